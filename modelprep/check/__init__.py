@@ -1,0 +1,1 @@
+"""Will the board test pass? Lint, preprocessing, host runtimes, verdicts."""

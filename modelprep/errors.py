@@ -1,0 +1,174 @@
+"""Every error that a user can see, with its exit code, its facts and the next thing to do.
+
+Nothing but :class:`ModelprepError` leaves the library on bad input; the command line turns it into one message and
+an exit code. An error is made of facts, so that the text on a terminal and the object in ``--json`` say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ModelprepError(Exception):
+    """Base of the family: something went wrong that the user can be told about.
+
+    Parameters
+    ----------
+    what
+        One sentence: what went wrong.
+    where
+        The place: a file (with line and column), a URL, a layer, a node, a tensor.
+    expected, got
+        What was wanted and what was there.
+    looks_like
+        What the bytes that arrived look like ("a web page", "a Git LFS pointer").
+    hint
+        The next command or action that leads on.
+    tried
+        What was tried, one line each (URLs with their outcome).
+    """
+
+    exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        got: str | None = None,
+        looks_like: str | None = None,
+        hint: str | None = None,
+        tried: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.got = got
+        self.looks_like = looks_like
+        self.hint = hint
+        self.tried = tuple(tried)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Steps run in processes of their own: the facts must survive pickling.
+        return _rebuild, (type(self), self.args[0], self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "where": self.where,
+            "expected": self.expected,
+            "got": self.got,
+            "looks_like": self.looks_like,
+            "hint": self.hint,
+            "tried": self.tried,
+        }
+
+    def to_json(self) -> dict[str, object]:
+        """Give the facts as a JSON-ready mapping, empty ones left out."""
+        facts: dict[str, object] = {"error": self.kind, "exit_code": self.exit_code, "what": self.what}
+        for name, value in self._facts().items():
+            if value:
+                facts[name] = list(value) if isinstance(value, tuple) else value
+        return facts
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        for label, value in (
+            ("where", self.where),
+            ("expected", self.expected),
+            ("got", self.got),
+            ("looks like", self.looks_like),
+        ):
+            if value:
+                lines.append(f"  {label + ':':<11} {value}")
+        lines.extend(f"  {'tried:':<11} {line}" for line in self.tried)
+        if self.hint:
+            first, *rest = self.hint.splitlines()
+            lines.append(f"  {'next:':<11} {first}")
+            lines.extend(f"  {'':<11} {line}" for line in rest)
+        return "\n".join(lines)
+
+
+def _rebuild(cls: type[ModelprepError], what: str, facts: dict[str, object]) -> ModelprepError:
+    return cls(what, **facts)  # type: ignore[arg-type]  # the facts came out of the same class
+
+
+class CheckFailed(ModelprepError):
+    """A check says no."""
+
+    exit_code = 1
+    kind = "check"
+
+
+class UsageError(ModelprepError):
+    """The command was called wrongly (unknown target, bad option value)."""
+
+    exit_code = 2
+    kind = "usage"
+
+
+class RecipeError(ModelprepError):
+    """A recipe is not well formed, or asks for something that does not exist."""
+
+    exit_code = 2
+    kind = "recipe"
+
+
+class FetchError(ModelprepError):
+    """An asset could not be had from any source."""
+
+    exit_code = 3
+    kind = "fetch"
+
+
+class DigestMismatch(ModelprepError):
+    """Bytes are there, and they are not the ones that were asked for."""
+
+    exit_code = 4
+    kind = "digest"
+
+
+class StepError(ModelprepError):
+    """A step cannot do its work on this input: a bad, truncated or foreign file."""
+
+    exit_code = 5
+    kind = "step"
+
+
+class StorageError(ModelprepError):
+    """Disk full, no permission, a file in the way."""
+
+    exit_code = 6
+    kind = "storage"
+
+
+class MissingTool(ModelprepError):
+    """An extra or a program that is needed is not installed."""
+
+    exit_code = 7
+    kind = "missing"
+
+
+class NeedsBringing(ModelprepError):
+    """Something has no public source; the user has to bring it."""
+
+    exit_code = 8
+    kind = "bring"
+
+
+class Interrupted(ModelprepError):
+    """The user pressed Ctrl-C (or the process was asked to stop)."""
+
+    exit_code = 130
+    kind = "interrupted"
+
+
+def nearest(word: str, known: Sequence[str], count: int = 3) -> str:
+    """Say which known words are close to `word`: ``"did you mean a, b?"``, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=count, cutoff=0.5)
+    return f"did you mean {', '.join(close)}?" if close else ""

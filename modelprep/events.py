@@ -1,0 +1,50 @@
+"""What the library tells while it works: small records handed to one callback.
+
+The command line draws bars or prints JSON lines from them; a caller of the Python interface does as he likes. The
+records are part of the public interface and are documented in ``docs/events.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["plan", "start", "progress", "note", "warning", "retry", "source", "done", "failed", "summary"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Parameters
+    ----------
+    kind
+        ``start`` / ``progress`` / ``done`` / ``failed`` of a task, ``retry`` and ``source`` (next source is tried)
+        within one, ``plan``, ``note``, ``warning`` and ``summary`` for the whole run.
+    task
+        A stable name of what is going on: ``fetch:<asset>``, ``step:<recipe>#<id>``, ``install:<recipe>``.
+    label
+        What to show a person beside a bar.
+    done, total
+        Bytes so far and in all; None where it is not known.
+    text
+        A sentence, for notes, warnings, retries and failures.
+    data
+        Further facts, JSON-ready.
+    """
+
+    kind: Kind
+    task: str = ""
+    label: str = ""
+    done: int | None = None
+    total: int | None = None
+    text: str = ""
+    data: dict[str, object] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:  # noqa: ARG001 - the signature is the interface
+    """Ignore the event."""

@@ -1,0 +1,1 @@
+"""Bytes from outside, verified, into the store."""

@@ -1,0 +1,1 @@
+"""What the files are: readers and writers, no policy."""

@@ -1,0 +1,1 @@
+"""What a demo needs: recipes as checked structs."""

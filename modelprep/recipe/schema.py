@@ -1,0 +1,196 @@
+"""The structs that a recipe becomes once it has been read and checked.
+
+Nothing here reads files or knows YAML; :mod:`modelprep.recipe.loader` fills these structs and
+:mod:`modelprep.recipe.jsonschema` describes them to editors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Union
+
+SCHEMA_VERSION = 1
+
+Algorithm = Literal["sha256", "sha384", "sha512", "sha1", "md5", "git"]
+#: Strongest first: the first one an asset has is the one that decides; all that it has are checked.
+ALGORITHMS: tuple[Algorithm, ...] = ("sha256", "sha384", "sha512", "git", "sha1", "md5")
+#: Length of each digest in hexadecimal digits. ``git`` is git's blob id: sha1 of ``blob <size>\\0`` and the bytes.
+HEX_LENGTH: Mapping[str, int] = {"sha256": 64, "sha384": 96, "sha512": 128, "git": 40, "sha1": 40, "md5": 32}
+
+Status = Literal["ready", "bring-your-own", "needs-nothing"]
+STATUSES: tuple[Status, ...] = ("ready", "bring-your-own", "needs-nothing")
+
+
+@dataclass(frozen=True)
+class Digests:
+    """The digests that something must have, lower-case hexadecimal; an empty mapping pins nothing."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def best(self) -> tuple[str, str] | None:
+        """Give the strongest (algorithm, hex digest), or None."""
+        for algorithm in ALGORITHMS:
+            if algorithm in self.values:
+                return algorithm, self.values[algorithm]
+        return None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place an asset can be had from.
+
+    Parameters
+    ----------
+    url
+        http, https or file URL, or a share link that :mod:`modelprep.fetch.sources` knows how to resolve.
+    member
+        When set, the URL is an archive (tar, tar.gz, zip, ...) and the asset is this one file inside it.
+    digests, size
+        Of what lies at the URL when that is an archive (`member` set) or *other* bytes than the asset's own; empty
+        otherwise, as the asset's own digests then say it. `size` in bytes.
+    note
+        Shown by ``show`` and ``audit``.
+    """
+
+    url: str
+    member: str | None = None
+    digests: Digests = Digests()
+    size: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What is known of an asset's licence: an SPDX id or a phrase, and where that is said."""
+
+    name: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file that comes from outside.
+
+    Parameters
+    ----------
+    id
+        Name within its recipe, or of its file in ``recipes/assets``; what ``--set NAME=PATH`` names.
+    sources
+        Tried in order.
+    digests, size
+        Of the wanted file itself; `size` in bytes, None where no source states it.
+    members
+        Digests of files inside, by path, for an archive of which only members are published.
+    pinned_by
+        Where the digest is published.
+    pin
+        ``first-use``: no digest is published, the first fetch records one in ``modelprep.lock``.
+    provide
+        True for a slot that the user fills; with sources, these are its default.
+    restricted
+        True where the rights do not allow passing the file on: never in a mirror or bundle unless asked for.
+    filename
+        The file's own name (used in messages and for mirrors of slots).
+    shared
+        Id of the shared asset when it came in through ``use:``, else an empty string.
+    """
+
+    id: str
+    sources: tuple[Source, ...] = ()
+    digests: Digests = Digests()
+    size: int | None = None
+    members: Mapping[str, Digests] = field(default_factory=dict)
+    pinned_by: str = ""
+    pin: Literal["published", "first-use"] = "published"
+    licence: Licence | None = None
+    provide: bool = False
+    restricted: bool = False
+    filename: str = ""
+    summary: str = ""
+    notes: tuple[str, ...] = ()
+    shared: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name under which `modelprep.lock` and reports know this asset, the same in every recipe that shares it."""
+        return self.shared or self.id
+
+
+@dataclass(frozen=True)
+class Ref:
+    """``$name`` or ``$name/inner/path``: an asset, or what a step made (or one file of the folder it made)."""
+
+    name: str
+    inner: str = ""
+
+    def __str__(self) -> str:
+        return f"${self.name}/{self.inner}" if self.inner else f"${self.name}"
+
+
+#: A step parameter: YAML scalars, lists and mappings, in which any string that starts with ``$`` has become a Ref.
+Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str, "Value"]]
+
+
+@dataclass(frozen=True)
+class StepUse:
+    """One step of a recipe: which step (`uses`), called what (`id`), with which parameters."""
+
+    id: str
+    uses: str
+    params: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one demo needs.
+
+    Parameters
+    ----------
+    name
+        ``group/stem``, from the file's place: ``armnn-caffe/vgg``.
+    demo
+        The demo's own name: ``CaffeVGG-Armnn``.
+    tree, board
+        Folder below ``--out``; folder on the board (empty: the login's home).
+    install
+        Destination inside the tree (posix, relative) -> what goes there.
+    run
+        The command for the board, run inside `tree`; empty where there is none.
+    expect
+        What ``check`` goes by (free form here; :mod:`modelprep.check` reads it).
+    variant
+        Name of the variant that was applied (``fetch group/stem@variant``), else an empty string.
+    variants
+        Names of the variants there are, with a summary each.
+    shadows
+        Path of the shipped recipe that this one replaces, if it does.
+    """
+
+    name: str
+    demo: str
+    path: Path
+    summary: str = ""
+    manual: str = ""
+    status: Status = "ready"
+    why: str = ""
+    tree: str = ""
+    board: str = ""
+    assets: Mapping[str, Asset] = field(default_factory=dict)
+    steps: tuple[StepUse, ...] = ()
+    install: Mapping[str, Ref] = field(default_factory=dict)
+    run: str = ""
+    expect: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    variant: str = ""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    shadows: Path | None = None
+
+    @property
+    def group(self) -> str:
+        """The folder the recipe lies in."""
+        return self.name.rpartition("/")[0]

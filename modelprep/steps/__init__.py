@@ -1,0 +1,138 @@
+"""What is done to files: one small module a step, found by its name.
+
+A step ``caffe.bake`` lives in ``modelprep/steps/caffe_bake.py`` and is that module's ``STEP``. Nothing else has to be
+told of a new step: :func:`find` imports the module by the name, :func:`names` lists the folder.
+
+A step is a pure function from files to files: the same inputs, parameters and `version` give the same bytes. It reads
+its file parameters, writes only at ``call.output``, and knows nothing of recipes, stores or networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from modelprep.errors import RecipeError, nearest
+
+ParamKind = Literal["file", "files", "str", "strs", "int", "float", "bool", "map", "any"]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of a step.
+
+    Parameters
+    ----------
+    kind
+        ``file`` takes a ``$ref`` and arrives as a Path; ``files`` a mapping name -> ``$ref`` or a list of them (arrives
+        as a dict of Paths; a list's keys are the file names); ``strs`` a list of strings; ``map`` a mapping of plain values.
+    required, default
+        A parameter that is not required arrives as its default when left out.
+    choices
+        The values allowed, where these are few.
+    doc
+        One sentence for ``modelprep recipe lint`` messages and the documentation.
+    """
+
+    kind: ParamKind
+    doc: str
+    required: bool = False
+    default: object = None
+    choices: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a step.
+
+    Parameters
+    ----------
+    params
+        Checked values by name; file parameters are Paths of read-only files whose *name* means nothing
+        (store blobs are named by digest), defaults filled in.
+    output
+        Where to write. For a step that `produces` a file: a path at which nothing exists yet. For one that produces a
+        folder: an empty folder.
+    progress
+        Called with (bytes done, bytes in all or None).
+    warn
+        Called with a sentence that the user should read; it is stored with the result and shown again on a second run.
+    """
+
+    params: Mapping[str, object]
+    output: Path
+    progress: Callable[[int, int | None], None] = lambda done, total: None
+    warn: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step: what it is called, what it takes, how it is run.
+
+    Parameters
+    ----------
+    name
+        ``family.verb`` or one word.
+    version
+        Part of the result's key; raise it whenever the same input would give other bytes.
+    run
+        Does the work; may return facts (JSON-ready) to be stored with the result. Raises only ModelprepError on bad
+        input (StepError for the most part), never leaves its output half-written *and* returns.
+    produces
+        ``file`` or ``folder``.
+    cpu_bound
+        True when it should run in a process of its own beside the downloads.
+    extras
+        Names of the extras (``tf``, ``onnx``) that must be installed; checked before anything is downloaded. A
+        function, because an engine parameter may decide.
+    """
+
+    name: str
+    version: int
+    summary: str
+    params: Mapping[str, Param]
+    run: Callable[[Call], Mapping[str, object] | None]
+    produces: Literal["file", "folder"] = "file"
+    cpu_bound: bool = False
+    extras: Callable[[Mapping[str, object]], tuple[str, ...]] = field(default=lambda params: ())
+
+
+def module_of(name: str) -> str:
+    """Give the module name of a step: ``caffe.bake`` -> ``caffe_bake``, ``idx.check`` -> ``idx_check``."""
+    return name.replace(".", "_").replace("-", "_")
+
+
+def names() -> tuple[str, ...]:
+    """List the names of all steps, sorted (imports each step's module; those import nothing heavy)."""
+    stems = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_"))
+    return tuple(sorted(step.name for stem in stems if (step := _load(stem)) is not None))
+
+
+def find(name: str) -> Step:
+    """Find a step by its name.
+
+    Raises
+    ------
+    RecipeError
+        There is no step of that name; the nearest ones are offered.
+    """
+    step = _load(module_of(name)) if name.replace(".", "").replace("_", "").replace("-", "").isalnum() else None
+    if step is None or step.name != name:
+        known = names()
+        raise RecipeError(
+            f"there is no step called '{name}'",
+            hint=nearest(name, known) or f"known steps: {', '.join(known)}",
+        )
+    return step
+
+
+def _load(stem: str) -> Step | None:
+    import importlib
+    import importlib.util
+
+    if stem.startswith("_") or importlib.util.find_spec(f"{__name__}.{stem}") is None:
+        return None
+    step = getattr(importlib.import_module(f"{__name__}.{stem}"), "STEP", None)
+    return step if isinstance(step, Step) else None

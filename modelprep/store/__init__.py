@@ -1,0 +1,1 @@
+"""Blobs by sha256, step results by key, locks, collection of garbage."""

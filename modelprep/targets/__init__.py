@@ -1,0 +1,1 @@
+"""What the runtimes of the boards accept, as data per version."""

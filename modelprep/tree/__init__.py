@@ -1,0 +1,1 @@
+"""The finished folder: install, manifest, and what leaves from it."""
