@@ -1,0 +1,25 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout that the tests run from."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Path:
+    """Real upstream files laid out ``<host>/<path>``, where the machine has them; they are never part of the checkout."""
+    folder = Path(os.environ.get("MODELPREP_TEST_UPSTREAM", REPOSITORY.parent / "shared" / "upstream"))
+    if not folder.is_dir():
+        pytest.skip("the real upstream files are not on this machine (MODELPREP_TEST_UPSTREAM names their folder)")
+    return folder
