@@ -1,0 +1,237 @@
+"""What command modules share: the options that many have, and the frame that turns errors into exit codes.
+
+How a command module is written
+-------------------------------
+``modelprep NAME`` lives in ``modelprep/cli/NAME.py`` and offers either ``command`` (one function with typer
+annotations) or ``app`` (a ``typer.Typer`` with subcommands, made by :func:`group`). :mod:`modelprep.cli.main` lists the
+names; a module is imported only when its command is called, and imports what is heavy inside the function. The function
+opens the sink, calls the library, and says what came of it::
+
+    from __future__ import annotations
+
+    from typing import Annotated
+
+    import typer
+
+    from modelprep.cli import common
+
+
+    def command(
+        targets: common.Targets,
+        lint_only: Annotated[bool, typer.Option("--lint-only", help="Read the models, run nothing.")] = False,
+        out: common.Out = common.DEFAULT_OUT,
+        json: common.Json = False,
+        quiet: common.Quiet = False,
+    ) -> None:
+        \"\"\"Say whether the board's tests will pass.\"\"\"
+        with common.sink(json=json, quiet=quiet) as output:
+            from modelprep.check import check        # heavy things here
+
+            verdicts = check(targets, out=out, listen=output.listener())
+            output.table("", ["test", "verdict"], [(v.name, v.text) for v in verdicts], key=0)
+            output.result({"verdicts": [v.to_json() for v in verdicts]})
+            if not all(v.passes for v in verdicts):
+                raise typer.Exit(1)
+
+A :class:`~modelprep.errors.ModelprepError` raised inside ``sink`` becomes one message and its exit code. An ``OSError``
+that nobody turned into one counts as :class:`~modelprep.errors.StorageError`; Ctrl-C as exit code 130; anything else is
+a bug of ours, and is said to be one (:func:`as_error`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelprep.cli.output import Output
+from modelprep.errors import Interrupted, ModelprepError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from modelprep.recipe.catalogue import Catalogue
+
+DEFAULT_OUT = Path("out")
+DEFAULT_JOBS = 4
+
+
+def _complete_target(incomplete: str) -> list[str]:
+    """Offer groups, recipes and ``all`` to the shell's completion; a broken recipe must not break the shell."""
+    try:
+        names = catalogue(None).names()
+    except ModelprepError:
+        return []
+    groups = {name.rpartition("/")[0] for name in names}
+    return sorted(name for name in {"all", *groups, *names} if name.startswith(incomplete))
+
+
+Targets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TARGET...",
+        help="A group, a recipe (group/name, with @variant), a demo's own name, a path to a recipe file, or 'all'.",
+        autocompletion=_complete_target,
+    ),
+]
+SomeTargets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[TARGET]...", help="As for fetch; everything if left out.", autocompletion=_complete_target
+    ),
+]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="A recipe, a demo's own name or a path to a recipe file.",
+        autocompletion=_complete_target,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one event a line while it runs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what a script would read, warnings and errors.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds the finished trees.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        envvar="MODELPREP_CACHE",
+        help="The store (default: cache/ of a checkout, else the user's cache folder).",
+    ),
+]
+Mirror = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mirror",
+        metavar="DIR_OR_URL",
+        help="Look here first (laid out HOST/PATH); may be given more than once.",
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: only the store, folders and file: URLs.")]
+NoArchives = Annotated[bool, typer.Option("--no-archives", help="Never ask the archives of last resort.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, metavar="N", help="How many downloads at once.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=PATH", help="Use a file of yours for an asset; may be given more than once."),
+]
+Link = Annotated[bool, typer.Option("--link", help="Hard links into the store instead of copies.")]
+Locked = Annotated[bool, typer.Option("--locked", help="Refuse to add pins to the lock file (for CI).")]
+LockFile = Annotated[
+    Path | None,
+    typer.Option("--lockfile", metavar="FILE", help="Pins of first use (default: modelprep.lock in --out)."),
+]
+Recipes = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--recipes",
+        metavar="DIR",
+        help="A folder of recipes of your own, which may replace ours; may be given more than once "
+        "(MODELPREP_RECIPES adds more).",
+    ),
+]
+Armnn = Annotated[
+    str | None, typer.Option("--armnn", metavar="VERSION", help="Prepare for another Arm NN, where the facts know it.")
+]
+
+
+def group(help: str) -> typer.Typer:  # noqa: A002 - typer's own word
+    """Make the ``app`` of a command that has subcommands."""
+    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+
+@contextmanager
+def sink(*, json: bool = False, quiet: bool = False) -> Iterator[Output]:
+    """Open the sink; on the way out, turn what was raised into a message and an exit code (``typer.Exit``)."""
+    output = Output("json" if json else "quiet" if quiet else "human")
+    try:
+        yield output
+        output.close()
+    except (typer.Exit, BrokenPipeError):
+        output.close()
+        raise
+    except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame
+        # Whatever comes is told in the mode the user asked for.
+        output.close()
+        error = as_error(caught)
+        output.error(error)
+        output.close()
+        raise typer.Exit(error.exit_code) from None
+
+
+def as_error(caught: BaseException) -> ModelprepError:
+    """Turn anything that was raised into an error that can be shown.
+
+    A bug of ours ends with exit code 5, the nearest of the documented ones (something failed in the middle; 1 and 2
+    would say that a check or the user is at fault); its traceback goes to a file that is named.
+    """
+    if isinstance(caught, ModelprepError):
+        return caught
+    if isinstance(caught, KeyboardInterrupt):
+        return Interrupted("interrupted; what was complete is kept")
+    if isinstance(caught, OSError) and caught.errno is not None:
+        import errno
+
+        hint = {
+            errno.ENOSPC: "free some space, or choose another disk with --cache and --out",
+            errno.EACCES: "check who owns it, or choose another place with --cache or --out",
+            errno.EROFS: "choose a writable place with --cache or --out",
+        }.get(caught.errno)
+        where = caught.filename2 or caught.filename
+        return StorageError(
+            (caught.strerror or str(caught)).lower(), where=None if where is None else str(where), hint=hint
+        )
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="modelprep-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write("".join(traceback.format_exception(caught)))
+    return _BugError(
+        "this is a bug in modelprep",
+        got=f"{type(caught).__name__}: {str(caught).splitlines()[0] if str(caught) else ''}".rstrip(": "),
+        hint=f"please report it with the traceback in {log.name}",
+    )
+
+
+class _BugError(ModelprepError):
+    exit_code = 5
+    kind = "bug"
+
+
+def catalogue(recipes: list[Path] | None) -> Catalogue:
+    """Open the catalogue: the shipped recipes, then ``MODELPREP_RECIPES``, then each ``--recipes``."""
+    import os
+
+    from modelprep.recipe.catalogue import Catalogue, shipped_folder
+
+    folders = [shipped_folder()]
+    folders += [Path(part) for part in os.environ.get("MODELPREP_RECIPES", "").split(os.pathsep) if part]
+    for folder in recipes or ():
+        if not folder.is_dir():
+            raise UsageError("the recipe folder is not there", where=str(folder))
+        folders.append(folder)
+    return Catalogue(folders)
+
+
+def overrides(values: list[str] | None) -> dict[str, Path]:
+    """Read the ``--set NAME=PATH`` options.
+
+    Raises
+    ------
+    UsageError
+        No equals sign, a name given twice, or a file that is not there.
+    """
+    chosen: dict[str, Path] = {}
+    for value in values or ():
+        name, equals, path = value.partition("=")
+        if not equals or not name or not path:
+            raise UsageError("--set takes NAME=PATH", got=value)
+        if name in chosen:
+            raise UsageError(f"--set gives '{name}' twice", got=f"{chosen[name]} and {path}")
+        # The shell expands ~ only at the start of a word, and this one starts with NAME=.
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise UsageError(f"the file for '{name}' is not there", where=str(file))
+        chosen[name] = file
+    return chosen

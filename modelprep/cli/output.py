@@ -1,0 +1,235 @@
+"""The one sink of the command line: what a command says, for a person, for a program, or hardly at all.
+
+Results go to stdout, everything else (progress, notes, warnings, errors for people) to stderr. Three modes:
+
+human
+    Tables and lines; bars when stderr is a terminal, one line a finished task when it is not. Colours only on a
+    terminal, never with ``NO_COLOR`` set or ``TERM=dumb``.
+json
+    stdout holds JSON and nothing else: one object (:meth:`Output.result`), or, for a command that called
+    :meth:`Output.listener`, one event a line, the result being the last line (``"event": "summary"``). An error is one
+    more such object with an ``error`` key. See ``docs/events.md``.
+quiet
+    Only what a script would read (:meth:`Output.value`, the key column of a table), warnings and errors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal, TextIO
+
+from modelprep.errors import ModelprepError
+from modelprep.events import Event, Listener
+
+Mode = Literal["human", "json", "quiet"]
+Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
+
+_CODES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Output:
+    """Where a command's words go.
+
+    Parameters
+    ----------
+    mode
+        ``human``, ``json`` or ``quiet``.
+    out, err
+        For results and for everything else; the process's own streams when left out.
+    """
+
+    def __init__(self, mode: Mode = "human", *, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self.mode = mode
+        self.out = out if out is not None else sys.stdout
+        self.err = err if err is not None else sys.stderr
+        self._streaming = False
+        self._bars: _Closable | None = None
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    def line(self, text: str = "") -> None:
+        """Print one line of the result (human mode only)."""
+        if self.mode == "human":
+            self._write(self.out, text)
+
+    def value(self, text: str) -> None:
+        """Print the bare thing a script wants (a key, a path): in human and in quiet mode."""
+        if self.mode != "json":
+            self._write(self.out, text)
+
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, key: int | None = None
+    ) -> None:
+        """Print a table (human mode).
+
+        Parameters
+        ----------
+        title
+            A line above it; empty for none.
+        columns
+            Headings; one that starts with ``>`` is aligned to the right (the sign is not printed).
+        rows
+            Cells, made text with ``str``; None is an empty cell. A cell may be styled (:meth:`style`).
+        key
+            The column that quiet mode prints alone, one row a line; quiet mode prints nothing without it.
+        """
+        if self.mode == "quiet" and key is not None:
+            for row in rows:
+                self._write(self.out, _ESCAPE.sub("", str(row[key])))
+        if self.mode != "human":
+            return
+        if title:
+            self._write(self.out, self.style(title, "bold"))
+        for line in layout(columns, rows):
+            self._write(self.out, line)
+
+    def result(self, mapping: Mapping[str, object]) -> None:
+        """Print the one JSON object of ``--json`` (the last line when events were streamed); else nothing."""
+        if self.mode != "json":
+            return
+        if self._streaming:
+            self._json({"event": "summary", **mapping})
+        else:
+            self._json(mapping, indent=2)
+
+    def style(self, text: str, *styles: Style) -> str:
+        """Colour a text for stdout where stdout takes colours; give it back as it is elsewhere."""
+        return paint(text, *styles) if self.mode == "human" and takes_colour(self.out) else text
+
+    # -- everything else -------------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Tell something worth knowing (human mode, stderr)."""
+        if self.mode == "human":
+            self._write(self.err, text)
+        elif self.mode == "json" and self._streaming:
+            self._json({"event": "note", "text": text})
+
+    def warning(self, text: str) -> None:
+        """Warn, in every mode."""
+        if self.mode == "json" and self._streaming:
+            self._json({"event": "warning", "text": text})
+        else:
+            self._write(self.err, f"{self._err_style('warning:', 'yellow')} {text}")
+
+    def error(self, error: ModelprepError) -> None:
+        """Show an error, in every mode: its facts as text on stderr, or as a JSON object on stdout."""
+        if self.mode == "json":
+            facts = error.to_json()
+            self._json({"event": "error", **facts} if self._streaming else facts)
+        else:
+            self._write(self.err, f"{self._err_style('error:', 'red')} {error}")
+
+    def listener(self) -> Listener:
+        """Give the callback that long work reports to; in JSON mode this turns the output into JSON lines."""
+        if self.mode == "json":
+            self._streaming = True
+            return self._event
+        from modelprep.cli.progress import Bars, Lines
+
+        if self.mode == "human" and self.err.isatty() and os.environ.get("TERM") != "dumb":
+            bars = Bars(self)
+            self._bars = bars
+            return bars
+        return Lines(self)
+
+    def close(self) -> None:
+        """Take the bars off the screen and flush; a closed reader shows here at the latest (BrokenPipeError)."""
+        if self._bars is not None:
+            self._bars.close()
+            self._bars = None
+        self.out.flush()
+
+    def _event(self, event: Event) -> None:
+        facts: dict[str, object] = {"event": event.kind}
+        for name in ("task", "label", "text"):
+            if value := getattr(event, name):
+                facts[name] = value
+        for name in ("done", "total"):
+            if (value := getattr(event, name)) is not None:
+                facts[name] = value
+        self._json({**facts, **event.data})
+
+    def _json(self, mapping: Mapping[str, object], indent: int | None = None) -> None:
+        import json
+
+        self._write(self.out, json.dumps(mapping, indent=indent, ensure_ascii=False, default=str))
+        if self._streaming:
+            self.out.flush()
+
+    def _err_style(self, text: str, *styles: Style) -> str:
+        return paint(text, *styles) if takes_colour(self.err) else text
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        text += "\n"
+        if self._bars is not None:
+            self._bars.write_above(stream, text)
+            return
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            # A terminal or pipe that is not UTF-8: a file name must not end the run.
+            encoding = stream.encoding or "ascii"
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+class _Closable:
+    """What :class:`Output` needs of the bars."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def write_above(self, stream: TextIO, text: str) -> None:
+        raise NotImplementedError
+
+
+def takes_colour(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal that wants colours (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, *styles: Style) -> str:
+    """Wrap a text in the escape codes of some styles."""
+    codes = ";".join(_CODES[style] for style in styles)
+    return f"\x1b[{codes}m{text}\x1b[0m" if codes else text
+
+
+def layout(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lay a table out in lines: two blanks between columns, no trailing blanks, headings first."""
+    right = [name.startswith(">") for name in columns]
+    cells = [[name.lstrip(">") for name in columns]]
+    cells += [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
+    lines = []
+    for row in cells:
+        padded = [
+            " " * (width - _width(cell)) + cell if to_right else cell + " " * (width - _width(cell))
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def _width(text: str) -> int:
+    return len(_ESCAPE.sub("", text))
+
+
+def size_text(size: int | None) -> str:
+    """Write a number of bytes for people: ``548.0 MiB``; a question mark where it is not known.
+
+    >>> size_text(574671192), size_text(9912), size_text(12), size_text(None)
+    ('548.0 MiB', '9.7 KiB', '12 B', '?')
+    """
+    if size is None:
+        return "?"
+    if size < 1024:
+        return f"{size} B"
+    value, units = size / 1024, ["KiB", "MiB", "GiB", "TiB"]
+    while value >= 1023.95 and len(units) > 1:
+        value /= 1024
+        del units[0]
+    return f"{value:.1f} {units[0]}"
