@@ -318,14 +318,16 @@ class _Guarded:
         self._path = path
 
     def read(self, count: int = -1) -> bytes:
-        if count < 0 or count > _ZIP_DIRECTORY:
+        # Without a count zipfile reads the tail of the file, which it has seeked to.
+        data = self._file.read(_ZIP_DIRECTORY + 1 if count < 0 else min(count, _ZIP_DIRECTORY + 1))
+        if len(data) > _ZIP_DIRECTORY:
             raise StepError(
                 "the zip archive's directory is too long",
                 where=str(self._path),
                 expected=f"at most {_ZIP_DIRECTORY} bytes",
-                got=str(count) if count >= 0 else "no bound",
+                got="more",
             )
-        return self._file.read(count)
+        return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         if whence == 0 and offset < 0:
