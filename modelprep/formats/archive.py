@@ -12,8 +12,6 @@ compression's own checksum over the whole file is verified before anything appea
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from modelprep.errors import ModelprepError, StepError, StorageError, nearest
 from modelprep.formats import tarstream
 from modelprep.formats.decompress import MAX_RATIO, RATIO_FLOOR, Reader
 from modelprep.formats.looks import looks_like_file
+from modelprep.formats.output import cannot_write, temporary_beside
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -191,8 +190,7 @@ class _Outputs:
         self.sizes: dict[str, int] = {}
         self.odd: dict[str, str] = {}
         self.names: list[str] = []
-        suffix = f".{os.getpid()}-{os.urandom(4).hex()}.part"
-        self._temporary = {name: path.with_name(f".{path.name[:100]}{suffix}") for name, path in targets.items()}
+        self._temporary = {name: temporary_beside(path) for name, path in targets.items()}
 
     def __enter__(self) -> Self:
         return self
@@ -211,7 +209,7 @@ class _Outputs:
                     _write(file, piece)
                     size += len(piece)
         except _WriteError as error:
-            raise _cannot_write(self.targets[name], error.reason) from None
+            raise cannot_write(self.targets[name], error.reason) from None
         self.sizes[name] = size
         self.odd.pop(name, None)
 
@@ -226,7 +224,7 @@ class _Outputs:
             for name, path in self.targets.items():
                 self._temporary[name].replace(path)
         except OSError as error:
-            raise _cannot_write(path, error) from None
+            raise cannot_write(path, error) from None
 
     def demand_all(self, archive: Path, found: Collection[str]) -> None:
         """Raise unless every wanted member is among the `found` ones and is a regular file."""
@@ -542,12 +540,3 @@ def _readable(archive: Path) -> Iterator[None]:
         raise StorageError(
             f"the archive cannot be read: {error.strerror or error}", where=str(error.filename or archive)
         ) from None
-
-
-def _cannot_write(path: Path, error: OSError) -> StorageError:
-    hint = ""
-    if error.errno == errno.ENOSPC:
-        hint = "free some space, or choose another place with `--cache` or `--out`"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        hint = "make the folder writable, or choose another place with `--cache` or `--out`"
-    return StorageError(f"the file cannot be written: {error.strerror or error}", where=str(path), hint=hint)

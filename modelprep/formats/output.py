@@ -1,0 +1,106 @@
+"""Writing a file so that it appears complete at its name or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelprep.errors import StorageError
+
+
+def temporary_beside(path: Path) -> Path:
+    """Give an unused name in the folder of `path`: hidden, not longer than file systems allow."""
+    return path.with_name(f".{path.name[:100]}.{os.getpid()}-{os.urandom(4).hex()}.part")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Write `path` through a temporary file beside it.
+
+    Gives the function that writes. At the end of the block the file is renamed to `path`; when the block raises, it is
+    removed and `path` is what it was.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written. Errors of the block's own reading pass through untouched.
+    """
+    temporary = temporary_beside(path)
+    try:
+        file = temporary.open("xb")
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    try:
+        with file:
+
+            def write(data: bytes) -> None:
+                try:
+                    file.write(data)
+                except OSError as error:
+                    raise cannot_write(path, error) from None
+
+            yield write
+            try:
+                file.flush()
+            except OSError as error:
+                raise cannot_write(path, error) from None
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def copy(source: Path, output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
+    """Copy a file, letting the file system share the blocks where it can; give its size in bytes.
+
+    Raises
+    ------
+    StorageError
+        Cannot be read or written.
+    """
+    temporary = temporary_beside(output)
+    try:
+        with source.open("rb") as read, temporary.open("xb") as write:
+            total = os.fstat(read.fileno()).st_size
+            done = 0
+            in_kernel = hasattr(os, "copy_file_range")
+            while True:
+                if in_kernel:
+                    try:
+                        count = os.copy_file_range(read.fileno(), write.fileno(), 16 << 20)
+                    except OSError as error:
+                        # Not between these file systems, or not in this kernel; anything else is a real failure.
+                        if done or error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                            raise
+                        in_kernel = False
+                        continue
+                else:
+                    count = write.write(read.read(1 << 20))
+                if not count:
+                    break
+                done += count
+                if progress is not None:
+                    progress(done, total)
+        temporary.replace(output)
+    except OSError as error:
+        if error.filename == str(source):
+            raise StorageError(f"the file cannot be read: {error.strerror or error}", where=str(source)) from None
+        raise cannot_write(output, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return done
+
+
+def cannot_write(path: Path, error: OSError) -> StorageError:
+    """Make the error for a file that cannot be written."""
+    hint = ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "free some space, or choose another place with `--cache` or `--out`"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        hint = "make the folder writable, or choose another place with `--cache` or `--out`"
+    return StorageError(f"the file cannot be written: {error.strerror or error}", where=str(path), hint=hint)

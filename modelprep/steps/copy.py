@@ -1,0 +1,24 @@
+"""``copy``: the same bytes; for a recipe that wants a step's name for a plain asset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelprep.formats.output import copy
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    source = call.params["file"]
+    assert isinstance(source, Path)
+    return {"bytes": copy(source, call.output, call.progress)}
+
+
+STEP = Step(
+    name="copy",
+    version=1,
+    summary="Give a file as it is.",
+    params={"file": Param("file", "The file.", required=True)},
+    run=_run,
+)

@@ -1,0 +1,57 @@
+"""``gunzip``: the one file inside a gzip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelprep.errors import StepError, StorageError
+from modelprep.formats.archive import MAX_BYTES
+from modelprep.formats.decompress import Reader, compression_of
+from modelprep.formats.looks import HEAD, looks_like
+from modelprep.formats.output import writing
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    source, limit = call.params["file"], call.params["max_bytes"]
+    assert isinstance(source, Path)
+    assert isinstance(limit, int)
+    try:
+        with source.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise StorageError(f"the file cannot be read: {error.strerror or error}", where=str(source)) from None
+    if compression_of(head) != "gzip":
+        raise StepError(
+            "this is not a gzip file",
+            where=str(source),
+            expected="1f 8b at its start",
+            got=head[:8].hex(" ") or "nothing",
+            looks_like=looks_like(head),
+            hint="if the server has unpacked it on the way, use `copy` in place of `gunzip`",
+        )
+    with Reader(source, "gzip", progress=call.progress) as stream, writing(call.output) as write:
+        for piece in stream.chunks():
+            if stream.position > limit:
+                raise StepError(
+                    "the unpacked file is larger than allowed",
+                    where=str(source),
+                    expected=f"at most {limit} bytes",
+                    got="more",
+                    hint="raise `max_bytes` in the recipe if that is right",
+                )
+            write(piece)
+    return {"compressed_bytes": stream.consumed, "bytes": stream.position, "members": stream.parts}
+
+
+STEP = Step(
+    name="gunzip",
+    version=1,
+    summary="Unpack a gzip file: all its members; anything after them but zero padding is an error.",
+    params={
+        "file": Param("file", "The gzip file.", required=True),
+        "max_bytes": Param("int", "Refuse to write more than this (bytes).", default=MAX_BYTES),
+    },
+    run=_run,
+)

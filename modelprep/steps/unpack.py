@@ -1,0 +1,76 @@
+"""``unpack``: named files out of an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelprep.errors import RecipeError
+from modelprep.formats import archive
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    source = call.params["archive"]
+    assert isinstance(source, Path)
+    limit = call.params["max_bytes"]
+    assert isinstance(limit, int)
+    names = plan(call.params["members"])
+    wanted = {member: call.output / name for member, name in names.items()}
+    for path in wanted.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    sizes = archive.extract_members(source, wanted, max_bytes=limit, progress=call.progress)
+    return {"archive": archive.kind_of(source), "members": {names[member]: size for member, size in sizes.items()}}
+
+
+def plan(members: object) -> dict[str, str]:
+    """Turn the parameter `members` into path inside the archive -> path below the output folder.
+
+    Raises
+    ------
+    RecipeError
+        No list of paths and no mapping of path to new name; a path that leads out; two files at one place.
+    """
+    if isinstance(members, Mapping):
+        pairs = list(members.items())
+    elif isinstance(members, (list, tuple)):
+        pairs = [(member, member) for member in members]
+    else:
+        pairs = []
+    if not pairs or not all(isinstance(part, str) for pair in pairs for part in pair):
+        raise RecipeError(
+            "`members` of the step `unpack` names the files to take",
+            expected="a list of paths inside the archive, or a mapping of such paths to new names",
+            got=repr(members)[:200],
+        )
+    planned: dict[str, str] = {}
+    for member, name in pairs:
+        inside, below = archive.normal_name(member), archive.normal_name(name)
+        if inside is None or below is None:
+            raise RecipeError(
+                f"'{member if inside is None else name}' leads out of the archive or folder",
+                expected="a relative path without '..'",
+            )
+        if member in planned or below in planned.values():
+            raise RecipeError(f"two members would become the one file '{below}'")
+        planned[member] = below
+    for name in planned.values():
+        if any(other.startswith(f"{name}/") for other in planned.values()):
+            raise RecipeError(f"'{name}' cannot be a file and a folder at once")
+    return planned
+
+
+STEP = Step(
+    name="unpack",
+    version=1,
+    summary="Take named files out of a tar (plain, gzip, bzip2, xz) or zip; nothing else is ever written.",
+    params={
+        "archive": Param("file", "The archive; its kind is found from its content.", required=True),
+        "members": Param(
+            "any", "Paths inside the archive: a list, or a mapping of path to the name in the result.", required=True
+        ),
+        "max_bytes": Param("int", "Refuse a member that is larger (bytes).", default=archive.MAX_BYTES),
+    },
+    run=_run,
+    produces="folder",
+)
