@@ -1,0 +1,97 @@
+"""Run one step on a user's own files: ``modelprep onnx fix`` is the step ``onnx.fix`` outside any recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from modelprep.cli.output import Output
+
+
+def run_step(output: Output, name: str, params: Mapping[str, object], target: Path, *, force: bool = False) -> None:
+    """Run a step that makes one file, put the file at its name when it is complete, and say what was done.
+
+    Parameters
+    ----------
+    output
+        The command's sink.
+    name
+        The step.
+    params
+        Its parameters; what is left out takes its default.
+    target
+        Where the file goes; it appears whole or not at all.
+    force
+        Replace a file that is there.
+
+    Raises
+    ------
+    UsageError
+        The target is there already, or is one of the inputs.
+    MissingTool
+        The step needs an extra that is not installed.
+    """
+    import tempfile
+
+    from modelprep.steps import Call, find
+    from modelprep.steps._extras import require
+
+    step = find(name)
+    if target.is_dir():
+        raise UsageError("the output is a folder", where=str(target), hint="give it a file name: -o FILE")
+    if target.exists() and not force:
+        raise UsageError("the output is there already", where=str(target), hint="--force replaces it")
+    for value in params.values():
+        for path in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(path, Path) and not path.is_file():
+                raise UsageError("the input file is not there", where=str(path))
+            if isinstance(path, Path) and target.exists() and path.samefile(target):
+                raise UsageError("the output would replace its own input", where=str(target))
+    filled = {key: params.get(key, param.default) for key, param in step.params.items()}
+    require(step.extras(filled), f"{name}")
+    if not target.parent.is_dir():
+        raise StorageError("the output's folder is not there", where=str(target.parent))
+    warnings: list[str] = []
+    # Beside the target, so that the last move is a rename on one file system.
+    with tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent) as folder:
+        made = Path(folder) / "result"
+        facts = step.run(Call(filled, made, warn=warnings.append)) or {}
+        made.replace(target)
+    for text in warnings:
+        output.warning(text)
+    output.value(str(target))
+    for key, value in facts.items():
+        if value not in ((), [], {}, "", None):
+            output.note(f"  {key.replace('_', ' ')}: {_text(value)}")
+    output.result({"output": str(target), "step": name, "facts": facts, "warnings": warnings})
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} -> {_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    return str(value)
+
+
+def names(options: Iterable[str] | None, option: str) -> dict[str, str]:
+    """Read ``OLD=NEW`` options into a mapping.
+
+    Raises
+    ------
+    UsageError
+        No equals sign, an empty side, or an old name given twice.
+    """
+    found: dict[str, str] = {}
+    for value in options or ():
+        old, equals, new = value.rpartition("=")
+        if not equals or not old or not new:
+            raise UsageError(f"{option} takes OLD=NEW", got=value)
+        if old in found:
+            raise UsageError(f"{option} names '{old}' twice", got=f"{found[old]} and {new}")
+        found[old] = new
+    return found

@@ -1,0 +1,359 @@
+"""What a TF Lite file holds: operators, tensors, quantisation, inputs and outputs. Needs no TensorFlow and no extra.
+
+The slots (field numbers of each table) are those of TensorFlow's ``schema.fbs``; the tests read the same files with the
+generated schema of LiteRT and compare. Operator options are read by name where ``options.tsv`` knows them.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import StepError, StorageError
+from modelprep.formats.tflite.flatbuffer import Buffer, Scalar, Table, Text
+
+IDENTIFIER = b"TFL3"
+CUSTOM = 32
+#: TensorType by number.
+TYPES = (
+    "FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "STRING", "BOOL", "INT16", "COMPLEX64", "INT8", "FLOAT64",
+    "COMPLEX128", "UINT64", "RESOURCE", "VARIANT", "UINT32", "UINT16", "INT4", "BFLOAT16", "INT2", "UINT4",
+    "FLOAT8_E4M3FN", "FLOAT8_E5M2",
+)  # fmt: skip
+_ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
+_PADDINGS = ("SAME", "VALID")
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """How stored numbers stand for real ones: ``real = scale * (stored - zero_point)``, per tensor or per channel."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether there is more than one scale."""
+        return len(self.scale) > 1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor.
+
+    Parameters
+    ----------
+    index
+        Its number within the subgraph.
+    name
+        As text; bytes that are no UTF-8 are shown escaped.
+    shape
+        Dimensions as stored; `signature` holds -1 where a dimension may change (empty: same as `shape`).
+    dtype
+        ``UINT8``, ``FLOAT32``, ...
+    bytes
+        Length of the constant data, 0 for what is computed.
+    text
+        Where the name lies in the file, None where there is none.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    buffer: int
+    bytes: int
+    quantisation: Quantisation | None = None
+    signature: tuple[int, ...] = ()
+    text: Text | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator: its name (``CONV_2D``; ``CUSTOM`` with `custom` naming it), tensors by index, options by name."""
+
+    index: int
+    name: str
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    custom: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """One graph of operators; the first of a file is the one that runs."""
+
+    name: str
+    tensors: tuple[Tensor, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    operators: tuple[Operator, ...]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An input or output of a signature: its own name and the tensor it stands for."""
+
+    name: str
+    tensor: int
+    text: Text | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A named way to call a subgraph."""
+
+    key: str
+    subgraph: int
+    inputs: tuple[Argument, ...]
+    outputs: tuple[Argument, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A TF Lite model without its weights.
+
+    Parameters
+    ----------
+    size
+        Length of the file in bytes.
+    metadata
+        Names of the metadata entries.
+    strings
+        Position of each string in the file -> positions of the fields that point to it.
+    """
+
+    size: int
+    version: int
+    description: str
+    subgraphs: tuple[Subgraph, ...]
+    signatures: tuple[Signature, ...]
+    metadata: tuple[str, ...]
+    strings: Mapping[int, set[int]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def main(self) -> Subgraph:
+        """The subgraph that runs."""
+        return self.subgraphs[0]
+
+
+@contextmanager
+def opened(path: Path, where: str) -> Iterator[memoryview]:
+    """Map a file into memory for reading.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read.
+    StepError
+        It is empty.
+    """
+    try:
+        with path.open("rb") as file:
+            try:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError as error:
+                raise StepError("the TF Lite file is empty", where=where) from error
+            with mapped, memoryview(mapped) as view:
+                yield view
+    except OSError as error:
+        raise StorageError(f"cannot read the file: {error.strerror}", where=where) from error
+
+
+def read(path: Path, *, where: str = "") -> Model:
+    """Read a TF Lite file, checking every offset on the way.
+
+    Parameters
+    ----------
+    path
+        The file.
+    where
+        What to call it in errors; its path when left out.
+
+    Raises
+    ------
+    StepError
+        It is no TF Lite file, or damaged.
+    StorageError
+        It cannot be read.
+    """
+    where = where or str(path)
+    with opened(path, where) as view:
+        return parse(view, where)
+
+
+def parse(data: memoryview, where: str) -> Model:
+    """Read a TF Lite model from memory; see :func:`read`."""
+    if bytes(data[4:8]) != IDENTIFIER:
+        raise StepError(
+            "this is no TF Lite file", where=where, expected=f"the mark {IDENTIFIER.decode()} at byte 4",
+            got=repr(bytes(data[:12])), looks_like=_looks(data),
+        )  # fmt: skip
+    buffer = Buffer(data, where)
+    root = buffer.root()
+    buffers = [_buffer_size(table) for table in root.tables(4, "buffer")]
+    codes = [_code(table) for table in root.tables(1, "operator code")]
+    subgraphs = tuple(
+        _subgraph(table, number, codes, buffers) for number, table in enumerate(root.tables(2, "subgraph"))
+    )
+    if not subgraphs:
+        raise buffer.broken("it holds no subgraph", 0)
+    return Model(
+        size=buffer.size,
+        version=root.integer(0, "u32"),
+        description=str(root.text(3, "the description") or ""),
+        subgraphs=subgraphs,
+        signatures=tuple(_signature(table, subgraphs) for table in root.tables(7, "signature")),
+        metadata=tuple(str(entry.text(0, "a metadata name") or "") for entry in root.tables(6, "metadata item")),
+        strings=buffer.strings,
+    )
+
+
+def _looks(data: memoryview) -> str | None:
+    from modelprep.formats.looks import looks_like
+
+    return looks_like(bytes(data[:512])) or None
+
+
+def _buffer_size(table: Table) -> int:
+    extent = table.extent(0, 1, f"the data of {table.what}")
+    if extent is not None:
+        return extent[1]
+    # Files beyond 2 GiB keep data outside the FlatBuffer: offset and size from the file's start.
+    return table.integer(2, "u64")
+
+
+def _code(table: Table) -> tuple[int, int, str]:
+    # Codes beyond 127 live in a second, wider field; whichever is larger counts (schema.fbs, version 3a).
+    code = max(table.integer(0, "i8"), table.integer(3, "i32"))
+    return code, table.integer(2, "i32", 1), str(table.text(1, "a custom code") or "")
+
+
+def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buffers: list[int]) -> Subgraph:
+    tensors = tuple(_tensor(t, index, buffers) for index, t in enumerate(table.tables(0, "tensor")))
+
+    def indices(holder: Table, slot: int, what: str, lowest: int = 0) -> tuple[int, ...]:
+        found = holder.integers(slot, what)
+        for index in found:
+            if not lowest <= index < len(tensors):
+                raise table.buffer.broken(f"{what} name tensor {index} of {len(tensors)}", holder.at)
+        return found
+
+    operators = []
+    for index, holder in enumerate(table.tables(3, "operator")):
+        opcode = holder.integer(0, "u32")
+        if opcode >= len(codes):
+            raise table.buffer.broken(f"{holder.what} has operator code {opcode} of {len(codes)}", holder.at)
+        code, version, custom = codes[opcode]
+        operators.append(
+            Operator(
+                index, operator_name(code), version, indices(holder, 1, f"the inputs of {holder.what}", -1),
+                indices(holder, 2, f"the outputs of {holder.what}", -1), custom, _options(holder),
+            )
+        )  # fmt: skip
+    return Subgraph(
+        name=str(table.text(4, "a subgraph's name") or ""),
+        tensors=tensors,
+        inputs=indices(table, 1, f"the inputs of subgraph {number}"),
+        outputs=indices(table, 2, f"the outputs of subgraph {number}"),
+        operators=tuple(operators),
+    )
+
+
+def _tensor(table: Table, index: int, buffers: list[int]) -> Tensor:
+    number = table.integer(2, "u32")
+    if number >= len(buffers):
+        raise table.buffer.broken(f"{table.what} keeps its data in buffer {number} of {len(buffers)}", table.at)
+    type_ = table.integer(1, "i8")
+    if not 0 <= type_ < len(TYPES):
+        raise table.buffer.broken(f"{table.what} has type {type_}, which no version of TF Lite knows", table.at)
+    name = table.text(3, f"the name of {table.what}")
+    quantised = table.table(4, f"the quantisation of {table.what}")
+    return Tensor(
+        index, str(name or ""), table.integers(0, f"the shape of {table.what}"), TYPES[type_], number, buffers[number],
+        None if quantised is None else _quantisation(quantised), table.integers(7, f"the shape of {table.what}"), name,
+    )  # fmt: skip
+
+
+def _quantisation(table: Table) -> Quantisation | None:
+    scale = tuple(float(value) for value in table.numbers(2, "f32", "the scales of a tensor"))
+    zero_point = table.integers(3, "the zero points of a tensor", "i64")
+    if not scale and not zero_point:
+        return None
+    return Quantisation(scale, zero_point, table.integer(6, "i32"))
+
+
+def _options(operator: Table) -> dict[str, object]:
+    fields = _option_table().get(operator.integer(3, "u8"))
+    options = operator.table(4, f"the options of {operator.what}")
+    if not fields or options is None:
+        return {}
+    values: dict[str, object] = {}
+    for name, slot, kind, default in fields:
+        if kind.startswith("["):
+            values[name] = options.integers(slot, f"{name} of {operator.what}", cast("Scalar", kind.strip("[]")))
+            continue
+        value = options.number(slot, cast("Scalar", kind), default)
+        if kind == "bool":
+            value = bool(value)
+        values[name] = value
+    for name, words in (("fused_activation_function", _ACTIVATIONS), ("padding", _PADDINGS)):
+        if name in values:
+            number = cast("int", values[name])
+            values[name] = words[number] if 0 <= number < len(words) else str(number)
+    return values
+
+
+def _signature(table: Table, subgraphs: tuple[Subgraph, ...]) -> Signature:
+    subgraph = table.integer(4, "u32")
+    if subgraph >= len(subgraphs):
+        raise table.buffer.broken(f"{table.what} belongs to subgraph {subgraph} of {len(subgraphs)}", table.at)
+    return Signature(
+        key=str(table.text(2, "a signature's key") or ""),
+        subgraph=subgraph,
+        inputs=_arguments(table, 0, subgraphs[subgraph]),
+        outputs=_arguments(table, 1, subgraphs[subgraph]),
+    )
+
+
+def _arguments(table: Table, slot: int, subgraph: Subgraph) -> tuple[Argument, ...]:
+    found = []
+    for entry in table.tables(slot, "signature argument"):
+        tensor = entry.integer(1, "u32")
+        if tensor >= len(subgraph.tensors):
+            raise table.buffer.broken(f"{entry.what} stands for tensor {tensor} of {len(subgraph.tensors)}", entry.at)
+        text = entry.text(0, f"the name of {entry.what}")
+        found.append(Argument(str(text or ""), tensor, text))
+    return tuple(found)
+
+
+@cache
+def _operator_names() -> dict[int, str]:
+    return {int(number): name for number, name in _rows("operators.tsv")}
+
+
+def operator_name(code: int) -> str:
+    """Give the name of a builtin operator by its code: ``CONV_2D``; an unknown code as ``OPERATOR_<code>``."""
+    return _operator_names().get(code, f"OPERATOR_{code}")
+
+
+@cache
+def _option_table() -> dict[int, list[tuple[str, int, str, float]]]:
+    fields: dict[int, list[tuple[str, int, str, float]]] = {}
+    for union, _, name, slot, kind, default in _rows("options.tsv"):
+        fields.setdefault(int(union), []).append((name, int(slot), kind, int(default or 0)))
+    return fields
+
+
+def _rows(name: str) -> list[list[str]]:
+    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    return [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]

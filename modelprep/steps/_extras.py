@@ -1,0 +1,42 @@
+"""Which modules an extra brings, and the one error that says it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from modelprep.errors import MissingTool
+
+#: Extra -> the modules a step imports from it (looked for, not imported: that would cost seconds).
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "tf": ("tensorflow", "numpy"),
+    "onnx": ("onnx", "onnxruntime", "tf2onnx", "numpy"),
+    "check": ("cv2", "onnxruntime", "ai_edge_litert", "numpy", "PIL"),
+}
+
+
+def require(extras: Iterable[str], what: str) -> None:
+    """See that extras are installed.
+
+    Parameters
+    ----------
+    extras
+        Names of extras (``tf``, ``onnx``).
+    what
+        What needs them, as the subject of a sentence: "the step tf.to_onnx".
+
+    Raises
+    ------
+    MissingTool
+        At least one is not there; the hint is the command that installs all that are missing.
+    """
+    from importlib.util import find_spec
+
+    absent = {extra: [m for m in MODULES.get(extra, ()) if find_spec(m) is None] for extra in dict.fromkeys(extras)}
+    missing = [extra for extra, modules in absent.items() if modules]
+    if missing:
+        raise MissingTool(
+            f"{what} needs the extra{'s' * (len(missing) > 1)} {' and '.join(missing)}",
+            expected=", ".join(module for extra in missing for module in absent[extra]),
+            got="not installed",
+            hint=f"pip install 'modelprep[{','.join(missing)}]'",
+        )

@@ -1,0 +1,55 @@
+"""``tflite.rename_io``: other names for a TF Lite model's inputs and outputs, every other byte as before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import RecipeError
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.tflite import rename
+
+    model = cast("Path", call.params["model"])
+    inputs, outputs = name_map(call.params, "inputs"), name_map(call.params, "outputs")
+    if not inputs and not outputs:
+        raise RecipeError("tflite.rename_io is to rename nothing", hint="give it inputs: or outputs: {old: new}")
+    plan = rename.plan(model, inputs, outputs)
+    rename.apply(model, plan, call.output, progress=call.progress)
+    return {
+        "renamed": {item.old: item.new for item in plan.renamed if item.kind != "signature"},
+        "signature_arguments": [item.old for item in plan.renamed if item.kind == "signature"],
+        "appended_bytes": len(plan.tail),
+    }
+
+
+def name_map(params: Mapping[str, object], key: str) -> dict[str, str]:
+    """Give a parameter as a mapping of old to new names.
+
+    Raises
+    ------
+    RecipeError
+        It holds something other than names.
+    """
+    given = params.get(key)
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in given.items()):
+        raise RecipeError(f"{key} must be a mapping of old names to new names", got=repr(given))
+    return dict(given)
+
+
+STEP = Step(
+    name="tflite.rename_io",
+    version=1,
+    summary="give a TF Lite model's inputs and outputs other names; weights and all else stay byte for byte",
+    params={
+        "model": Param("file", "the TF Lite file", required=True),
+        "inputs": Param("map", "old input name -> new name"),
+        "outputs": Param("map", "old output name -> new name"),
+    },
+    run=_run,
+)
