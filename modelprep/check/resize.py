@@ -1,0 +1,175 @@
+"""The two ways in which Arm NN's test programs bring a picture to the network's size, to the pixel.
+
+``stb``: stb_image_resize 0.9x with its defaults (8 bits, edges clamped, Mitchell-Netravali when shrinking or at equal
+size, Catmull-Rom when growing), used by the Caffe tests. ``tensorflow``: the old bilinear of TensorFlow (top-left
+corners aligned), used by the TensorFlow, TensorFlow Lite and ONNX tests. An ordinary library's resize gives other
+pixels, and with Arm's Dog.jpg another class (measured: 208 where the board says 209).
+
+All arithmetic is float32 in the C code's own order, so the result equals a build without fused multiply-add; a compiler
+that fuses (GCC on AArch64 does by default) may round single values differently in the last place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SUPPORT = 2  # pixels to either side; both of stb's default filters are cubics
+
+
+def _mitchell(x: Any) -> Any:
+    import numpy as np
+
+    f, x = np.float32, np.abs(x)
+    inner = (f(16) + x * x * (f(21) * x - f(36))) / f(18)
+    outer = (f(32) + x * (f(-60) + x * (f(36) - f(7) * x))) / f(18)
+    return np.where(x < 1, inner, np.where(x < 2, outer, f(0))).astype(f)
+
+
+def _catmull_rom(x: Any) -> Any:
+    import numpy as np
+
+    f, x = np.float32, np.abs(x)
+    inner = f(1) - x * x * (f(2.5) - f(1.5) * x)
+    outer = f(2) - x * (f(4) + x * (f(0.5) * x - f(2.5)))
+    return np.where(x < 1, inner, np.where(x < 2, outer, f(0))).astype(f)
+
+
+def _growing(wanted: int, scale: Any) -> list[list[tuple[int, Any]]]:
+    """For each output pixel, its (input pixel, weight) pairs, input pixels possibly beyond the edge."""
+    import numpy as np
+
+    f = np.float32
+    radius = f(_SUPPORT) * scale
+    table = []
+    for n in range(wanted):
+        centre = f(n) + f(0.5)
+        first = math.floor(float((centre - radius) / scale) + 0.5)
+        last = math.floor(float((centre + radius) / scale) - 0.5)
+        middle = centre / scale
+        at = np.arange(first, last + 1)
+        weights = _catmull_rom(middle - (at.astype(f) + f(0.5)))
+        total: Any = f(0)
+        for weight in weights:
+            total += weight
+        weights = weights * (f(1) / total)
+        table.append([(int(i), w) for i, w in zip(at, weights, strict=True) if w != 0])
+    return table
+
+
+def _shrinking(size: int, wanted: int, scale: Any) -> list[list[tuple[int, Any]]]:
+    """As `_growing`; stb spreads each input pixel over the outputs and normalises each output afterwards."""
+    import numpy as np
+
+    f = np.float32
+    radius = f(_SUPPORT) / scale
+    margin = math.ceil(float(f(_SUPPORT * 2) / scale)) // 2
+    table: list[list[tuple[int, Any]]] = [[] for _ in range(wanted)]
+    for n in range(-margin, size + margin):
+        centre = f(n) + f(0.5)
+        first = math.floor(float((centre - radius) * scale) + 0.5)
+        last = math.floor(float((centre + radius) * scale) - 0.5)
+        at = np.arange(first, last + 1)
+        weights = _mitchell((at.astype(f) + f(0.5)) - centre * scale) * scale
+        for place, weight in zip(at, weights, strict=True):
+            if 0 <= place < wanted:
+                table[place].append((n, weight))
+    for out, pairs in enumerate(table):
+        total: Any = f(0)
+        for _, weight in pairs:
+            total += weight
+        factor = f(1) / total
+        table[out] = [(n, weight * factor) for n, weight in pairs]
+    return table
+
+
+def _resample(values: Any, wanted: int) -> Any:
+    """Resample float32 (size, ...) along its first axis."""
+    import numpy as np
+
+    size = values.shape[0]
+    scale = np.float32(wanted) / np.float32(size)
+    table = _growing(wanted, scale) if scale > 1 else _shrinking(size, wanted, scale)
+    longest = max(len(pairs) for pairs in table)
+    index: Any = np.zeros((longest, wanted), np.intp)
+    weight: Any = np.zeros((longest, wanted), np.float32)
+    for out, pairs in enumerate(table):
+        for k, (n, w) in enumerate(pairs):
+            index[k, out] = min(max(n, 0), size - 1)
+            weight[k, out] = w
+    result = np.zeros((wanted, *values.shape[1:]), np.float32)
+    shape = (wanted,) + (1,) * (values.ndim - 1)
+    # One term after the other, as the C code adds them: the order decides the last bit. A weight of 0 fills short rows.
+    for k in range(longest):
+        result += values[index[k]] * weight[k].reshape(shape)
+    return result
+
+
+def stb(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize as ``stbir_resize_uint8`` does.
+
+    Parameters
+    ----------
+    picture
+        uint8, shape (rows, columns, channels).
+    height, width
+        Wanted size in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (height, width, channels).
+    """
+    import numpy as np
+
+    values = picture.astype(np.float32) / np.float32(255)
+    across = _resample(np.ascontiguousarray(values.transpose(1, 0, 2)), width).transpose(1, 0, 2)
+    both = _resample(np.ascontiguousarray(across), height)
+    scaled = np.clip(both, np.float32(0), np.float32(1)) * np.float32(255)
+    return np.asarray((scaled.astype(np.float64) + 0.5).astype(np.uint8))
+
+
+def _lerp(start: Any, end: Any, weight: Any) -> Any:
+    import numpy as np
+
+    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantised tests.
+    return weight * end + (np.float32(1) - weight) * start
+
+
+def tensorflow(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
+    """Resize with TensorFlow 1's bilinear: ``align_corners`` false, no half-pixel centres.
+
+    Parameters
+    ----------
+    picture
+        uint8, shape (rows, columns, channels).
+    height, width
+        Wanted size in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (height, width, channels), values 0..255, not rounded.
+    """
+    import numpy as np
+
+    f = np.float32
+
+    def places(size: int, wanted: int) -> tuple[Any, Any, Any]:
+        source = np.arange(wanted, dtype=f) * (f(size) / f(wanted))
+        low = np.floor(source).astype(np.intp)
+        return low, np.minimum(low + 1, size - 1), source - low.astype(f)
+
+    top, bottom, down = places(picture.shape[0], height)
+    left, right, along = places(picture.shape[1], width)
+    values = picture.astype(f)
+    along, down = along[None, :, None], down[:, None, None]
+
+    def row(index: Any) -> Any:
+        return _lerp(values[index][:, left], values[index][:, right], along)
+
+    return np.asarray(_lerp(row(top), row(bottom), down))

@@ -1,0 +1,284 @@
+"""The entropy-coded scans of a JPEG: Huffman codes, baseline and progressive, into DCT coefficients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelprep.formats.jpeg.frame import ZIGZAG, Component, Frame, State, bad, short
+
+
+class _Bits:
+    """The entropy-coded bits of one restart interval; zeros follow its end, as in stb_image."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+        self.buffer = 0
+        self.count = 0
+        self.spare = 0
+
+    def fill(self) -> None:
+        chunk = self.data[self.at : self.at + 6]
+        self.at += 6
+        if len(chunk) < 6:
+            self.spare += 6 - len(chunk)
+            chunk = chunk + bytes(6 - len(chunk))
+        self.buffer = (self.buffer & ((1 << self.count) - 1)) << 48 | int.from_bytes(chunk, "big")
+        self.count += 48
+
+    def symbol(self, table: list[int]) -> int:
+        if self.count < 16:
+            self.fill()
+        entry = table[self.buffer >> (self.count - 16) & 0xFFFF]
+        if not entry:
+            raise ValueError("a bit pattern that is no Huffman code")
+        self.count -= entry >> 8
+        return entry & 255
+
+    def bits(self, count: int) -> int:
+        if self.count < count:
+            self.fill()
+        self.count -= count
+        return self.buffer >> self.count & ((1 << count) - 1)
+
+    def signed(self, count: int) -> int:
+        value = self.bits(count)
+        return value if value >> (count - 1) else value - (1 << count) + 1
+
+    @property
+    def overrun(self) -> bool:
+        """Whether more than the filling zeros of one byte were used up."""
+        return self.spare * 8 - self.count > 64
+
+
+def _intervals(data: bytes, position: int) -> tuple[list[bytes], int]:
+    """Split entropy-coded data at its restart markers, stuffing removed; also give the place of the next marker."""
+    pieces = []
+    start = position
+    while True:
+        position = data.find(b"\xff", position)
+        if position < 0 or position + 1 >= len(data):
+            pieces.append(data[start:].replace(b"\xff\x00", b"\xff"))
+            return pieces, len(data)
+        follow = data[position + 1]
+        if follow == 0:
+            position += 2
+        elif 0xD0 <= follow <= 0xD7:
+            pieces.append(data[start:position].replace(b"\xff\x00", b"\xff"))
+            position += 2
+            start = position
+        elif follow == 0xFF:
+            position += 1
+        else:
+            pieces.append(data[start:position].replace(b"\xff\x00", b"\xff"))
+            return pieces, position
+
+
+def scan(data: bytes, position: int, state: State) -> int:
+    """Decode one scan into the components' coefficients; give the place of the next marker."""
+    frame = state.frame
+    if position + 2 > len(data):
+        raise short(data, state, position)
+    length = int.from_bytes(data[position : position + 2], "big")
+    body = data[position + 2 : position + length]
+    if frame is None or len(body) < 4 or len(body) != 2 * body[0] + 4:
+        raise bad("its scan header", state, position)
+    chosen: list[tuple[Component, int, int]] = []
+    for i in range(body[0]):
+        wanted, tables = body[1 + 2 * i], body[2 + 2 * i]
+        component = next((c for c in frame.components if c.id == wanted), None)
+        if component is None:
+            raise bad(f"a scan of component {wanted}, which there is not", state, position)
+        chosen.append((component, tables >> 4, tables & 15))
+    start, end, approx = body[-3], body[-2], body[-1]
+    high, low = approx >> 4, approx & 15
+    if not frame.progressive:
+        start, end, high, low = 0, 63, 0, 0
+    elif start > end or end > 63 or low > 13 or (start and len(chosen) > 1) or (not start and end):
+        raise bad("its progressive scan", state, position)
+    pieces, after = _intervals(data, position + length)
+    try:
+        _decode_scan(frame, state, chosen, (start, end, high, low), pieces)
+    except KeyError as error:
+        raise bad("a table that was never given", state, position) from error
+    except ValueError as error:
+        raise bad(str(error), state, position) from error
+    except EOFError as error:
+        if after >= len(data) - 1:
+            raise short(data, state, len(data)) from error
+        raise bad("less data than the picture needs", state, after) from error
+    state.scans += 1
+    return after
+
+
+def _decode_scan(
+    frame: Frame,
+    state: State,
+    chosen: list[tuple[Component, int, int]],
+    spectral: tuple[int, int, int, int],
+    pieces: list[bytes],
+) -> None:
+    for component, _, _ in chosen:
+        component.predictor = 0
+    if len(chosen) == 1:
+        component = chosen[0][0]
+        units = [
+            (chosen[0], y * component.blocks_x + x) for y in range(component.own_y) for x in range(component.own_x)
+        ]
+        per_unit = 1
+    else:
+        units = []
+        mcus_x = frame.components[0].blocks_x // frame.components[0].h
+        mcus_y = frame.components[0].blocks_y // frame.components[0].v
+        for my in range(mcus_y):
+            for mx in range(mcus_x):
+                for entry in chosen:
+                    c = entry[0]
+                    units.extend(
+                        (entry, (my * c.v + y) * c.blocks_x + mx * c.h + x) for y in range(c.v) for x in range(c.h)
+                    )
+        per_unit = sum(c.h * c.v for c, _, _ in chosen)
+    step = state.restart * per_unit if state.restart else len(units)
+    rows = {id(c): c.coefficients.tolist() if frame.progressive else None for c, _, _ in chosen}
+    for number, first in enumerate(range(0, len(units), max(step, 1))):
+        if number >= len(pieces):
+            raise EOFError
+        bits = _Bits(pieces[number])
+        for component, _, _ in chosen:
+            component.predictor = 0
+        run = units[first : first + step]
+        if frame.progressive:
+            _progressive(bits, state, run, spectral, rows)
+        else:
+            _baseline(bits, state, run)
+        if bits.overrun:
+            raise EOFError
+    if frame.progressive:
+        for component, _, _ in chosen:
+            component.coefficients[:] = rows[id(component)]
+
+
+def _baseline(bits: _Bits, state: State, run: list[tuple[tuple[Component, int, int], int]]) -> None:
+    symbol, signed, zigzag = bits.symbol, bits.signed, ZIGZAG
+    huffman = state.huffman
+    for (component, dc, ac), block in run:
+        size = symbol(huffman[0, dc])
+        if size > 15:
+            raise ValueError("a DC difference of more than 15 bits")
+        if size:
+            component.predictor += signed(size)
+        places, values = [0], [component.predictor]
+        table = huffman[1, ac]
+        k = 1
+        while k < 64:
+            entry = symbol(table)
+            size = entry & 15
+            if size:
+                k += entry >> 4
+                if k > 63:
+                    raise ValueError("more than 64 coefficients in a block")
+                places.append(zigzag[k])
+                values.append(signed(size))
+                k += 1
+            elif entry == 0xF0:
+                k += 16
+            else:
+                break
+        component.coefficients[block, places] = values
+        if bits.overrun:
+            raise EOFError
+
+
+def _progressive(
+    bits: _Bits,
+    state: State,
+    run: list[tuple[tuple[Component, int, int], int]],
+    spectral: tuple[int, int, int, int],
+    rows: dict[int, Any],
+) -> None:
+    start, end, high, low = spectral
+    zigzag, huffman = ZIGZAG, state.huffman
+    skip = 0  # blocks still to come of an end-of-band run
+    bit = 1 << low
+    for (component, dc, ac), block in run:
+        row = rows[id(component)][block]
+        if bits.overrun:
+            raise EOFError
+        if start == 0:
+            if high:
+                if bits.bits(1):
+                    row[0] += bit
+            else:
+                size = bits.symbol(huffman[0, dc])
+                if size > 15:
+                    raise ValueError("a DC difference of more than 15 bits")
+                if size:
+                    component.predictor += bits.signed(size)
+                row[0] = component.predictor * bit
+            continue
+        table = huffman[1, ac]
+        if not high:
+            if skip:
+                skip -= 1
+                continue
+            k = start
+            while k <= end:
+                entry = bits.symbol(table)
+                length, size = entry >> 4, entry & 15
+                if size:
+                    k += length
+                    if k > 63:
+                        raise ValueError("more than 64 coefficients in a block")
+                    row[zigzag[k]] = bits.signed(size) * bit
+                    k += 1
+                elif length < 15:
+                    skip = (1 << length) - 1 + (bits.bits(length) if length else 0)
+                    break
+                else:
+                    k += 16
+        else:
+            skip = _refine(bits, row, table, start, end, bit, skip)
+
+
+def _refine(bits: _Bits, row: list[int], table: list[int], start: int, end: int, bit: int, skip: int) -> int:
+    """Add one more bit of precision to a block's AC coefficients; give the end-of-band run that is left."""
+    zigzag = ZIGZAG
+
+    def sharpen(place: int) -> None:
+        value = row[place]
+        if bits.bits(1) and not abs(value) & bit:
+            row[place] = value + (bit if value > 0 else -bit)
+
+    k = start
+    if not skip:
+        while k <= end:
+            entry = bits.symbol(table)
+            length, size = entry >> 4, entry & 15
+            value = 0
+            if size == 0:
+                if length < 15:
+                    skip = (1 << length) + (bits.bits(length) if length else 0)
+                    break
+            elif size == 1:
+                value = bit if bits.bits(1) else -bit
+            else:
+                raise ValueError("a refinement of more than one bit")
+            while k <= end:
+                place = zigzag[k]
+                k += 1
+                if row[place]:
+                    sharpen(place)
+                else:
+                    if length == 0:
+                        if value:
+                            row[place] = value
+                        break
+                    length -= 1
+    if skip:
+        while k <= end:
+            place = zigzag[k]
+            k += 1
+            if row[place]:
+                sharpen(place)
+        skip -= 1
+    return skip

@@ -1,0 +1,151 @@
+"""From DCT coefficients to pixels, by stb_image's integer arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelprep.errors import StepError
+from modelprep.formats.jpeg.frame import ZIGZAG, Component, Frame, State, ceil
+
+
+def _constant(value: float) -> int:
+    import numpy as np
+
+    # stb_image: (int)(x * 4096 + 0.5) with x a float; the cast cuts towards zero, also below it.
+    return int(float(np.float32(np.float32(value) * np.float32(4096))) + 0.5)
+
+
+def _idct_1d(s: list[Any]) -> tuple[list[Any], list[Any]]:
+    p1 = (s[2] + s[6]) * _constant(0.5411961)
+    t2 = p1 + s[6] * _constant(-1.847759065)
+    t3 = p1 + s[2] * _constant(0.765366865)
+    t0, t1 = (s[0] + s[4]) * 4096, (s[0] - s[4]) * 4096
+    x = [t0 + t3, t1 + t2, t1 - t2, t0 - t3]
+    t0, t1, t2, t3 = s[7], s[5], s[3], s[1]
+    p3, p4, p1, p2 = t0 + t2, t1 + t3, t0 + t3, t1 + t2
+    p5 = (p3 + p4) * _constant(1.175875602)
+    t0 = t0 * _constant(0.298631336)
+    t1 = t1 * _constant(2.053119869)
+    t2 = t2 * _constant(3.072711026)
+    t3 = t3 * _constant(1.501321110)
+    p1 = p5 + p1 * _constant(-0.899976223)
+    p2 = p5 + p2 * _constant(-2.562915447)
+    p3 = p3 * _constant(-1.961570560)
+    p4 = p4 * _constant(-0.390180644)
+    return x, [t3 + p1 + p4, t2 + p2 + p3, t1 + p2 + p4, t0 + p1 + p3]
+
+
+def _idct(blocks: Any) -> Any:
+    """Inverse DCT of dequantised blocks, int32 (n, 64) -> uint8 (n, 8, 8), by stb_image's integer arithmetic."""
+    import numpy as np
+
+    d = blocks.reshape(-1, 8, 8)
+    x, t = _idct_1d([d[:, i, :] for i in range(8)])
+    v = np.empty_like(d)
+    for i in range(4):
+        v[:, i, :] = (x[i] + 512 + t[i]) >> 10
+        v[:, 7 - i, :] = (x[i] + 512 - t[i]) >> 10
+    x, t = _idct_1d([v[:, :, i] for i in range(8)])
+    out = np.empty(d.shape, np.uint8)
+    rounding = 65536 + (128 << 17)
+    for i in range(4):
+        out[:, :, i] = np.clip((x[i] + rounding + t[i]) >> 17, 0, 255)
+        out[:, :, 7 - i] = np.clip((x[i] + rounding - t[i]) >> 17, 0, 255)
+    return out
+
+
+def _plane(component: Component, state: State) -> Any:
+    """Give a component's samples, uint8 (8 * blocks_y, 8 * blocks_x)."""
+    import numpy as np
+
+    quant: Any = np.zeros(64, np.int32)
+    if component.table not in state.quant:
+        raise StepError("the JPEG is damaged: a quantisation table that was never given", where=state.origin)
+    quant[list(ZIGZAG)] = state.quant[component.table]
+    # stb_image keeps dequantised coefficients in 16 bits.
+    values = (component.coefficients * quant).astype(np.int16).astype(np.int32)
+    pixels = _idct(values).reshape(component.blocks_y, component.blocks_x, 8, 8)
+    return pixels.transpose(0, 2, 1, 3).reshape(component.blocks_y * 8, component.blocks_x * 8)
+
+
+def _scale_up(plane: Any, component: Component, frame: Frame) -> Any:
+    """Scale a component to the picture's size as stb_image does: triangle filters for 2, repetition for the rest."""
+    import numpy as np
+
+    hs, vs = frame.h_max // component.h, frame.v_max // component.v
+    width, height = frame.width, frame.height
+    low_w = ceil(width, hs)
+    low_h = ceil(height * component.v, frame.v_max)
+    samples = plane[:, :low_w].astype(np.int32)
+    rows = np.arange(height)
+    if vs == 2 and hs in (1, 2):
+        near: Any = rows // 2
+        far = np.clip(np.where(rows % 2 == 1, near + 1, near - 1), 0, low_h - 1)
+        mixed = 3 * samples[near] + samples[far]
+        if hs == 1:
+            out = (mixed + 2) >> 2
+        else:
+            out = np.empty((height, 2 * low_w), np.int32)
+            out[:, 0] = (mixed[:, 0] + 2) >> 2
+            out[:, -1] = (mixed[:, -1] + 2) >> 2
+            out[:, 1:-1:2] = (3 * mixed[:, :-1] + mixed[:, 1:] + 8) >> 4
+            out[:, 2:-1:2] = (3 * mixed[:, 1:] + mixed[:, :-1] + 8) >> 4
+    else:
+        base = samples[rows // vs]
+        if hs == 1:
+            out = base
+        elif hs == 2 and vs == 1:
+            out = np.empty((height, 2 * low_w), np.int32)
+            if low_w == 1:
+                out[:] = base
+            else:
+                out[:, 0] = base[:, 0]
+                out[:, 1:-1:2] = (3 * base[:, :-1] + base[:, 1:] + 2) >> 2
+                out[:, 2:-1:2] = (3 * base[:, 1:] + base[:, :-1] + 2) >> 2
+                # stb_image's last pair weighs its two samples the other way round; kept, since the board has it too.
+                out[:, -2] = (3 * base[:, -2] + base[:, -1] + 2) >> 2
+                out[:, -1] = base[:, -1]
+        else:
+            out = np.repeat(base, hs, axis=1)
+    return out[:, :width]
+
+
+def assemble(frame: Frame, state: State) -> Any:
+    """Make the picture, uint8 (height, width, 1 or 3), from all coefficients."""
+    import numpy as np
+
+    planes = [_scale_up(_plane(c, state), c, frame) for c in frame.components]
+    if len(planes) == 1:
+        return planes[0].astype(np.uint8)[:, :, None]
+    ids = [c.id for c in frame.components]
+    if len(planes) == 3:
+        if ids == [0x52, 0x47, 0x42] or (state.adobe == 0 and not state.jfif):
+            return np.stack(planes, axis=-1).astype(np.uint8)
+        return _to_rgb(*planes)
+    key = planes[3]
+    if state.adobe == 2:  # YCCK: the converted colours are inverted CMY
+        rgb = 255 - _to_rgb(*planes[:3]).astype(np.int32)
+        return np.stack([_blend(rgb[:, :, i], key) for i in range(3)], axis=-1).astype(np.uint8)
+    if state.adobe == 0:  # CMYK
+        return np.stack([_blend(p, key) for p in planes[:3]], axis=-1).astype(np.uint8)
+    return _to_rgb(*planes[:3])
+
+
+def _blend(x: Any, y: Any) -> Any:
+    t = x * y + 128
+    return (t + (t >> 8)) >> 8
+
+
+def _to_rgb(y: Any, cb: Any, cr: Any) -> Any:
+    """Convert to RGB, uint8 (h, w, 3), with stb_image's 20-bit fixed point (green's cb term loses its low 16 bits)."""
+    import numpy as np
+
+    def fixed(value: float) -> int:
+        return int(np.float32(value) * np.float32(4096) + np.float32(0.5)) << 8
+
+    luma = (y << 20) + (1 << 19)
+    red, blue = cr - 128, cb - 128
+    r = luma + red * fixed(1.40200)
+    g = luma - red * fixed(0.71414) + ((blue * -fixed(0.34414)) & -65536)
+    b = luma + blue * fixed(1.77200)
+    return np.clip(np.stack([r, g, b], axis=-1) >> 20, 0, 255).astype(np.uint8)

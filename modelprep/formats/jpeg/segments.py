@@ -1,0 +1,130 @@
+"""The marker segments of a JPEG, read into a :class:`~modelprep.formats.jpeg.frame.State`."""
+
+from __future__ import annotations
+
+from modelprep.errors import StepError
+from modelprep.formats.jpeg.frame import Component, Frame, State, bad, ceil, short
+
+#: stb_image refuses larger sides (STBI_MAX_DIMENSIONS); a smaller product keeps memory in bounds here.
+MAX_SIDE = 1 << 24
+MAX_PIXELS = 1 << 26
+
+
+def next_marker(data: bytes, position: int, state: State) -> tuple[int, int]:
+    """Give the next marker byte from `position` on, and the place behind it."""
+    # stb_image skips bytes until a marker comes; so a few stray bytes between segments do no harm here either.
+    position = data.find(b"\xff", position)
+    while 0 <= position < len(data) - 1 and data[position + 1] in (0xFF, 0x00):
+        position = position + 1 if data[position + 1] == 0xFF else data.find(b"\xff", position + 2)
+    if position < 0 or position >= len(data) - 1:
+        raise short(data, state, len(data))
+    return data[position + 1], position + 2
+
+
+def segment(data: bytes, position: int, marker: int, state: State) -> int:
+    """Read one marker segment; give the place behind it."""
+    if 0xD0 <= marker <= 0xD8 or marker == 0x01:
+        return position
+    if position + 2 > len(data):
+        raise short(data, state, position)
+    length = int.from_bytes(data[position : position + 2], "big")
+    end = position + length
+    if length < 2:
+        raise bad(f"a segment of {length} bytes", state, position)
+    if end > len(data):
+        raise short(data, state, position)
+    body = data[position + 2 : end]
+    if marker == 0xDB:
+        _read_quant(body, state, position)
+    elif marker == 0xC4:
+        _read_huffman(body, state, position)
+    elif marker in (0xC0, 0xC1, 0xC2):
+        _read_frame(body, marker == 0xC2, state, position)
+    elif 0xC3 <= marker <= 0xCF:
+        raise StepError(
+            "this kind of JPEG is not read by the board's decoder",
+            where=state.origin,
+            got=f"start-of-frame marker FF{marker:02X} (lossless, hierarchical or arithmetic coding)",
+            hint="save the picture again as an ordinary JPEG or PNG",
+        )
+    elif marker == 0xDD and len(body) == 2:
+        state.restart = int.from_bytes(body, "big")
+    elif marker == 0xEE and len(body) >= 12 and body[:6] == b"Adobe\0":
+        state.adobe = body[11]
+    elif marker == 0xE0 and body[:5] == b"JFIF\0":
+        state.jfif = True
+    return end
+
+
+def _read_quant(body: bytes, state: State, position: int) -> None:
+    while body:
+        wide, index = body[0] >> 4, body[0] & 15
+        need = 1 + (128 if wide else 64)
+        if wide > 1 or index > 3 or len(body) < need:
+            raise bad("its quantisation table", state, position)
+        if wide:
+            values = tuple(int.from_bytes(body[1 + 2 * i : 3 + 2 * i], "big") for i in range(64))
+        else:
+            values = tuple(body[1:65])
+        state.quant[index] = values
+        body = body[need:]
+
+
+def _read_huffman(body: bytes, state: State, position: int) -> None:
+    while body:
+        kind, index = body[0] >> 4, body[0] & 15
+        counts = body[1:17]
+        total = sum(counts)
+        if kind > 1 or index > 3 or len(counts) < 16 or total > 256 or len(body) < 17 + total:
+            raise bad("its Huffman table", state, position)
+        # One look-up of the next 16 bits gives length << 8 | symbol; 0 stands for a code that does not exist.
+        table: list[int] = []
+        code = 0
+        symbol_at = 17
+        for bits, count in enumerate(counts, start=1):
+            for _ in range(count):
+                table.extend([bits << 8 | body[symbol_at]] * (1 << (16 - bits)))
+                symbol_at += 1
+                code += 1
+            if code > 1 << bits:
+                raise bad("its Huffman code lengths", state, position)
+            code <<= 1
+        table.extend([0] * (65536 - len(table)))
+        state.huffman[kind, index] = table[:65536]
+        body = body[17 + total :]
+
+
+def _read_frame(body: bytes, progressive: bool, state: State, position: int) -> None:
+    import numpy as np
+
+    if state.frame is not None:
+        raise bad("a second frame", state, position)
+    if len(body) < 6 or len(body) != 6 + 3 * body[5]:
+        raise bad("its frame header", state, position)
+    height, width, count = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big"), body[5]
+    if body[0] != 8:
+        raise StepError(
+            "only 8 bits a sample are read by the board's decoder", where=state.origin, got=f"{body[0]} bits"
+        )
+    if count not in (1, 3, 4) or not width or not height:
+        raise bad(f"{count} components, {width}x{height}", state, position)
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise StepError(
+            "the picture is too large",
+            where=state.origin,
+            expected=f"at most {MAX_PIXELS} pixels",
+            got=f"{width}x{height}",
+        )
+    components = [Component(body[i], body[i + 1] >> 4, body[i + 1] & 15, body[i + 2]) for i in range(6, len(body), 3)]
+    if any(not 1 <= c.h <= 4 or not 1 <= c.v <= 4 or c.table > 3 for c in components):
+        raise bad("its sampling factors", state, position)
+    h_max, v_max = max(c.h for c in components), max(c.v for c in components)
+    if any(h_max % c.h or v_max % c.v for c in components):
+        raise bad("sampling factors that do not divide one another", state, position)
+    mcus_x, mcus_y = ceil(width, 8 * h_max), ceil(height, 8 * v_max)
+    for c in components:
+        c.blocks_x, c.blocks_y = mcus_x * c.h, mcus_y * c.v
+        c.own_x = ceil(ceil(width * c.h, h_max), 8)
+        c.own_y = ceil(ceil(height * c.v, v_max), 8)
+        c.coefficients = np.zeros((c.blocks_y * c.blocks_x, 64), np.int32)
+    state.frame = Frame(progressive, width, height, components, h_max, v_max)

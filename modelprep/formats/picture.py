@@ -1,0 +1,171 @@
+"""Pictures as the board's test programs see them: stb_image's pixels, whatever the file's name or EXIF tags say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.errors import StepError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MAGIC = (
+    (b"\xff\xd8", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"BM", "bmp"),
+    (b"GIF8", "gif"),
+    (b"RIFF", "webp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
+#: What stb_image reads of the above.
+READABLE = ("jpeg", "png", "bmp")
+MAX_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Parameters
+    ----------
+    pixels
+        uint8, shape (height, width, channels); 1 channel grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+    kind
+        ``jpeg``, ``png`` or ``bmp``.
+    warnings
+        What a person should know before he trusts the board's answer (rotated by EXIF, grey, alpha).
+    """
+
+    pixels: NDArray[np.uint8]
+    kind: str
+    warnings: tuple[str, ...] = ()
+
+    def three_channels(self) -> NDArray[np.uint8]:
+        """Give R, G and B as the tests take them: the first three channels, those that are missing zero."""
+        import numpy as np
+
+        height, width, channels = self.pixels.shape
+        out = np.zeros((height, width, 3), np.uint8)
+        count = min(channels, 3)
+        out[:, :, :count] = self.pixels[:, :, :count]
+        return out
+
+
+def kind_of(head: bytes) -> str:
+    """Name the kind of picture that a file's first bytes announce, or give an empty string."""
+    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+
+
+def read(path: Path) -> Picture:
+    """Read a picture file as stb_image would.
+
+    Raises
+    ------
+    StepError
+        No picture, a damaged one, or a kind that the board's decoder does not read.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise StepError(
+            "the picture file is too large", where=str(path), expected=f"at most {MAX_BYTES} bytes", got=f"{size} bytes"
+        )
+    return decode(path.read_bytes(), origin=str(path))
+
+
+def decode(data: bytes, *, origin: str) -> Picture:
+    """Decode a picture from its bytes; see :func:`read`."""
+    kind = kind_of(data[:16])
+    if kind not in READABLE:
+        raise StepError(
+            "the board's decoder does not read this as a picture",
+            where=origin, expected="JPEG, PNG or BMP", got=kind or f"first bytes {data[:8].hex(' ')}",
+            hint="save it as an RGB JPEG or PNG",
+        )  # fmt: skip
+    if kind == "jpeg":
+        from modelprep.formats import jpeg
+
+        pixels = jpeg.decode(data, origin=origin)
+    else:
+        pixels = _lossless(data, origin)
+    return Picture(pixels, kind, tuple(_warnings(data, kind, pixels)))
+
+
+def _lossless(data: bytes, origin: str) -> NDArray[np.uint8]:
+    """Decode PNG or BMP through Pillow: lossless, so every decoder agrees on the pixels."""
+    import io
+
+    import numpy as np
+
+    try:
+        from PIL import Image
+    except ImportError as error:
+        from modelprep.errors import MissingTool
+
+        raise MissingTool(
+            "reading PNG and BMP pictures needs Pillow", where=origin, hint="pip install 'modelprep[check]'"
+        ) from error
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            mode = image.mode
+            if mode == "P":
+                mode = "RGBA" if "transparency" in image.info else "RGB"
+                image = image.convert(mode)
+            elif mode == "1":
+                image = image.convert("L")
+            elif mode.startswith("I;16") or mode == "I":
+                # stb_image keeps the high byte of 16-bit samples.
+                return np.asarray(np.asarray(image).astype(np.uint32) >> 8, np.uint8)[:, :, None]
+            elif mode not in ("L", "LA", "RGB", "RGBA"):
+                raise StepError(
+                    "the board's decoder does not read this colour mode", where=origin, got=mode, hint="save it as RGB"
+                )
+            pixels = np.asarray(image, np.uint8)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise StepError("the picture is damaged", where=origin, got=str(error) or type(error).__name__) from error
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _warnings(data: bytes, kind: str, pixels: NDArray[np.uint8]) -> list[str]:
+    found = []
+    channels = pixels.shape[2]
+    if channels < 3:
+        found.append("grey picture: the board puts its values into red and leaves green and blue black; save it as RGB")
+    if channels == 4:
+        found.append("the picture has an alpha channel, which the board drops")
+    if kind == "jpeg" and exif_orientation(data) not in (0, 1):
+        found.append("EXIF says that the picture is to be turned; the board does not turn it")
+    return found
+
+
+def exif_orientation(data: bytes) -> int:
+    """Give the orientation tag (274) of a JPEG's EXIF block, 1 to 8, or 0 where there is none."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] not in (0xDA, 0xD9):
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        body = data[position + 4 : position + 2 + length]
+        if data[position + 1] == 0xE1 and body[:6] == b"Exif\0\0":
+            return _orientation_of_tiff(body[6:])
+        position += 2 + max(length, 2)
+    return 0
+
+
+def _orientation_of_tiff(tiff: bytes) -> int:
+    order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
+    if order is None:
+        return 0
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(tiff[at : at + size], "little" if order == "little" else "big")
+
+    directory = number(4, 4)
+    for entry in range(min(number(directory, 2), 512)):
+        at = directory + 2 + 12 * entry
+        if number(at, 2) == 274:
+            value = number(at + 8, 2)
+            return value if 1 <= value <= 8 else 0
+    return 0
