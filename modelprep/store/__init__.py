@@ -1,1 +1,26 @@
-"""Blobs by sha256, step results by key, locks, collection of garbage."""
+"""The store: files by SHA-256, step results by key, downloads under way.
+
+See ``docs/decisions/0002-store-layout.md`` for the layout and the reasons.
+"""
+
+from __future__ import annotations
+
+from modelprep.store.keeping import GcReport, Removed, StoreInfo, VerifyReport
+from modelprep.store.partial import Partial, Validator
+from modelprep.store.results import Result, result_key
+from modelprep.store.store import Blob, Store
+from modelprep.store.writer import BlobWriter
+
+__all__ = [
+    "Blob",
+    "BlobWriter",
+    "GcReport",
+    "Partial",
+    "Removed",
+    "Result",
+    "Store",
+    "StoreInfo",
+    "Validator",
+    "VerifyReport",
+    "result_key",
+]

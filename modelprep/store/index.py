@@ -1,0 +1,120 @@
+"""Small indexes that many processes append to: one JSON record a line, the last one about a key wins.
+
+A record is written by a single ``write`` to a file opened for appending, so that records of several processes do not
+mix; a line torn by a kill is no JSON, and is passed over. Losing a record costs time, never correctness.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from modelprep.store.disk import write_all
+
+#: Rewrite the file once it has this many lines and more than twice as many as there are live keys.
+COMPACT_FROM = 2048
+
+
+class Index:
+    """A mapping from a string key to a JSON value, kept in one file.
+
+    Parameters
+    ----------
+    path
+        The file; it need not exist. Where it cannot be written (a shared read-only store) records live in memory only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._values: dict[str, Any] = {}
+        self._lines = 0
+        self._offset = 0
+        self._inode = -1
+        self._mutex = threading.Lock()
+
+    def get(self, key: str) -> Any:
+        """Give the value of `key`, or None; records of other processes are seen."""
+        with self._mutex:
+            self._catch_up()
+            return self._values.get(key)
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Give all keys with their values."""
+        with self._mutex:
+            self._catch_up()
+            return list(self._values.items())
+
+    def put(self, key: str, value: Any) -> None:
+        """Record that `key` has `value` (None forgets the key)."""
+        with self._mutex:
+            self._catch_up()
+            if self._values.get(key) == value:
+                return
+            self._set(key, value)
+            record = (json.dumps([key, value], separators=(",", ":"), ensure_ascii=True) + "\n").encode()
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+                try:
+                    os.write(descriptor, record)
+                finally:
+                    os.close(descriptor)
+            except OSError:
+                return  # read-only or full: this process still knows it
+            if self._lines > COMPACT_FROM and self._lines > 2 * len(self._values):
+                self._rewrite()
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop keys."""
+        for key in list(keys):
+            self.put(key, None)
+
+    def _set(self, key: str, value: Any) -> None:
+        if value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
+
+    def _catch_up(self) -> None:
+        try:
+            with self.path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                if stat.st_ino != self._inode or stat.st_size < self._offset:
+                    # Rewritten by another process: begin again, keeping what only this process knows.
+                    self._inode, self._offset, self._lines = stat.st_ino, 0, 0
+                if stat.st_size == self._offset:
+                    return
+                file.seek(self._offset)
+                data = file.read(stat.st_size - self._offset)
+        except OSError:
+            return
+        whole = data.rfind(b"\n") + 1  # a line still being written is read next time
+        for line in data[:whole].splitlines():
+            self._lines += 1
+            try:
+                key, value = json.loads(line)
+            except (ValueError, TypeError):
+                continue
+            if isinstance(key, str):
+                self._set(key, value)
+        self._offset += whole
+
+    def _rewrite(self) -> None:
+        # A record appended by another process between our reading and our rename is lost: it costs one re-hash.
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        lines = "".join(json.dumps([k, v], separators=(",", ":")) + "\n" for k, v in self._values.items())
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                write_all(descriptor, lines.encode())
+            finally:
+                os.close(descriptor)
+            temporary.replace(self.path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+        self._inode = -1

@@ -1,0 +1,133 @@
+"""Working space of one process inside the store, and its removal once the process is provably gone.
+
+Each process has one folder ``scratch/<pid>-<random>/`` and, beside it, a lock file that it holds for as long as it
+lives. Whoever can take that lock knows that the owner is dead, and may remove the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modelprep.store.disk import remove_tree, storage
+from modelprep.store.locks import try_lock
+
+
+class Session:
+    """The folder of one process under ``scratch/``, made when first asked for.
+
+    Parameters
+    ----------
+    folder
+        The store's ``scratch`` folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mutex = threading.Lock()
+        self._pid = 0
+        self._place: Path | None = None
+
+    def place(self) -> Path:
+        """Give the folder, on the store's own file system.
+
+        Raises
+        ------
+        StorageError
+            It cannot be made.
+        """
+        with self._mutex:
+            # A forked child must not use its parent's folder: the parent removes it when it ends.
+            if self._place is None or self._pid != os.getpid() or not self._place.is_dir():
+                with storage(self._folder):
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    for stale in stale_sessions(self._folder):
+                        stale.remove()
+                    name = f"{os.getpid()}-{secrets.token_hex(6)}"
+                    lock = try_lock(self._folder / f"{name}.lock")
+                    place = self._folder / name
+                    place.mkdir()
+                self._place, self._pid = place, os.getpid()
+                weakref.finalize(self, _close, place, lock, os.getpid())
+            return self._place
+
+    def new_file(self) -> Path:
+        """Give a path inside the session's folder at which nothing exists."""
+        return self.place() / f"file-{secrets.token_hex(8)}"
+
+    @contextlib.contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """Make a folder, give it, and remove it with all inside."""
+        path = self.place() / f"work-{secrets.token_hex(8)}"
+        with storage(path):
+            path.mkdir()
+        try:
+            yield path
+        finally:
+            remove_tree(path)
+
+
+def _close(place: Path, lock: Any, pid: int) -> None:
+    if os.getpid() != pid:
+        return
+    remove_tree(place)
+    with contextlib.suppress(OSError):
+        place.with_name(f"{place.name}.lock").unlink(missing_ok=True)
+    if lock is not None:
+        lock.release()
+
+
+class Stale:
+    """The folder of a process that is gone; its lock is held while this object is."""
+
+    def __init__(self, place: Path, lock: Any) -> None:
+        self.place = place
+        self._lock = lock
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files inside."""
+        total = 0
+        for folder, _, names in os.walk(self.place):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += (Path(folder) / name).lstat().st_size
+        return total
+
+    def remove(self) -> None:
+        """Remove it."""
+        remove_tree(self.place)
+        with contextlib.suppress(OSError):
+            self.place.with_name(f"{self.place.name}.lock").unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let it be."""
+        self._lock.release()
+
+
+def stale_sessions(folder: Path) -> Iterator[Stale]:
+    """Find the folders under ``scratch`` whose process is gone; the caller removes or releases each."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return
+    for name in names:
+        # A folder whose lock file is missing belongs to a process that is just ending, or is a stranger's: a lock
+        # that has to be created first proves nothing, so it is left alone unless its name is ours.
+        if not _is_session_name(name):
+            continue
+        lock = try_lock(folder / f"{name}.lock")
+        if lock is not None:
+            yield Stale(folder / name, lock)
+
+
+def _is_session_name(name: str) -> bool:
+    pid, _, token = name.partition("-")
+    return pid.isdigit() and len(token) == 12 and not set(token) - set("0123456789abcdef")

@@ -1,0 +1,101 @@
+"""Writing a blob: a temporary file, hashed on the way, that becomes a blob whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from modelprep.errors import DigestMismatch
+from modelprep.store.disk import human, storage, write_all
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # for type checkers only: in typing from Python 3.11
+
+    from modelprep.store.store import Blob
+
+
+class BlobWriter:
+    """A context manager that takes bytes and, at :meth:`commit`, makes a blob of them.
+
+    Leaving the block without a commit leaves nothing behind.
+
+    Parameters
+    ----------
+    path
+        Temporary file, on the store's file system.
+    land
+        Puts a finished, synced file into the store: (path, sha256, size) -> Blob.
+    hint
+        What the bytes are, for messages.
+    """
+
+    def __init__(self, path: Path, land: Callable[[Path, str, int], Blob], hint: str = "") -> None:
+        self.path = path
+        self.size = 0
+        self.hint = hint
+        self._land = land
+        self._digest = hashlib.sha256()
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        with storage(self.path):
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        return self
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take more bytes.
+
+        Raises
+        ------
+        StorageError
+            They cannot be written.
+        """
+        assert self._descriptor is not None
+        with storage(self.path, needed=len(data)):
+            write_all(self._descriptor, data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    def commit(self, expect: str | None = None) -> Blob:
+        """Make the blob.
+
+        Parameters
+        ----------
+        expect
+            SHA-256 that the bytes must have; None takes them as they are.
+
+        Raises
+        ------
+        DigestMismatch
+            They are other bytes; nothing is kept.
+        StorageError
+            The disk would not take them.
+        """
+        sha256 = self._digest.hexdigest()
+        if expect is not None and sha256 != expect:
+            raise DigestMismatch(
+                f"{self.hint or 'the bytes'} have another digest than expected",
+                expected=f"sha256 {expect}",
+                got=f"sha256 {sha256}, {human(self.size)}",
+            )
+        assert self._descriptor is not None
+        descriptor, self._descriptor = self._descriptor, None
+        with storage(self.path):
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        return self._land(self.path, sha256, self.size)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        with storage(self.path, doing="remove"):
+            self.path.unlink(missing_ok=True)
