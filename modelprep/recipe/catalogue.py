@@ -1,0 +1,275 @@
+"""Which recipes there are, and which of them a TARGET means.
+
+Folders are laid over one another: the shipped recipes first, then the user's own (``MODELPREP_RECIPES``, ``--recipes``),
+each able to shadow what lies below. A group is a folder in such a folder; ``assets`` holds the shared assets. A recipe is
+read only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modelprep.errors import RecipeError, UsageError, nearest
+from modelprep.recipe import document
+from modelprep.recipe.loader import SharedFile, load_recipe, shared_files
+from modelprep.recipe.schema import Asset, Recipe
+
+ASSETS_FOLDER = "assets"
+ENVIRONMENT = "MODELPREP_RECIPES"
+_SUFFIXES = (".yaml", ".yml")
+
+
+def shipped_folder() -> Path:
+    """Find the recipes that came with the package: beside it in a checkout, inside it in a wheel.
+
+    Raises
+    ------
+    UsageError
+        They are in neither place: the installation is broken.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_recipes", package.parent / "recipes"):
+        if folder.is_dir():
+            return folder
+    raise UsageError("the shipped recipes are missing", where=str(package), hint="install modelprep again")
+
+
+class SharedAssets(Mapping[str, Asset]):
+    """Shared assets of some folders, later folders first; a file is read when an id may be in it."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = list(folders)
+        self._texts: list[tuple[Path, str]] | None = None
+        self._files: dict[Path, SharedFile] = {}
+
+    def _all(self) -> list[tuple[Path, str]]:
+        if self._texts is None:
+            paths = [path for folder in reversed(self._folders) for path in shared_files(folder)]
+            self._texts = [(path, document.read_text(path)) for path in paths]
+        return self._texts
+
+    def _file(self, path: Path, text: str) -> SharedFile:
+        if path not in self._files:
+            self._files[path] = SharedFile(path, text)
+        return self._files[path]
+
+    def __getitem__(self, asset_id: str) -> Asset:
+        for path, text in self._all():
+            # A file in which the id's letters do not even occur need not be parsed (a key may not be spelt in escapes
+            # here; the checked load of a whole folder would still find it).
+            if asset_id in text and asset_id in (file := self._file(path, text)):
+                return file[asset_id]
+        raise KeyError(asset_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({asset_id: None for path, text in self._all() for asset_id in self._file(path, text)})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class Catalogue:
+    """All recipes of some folders.
+
+    Parameters
+    ----------
+    folders
+        Later ones shadow earlier ones.
+
+    Raises
+    ------
+    UsageError
+        One of the folders does not exist.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise UsageError(f"there is no recipe folder {folder}", where=str(folder))
+        self.shared = SharedAssets([folder / ASSETS_FOLDER for folder in self.folders])
+        self._paths: dict[str, list[Path]] = {}
+        for folder in self.folders:
+            for name, path in _scan(folder):
+                self._paths.setdefault(name, []).append(path)
+        self._recipes: dict[tuple[str, str], Recipe] = {}
+
+    @classmethod
+    def open(cls, extra: Sequence[Path] = ()) -> Catalogue:
+        """Open the shipped recipes, those of ``MODELPREP_RECIPES`` (paths joined as in PATH), then `extra`."""
+        named = [Path(part).expanduser() for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
+        return cls([shipped_folder(), *named, *extra])
+
+    def names(self) -> tuple[str, ...]:
+        """List the names of all recipes (``group/stem``), sorted; reads none of them."""
+        return tuple(sorted(self._paths))
+
+    def groups(self) -> tuple[str, ...]:
+        """List the groups, sorted."""
+        return tuple(sorted({name.rpartition("/")[0] for name in self._paths}))
+
+    def path(self, name: str) -> Path:
+        """Give the file of a recipe; the last folder that has it wins.
+
+        Raises
+        ------
+        UsageError
+            There is no recipe of that name.
+        """
+        if name not in self._paths:
+            raise self._unknown(name)
+        return self._paths[name][-1]
+
+    def recipe(self, name: str, variant: str = "") -> Recipe:
+        """Read one recipe by its name.
+
+        Raises
+        ------
+        UsageError
+            There is no recipe of that name.
+        RecipeError
+            Its file is wrong, or it has no such variant.
+        """
+        if (name, variant) not in self._recipes:
+            path = self.path(name)
+            recipe = load_recipe(path, name=name, shared=self.shared, variant=variant)
+            below = self._paths[name][:-1]
+            self._recipes[name, variant] = replace(recipe, shadows=below[-1]) if below else recipe
+        return self._recipes[name, variant]
+
+    def resolve(self, targets: Sequence[str]) -> list[Recipe]:
+        """Give the recipes that targets mean, each once, in the order asked for.
+
+        Parameters
+        ----------
+        targets
+            Groups, recipe names, demos' own names (capitals do not matter), paths of recipe files, ``all``; each may
+            end in ``@variant``, which a group gives to those of its recipes that have it.
+
+        Raises
+        ------
+        UsageError
+            A target is not known; the nearest names are offered.
+        RecipeError
+            A recipe that is meant is wrong.
+        """
+        found: dict[tuple[str, str], Recipe] = {}
+        for target in targets:
+            for recipe in self._of(target):
+                found.setdefault((str(recipe.path), recipe.variant), recipe)
+        return list(found.values())
+
+    def _of(self, target: str) -> list[Recipe]:
+        if _is_path(target):
+            return [self._from_path(target, "")]
+        plain, at, variant = target.rpartition("@")
+        if not at:
+            plain, variant = target, ""
+        elif not variant:
+            raise UsageError(f"'{target}' names no variant", expected="TARGET@variant")
+        if at and _is_path(plain):
+            return [self._from_path(plain, variant)]
+        name = plain.strip("/")
+        if name in self._paths:
+            return [self.recipe(name, variant)]
+        members = self.names() if name == "all" else [each for each in self.names() if each.startswith(f"{name}/")]
+        if members:
+            return self._group(name, members, variant)
+        demos = self._by_demo(name)
+        if demos:
+            return [self.recipe(each, variant) for each in demos]
+        raise self._unknown(target)
+
+    def _group(self, name: str, members: Sequence[str], variant: str) -> list[Recipe]:
+        recipes = [self.recipe(member) for member in members]
+        if not variant:
+            return recipes
+        if not any(variant in recipe.variants for recipe in recipes):
+            known = sorted({each for recipe in recipes for each in recipe.variants})
+            raise UsageError(
+                f"no recipe of '{name}' has a variant called '{variant}'",
+                expected=f"one of {', '.join(known)}" if known else None,
+                hint=nearest(variant, known) or None,
+            )
+        return [self.recipe(each.name, variant) if variant in each.variants else each for each in recipes]
+
+    def _by_demo(self, demo: str) -> list[str]:
+        """Find recipes by their demo's own name; only files in which it occurs are read."""
+        wanted = demo.casefold()
+        found = []
+        for name in self.names():
+            if wanted not in document.read_text(self.path(name)).casefold():
+                continue
+            try:
+                recipe = self.recipe(name)
+            except RecipeError:
+                # A broken recipe must not stand between the user and a sound one; `recipe lint` and the recipe's own
+                # name tell of it.
+                continue
+            if recipe.demo.casefold() == wanted:
+                found.append(name)
+        return found
+
+    def _from_path(self, text: str, variant: str) -> Recipe:
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise UsageError(
+                f"there is no recipe file {text}", where=str(path), hint="TARGET may be a group, a name or a file"
+            )
+        resolved = path.resolve()
+        for name, paths in self._paths.items():
+            if paths[-1].resolve() == resolved:
+                return self.recipe(name, variant)
+        # Assets shared among the user's recipes lie beside the group's folder, or beside the file itself.
+        beside = [resolved.parent.parent / ASSETS_FOLDER, resolved.parent / ASSETS_FOLDER]
+        folders = [folder / ASSETS_FOLDER for folder in self.folders] + beside
+        return load_recipe(path, shared=SharedAssets(folders), variant=variant)
+
+    def _unknown(self, target: str) -> UsageError:
+        name = target.rpartition("@")[0] or target
+        known = [*self.groups(), *self.names(), "all"]
+        stems: dict[str, str] = {}
+        for each in self.names():
+            stems.setdefault(each.rpartition("/")[2], each)
+        hint = nearest(name, known)
+        if not hint and (close := nearest(name, list(stems))):
+            hint = close
+        if not hint:
+            hint = nearest(name, self._demo_names())
+        return UsageError(
+            f"there is no target called '{target}'",
+            expected="a group, a recipe (group/name), a demo's own name, a path to a recipe file, or all",
+            hint=hint or f"groups: {', '.join(self.groups())}",
+        )
+
+    def _demo_names(self) -> list[str]:
+        demos = []
+        for name in self.names():
+            try:
+                demos.append(self.recipe(name).demo)
+            except RecipeError:
+                continue
+        return demos
+
+
+def _is_path(target: str) -> bool:
+    """Say whether a target is meant as a file: it looks like one, or it is one."""
+    return target.endswith(_SUFFIXES)
+
+
+def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
+    """List the recipes of a folder: ``group/stem`` for files in its folders, its own name as group for files in it."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if entry.name == ASSETS_FOLDER:
+                continue
+            for path in sorted(entry.iterdir()):
+                if path.suffix in _SUFFIXES and not path.name.startswith("."):
+                    yield f"{entry.name}/{path.stem}", path
+        elif entry.suffix in _SUFFIXES:
+            yield f"{folder.resolve().name}/{entry.stem}", entry

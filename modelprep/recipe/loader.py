@@ -1,0 +1,357 @@
+"""YAML files to the checked structs of :mod:`modelprep.recipe.schema`.
+
+All that is wrong with a file is told in one go, each problem with ``file:line:column``, its key path, what was allowed
+and the nearest known name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import RecipeError, nearest
+from modelprep.recipe import document, tables
+from modelprep.recipe.document import Scalar, plain
+from modelprep.recipe.overlay import overlay
+from modelprep.recipe.problems import Problems, flatten
+from modelprep.recipe.references import Names, check_places, references, value_of
+from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, Recipe, Ref, Source, StepUse
+from modelprep.recipe.shapes import BAD, Table
+
+
+def load_recipe(
+    path: Path, *, name: str | None = None, shared: Mapping[str, Asset] | None = None, variant: str = ""
+) -> Recipe:
+    """Read one recipe.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    name
+        ``group/stem``; made of the file's own folder and name when left out.
+    shared
+        Shared assets by id, for ``use:``.
+    variant
+        Name of the variant to lay over the recipe.
+
+    Raises
+    ------
+    RecipeError
+        One thing is wrong with the file (:class:`~modelprep.recipe.problems.RecipeErrors`: several).
+    """
+    return parse_recipe(document.read_text(path), path, name=name, shared=shared, variant=variant)
+
+
+def parse_recipe(
+    text: str, path: Path, *, name: str | None = None, shared: Mapping[str, Asset] | None = None, variant: str = ""
+) -> Recipe:
+    """Read a recipe from text; as :func:`load_recipe`, `path` being named in messages only."""
+    root = document.compose(text, path)
+    problems = Problems(path)
+    if variant:
+        root = _with_variant(root, variant, problems)
+    table = tables.RECIPE.read(root, "", problems)
+    shared = {} if shared is None else shared
+    assets = _table(table, "assets")
+    steps = [step for step in table.get("steps", ()) if isinstance(step, Table)]
+    names = Names(assets.node.entries if assets is not None else {}, steps, problems)
+    used = {} if assets is None else _shared_assets(assets, shared, problems)
+    needs = _check_steps(names, problems)
+    _check_install(table, names, problems)
+    if assets is not None:
+        for key in assets:
+            _check_asset(assets[key], f"assets.{key}", problems)
+    order = names.order(needs)
+    problems.raise_any()
+    return _recipe(table, path, name or default_name(path), used, [names.steps[each] for each in order], variant)
+
+
+def default_name(path: Path) -> str:
+    """Give the name of a recipe file by its place: ``group/stem``."""
+    resolved = path.resolve()
+    return f"{resolved.parent.name}/{resolved.stem}"
+
+
+def load_shared(folder: Path) -> Mapping[str, Asset]:
+    """Read all shared assets of a folder (``recipes/assets``).
+
+    Raises
+    ------
+    RecipeError
+        A file is wrong, or two files declare one id.
+    """
+    found: dict[str, Asset] = {}
+    places: dict[str, str] = {}
+    errors: list[RecipeError] = []
+    for path in shared_files(folder):
+        try:
+            catalogue = SharedFile(path)
+            problems = Problems(path)
+            for asset_id in catalogue.check():
+                place = catalogue.where(asset_id)
+                if asset_id in places:
+                    hint = f"the first is at {places[asset_id]}"
+                    problems.found.append(
+                        RecipeError(f"the asset '{asset_id}' is declared twice", where=place, hint=hint)
+                    )
+                    continue
+                places[asset_id] = place
+                found[asset_id] = catalogue[asset_id]
+            problems.raise_any()
+        except RecipeError as error:
+            errors.append(error)
+    everything = Problems(folder)
+    everything.extend(errors)
+    everything.raise_any()
+    return found
+
+
+def shared_files(folder: Path) -> list[Path]:
+    """List the files of shared assets in a folder, sorted by name."""
+    return sorted(path for path in folder.glob("*.yaml") if path.is_file()) if folder.is_dir() else []
+
+
+class SharedFile:
+    """One file of shared assets; an asset is checked when it is asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+    text
+        Its text, when it has been read already.
+    """
+
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        self.path = path
+        self._root = document.compose(document.read_text(path) if text is None else text, path)
+        self._made: dict[str, Asset] = {}
+        entries = self._root.entries.get("assets")
+        self._entries = entries if isinstance(entries, document.Mapping) else None
+
+    def __contains__(self, asset_id: object) -> bool:
+        return self._entries is not None and asset_id in self._entries.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries.entries if self._entries is not None else ())
+
+    def __getitem__(self, asset_id: str) -> Asset:
+        if asset_id not in self._made:
+            if self._entries is None or asset_id not in self._entries.entries:
+                raise KeyError(asset_id)
+            problems, at = Problems(self.path), f"assets.{asset_id}"
+            table = tables.ASSET.read(self._entries.entries[asset_id], at, problems)
+            if table is not BAD:
+                _check_asset(table, at, problems)
+            problems.raise_any()
+            self._made[asset_id] = make_asset(asset_id, table, shared=asset_id)
+        return self._made[asset_id]
+
+    def where(self, asset_id: str) -> str:
+        """Give the place of an asset's id."""
+        key = self._entries.keys.get(asset_id) if self._entries is not None else None
+        return Problems(self.path).where(key)
+
+    def check(self) -> list[str]:
+        """Check the whole file and list its ids.
+
+        Raises
+        ------
+        RecipeError
+            Something is wrong with it.
+        """
+        problems = Problems(self.path)
+        table = tables.ASSETS_FILE.read(self._root, "", problems)
+        assets = _table(table, "assets")
+        for asset_id in assets or ():
+            _check_asset((assets or {})[asset_id], f"assets.{asset_id}", problems)
+        problems.raise_any()
+        return list(self)
+
+
+def _table(table: Table, key: str) -> Table | None:
+    value = table.get(key)
+    return value if isinstance(value, Table) else None
+
+
+def _with_variant(root: document.Mapping, variant: str, problems: Problems) -> document.Mapping:
+    variants = root.entries.get("variants")
+    known = list(variants.entries) if isinstance(variants, document.Mapping) else []
+    over = variants.entries.get(variant) if isinstance(variants, document.Mapping) else None
+    if not isinstance(over, document.Mapping):
+        problems.add(
+            f"the recipe has no variant called '{variant}'",
+            variants if variants is not None else root,
+            expected=f"one of {', '.join(known)}" if known else "no variant: the recipe has none",
+            hint=nearest(variant, known, 1),
+        )
+        problems.raise_any()
+        raise AssertionError("unreachable")
+    return overlay(root, over)
+
+
+def _shared_assets(assets: Table, shared: Mapping[str, Asset], problems: Problems) -> dict[str, Asset]:
+    """Find the shared asset of each ``use:``, with what the recipe says of it laid over."""
+    found: dict[str, Asset] = {}
+    for key, table in assets.items():
+        asset_id = table.get("use")
+        if asset_id is None:
+            continue
+        node, at = table.place("use"), f"assets.{key}.use"
+        try:
+            asset = shared[asset_id]
+        except KeyError:
+            known = list(shared)
+            expected = "an id of recipes/assets/*.yaml" if known else "there are no shared assets"
+            problems.add(
+                f"there is no shared asset called '{asset_id}'", node, at,
+                expected=expected, hint=nearest(asset_id, known),
+            )  # fmt: skip
+            continue
+        except RecipeError as error:
+            problems.extend(flatten(error))
+            continue
+        found[key] = _with(asset, key, table)
+    return found
+
+
+def _with(asset: Asset, key: str, table: Table) -> Asset:
+    from dataclasses import replace
+
+    return replace(
+        asset,
+        id=key,
+        provide=table.get("provide", asset.provide),
+        summary=table.get("summary", asset.summary),
+    )
+
+
+def _check_steps(names: Names, problems: Problems) -> dict[str, list[str]]:
+    """Check the references in all steps' parameters; give the names that each step refers to."""
+    needs: dict[str, list[str]] = {}
+    for index, (step_id, step) in enumerate(names.steps.items()):
+        needs[step_id] = []
+        parameters = step.get("with")
+        at = f"steps[{index}].with"
+        if parameters is None:
+            continue
+        if not isinstance(parameters, document.Mapping):
+            got = document.kind_of(parameters)
+            problems.add("wrong kind of value", parameters, at, expected="a mapping of parameters", got=got)
+            continue
+        for node, where in references(parameters, at):
+            ref = names.check(node, where)
+            if ref is not None:
+                needs[step_id].append(ref.name)
+    return needs
+
+
+def _check_install(table: Table, names: Names, problems: Problems) -> None:
+    install = _table(table, "install")
+    if install is None:
+        return
+    for place in install:
+        node = install.place(place)
+        if isinstance(node, Scalar):
+            names.check(node, f"install.{place}")
+    check_places(install, problems)
+
+
+def _check_asset(table: Table, at: str, problems: Problems) -> None:
+    """Check that an asset with sources has something to be believed by."""
+    if "use" in table.node.entries:
+        return
+    there = table.node.entries
+    pinned = [name for name in ALGORITHMS if name in there]
+    if "urls" in there and not pinned and "pin" not in there and "members" not in there:
+        problems.add(
+            "the asset has sources and no digest", table.node, at,
+            expected=f"one of {', '.join(ALGORITHMS)}, members, or pin: first-use",
+            hint="pin: first-use records the first digest seen in modelprep.lock; never invent one",
+        )  # fmt: skip
+    if "pinned_by" in there and not pinned and "members" not in there:
+        problems.add("'pinned_by' says where a digest is published, and there is none", there["pinned_by"], at)
+    urls = table.get("urls")
+    seen: dict[tuple[str, str], int] = {}
+    for index, source in enumerate(urls if isinstance(urls, list) else ()):
+        key = (source, "") if isinstance(source, str) else (source.get("url", ""), source.get("member", ""))
+        if seen.setdefault(key, index) != index and key[0]:
+            node = table.place("urls")
+            assert isinstance(node, document.Sequence)
+            problems.add("the source stands here twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
+
+
+def make_asset(asset_id: str, table: Table, *, shared: str = "") -> Asset:
+    """Make the struct of an asset that was read without problems."""
+    return Asset(
+        id=asset_id,
+        sources=tuple(_source(source) for source in table.get("urls", ())),
+        digests=_digests(table),
+        size=table.get("size"),
+        members={member: _digests(value) for member, value in table.get("members", {}).items()},
+        pinned_by=table.get("pinned_by", ""),
+        pin=table.get("pin", "published"),
+        licence=_licence(table.get("licence")),
+        provide=table.get("provide", False),
+        restricted=table.get("restricted", False),
+        filename=table.get("filename", ""),
+        summary=table.get("summary", ""),
+        notes=tuple(table.get("notes", ())),
+        shared=shared,
+    )
+
+
+def _digests(table: Table) -> Digests:
+    return Digests({name: table[name] for name in ALGORITHMS if name in table})
+
+
+def _source(read: str | Table) -> Source:
+    if isinstance(read, str):
+        return Source(read)
+    return Source(read["url"], read.get("member"), _digests(read), read.get("size"), read.get("note", ""))
+
+
+def _licence(read: str | Table | None) -> Licence | None:
+    if read is None or isinstance(read, str):
+        return Licence(read) if read else None
+    return Licence(read["name"], read.get("source", ""))
+
+
+def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], steps: list[Table], variant: str) -> Recipe:
+    assets = {
+        key: used[key] if key in used else make_asset(key, value) for key, value in table.get("assets", {}).items()
+    }
+    expect: dict[str, Any] = {key: plain(node) for key, node in table.get("expect", {}).items()}
+    return Recipe(
+        name=name,
+        demo=table["demo"],
+        path=path,
+        summary=table.get("summary", ""),
+        manual=table.get("manual", ""),
+        status=table.get("status", "ready"),
+        why=table.get("why", ""),
+        tree=table.get("tree", ""),
+        board=table.get("board", ""),
+        assets=assets,
+        steps=tuple(_step(step) for step in steps),
+        install={place: _ref(ref) for place, ref in table.get("install", {}).items()},
+        run=table.get("run", ""),
+        expect=expect,
+        notes=tuple(table.get("notes", ())),
+        variant=variant,
+        variants={key: value.get("summary", "") for key, value in table.get("variants", {}).items()},
+    )
+
+
+def _step(table: Table) -> StepUse:
+    params = value_of(table["with"]) if "with" in table else {}
+    assert isinstance(params, Mapping)
+    return StepUse(table["id"], table["uses"], params)
+
+
+def _ref(text: str) -> Ref:
+    from modelprep.recipe.references import parse_ref
+
+    return parse_ref(text)

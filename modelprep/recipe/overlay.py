@@ -1,0 +1,41 @@
+"""Variants: part of a recipe laid over the whole.
+
+Mappings merge by key, ``null`` takes a key away, everything else (lists too) replaces. It is done on nodes, before the
+recipe is checked, so that an error in a variant names the variant's own line.
+"""
+
+from __future__ import annotations
+
+from modelprep.recipe.document import Mapping, Node, Scalar
+
+
+def overlay(base: Mapping, over: Mapping) -> Mapping:
+    """Lay one mapping over another; neither is changed.
+
+    Parameters
+    ----------
+    base, over
+        The whole, and what differs.
+    """
+    merged = Mapping(base.start, base.end)
+    for key, node in base.entries.items():
+        merged.set(base.keys[key], node)
+    for key, node in over.entries.items():
+        below = merged.entries.get(key)
+        if _is_null(node):
+            merged.entries.pop(key, None)
+            merged.keys.pop(key, None)
+        elif isinstance(node, Mapping) and isinstance(below, Mapping):
+            merged.set(over.keys[key], overlay(below, node))
+        else:
+            merged.set(over.keys[key], _without_nulls(node))
+    return merged
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
+
+
+def _without_nulls(node: Node) -> Node:
+    """Give a mapping that lies over nothing: a null in it takes away what is not there."""
+    return overlay(Mapping(node.start, node.end), node) if isinstance(node, Mapping) else node

@@ -1,0 +1,125 @@
+"""Collecting what is wrong with a file, so that one reading tells all of it.
+
+A checker notes problems and goes on; at the end :meth:`Problems.raise_any` raises one :class:`RecipeError` for one
+problem and one :class:`RecipeErrors` for several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from modelprep.errors import RecipeError
+
+
+class Placed(Protocol):
+    """Something that knows where it stands in its file (both counted from 0)."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+class RecipeErrors(RecipeError):
+    """Several things are wrong in one file.
+
+    Parameters
+    ----------
+    problems
+        Each with its own place; the first one's facts stand for the whole where only one can be told.
+    """
+
+    def __init__(self, what: str, problems: Sequence[RecipeError], *, where: str | None = None) -> None:
+        super().__init__(what, where=where)
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_many, (self.what, self.problems, self.where)
+
+    def to_json(self) -> dict[str, object]:
+        """Give the facts as a JSON-ready mapping, the single problems in a list."""
+        return {**super().to_json(), "problems": [problem.to_json() for problem in self.problems]}
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.what}:", *(f"- {problem}".replace("\n", "\n  ") for problem in self.problems)])
+
+
+def _rebuild_many(what: str, problems: Sequence[RecipeError], where: str | None) -> RecipeErrors:
+    return RecipeErrors(what, problems, where=where)
+
+
+class Problems:
+    """What has been found wrong in one file so far.
+
+    Parameters
+    ----------
+    path
+        The file; it opens every place (``file:line:column``).
+    """
+
+    #: More than this many are not told: the rest follows from the first ones as a rule.
+    LIMIT = 50
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = str(path)
+        self.found: list[RecipeError] = []
+
+    def where(self, place: Placed | None) -> str:
+        """Write a place as ``file:line:column``, counted from 1 as editors do."""
+        return self.path if place is None else f"{self.path}:{place.line + 1}:{place.column + 1}"
+
+    def add(
+        self,
+        what: str,
+        place: Placed | None = None,
+        at: str = "",
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Note one problem.
+
+        Parameters
+        ----------
+        what
+            One sentence without the place.
+        place
+            Node that is wrong.
+        at
+            Key path: ``assets.weights.urls[1].sha256``.
+        expected, got, hint
+            As in :class:`~modelprep.errors.ModelprepError`.
+        """
+        where = self.where(place) + (f" ({at})" if at else "")
+        self.found.append(RecipeError(what, where=where, expected=expected, got=got, hint=hint or None))
+
+    def extend(self, errors: Sequence[RecipeError]) -> None:
+        """Take over problems that were found elsewhere (another file, the steps' own check)."""
+        for error in errors:
+            self.found.extend(error.problems if isinstance(error, RecipeErrors) else [error])
+
+    def raise_any(self) -> None:
+        """Raise what was found, or return when there was nothing.
+
+        Raises
+        ------
+        RecipeError
+            There was one problem.
+        RecipeErrors
+            There were several.
+        """
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise self.found[0]
+        shown = self.found[: self.LIMIT]
+        more = f" (the first {self.LIMIT} are shown)" if len(self.found) > self.LIMIT else ""
+        raise RecipeErrors(f"{self.path} has {len(self.found)} problems{more}", shown, where=shown[0].where)
+
+
+def flatten(error: RecipeError) -> tuple[RecipeError, ...]:
+    """Give the single problems behind an error."""
+    return error.problems if isinstance(error, RecipeErrors) else (error,)

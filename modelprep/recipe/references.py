@@ -1,0 +1,156 @@
+"""What a recipe's parts say about one another: references, the order of steps, places in the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from modelprep.errors import nearest
+from modelprep.recipe import document
+from modelprep.recipe.document import Node, Scalar
+from modelprep.recipe.problems import Problems
+from modelprep.recipe.schema import Ref, Value
+from modelprep.recipe.shapes import Table
+from modelprep.recipe.tables import OWN_FILES, REF, path_fault
+
+
+def parse_ref(text: str) -> Ref:
+    """Take ``$name/inner/path`` apart; the text has been checked against the reference's pattern."""
+    name, _, inner = text[1:].partition("/")
+    return Ref(name, inner)
+
+
+def value_of(node: Node) -> Value:
+    """Give a step parameter: strings that start with ``$`` become :class:`Ref`, ``$$`` is a dollar sign."""
+    if isinstance(node, document.Mapping):
+        return {key: value_of(value) for key, value in node.entries.items()}
+    if isinstance(node, document.Sequence):
+        return tuple(value_of(item) for item in node.items)
+    value = node.value
+    if isinstance(value, str) and value.startswith("$"):
+        return value[1:] if value.startswith("$$") else parse_ref(value)
+    return value
+
+
+def references(node: Node, at: str) -> Iterator[tuple[Scalar, str]]:
+    """Walk all strings below a node that are references, each with its key path."""
+    if isinstance(node, document.Mapping):
+        for key, value in node.entries.items():
+            yield from references(value, f"{at}.{key}")
+    elif isinstance(node, document.Sequence):
+        for index, item in enumerate(node.items):
+            yield from references(item, f"{at}[{index}]")
+    elif isinstance(node.value, str) and node.text.startswith("$") and not node.text.startswith("$$"):
+        yield node, at
+
+
+class Names:
+    """The names of one recipe, and the checks that everything refers to what there is.
+
+    Parameters
+    ----------
+    assets
+        The recipe's assets as read.
+    steps
+        Its steps as read, in the order they are written.
+    """
+
+    def __init__(self, assets: Mapping[str, object], steps: Sequence[Table], problems: Problems) -> None:
+        self.problems = problems
+        self.assets = assets
+        self.steps: dict[str, Table] = {}
+        for index, step in enumerate(steps):
+            name = step.get("id")
+            if name is None:
+                continue
+            at = f"steps[{index}].id"
+            if name in assets:
+                problems.add(
+                    f"'{name}' names both an asset and a step", step.place("id"), at, hint="give the step another id"
+                )
+            elif name in self.steps:
+                first = problems.where(self.steps[name].place("id"))
+                problems.add(f"two steps are called '{name}'", step.place("id"), at, hint=f"the first is at {first}")
+            else:
+                self.steps[name] = step
+
+    def check(self, node: Scalar, at: str) -> Ref | None:
+        """Check one reference: its form, that its name is known, that only a step's folder is looked into."""
+        if REF.read(node, at, self.problems) is not node.text:
+            return None
+        ref = parse_ref(node.text)
+        known = [*self.assets, *self.steps]
+        if ref.name not in known:
+            expected = (
+                f"one of {', '.join('$' + name for name in known)}" if known else "the recipe has no assets or steps"
+            )
+            self.problems.add(
+                f"there is no asset or step called '{ref.name}'", node, at, expected=expected,
+                hint=nearest(ref.name, known, 1),
+            )  # fmt: skip
+            return None
+        if not ref.inner:
+            return ref
+        fault = path_fault(ref.inner)
+        if fault:
+            self.problems.add(fault, node, at, got=f"'{node.text}'")
+        elif ref.name in self.assets:
+            self.problems.add(
+                f"'{ref.name}' is an asset, which is one file", node, at, got=f"'{node.text}'",
+                hint="the step `unpack` makes a folder of an archive; a source with `member:` takes one file out of it",
+            )  # fmt: skip
+        return ref
+
+    def order(self, needs: Mapping[str, Iterable[str]]) -> list[str]:
+        """Give the steps so that each stands after those it needs, else as written; a cycle is a problem.
+
+        Parameters
+        ----------
+        needs
+            Step -> names that its parameters refer to.
+        """
+        done: dict[str, None] = {}
+        waiting = list(self.steps)
+        while waiting:
+            ready = [name for name in waiting if all(need in done or need not in self.steps for need in needs[name])]
+            if not ready:
+                self._cycle(waiting, needs)
+                break
+            # One at a time keeps the written order wherever it is possible.
+            done[ready[0]] = None
+            waiting.remove(ready[0])
+        return list(done)
+
+    def _cycle(self, waiting: Sequence[str], needs: Mapping[str, Iterable[str]]) -> None:
+        path = [waiting[0]]
+        while True:
+            following = next(need for need in needs[path[-1]] if need in waiting)
+            if following in path:
+                circle = [*path[path.index(following) :], following]
+                break
+            path.append(following)
+        node = self.steps[circle[0]].place("id")
+        self.problems.add(
+            "steps wait for one another in a circle", node, "steps", got=" -> ".join(f"${name}" for name in circle)
+        )
+
+
+def check_places(install: Table, problems: Problems) -> None:
+    """Check that no two entries of ``install`` meet in the tree: a file cannot also be a folder."""
+    names = set(install)
+    folders: dict[str, str] = {}
+    for name in names:
+        parts = name.split("/")
+        for count in range(1, len(parts)):
+            folders.setdefault("/".join(parts[:count]), name)
+    seen: dict[str, str] = {}
+    for name in install:
+        node, at = install.key_place(name), f"install.{name}"
+        if name in folders:
+            problems.add(f"'{name}' is a file here and a folder in '{folders[name]}'", node, at)
+        if name in OWN_FILES:
+            problems.add(f"'{name}' is written by modelprep itself", node, at, hint="choose another name")
+        same = seen.setdefault(name.casefold(), name)
+        if same != name:
+            problems.add(
+                f"'{name}' and '{same}' are one file where capitals do not count (macOS, Windows, FAT cards)", node, at
+            )
