@@ -1,0 +1,258 @@
+"""``MANIFEST.json`` and ``SHA256SUMS``: what lies in a finished tree, for whom, from where, and how it was made.
+
+The manifest is also the tree's memory: only what it lists was put there by us, and only that may be replaced or
+removed. It holds no dates and no paths of the machine, so that the same recipes and the same inputs give the same bytes
+(see ``docs/decisions/0003-tree-manifest.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import StorageError
+from modelprep.store.disk import storage
+
+MANIFEST = "MANIFEST.json"
+SUMS = "SHA256SUMS"
+SCHEMA = 1
+#: A manifest larger than this was not written by us.
+_LARGEST = 64 << 20
+
+
+@dataclass(frozen=True)
+class AssetUsed:
+    """An asset that went into an installed file.
+
+    Parameters
+    ----------
+    name
+        The name that ``--set`` and the lock file know it by.
+    source
+        The recipe's first URL of it (``URL#member`` for a file taken out of an archive), ``--set`` for a file of the
+        user's own, empty where there is none.
+    sha256, size
+        Of the bytes that were used; `size` in bytes.
+    licence, licence_source, pinned_by
+        As the recipe states them.
+    restricted
+        True where the rights do not allow passing it on.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    size: int
+    licence: str = ""
+    licence_source: str = ""
+    pinned_by: str = ""
+    restricted: bool = False
+
+
+@dataclass(frozen=True)
+class StepUsed:
+    """A step on the way to an installed file: name, version, and its parameters (references as ``$name``)."""
+
+    step: str
+    version: int
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a file comes from: the assets below it and the steps in the order they ran."""
+
+    assets: tuple[AssetUsed, ...] = ()
+    steps: tuple[StepUsed, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstalledFile:
+    """One file of the tree: `path` relative to the tree with slashes, `size` in bytes, recipe names in `demos`."""
+
+    path: str
+    sha256: str
+    size: int
+    demos: tuple[str, ...]
+    provenance: Provenance = Provenance()
+
+
+@dataclass(frozen=True)
+class InstalledDemo:
+    """One demo of the tree.
+
+    Parameters
+    ----------
+    recipe
+        The recipe's name (``armnn-caffe/vgg``).
+    demo, summary, manual, run, board, variant
+        As in the recipe.
+    key
+        Digest over all that decides the demo's files (:mod:`modelprep.pipeline.keys`): equal keys, equal files.
+    expect
+        What ``check`` and the board's test runner go by, as in the recipe.
+    """
+
+    recipe: str
+    demo: str
+    key: str
+    summary: str = ""
+    manual: str = ""
+    run: str = ""
+    board: str = ""
+    variant: str = ""
+    expect: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a tree holds: demos by recipe name, files by path."""
+
+    tree: str = ""
+    demos: Mapping[str, InstalledDemo] = field(default_factory=dict)
+    files: Mapping[str, InstalledFile] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """Give the manifest as JSON-ready values, sorted."""
+        return {
+            "schema": SCHEMA,
+            "tree": self.tree,
+            "demos": [_demo_json(self.demos[name]) for name in sorted(self.demos)],
+            "files": [_file_json(self.files[path]) for path in sorted(self.files)],
+        }
+
+    def text(self) -> str:
+        """Give the text of ``MANIFEST.json``: indented by two, keys in the order of the structs, a last newline."""
+        import json
+
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+    def sums(self) -> str:
+        """Give the text of ``SHA256SUMS``, which ``sha256sum -c`` reads inside the tree."""
+        return "".join(_sums_line(self.files[path]) for path in sorted(self.files))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a tree; an empty one where there is none.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read, or is not a manifest of a schema known here.
+    """
+    import json
+
+    path = folder / MANIFEST
+    with storage(path, doing="read the manifest"):
+        try:
+            if path.stat().st_size > _LARGEST:
+                raise _damaged(path, "it is larger than any manifest")
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return Manifest(tree=folder.name)
+    try:
+        return _manifest(json.loads(data), path)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from None
+
+
+def _damaged(path: Path, got: str) -> StorageError:
+    return StorageError(
+        "the tree's manifest cannot be understood",
+        where=str(path),
+        got=got,
+        hint="move it away and fetch again: files that are right are kept, others are set aside as NAME.orig",
+    )
+
+
+def _manifest(value: Any, path: Path) -> Manifest:
+    if value["schema"] != SCHEMA:
+        raise StorageError(
+            "the tree's manifest was written by another version of modelprep",
+            where=str(path),
+            expected=f"schema {SCHEMA}",
+            got=f"schema {value['schema']}",
+            hint="use that version, or fetch into another folder with --out",
+        )
+    demos = {entry["recipe"]: InstalledDemo(**entry) for entry in value["demos"]}
+    files = {entry["path"]: _file(entry) for entry in value["files"]}
+    return Manifest(tree=str(value["tree"]), demos=demos, files=files)
+
+
+def _file(entry: dict[str, Any]) -> InstalledFile:
+    path, sha256, size = entry["path"], entry["sha256"], entry["size"]
+    if not (isinstance(path, str) and isinstance(sha256, str) and len(sha256) == 64 and isinstance(size, int)):
+        raise ValueError(f"a file entry is not well formed: {path!r}")
+    parts = path.split("/")
+    # What it lists may be removed: a foreign manifest must not reach outside its tree.
+    if path.startswith("/") or "" in parts or ".." in parts or "." in parts or "\\" in path or "\0" in path:
+        raise ValueError(f"a path leads out of the tree: {path!r}")
+    return InstalledFile(
+        path=path,
+        sha256=sha256,
+        size=size,
+        demos=tuple(entry["demos"]),
+        provenance=Provenance(
+            assets=tuple(AssetUsed(**asset) for asset in entry["assets"]),
+            steps=tuple(StepUsed(**step) for step in entry["steps"]),
+        ),
+    )
+
+
+def _demo_json(demo: InstalledDemo) -> dict[str, object]:
+    return {
+        "recipe": demo.recipe,
+        "demo": demo.demo,
+        "key": demo.key,
+        "summary": demo.summary,
+        "manual": demo.manual,
+        "run": demo.run,
+        "board": demo.board,
+        "variant": demo.variant,
+        "expect": plain(demo.expect),
+    }
+
+
+def _file_json(file: InstalledFile) -> dict[str, object]:
+    return {
+        "path": file.path,
+        "sha256": file.sha256,
+        "size": file.size,
+        "demos": sorted(file.demos),
+        "assets": [
+            {
+                "name": asset.name,
+                "source": asset.source,
+                "sha256": asset.sha256,
+                "size": asset.size,
+                "licence": asset.licence,
+                "licence_source": asset.licence_source,
+                "pinned_by": asset.pinned_by,
+                "restricted": asset.restricted,
+            }
+            for asset in sorted(file.provenance.assets, key=lambda asset: asset.name)
+        ],
+        "steps": [
+            {"step": step.step, "version": step.version, "parameters": plain(step.parameters)}
+            for step in file.provenance.steps
+        ],
+    }
+
+
+def _sums_line(file: InstalledFile) -> str:
+    # coreutils' own escaping: a leading backslash says that backslash and newline in the name are escaped.
+    escaped = file.path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == file.path else chr(92)}{file.sha256}  {escaped}\n"
+
+
+def plain(value: object) -> object:
+    """Turn a recipe's value into JSON-ready ones: mappings sorted by key, tuples to lists, references to ``$name``."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

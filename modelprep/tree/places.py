@@ -1,0 +1,107 @@
+"""Places inside a tree: where a file goes, that it cannot lead out, and the lock that one writer at a time holds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from modelprep.errors import Interrupted, StorageError
+from modelprep.recipe.schema import Recipe
+from modelprep.store.disk import storage
+
+_POLL = 0.1  # seconds
+
+
+def tree_name(recipe: Recipe) -> str:
+    """Give the folder below ``--out`` that a recipe's files go to: its ``tree:``, else its group's name."""
+    return recipe.tree or recipe.group or recipe.name
+
+
+def place(folder: Path, relative: str) -> Path:
+    """Give the path of a file of the tree, having made sure that no link on the way leads out of it.
+
+    Parameters
+    ----------
+    folder
+        The tree (may itself be a link: where a tree stands is the user's choice).
+    relative
+        The file's path inside it, with slashes.
+
+    Raises
+    ------
+    StorageError
+        A part of the path is not a plain name, a link leads outside, or a file stands where a folder is needed.
+    """
+    parts = relative.split("/")
+    if not relative or any(part in ("", ".", "..") or "\0" in part or os.sep in part for part in parts):
+        raise StorageError("a file would be installed outside its tree", where=relative)
+    root = Path(os.path.realpath(folder))
+    here = folder
+    for part in parts[:-1]:
+        here = here / part
+        if here.is_symlink() and not Path(os.path.realpath(here)).is_relative_to(root):
+            raise StorageError(
+                "a link in the tree leads out of it, and files would be written there",
+                where=str(here),
+                got=f"a link to {os.path.realpath(here)}",
+                hint="remove the link, or choose another folder with --out",
+            )
+        if here.exists() and not here.is_dir():
+            raise StorageError(
+                "a file stands where a folder is needed",
+                where=str(here),
+                hint="move it away, or choose another folder with --out",
+            )
+    return here / parts[-1]
+
+
+@contextlib.contextmanager
+def tree_lock(
+    folder: Path, *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
+) -> Iterator[None]:
+    """Hold the tree against other writers; the folder is made when it is not there.
+
+    The folder itself is locked, so that nothing is left behind in it and a killed holder blocks nobody.
+
+    Parameters
+    ----------
+    on_wait
+        Called once when another process holds it and waiting begins.
+    stop
+        Asked while waiting; true ends it.
+
+    Raises
+    ------
+    Interrupted
+        `stop` said so.
+    StorageError
+        The folder cannot be made or opened.
+    """
+    import fcntl
+
+    with storage(folder, doing="make the folder of the tree"):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waiting and on_wait is not None:
+                    on_wait()
+                waiting = True
+                if stop is not None and stop():
+                    raise Interrupted("stopped while waiting for another process") from None
+                time.sleep(_POLL)
+            except OSError:
+                # Some network file systems lock no folders. Each file still lands whole; only two processes that
+                # install different demos at the same instant could miss one another's manifest entry.
+                break
+        yield
+    finally:
+        os.close(descriptor)

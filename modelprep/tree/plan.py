@@ -1,0 +1,249 @@
+"""Deciding what installing a demo would do to its tree; nothing is changed here."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from modelprep.errors import StorageError, UsageError
+from modelprep.recipe.schema import Recipe
+from modelprep.store import Blob, Store
+from modelprep.store.disk import storage
+from modelprep.tree.manifest import InstalledDemo, InstalledFile, Manifest, Provenance, read_manifest
+from modelprep.tree.places import place
+
+Verb = Literal["write", "replace", "set-aside", "keep", "adopt"]
+Farewell = Literal["remove", "release", "leave"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What happens to one file that the recipe lists.
+
+    Parameters
+    ----------
+    path
+        Inside the tree, with slashes.
+    verb
+        ``write`` a new file; ``replace`` one that we put there and nobody changed; ``set-aside`` what is not ours or
+        was changed since (kept as ``NAME.orig``) and write; ``keep`` what is right already; ``adopt`` a right file that
+        no manifest knew.
+    blob
+        The bytes that are to be there.
+    reason
+        Why, in a few words.
+    """
+
+    path: str
+    verb: Verb
+    blob: Blob
+    reason: str
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What happens to a file that the recipe lists no longer.
+
+    ``remove`` it (ours, unchanged, nobody else's), ``release`` it (another demo still uses it, or it is gone already),
+    ``leave`` it where it is (changed since we put it there: it is the user's now).
+    """
+
+    path: str
+    verb: Farewell
+    reason: str
+
+
+@dataclass(frozen=True)
+class InstallPlan:
+    """What installing a demo would do.
+
+    Parameters
+    ----------
+    folder
+        The tree.
+    demo
+        The manifest's entry for it.
+    actions, leaving
+        For each file that the recipe lists, and for each that it lists no longer.
+    manifest
+        The manifest as it will be.
+    before
+        The manifest as it was when this was decided.
+    """
+
+    folder: Path
+    demo: InstalledDemo
+    actions: tuple[Action, ...]
+    leaving: tuple[Leaving, ...]
+    manifest: Manifest
+    before: Manifest
+    files: Mapping[str, Blob] = field(default_factory=dict)
+    provenance: Mapping[str, Provenance] = field(default_factory=dict)
+    peers: frozenset[str] = frozenset()
+
+    @property
+    def writes(self) -> tuple[Action, ...]:
+        """The actions that put bytes on the disk."""
+        return tuple(action for action in self.actions if action.verb in ("write", "replace", "set-aside"))
+
+    @property
+    def changes(self) -> bool:
+        """True when applying it changes anything, be it only the manifest."""
+        return bool(self.writes or self.leaving) or self.manifest.text() != self.before.text()
+
+
+def demo_entry(recipe: Recipe, key: str) -> InstalledDemo:
+    """Make the manifest's entry for a recipe."""
+    return InstalledDemo(
+        recipe=recipe.name,
+        demo=recipe.demo,
+        key=key,
+        summary=recipe.summary,
+        manual=recipe.manual,
+        run=recipe.run,
+        board=recipe.board,
+        variant=recipe.variant,
+        expect=recipe.expect,
+    )
+
+
+def plan_install(
+    folder: Path,
+    demo: InstalledDemo,
+    files: Mapping[str, Blob],
+    provenance: Mapping[str, Provenance],
+    store: Store,
+    *,
+    peers: Collection[str] = (),
+) -> InstallPlan:
+    """Decide what has to be done so that the tree holds a demo's files.
+
+    Parameters
+    ----------
+    folder
+        The tree.
+    demo
+        Its entry for the manifest (:func:`demo_entry`).
+    files
+        Path inside the tree -> the bytes that belong there.
+    provenance
+        Path inside the tree -> where these come from.
+    store
+        Knows the digests of files that were hashed before.
+    peers
+        Recipes installed by the same request; these are known to agree on the files they share.
+
+    Raises
+    ------
+    UsageError
+        A file is shared with a demo outside the request that needs other bytes in it.
+    StorageError
+        A path leads out of the tree, or something that is no file stands there; the manifest cannot be read.
+    """
+    before = read_manifest(folder)
+    actions = tuple(_action(folder, path, files[path], before, store) for path in sorted(files))
+    _refuse_conflicts(folder, demo, files, before, frozenset(peers) | {demo.recipe})
+    leaving = tuple(
+        _leaving(folder, entry, demo.recipe, store)
+        for entry in before.files.values()
+        if demo.recipe in entry.demos and entry.path not in files
+    )
+    return InstallPlan(
+        folder=folder,
+        demo=demo,
+        actions=actions,
+        leaving=leaving,
+        manifest=_after(folder, demo, files, provenance, before),
+        before=before,
+        files=files,
+        provenance=provenance,
+        peers=frozenset(peers),
+    )
+
+
+def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, store: Store) -> Action:
+    target = place(folder, path)
+    known = manifest.files.get(path)
+    with storage(target, doing="look at the file"):
+        try:
+            found = target.lstat()
+        except FileNotFoundError:
+            return Action(path, "write", blob, "missing" if known else "new")
+    if stat.S_ISLNK(found.st_mode):
+        return Action(path, "set-aside", blob, "a link stands there")
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(
+            "something that is no file stands where a file is to go",
+            where=str(target),
+            got="a folder" if stat.S_ISDIR(found.st_mode) else "a device, pipe or socket",
+            hint="move it away, or choose another folder with --out",
+        )
+    if found.st_size == blob.size and store.digest_of(target)[0] == blob.sha256:
+        return Action(path, "keep", blob, "in place") if known else Action(path, "adopt", blob, "found in place")
+    if known is None:
+        return Action(path, "set-aside", blob, "another file stands there that modelprep did not write")
+    if found.st_size == known.size and store.digest_of(target)[0] == known.sha256:
+        return Action(path, "replace", blob, "the recipe now gives other bytes")
+    return Action(path, "set-aside", blob, "it was changed since modelprep wrote it")
+
+
+def _refuse_conflicts(
+    folder: Path, demo: InstalledDemo, files: Mapping[str, Blob], manifest: Manifest, agreed: frozenset[str]
+) -> None:
+    for path, blob in sorted(files.items()):
+        entry = manifest.files.get(path)
+        if entry is None or entry.sha256 == blob.sha256:
+            continue
+        others = sorted(name for name in entry.demos if name not in agreed)
+        if others:
+            both = " ".join([*others, demo.recipe])
+            raise UsageError(
+                f"'{path}' is shared with {', '.join(others)}, which was installed with other bytes",
+                where=str(folder / path),
+                expected=f"sha256 {entry.sha256}",
+                got=f"sha256 {blob.sha256}",
+                hint=f"prepare them together: modelprep fetch {both}\nor apart: another folder with --out",
+            )
+
+
+def _leaving(folder: Path, entry: InstalledFile, recipe: str, store: Store) -> Leaving:
+    if set(entry.demos) - {recipe}:
+        return Leaving(entry.path, "release", "another demo uses it")
+    target = place(folder, entry.path)
+    with storage(target, doing="look at the file"):
+        try:
+            found = target.lstat()
+        except FileNotFoundError:
+            return Leaving(entry.path, "release", "it is gone already")
+    if stat.S_ISREG(found.st_mode) and found.st_size == entry.size and store.digest_of(target)[0] == entry.sha256:
+        return Leaving(entry.path, "remove", "the recipe lists it no longer")
+    return Leaving(entry.path, "leave", "it was changed since modelprep wrote it")
+
+
+def _after(
+    folder: Path,
+    demo: InstalledDemo,
+    files: Mapping[str, Blob],
+    provenance: Mapping[str, Provenance],
+    before: Manifest,
+) -> Manifest:
+    entries = {}
+    for path, entry in before.files.items():
+        owners = tuple(name for name in entry.demos if name != demo.recipe)
+        if path not in files and (owners or demo.recipe not in entry.demos):
+            entries[path] = InstalledFile(path, entry.sha256, entry.size, owners, entry.provenance)
+    for path, blob in files.items():
+        old = before.files.get(path)
+        users = {demo.recipe, *(old.demos if old is not None else ())}
+        # A file that two demos share tells one story, whichever of them came last: the one of the first by name.
+        first = old is None or old.sha256 != blob.sha256 or min(users) == demo.recipe
+        story = provenance.get(path, Provenance()) if first or old is None else old.provenance
+        entries[path] = InstalledFile(path, blob.sha256, blob.size, tuple(sorted(users)), story)
+    return Manifest(
+        tree=before.tree or folder.name,
+        demos={**before.demos, demo.recipe: demo},
+        files=entries,
+    )
