@@ -1,0 +1,66 @@
+"""The board tests as data: complete, consistent, and right about what later versions changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from modelprep.errors import UsageError
+from modelprep.targets import armnn_tests
+
+
+def test_there_are_22_programs_in_19_02() -> None:
+    by_parser: dict[str, int] = {}
+    for test in armnn_tests.of_version().values():
+        by_parser[test.parser] = by_parser.get(test.parser, 0) + 1
+    assert by_parser == {"caffe": 7, "tf": 5, "tflite": 8, "onnx": 2}
+
+
+@pytest.mark.parametrize("version", armnn_tests.versions())
+def test_every_program_of_every_version_is_whole(version: str) -> None:
+    for test in armnn_tests.of_version(version).values():
+        assert test.version == version
+        assert test.data_files, test.name
+        assert test.input_shape[0] == 1, test.name
+        ids = set(test.default_ids)
+        assert ids <= (set(test.labels) if test.labels else set(range(len(test.cases)))), test.name
+        if test.classes is not None:
+            assert all(case.label < test.classes for case in test.cases), test.name
+
+
+def test_the_quantised_tests_feed_the_bytes_from_19_05_on() -> None:
+    name = "TfLiteMobilenetQuantized-Armnn"
+    assert not armnn_tests.of_version("19.02")[name].preprocess.get("raw_bytes")
+    assert armnn_tests.of_version("19.05")[name].preprocess["raw_bytes"]
+    assert armnn_tests.of_version("21.02")[name].preprocess["raw_bytes"]
+
+
+def test_19_08_changed_labels_and_19_05_did_not_have_them_yet() -> None:
+    name = "TfLiteMobileNetQuantizedSoftmax-Armnn"
+    assert name not in armnn_tests.of_version("19.02")
+    assert [c.label for c in armnn_tests.of_version("19.05")[name].cases] == [795, 592, 436]
+    assert [c.label for c in armnn_tests.of_version("19.11")[name].cases] == [789, 592, 755]
+
+
+def test_an_unknown_version_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"21\.08"):
+        armnn_tests.of_version("21.08")
+
+
+def test_the_data_agree_with_the_facts_that_were_read_from_the_sources(upstream: Path) -> None:
+    facts = upstream.parent / "facts" / "armnn-19.02-tests.yaml"
+    if not facts.is_file():
+        pytest.skip("the facts are not on this machine")
+    ours = armnn_tests.of_version()
+    for fact in yaml.safe_load(facts.read_text())["tests"]:
+        test = ours[fact["name"]]
+        assert test.model == fact["model"]["file"]
+        assert test.input_name == fact["input"]["name"]
+        assert list(test.data_files) == list(dict.fromkeys(entry["file"] for entry in fact["data"]))
+        assert list(test.default_ids) == fact["default_ids"]
+        if test.cases:
+            assert [c.label for c in test.cases] == [entry["label"] for entry in fact["data"]]
+        else:
+            assert dict(test.labels) == fact["expected_labels"]
