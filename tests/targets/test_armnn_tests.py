@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from modelprep.errors import UsageError
-from modelprep.targets import armnn_tests
+from modelprep.targets import armnn_tests, class_names
 
 
 def test_there_are_22_programs_in_19_02() -> None:
@@ -64,3 +64,15 @@ def test_the_data_agree_with_the_facts_that_were_read_from_the_sources(upstream:
             assert [c.label for c in test.cases] == [entry["label"] for entry in fact["data"]]
         else:
             assert dict(test.labels) == fact["expected_labels"]
+
+
+def test_class_names_count_from_zero_or_from_the_background() -> None:
+    assert class_names.label("imagenet_1000_zero_based", 2) == "great white shark (2)"
+    assert class_names.label("imagenet_1001_background_first", 3) == "great white shark (3)"
+    assert class_names.label("imagenet_1001_background_first", 0) == "background (0)"
+    assert class_names.label("imagenet_1001_background_first", 208) == "golden retriever (208)"
+    assert class_names.label("imagenet_1001_background_first", 283) == "tiger cat (283)"
+    assert class_names.label("imagenet_1000_zero_based", 281) == "tabby (281)"
+    assert class_names.label("voc20_zero_based", 11) == "dog (11)"
+    assert class_names.label("inception21k_zero_based", 5) == "5"
+    assert len(class_names.names("imagenet_1000_zero_based")) == 1000
