@@ -24,7 +24,7 @@ _SOME = {
 def names(listing: str) -> dict[int, str]:
     """Give class number -> name of a listing as :class:`~modelprep.targets.armnn_tests.BoardTest` names it.
 
-    Lists that are known in part (Inception 21k, COCO) give the classes that a test asks for; an unknown listing is empty.
+    Lists known in part (Inception 21k, COCO) give the classes that a test asks for; an unknown listing is empty.
     """
     if listing.startswith("imagenet_"):
         text = resources.files(__name__).joinpath("imagenet.txt").read_text("utf-8")
