@@ -1,8 +1,8 @@
 """Which recipes there are, and which of them a TARGET means.
 
-Folders are laid over one another: the shipped recipes first, then the user's own (``MODELPREP_RECIPES``, ``--recipes``),
-each able to shadow what lies below. A group is a folder in such a folder; ``assets`` holds the shared assets. A recipe is
-read only when it is asked for.
+Folders are laid over one another: the shipped recipes first, then the user's own (``MODELPREP_RECIPES``,
+``--recipes``), each able to shadow what lies below. A group is a folder in such a folder; ``assets`` holds the shared
+assets. A recipe is read only when it is asked for.
 """
 
 from __future__ import annotations
@@ -199,19 +199,13 @@ class Catalogue:
     def _by_demo(self, demo: str) -> list[str]:
         """Find recipes by their demo's own name; only files in which it occurs are read."""
         wanted = demo.casefold()
-        found = []
-        for name in self.names():
-            if wanted not in document.read_text(self.path(name)).casefold():
-                continue
-            try:
-                recipe = self.recipe(name)
-            except RecipeError:
-                # A broken recipe must not stand between the user and a sound one; `recipe lint` and the recipe's own
-                # name tell of it.
-                continue
-            if recipe.demo.casefold() == wanted:
-                found.append(name)
-        return found
+        return [
+            name
+            for name in self.names()
+            if wanted in document.read_text(self.path(name)).casefold()
+            and (recipe := self._sound(name)) is not None
+            and recipe.demo.casefold() == wanted
+        ]
 
     def _from_path(self, text: str, variant: str) -> Recipe:
         path = Path(text).expanduser()
@@ -246,13 +240,14 @@ class Catalogue:
         )
 
     def _demo_names(self) -> list[str]:
-        demos = []
-        for name in self.names():
-            try:
-                demos.append(self.recipe(name).demo)
-            except RecipeError:
-                continue
-        return demos
+        return [recipe.demo for name in self.names() if (recipe := self._sound(name)) is not None]
+
+    def _sound(self, name: str) -> Recipe | None:
+        """Give a recipe, or None for a broken one: it must not stand between the user and a sound one."""
+        try:
+            return self.recipe(name)
+        except RecipeError:
+            return None
 
 
 def _is_path(target: str) -> bool:

@@ -1,8 +1,8 @@
 """YAML text to a small tree of nodes that know their place; bounded in size, depth and alias expansion.
 
 The tree is built from the parser's events (libyaml's where PyYAML has it) and not from PyYAML's own constructor: so
-every node keeps its place, a repeated key is seen, an alias costs what it stands for, and plain words mean what YAML 1.2
-says: ``no`` and ``on`` are words, ``2019-03-08`` is text.
+every node keeps its place, a repeated key is seen, an alias costs what it stands for, and plain words mean what YAML
+1.2 says: ``no`` and ``on`` are words, ``2019-03-08`` is text.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Mapping(Placed):
         self.keys[key.text] = key
 
 
-Node = Union[Scalar, Sequence, Mapping]
+Node = Union[Scalar, Sequence, Mapping]  # noqa: UP007 - evaluated at run time on Python 3.10
 
 
 def kind_of(node: Node) -> str:
@@ -172,7 +172,7 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def compose(text: str, path: Path | str) -> Mapping:
+def compose(text: str, path: Path | str, problems: Problems | None = None) -> Mapping:
     """Read YAML text as one mapping of nodes.
 
     Parameters
@@ -181,6 +181,8 @@ def compose(text: str, path: Path | str) -> Mapping:
         The document.
     path
         Named in messages only.
+    problems
+        Takes the keys that stand twice (the first one counts); without it they are raised.
 
     Raises
     ------
@@ -193,7 +195,8 @@ def compose(text: str, path: Path | str) -> Mapping:
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    problems = Problems(path)
+    given = problems is not None
+    problems = Problems(path) if problems is None else problems
     try:
         root = _Builder(problems).build(yaml.parse(text, Loader=loader))
     except yaml.YAMLError as error:
@@ -204,7 +207,8 @@ def compose(text: str, path: Path | str) -> Mapping:
         raise RecipeError(
             f"this is not YAML: {said}" + (f" {context}" if context else ""), where=where, hint=_why(text, mark)
         ) from None
-    problems.raise_any()
+    if not given:
+        problems.raise_any()
     if root is None:
         raise RecipeError("the file is empty", where=str(path), hint="modelprep recipe new NAME writes a starter")
     if not isinstance(root, Mapping):

@@ -48,8 +48,8 @@ def parse_recipe(
     text: str, path: Path, *, name: str | None = None, shared: Mapping[str, Asset] | None = None, variant: str = ""
 ) -> Recipe:
     """Read a recipe from text; as :func:`load_recipe`, `path` being named in messages only."""
-    root = document.compose(text, path)
     problems = Problems(path)
+    root = document.compose(text, path, problems)
     if variant:
         root = _with_variant(root, variant, problems)
     table = tables.RECIPE.read(root, "", problems)
@@ -165,8 +165,9 @@ class SharedFile:
         problems = Problems(self.path)
         table = tables.ASSETS_FILE.read(self._root, "", problems)
         assets = _table(table, "assets")
-        for asset_id in assets or ():
-            _check_asset((assets or {})[asset_id], f"assets.{asset_id}", problems)
+        if assets is not None:
+            for asset_id, asset in assets.items():
+                _check_asset(asset, f"assets.{asset_id}", problems)
         problems.raise_any()
         return list(self)
 

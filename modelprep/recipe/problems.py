@@ -17,12 +17,15 @@ class Placed(Protocol):
     """Something that knows where it stands in its file (both counted from 0)."""
 
     @property
-    def line(self) -> int: ...
+    def line(self) -> int:
+        """Line, counted from 0."""
+
     @property
-    def column(self) -> int: ...
+    def column(self) -> int:
+        """Column, counted from 0."""
 
 
-class RecipeErrors(RecipeError):
+class RecipeErrors(RecipeError):  # noqa: N818 - several of the RecipeError family
     """Several things are wrong in one file.
 
     Parameters

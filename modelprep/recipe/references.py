@@ -80,9 +80,8 @@ class Names:
         ref = parse_ref(node.text)
         known = [*self.assets, *self.steps]
         if ref.name not in known:
-            expected = (
-                f"one of {', '.join('$' + name for name in known)}" if known else "the recipe has no assets or steps"
-            )
+            names = ", ".join(f"${name}" for name in known)
+            expected = f"one of {names}" if known else "a name; the recipe has no assets and no steps"
             self.problems.add(
                 f"there is no asset or step called '{ref.name}'", node, at, expected=expected,
                 hint=nearest(ref.name, known, 1),

@@ -133,7 +133,7 @@ class Ref:
 
 
 #: A step parameter: YAML scalars, lists and mappings, in which any string that starts with ``$`` has become a Ref.
-Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str, "Value"]]
+Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str, "Value"]]  # noqa: UP007
 
 
 @dataclass(frozen=True)

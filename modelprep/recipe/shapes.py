@@ -225,7 +225,7 @@ class Free:
 
     nodes: bool = False
 
-    def read(self, node: Node, at: str, problems: Problems) -> Any:
+    def read(self, node: Node, at: str, problems: Problems) -> Any:  # noqa: ARG002 - the interface
         """Give the value."""
         return node if self.nodes else document.plain(node)
 
@@ -380,9 +380,8 @@ class Struct:
                 problems.add(f"{self.what} needs the key '{each.name}'", table.node, at, expected=each.doc)
         for key, value, other, reason in self.demands:
             if table.get(key) == value and other not in there:
-                problems.add(
-                    f"{self.what} with '{key}: {value}' needs the key '{other}'", table.place(key), at, expected=reason
-                )
+                what = f"{self.what} with '{key}: {value}' needs the key '{other}'"
+                problems.add(what, table.place(key), at, expected=reason)
         for key, other, reason in self.apart:
             if key in there and other in there:
                 problems.add(f"'{key}' and '{other}' cannot stand together", there[other], at, hint=reason)
