@@ -1,0 +1,424 @@
+"""GraphDefs: read as nodes whose attributes stay as bytes until asked for, written in TensorFlow's canonical order.
+
+Most of a frozen graph is weights. A node here is its name, op, inputs and device, and for every attribute a view of its
+encoded AttrValue, so that a graph of any size is read, rewired and written without its constants being copied.
+Source: TensorFlow ``core/framework/{graph,node_def,attr_value}.proto``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from modelprep.errors import StepError, StorageError
+from modelprep.formats.tensorflow import wire
+from modelprep.formats.tensorflow.mapped import MappedFile
+from modelprep.formats.tensorflow.tensor import element_count
+from modelprep.formats.tensorflow.wire import BYTES, FIXED32, VARINT, Buffer, WireError, bytes_field, bytes_header
+
+#: An attribute's encoded AttrValue, as pieces where it is made of several buffers.
+Attr = Buffer | tuple[Buffer, ...]
+
+
+@dataclass
+class Node:
+    """One node.
+
+    Parameters
+    ----------
+    name, op, device
+        As in NodeDef.
+    inputs
+        ``name``, ``name:k`` or ``^name`` (a control input).
+    attrs
+        Encoded AttrValue by attribute name.
+    rest
+        Further fields (debug info, full type), encoded with their tags.
+    """
+
+    name: str
+    op: str
+    inputs: list[str] = field(default_factory=list)
+    device: str = ""
+    attrs: dict[str, Attr] = field(default_factory=dict)
+    rest: bytes = b""
+
+    def attr(self, name: str) -> Buffer | None:
+        """Give an encoded AttrValue in one piece, or None."""
+        value = self.attrs.get(name)
+        return b"".join(value) if isinstance(value, tuple) else value
+
+    def type(self, name: str) -> int:
+        """Give the DataType in an attribute; 0 where there is none."""
+        return _number(self.attr(name), 6)
+
+    def int(self, name: str) -> int:
+        """Give the whole number in an attribute; 0 where there is none."""
+        return wire.signed(_number(self.attr(name), 3))
+
+    def bool(self, name: str) -> bool:
+        """Give the truth value in an attribute; False where there is none."""
+        return bool(_number(self.attr(name), 5))
+
+    def string(self, name: str) -> bytes:
+        """Give the bytes in an attribute; empty where there are none."""
+        return bytes(_payload(self.attr(name), 2) or b"")
+
+    def strings(self, name: str) -> list[bytes]:
+        """Give the list of strings in an attribute; empty where there is none."""
+        values = _payload(self.attr(name), 1)
+        if values is None:
+            return []
+        return [bytes(values[a:b]) for number, kind, a, _, b in wire.fields(values) if (number, kind) == (2, BYTES)]
+
+    def ints(self, name: str) -> list[int]:  # type: ignore[valid-type]  # `int` is a method here
+        """Give the list of whole numbers in an attribute; empty where there is none."""
+        values = _payload(self.attr(name), 1)
+        out: list[int] = []  # type: ignore[valid-type]
+        for number, kind, value, _, stop in wire.fields(values) if values is not None else ():
+            if number == 3 and kind == VARINT:
+                out.append(wire.signed(value))
+            elif number == 3 and kind == BYTES and values is not None:
+                position = value
+                while position < stop:
+                    one, position = wire.read_varint(values, position, stop)
+                    out.append(wire.signed(one))
+        return out
+
+    def shape(self, name: str) -> tuple[int, ...] | None:  # type: ignore[valid-type]
+        """Give the shape in an attribute (-1: size unknown); None where there is none or the rank is unknown."""
+        shape = _payload(self.attr(name), 7)
+        return None if shape is None else read_shape(shape)
+
+    def tensor(self, name: str = "value") -> TensorHead | None:
+        """Give what the TensorProto in an attribute says of itself, without its values; None where there is none."""
+        tensor = _payload(self.attr(name), 8)
+        return None if tensor is None else TensorHead.read(tensor)
+
+
+@dataclass(frozen=True)
+class TensorHead:
+    """A TensorProto in a graph: its element type, its shape, its bytes as they stand."""
+
+    dtype: int
+    shape: tuple[int, ...]
+    proto: Buffer
+
+    @classmethod
+    def read(cls, proto: Buffer) -> TensorHead:
+        """Read the head of an encoded TensorProto."""
+        shape_bytes = _payload(proto, 2)
+        shape = read_shape(shape_bytes) if shape_bytes is not None else ()
+        return cls(_number(proto, 1), shape or (), proto)
+
+    @property
+    def count(self) -> int:
+        """Number of elements that the shape says."""
+        return element_count(self.shape)
+
+
+def read_shape(shape: Buffer) -> tuple[int, ...] | None:
+    """Read a TensorShapeProto; None where the rank is unknown."""
+    sizes = []
+    for number, kind, value, _, stop in wire.fields(shape):
+        if (number, kind) == (2, BYTES):
+            sizes.append(wire.signed(_number(shape[value:stop], 1)))
+        elif (number, kind) == (3, VARINT) and value:
+            return None
+    return tuple(sizes)
+
+
+def _number(buffer: Buffer | None, wanted: int) -> int:
+    found = 0
+    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
+        if number == wanted and kind == VARINT:
+            found = value
+    return found
+
+
+def _payload(buffer: Buffer | None, wanted: int) -> Buffer | None:
+    found = None
+    for number, kind, value, _, stop in wire.fields(buffer) if buffer is not None else ():
+        if number == wanted and kind == BYTES and buffer is not None:
+            found = buffer[value:stop]
+    return found
+
+
+def attr_type(number: int) -> bytes:
+    """Encode an AttrValue that is a type."""
+    return wire.number_field(6, number)
+
+
+def attr_bool(value: bool) -> bytes:
+    """Encode an AttrValue that is a truth value (a oneof: False is written, too)."""
+    return wire.number_field(5, int(value))
+
+
+def attr_int(value: int) -> bytes:
+    """Encode an AttrValue that is a whole number."""
+    return wire.number_field(3, value)
+
+
+def attr_string(value: bytes) -> bytes:
+    """Encode an AttrValue that is a string."""
+    return bytes_field(2, value)
+
+
+def attr_shape(shape: Sequence[int]) -> bytes:
+    """Encode an AttrValue that is a shape."""
+    from modelprep.formats.tensorflow.tensor import shape_proto
+
+    return bytes_field(7, shape_proto(shape))
+
+
+def attr_tensor(pieces: Sequence[Buffer]) -> tuple[Buffer, ...]:
+    """Encode an AttrValue that is a tensor, of the pieces of a TensorProto."""
+    return (bytes_header(8, sum(map(len, pieces))), *pieces)
+
+
+def attr_float(buffer: Buffer | None) -> float | None:
+    """Read an AttrValue that is a number with a fraction; None where it is another kind."""
+    import struct
+
+    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
+        if number == 4 and kind == FIXED32:
+            return float(struct.unpack("<f", value.to_bytes(4, "little"))[0])
+    return None
+
+
+def input_name(reference: str) -> str:
+    """Give the node that an input refers to: ``a`` of ``a``, ``a:1`` and ``^a``."""
+    return reference[1:] if reference.startswith("^") else reference.partition(":")[0]
+
+
+@dataclass
+class Graph:
+    """A graph.
+
+    Parameters
+    ----------
+    nodes
+        In file order.
+    library, versions
+        The encoded FunctionDefLibrary and VersionDef; None where absent.
+    rest
+        Further fields (debug info, the old version number), encoded with their tags.
+    name
+        The file's name for messages.
+    """
+
+    nodes: list[Node]
+    library: Buffer | None = None
+    versions: Buffer | None = None
+    rest: bytes = b""
+    name: str = ""
+    #: Kept so that the mapped file outlives the views into it.
+    file: MappedFile | None = None
+
+    def by_name(self) -> dict[str, Node]:
+        """Give the nodes by name.
+
+        Raises
+        ------
+        StepError
+            Two nodes have one name.
+        """
+        nodes = {node.name: node for node in self.nodes}
+        if len(nodes) != len(self.nodes):
+            seen: set[str] = set()
+            twice = next(node.name for node in self.nodes if node.name in seen or seen.add(node.name))  # type: ignore[func-returns-value]
+            raise StepError(f"two nodes are called '{twice}'", where=self.name)
+        return nodes
+
+
+def read_graph(path: Path, name: str = "") -> Graph:
+    """Read a GraphDef, binary or text, whichever the file is.
+
+    Raises
+    ------
+    StepError
+        The file is no GraphDef.
+    StorageError
+        It cannot be read.
+    """
+    from modelprep.formats.tensorflow.text import looks_like_text, text_to_binary
+
+    file = MappedFile(path, name)
+    if looks_like_text(bytes(file.view[:4096])):
+        graph = parse_graph(text_to_binary(path, name), file.name)
+        file.close()
+        return graph
+    graph = parse_graph(file.view, file.name)
+    graph.file = file
+    return graph
+
+
+def parse_graph(data: Buffer, name: str = "") -> Graph:
+    """Read an encoded GraphDef; its attributes are views into `data`."""
+    graph = Graph([], name=name)
+    rest = []
+    try:
+        for number, kind, value, begin, stop in wire.fields(data):
+            if number == 1 and kind == BYTES:
+                graph.nodes.append(_node(data, value, stop, name))
+            elif number == 2 and kind == BYTES:
+                graph.library = data[value:stop]
+            elif number == 4 and kind == BYTES:
+                graph.versions = data[value:stop]
+            else:
+                rest.append(bytes(data[begin:stop]))
+    except WireError as error:
+        raise _not_a_graph(data, name, error) from None
+    graph.rest = b"".join(rest)
+    if not graph.nodes:
+        raise StepError("the graph has no nodes", where=name, looks_like=_looks_like(data))
+    return graph
+
+
+def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
+    return StepError(
+        "this is no GraphDef, or it is damaged",
+        where=f"{name}, offset {error.offset}" if name else f"offset {error.offset}",
+        expected="nodes in protobuf's binary form (or text that begins with 'node {')",
+        got=error.reason,
+        looks_like=_looks_like(data),
+        hint="fetch it again, or compare its digest and size with the original's",
+    )
+
+
+def _looks_like(data: Buffer) -> str | None:
+    head = bytes(data[:512]).lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer"
+    if head.startswith(b"\x1f\x8b"):
+        return "a gzip file"
+    if head.startswith(b"pk\x03\x04"):
+        return "a zip file"
+    if b"tfl3" in head[:8]:
+        return "a TensorFlow Lite model"
+    return None
+
+
+def _node(data: Buffer, start: int, end: int, file: str) -> Node:
+    node = Node("", "")
+    rest = []
+    try:
+        for number, kind, value, begin, stop in wire.fields(data, start, end):
+            if kind != BYTES:
+                rest.append(bytes(data[begin:stop]))
+            elif number == 5:
+                key, attr = _attr(data, value, stop)
+                node.attrs[key] = attr
+            elif number == 3:
+                node.inputs.append(str(data[value:stop], "utf-8"))
+            elif number == 1:
+                node.name = str(data[value:stop], "utf-8")
+            elif number == 2:
+                node.op = str(data[value:stop], "utf-8")
+            elif number == 4:
+                node.device = str(data[value:stop], "utf-8")
+            else:
+                rest.append(bytes(data[begin:stop]))
+    except UnicodeDecodeError:
+        raise WireError("a node's text is not UTF-8", start) from None
+    if not node.name or not node.op:
+        raise WireError(f"a node without {'op' if node.name else 'name'}", start)
+    node.rest = b"".join(rest)
+    return node
+
+
+def _attr(data: Buffer, start: int, end: int) -> tuple[str, Buffer]:
+    key, attr = "", data[end:end]
+    for number, kind, value, _, stop in wire.fields(data, start, end):
+        if kind == BYTES and number == 1:
+            key = str(data[value:stop], "utf-8")
+        elif kind == BYTES and number == 2:
+            attr = data[value:stop]
+    return key, attr
+
+
+def encode_node(node: Node) -> list[Buffer]:
+    """Encode a NodeDef with its tag, fields by number and attributes by name (TensorFlow's deterministic form)."""
+    body: list[Buffer] = [bytes_field(1, node.name.encode()), bytes_field(2, node.op.encode())]
+    body.extend(bytes_field(3, reference.encode()) for reference in node.inputs)
+    if node.device:
+        body.append(bytes_field(4, node.device.encode()))
+    for key in sorted(node.attrs, key=str.encode):
+        attr = node.attrs[key]
+        pieces = attr if isinstance(attr, tuple) else (attr,)
+        size = sum(map(len, pieces))
+        head = bytes_field(1, key.encode()) + bytes_header(2, size)
+        body.append(bytes_header(5, len(head) + size) + head)
+        body.extend(pieces)
+    if node.rest:
+        body.append(node.rest)
+    return [bytes_header(1, sum(map(len, body))), *body]
+
+
+def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None) -> Iterator[Buffer]:
+    """Encode a GraphDef as pieces to be written one after another; `nodes` in place of the graph's own where given.
+
+    `nodes` may be made while it is walked over, so that no more than one constant is in memory at a time.
+    """
+    for node in graph.nodes if nodes is None else nodes:
+        yield from encode_node(node)
+    if graph.library is not None:
+        yield bytes_header(2, len(graph.library))
+        yield graph.library
+    if graph.versions is not None:
+        yield bytes_header(4, len(graph.versions))
+        yield graph.versions
+    if graph.rest:
+        yield graph.rest
+
+
+def write_pieces(pieces: Iterable[Buffer], output: Path) -> int:
+    """Write pieces to a file that does not exist yet; small ones are gathered, big ones go from where they lie.
+
+    Returns
+    -------
+    int
+        Bytes written.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written; nothing is left of it.
+    """
+    try:
+        with output.open("xb", buffering=0) as file:
+            try:
+                return _write(pieces, file)
+            except BaseException:
+                output.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise StorageError(f"cannot write the file: {error.strerror or error}", where=str(output)) from None
+
+
+def _write(pieces: Iterable[Buffer], file: BinaryIO) -> int:
+    gathered = bytearray()
+    written = 0
+
+    def put(data: Buffer | bytearray) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+
+    for piece in pieces:
+        written += len(piece)
+        if len(piece) < 1 << 16:
+            gathered += piece
+            if len(gathered) < 1 << 20:
+                continue
+            piece = b""
+        if gathered:
+            put(gathered)
+            gathered = bytearray()
+        put(piece)
+    put(gathered)
+    return written

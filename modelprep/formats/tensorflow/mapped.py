@@ -1,0 +1,66 @@
+"""A file mapped into memory for reading, with errors that name it."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from types import TracebackType
+
+from modelprep.errors import StepError, StorageError
+
+
+class MappedFile:
+    """A file's bytes, read when they are looked at.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        What messages call it; its path when empty (blobs of a store are named by digest, which tells nobody anything).
+
+    Raises
+    ------
+    StorageError
+        The file cannot be opened.
+    StepError
+        It is empty.
+    """
+
+    def __init__(self, path: Path, name: str = "") -> None:
+        self.path = path
+        self.name = name or str(path)
+        try:
+            with path.open("rb") as file:
+                self.size = file.seek(0, 2)
+                self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
+        except OSError as error:
+            raise StorageError(f"cannot read the file: {error.strerror or error}", where=self.name) from None
+        if self._mapping is None:
+            raise StepError("the file is empty", where=self.name, hint="fetch it again")
+        self.view = memoryview(self._mapping)
+
+    def forget(self) -> None:
+        """Tell the system that the pages read so far are not needed again, so that they do not count as this process's.
+
+        Views stay valid: the bytes come from the file again when they are looked at.
+        """
+        if self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+
+    def close(self) -> None:
+        """Unmap, or leave that to the garbage collector where views are still about."""
+        self.view.release()
+        if self._mapping is not None:
+            try:
+                self._mapping.close()
+            except BufferError:
+                self._mapping = None
+
+    def __enter__(self) -> MappedFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
