@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.foreign import looks_like
+from modelprep.formats.caffe.foreign import is_foreign
 from modelprep.formats.caffe.wire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT, Field, WireReader
 
 Form = Literal["V0", "V1", "V2"]
@@ -30,7 +30,7 @@ MAX_COUNT = 2**31 - 1
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of numbers: `count` of them from byte `offset` on, one every `stride` bytes (its width plus 1 if unpacked)."""
+    """A run of numbers: `count` of them from byte `offset` on, one every `stride` bytes (width + 1 if unpacked)."""
 
     offset: int
     count: int
@@ -164,8 +164,8 @@ def index(path: Path) -> ModelIndex:
 
 
 def _refuse_foreign(path: Path, head: bytes) -> None:
-    looks = looks_like(head)
-    if looks is None:
+    looks = is_foreign(head)
+    if not looks:
         return
     hint = None
     if "HDF5" in looks:

@@ -1,0 +1,318 @@
+"""Make a net say what Arm NN 19.02's Caffe parser wants said, and refuse what that parser would get wrong.
+
+Caffe's defaults are not that parser's: an unset pooling method or LRN size is refused, an unset pooling stride becomes
+2^32 - 1, a dilation is passed over in silence. The rules' ids (CF01 to CF44) are those of the project's facts about
+the parser, read from its source (``src/armnnCaffeParser`` of the armnn repository, tag v19.02).
+
+A rewrite is made only where the values that the net computes stay what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelprep.errors import StepError
+from modelprep.formats.caffe.shape_rules_windows import pooled, pooling_window
+from modelprep.formats.caffe.shapes import LayerShapes, NetShapes, Site
+
+TARGET = "armnn-19.02"
+#: ``ms_CaffeLayerNameToParsingFunctions``: exact, case-sensitive.
+SUPPORTED = frozenset({
+    "Input", "Convolution", "Pooling", "ReLU", "LRN", "InnerProduct", "Softmax", "Eltwise", "Concat", "BatchNorm",
+    "Scale", "Split", "Dropout",
+})  # fmt: skip
+#: Ends of a net from which no wanted output is reached; the parser does not look at them (CF04).
+_HARMLESS_ENDS = ("Accuracy", "Silence")
+
+
+@dataclass
+class Legalised:
+    """What the target asked for: changes made, blobs of zeros to add (layer, blob number), and warnings."""
+
+    changes: list[str] = field(default_factory=list)
+    zeros: set[tuple[str, int]] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Case:
+    """One layer under a rule."""
+
+    layer: Any
+    shapes: LayerShapes
+    result: Legalised
+    problems: list[tuple[str, str, str]]
+
+    def refuse(self, rule: str, why: str) -> None:
+        self.problems.append((rule, self.layer.name, why))
+
+    def change(self, rule: str, what: str) -> None:
+        self.result.changes.append(f"{self.layer.name}: {what} ({rule})")
+
+    def write(self, rule: str, message: Any, name: str) -> None:
+        """Write out a default that Caffe leaves unsaid."""
+        if not message.HasField(name):
+            value = getattr(message, name)
+            setattr(message, name, value)
+            enum = message.DESCRIPTOR.fields_by_name[name].enum_type
+            shown = enum.values_by_number[value].name if enum is not None else f"{value:g}"
+            self.change(rule, f"{name}: {shown} written out")
+
+    def rank(self, bottom: int = 0) -> int | None:
+        shape = self.shapes.bottoms[bottom] if bottom < len(self.shapes.bottoms) else None
+        return None if shape is None else len(shape)
+
+    def counts(self, bottoms: int, tops: int, rule: str) -> None:
+        got = (len(self.layer.bottom), len(self.layer.top))
+        if got != (bottoms, tops):
+            self.refuse(rule, f"the parser takes {bottoms} bottoms and {tops} tops, here are {got[0]} and {got[1]}")
+
+    def axis_is_channels(self, rule: str, message: Any, name: str = "axis") -> None:
+        """Refuse any axis but 1: the parser works along that one whatever is written."""
+        rank = self.rank()
+        axis = int(getattr(message, name))
+        if axis != 1 and (rank is None or axis + rank != 1):
+            self.refuse(rule, f"{name} {axis} is not looked at: the parser takes axis 1")
+
+
+def legalise(net: Any, shapes: NetShapes) -> Legalised:
+    """Rewrite the net in place for Arm NN 19.02.
+
+    Parameters
+    ----------
+    net
+        V2 layers of one phase.
+    shapes
+        What :func:`~modelprep.formats.caffe.shapes.infer` found for it.
+
+    Raises
+    ------
+    StepError
+        The parser would refuse the net or compute something else; every reason with its rule's id.
+    """
+    result = Legalised()
+    problems: list[tuple[str, str, str]] = []
+    for layer, around in zip(net.layer, shapes.layers, strict=True):
+        case = _Case(layer, around, result, problems)
+        if layer.type not in SUPPORTED:
+            if layer.type in _HARMLESS_ENDS or layer.type.endswith("Loss"):
+                result.warnings.append(
+                    f"layer '{layer.name}' ({layer.type}) is unknown to the parser; no output may need it"
+                )
+            else:
+                case.refuse("CF05", f"the layer type {layer.type} is not supported")
+            continue
+        rule = _RULES.get(layer.type)
+        if rule is not None:
+            rule(case)
+    _chains(net, problems)
+    if problems:
+        raise _refusal(problems)
+    return result
+
+
+def _refusal(problems: list[tuple[str, str, str]]) -> StepError:
+    rule, layer, why = problems[0]
+    hint = "bake without the target for another runtime, or cut the net with outputs: [...]"
+    if len(problems) > 1:
+        more = [f"{rule} layer '{layer}': {why}" for rule, layer, why in problems[1:9]]
+        hint += "\nalso:\n" + "\n".join(more) + (f"\n... and {len(problems) - 9} more" if len(problems) > 9 else "")
+    return StepError(
+        "Arm NN 19.02's Caffe parser would refuse this net, or compute something else",
+        where=f"layer '{layer}'",
+        expected=f"what the parser takes (rule {rule})",
+        got=why,
+        hint=hint,
+    )
+
+
+def _chains(net: Any, problems: list[tuple[str, str, str]]) -> None:
+    """Layers that share a top must form a chain of one bottom and one top each (CF17)."""
+    makers: dict[str, list[Any]] = {}
+    for layer in net.layer:
+        for top in layer.top:
+            makers.setdefault(top, []).append(layer)
+    for top, layers in makers.items():
+        if len(layers) < 2:
+            continue
+        for place, layer in enumerate(layers):
+            if len(layer.top) != 1 or (place and list(layer.bottom) != [top]):
+                problems.append(
+                    (
+                        "CF17",
+                        layer.name,
+                        f"several layers make '{top}' and this one does not work in place with it alone",
+                    )
+                )
+
+
+def _input(case: _Case) -> None:
+    layer = case.layer
+    if layer.bottom or len(layer.top) != 1:
+        case.refuse("CF11", f"an Input layer must have one top, here are {len(layer.top)}")
+    if not layer.input_param.shape or not layer.input_param.shape[0].dim:
+        case.refuse("CF13", "the input has no shape")
+    elif not 1 <= len(layer.input_param.shape[0].dim) <= 4:
+        case.refuse("C1", "Arm NN's tensors have 1 to 4 dimensions")
+
+
+def _convolution(case: _Case) -> None:
+    p = case.layer.convolution_param
+    case.counts(1, 1, "CF21")
+    if (rank := case.rank()) is not None and rank != 4:
+        case.refuse("CF21", f"the input has {rank} axes, not 4")
+    case.axis_is_channels("CF20", p)
+    pair = p.HasField("kernel_h") or p.HasField("kernel_w")
+    kernel = [p.kernel_h, p.kernel_w] if pair else list(p.kernel_size)
+    if any(d != 1 for d in p.dilation) and any(k != 1 for k in kernel):
+        case.refuse("CF20", f"dilation {list(p.dilation)} would be ignored")
+    for name in ("kernel_size", "stride", "pad"):
+        values = list(getattr(p, name))
+        stem = "kernel" if name == "kernel_size" else name
+        if len(values) == 2 and values[0] != values[1]:
+            setattr(p, f"{stem}_h", values[0])
+            setattr(p, f"{stem}_w", values[1])
+            p.ClearField(name)
+            case.change("CF22", f"{name} {values} written as {stem}_h and {stem}_w")
+    bottom = case.shapes.bottoms[0] if case.shapes.bottoms else None
+    channels = bottom[1] if bottom is not None and len(bottom) == 4 else None
+    if channels is not None and p.group > 1 and p.group == channels and p.num_output != channels:
+        case.refuse(
+            "CF24",
+            f"group = channels = {channels} is taken as depthwise with multiplier 1, but num_output is {p.num_output}",
+        )
+
+
+def _pooling(case: _Case) -> None:
+    p = case.layer.pooling_param
+    case.counts(1, 1, "CF25")
+    if p.pool == p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_name["STOCHASTIC"].number:
+        case.refuse("CF25", "stochastic pooling is not supported")
+    case.write("CF25", p, "pool")
+    if p.HasField("global_pooling") and not p.global_pooling:
+        p.ClearField("global_pooling")
+        case.change("CF29", "global_pooling: false taken out, as its mere presence counts")
+    if p.global_pooling:
+        return
+    if p.HasField("stride_h") or p.HasField("stride_w"):
+        if p.stride_h != p.stride_w:
+            case.refuse("CF27", f"stride_w {p.stride_w} would not be honoured, stride_h {p.stride_h} is taken for both")
+    else:
+        case.write("CF26", p, "stride")
+    _pooling_size(case, p)
+
+
+def _pooling_size(case: _Case, p: Any) -> None:
+    """Arm NN rounds up and does not clip a last window that starts in the padding (CF28)."""
+    bottom, top = case.shapes.bottoms[0], case.shapes.tops[0]
+    if bottom is None or top is None or len(bottom) != 4:
+        return
+    kernel, stride, pad = pooling_window(Site(case.layer, case.shapes.bottoms), bottom[2:4])
+    for i, axis in enumerate(("height", "width")):
+        dim, size, k = bottom[2 + i], kernel[i], kernel[i]
+        if dim is None or size is None or k is None:
+            continue
+        theirs = pooled(dim, k, stride[i], pad[i], floor=False, clip=False)
+        if theirs != top[2 + i]:
+            case.refuse("CF28", f"the pooled {axis} would be {theirs}, in Caffe it is {top[2 + i]}")
+    mode = p.DESCRIPTOR.fields_by_name.get("round_mode")
+    if mode is not None and p.HasField("round_mode"):
+        p.ClearField("round_mode")
+        case.change("CF28", "round_mode taken out; rounding up gives the same size")
+
+
+def _lrn(case: _Case) -> None:
+    case.counts(1, 1, "CF31")
+    for name in ("local_size", "alpha", "beta"):
+        case.write("CF31", case.layer.lrn_param, name)
+
+
+def _inner_product(case: _Case) -> None:
+    p = case.layer.inner_product_param
+    case.counts(1, 1, "CF32")
+    rank = case.rank()
+    axis = p.axis + rank if p.axis < 0 and rank is not None else p.axis
+    if axis != 1:
+        case.refuse("CF34", f"axis {p.axis} would be ignored: everything after axis 0 is flattened")
+    if p.transpose:
+        case.refuse("CF34", "transpose: true is taken in the opposite sense")
+    elif p.HasField("transpose"):
+        p.ClearField("transpose")
+        case.change("CF34", "transpose: false taken out, as it is read in the opposite sense")
+    if not p.bias_term:
+        p.ClearField("bias_term")
+        case.result.zeros.add((case.layer.name, 1))
+        case.change("CF32", "a bias of zeros added, as the parser always wants one")
+
+
+def _softmax(case: _Case) -> None:
+    case.counts(1, 1, "CF35")
+    case.axis_is_channels("CF35", case.layer.softmax_param)
+
+
+def _eltwise(case: _Case) -> None:
+    p = case.layer.eltwise_param
+    case.counts(2, 1, "CF36")
+    operation = p.DESCRIPTOR.fields_by_name["operation"].enum_type.values_by_number[p.operation].name
+    if operation == "MAX":
+        case.refuse("CF36", "the operation MAX is not supported")
+    if any(value != 1 for value in p.coeff) and operation == "SUM":
+        case.refuse("CF37", f"the coefficients {[round(value, 6) for value in p.coeff]} would be ignored")
+
+
+def _concat(case: _Case) -> None:
+    p = case.layer.concat_param
+    for i in range(len(case.layer.bottom)):
+        if (rank := case.rank(i)) is not None and rank != 4:
+            case.refuse("CF38", f"bottom '{case.layer.bottom[i]}' has {rank} axes, not 4")
+    case.axis_is_channels("CF39", p, "concat_dim" if p.HasField("concat_dim") else "axis")
+
+
+def _batch_norm(case: _Case) -> None:
+    p = case.layer.batch_norm_param
+    case.counts(1, 1, "CF41")
+    if p.HasField("use_global_stats") and not p.use_global_stats:
+        case.refuse("CF40", "use_global_stats: false is not supported")
+
+
+def _scale(case: _Case) -> None:
+    p = case.layer.scale_param
+    case.counts(1, 1, "CF42")
+    rank = case.rank()
+    if p.axis != 1:
+        if rank is not None and p.axis + rank == 1:
+            p.ClearField("axis")
+            case.change("CF42", "axis counted from the front")
+        else:
+            case.refuse("CF42", f"axis {p.axis}: the parser takes axis 1 only")
+    if p.num_axes != 1:
+        case.refuse("CF43", f"num_axes {p.num_axes}: the parser wants one factor a channel")
+    if p.HasField("bias_term") and not p.bias_term:
+        p.ClearField("bias_term")
+        case.change("CF43", "bias_term: false taken out, as its mere presence asks for a bias")
+
+
+def _relu(case: _Case) -> None:
+    case.counts(1, 1, "CF30")
+
+
+def _dropout(case: _Case) -> None:
+    case.counts(1, 1, "CF44")
+
+
+_RULES: dict[str, Callable[[_Case], None]] = {
+    "Input": _input,
+    "Convolution": _convolution,
+    "Pooling": _pooling,
+    "LRN": _lrn,
+    "InnerProduct": _inner_product,
+    "Softmax": _softmax,
+    "Eltwise": _eltwise,
+    "Concat": _concat,
+    "BatchNorm": _batch_norm,
+    "Scale": _scale,
+    "ReLU": _relu,
+    "Dropout": _dropout,
+}

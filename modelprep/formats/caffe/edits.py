@@ -1,0 +1,283 @@
+"""Changes to a net that a user asks for: batch, name of the input, outputs to keep, single fields.
+
+Each works on the parsed message (V2 layers), tells what it changed, and is an error when it could change nothing.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelprep.errors import StepError, nearest
+
+_SEGMENT = re.compile(r"(?P<name>[a-z0-9_]+)(?:\[(?P<index>\d+)\])?\Z")
+_SELECTOR = re.compile(r"(?P<what>layer|net)(?:\[(?P<where>[^\]]*)\])?\.(?P<path>.+)\Z", re.DOTALL)
+
+
+def inputs_of(net: Any) -> list[Any]:
+    """Give the net's Input layers."""
+    return [layer for layer in net.layer if layer.type == "Input"]
+
+
+def set_batch(net: Any, batch: int) -> list[str]:
+    """Set the first dimension of every input shape, and nothing else.
+
+    Raises
+    ------
+    StepError
+        There is no Input layer, or one has no shape to set.
+    """
+    if batch < 1:
+        raise StepError("the batch must be at least 1", got=str(batch))
+    layers = inputs_of(net)
+    if not layers:
+        others = [f"'{layer.name}' ({layer.type})" for layer in net.layer if not layer.bottom]
+        raise StepError(
+            "the net has no Input layer whose batch could be set",
+            expected="a deploy prototxt",
+            got=f"data from {', '.join(others)}" if others else "no data at all",
+            hint="take the net's deploy.prototxt, not its train_val.prototxt",
+        )
+    changes = []
+    for layer in layers:
+        shapes = [shape for shape in layer.input_param.shape if shape.dim]
+        if not shapes:
+            raise StepError(
+                "the input has no shape whose batch could be set",
+                where=f"layer '{layer.name}' (Input)",
+                hint="set it: set: {'layer[type=Input].input_param.shape[0].dim': [1, 3, 224, 224]}",
+            )
+        for shape in shapes:
+            if shape.dim[0] != batch:
+                changes.append(f"batch of the input '{layer.name}': {shape.dim[0]} -> {batch}")
+                shape.dim[0] = batch
+    return changes
+
+
+def rename_input(net: Any, name: str) -> list[str]:
+    """Rename the Input layer; its top (the blob) keeps its name, so nothing else has to change.
+
+    Raises
+    ------
+    StepError
+        There is not exactly one Input layer, or another layer has that name already.
+    """
+    layers = inputs_of(net)
+    if len(layers) != 1:
+        raise StepError(
+            "there must be exactly one Input layer to rename",
+            got=", ".join(f"'{layer.name}'" for layer in layers) or "none",
+            hint="with several: set: {'layer[name=OLD].name': NEW}",
+        )
+    if layers[0].name == name:
+        return []
+    if any(layer.name == name for layer in net.layer):
+        raise StepError(f"another layer is called '{name}' already", expected="a name that is free")
+    change = f"input layer '{layers[0].name}' -> '{name}'"
+    layers[0].name = name
+    return [change]
+
+
+def keep_outputs(net: Any, outputs: Sequence[str]) -> list[str]:
+    """Drop every layer that the wanted tops do not need.
+
+    Parameters
+    ----------
+    net
+        Of one phase, with no Split layers yet.
+    outputs
+        Names of tops (blobs).
+
+    Raises
+    ------
+    StepError
+        A wanted top is made by no layer.
+    """
+    tops = [top for layer in net.layer for top in layer.top]
+    for output in outputs:
+        if output not in tops:
+            raise StepError(
+                f"no layer makes the wanted output '{output}'",
+                expected="the name of a top",
+                hint=nearest(output, sorted(set(tops))) or f"the net's last top is '{tops[-1]}'" if tops else None,
+            )
+    needed = set(outputs)
+    dropped: list[str] = []
+    kept: list[Any] = []
+    for layer in reversed(net.layer):
+        made = needed.intersection(layer.top)
+        if not made:
+            dropped.append(layer.name)
+            continue
+        # What is made here fresh is another blob of the same name further up; in place it is the same one.
+        needed -= made
+        needed.update(layer.bottom)
+        kept.append(layer)
+    if dropped:
+        copies = [type(layer)() for layer in kept]
+        for copy, layer in zip(copies, kept, strict=True):
+            copy.CopyFrom(layer)
+        net.ClearField("layer")
+        net.layer.extend(reversed(copies))
+    return [f"layer '{name}' dropped: the outputs do not need it" for name in reversed(dropped)]
+
+
+def set_fields(net: Any, edits: Mapping[str, object]) -> list[str]:
+    """Set single fields by path.
+
+    Parameters
+    ----------
+    net
+        V2 layers.
+    edits
+        ``layer[type=LRN,name=norm*].lrn_param.norm_region`` -> value. In brackets: conditions on ``name`` and
+        ``type``, shell patterns allowed, all of which must hold; none means every layer. The path leads through
+        messages; a repeated message takes an index (``shape[0]``), a repeated number a list or an index. ``net.name``
+        sets a field of the net itself. None clears the field.
+
+    Raises
+    ------
+    StepError
+        A selector that is malformed, matches no layer, names no field, or leaves everything as it was.
+    """
+    changes: list[str] = []
+    for selector, value in edits.items():
+        targets = _targets(net, selector)
+        path = _path(selector)
+        found = []
+        for target in targets:
+            change = _set(target, path, value, selector)
+            if change:
+                found.append(f"{getattr(target, 'name', '') or 'net'}: {change}")
+        if not found:
+            raise StepError(
+                "an edit changes nothing: the value is there already",
+                where=selector,
+                got=f"{len(targets)} matches, all with {value!r}",
+                hint="take the edit out, or check that this is the right prototxt",
+            )
+        changes += found
+    return changes
+
+
+def _targets(net: Any, selector: str) -> list[Any]:
+    match = _SELECTOR.match(selector)
+    if match is None:
+        raise StepError(
+            "an edit's path is malformed",
+            got=selector,
+            expected="layer[type=LRN].lrn_param.norm_region, layer[name=data].input_param.shape[0].dim, net.name",
+        )
+    if match["what"] == "net":
+        return [net]
+    conditions: dict[str, str] = {}
+    for part in filter(None, (match["where"] or "").split(",")):
+        key, equals, pattern = part.partition("=")
+        if not equals or key.strip() not in ("name", "type"):
+            raise StepError(
+                "an edit's condition is malformed", got=part, expected="name=PATTERN or type=PATTERN", where=selector
+            )
+        conditions[key.strip()] = pattern.strip()
+    found = [
+        layer
+        for layer in net.layer
+        if all(fnmatch.fnmatchcase(getattr(layer, key), pattern) for key, pattern in conditions.items())
+    ]
+    if not found:
+        hints = [nearest(p, sorted({getattr(layer, k) for layer in net.layer})) for k, p in conditions.items()]
+        raise StepError("an edit matches no layer", where=selector, hint=next(filter(None, hints), None))
+    return found
+
+
+def _path(selector: str) -> list[tuple[str, int | None]]:
+    match = _SELECTOR.match(selector)
+    assert match is not None
+    path = []
+    for part in match["path"].split("."):
+        segment = _SEGMENT.match(part)
+        if segment is None:
+            raise StepError("an edit's path is malformed", where=selector, got=part, expected="field or field[index]")
+        path.append((segment["name"], None if segment["index"] is None else int(segment["index"])))
+    return path
+
+
+def is_repeated(field: Any) -> bool:
+    """Say whether a field descriptor is of a repeated field (protobuf 7 has deprecated ``label``)."""
+    flag = getattr(field, "is_repeated", None)
+    return field.label == 3 if flag is None else bool(flag)
+
+
+def _set(message: Any, path: list[tuple[str, int | None]], value: object, selector: str) -> str | None:
+    (name, index), rest = path[0], path[1:]
+    field = message.DESCRIPTOR.fields_by_name.get(name)
+    if field is None:
+        raise StepError(
+            f"there is no field '{name}'",
+            where=f"{selector} (in {message.DESCRIPTOR.name})",
+            hint=nearest(name, list(message.DESCRIPTOR.fields_by_name)) or None,
+        )
+    if index is not None and not (is_repeated(field) and index < len(getattr(message, name))):
+        size = len(getattr(message, name)) if is_repeated(field) else 0
+        raise StepError(f"there is no {name}[{index}]", where=selector, got=f"{size} of them")
+    if rest:
+        if field.message_type is None or (is_repeated(field) and index is None):
+            raise StepError(
+                f"the path leads through '{name}', which is {'a list' if is_repeated(field) else 'no message'}",
+                where=selector,
+            )
+        inner = getattr(message, name)
+        return _set(inner if index is None else inner[index], rest, value, selector)
+    if field.message_type is not None and value is not None:
+        raise StepError(f"'{name}' is a message: lead the path on to one of its fields", where=selector)
+    before = message.SerializeToString(deterministic=True)
+    old = _show(message, field, index)
+    try:
+        _assign(message, field, index, value)
+    except (TypeError, ValueError) as error:
+        raise StepError(
+            f"'{name}' cannot take this value", where=selector, got=repr(value), expected=str(error)
+        ) from error
+    if message.SerializeToString(deterministic=True) == before:
+        return None
+    return f"{name} {old} -> {_show(message, field, index)}"
+
+
+def _assign(message: Any, field: Any, index: int | None, value: object) -> None:
+    if value is None:
+        if index is not None:
+            del getattr(message, field.name)[index]
+        else:
+            message.ClearField(field.name)
+        return
+    if index is not None:
+        getattr(message, field.name)[index] = _scalar(field, value)
+    elif is_repeated(field):
+        values = [_scalar(field, item) for item in (value if isinstance(value, list | tuple) else [value])]
+        message.ClearField(field.name)
+        getattr(message, field.name).extend(values)
+    else:
+        setattr(message, field.name, _scalar(field, value))
+
+
+def _scalar(field: Any, value: object) -> object:
+    if field.enum_type is not None and isinstance(value, str):
+        number = field.enum_type.values_by_name.get(value)
+        if number is None:
+            raise ValueError(f"one of {', '.join(field.enum_type.values_by_name)}")
+        return number.number
+    if isinstance(value, bool) and field.cpp_type != field.CPPTYPE_BOOL:
+        raise ValueError("a number or a text, not true or false")
+    return value
+
+
+def _show(message: Any, field: Any, index: int | None) -> str:
+    value = getattr(message, field.name)
+    if is_repeated(field):
+        return str(list(value) if index is None else value[index] if index < len(value) else "gone")
+    if not message.HasField(field.name):
+        return "(not written)"
+    if field.enum_type is not None:
+        return str(field.enum_type.values_by_number[value].name)
+    return str(value)

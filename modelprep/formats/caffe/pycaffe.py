@@ -1,0 +1,101 @@
+"""The other engine: a real Caffe, run in a process of its own.
+
+In its own process because pycaffe brings an old protobuf, and because TensorFlow and Caffe crash each other.
+Found through ``MODELPREP_PYCAFFE`` (a Python interpreter that can ``import caffe``), else ``conda run -n caffe``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from modelprep.errors import MissingTool, StepError
+
+VARIABLE = "MODELPREP_PYCAFFE"
+
+# The quiet level silences glog's info lines; what is fatal still reaches stderr.
+_PROGRAM = """
+import os, sys
+os.environ.setdefault("GLOG_minloglevel", "2")
+import caffe
+caffe.Net(sys.argv[1], sys.argv[2], caffe.TEST).save(sys.argv[3])
+"""
+
+
+def interpreter() -> list[str]:
+    """Give the command that runs a Python with pycaffe.
+
+    Raises
+    ------
+    MissingTool
+        Neither the variable nor conda is there.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        if shutil.which(chosen) is None:
+            raise MissingTool(f"{VARIABLE} names no program", got=chosen, expected="a Python interpreter")
+        return [chosen]
+    conda = shutil.which("conda") or shutil.which("mamba") or shutil.which("micromamba")
+    if conda is not None:
+        return [conda, "run", "-n", "caffe", "python"]
+    raise MissingTool(
+        "the engine 'pycaffe' needs a Python with Caffe",
+        expected=f"{VARIABLE}=/path/to/python, or a conda environment called 'caffe'",
+        hint="conda env create -f conda/pycaffe.yml (see docs/pycaffe.md), or use engine: native, which needs nothing",
+    )
+
+
+def save(prototxt: str, weights: Path, output: Path, *, seconds: float = 1800.0) -> None:
+    """Have pycaffe load a net and save it: ``caffe.Net(prototxt, weights, TEST).save(output)``.
+
+    Parameters
+    ----------
+    prototxt
+        The structure as text.
+    weights, output
+        The caffemodel to read, and where the new one goes.
+    seconds
+        Killed after this long.
+
+    Raises
+    ------
+    StepError
+        Caffe refused the net or the weights; its own last lines are told.
+    MissingTool
+        No interpreter, or one without Caffe.
+    """
+    command = interpreter()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    with tempfile.TemporaryDirectory(prefix="modelprep-pycaffe-") as folder:
+        structure = Path(folder) / "net.prototxt"
+        structure.write_text(prototxt, "utf-8")
+        try:
+            done = subprocess.run(
+                [*command, "-c", _PROGRAM, str(structure), str(weights.absolute()), str(output.absolute())],
+                capture_output=True,
+                timeout=seconds,
+                env=environment,
+                cwd=folder,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            output.unlink(missing_ok=True)
+            raise StepError(f"pycaffe did not finish within {seconds:.0f} seconds", where=command[0]) from error
+        except OSError as error:
+            raise MissingTool(f"cannot run pycaffe: {error.strerror}", where=command[0]) from error
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    if done.returncode != 0 or not output.is_file():
+        output.unlink(missing_ok=True)
+        if any("No module named" in line and "caffe" in line for line in said):
+            raise MissingTool(
+                "this Python has no Caffe", where=" ".join(command), got=said[-1], hint="see docs/pycaffe.md"
+            )
+        telling = [line for line in said if line.startswith(("F", "E")) or "Error" in line or "rror:" in line] or said
+        raise StepError(
+            "pycaffe could not load the net with these weights",
+            where=" ".join(command),
+            got=" | ".join(telling[-3:]) or f"exit status {done.returncode}",
+        )

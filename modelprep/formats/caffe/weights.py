@@ -1,0 +1,246 @@
+"""Which blob of a caffemodel goes to which layer of a net: by layer name, as Caffe's ``CopyTrainedLayersFrom`` does it.
+
+Deciding only; :mod:`modelprep.formats.caffe.write` moves the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelprep.errors import StepError, nearest
+from modelprep.formats.caffe.shapes import NetShapes, Shape, fits, show
+from modelprep.formats.caffe.wire_index import BlobIndex, ModelIndex
+
+
+@dataclass(frozen=True)
+class BlobPlan:
+    """One blob to write: its shape, and where its numbers come from (None: zeros)."""
+
+    shape: tuple[int, ...]
+    source: BlobIndex | None
+
+    @property
+    def count(self) -> int:
+        """How many numbers it holds."""
+        total = 1
+        for dim in self.shape:
+            total *= dim
+        return total
+
+
+@dataclass(frozen=True)
+class WeightPlan:
+    """The blobs of every layer of the net, in the net's order; `notes` tell what of the weights is left behind."""
+
+    layers: tuple[tuple[BlobPlan, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+#: Blobs that a rewrite adds and that hold nothing but zeros: (layer name, blob number).
+Zeros = frozenset[tuple[str, int]]
+
+
+def match(net: Any, shapes: NetShapes, index: ModelIndex, *, zeros: Zeros = frozenset()) -> WeightPlan:
+    """Give every layer its blobs.
+
+    Parameters
+    ----------
+    net, shapes
+        The net as it will be written, and what :func:`~modelprep.formats.caffe.shapes.infer` found for it.
+    index
+        The weights.
+    zeros
+        Blobs that are to be zeros, whatever the weights hold.
+
+    Raises
+    ------
+    StepError
+        A layer's weights are missing, there are more or fewer blobs than it takes, or one has another shape.
+    """
+    return _Matcher(net, shapes, index, zeros).plan()
+
+
+class _Matcher:
+    def __init__(self, net: Any, shapes: NetShapes, index: ModelIndex, zeros: Zeros) -> None:
+        self.net, self.shapes, self.index, self.zeros = net, shapes, index, zeros
+        self.wanted = [None if layer.weights is None else list(layer.weights) for layer in shapes.layers]
+        self.given: dict[int, tuple[BlobIndex, ...]] = {}
+        self.shared = self._shared()
+        self.notes: list[str] = []
+
+    def _shared(self) -> dict[tuple[int, int], str]:
+        """Blobs that several layers share by ``param { name: }``: (layer, blob) -> that name."""
+        names: dict[tuple[int, int], str] = {}
+        for i, layer in enumerate(self.net.layer):
+            for j, spec in enumerate(layer.param):
+                if spec.name:
+                    names[i, j] = spec.name
+        return names
+
+    def plan(self) -> WeightPlan:
+        targets: dict[str, int] = {}
+        for i, layer in enumerate(self.net.layer):
+            targets.setdefault(layer.name, i)
+        group: dict[str, BlobIndex] = {}
+        ignored: list[str] = []
+        for layer in self.index.layers:
+            target = targets.get(layer.name)
+            if target is None:
+                if layer.blobs:
+                    ignored.append(layer.name)
+                continue
+            self._hold(target, layer.blobs)
+            # A name written twice: Caffe copies both, so the last one stays.
+            self.given[target] = layer.blobs
+            for j, blob in enumerate(layer.blobs):
+                if (target, j) in self.shared:
+                    group[self.shared[target, j]] = blob
+        self._note(ignored)
+        missing = [i for i in range(len(self.net.layer)) if self._lacks(i, group)]
+        if missing:
+            raise self._missing(missing)
+        layers = tuple(self._layer(i, group) for i in range(len(self.net.layer)))
+        return WeightPlan(layers, tuple(self.notes))
+
+    def _from_group(self, i: int, j: int, group: dict[str, BlobIndex]) -> BlobIndex | None:
+        name = self.shared.get((i, j))
+        return None if name is None else group.get(name)
+
+    def _lacks(self, i: int, group: dict[str, BlobIndex]) -> bool:
+        """Whether a blob of the layer can come from nowhere."""
+        wanted = self.wanted[i]
+        if not wanted or i in self.given:
+            return False
+        name = self.net.layer[i].name
+        return any((name, j) not in self.zeros and not self._from_group(i, j, group) for j in range(len(wanted)))
+
+    def _missing(self, layers: list[int]) -> StepError:
+        first = layers[0]
+        names = [other.name for other in self.index.layers if other.blobs]
+        hint = nearest(self.net.layer[first].name, names) or "are these the weights of this net, and is the file whole?"
+        if len(layers) > 1:
+            others = [self.net.layer[i].name for i in layers[1:9]] + (["..."] if len(layers) > 9 else [])
+            hint += f"\nnothing either for {len(layers) - 1} more: {', '.join(others)}"
+        return self._error(
+            first,
+            f"the weights hold nothing for the layer '{self.net.layer[first].name}'",
+            expected=", ".join(map(show, self.wanted[first] or ())),
+            got=f"weights for {len(names)} layers of other names" if names else "a file without weights",
+            hint=hint,
+        )
+
+    def _note(self, ignored: Sequence[str]) -> None:
+        if ignored:
+            listed = ", ".join(ignored[:8]) + (", ..." if len(ignored) > 8 else "")
+            self.notes.append(f"{len(ignored)} layers of the weights are not in the net and stay behind: {listed}")
+        if self.index.ignored_layers:
+            self.notes.append(
+                f"the weights hold V1 and V2 layers; like Caffe, the {self.index.ignored_layers} V2 ones are ignored"
+            )
+        if any(blob.has_diff for layer in self.index.layers for blob in layer.blobs):
+            self.notes.append("gradients (diff) stored with the weights stay behind")
+        if any(blob.dtype == "float64" for layer in self.index.layers for blob in layer.blobs):
+            self.notes.append("weights stored in double precision are rounded to single, as Caffe does on loading")
+
+    def _zeros(self, i: int) -> int:
+        """How many of the layer's blobs come from no file; they are always its last."""
+        return sum(1 for name, _ in self.zeros if name == self.net.layer[i].name)
+
+    def _hold(self, i: int, blobs: tuple[BlobIndex, ...]) -> None:
+        wanted, name = self.wanted[i], self.net.layer[i].name
+        if wanted is None:
+            return
+        from_file = wanted[: len(wanted) - self._zeros(i)]
+        if len(from_file) != len(blobs):
+            raise self._error(
+                i,
+                f"the layer '{name}' takes {len(from_file)} blobs and the weights hold {len(blobs)} for it",
+                expected=", ".join(map(show, from_file)) or "none",
+                got=", ".join(show(blob.dims) for blob in blobs) or "none",
+                hint=_blob_hint(len(from_file), len(blobs)),
+            )
+        for j, (shape, blob) in enumerate(zip(from_file, blobs, strict=True)):
+            if resolve(shape, blob) is None:
+                raise self._error(
+                    i,
+                    f"blob {j} of the layer '{name}' has another shape in the weights",
+                    expected=show(shape),
+                    got=show(blob.dims),
+                    hint="the weights belong to another net, or the prototxt was edited "
+                    "(num_output, kernel, group, input size)",
+                )
+
+    def _layer(self, i: int, group: dict[str, BlobIndex]) -> tuple[BlobPlan, ...]:
+        layer, wanted, blobs = self.net.layer[i], self.wanted[i], self.given.get(i)
+        if wanted is None:
+            return tuple(BlobPlan(blob.dims, blob) for blob in blobs or ())
+        plans = []
+        for j, shape in enumerate(wanted):
+            if (layer.name, j) in self.zeros:
+                plans.append(BlobPlan(_known(shape), None))
+                continue
+            source = self._from_group(i, j, group) or (blobs[j] if blobs is not None else None)
+            assert source is not None  # _lacks found none such
+            final = resolve(shape, source)
+            # A shared blob may have another shape of the same count (share_mode PERMISSIVE).
+            if final is None and blobs is None and fits_count(shape, source):
+                final = _known(shape)
+            if final is None:
+                raise self._error(
+                    i,
+                    f"the shared blob {j} of the layer '{layer.name}' has another shape in the weights",
+                    expected=show(shape),
+                    got=show(source.dims),
+                )
+            plans.append(BlobPlan(final, source))
+        return tuple(plans)
+
+    def _error(
+        self, i: int, what: str, *, expected: str | None = None, got: str | None = None, hint: str | None = None
+    ) -> StepError:
+        layer = self.net.layer[i]
+        where = f"layer '{layer.name}' ({layer.type}), weights {self.index.path}"
+        return StepError(what, where=where, expected=expected, got=got, hint=hint)
+
+
+def _blob_hint(wanted: int, got: int) -> str:
+    if got == wanted + 1:
+        return "the weights have a bias that the prototxt switches off (bias_term: false), or belong to another net"
+    if got == wanted - 1:
+        return "the prototxt wants a bias that the weights do not have (bias_term), or they belong to another net"
+    return "the weights belong to another net, or to another layer type of the same name"
+
+
+def _known(shape: Shape) -> tuple[int, ...]:
+    assert shape is not None
+    return tuple(dim or 0 for dim in shape)
+
+
+def fits_count(shape: Shape, blob: BlobIndex) -> bool:
+    """Say whether a shape, known in full, holds as many numbers as the blob."""
+    total = 1
+    for dim in shape or ():
+        if dim is None:
+            return False
+        total *= dim
+    return shape is not None and total == blob.count
+
+
+def resolve(shape: Shape, blob: BlobIndex) -> tuple[int, ...] | None:
+    """Give the shape that a stored blob has in a net that wants `shape`; None where it does not fit.
+
+    Caffe's own rule: the four legacy numbers, where written, decide, with leading ones for missing axes (a
+    fully-connected NxM is stored as 1x1xNxM, a bias as 1x1x1xN); otherwise the shapes must be equal.
+    """
+    if shape is None:
+        return blob.dims
+    if blob.legacy is None:
+        return blob.dims if fits(shape, blob.dims) else None
+    if len(shape) > 4:
+        return None
+    missing = 4 - len(shape)
+    if not fits((1,) * missing + shape, blob.legacy):
+        return None
+    return blob.legacy[missing:]

@@ -1,0 +1,285 @@
+"""Write a NetParameter whose weights are moved from another file, as Caffe itself would write it.
+
+Heads (a few hundred bytes a layer) are encoded here; the floats go from file to file inside the kernel
+(``copy_file_range``, else ``sendfile``, else through a buffer). Fields are in the order of their numbers, as protobuf
+writes them: in a BlobProto ``data`` (5) before ``shape`` (7), in a layer ``blobs`` (7) after ``param`` (6).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import ModelprepError, StepError, StorageError
+from modelprep.formats.caffe.weights import BlobPlan, WeightPlan
+from modelprep.formats.caffe.wire import MAX_MESSAGE
+from modelprep.formats.caffe.wire_index import BlobIndex, Segment, varint
+
+Progress = Callable[[int, int | None], None]
+_STEP = 16 << 20
+_CHUNK = 1 << 20
+_BLOBS_FIELD = 7
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The numbers of one blob, to be written as little-endian float32."""
+
+    blob: BlobPlan
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return 4 * self.blob.count
+
+
+Piece = bytes | Payload
+
+
+def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
+    """Lay out the file: the pieces in order, and their size in all.
+
+    Raises
+    ------
+    StepError
+        The result would be larger than a protobuf message can be.
+    """
+    shell = type(net)()
+    shell.CopyFrom(net)
+    shell.ClearField("layer")
+    pieces: list[Piece] = [shell.SerializeToString(deterministic=True)]
+    total = len(pieces[0])  # type: ignore[arg-type]  # the bytes just made
+    for layer, blobs in zip(net.layer, weights.layers, strict=True):
+        head, tail = _around_blobs(layer)
+        body: list[Piece] = [head]
+        for blob in blobs:
+            body += _blob(blob)
+        body.append(tail)
+        size = sum(piece.size if isinstance(piece, Payload) else len(piece) for piece in body)
+        if size > MAX_MESSAGE:
+            raise StepError(
+                "a layer would be larger than a protobuf message can be",
+                where=f"layer '{layer.name}'",
+                expected=f"at most {MAX_MESSAGE} bytes",
+                got=f"{size} bytes",
+            )
+        prefix = b"\xa2\x06" + varint(size)
+        pieces += [prefix, *body]
+        total += len(prefix) + size
+    if total > MAX_MESSAGE:
+        raise StepError(
+            "the result would be larger than a protobuf message can be",
+            expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
+            got=f"{total} bytes",
+        )
+    return pieces, total
+
+
+def _around_blobs(layer: Any) -> tuple[bytes, bytes]:
+    """Encode a layer's fields before and after the place of its blobs."""
+    head, tail = type(layer)(), type(layer)()
+    head.CopyFrom(layer)
+    tail.CopyFrom(layer)
+    for descriptor, _ in layer.ListFields():
+        if descriptor.number >= _BLOBS_FIELD:
+            head.ClearField(descriptor.name)
+        if descriptor.number <= _BLOBS_FIELD:
+            tail.ClearField(descriptor.name)
+    return head.SerializeToString(deterministic=True), tail.SerializeToString(deterministic=True)
+
+
+def _blob(blob: BlobPlan) -> list[Piece]:
+    dims = b"".join(varint(dim) for dim in blob.shape)
+    shape = b"\x0a" + varint(len(dims)) + dims if dims else b""
+    after = b"\x3a" + varint(len(shape)) + shape
+    payload = Payload(blob)
+    if not payload.size:
+        return [b"\x3a" + varint(len(after)) + after]
+    data = b"\x2a" + varint(payload.size)
+    size = len(data) + payload.size + len(after)
+    return [b"\x3a" + varint(size) + data, payload, after]
+
+
+def write(pieces: list[Piece], total: int, weights: Path, output: Path, progress: Progress) -> None:
+    """Write the pieces at `output`, where nothing may lie yet; nothing stays there when it fails.
+
+    Raises
+    ------
+    StepError
+        The weights became shorter meanwhile.
+    StorageError
+        Disk full, no permission.
+    """
+    source = os.open(weights, os.O_RDONLY)
+    try:
+        with _created(output) as target, _storage(output):
+            mover = Mover(source, target, weights)
+            done = 0
+            for piece in pieces:
+                if isinstance(piece, bytes):
+                    mover.put(piece)
+                    done += len(piece)
+                    continue
+                for size in mover.floats(piece.blob):
+                    done += size
+                    progress(done, total)
+            mover.flush()
+            progress(total, total)
+    finally:
+        os.close(source)
+
+
+@contextlib.contextmanager
+def _created(output: Path) -> Iterator[int]:
+    with _storage(output):
+        target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        yield target
+    except BaseException:
+        os.close(target)
+        output.unlink(missing_ok=True)
+        raise
+    os.close(target)
+
+
+@contextlib.contextmanager
+def _storage(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except ModelprepError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the result: {error.strerror}", where=str(output), hint="free some space, or check the folder"
+        ) from error
+
+
+class Mover:
+    """Moves floats from one file to another; small pieces go through one buffer so that there are few calls."""
+
+    def __init__(self, source: int, target: int, path: Path) -> None:
+        self.source, self.target, self.path = source, target, path
+        self.buffer = bytearray()
+        self.ways: list[Callable[[int, int], int]] = [self._through]
+        if hasattr(os, "sendfile"):
+            self.ways.insert(0, self._sendfile)
+        if hasattr(os, "copy_file_range"):
+            self.ways.insert(0, self._copy_file_range)
+
+    def put(self, data: bytes) -> None:
+        """Write bytes, a little later."""
+        self.buffer += data
+        if len(self.buffer) >= _CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write now what :meth:`put` was given."""
+        view = memoryview(self.buffer)
+        while view:
+            view = view[os.write(self.target, view) :]
+        self.buffer = bytearray()
+
+    def floats(self, blob: BlobPlan) -> Iterator[int]:
+        """Write a blob's numbers as float32; yields how many bytes came, again and again."""
+        source = blob.source
+        if source is None:
+            for start in range(0, 4 * blob.count, _CHUNK):
+                size = min(_CHUNK, 4 * blob.count - start)
+                self.put(bytes(size))
+                yield size
+            return
+        for segment in source.segments:
+            if source.dtype == "float32" and segment.stride == 4:
+                yield from self._move(segment.offset, 4 * segment.count)
+            else:
+                yield from self._converted(source, segment)
+
+    def _move(self, offset: int, size: int) -> Iterator[int]:
+        if size < _CHUNK >> 4:
+            self.put(self._read(offset, size))
+            yield size
+            return
+        self.flush()
+        while size:
+            moved = self._moved(offset, min(size, _STEP))
+            offset, size = offset + moved, size - moved
+            yield moved
+
+    def _moved(self, offset: int, size: int) -> int:
+        while True:
+            try:
+                moved = self.ways[0](offset, size)
+            except OSError as error:
+                # The file systems differ, or one of them cannot do this: take the next way, for good.
+                unable = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
+                if len(self.ways) == 1 or error.errno not in unable:
+                    raise
+                del self.ways[0]
+                continue
+            if moved:
+                return moved
+            # Some file systems answer 0 to copy_file_range where there is something: ask a plainer way.
+            if len(self.ways) == 1:
+                raise self._shorter(offset)
+            del self.ways[0]
+
+    def _copy_file_range(self, offset: int, size: int) -> int:
+        return os.copy_file_range(self.source, self.target, size, offset)
+
+    def _sendfile(self, offset: int, size: int) -> int:
+        return os.sendfile(self.target, self.source, offset, size)
+
+    def _through(self, offset: int, size: int) -> int:
+        data = memoryview(os.pread(self.source, min(size, _CHUNK), offset))
+        moved = len(data)
+        while data:
+            data = data[os.write(self.target, data) :]
+        return moved
+
+    def _read(self, offset: int, size: int) -> bytes:
+        data = os.pread(self.source, size, offset)
+        while len(data) < size:
+            more = os.pread(self.source, size - len(data), offset + len(data))
+            if not more:
+                raise self._shorter(offset + len(data))
+            data += more
+        return data
+
+    def _shorter(self, offset: int) -> StepError:
+        return StepError("the weights became shorter while they were read", where=f"{self.path}: byte {offset}")
+
+    def _converted(self, source: BlobIndex, segment: Segment) -> Iterator[int]:
+        """Numbers that are not packed, or are doubles."""
+        width = 4 if source.dtype == "float32" else 8
+        at_once = _CHUNK // segment.stride
+        for start in range(0, segment.count, at_once):
+            count = min(at_once, segment.count - start)
+            # The last number of a run that is not packed has no tag behind it.
+            raw = self._read(segment.offset + start * segment.stride, (count - 1) * segment.stride + width)
+            if segment.stride != width:
+                packed = bytearray(count * width)
+                for i in range(width):
+                    packed[i::width] = raw[i :: segment.stride]
+                raw = bytes(packed)
+            if width == 8:
+                raw = _narrowed(raw)
+            self.put(raw)
+            yield len(raw)
+
+
+def _narrowed(raw: bytes) -> bytes:
+    """Round little-endian doubles to floats (to nearest, as C++ does; beyond the range: infinite)."""
+    doubles = array("d", raw)
+    if sys.byteorder == "big":
+        doubles.byteswap()
+    floats = array("f", doubles)
+    if sys.byteorder == "big":
+        floats.byteswap()
+    return floats.tobytes()
