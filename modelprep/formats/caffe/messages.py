@@ -1,0 +1,92 @@
+"""Caffe's messages: NetParameter and all that it holds, of every generation (V0, V1, V2).
+
+The schema is ``schema.tsv``; its messages live in a descriptor pool of their own, so that they never meet those of a
+real caffe in the same process. Fields are reached as on any protobuf message. As the classes are made at run time, no
+type checker knows their fields: the aliases below say what is meant where a message is passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from modelprep.formats import protos
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+#: Messages of the schema. Their fields are not known to a type checker.
+NetParameter: TypeAlias = Any
+LayerParameter: TypeAlias = Any
+V1LayerParameter: TypeAlias = Any
+V0LayerParameter: TypeAlias = Any
+
+#: Values of enum Phase.
+TRAIN, TEST = 0, 1
+PHASES = {"TRAIN": TRAIN, "TEST": TEST}
+
+#: The types that BVLC Caffe 1.0 registers, whatever it was built with (``caffe.layer_type_list()``; REGISTER_LAYER_*
+#: in its sources), and those of the master branch after it (Clip, Swish).
+_BVLC_TYPES = """
+AbsVal Accuracy ArgMax BNLL BatchNorm BatchReindex Bias Clip Concat ContrastiveLoss Convolution Crop Data Deconvolution
+Dropout DummyData ELU Eltwise Embed EuclideanLoss Exp Filter Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData
+InfogainLoss InnerProduct Input LRN LSTM LSTMUnit Log MVN MemoryData MultinomialLogisticLoss PReLU Parameter Pooling
+Power Python RNN ReLU Reduction Reshape SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxWithLoss
+Split Swish TanH Threshold Tile WindowData
+""".split()
+
+#: Types of the SSD branch of Caffe (weiliu89/caffe), which many public models are written for.
+_SSD_TYPES = """
+AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss Normalize Permute PriorBox SmoothL1Loss VideoData
+""".split()
+
+
+def schema() -> protos.Schema:
+    """Give Caffe's schema, loaded once a process."""
+    return protos.load("caffe", "modelprep.formats.caffe")
+
+
+@cache
+def message_class(name: str) -> type[Message]:
+    """Give the class of a message by its name in Caffe's schema (``NetParameter``)."""
+    return schema().message(name)
+
+
+def new(name: str) -> Any:
+    """Make an empty message by its name in Caffe's schema (``LayerParameter``)."""
+    return message_class(name)()
+
+
+def copy_of(message: Any) -> Any:
+    """Make a deep copy of a message."""
+    twin = type(message)()
+    twin.CopyFrom(message)
+    return twin
+
+
+def replace_layers(net: NetParameter, layers: Sequence[LayerParameter]) -> None:
+    """Put `layers` in the place of a net's V2 layers (the list may hold the net's own layers)."""
+    kept = [copy_of(layer) for layer in layers]
+    net.ClearField("layer")
+    net.layer.extend(kept)
+
+
+def generation(net: NetParameter) -> str:
+    """Say in which form a net's layers are written: ``V0``, ``V1``, ``V2``, ``mixed`` (``layer`` and ``layers``) or ``empty``."""
+    if net.layer and net.layers:
+        return "mixed"
+    if net.layer:
+        return "V2"
+    if any(layer.HasField("layer") for layer in net.layers):
+        return "V0"
+    return "V1" if net.layers else "empty"
+
+
+def known_layer_types(*, forks: bool = False) -> tuple[str, ...]:
+    """Give the layer types that BVLC Caffe knows, sorted; with `forks` those of its SSD branch too.
+
+    A type that is not among them is no error here: only Caffe itself can say what its build holds. Callers warn, with
+    :func:`modelprep.errors.nearest` for the name that was perhaps meant.
+    """
+    return tuple(sorted(_BVLC_TYPES + _SSD_TYPES if forks else _BVLC_TYPES))

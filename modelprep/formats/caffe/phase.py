@@ -1,0 +1,65 @@
+"""Which layers of a net take part: include and exclude rules against the net's state (``Net::FilterNet`` of Caffe 1.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelprep.errors import StepError, UsageError, nearest
+from modelprep.formats.caffe.messages import PHASES, NetParameter, copy_of, replace_layers
+
+
+def filter_net(net: NetParameter, phase: str = "TEST", level: int = 0, stages: Sequence[str] = ()) -> NetParameter:
+    """Make a copy of a net with only those layers that take part in a state.
+
+    Parameters
+    ----------
+    net
+        An upgraded net; its own ``state`` gives further stages, while phase and level are set from here (as pycaffe's
+        ``Net(file, phase, level, stages)`` does).
+    phase
+        ``TEST`` or ``TRAIN``.
+    level, stages
+        The rest of the state.
+
+    Raises
+    ------
+    StepError
+        When a layer has both include and exclude rules.
+    UsageError
+        When the phase is neither of the two.
+    """
+    if phase not in PHASES:
+        raise UsageError(
+            f"There is no phase '{phase}'", expected="TEST or TRAIN", hint=nearest(phase.upper(), list(PHASES)) or None
+        )
+    result = copy_of(net)
+    result.state.phase = PHASES[phase]
+    result.state.level = level
+    result.state.stage.extend(stages)
+    kept = [layer for layer in net.layer if takes_part(layer, result.state)]
+    replace_layers(result, kept)
+    return result
+
+
+def takes_part(layer: Any, state: Any) -> bool:
+    """Say whether a layer takes part in a NetState: any include rule met, or none there and no exclude rule met."""
+    if layer.include and layer.exclude:
+        raise StepError(
+            "A layer has both include and exclude rules", where=f"layer '{layer.name}'", expected="one kind of rule"
+        )
+    if layer.include:
+        return any(meets(state, rule) for rule in layer.include)
+    return not any(meets(state, rule) for rule in layer.exclude)
+
+
+def meets(state: Any, rule: Any) -> bool:
+    """Say whether a NetState meets a NetStateRule: every condition that the rule writes down holds."""
+    if rule.HasField("phase") and rule.phase != state.phase:
+        return False
+    if rule.HasField("min_level") and state.level < rule.min_level:
+        return False
+    if rule.HasField("max_level") and state.level > rule.max_level:
+        return False
+    stages = set(state.stage)
+    return stages.issuperset(rule.stage) and stages.isdisjoint(rule.not_stage)

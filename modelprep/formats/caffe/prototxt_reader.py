@@ -1,0 +1,460 @@
+"""Read protobuf's text format into a message of a schema of ours.
+
+A parser of our own, and not ``google.protobuf.text_format``: errors carry line, column, the layer they stand in and the
+nearest known names, duplicates are refused as Caffe's own reader (C++) refuses them, nesting is bounded, and the
+behaviour is the same on every protobuf. See ``docs/decisions/0004-caffe-schema.md``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from modelprep.errors import StepError, nearest
+from modelprep.formats.caffe import prototxt_tokens as tokens
+from modelprep.formats.caffe.prototxt_tokens import BAD, IDENTIFIER, NUMBER, PUNCTUATION, SPACE, STRING, TOKEN
+
+if TYPE_CHECKING:
+    import re
+
+    from google.protobuf.descriptor import Descriptor
+
+#: Messages within messages; Caffe's own schema needs five.
+MAX_DEPTH = 64
+_MAX_FLOAT = 3.4028234663852886e38
+
+# Numbers of FieldDescriptor.type (descriptor.proto).
+_DOUBLE, _FLOAT, _BOOL, _STRING, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 11, 12, 14
+_RANGES = {
+    3: (-(1 << 63), (1 << 63) - 1, "int64"), 16: (-(1 << 63), (1 << 63) - 1, "int64"), 18: (-(1 << 63), (1 << 63) - 1, "int64"),
+    5: (-(1 << 31), (1 << 31) - 1, "int32"), 15: (-(1 << 31), (1 << 31) - 1, "int32"), 17: (-(1 << 31), (1 << 31) - 1, "int32"),
+    4: (0, (1 << 64) - 1, "uint64"), 6: (0, (1 << 64) - 1, "uint64"),
+    13: (0, (1 << 32) - 1, "uint32"), 7: (0, (1 << 32) - 1, "uint32"),
+}  # fmt: skip
+_BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
+_END = 0
+
+
+@dataclass(slots=True)
+class _Field:
+    """What the parser needs to know of one field."""
+
+    name: str
+    type: int
+    repeated: bool
+    descriptor: Any
+    low: int = 0
+    high: int = 0
+    wanted: str = ""
+    values: dict[str, int] = field(default_factory=dict)
+    child: _Plan | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """A message's fields by name; children are filled in when first met."""
+
+    descriptor: Any
+    fields: dict[str, _Field]
+
+
+def _is_repeated(descriptor: Any) -> bool:
+    # `label` is deprecated since protobuf 6.31; `is_repeated` is not there before.
+    known = getattr(descriptor, "is_repeated", None)
+    return bool(known) if known is not None else descriptor.label == 3
+
+
+# By descriptor, whose pool outlives the process's use of it (schemas are cached).
+_PLANS: dict[Any, _Plan] = {}
+
+
+def _plan(descriptor: Descriptor) -> _Plan:
+    plan = _PLANS.get(descriptor)
+    if plan is None:
+        plan = _Plan(descriptor, {})
+        for one in descriptor.fields:
+            kind = int(one.type)
+            low, high, wanted = _RANGES.get(kind, (0, 0, ""))
+            values = {value.name: value.number for value in one.enum_type.values} if kind == _ENUM else {}
+            plan.fields[one.name] = _Field(one.name, kind, _is_repeated(one), one, low, high, wanted, values)
+        _PLANS[descriptor] = plan
+    return plan
+
+
+class Reader:
+    """One reading of one text.
+
+    Parameters
+    ----------
+    text
+        The whole text.
+    origin
+        How to name it in errors (a file name).
+    looks_like
+        Says what a text is that fails before its first field was read, or an empty string.
+    """
+
+    def __init__(self, text: str, origin: str, looks_like: Callable[[str], str]) -> None:
+        self._text = text
+        self._origin = origin
+        self._looks_like = looks_like
+        self._matches: Iterator[re.Match[str]] = TOKEN.finditer(text, 1 if text.startswith("\ufeff") else 0)
+        self._kind = _END
+        self._word = ""
+        self._at: re.Match[str] | None = None
+        self._stack: list[tuple[str, Any]] = []
+        self._fields_read = 0
+        self._advance()
+
+    # --- tokens ---------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        for match in self._matches:
+            kind = match.lastindex
+            if kind == SPACE:
+                continue
+            self._at = match
+            self._word = match.group()
+            self._kind = kind or BAD
+            if kind == BAD:
+                self._refuse_character()
+            return
+        self._at, self._kind, self._word = None, _END, ""
+
+    def _refuse_character(self) -> NoReturn:
+        character = self._word
+        if character in "\"'":
+            self._fail("A string has no closing quote", expected=character, got="the end of the text")
+        shown = repr(character) if character.isprintable() else f"the character U+{ord(character):04X}"
+        self._fail(f"{shown} has no place in a prototxt outside of a string")
+
+    def _found(self) -> str:
+        if self._kind == _END:
+            return "the end of the text"
+        shown = self._word if len(self._word) <= 60 else self._word[:57] + "..."
+        return shown if self._kind == STRING else f"'{shown}'"
+
+    # --- errors ---------------------------------------------------------------------------------------------------
+
+    def where(self, offset: int | None = None) -> str:
+        """Give ``origin:line:column``, and the layer and message around it."""
+        if offset is None:
+            offset = self._at.start() if self._at else len(self._text.rstrip())
+        line = self._text.count("\n", 0, offset) + 1
+        column = offset - self._text.rfind("\n", 0, offset)
+        place = f"{self._origin}:{line}:{column}"
+        around = []
+        for name, message in self._stack:
+            if name in ("layer", "layers"):
+                title = getattr(message, "name", "")
+                around.append(f"{name} '{title}'" if title else name)
+            else:
+                around.append(name)
+        return f"{place} (in {', '.join(around)})" if around else place
+
+    def _fail(
+        self,
+        what: str,
+        *,
+        offset: int | None = None,
+        expected: str | None = None,
+        got: str | None = None,
+        hint: str | None = None,
+    ) -> NoReturn:
+        raise StepError(
+            what,
+            where=self.where(offset),
+            expected=expected,
+            got=got,
+            hint=hint,
+            looks_like=self._looks_like(self._text) or None if self._fields_read == 0 else None,
+        )
+
+    # --- grammar --------------------------------------------------------------------------------------------------
+
+    def read(self, message: Any) -> None:
+        """Read the whole text into `message`."""
+        self._fields(message, _plan(message.DESCRIPTOR), "", 0)
+
+    def _fields(self, message: Any, plan: _Plan, closing: str, opened: int) -> None:
+        seen: set[str] = set()
+        while True:
+            if self._kind != IDENTIFIER:
+                if self._kind == PUNCTUATION and closing and self._word == closing:
+                    self._advance()
+                    return
+                if self._kind == _END and not closing:
+                    return
+                self._refuse_field(plan, closing, opened)
+            name = self._word
+            one = plan.fields.get(name)
+            if one is None:
+                self._refuse_name(name, plan)
+            if not one.repeated:
+                if name in seen:
+                    self._fail(
+                        f"The field '{name}' is written twice in one {plan.descriptor.name}",
+                        expected="once (Caffe's own reader refuses a second one too)",
+                    )
+                seen.add(name)
+            self._advance()
+            if one.type == _MESSAGE:
+                if self._word == ":" and self._kind == PUNCTUATION:
+                    self._advance()
+            else:
+                if self._word != ":" or self._kind != PUNCTUATION:
+                    self._fail(f"A ':' is missing after '{name}'", expected=f"{name}: <value>", got=self._found())
+                self._advance()
+            if one.repeated and self._kind == PUNCTUATION and self._word == "[":
+                self._list(message, one)
+            elif one.type == _MESSAGE:
+                self._submessage(message, one)
+            elif one.repeated:
+                getattr(message, name).append(self._value(one))
+            else:
+                setattr(message, name, self._value(one))
+            self._fields_read += 1
+            if self._kind == PUNCTUATION and self._word in ";,":
+                self._advance()
+
+    def _list(self, message: Any, one: _Field) -> None:
+        self._advance()
+        if self._kind == PUNCTUATION and self._word == "]":
+            self._advance()
+            return
+        values = getattr(message, one.name)
+        while True:
+            if one.type == _MESSAGE:
+                self._submessage(message, one)
+            else:
+                values.append(self._value(one))
+            if self._kind == PUNCTUATION and self._word == ",":
+                self._advance()
+            elif self._kind == PUNCTUATION and self._word == "]":
+                self._advance()
+                return
+            else:
+                self._fail(f"The list of '{one.name}' does not go on", expected="',' or ']'", got=self._found())
+
+    def _submessage(self, message: Any, one: _Field) -> None:
+        if self._kind != PUNCTUATION or self._word not in "{<":
+            self._fail(
+                f"'{one.name}' is a message, so a '{{' follows it",
+                expected=f"{one.name} {{ ... }}",
+                got=self._found(),
+            )
+        if len(self._stack) >= MAX_DEPTH:
+            self._fail(f"Messages are nested more than {MAX_DEPTH} deep")
+        opened = self._at.start() if self._at else 0
+        closing = "}" if self._word == "{" else ">"
+        if one.child is None:
+            one.child = _plan(one.descriptor.message_type)
+        if one.repeated:
+            inner = getattr(message, one.name).add()
+        else:
+            inner = getattr(message, one.name)
+            inner.SetInParent()
+        self._stack.append((one.name, inner))
+        self._advance()
+        self._fields(inner, one.child, closing, opened)
+        self._stack.pop()
+
+    def _refuse_field(self, plan: _Plan, closing: str, opened: int) -> NoReturn:
+        if self._kind == _END:
+            name = self._stack[-1][0] if self._stack else "?"
+            self._fail(
+                f"The text ends inside '{name}'; a '{closing}' is missing",
+                expected=f"'{closing}' for the one opened at {self._origin}:{self._text.count(chr(10), 0, opened) + 1}",
+                got="the end of the text",
+                hint="the file may be cut short; fetch it again",
+            )
+        if self._kind == PUNCTUATION and self._word == "[":
+            self._fail("Extensions and Any messages ('[name]') are not part of Caffe's format", got=self._found())
+        if self._kind == PUNCTUATION and self._word in "}>":
+            wanted = f"'{closing}'" if closing else "nothing open here"
+            self._fail(f"A '{self._word}' closes what is not open", expected=wanted, got=self._found())
+        self._fail("A field name was expected here", expected=f"a field of {plan.descriptor.name}", got=self._found())
+
+    def _refuse_name(self, name: str, plan: _Plan) -> NoReturn:
+        known = list(plan.fields)
+        close = nearest(name, known)
+        holders = [
+            f.name
+            for f in plan.fields.values()
+            if f.type == _MESSAGE and name in _plan(f.descriptor.message_type).fields
+        ]
+        parents = [
+            title or message.DESCRIPTOR.name
+            for title, message in [("", None), *self._stack][1:-1]
+            if name in _plan(message.DESCRIPTOR).fields
+        ]
+        hint = close or None
+        if name.lower() in plan.fields:
+            hint = f"did you mean {name.lower()}? (names are case-sensitive)"
+        elif holders and not get_close_matches(name, known, n=1, cutoff=0.9):
+            hint = f"'{name}' belongs inside {' or '.join(holders[:4])} {{ }}"
+        elif parents:
+            hint = f"'{name}' is a field of {parents[-1]}; is a '}}' missing before it?"
+        self._fail(f"{plan.descriptor.name} has no field '{name}'", got=name, hint=hint)
+
+    # --- values ---------------------------------------------------------------------------------------------------
+
+    def _value(self, one: _Field) -> Any:
+        if one.wanted:
+            return self._integer(one)
+        kind = one.type
+        if kind == _STRING or kind == _BYTES:
+            return self._string(one)
+        if kind == _FLOAT or kind == _DOUBLE:
+            return self._float(one)
+        if kind == _ENUM:
+            return self._enum(one)
+        if kind == _BOOL:
+            return self._bool(one)
+        self._fail(f"'{one.name}' has a type that is not supported in text")
+
+    def _minus(self) -> bool:
+        if self._kind == PUNCTUATION and self._word == "-":
+            self._advance()
+            return True
+        return False
+
+    def _integer(self, one: _Field) -> int:
+        offset = self._at.start() if self._at else None
+        negative = self._minus()
+        value = tokens.integer(self._word) if self._kind == NUMBER else None
+        if value is None:
+            self._fail(
+                f"'{one.name}' takes a whole number",
+                offset=offset,
+                expected=f"a number of type {one.wanted}",
+                got=self._found(),
+            )
+        value = -value if negative else value
+        if not one.low <= value <= one.high:
+            shown = str(value) if abs(value) < 1 << 80 else self._found()
+            self._fail(
+                f"The value of '{one.name}' is out of range",
+                offset=offset,
+                expected=f"{one.wanted}: {one.low} to {one.high}",
+                got=shown,
+            )
+        self._advance()
+        return value
+
+    def _float(self, one: _Field) -> float:
+        offset = self._at.start() if self._at else None
+        negative = self._minus()
+        value: float | None = None
+        if self._kind == NUMBER:
+            value = tokens.decimal(self._word)
+        elif self._kind == IDENTIFIER:
+            value = {"inf": float("inf"), "infinity": float("inf"), "nan": float("nan")}.get(self._word.lower())
+        if value is None:
+            self._fail(f"'{one.name}' takes a number", offset=offset, expected="a decimal number", got=self._found())
+        if self._kind == NUMBER and (
+            value == float("inf") or (one.type == _FLOAT and value > _MAX_FLOAT and not _fits_float(value))
+        ):
+            self._fail(
+                f"The value of '{one.name}' is out of range",
+                offset=offset,
+                expected="at most 3.4028235e+38 (write inf for infinity)" if one.type == _FLOAT else "a finite double",
+                got=self._found(),
+            )
+        self._advance()
+        return -value if negative else value
+
+    def _bool(self, one: _Field) -> bool:
+        value: bool | None = None
+        if self._kind == IDENTIFIER:
+            value = _BOOLS.get(self._word)
+        elif self._kind == NUMBER:
+            number = tokens.integer(self._word)
+            value = bool(number) if number in (0, 1) else None
+        if value is None:
+            lowered = self._word.lower()
+            hint = f"did you mean {lowered}?" if lowered in _BOOLS else None
+            self._fail(
+                f"'{one.name}' is either true or false",
+                expected="true, false, t, f, 1 or 0",
+                got=self._found(),
+                hint=hint,
+            )
+        self._advance()
+        return value
+
+    def _enum(self, one: _Field) -> int:
+        offset = self._at.start() if self._at else None
+        if self._kind == IDENTIFIER:
+            value = one.values.get(self._word)
+            if value is None:
+                known = list(one.values)
+                hint = nearest(self._word, known) or nearest(self._word.upper(), known) or None
+                self._fail(
+                    f"'{one.name}' has no value '{self._word}'",
+                    expected=_some(known),
+                    got=self._word,
+                    hint=hint,
+                )
+        else:
+            negative = self._minus()
+            number = tokens.integer(self._word) if self._kind == NUMBER else None
+            if number is None:
+                quoted = self._kind == STRING and self._word[1:-1] in one.values
+                hint = f"write it without quotes: {self._word[1:-1]}" if quoted else None
+                self._fail(
+                    f"'{one.name}' takes one of a few names",
+                    offset=offset,
+                    expected=_some(list(one.values)),
+                    got=self._found(),
+                    hint=hint,
+                )
+            value = -number if negative else number
+            if value not in one.values.values():
+                self._fail(
+                    f"'{one.name}' has no value {value}",
+                    offset=offset,
+                    expected=_some([f"{name} ({code})" for name, code in one.values.items()]),
+                    got=str(value),
+                )
+        self._advance()
+        return value
+
+    def _string(self, one: _Field) -> str | bytes:
+        if self._kind != STRING:
+            v1 = one.name == "type" and self._kind == IDENTIFIER and self._word.isupper()
+            hint = "quote it; in upper case it is the old form, which goes with 'layers', not 'layer'" if v1 else None
+            if hint is None and self._kind == IDENTIFIER:
+                hint = f'write it in quotes: {one.name}: "{self._word}"'
+            self._fail(f"'{one.name}' takes a quoted string", expected='"..."', got=self._found(), hint=hint)
+        offset = self._at.start() if self._at else None
+        parts = []
+        while self._kind == STRING:
+            try:
+                parts.append(tokens.unescape(self._word))
+            except ValueError as error:
+                self._fail(f"The string of '{one.name}' holds a bad escape: {error}")
+            self._advance()
+        whole = b"".join(parts)
+        if one.type == _BYTES:
+            return whole
+        try:
+            return whole.decode("utf-8")
+        except UnicodeDecodeError:
+            self._fail(f"The string of '{one.name}' is not UTF-8", offset=offset, got=repr(whole[:40])[1:])
+
+
+def _fits_float(value: float) -> bool:
+    """Say whether a double beyond the largest float32 still rounds down to it."""
+    try:
+        struct.pack("<f", value)
+    except OverflowError:
+        return False
+    return True
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])}, ... ({len(names)} in all)"

@@ -1,0 +1,199 @@
+"""V0 layers (Caffe of 2013: a V0LayerParameter inside a V1 ``layers`` entry) become V1 layers.
+
+The behaviour is that of ``UpgradeV0Net`` of Caffe 1.0 (util/upgrade_proto.cpp): V0 had one flat message for all types of
+layer, so each field goes to a place that depends on the layer's type; padding was a layer of its own.
+"""
+
+from __future__ import annotations
+
+from modelprep.errors import StepError, nearest
+from modelprep.formats.caffe.messages import NetParameter, V1LayerParameter, copy_of, new
+
+#: V0 type strings and the V1 enum values that they became.
+_TYPES = {
+    "accuracy": "ACCURACY", "bnll": "BNLL", "concat": "CONCAT", "conv": "CONVOLUTION", "data": "DATA",
+    "dropout": "DROPOUT", "euclidean_loss": "EUCLIDEAN_LOSS", "flatten": "FLATTEN", "hdf5_data": "HDF5_DATA",
+    "hdf5_output": "HDF5_OUTPUT", "im2col": "IM2COL", "images": "IMAGE_DATA", "infogain_loss": "INFOGAIN_LOSS",
+    "innerproduct": "INNER_PRODUCT", "lrn": "LRN", "multinomial_logistic_loss": "MULTINOMIAL_LOGISTIC_LOSS",
+    "pool": "POOLING", "relu": "RELU", "sigmoid": "SIGMOID", "softmax": "SOFTMAX", "softmax_loss": "SOFTMAX_LOSS",
+    "split": "SPLIT", "tanh": "TANH", "window_data": "WINDOW_DATA",
+}  # fmt: skip
+
+_CONV, _INNER, _POOL = "convolution_param", "inner_product_param", "pooling_param"
+_DATA, _IMAGES, _WINDOW = "data_param", "image_data_param", "window_data_param"
+
+#: V0 field -> {V0 layer type: (V1 parameter message, its field)}; "" stands for every type. In V0's field order, which
+#: does not show in the result, as a message is written in field order.
+_FIELDS: dict[str, dict[str, tuple[str, str]]] = {
+    "num_output": {"conv": (_CONV, "num_output"), "innerproduct": (_INNER, "num_output")},
+    "biasterm": {"conv": (_CONV, "bias_term"), "innerproduct": (_INNER, "bias_term")},
+    "weight_filler": {"conv": (_CONV, "weight_filler"), "innerproduct": (_INNER, "weight_filler")},
+    "bias_filler": {"conv": (_CONV, "bias_filler"), "innerproduct": (_INNER, "bias_filler")},
+    "pad": {"conv": (_CONV, "pad"), "pool": (_POOL, "pad")},
+    "kernelsize": {"conv": (_CONV, "kernel_size"), "pool": (_POOL, "kernel_size")},
+    "group": {"conv": (_CONV, "group")},
+    "stride": {"conv": (_CONV, "stride"), "pool": (_POOL, "stride")},
+    "pool": {"pool": (_POOL, "pool")},
+    "dropout_ratio": {"dropout": ("dropout_param", "dropout_ratio")},
+    "local_size": {"lrn": ("lrn_param", "local_size")},
+    "alpha": {"lrn": ("lrn_param", "alpha")},
+    "beta": {"lrn": ("lrn_param", "beta")},
+    "k": {"lrn": ("lrn_param", "k")},
+    "source": {
+        "data": (_DATA, "source"), "hdf5_data": ("hdf5_data_param", "source"), "images": (_IMAGES, "source"),
+        "window_data": (_WINDOW, "source"), "infogain_loss": ("infogain_loss_param", "source"),
+    },
+    "scale": {"": ("transform_param", "scale")},
+    "meanfile": {"": ("transform_param", "mean_file")},
+    "batchsize": {
+        "data": (_DATA, "batch_size"), "hdf5_data": ("hdf5_data_param", "batch_size"), "images": (_IMAGES, "batch_size"),
+        "window_data": (_WINDOW, "batch_size"),
+    },
+    "cropsize": {"": ("transform_param", "crop_size")},
+    "mirror": {"": ("transform_param", "mirror")},
+    "rand_skip": {"data": (_DATA, "rand_skip"), "images": (_IMAGES, "rand_skip")},
+    "shuffle_images": {"images": (_IMAGES, "shuffle")},
+    "new_height": {"images": (_IMAGES, "new_height")},
+    "new_width": {"images": (_IMAGES, "new_width")},
+    "concat_dim": {"concat": ("concat_param", "concat_dim")},
+    "det_fg_threshold": {"window_data": (_WINDOW, "fg_threshold")},
+    "det_bg_threshold": {"window_data": (_WINDOW, "bg_threshold")},
+    "det_fg_fraction": {"window_data": (_WINDOW, "fg_fraction")},
+    "det_context_pad": {"window_data": (_WINDOW, "context_pad")},
+    "det_crop_mode": {"window_data": (_WINDOW, "crop_mode")},
+    "hdf5_output_param": {"hdf5_output": ("", "hdf5_output_param")},
+}  # fmt: skip
+_HANDLED = {"name", "type", "blobs", "blobs_lr", "weight_decay", *_FIELDS}
+
+
+def needs_v0_upgrade(net: NetParameter) -> bool:
+    """Say whether any layer is of V0."""
+    return any(layer.HasField("layer") for layer in net.layers)
+
+
+def upgrade_v0(net: NetParameter) -> list[str]:
+    """Turn V0 layers into V1 layers, in place; padding layers go into the layers they pad.
+
+    Of the net's own fields name, inputs, input dimensions and ``force_backward`` stay; V0 knew no others.
+
+    Returns
+    -------
+    list of str
+        What was changed.
+
+    Raises
+    ------
+    StepError
+        On an unknown layer type, a padding layer that Caffe cannot fold, an unknown bottom, or a field that the layer's
+        type does not have (where Caffe goes on with a warning and a net that is not the one meant).
+    """
+    if not needs_v0_upgrade(net):
+        return []
+    before = len(net.layers)
+    folded = _fold_padding(net)
+    upgraded = new("NetParameter")
+    if net.HasField("name"):
+        upgraded.name = net.name
+    for layer in folded:
+        _upgrade_layer(layer, upgraded.layers.add())
+    upgraded.input.extend(net.input)
+    upgraded.input_dim.extend(net.input_dim)
+    if net.HasField("force_backward"):
+        upgraded.force_backward = net.force_backward
+    net.CopyFrom(upgraded)
+    said = [f"{len(folded)} V0 layers became V1 layers"]
+    if before != len(folded):
+        said.append(f"{before - len(folded)} padding layers went into the layers they pad")
+    return said
+
+
+def _title(layer: V1LayerParameter) -> str:
+    return f"layer '{layer.layer.name}'"
+
+
+def _fold_padding(net: NetParameter) -> list[V1LayerParameter]:
+    """Give the layers without padding layers; their pad and bottom are with the layer that they fed."""
+    made_by: dict[str, V1LayerParameter | None] = dict.fromkeys(net.input)
+    kept = []
+    for layer in net.layers:
+        twin = copy_of(layer)
+        if layer.layer.type != "padding":
+            kept.append(twin)
+        for index, blob in enumerate(layer.bottom):
+            if blob not in made_by:
+                raise StepError(
+                    f"Unknown blob '{blob}' as bottom {index}",
+                    where=_title(layer),
+                    expected="a top of a layer before it, or an input of the net",
+                    hint=nearest(blob, list(made_by)) or None,
+                )
+            source = made_by[blob]
+            if source is None or source.layer.type != "padding":
+                continue
+            if (
+                layer.layer.type not in ("conv", "pool")
+                or len(layer.bottom) != 1
+                or len(source.bottom) != 1
+                or len(source.top) != 1
+            ):
+                raise StepError(
+                    "A padding layer that Caffe cannot fold",
+                    where=f"{_title(source)}, read by {_title(layer)} of type '{layer.layer.type}'",
+                    expected="padding of one blob, read by one conv or pool layer that has no other bottom",
+                )
+            twin.layer.pad = source.layer.pad
+            twin.bottom[index] = source.bottom[0]
+        for blob in layer.top:
+            made_by[blob] = layer
+    return kept
+
+
+def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> None:
+    layer.bottom.extend(old.bottom)
+    layer.top.extend(old.top)
+    if not old.HasField("layer"):
+        raise StepError(
+            "The net mixes V0 layers with layers of another form",
+            where=f"layers '{old.name}' (top {', '.join(old.top) or 'none'})",
+            expected="a 'layer { ... }' inside each 'layers { ... }'",
+        )
+    v0 = old.layer
+    if v0.HasField("name"):
+        layer.name = v0.name
+    if v0.HasField("type"):
+        if v0.type not in _TYPES:
+            raise StepError(
+                f"Unknown V0 layer type '{v0.type}'", where=_title(old), hint=nearest(v0.type, list(_TYPES)) or None
+            )
+        types = layer.DESCRIPTOR.fields_by_name["type"].enum_type
+        layer.type = types.values_by_name[_TYPES[v0.type]].number
+    layer.blobs.extend(v0.blobs)
+    layer.blobs_lr.extend(v0.blobs_lr)
+    layer.weight_decay.extend(v0.weight_decay)
+    for descriptor, value in v0.ListFields():
+        if descriptor.name in _HANDLED and descriptor.name not in _FIELDS:
+            continue
+        places = _FIELDS.get(descriptor.name, {})
+        place = places.get("") or places.get(v0.type)
+        if place is None:
+            # new_num and new_channels have no successor in Caffe and never had an effect.
+            if descriptor.name in ("new_num", "new_channels"):
+                continue
+            raise StepError(
+                f"The field '{descriptor.name}' does not belong to a V0 layer of type '{v0.type}'",
+                where=_title(old),
+                expected=f"it belongs to {', '.join(places)}",
+            )
+        _put(layer, place, value)
+
+
+def _put(layer: V1LayerParameter, place: tuple[str, str], value: object) -> None:
+    holder = getattr(layer, place[0]) if place[0] else layer
+    name = place[1]
+    target = getattr(holder, name)
+    if hasattr(target, "append"):
+        target.append(value)
+    elif hasattr(target, "CopyFrom"):
+        target.CopyFrom(value)
+    else:
+        setattr(holder, name, value)

@@ -1,0 +1,133 @@
+"""V1 layers (``layers``, types as an enum) become V2 layers (``layer``, types as strings).
+
+The behaviour is that of ``UpgradeV1Net`` and ``UpgradeNetDataTransformation`` of Caffe 1.0 (util/upgrade_proto.cpp).
+"""
+
+from __future__ import annotations
+
+from modelprep.errors import StepError
+from modelprep.formats.caffe.messages import LayerParameter, NetParameter, V1LayerParameter, new
+
+#: V1 enum values and the type strings of V2.
+V1_TYPES = {
+    "NONE": "", "ABSVAL": "AbsVal", "ACCURACY": "Accuracy", "ARGMAX": "ArgMax", "BNLL": "BNLL", "CONCAT": "Concat",
+    "CONTRASTIVE_LOSS": "ContrastiveLoss", "CONVOLUTION": "Convolution", "DECONVOLUTION": "Deconvolution", "DATA": "Data",
+    "DROPOUT": "Dropout", "DUMMY_DATA": "DummyData", "EUCLIDEAN_LOSS": "EuclideanLoss", "ELTWISE": "Eltwise",
+    "EXP": "Exp", "FLATTEN": "Flatten", "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output", "HINGE_LOSS": "HingeLoss",
+    "IM2COL": "Im2col", "IMAGE_DATA": "ImageData", "INFOGAIN_LOSS": "InfogainLoss", "INNER_PRODUCT": "InnerProduct",
+    "LRN": "LRN", "MEMORY_DATA": "MemoryData", "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss", "MVN": "MVN",
+    "POOLING": "Pooling", "POWER": "Power", "RELU": "ReLU", "SIGMOID": "Sigmoid",
+    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss", "SILENCE": "Silence", "SOFTMAX": "Softmax",
+    "SOFTMAX_LOSS": "SoftmaxWithLoss", "SPLIT": "Split", "SLICE": "Slice", "TANH": "TanH", "WINDOW_DATA": "WindowData",
+    "THRESHOLD": "Threshold",
+}  # fmt: skip
+
+#: V1 types whose own parameters once held what is in ``transform_param`` now.
+_DATA_TYPES = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
+_TRANSFORM = ("scale", "mean_file", "crop_size", "mirror")
+
+
+def _v1_type(layer: V1LayerParameter) -> str:
+    known = layer.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
+    return str(known[layer.type].name)
+
+
+def needs_data_upgrade(net: NetParameter) -> bool:
+    """Say whether a V1 data layer has scale, mean_file, crop_size or mirror among its own parameters."""
+    for layer in net.layers:
+        name = _DATA_TYPES.get(_v1_type(layer))
+        if name and any(getattr(layer, name).HasField(one) for one in _TRANSFORM):
+            return True
+    return False
+
+
+def upgrade_data_transformation(net: NetParameter) -> list[str]:
+    """Move scale, mean_file, crop_size and mirror of V1 data layers to ``transform_param``, in place.
+
+    As in Caffe, once one layer needs it every data layer gets a ``transform_param``, be it an empty one.
+
+    Returns
+    -------
+    list of str
+        What was changed.
+    """
+    if not needs_data_upgrade(net):
+        return []
+    said = []
+    for layer in net.layers:
+        name = _DATA_TYPES.get(_v1_type(layer))
+        if not name:
+            continue
+        old, transform = getattr(layer, name), layer.transform_param
+        old.SetInParent()
+        transform.SetInParent()
+        moved = [one for one in _TRANSFORM if old.HasField(one)]
+        for one in moved:
+            setattr(transform, one, getattr(old, one))
+            old.ClearField(one)
+        if moved:
+            said.append(f"layer '{layer.name}': {', '.join(moved)} moved from {name} to transform_param")
+    return said
+
+
+def upgrade_v1(net: NetParameter) -> list[str]:
+    """Turn V1 layers into V2 layers, in place.
+
+    Returns
+    -------
+    list of str
+        What was changed.
+
+    Raises
+    ------
+    StepError
+        When a net has both ``layer`` and ``layers``, which Caffe refuses too.
+    """
+    if not net.layers:
+        return []
+    if net.layer:
+        raise StepError(
+            "The net has both 'layer' and 'layers' entries",
+            where=f"layer '{net.layer[0].name}' and layers '{net.layers[0].name}'",
+            expected="one form: 'layer' with type: \"Convolution\", or the old 'layers' with type: CONVOLUTION",
+            hint="write all of them in the same form; Caffe refuses the mixture too",
+        )
+    count = len(net.layers)
+    upgraded = [_upgrade_layer(layer) for layer in net.layers]
+    net.ClearField("layers")
+    net.layer.extend(upgraded)
+    return [f"{count} V1 layers became V2 layers"]
+
+
+def _upgrade_layer(old: V1LayerParameter) -> LayerParameter:
+    layer = new("LayerParameter")
+    if old.HasField("layer"):
+        raise StepError("A V0 layer is left inside a V1 layer", where=f"layers '{old.name}'")
+    same = layer.DESCRIPTOR.fields_by_name
+    for descriptor, value in old.ListFields():
+        name = descriptor.name
+        if name in ("type", "param", "blob_share_mode", "blobs_lr", "weight_decay"):
+            continue
+        # Every other field of a V1 layer has its like in V2 under the same name.
+        assert name in same, name
+        target = getattr(layer, name)
+        if hasattr(target, "extend"):
+            target.extend(value)
+        elif descriptor.message_type is not None:
+            target.CopyFrom(value)
+        else:
+            setattr(layer, name, value)
+    if old.HasField("type"):
+        layer.type = V1_TYPES[_v1_type(old)]
+    # Four lists, one entry a blob, became one ParamSpec a blob.
+    for values, name in (
+        (old.param, "name"),
+        (old.blob_share_mode, "share_mode"),
+        (old.blobs_lr, "lr_mult"),
+        (old.weight_decay, "decay_mult"),
+    ):
+        for index, value in enumerate(values):
+            if index == len(layer.param):
+                layer.param.add()
+            setattr(layer.param[index], name, value)
+    return layer
