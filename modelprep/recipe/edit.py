@@ -1,0 +1,114 @@
+"""Changing a recipe's text in place: only the lines that must change, comments and layout kept.
+
+Used by ``modelprep recipe pin``, which moves a first-use pin from ``modelprep.lock`` into the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.errors import RecipeError
+from modelprep.recipe import document
+from modelprep.recipe.document import Scalar
+from modelprep.recipe.lockfile import Pin, quoted
+
+#: Written into `pinned_by`: nobody publishes the digest, we saw it.
+SEEN = "first use, from {url}; no publisher states it"
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Replace the characters from one (line, column) to another by a text."""
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    text: str
+
+
+def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
+    """Put digests in the place of ``pin: first-use``.
+
+    Parameters
+    ----------
+    text
+        The file's text: a recipe or a file of shared assets.
+    path
+        Named in messages.
+    pins
+        The digests by the asset's id in this file.
+
+    Returns
+    -------
+    str
+        The new text; outside the assets named in `pins` it is the old one, byte for byte.
+
+    Raises
+    ------
+    RecipeError
+        An asset is not in the file or does not say ``pin: first-use``; or the changed text no longer reads as the old
+        one with the pins (nothing is returned then).
+    """
+    root = document.compose(text, path)
+    assets = root.entries.get("assets")
+    changes: list[_Change] = []
+    for asset_id, pin in pins.items():
+        node = assets.entries.get(asset_id) if isinstance(assets, document.Mapping) else None
+        if not isinstance(node, document.Mapping):
+            raise RecipeError(f"there is no asset '{asset_id}' here to pin", where=str(path))
+        mark = node.entries.get("pin")
+        if not isinstance(mark, Scalar) or mark.value != "first-use":
+            raise RecipeError(f"the asset '{asset_id}' does not say 'pin: first-use'", where=f"{path}:{node.line + 1}")
+        changes += _pin(text, node, mark, pin)
+    changed = _apply(text, changes)
+    _verify(text, changed, path, pins)
+    return changed
+
+
+def _pin(text: str, node: document.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
+    key = node.keys["pin"]
+    new = {"sha256": quoted(pin.sha256), "size": str(pin.size)}
+    if "pinned_by" not in node.entries:
+        new["pinned_by"] = quoted(SEEN.format(url=pin.first_seen_from))
+    changes = []
+    old_size = node.entries.get("size")
+    if isinstance(old_size, Scalar):
+        changes.append(_Change(_start(old_size), _end(old_size), new.pop("size")))
+    # A mapping in braces stays on its line, one in a block gets a line a key, indented as its neighbours are.
+    flow = text.splitlines()[node.line][node.column : node.column + 1] == "{"
+    between = ", " if flow else f"\n{' ' * key.column}"
+    lines = between.join(f"{name}: {value}" for name, value in new.items())
+    return [*changes, _Change(_start(key), _end(mark), lines)]
+
+
+def _start(node: document.Placed) -> tuple[int, int]:
+    return node.start.line, node.start.column
+
+
+def _end(node: document.Placed) -> tuple[int, int]:
+    return node.end.line, node.end.column
+
+
+def _apply(text: str, changes: list[_Change]) -> str:
+    lines = text.splitlines(keepends=True)
+    for change in sorted(changes, key=lambda each: each.start, reverse=True):
+        (first, column), (last, end) = change.start, change.end
+        lines[first : last + 1] = [lines[first][:column] + change.text + lines[last][end:]]
+    return "".join(lines)
+
+
+def _verify(old: str, new: str, path: Path, pins: Mapping[str, Pin]) -> None:
+    """Check that the new text reads as the old one with the pins and nothing else."""
+    want = document.plain(document.compose(old, path))
+    for asset_id, pin in pins.items():
+        asset = want["assets"][asset_id]
+        del asset["pin"]
+        asset["sha256"], asset["size"] = pin.sha256, pin.size
+        asset.setdefault("pinned_by", SEEN.format(url=pin.first_seen_from))
+    if document.plain(document.compose(new, path)) != want:
+        raise RecipeError(
+            "the file is laid out in a way that cannot be changed safely",
+            where=str(path),
+            hint="write sha256, size and pinned_by in the place of 'pin: first-use' by hand",
+        )

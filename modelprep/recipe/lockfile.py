@@ -1,0 +1,138 @@
+"""``modelprep.lock``: the digests of assets that nobody publishes one for, as the first fetch saw them.
+
+A file to commit: sorted YAML, one block an asset, so that a new pin is a small change in a review.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.errors import RecipeError, StorageError
+from modelprep.recipe import document
+from modelprep.recipe.problems import Problems
+from modelprep.recipe.shapes import BAD, Field, Hex, MapOf, Struct
+from modelprep.recipe.tables import LINE, NAME, SIZE
+
+LOCK_NAME = "modelprep.lock"
+_HEADER = "# First-use pins of modelprep; commit this file. A later fetch that finds other bytes fails.\n"
+_PINS = MapOf(
+    NAME,
+    Struct(
+        "a pin",
+        (
+            Field("sha256", Hex("sha256", 64), "sha256 of the bytes that came first", required=True),
+            Field("size", SIZE, "their number", required=True),
+            Field("first_seen_from", LINE, "the URL that gave them", required=True),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What the first fetch of an asset saw.
+
+    Parameters
+    ----------
+    sha256, size
+        Of the asset itself; `size` in bytes.
+    first_seen_from
+        The URL that gave it.
+    """
+
+    sha256: str
+    size: int
+    first_seen_from: str
+
+
+def read_lock(path: Path) -> dict[str, Pin]:
+    """Read a lock file by asset key; one that is not there holds nothing.
+
+    Raises
+    ------
+    RecipeError
+        The file is no lock file (a merge conflict in it, a digest cut short, ...).
+    """
+    if not path.exists():
+        return {}
+    text = document.read_text(path)
+    if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
+        return {}
+    problems = Problems(path)
+    table = _PINS.read(document.compose(text, path, problems), "", problems)
+    if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
+        raise RecipeError("the lock file holds a merge conflict", where=str(path), hint="keep one side of each")
+    problems.raise_any()
+    assert table is not BAD
+    return {key: Pin(pin["sha256"], pin["size"], pin["first_seen_from"]) for key, pin in table.items()}
+
+
+def format_lock(pins: Mapping[str, Pin]) -> str:
+    """Write pins as the text of a lock file: sorted by key, the same text for the same pins."""
+    blocks = [_HEADER]
+    for key in sorted(pins):
+        pin = pins[key]
+        blocks.append(
+            f"{key}:\n  sha256: {quoted(pin.sha256)}\n  size: {pin.size}\n"
+            f"  first_seen_from: {quoted(pin.first_seen_from)}\n"
+        )
+    return "".join(blocks)
+
+
+def quoted(text: str) -> str:
+    """Write a text as a double-quoted YAML scalar (JSON's strings are a part of YAML's)."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def write_lock(path: Path, pins: Mapping[str, Pin]) -> None:
+    """Write a lock file; it appears whole, or stays as it was.
+
+    Raises
+    ------
+    StorageError
+        The disk is full or the folder cannot be written.
+    """
+    write_whole(path, format_lock(pins))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file by way of a temporary neighbour and a rename; the old one's permissions are kept.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, the folder is not there or cannot be written.
+    """
+    import os
+    import tempfile
+
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        made = Path(temporary)
+        made.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())
+        made.replace(path)
+        temporary = None
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path.name}: {(error.strerror or str(error)).lower()}", where=str(path)
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    import os
+
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

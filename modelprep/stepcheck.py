@@ -1,0 +1,200 @@
+"""Do a recipe's steps exist, and are they called rightly? The one place that knows both recipes and steps.
+
+`recipe lint` and the pipeline ask here before anything is downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from modelprep import steps
+from modelprep.errors import RecipeError, nearest
+from modelprep.recipe.schema import Recipe, Ref, StepUse
+
+_KINDS = {
+    "file": "a reference to a file ($asset, $step, $step/inner/path)",
+    "files": "a list or mapping of references to files",
+    "str": "a text",
+    "strs": "a list of texts",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "map": "a mapping",
+    "any": "a value",
+}
+
+
+def check_steps(recipe: Recipe) -> list[RecipeError]:
+    """Check every step of a recipe against the step it uses.
+
+    Parameters
+    ----------
+    recipe
+        As loaded; its references are known to be good.
+
+    Returns
+    -------
+    list of RecipeError
+        What is wrong, in the order of the steps; empty when nothing is.
+    """
+    errors: list[RecipeError] = []
+    produces: dict[str, str] = {}
+    for use in recipe.steps:
+        place = f"{recipe.path} (step {use.id})"
+        try:
+            step = steps.find(use.uses)
+        except RecipeError as error:
+            errors.append(RecipeError(error.what, where=place, hint=error.hint))
+            continue
+        produces[use.id] = step.produces
+        errors.extend(check_params(step, use.params, place))
+    for name, place, ref in _uses(recipe):
+        errors.extend(_check_ref(recipe, produces, name, place, ref))
+    return errors
+
+
+def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> list[RecipeError]:
+    """Check the parameters that a step is called with.
+
+    Parameters
+    ----------
+    step
+        The step.
+    values
+        Parameters as a recipe gives them (files as :class:`~modelprep.recipe.schema.Ref`).
+    place
+        Opens every message's place.
+    """
+    errors: list[RecipeError] = []
+    known = list(step.params)
+    for name in values:
+        if name not in step.params:
+            errors.append(
+                RecipeError(
+                    f"the step '{step.name}' has no parameter '{name}'",
+                    where=place,
+                    expected=f"one of {', '.join(known)}" if known else "no parameters",
+                    hint=nearest(name, known, 1) or None,
+                )
+            )
+    for name, param in step.params.items():
+        if name not in values:
+            if param.required:
+                what = f"the step '{step.name}' needs the parameter '{name}'"
+                errors.append(RecipeError(what, where=place, expected=f"{_KINDS[param.kind]}: {param.doc}"))
+            continue
+        value = values[name]
+        if value is None and not param.required:
+            continue
+        if not _fits(param.kind, value):
+            what = f"the parameter '{name}' of the step '{step.name}' is of the wrong kind"
+            hint = (
+                f"write ${value}" if param.kind == "file" and isinstance(value, str) and value.isidentifier() else None
+            )
+            errors.append(
+                RecipeError(
+                    what, where=place, expected=f"{_KINDS[param.kind]}: {param.doc}", got=_show(value), hint=hint
+                )
+            )
+        elif param.choices and value not in param.choices:
+            allowed = ", ".join(str(choice) for choice in param.choices)
+            what = f"the parameter '{name}' of the step '{step.name}' has a value that is not known"
+            hint = nearest(str(value), [str(choice) for choice in param.choices], 1) or None
+            errors.append(RecipeError(what, where=place, expected=f"one of {allowed}", got=_show(value), hint=hint))
+    return errors
+
+
+def _fits(kind: steps.ParamKind, value: object) -> bool:
+    if kind == "file":
+        return isinstance(value, Ref)
+    if kind == "files":
+        values = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+        return bool(values) and all(isinstance(each, Ref) for each in values)
+    if _refs(value):
+        # A reference in a place for plain values would reach the step as an object it knows nothing of.
+        return False
+    if kind == "str":
+        return isinstance(value, str)
+    if kind == "strs":
+        return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+    if kind == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "bool":
+        return isinstance(value, bool)
+    return isinstance(value, Mapping) if kind == "map" else True
+
+
+def _refs(value: object) -> list[Ref]:
+    """List all references in a value."""
+    if isinstance(value, Ref):
+        return [value]
+    if isinstance(value, Mapping):
+        return [ref for each in value.values() for ref in _refs(each)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [ref for each in value for ref in _refs(each)]
+    return []
+
+
+def _show(value: object) -> str:
+    if isinstance(value, Ref):
+        return f"the reference {value}"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, tuple | list):
+        return "a list"
+    return f"{value!r}"
+
+
+def _uses(recipe: Recipe) -> list[tuple[str, str, Ref]]:
+    """List every reference to something that a step made: (who refers, its place, the reference)."""
+    found = [
+        (f"the parameter '{name}'", f"{recipe.path} (step {use.id})", ref)
+        for use in recipe.steps
+        for name, value in use.params.items()
+        for ref in _refs(value)
+    ]
+    found += [(f"the entry '{name}'", f"{recipe.path} (install)", ref) for name, ref in recipe.install.items()]
+    return found
+
+
+def _check_ref(recipe: Recipe, produces: Mapping[str, str], name: str, place: str, ref: Ref) -> list[RecipeError]:
+    kind = produces.get(ref.name)
+    use = next((each for each in recipe.steps if each.id == ref.name), None)
+    if kind is None or use is None:
+        return []
+    if kind == "folder" and not ref.inner:
+        inside = _inside(use)
+        hint = f"write {ref}/{inside[0]}" if inside else f"write {ref}/path/of/the/file"
+        return [
+            RecipeError(f"{name} takes a whole folder: ${ref.name} ({use.uses})", where=place, got=str(ref), hint=hint)
+        ]
+    if kind == "file" and ref.inner:
+        hint = f"write ${ref.name}"
+        return [RecipeError(f"{name} looks into ${ref.name}, which is one file", where=place, got=str(ref), hint=hint)]
+    inside = _inside(use)
+    if ref.inner and inside and ref.inner not in inside:
+        return [
+            RecipeError(
+                f"{name} refers to a file that the step '{ref.name}' does not make",
+                where=place,
+                expected=f"one of {', '.join(inside)}",
+                got=str(ref),
+                hint=nearest(ref.inner, inside, 1) or None,
+            )
+        ]
+    return []
+
+
+def _inside(use: StepUse) -> list[str]:
+    """List the files that a folder step is known to make, as far as the recipe says it."""
+    members = use.params.get("members")
+    if use.uses == "unpack":
+        if isinstance(members, Mapping):
+            return [str(name) for name in members.values()]
+        if isinstance(members, tuple):
+            return [str(name) for name in members]
+    if use.uses == "idx.check":
+        return ["images", "labels"] if "labels" in use.params else ["images"]
+    return []
