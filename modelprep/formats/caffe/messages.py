@@ -28,18 +28,21 @@ PHASES = {"TRAIN": TRAIN, "TEST": TEST}
 
 #: The types that BVLC Caffe 1.0 registers, whatever it was built with (``caffe.layer_type_list()``; REGISTER_LAYER_*
 #: in its sources), and those of the master branch after it (Clip, Swish).
-_BVLC_TYPES = """
-AbsVal Accuracy ArgMax BNLL BatchNorm BatchReindex Bias Clip Concat ContrastiveLoss Convolution Crop Data Deconvolution
-Dropout DummyData ELU Eltwise Embed EuclideanLoss Exp Filter Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData
-InfogainLoss InnerProduct Input LRN LSTM LSTMUnit Log MVN MemoryData MultinomialLogisticLoss PReLU Parameter Pooling
-Power Python RNN ReLU Reduction Reshape SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxWithLoss
-Split Swish TanH Threshold Tile WindowData
-""".split()
+_BVLC_TYPES = (
+    "AbsVal", "Accuracy", "ArgMax", "BNLL", "BatchNorm", "BatchReindex", "Bias", "Clip", "Concat", "ContrastiveLoss",
+    "Convolution", "Crop", "Data", "Deconvolution", "Dropout", "DummyData", "ELU", "Eltwise", "Embed",
+    "EuclideanLoss", "Exp", "Filter", "Flatten", "HDF5Data", "HDF5Output", "HingeLoss", "Im2col", "ImageData",
+    "InfogainLoss", "InnerProduct", "Input", "LRN", "LSTM", "LSTMUnit", "Log", "MVN", "MemoryData",
+    "MultinomialLogisticLoss", "PReLU", "Parameter", "Pooling", "Power", "Python", "RNN", "ReLU", "Reduction",
+    "Reshape", "SPP", "Scale", "Sigmoid", "SigmoidCrossEntropyLoss", "Silence", "Slice", "Softmax", "SoftmaxWithLoss",
+    "Split", "Swish", "TanH", "Threshold", "Tile", "WindowData",
+)  # fmt: skip
 
 #: Types of the SSD branch of Caffe (weiliu89/caffe), which many public models are written for.
-_SSD_TYPES = """
-AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss Normalize Permute PriorBox SmoothL1Loss VideoData
-""".split()
+_SSD_TYPES = (
+    "AnnotatedData", "DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox",
+    "SmoothL1Loss", "VideoData",
+)  # fmt: skip
 
 
 def schema() -> protos.Schema:
@@ -73,7 +76,7 @@ def replace_layers(net: NetParameter, layers: Sequence[LayerParameter]) -> None:
 
 
 def generation(net: NetParameter) -> str:
-    """Say in which form a net's layers are written: ``V0``, ``V1``, ``V2``, ``mixed`` (``layer`` and ``layers``) or ``empty``."""
+    """Say in which form a net's layers are written: ``V0``, ``V1``, ``V2``, ``mixed`` (both) or ``empty``."""
     if net.layer and net.layers:
         return "mixed"
     if net.layer:
@@ -89,4 +92,4 @@ def known_layer_types(*, forks: bool = False) -> tuple[str, ...]:
     A type that is not among them is no error here: only Caffe itself can say what its build holds. Callers warn, with
     :func:`modelprep.errors.nearest` for the name that was perhaps meant.
     """
-    return tuple(sorted(_BVLC_TYPES + _SSD_TYPES if forks else _BVLC_TYPES))
+    return tuple(sorted((*_BVLC_TYPES, *_SSD_TYPES) if forks else _BVLC_TYPES))

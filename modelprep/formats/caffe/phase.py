@@ -1,4 +1,7 @@
-"""Which layers of a net take part: include and exclude rules against the net's state (``Net::FilterNet`` of Caffe 1.0)."""
+"""Which layers of a net take part: include and exclude rules against the net's state.
+
+The behaviour is that of ``Net::FilterNet`` of Caffe 1.0.
+"""
 
 from __future__ import annotations
 

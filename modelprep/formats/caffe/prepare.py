@@ -14,10 +14,10 @@ from modelprep.formats.caffe.splits import insert_splits
 from modelprep.formats.caffe.upgrades import upgrade
 
 #: Layers of class LossLayer: without a loss_weight they get one of 1 when they are set up.
-_LOSSES = frozenset(
-    "ContrastiveLoss EuclideanLoss HingeLoss InfogainLoss MultinomialLogisticLoss SigmoidCrossEntropyLoss "
-    "SoftmaxWithLoss".split()
-)
+_LOSSES = frozenset((
+    "ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
+    "SigmoidCrossEntropyLoss", "SoftmaxWithLoss",
+))  # fmt: skip
 #: Mean, variance and the moving average's factor.
 _BATCH_NORM_BLOBS = 3
 

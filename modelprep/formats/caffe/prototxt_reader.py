@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from modelprep.errors import StepError, nearest
@@ -28,11 +27,18 @@ _MAX_FLOAT = 3.4028234663852886e38
 
 # Numbers of FieldDescriptor.type (descriptor.proto).
 _DOUBLE, _FLOAT, _BOOL, _STRING, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 11, 12, 14
+
+
+def _range(bits: int, signed: bool) -> tuple[int, int, str]:
+    if signed:
+        return -(1 << bits - 1), (1 << bits - 1) - 1, f"int{bits}"
+    return 0, (1 << bits) - 1, f"uint{bits}"
+
+
+_INT32, _INT64, _UINT32, _UINT64 = _range(32, True), _range(64, True), _range(32, False), _range(64, False)
 _RANGES = {
-    3: (-(1 << 63), (1 << 63) - 1, "int64"), 16: (-(1 << 63), (1 << 63) - 1, "int64"), 18: (-(1 << 63), (1 << 63) - 1, "int64"),
-    5: (-(1 << 31), (1 << 31) - 1, "int32"), 15: (-(1 << 31), (1 << 31) - 1, "int32"), 17: (-(1 << 31), (1 << 31) - 1, "int32"),
-    4: (0, (1 << 64) - 1, "uint64"), 6: (0, (1 << 64) - 1, "uint64"),
-    13: (0, (1 << 32) - 1, "uint32"), 7: (0, (1 << 32) - 1, "uint32"),
+    3: _INT64, 16: _INT64, 18: _INT64,
+    5: _INT32, 15: _INT32, 17: _INT32, 4: _UINT64, 6: _UINT64, 13: _UINT32, 7: _UINT32,
 }  # fmt: skip
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 _END = 0
@@ -78,7 +84,7 @@ def _plan(descriptor: Descriptor) -> _Plan:
         for one in descriptor.fields:
             kind = int(one.type)
             low, high, wanted = _RANGES.get(kind, (0, 0, ""))
-            values = {value.name: value.number for value in one.enum_type.values} if kind == _ENUM else {}
+            values = {value.name: value.number for value in one.enum_type.values} if one.enum_type is not None else {}
             plan.fields[one.name] = _Field(one.name, kind, _is_repeated(one), one, low, high, wanted, values)
         _PLANS[descriptor] = plan
     return plan
@@ -107,6 +113,7 @@ class Reader:
         self._at: re.Match[str] | None = None
         self._stack: list[tuple[str, Any]] = []
         self._fields_read = 0
+        self._root: _Plan | None = None
         self._advance()
 
     # --- tokens ---------------------------------------------------------------------------------------------------
@@ -123,6 +130,9 @@ class Reader:
                 self._refuse_character()
             return
         self._at, self._kind, self._word = None, _END, ""
+
+    def _is(self, characters: str) -> bool:
+        return self._kind == PUNCTUATION and self._word in characters
 
     def _refuse_character(self) -> NoReturn:
         character = self._word
@@ -177,13 +187,14 @@ class Reader:
 
     def read(self, message: Any) -> None:
         """Read the whole text into `message`."""
-        self._fields(message, _plan(message.DESCRIPTOR), "", 0)
+        self._root = _plan(message.DESCRIPTOR)
+        self._fields(message, self._root, "", 0)
 
     def _fields(self, message: Any, plan: _Plan, closing: str, opened: int) -> None:
         seen: set[str] = set()
         while True:
             if self._kind != IDENTIFIER:
-                if self._kind == PUNCTUATION and closing and self._word == closing:
+                if closing and self._is(closing):
                     self._advance()
                     return
                 if self._kind == _END and not closing:
@@ -202,13 +213,13 @@ class Reader:
                 seen.add(name)
             self._advance()
             if one.type == _MESSAGE:
-                if self._word == ":" and self._kind == PUNCTUATION:
+                if self._is(":"):
                     self._advance()
             else:
-                if self._word != ":" or self._kind != PUNCTUATION:
+                if not self._is(":"):
                     self._fail(f"A ':' is missing after '{name}'", expected=f"{name}: <value>", got=self._found())
                 self._advance()
-            if one.repeated and self._kind == PUNCTUATION and self._word == "[":
+            if one.repeated and self._is("["):
                 self._list(message, one)
             elif one.type == _MESSAGE:
                 self._submessage(message, one)
@@ -217,12 +228,12 @@ class Reader:
             else:
                 setattr(message, name, self._value(one))
             self._fields_read += 1
-            if self._kind == PUNCTUATION and self._word in ";,":
+            if self._is(";,"):
                 self._advance()
 
     def _list(self, message: Any, one: _Field) -> None:
         self._advance()
-        if self._kind == PUNCTUATION and self._word == "]":
+        if self._is("]"):
             self._advance()
             return
         values = getattr(message, one.name)
@@ -231,16 +242,16 @@ class Reader:
                 self._submessage(message, one)
             else:
                 values.append(self._value(one))
-            if self._kind == PUNCTUATION and self._word == ",":
+            if self._is(","):
                 self._advance()
-            elif self._kind == PUNCTUATION and self._word == "]":
+            elif self._is("]"):
                 self._advance()
                 return
             else:
                 self._fail(f"The list of '{one.name}' does not go on", expected="',' or ']'", got=self._found())
 
     def _submessage(self, message: Any, one: _Field) -> None:
-        if self._kind != PUNCTUATION or self._word not in "{<":
+        if not self._is("{<"):
             self._fail(
                 f"'{one.name}' is a message, so a '{{' follows it",
                 expected=f"{one.name} {{ ... }}",
@@ -271,34 +282,38 @@ class Reader:
                 got="the end of the text",
                 hint="the file may be cut short; fetch it again",
             )
-        if self._kind == PUNCTUATION and self._word == "[":
+        if self._is("["):
             self._fail("Extensions and Any messages ('[name]') are not part of Caffe's format", got=self._found())
-        if self._kind == PUNCTUATION and self._word in "}>":
+        if self._is("}>"):
             wanted = f"'{closing}'" if closing else "nothing open here"
             self._fail(f"A '{self._word}' closes what is not open", expected=wanted, got=self._found())
         self._fail("A field name was expected here", expected=f"a field of {plan.descriptor.name}", got=self._found())
 
     def _refuse_name(self, name: str, plan: _Plan) -> NoReturn:
-        known = list(plan.fields)
-        close = nearest(name, known)
-        holders = [
-            f.name
-            for f in plan.fields.values()
-            if f.type == _MESSAGE and name in _plan(f.descriptor.message_type).fields
-        ]
-        parents = [
-            title or message.DESCRIPTOR.name
-            for title, message in [("", None), *self._stack][1:-1]
-            if name in _plan(message.DESCRIPTOR).fields
-        ]
-        hint = close or None
+        hint: str | None = None
+        holders = [one.name for one in plan.fields.values() if one.type == _MESSAGE and name in self._inside(one)]
         if name.lower() in plan.fields:
             hint = f"did you mean {name.lower()}? (names are case-sensitive)"
-        elif holders and not get_close_matches(name, known, n=1, cutoff=0.9):
+        elif holders:
             hint = f"'{name}' belongs inside {' or '.join(holders[:4])} {{ }}"
-        elif parents:
-            hint = f"'{name}' is a field of {parents[-1]}; is a '}}' missing before it?"
+        else:
+            for around, fields in self._around():
+                if name in fields:
+                    hint = f"'{name}' is a field of {around}; is a '}}' missing before it?"
+                    break
+        hint = hint or nearest(name, list(plan.fields)) or None
         self._fail(f"{plan.descriptor.name} has no field '{name}'", got=name, hint=hint)
+
+    @staticmethod
+    def _inside(one: _Field) -> dict[str, _Field]:
+        return _plan(one.descriptor.message_type).fields
+
+    def _around(self) -> Iterator[tuple[str, dict[str, _Field]]]:
+        """Give the messages around the one being read, from the inside out, with their fields."""
+        for name, message in reversed(self._stack[:-1]):
+            yield name, _plan(message.DESCRIPTOR).fields
+        if self._stack and self._root is not None:
+            yield self._root.descriptor.name, self._root.fields
 
     # --- values ---------------------------------------------------------------------------------------------------
 
@@ -306,18 +321,18 @@ class Reader:
         if one.wanted:
             return self._integer(one)
         kind = one.type
-        if kind == _STRING or kind == _BYTES:
+        if kind in (_STRING, _BYTES):
             return self._string(one)
-        if kind == _FLOAT or kind == _DOUBLE:
+        if kind in (_FLOAT, _DOUBLE):
             return self._float(one)
         if kind == _ENUM:
             return self._enum(one)
-        if kind == _BOOL:
-            return self._bool(one)
-        self._fail(f"'{one.name}' has a type that is not supported in text")
+        # Groups are the only other type, and no schema of ours has any.
+        assert kind == _BOOL, kind
+        return self._bool(one)
 
     def _minus(self) -> bool:
-        if self._kind == PUNCTUATION and self._word == "-":
+        if self._is("-"):
             self._advance()
             return True
         return False

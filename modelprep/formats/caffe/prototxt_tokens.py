@@ -1,7 +1,7 @@
 """Tokens of protobuf's text format, as Caffe's reader (protobuf's C++ TextFormat) splits them.
 
-Source: the text-format specification of protobuf and the behaviour of the C++ tokenizer in the mode that TextFormat uses
-it in: ``#`` comments, an ``f`` after a float, string literals that may cross lines.
+Source: the text-format specification of protobuf and the behaviour of the C++ tokenizer in the mode that TextFormat
+uses it in: ``#`` comments, an ``f`` after a float, string literals that may cross lines.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _one(match: re.Match[bytes]) -> bytes:
 
 
 def integer(token: str) -> int | None:
-    """Give the value of an unsigned integer token (decimal, ``0x`` hexadecimal or ``0`` octal); None when it is none."""
+    """Give the value of an unsigned integer token (decimal, ``0x`` hexadecimal, ``0`` octal), or None."""
     if len(token) > _MAX_DIGITS:
         return 1 << 80 if _DECIMAL.fullmatch(token) or _HEX.fullmatch(token) else None
     if token[0] == "0" and len(token) > 1:

@@ -47,9 +47,10 @@ def _fields(message: Any, indent: str, lines: list[str]) -> None:
 def _unknown(message: Any, indent: str, lines: list[str]) -> None:
     from google.protobuf import unknown_fields
 
+    unknown: Any = unknown_fields.UnknownFieldSet(message)
     lines.extend(
         f"{indent}# field {one.field_number} (wire type {one.wire_type}) is not in the schema and is left out"
-        for one in unknown_fields.UnknownFieldSet(message)
+        for one in unknown
     )
 
 

@@ -55,10 +55,10 @@ def upgrade(net: NetParameter) -> list[str]:
 
 
 def upgrade_inputs(net: NetParameter) -> list[str]:
-    """Turn a legacy header (``input`` with ``input_shape`` or ``input_dim``) into a first layer of type Input, in place.
+    """Turn a legacy header (``input`` with ``input_shape`` or ``input_dim``) into a first layer of type Input.
 
-    All inputs become tops of one layer named ``input``. Shapes win over dimensions where both are there. An ``input``
-    with neither (as old caffemodels have it) is dropped: there the net's shapes come from elsewhere.
+    In place. All inputs become tops of one layer named ``input``. Shapes win over dimensions where both are there. An
+    ``input`` with neither (as old caffemodels have it) is dropped: there the net's shapes come from elsewhere.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """V0 layers (Caffe of 2013: a V0LayerParameter inside a V1 ``layers`` entry) become V1 layers.
 
-The behaviour is that of ``UpgradeV0Net`` of Caffe 1.0 (util/upgrade_proto.cpp): V0 had one flat message for all types of
-layer, so each field goes to a place that depends on the layer's type; padding was a layer of its own.
+The behaviour is that of ``UpgradeV0Net`` of Caffe 1.0 (util/upgrade_proto.cpp): V0 had one flat message for all
+types of layer, so each field goes to a place that depends on the layer's type; padding was a layer of its own.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _FIELDS: dict[str, dict[str, tuple[str, str]]] = {
     "scale": {"": ("transform_param", "scale")},
     "meanfile": {"": ("transform_param", "mean_file")},
     "batchsize": {
-        "data": (_DATA, "batch_size"), "hdf5_data": ("hdf5_data_param", "batch_size"), "images": (_IMAGES, "batch_size"),
-        "window_data": (_WINDOW, "batch_size"),
+        "data": (_DATA, "batch_size"), "hdf5_data": ("hdf5_data_param", "batch_size"),
+        "images": (_IMAGES, "batch_size"), "window_data": (_WINDOW, "batch_size"),
     },
     "cropsize": {"": ("transform_param", "crop_size")},
     "mirror": {"": ("transform_param", "mirror")},
