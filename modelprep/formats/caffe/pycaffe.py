@@ -71,7 +71,7 @@ def save(prototxt: str, weights: Path, output: Path, *, seconds: float = 1800.0)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     with tempfile.TemporaryDirectory(prefix="modelprep-pycaffe-") as folder:
         structure = Path(folder) / "net.prototxt"
-        structure.write_text(prototxt, "utf-8")
+        structure.write_text(prototxt, "utf-8", errors="surrogateescape")
         try:
             done = subprocess.run(
                 [*command, "-c", _PROGRAM, str(structure), str(weights.absolute()), str(output.absolute())],

@@ -1,0 +1,61 @@
+"""Step ``caffe.bake``: a prototxt and a caffemodel become one caffemodel that holds structure and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.caffe import bake
+
+    # The values were checked against STEP.params; their types are known.
+    params = cast("Any", call.params)
+    decided = bake.plan(
+        Path(params["prototxt"]),
+        Path(params["weights"]),
+        bake.Options(
+            batch=params["batch"],
+            input=params["input"],
+            outputs=tuple(params["outputs"] or ()),
+            target=params["target"],
+            set=params["set"] or {},
+        ),
+    )
+    for text in decided.structure.warnings:
+        call.warn(text)
+    size = bake.write_plan(decided, call.output, progress=call.progress, engine=params["engine"])
+    return {
+        "size": size,
+        "net": decided.structure.net.name,
+        "layers": len(decided.structure.net.layer),
+        "parameters": sum(blob.count for layer in decided.weights.layers for blob in layer),
+        "prototxt": decided.structure.generation,
+        "weights": decided.model.form,
+        "changes": list(decided.structure.changes),
+        "notes": list(decided.weights.notes),
+        "engine": params["engine"],
+    }
+
+
+STEP = Step(
+    name="caffe.bake",
+    version=1,
+    summary="Bake a prototxt and its weights into one binary caffemodel, as Caffe's net.save() would.",
+    params={
+        "prototxt": Param("file", "The structure, in any syntax that Caffe reads (V0, V1, V2).", required=True),
+        "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),
+        "batch": Param("int", "First dimension of the inputs; left as it is when not given."),
+        "input": Param("str", "Name of the Input layer (its top keeps its name)."),
+        "outputs": Param("strs", "Tops to keep; layers they do not need are dropped. All layers when not given."),
+        "target": Param(
+            "str", "Write what this parser wants written, refuse what it gets wrong.", choices=("armnn-19.02",)
+        ),
+        "set": Param("map", "Single fields by path: {'layer[type=LRN].lrn_param.norm_region': ACROSS_CHANNELS}."),
+        "engine": Param("str", "native, or pycaffe for a real Caffe.", default="native", choices=("native", "pycaffe")),
+    },
+    run=_run,
+)
