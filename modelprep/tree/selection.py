@@ -1,0 +1,104 @@
+"""Which files of which trees belong to some demos: the common ground of bundle, deploy and export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modelprep.errors import UsageError
+from modelprep.recipe.schema import Recipe
+from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
+from modelprep.tree.places import tree_name
+from modelprep.tree.runtests import BoardCommand, script
+
+
+@dataclass(frozen=True)
+class TreePart:
+    """The part of one finished tree that some demos need.
+
+    Parameters
+    ----------
+    folder
+        The tree on this machine.
+    name
+        Its name below ``--out``: ``ArmnnTests``.
+    board
+        Where it belongs on the board; empty for the login's home.
+    manifest
+        Its manifest, cut down to these demos and the files that go along.
+    left_out
+        Files that may not be passed on (restricted rights), in the order of their paths.
+    """
+
+    folder: Path
+    name: str
+    board: str
+    manifest: Manifest
+    left_out: tuple[InstalledFile, ...] = ()
+
+    @property
+    def files(self) -> Mapping[str, InstalledFile]:
+        """What goes along, by path inside the tree."""
+        return self.manifest.files
+
+
+def select(out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = False) -> tuple[TreePart, ...]:
+    """Find what some demos have in the finished trees.
+
+    Parameters
+    ----------
+    out
+        The folder that holds the trees (``--out``).
+    recipes
+        The demos; those that need nothing are passed over.
+    include_restricted
+        Take along files made from assets whose rights do not allow passing them on.
+
+    Raises
+    ------
+    UsageError
+        A demo has not been fetched into this folder.
+    """
+    wanted: dict[str, list[Recipe]] = {}
+    for recipe in recipes:
+        if recipe.install:
+            wanted.setdefault(tree_name(recipe), []).append(recipe)
+    parts = []
+    missing = []
+    for name, group in sorted(wanted.items()):
+        manifest = read_manifest(out / name)
+        missing += [recipe.name for recipe in group if recipe.name not in manifest.demos]
+        part = _part(out / name, name, manifest, {recipe.name for recipe in group}, include_restricted)
+        parts.append(replace(part, board=next((recipe.board for recipe in group if recipe.board), "")))
+    if missing:
+        raise UsageError(
+            "some of these demos are not there yet",
+            where=str(out),
+            expected=", ".join(sorted(missing)),
+            hint=f"modelprep fetch {' '.join(sorted(missing))} --out {out}",
+        )
+    return tuple(parts)
+
+
+def _part(folder: Path, name: str, manifest: Manifest, recipes: set[str], include_restricted: bool) -> TreePart:
+    files: dict[str, InstalledFile] = {}
+    left_out = []
+    for path, file in sorted(manifest.files.items()):
+        users = tuple(sorted(set(file.demos) & recipes))
+        if not users:
+            continue
+        if not include_restricted and any(asset.restricted for asset in file.provenance.assets):
+            left_out.append(replace(file, demos=users))
+        else:
+            files[path] = replace(file, demos=users)
+    demos = {recipe: demo for recipe, demo in manifest.demos.items() if recipe in recipes}
+    return TreePart(folder, name, "", Manifest(name, demos, files), tuple(left_out))
+
+
+def run_tests(manifest: Manifest) -> str:
+    """Write ``run-tests.sh`` for the demos of a manifest (see :mod:`modelprep.tree.runtests`)."""
+    return script(
+        BoardCommand(demo.demo, demo.run, takes_backends=demo.demo.endswith("-Armnn"))
+        for _, demo in sorted(manifest.demos.items())
+    )
