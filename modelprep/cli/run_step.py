@@ -10,6 +10,7 @@ from modelprep.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from modelprep.cli.output import Output
+    from modelprep.steps import Step
 
 
 def run_step(output: Output, name: str, params: Mapping[str, object], target: Path, *, force: bool = False) -> None:
@@ -95,3 +96,21 @@ def names(options: Iterable[str] | None, option: str) -> dict[str, str]:
             raise UsageError(f"{option} names '{old}' twice", got=f"{found[old]} and {new}")
         found[old] = new
     return found
+
+
+def choice(step: Step, param: str, value: str | None, option: str = "") -> str | None:
+    """See that an option's value is one of a step parameter's choices.
+
+    Raises
+    ------
+    UsageError
+        It is none of them.
+    """
+    known = [str(item) for item in step.params[param].choices]
+    if value is not None and value not in known:
+        raise UsageError(
+            f"{option or '--' + param.replace('_', '-')} takes one of a few values",
+            expected=", ".join(known),
+            got=value,
+        )
+    return value

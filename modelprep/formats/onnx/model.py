@@ -1,0 +1,347 @@
+"""An ONNX model as messages, with its large weights left in the file.
+
+:func:`read` cuts the payloads of large initialisers out before the rest is parsed, so that a model of hundreds of
+megabytes costs what its graph costs; :meth:`Model.pieces` puts them back by reference.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import StepError
+from modelprep.formats.onnx.wire import BYTES, Field, Piece, WireError, block, encode, fields, mapped, size
+
+#: TensorProto.DataType by number.
+TYPES: Mapping[int, str] = {
+    0: "UNDEFINED", 1: "FLOAT", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "STRING",
+    9: "BOOL", 10: "FLOAT16", 11: "DOUBLE", 12: "UINT32", 13: "UINT64", 14: "COMPLEX64", 15: "COMPLEX128",
+    16: "BFLOAT16", 17: "FLOAT8E4M3FN", 18: "FLOAT8E4M3FNUZ", 19: "FLOAT8E5M2", 20: "FLOAT8E5M2FNUZ", 21: "UINT4",
+    22: "INT4", 23: "FLOAT4E2M1",
+}  # fmt: skip
+FLOAT, INT32, INT64, DOUBLE = 1, 6, 7, 11
+#: Bytes an element takes in raw_data, for the types whose typed field is told apart here.
+WIDTH: Mapping[int, int] = {FLOAT: 4, INT32: 4, INT64: 8, DOUBLE: 8}
+#: The field that holds a type's elements one by one, and its name.
+TYPED: Mapping[int, tuple[int, str]] = {
+    FLOAT: (4, "float_data"), INT32: (5, "int32_data"), INT64: (7, "int64_data"), DOUBLE: (10, "double_data"),
+}  # fmt: skip
+RAW, EXTERNAL = 9, 1
+_MODEL_GRAPH, _GRAPH_INITIALISER = 7, 5
+#: Fields of TensorProto that hold elements: float, int32, string, int64, raw, double, uint64.
+_ELEMENTS = frozenset({4, 5, 6, 7, 9, 10, 11})
+#: Elements of fewer bytes than this are parsed with the rest.
+_SMALL = 4096
+
+
+@dataclass
+class Payload:
+    """Elements left in the file: of which TensorProto field, as pieces (packed, or raw bytes)."""
+
+    number: int
+    pieces: list[Piece]
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return size(self.pieces)
+
+
+@dataclass
+class Model:
+    """An ONNX model.
+
+    Parameters
+    ----------
+    proto
+        The ModelProto without the elements of large initialisers.
+    payloads
+        Initialiser name -> its elements, for the large ones.
+    where
+        What to call the file in errors.
+    size
+        Length of the file in bytes.
+    """
+
+    proto: Any
+    payloads: dict[str, Payload]
+    where: str
+    size: int = 0
+    external: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Any:
+        """The GraphProto."""
+        return self.proto.graph
+
+    def opset(self, domain: str = "") -> int:
+        """Give the opset of a domain, 0 where the model names none (``ai.onnx`` is the default domain's other name)."""
+        wanted = {"", "ai.onnx"} if domain in ("", "ai.onnx") else {domain}
+        return max((int(item.version) for item in self.proto.opset_import if item.domain in wanted), default=0)
+
+    def initialisers(self) -> dict[str, Any]:
+        """Give the graph's initialisers by name."""
+        return {tensor.name: tensor for tensor in self.graph.initializer}
+
+    def inputs(self) -> list[Any]:
+        """Give the inputs that a caller must feed: those no initialiser gives a value."""
+        known = {tensor.name for tensor in self.graph.initializer}
+        known |= {tensor.values.name for tensor in self.graph.sparse_initializer}
+        return [value for value in self.graph.input if value.name not in known]
+
+    def tensor_bytes(self, tensor: Any) -> int:
+        """Give how many bytes the elements of an initialiser take in the file."""
+        payload = self.payloads.get(tensor.name)
+        return payload.size if payload is not None else int(tensor.ByteSize())
+
+    def integers(self, tensor: Any) -> list[int]:
+        """Give the elements of a small INT64 or INT32 tensor (a shape, axes).
+
+        Raises
+        ------
+        StepError
+            It is of another type, or its data do not fit its dimensions.
+        """
+        if tensor.data_type not in (INT32, INT64) or tensor.name in self.payloads:
+            raise StepError(
+                f"'{tensor.name}' is no small tensor of whole numbers", where=self.where,
+                got=TYPES.get(tensor.data_type, str(tensor.data_type)),
+            )  # fmt: skip
+        if tensor.HasField("raw_data"):
+            width = WIDTH[tensor.data_type]
+            if len(tensor.raw_data) % width:
+                raise StepError(f"the data of '{tensor.name}' are cut short", where=self.where)
+            return list(struct.unpack(f"<{len(tensor.raw_data) // width}{'iq'[width == 8]}", tensor.raw_data))
+        return [int(value) for value in (tensor.int64_data if tensor.data_type == INT64 else tensor.int32_data)]
+
+    def pieces(self) -> list[Piece]:
+        """Give the whole file in pieces, in protobuf's own field order."""
+        with guarded(self.where):
+            shell = type(self.proto)()
+            shell.CopyFrom(self.proto)
+            tensors = list(shell.graph.initializer)
+            encoded: list[Piece] = []
+            for tensor in tensors:
+                payload = self.payloads.get(tensor.name)
+                body: list[Piece] = [tensor.SerializeToString(deterministic=True)]
+                if payload is not None:
+                    body += block(payload.number, payload.pieces)
+                encoded += block(_GRAPH_INITIALISER, body)
+            del shell.graph.initializer[:]
+            graph: list[Piece] = [shell.graph.SerializeToString(deterministic=True), *encoded]
+            shell.ClearField("graph")
+            return [shell.SerializeToString(deterministic=True), *block(_MODEL_GRAPH, graph)]
+
+
+def messages(name: str) -> Any:
+    """Give the class of an ONNX message."""
+    from modelprep.formats import protos
+
+    return protos.load("onnx", __package__ or "modelprep.formats.onnx").message(name)
+
+
+@contextmanager
+def guarded(where: str, view: memoryview | None = None) -> Iterator[None]:
+    """Turn what a damaged file makes protobuf raise into a StepError."""
+    from google.protobuf.message import DecodeError, EncodeError
+
+    try:
+        yield
+    except (WireError, DecodeError, EncodeError, UnicodeDecodeError) as error:
+        from modelprep.formats.looks import looks_like
+
+        raise StepError(
+            "this is no ONNX file, or a damaged one", where=where, got=str(error).splitlines()[0][:200],
+            looks_like=(looks_like(bytes(view[:512])) if view is not None else "") or None,
+        ) from error  # fmt: skip
+
+
+def read(path: Path, external: Mapping[str, Path] | None = None) -> Model:
+    """Read an ONNX file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    external
+        Location (as the model names it) -> file, for a model that keeps weights outside; they are taken in.
+
+    Raises
+    ------
+    StepError
+        It is no ONNX model, damaged, or a file of external data is missing or too short.
+    StorageError
+        It cannot be read.
+    """
+    model = read_header(path)
+    model.external = dict(external or {})
+    _take_external(model)
+    return model
+
+
+def read_header(path: Path) -> Model:
+    """As :func:`read`, but external data stay where they are; for looking at a model, not for writing it."""
+    where = str(path)
+    view = mapped(path)
+    with guarded(where, view):
+        skeleton, payloads = _cut(view)
+        proto = messages("ModelProto")()
+        proto.ParseFromString(skeleton)
+        model = Model(proto, payloads, where, len(view))
+        if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
+            raise WireError("it holds no graph")
+        _check_text(proto)
+        names = [tensor.name for tensor in proto.graph.initializer]
+    if len(set(names)) != len(names):
+        raise StepError("two initialisers have the same name", where=where)
+    return model
+
+
+def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
+    """Give the model's bytes without the elements of large initialisers, and those elements by name."""
+    graphs = [f for f in fields(view) if f.number == _MODEL_GRAPH and f.wire_type == BYTES]
+    if len(graphs) != 1:
+        raise WireError(f"it holds {len(graphs)} graphs")
+    graph = graphs[0]
+    payloads: dict[str, Payload] = {}
+    inner: list[Piece] = []
+    kept = graph.start
+    for entry in fields(view, graph.start, graph.stop):
+        if entry.number != _GRAPH_INITIALISER or entry.wire_type != BYTES or entry.stop - entry.start < _SMALL:
+            continue
+        name, pieces, payload = _cut_tensor(view, entry)
+        if payload is None:
+            continue
+        if name in payloads:
+            raise WireError("two initialisers have the same name")
+        payloads[name] = payload
+        inner.append(view[kept : entry.begin])
+        inner += block(_GRAPH_INITIALISER, pieces)
+        kept = entry.stop
+    inner.append(view[kept : graph.stop])
+    return b"".join([view[: graph.begin], *block(_MODEL_GRAPH, inner), view[graph.stop :]]), payloads
+
+
+def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payload | None]:
+    name = ""
+    rest: list[Piece] = []
+    elements: dict[int, list[Piece]] = {}
+    kept = tensor.start
+    for part in fields(view, tensor.start, tensor.stop):
+        if part.number == 8 and part.wire_type == BYTES:
+            name = bytes(view[part.start : part.stop]).decode("utf-8", "strict")
+        # Strings (6) are not packed and stay; a single unpacked number stays with the rest too.
+        if part.number not in _ELEMENTS or part.number == 6 or part.wire_type != BYTES:
+            continue
+        if part.number == RAW:
+            elements[RAW] = [view[part.start : part.stop]]  # of a repeated single field the last one counts
+        else:
+            elements.setdefault(part.number, []).append(view[part.start : part.stop])
+        rest.append(view[kept : part.begin])
+        kept = part.stop
+    rest.append(view[kept : tensor.stop])
+    if len(elements) != 1:
+        return name, [], None
+    ((number, pieces),) = elements.items()
+    # Unpacked numbers beside packed ones would change their order: such a tensor is parsed whole.
+    if any(part.number == number and part.wire_type != BYTES for part in fields(view, tensor.start, tensor.stop)):
+        return name, [], None
+    return name, rest, Payload(number, pieces)
+
+
+def _check_text(proto: Any) -> None:
+    """Touch every string of the graph once, so that one that is no text is found here and nowhere else."""
+    _ = proto.producer_name, proto.producer_version, proto.domain, proto.doc_string
+    for item in proto.opset_import:
+        _ = item.domain
+    for item in proto.metadata_props:
+        _ = item.key, item.value
+    _check_graph(proto.graph)
+
+
+def _check_graph(graph: Any) -> None:
+    _ = graph.name, graph.doc_string
+    for node in graph.node:
+        _ = node.name, node.op_type, node.domain, node.doc_string, list(node.input), list(node.output)
+        for attribute in node.attribute:
+            _ = attribute.name, attribute.ref_attr_name, attribute.doc_string, attribute.t.name
+            if attribute.HasField("g"):
+                _check_graph(attribute.g)
+            for nested in attribute.graphs:
+                _check_graph(nested)
+    for tensor in graph.initializer:
+        _ = tensor.name, tensor.doc_string
+        for entry in tensor.external_data:
+            _ = entry.key, entry.value
+    for sparse in graph.sparse_initializer:
+        _ = sparse.values.name
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        _ = value.name, value.doc_string
+        for dim in value.type.tensor_type.shape.dim:
+            _ = dim.dim_param, dim.denotation
+
+
+def _take_external(model: Model) -> None:
+    """Make external data the model's own, as raw_data that still lie in their file."""
+    views: dict[str, memoryview] = {}
+    for tensor in model.graph.initializer:
+        if tensor.data_location != EXTERNAL:
+            continue
+        said = {entry.key: entry.value for entry in tensor.external_data}
+        location = said.get("location", "")
+        path = model.external.get(location)
+        if path is None:
+            raise StepError(
+                "the model keeps weights in another file, which was not given", where=model.where,
+                expected=location or "a location", got=f"initialiser '{tensor.name}' has its data there",
+                hint=f"give the file as external: {{{location}: ...}}" if location else None,
+            )  # fmt: skip
+        if location not in views:
+            views[location] = mapped(path, "the external data")
+        view = views[location]
+        try:
+            offset, length = int(said.get("offset", "0")), int(said.get("length", str(len(view))))
+        except ValueError as error:
+            raise StepError(f"the external data of '{tensor.name}' have no place", where=model.where) from error
+        if "length" not in said:
+            length = len(view) - offset
+        if offset < 0 or length < 0 or offset + length > len(view):
+            raise StepError(
+                f"the external data of '{tensor.name}' lie outside their file", where=f"{model.where}: {location}",
+                expected=f"{length} bytes at {offset}", got=f"a file of {len(view)} bytes",
+            )  # fmt: skip
+        del tensor.external_data[:]
+        tensor.ClearField("data_location")
+        model.payloads[tensor.name] = Payload(RAW, [view[offset : offset + length]])
+
+
+def elements(tensor: Any) -> int:
+    """Give how many elements a tensor's dimensions ask for."""
+    count = 1
+    for dim in tensor.dims:
+        count *= int(dim)
+    return count
+
+
+def to_typed(data: memoryview | bytes, dtype: int) -> list[Piece]:
+    """Write raw little-endian elements as the payload of their packed typed field.
+
+    Floating-point numbers lie in a packed field just as in raw_data, so those are the same bytes; whole numbers become
+    varints.
+    """
+    if dtype in (FLOAT, DOUBLE):
+        return [data]
+    form = {INT32: "i", INT64: "q"}[dtype]
+    view = memoryview(bytes(data) if sys.byteorder == "big" else data)
+    width = WIDTH[dtype]
+    pieces: list[Piece] = []
+    for at in range(0, len(view), width << 16):
+        part = view[at : at + (width << 16)]
+        numbers = struct.unpack(f"<{len(part) // width}{form}", part)
+        pieces.append(b"".join(map(encode, numbers)))
+    return pieces

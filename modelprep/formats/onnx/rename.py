@@ -1,0 +1,252 @@
+"""Give the inputs and outputs of an ONNX file other names, editing only the bytes that hold a name.
+
+A value's name occurs in the lists of inputs, outputs and value_info, in the nodes that make or use it (those of nested
+graphs too), in an initialiser that gives it a default and in quantisation annotations. Each of these strings is
+replaced where it lies; the messages around it get their new length, and everything else is copied as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from modelprep.errors import StepError, nearest
+from modelprep.formats.onnx.wire import BYTES, Field, Piece, WireError, block, encode, fields, mapped, size, varint
+
+#: What edits one field: its new payload in pieces, or None to leave it.
+_Change = Callable[[Field], "list[Piece] | None"]
+
+MAX_NAME = 4096
+#: Nested graphs (If, Loop, Scan) deeper than this are no model.
+MAX_DEPTH = 32
+
+# Field numbers of onnx.proto.
+_MODEL_GRAPH, _MODEL_TRAINING = 7, 20
+_GRAPH_NODE, _GRAPH_INITIALISER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT, _GRAPH_SPARSE = (
+    1, 5, 11, 12, 13, 14, 15,
+)  # fmt: skip
+_NODE_INPUT, _NODE_OUTPUT, _NODE_ATTRIBUTE = 1, 2, 5
+_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS = 6, 11
+_VALUE_NAME, _TENSOR_NAME = 1, 8
+
+
+class Renamer:
+    """One renaming of one file.
+
+    Parameters
+    ----------
+    path
+        The ONNX file.
+    inputs, outputs
+        Old name -> new name.
+
+    Raises
+    ------
+    StepError
+        The file is no ONNX model; an old name is not there; a new name is taken or no name; nothing would change.
+    """
+
+    def __init__(self, path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
+        self.where = str(path)
+        self.view = mapped(path)
+        self.count: Counter[str] = Counter()
+        try:
+            self._graph = self._only_graph()
+            self.names = self._wanted(inputs, outputs)
+        except WireError as error:
+            raise self._damaged(error) from error
+
+    def pieces(self) -> list[Piece]:
+        """Give the renamed file in pieces; `count` then says how often each old name was met."""
+        try:
+            graph = self._edit_graph(self._graph.start, self._graph.stop, self.names, 0)
+        except WireError as error:
+            raise self._damaged(error) from error
+        before, after = self.view[: self._graph.begin], self.view[self._graph.stop :]
+        return [before, *block(_MODEL_GRAPH, graph or []), after]
+
+    def _damaged(self, error: WireError) -> StepError:
+        from modelprep.formats.looks import looks_like
+
+        return StepError(
+            "this is no ONNX file, or a damaged one", where=self.where, got=str(error),
+            looks_like=looks_like(bytes(self.view[:512])) or None,
+        )  # fmt: skip
+
+    def _only_graph(self) -> Field:
+        graphs = []
+        for field in fields(self.view):
+            if field.number == _MODEL_GRAPH and field.wire_type == BYTES:
+                graphs.append(field)
+            elif field.number == _MODEL_TRAINING:
+                raise StepError("a model with training information cannot be renamed", where=self.where)
+        if len(graphs) != 1:
+            raise WireError(f"it holds {len(graphs)} graphs")
+        return graphs[0]
+
+    def _wanted(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
+        defined: dict[str, str] = {}
+        listed: dict[int, list[str]] = {_GRAPH_INPUT: [], _GRAPH_OUTPUT: []}
+        initialised: set[str] = set()
+        for field in fields(self.view, self._graph.start, self._graph.stop):
+            if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
+                listed[field.number].append(self._string(field, _VALUE_NAME))
+            elif field.number == _GRAPH_INITIALISER:
+                initialised.add(self._string(field, _TENSOR_NAME))
+            elif field.number == _GRAPH_NODE:
+                for inner in fields(self.view, field.start, field.stop):
+                    if inner.number == _NODE_OUTPUT:
+                        defined[self._text(inner)] = "made by a node"
+        defined |= dict.fromkeys(initialised, "an initialiser")
+        defined |= dict.fromkeys(listed[_GRAPH_OUTPUT], "an output") | dict.fromkeys(listed[_GRAPH_INPUT], "an input")
+        real = [name for name in listed[_GRAPH_INPUT] if name not in initialised]
+        names: dict[str, str] = {}
+        for kind, wanted, there, all_ in (
+            ("input", inputs, real, listed[_GRAPH_INPUT]),
+            ("output", outputs, listed[_GRAPH_OUTPUT], listed[_GRAPH_OUTPUT]),
+        ):
+            for old, new in wanted.items():
+                if old not in all_:
+                    raise StepError(
+                        f"the model has no {kind} called '{old}'", where=self.where, expected=old,
+                        got=f"{kind}s: {', '.join(there) or 'none'}", hint=nearest(old, there) or None,
+                    )  # fmt: skip
+                check_name(new, self.where)
+                if names.get(old, new) != new:
+                    raise StepError(
+                        f"'{old}' is both input and output, and is to get two names", where=self.where,
+                        got=f"{names[old]} and {new}",
+                    )  # fmt: skip
+                if new != old:
+                    names[old] = new
+        if not names:
+            raise StepError(
+                "there is nothing to rename: every name is already as wanted", where=self.where,
+                got=f"inputs: {', '.join(real)}; outputs: {', '.join(listed[_GRAPH_OUTPUT])}",
+            )  # fmt: skip
+        taken = Counter(names.values()) + Counter(name for name in defined if name not in names)
+        for new in names.values():
+            if taken[new] > 1:
+                raise StepError(
+                    f"the name '{new}' is already taken", where=self.where, expected="a name that no value has",
+                    got=f"it is {defined.get(new, 'wanted twice')}; inputs: {', '.join(real)}; "
+                    f"outputs: {', '.join(listed[_GRAPH_OUTPUT])}",
+                )  # fmt: skip
+        return names
+
+    def _text(self, field: Field) -> str:
+        if field.wire_type != BYTES:
+            raise WireError(f"a name at byte {field.begin} is no text")
+        return bytes(self.view[field.start : field.stop]).decode("utf-8", "surrogateescape")
+
+    def _string(self, message: Field, number: int) -> str:
+        """Give one string field of a message (the last one counts, as protobuf has it)."""
+        if message.wire_type != BYTES:
+            raise WireError(f"a message at byte {message.begin} is none")
+        found = ""
+        for field in fields(self.view, message.start, message.stop):
+            if field.number == number:
+                found = self._text(field)
+        return found
+
+    # -- editing: each gives pieces, or None where nothing in the range changes ------------------------------------
+
+    def _edit(self, start: int, stop: int, change: _Change) -> list[Piece] | None:
+        pieces: list[Piece] = []
+        kept = start
+        for field in fields(self.view, start, stop):
+            if field.wire_type != BYTES:
+                continue
+            new = change(field)
+            if new is None:
+                continue
+            if kept < field.begin:
+                pieces.append(self.view[kept : field.begin])
+            # The tag keeps its bytes; only the length and what follows are new.
+            _, after_tag = varint(self.view, field.begin, field.stop)
+            pieces.append(self.view[field.begin : after_tag])
+            pieces += [encode(size(new)), *new]
+            kept = field.stop
+        if not pieces:
+            return None
+        if kept < stop:
+            pieces.append(self.view[kept:stop])
+        return pieces
+
+    def _name(self, field: Field, names: Mapping[str, str]) -> list[Piece] | None:
+        old = self._text(field)
+        if old not in names:
+            return None
+        self.count[old] += 1
+        return [names[old].encode("utf-8")]
+
+    def _edit_graph(self, start: int, stop: int, names: Mapping[str, str], depth: int) -> list[Piece] | None:
+        if depth > MAX_DEPTH:
+            raise WireError(f"graphs nested deeper than {MAX_DEPTH}")
+
+        def named(number: int) -> _Change:
+            return lambda inner: self._name(inner, names) if inner.number == number else None
+
+        def change(field: Field) -> list[Piece] | None:
+            if field.number == _GRAPH_NODE:
+                return self._edit_node(field, names, depth)
+            if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT):
+                return self._edit(field.start, field.stop, named(_VALUE_NAME))
+            if field.number == _GRAPH_INITIALISER:
+                return self._edit(field.start, field.stop, named(_TENSOR_NAME))
+            if field.number == _GRAPH_SPARSE:
+                # SparseTensorProto.values (1) is a tensor and bears the name.
+                return self._edit(
+                    field.start,
+                    field.stop,
+                    lambda inner: (
+                        self._edit(inner.start, inner.stop, named(_TENSOR_NAME)) if inner.number == 1 else None
+                    ),
+                )
+            return None
+
+        return self._edit(start, stop, change)
+
+    def _edit_node(self, node: Field, names: Mapping[str, str], depth: int) -> list[Piece] | None:
+        def attribute(field: Field) -> list[Piece] | None:
+            if field.number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
+                # A nested graph sees the names around it, but for those it makes itself.
+                hidden = self._defined(field)
+                visible = {old: new for old, new in names.items() if old not in hidden}
+                return self._edit_graph(field.start, field.stop, visible, depth + 1)
+            return None
+
+        def change(field: Field) -> list[Piece] | None:
+            if field.number in (_NODE_INPUT, _NODE_OUTPUT):
+                return self._name(field, names)
+            if field.number == _NODE_ATTRIBUTE:
+                return self._edit(field.start, field.stop, attribute)
+            return None
+
+        return self._edit(node.start, node.stop, change)
+
+    def _defined(self, graph: Field) -> set[str]:
+        found = set()
+        for field in fields(self.view, graph.start, graph.stop):
+            if field.number == _GRAPH_INPUT:
+                found.add(self._string(field, _VALUE_NAME))
+            elif field.number == _GRAPH_INITIALISER:
+                found.add(self._string(field, _TENSOR_NAME))
+            elif field.number == _GRAPH_NODE:
+                found |= {self._text(f) for f in fields(self.view, field.start, field.stop) if f.number == _NODE_OUTPUT}
+        return found
+
+
+def check_name(name: str, where: str) -> None:
+    """See that a new name is one.
+
+    Raises
+    ------
+    StepError
+        It is empty, too long, or holds something unprintable.
+    """
+    if not name or not name.isprintable() or len(name.encode("utf-8")) > MAX_NAME:
+        raise StepError(
+            "a new name must be printable text", where=where, expected=f"1 to {MAX_NAME} bytes", got=repr(name[:80])
+        )

@@ -1,0 +1,76 @@
+"""``onnx.check``: the model as it is, once onnx's checker and shape inference have found nothing wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import StepError
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    import shutil
+
+    model = cast("Path", call.params["model"])
+    facts = check(model, shapes=bool(call.params["shapes"]))
+    if call.params["target"]:
+        from modelprep.formats.onnx.model import read
+        from modelprep.steps.onnx_fix import refuse
+
+        refuse(read(model), str(call.params["target"]))
+    shutil.copyfile(model, call.output)
+    return facts
+
+
+def check(path: Path, *, shapes: bool = True) -> dict[str, object]:
+    """Check a model with onnx's own checker (extra ``onnx``).
+
+    Parameters
+    ----------
+    path
+        The ONNX file; external data are looked for beside it.
+    shapes
+        Run strict shape and type inference too.
+
+    Returns
+    -------
+    dict
+        Opset, IR version, inputs and outputs with their shapes, operators with their count.
+
+    Raises
+    ------
+    StepError
+        It is no ONNX file, or the checker or the inference say what is wrong.
+    """
+    from modelprep.formats.onnx.inspect import summary
+    from modelprep.formats.onnx.model import read_header
+
+    facts = summary(read_header(path))
+    import onnx
+
+    try:
+        # By path: the checker then sees files of external data and may be larger than 2 GiB.
+        onnx.checker.check_model(str(path), full_check=shapes)
+    except Exception as error:
+        raise StepError(
+            "onnx's checker refuses the model", where=str(path), got=" ".join(str(error).split())[:600],
+        ) from error  # fmt: skip
+    return {key: facts[key] for key in ("opset", "ir_version", "inputs", "outputs", "operators")}
+
+
+STEP = Step(
+    name="onnx.check",
+    version=1,
+    summary="see that a model is valid ONNX (checker and shape inference); it is passed on as it is",
+    params={
+        "model": Param("file", "the ONNX file", required=True),
+        "shapes": Param("bool", "run strict shape inference too", default=True),
+        "target": Param("str", "also refuse what this parser cannot take", choices=("armnn-19.02", "armnn-19.05",
+                        "armnn-19.08", "armnn-19.11")),
+    },
+    run=_run,
+    cpu_bound=True,
+    extras=lambda params: ("onnx",),  # noqa: ARG005 - the signature is the interface
+)  # fmt: skip

@@ -1,0 +1,133 @@
+"""``onnx.fix``: static shapes, constants where an old parser looks for them, another opset; values stay the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from modelprep.errors import RecipeError, StepError
+from modelprep.steps import Call, Param, Step
+from modelprep.targets.armnn_onnx import PARSERS, TARGETS
+
+if TYPE_CHECKING:
+    from modelprep.formats.onnx.fix import Wishes
+    from modelprep.formats.onnx.model import Model
+
+_SHOWN = 12
+
+
+def _extras(params: Mapping[str, object]) -> tuple[str, ...]:
+    return ("onnx",) if params.get("opset") is not None or params.get("value_info") == "infer" else ()
+
+
+def _wishes(params: Mapping[str, Any]) -> Wishes:
+    from modelprep.formats.onnx.fix import Wishes
+
+    parser = PARSERS.get(str(params["target"] or "").removeprefix("armnn-"))
+    dims = params["dims"] or {}
+    if not isinstance(dims, Mapping) or not all(type(v) is int for v in dims.values()):
+        raise RecipeError("dims must be a mapping of symbols to whole numbers", got=repr(dims))
+    value_info: Any = params["value_info"] or ("static" if parser else "keep")
+    return Wishes(
+        batch=params["batch"],
+        dims={str(name): number for name, number in dims.items()},
+        initialisers=params["initialisers"] or ("inputs" if parser else "keep"),
+        data=params["data"] or ("typed" if parser and not parser.raw_data else "keep"),
+        value_info="keep" if value_info == "infer" else value_info,
+        simplify=params["simplify"] if params["simplify"] is not None else parser is not None,
+        ir_version=params["ir_version"],
+    )
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    import tempfile
+
+    from modelprep.formats.onnx import fix as work
+    from modelprep.formats.onnx.model import guarded, read
+    from modelprep.formats.onnx.wire import write
+
+    params = call.params
+    wishes = _wishes(params)
+    path = cast("Path", params["model"])
+    done: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="onnx-fix-", dir=call.output.parent) as folder:
+        model = read(path, cast("Mapping[str, Path] | None", params["external"]))
+        if params["external"]:
+            done.append("external data taken in")
+        with guarded(str(path)):
+            if params["opset"] is not None:
+                before = model.opset()
+                converted = work.convert_opset(model, cast("int", params["opset"]), Path(folder))
+                if converted is not None:
+                    model = read(converted)
+                    model.where = str(path)
+                    done.append(f"opset {before} made {model.opset()}")
+            done += work.fix(model, wishes)
+            if params["value_info"] == "infer":
+                model = read(work.infer_shapes(model, Path(folder)))
+                done.append(f"shapes of {len(model.graph.value_info)} values inferred")
+                done += work.fix(model, wishes)  # the library writes what it likes; see that it is still as wanted
+            if params["target"]:
+                refuse(model, str(params["target"]))
+            if not done:
+                raise StepError(
+                    "there is nothing to fix: the model is already as asked", where=str(path),
+                    hint="take the step out, or ask for something else",
+                )  # fmt: skip
+            size = write(model.pieces(), call.output, call.progress)
+    return {"changes": done, "opset": model.opset(), "ir_version": int(model.proto.ir_version), "size": size}
+
+
+def refuse(model: Model, target: str) -> None:
+    """Raise where a target's parser cannot take a model.
+
+    Raises
+    ------
+    StepError
+        Naming every rule that is broken, and where.
+    """
+    from modelprep.formats.onnx.model import RAW
+    from modelprep.targets.armnn_onnx import problems
+
+    parser = PARSERS[target.removeprefix("armnn-")]
+    raw = frozenset(name for name, payload in model.payloads.items() if payload.number == RAW)
+    found = problems(model.proto, parser, raw)
+    if found:
+        shown = [f"{problem} [{problem.effect}]" for problem in found[:_SHOWN]]
+        if len(found) > _SHOWN:
+            shown.append(f"and {len(found) - _SHOWN} more")
+        raise StepError(
+            f"Arm NN {parser.version} cannot take this model", where=model.where,
+            expected=f"operators: {', '.join(sorted(parser.ops))}", got="\n              ".join(shown),
+            hint="give batch: or dims: to settle the shapes"
+            if all(problem.rule == "ON05" for problem in found)
+            else None,
+        )  # fmt: skip
+
+
+STEP = Step(
+    name="onnx.fix",
+    version=1,
+    summary="make an ONNX model fit where it runs: static shapes, constants as old parsers read them, another opset",
+    params={
+        "model": Param("file", "the ONNX file", required=True),
+        "external": Param("files", "files of external data by the location the model gives; they are taken in"),
+        "batch": Param("int", "first dimension of every input"),
+        "dims": Param("map", "symbolic dimension -> number"),
+        "opset": Param("int", "convert to this opset with onnx's own converter (extra onnx)"),
+        "ir_version": Param("int", "set the IR version"),
+        "initialisers": Param("str", "list initialisers among the inputs (IR version 3)", choices=("keep", "inputs")),
+        "data": Param("str", "move raw_data into the field of its type", choices=("keep", "typed")),
+        "value_info": Param(
+            "str", "shapes of values in between: keep, drop those not all numbers (static), drop, infer (extra onnx)",
+            choices=("keep", "static", "drop", "infer"),
+        ),
+        "simplify": Param("bool", "take out Identity and Dropout, Flatten to Reshape, integer Constants lifted"),
+        "target": Param("str", "the parser it is for; sets the rest as that needs, and refuses what it cannot take",
+                        choices=TARGETS),
+    },
+    run=_run,
+    cpu_bound=True,
+    extras=_extras,
+)  # fmt: skip

@@ -1,0 +1,36 @@
+"""``onnx.rename_io``: other names for an ONNX model's inputs and outputs, every other byte as before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import RecipeError
+from modelprep.steps import Call, Param, Step
+from modelprep.steps.tflite_rename_io import name_map
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.onnx.rename import Renamer
+    from modelprep.formats.onnx.wire import write
+
+    inputs, outputs = name_map(call.params, "inputs"), name_map(call.params, "outputs")
+    if not inputs and not outputs:
+        raise RecipeError("onnx.rename_io is to rename nothing", hint="give it inputs: or outputs: {old: new}")
+    renamer = Renamer(cast("Path", call.params["model"]), inputs, outputs)
+    write(renamer.pieces(), call.output, call.progress)
+    return {"renamed": dict(renamer.names), "places": sum(renamer.count.values())}
+
+
+STEP = Step(
+    name="onnx.rename_io",
+    version=1,
+    summary="give an ONNX model's inputs and outputs other names; weights and all else stay byte for byte",
+    params={
+        "model": Param("file", "the ONNX file", required=True),
+        "inputs": Param("map", "old input name -> new name"),
+        "outputs": Param("map", "old output name -> new name"),
+    },
+    run=_run,
+)
