@@ -40,7 +40,7 @@ def check_steps(recipe: Recipe) -> list[RecipeError]:
     errors: list[RecipeError] = []
     produces: dict[str, str] = {}
     for use in recipe.steps:
-        place = f"{recipe.path} (step {use.id})"
+        place = _place(recipe, use)
         try:
             step = steps.find(use.uses)
         except RecipeError as error:
@@ -51,6 +51,10 @@ def check_steps(recipe: Recipe) -> list[RecipeError]:
     for name, place, ref in _uses(recipe):
         errors.extend(_check_ref(recipe, produces, name, place, ref))
     return errors
+
+
+def _place(recipe: Recipe, use: StepUse) -> str:
+    return f"{use.place or recipe.path} (step {use.id})"
 
 
 def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> list[RecipeError]:
@@ -65,18 +69,17 @@ def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> 
     place
         Opens every message's place.
     """
-    errors: list[RecipeError] = []
     known = list(step.params)
-    for name in values:
-        if name not in step.params:
-            errors.append(
-                RecipeError(
-                    f"the step '{step.name}' has no parameter '{name}'",
-                    where=place,
-                    expected=f"one of {', '.join(known)}" if known else "no parameters",
-                    hint=nearest(name, known, 1) or None,
-                )
-            )
+    errors = [
+        RecipeError(
+            f"the step '{step.name}' has no parameter '{name}'",
+            where=place,
+            expected=f"one of {', '.join(known)}" if known else "no parameters",
+            hint=nearest(name, known, 1) or None,
+        )
+        for name in values
+        if name not in step.params
+    ]
     for name, param in step.params.items():
         if name not in values:
             if param.required:
@@ -88,14 +91,10 @@ def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> 
             continue
         if not _fits(param.kind, value):
             what = f"the parameter '{name}' of the step '{step.name}' is of the wrong kind"
-            hint = (
-                f"write ${value}" if param.kind == "file" and isinstance(value, str) and value.isidentifier() else None
-            )
-            errors.append(
-                RecipeError(
-                    what, where=place, expected=f"{_KINDS[param.kind]}: {param.doc}", got=_show(value), hint=hint
-                )
-            )
+            named = param.kind == "file" and isinstance(value, str) and value.replace("-", "_").isidentifier()
+            expected = f"{_KINDS[param.kind]}: {param.doc}"
+            hint = f"write ${value}" if named else None
+            errors.append(RecipeError(what, where=place, expected=expected, got=_show(value), hint=hint))
         elif param.choices and value not in param.choices:
             allowed = ", ".join(str(choice) for choice in param.choices)
             what = f"the parameter '{name}' of the step '{step.name}' has a value that is not known"
@@ -147,10 +146,15 @@ def _show(value: object) -> str:
     return f"{value!r}"
 
 
+def references(recipe: Recipe) -> list[Ref]:
+    """List every reference in a recipe's steps and install entries."""
+    return [ref for _, _, ref in _uses(recipe)]
+
+
 def _uses(recipe: Recipe) -> list[tuple[str, str, Ref]]:
-    """List every reference to something that a step made: (who refers, its place, the reference)."""
+    """List every reference: (who refers, its place, the reference)."""
     found = [
-        (f"the parameter '{name}'", f"{recipe.path} (step {use.id})", ref)
+        (f"the parameter '{name}'", _place(recipe, use), ref)
         for use in recipe.steps
         for name, value in use.params.items()
         for ref in _refs(value)

@@ -64,6 +64,13 @@ class SharedAssets(Mapping[str, Asset]):
                 return file[asset_id]
         raise KeyError(asset_id)
 
+    def path(self, asset_id: str) -> Path:
+        """Give the file that declares an asset."""
+        for path, text in self._all():
+            if asset_id in text and asset_id in self._file(path, text):
+                return path
+        raise KeyError(asset_id)
+
     def __iter__(self) -> Iterator[str]:
         return iter({asset_id: None for path, text in self._all() for asset_id in self._file(path, text)})
 
@@ -217,10 +224,24 @@ class Catalogue:
         for name, paths in self._paths.items():
             if paths[-1].resolve() == resolved:
                 return self.recipe(name, variant)
+        return self.load_file(path, variant)
+
+    def load_file(self, path: Path, variant: str = "") -> Recipe:
+        """Read a recipe file by its path, with the shared assets of all folders and of those beside it.
+
+        Raises
+        ------
+        RecipeError
+            The file is wrong, or it has no such variant.
+        """
         # Assets shared among the user's recipes lie beside the group's folder, or beside the file itself.
+        resolved = path.resolve()
         beside = [resolved.parent.parent / ASSETS_FOLDER, resolved.parent / ASSETS_FOLDER]
-        folders = [folder / ASSETS_FOLDER for folder in self.folders] + beside
-        return load_recipe(path, shared=SharedAssets(folders), variant=variant)
+        known = [folder / ASSETS_FOLDER for folder in self.folders]
+        extra = [folder for folder in beside if folder not in [each.resolve() for each in known]]
+        # Nothing beside it: the texts that are read already serve.
+        shared = SharedAssets(known + extra) if any(folder.is_dir() for folder in extra) else self.shared
+        return load_recipe(path, shared=shared, variant=variant)
 
     def _unknown(self, target: str) -> UsageError:
         name = target.rpartition("@")[0] or target

@@ -336,7 +336,7 @@ def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], step
         tree=table.get("tree", ""),
         board=table.get("board", ""),
         assets=assets,
-        steps=tuple(_step(step) for step in steps),
+        steps=tuple(_step(step, path) for step in steps),
         install={place: _ref(ref) for place, ref in table.get("install", {}).items()},
         run=table.get("run", ""),
         expect=expect,
@@ -346,10 +346,10 @@ def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], step
     )
 
 
-def _step(table: Table) -> StepUse:
+def _step(table: Table, path: Path) -> StepUse:
     params = value_of(table["with"]) if "with" in table else {}
     assert isinstance(params, Mapping)
-    return StepUse(table["id"], table["uses"], params)
+    return StepUse(table["id"], table["uses"], params, Problems(path).where(table.node))
 
 
 def _ref(text: str) -> Ref:

@@ -138,11 +138,15 @@ Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str
 
 @dataclass(frozen=True)
 class StepUse:
-    """One step of a recipe: which step (`uses`), called what (`id`), with which parameters."""
+    """One step of a recipe: which step (`uses`), called what (`id`), with which parameters.
+
+    `place` is where it stands (``file:line:column``), for messages; it takes no part in comparisons.
+    """
 
     id: str
     uses: str
     params: Mapping[str, Value] = field(default_factory=dict)
+    place: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
