@@ -48,7 +48,9 @@ def header(shape: Sequence[int]) -> bytes:
 
 
 def own_net(model: ModelIndex) -> Any:
-    """Give the net that a caffemodel itself describes, without blobs, upgraded to V2 layers, of phase TEST.
+    """Give the net that a caffemodel itself describes, without blobs, upgraded to V2 layers.
+
+    Caffe writes the layers of one phase only, for a snapshot those of training: none is filtered out here.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def own_net(model: ModelIndex) -> Any:
             "the structure in the caffemodel is damaged", where=str(model.path), got=str(error) or "a DecodeError"
         ) from error
     upgrades.upgrade(net)
-    return phase.filter_net(net)
+    return net
 
 
 def plan(model: ModelIndex, prototxt_path: Path | None = None, layers: Sequence[str] = ()) -> list[NpyFile]:

@@ -86,7 +86,8 @@ def _convolve(site: Site, *, transposed: bool) -> Inferred:
             if dim is None:
                 spatial.append(None)
                 continue
-            size = s * (dim - 1) + extent - 2 * q if transposed else (dim + 2 * q - extent) // s + 1
+            # Like C++, towards zero: a window that overhangs by less than a stride still gives one value.
+            size = s * (dim - 1) + extent - 2 * q if transposed else int((dim + 2 * q - extent) / s) + 1
             if size < 1:
                 raise site.fail(
                     "the window is larger than the padded input", expected=f"at most {dim + 2 * q}", got=str(extent)
@@ -164,7 +165,7 @@ def _pooling(site: Site) -> Inferred:
             spatial.append(1 if p.global_pooling else None)
             continue
         size = pooled(dim, k, s, q, floor=floor, clip=clip)
-        if dim + 2 * q < k or size < 1:
+        if size < 1:
             raise site.fail("the window is larger than the padded input", expected=f"at most {dim + 2 * q}", got=str(k))
         spatial.append(size)
     return Inferred(((*bottom[:2], *spatial),) * len(site.layer.top))
@@ -213,7 +214,7 @@ def _im2col(site: Site) -> Inferred:
     for k in kernel:
         channels = None if channels is None else channels * k
     spatial = [
-        None if dim is None else (dim + 2 * q - d * (k - 1) - 1) // s + 1
+        None if dim is None else int((dim + 2 * q - d * (k - 1) - 1) / s) + 1
         for dim, k, s, q, d in zip(bottom[axis + 1 :], kernel, stride, pad, dilation, strict=True)
     ]
     return Inferred(((*bottom[:axis], channels, *spatial),))

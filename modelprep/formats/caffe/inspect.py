@@ -1,0 +1,210 @@
+"""What is in a prototxt or a caffemodel: layers, shapes, parameters, multiply-accumulates; what a bake would change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import StepError, StorageError
+from modelprep.formats.caffe import bake, npy, weights
+from modelprep.formats.caffe.foreign import is_foreign
+from modelprep.formats.caffe.messages import new
+from modelprep.formats.caffe.prepare import prepare
+from modelprep.formats.caffe.shapes import LayerShapes, NetShapes, count, infer, show
+from modelprep.formats.caffe.wire_index import ModelIndex, index
+
+#: Types that a net for the board never holds.
+_TRAINING = frozenset({"Data", "ImageData", "HDF5Data", "WindowData", "MemoryData", "Accuracy"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer: shapes of its tops and blobs, how many parameters and multiply-accumulates (None: unknown)."""
+
+    name: str
+    type: str
+    outputs: tuple[str, ...]
+    blobs: tuple[str, ...]
+    parameters: int | None
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of it.
+
+    Parameters
+    ----------
+    kind
+        ``prototxt`` or ``caffemodel``.
+    form
+        ``V0``, ``V1``, ``V2``.
+    rows
+        In the net's order; of a caffemodel the layers that it holds itself.
+    changes
+        What Caffe (and so the bake) would change in the structure.
+    notes, warnings
+        Further things worth knowing; what could not be found out, and why.
+    """
+
+    kind: str
+    form: str
+    name: str
+    size: int
+    rows: tuple[Row, ...]
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """In all, as far as known."""
+        return sum(row.parameters or 0 for row in self.rows)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one forward pass in all, as far as known."""
+        return sum(row.macs or 0 for row in self.rows)
+
+    def to_json(self) -> dict[str, object]:
+        """Give it as a JSON-ready mapping."""
+        return {
+            "kind": self.kind,
+            "form": self.form,
+            "name": self.name,
+            "size": self.size,
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "layers": [vars(row) for row in self.rows],
+            "changes": list(self.changes),
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+
+def inspect(path: Path, weights_path: Path | None = None) -> Report:
+    """Look into a prototxt (with or without weights) or a caffemodel.
+
+    Raises
+    ------
+    StepError
+        The file is neither, or is damaged; weights were given and do not fit.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+        size = path.stat().st_size
+    except OSError as error:
+        raise StorageError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    foreign = is_foreign(head)
+    if "text" in foreign:
+        return _of_prototxt(path, size, weights_path)
+    if weights_path is not None:
+        raise StepError("weights go with a prototxt", where=str(path), expected="a prototxt", got="a binary file")
+    return _of_caffemodel(path, size)
+
+
+def _of_prototxt(path: Path, size: int, weights_path: Path | None) -> Report:
+    ready = bake.structure(path)
+    notes: tuple[str, ...] = ()
+    if weights_path is not None:
+        model = index(weights_path)
+        notes = (f"the weights fit ({model.form})", *weights.match(ready.net, ready.shapes, model).notes)
+    rows = tuple(_row(layer, None) for layer in ready.shapes.layers)
+    changes = (*ready.changes, *_set_up_changes(ready.net))
+    return Report("prototxt", ready.generation, ready.net.name, size, rows, changes, notes, ready.warnings)
+
+
+def _of_caffemodel(path: Path, size: int) -> Report:
+    model = index(path)
+    net = npy.own_net(model)
+    warnings: list[str] = []
+    shapes: NetShapes | None = None
+    try:
+        shapes = infer(net)
+        warnings += shapes.warnings
+    except StepError as error:
+        warnings.append(f"shapes are not known: {error.what} ({error.where})")
+    around = {layer.name: layer for layer in shapes.layers} if shapes is not None else {}
+    rows = []
+    seen = set()
+    for layer in net.layer:
+        known = around.get(layer.name) or LayerShapes(layer.name, layer.type, (), (None,) * len(layer.top), None, None)
+        rows.append(_row(known, model))
+        seen.add(layer.name)
+    for stored in model.layers:
+        if stored.name not in seen and stored.blobs:
+            warnings.append(f"layer '{stored.name}' holds weights and went in the upgrade")
+    return Report(
+        "caffemodel", model.form, model.name, size, tuple(rows), _upgrades(model, net), _notes(model), tuple(warnings)
+    )
+
+
+def _row(layer: LayerShapes, model: ModelIndex | None) -> Row:
+    if model is None:
+        expected = layer.weights
+        counts = [count(shape) for shape in expected or ()]
+        known = [value for value in counts if value is not None]
+        parameters = sum(known) if expected is not None and len(known) == len(counts) else None
+        blobs = tuple(show(shape) for shape in expected or ())
+    else:
+        stored = next((other.blobs for other in model.layers if other.name == layer.name), ())
+        parameters, blobs = sum(blob.count for blob in stored), tuple(show(blob.dims) for blob in stored)
+    return Row(layer.name, layer.type, tuple(show(shape) for shape in layer.tops), blobs, parameters, layer.macs)
+
+
+def _set_up_changes(net: Any) -> tuple[str, ...]:
+    splits = [layer.name for layer in net.layer if layer.type == "Split"]
+    changes = []
+    if splits:
+        changes.append(f"{len(splits)} Split layers, one wherever several layers read one blob")
+    norms = sum(layer.type == "BatchNorm" for layer in net.layer)
+    if norms:
+        changes.append(f"{norms} BatchNorm layers get their three fixed param entries")
+    return tuple(changes)
+
+
+def _upgrades(model: ModelIndex, net: Any) -> tuple[str, ...]:
+    changes = []
+    if model.form != "V2":
+        changes.append(f"{len(model.layers)} layers of the {model.form} form become V2 layers")
+    raw = new("NetParameter")
+    raw.ParseFromString(model.structure())
+    if raw.input:
+        changes.append(
+            f"the legacy input header ({', '.join(raw.input)}) becomes an Input layer, or goes if it has no shape"
+        )
+    if any(blob.legacy is not None for layer in model.layers for blob in layer.blobs):
+        changes.append("blobs of the old num/channels/height/width form get a shape")
+    training = [layer.name for layer in net.layer if layer.type in _TRAINING or layer.type.endswith("Loss")]
+    if training:
+        changes.append(
+            f"nothing, as it is: this is a training net ({', '.join(training[:4])}), bake it with its deploy.prototxt"
+        )
+        return tuple(changes)
+    try:
+        ready = prepare(net)
+    except StepError as error:
+        changes.append(f"nothing, as it is: {error.what} ({error.where}); bake it with its deploy.prototxt")
+        return tuple(changes)
+    added = sum(layer.type == "Split" for layer in ready.layer) - sum(layer.type == "Split" for layer in net.layer)
+    if added:
+        changes.append(f"{added} Split layers are added, one wherever several layers read one blob")
+    return tuple(changes)
+
+
+def _notes(model: ModelIndex) -> tuple[str, ...]:
+    notes = []
+    blobs = [blob for layer in model.layers for blob in layer.blobs]
+    if not blobs:
+        notes.append("there are no weights in it")
+    if any(blob.has_diff for blob in blobs):
+        notes.append("gradients (diff) are stored too; the bake leaves them behind")
+    if any(blob.dtype == "float64" for blob in blobs):
+        notes.append("weights in double precision; the bake rounds them to single")
+    if any(segment.stride not in (4, 8) for blob in blobs for segment in blob.segments):
+        notes.append("weights that are not packed (an old writer); the bake packs them")
+    if model.ignored_layers:
+        notes.append(f"{model.ignored_layers} V2 layers beside V1 ones: Caffe ignores them")
+    return tuple(notes)
