@@ -1,0 +1,144 @@
+"""TensorFlow to ONNX in a process of its own: TensorFlow, its threads and its gigabytes end with it.
+
+Called by :mod:`modelprep.steps.tf_to_onnx`. It reads its orders as JSON from the file named on the command line and
+writes the model; the last line on stdout is JSON. Needs the extras ``tf`` and ``onnx``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+MAX_MODEL = 2**31 - 1
+#: Exit codes told apart by the caller.
+DONE, REFUSED, TOO_LARGE = 0, 3, 4
+
+
+class RefusedError(Exception):
+    """The graph cannot be converted; the text says why."""
+
+
+def load(path: Path) -> Any:
+    """Read a frozen GraphDef, binary or text."""
+    from google.protobuf import text_format
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.framework import graph_pb2
+
+    graph = graph_pb2.GraphDef()
+    data = path.read_bytes()
+    try:
+        graph.ParseFromString(data)
+    except DecodeError:
+        try:
+            text_format.Parse(data.decode("utf-8"), graph)
+        except (text_format.ParseError, UnicodeDecodeError) as error:
+            raise RefusedError(f"the file is no GraphDef: {error}") from error
+    if not graph.node:
+        raise RefusedError("the file is no GraphDef: it holds no nodes")
+    return graph
+
+
+def ends(graph: Any) -> tuple[list[str], list[str]]:
+    """Give the placeholders of a graph and the nodes that nothing uses."""
+    used = {name.lstrip("^").partition(":")[0] for node in graph.node for name in node.input}
+    inputs = [node.name for node in graph.node if node.op in ("Placeholder", "PlaceholderWithDefault")]
+    silent = ("Const", "NoOp", "Placeholder", "PlaceholderWithDefault")
+    outputs = [node.name for node in graph.node if node.name not in used and node.op not in silent]
+    return inputs, outputs
+
+
+def port(name: str) -> str:
+    """Give the tensor a name means: ``input`` is ``input:0``."""
+    return name if ":" in name else f"{name}:0"
+
+
+def convert(orders: dict[str, Any]) -> dict[str, Any]:
+    """Convert as ordered; give facts for the caller.
+
+    tf2onnx copies every weight several times while it optimises. With its format for large models they stay out of the
+    way, and are put back here at the end: less than half the time, the same model.
+    """
+    import numpy
+
+    if not hasattr(numpy, "product"):
+        # numpy 2 dropped this alias; tf2onnx 1.17 uses it on the path for large models.
+        numpy.product = numpy.prod  # type: ignore[attr-defined]
+    graph = load(Path(orders["graph"]))
+    inputs, outputs = ends(graph)
+    inputs, outputs = orders["inputs"] or inputs, orders["outputs"] or outputs
+    nodes = {node.name for node in graph.node}
+    for kind, names in (("input", inputs), ("output", outputs)):
+        absent = [name for name in names if name.partition(":")[0] not in nodes]
+        if absent or not names:
+            known = ", ".join(ends(graph)[kind == "output"]) or "none found"
+            raise RefusedError(
+                f"the graph has no {kind} called {', '.join(absent) or '(none given)'}; {kind}s: {known}"
+            )
+    import tf2onnx
+    from tf2onnx import convert as tool
+
+    nchw = [port(name) for name in orders["nchw"]]
+    nchw_out = [port(name) for name in orders["nchw_outputs"]]
+    ports = [port(name) for name in (*inputs, *outputs)]
+    model, store = tool.from_graph_def(
+        graph,
+        name="graph",
+        input_names=[port(name) for name in inputs],
+        output_names=[port(name) for name in outputs],
+        opset=orders["opset"],
+        inputs_as_nchw=nchw or None,
+        outputs_as_nchw=nchw_out or None,
+        shape_override={port(name): shape for name, shape in orders["shapes"].items()} or None,
+        large_model=True,
+        tensors_to_rename={name: name[:-2] for name in ports if name.endswith(":0")},
+    )
+    del graph
+    data = store.name_to_tensor_data
+    total = sum(len(item) for item in data.values()) + model.ByteSize()
+    if total > MAX_MODEL:
+        raise OverflowError(f"{total} bytes")
+    put_back(model.graph, data)
+    # No version of the tool in the bytes: the same graph gives the same file until the conversion itself changes.
+    model.producer_version = ""
+    model.doc_string = ""
+    model.graph.doc_string = ""
+    Path(orders["output"]).write_bytes(model.SerializeToString(deterministic=True))
+    return {"inputs": inputs, "outputs": outputs, "tf2onnx": tf2onnx.__version__, "nodes": len(model.graph.node)}
+
+
+def put_back(graph: Any, data: dict[str, bytes]) -> None:
+    """Give the tensors that point outside their data again, in nested graphs too."""
+    tensors = list(graph.initializer)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                tensors.append(attribute.t)
+            for nested in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
+                put_back(nested, data)
+    for tensor in tensors:
+        if tensor.data_location == 1:
+            tensor.raw_data = data[tensor.external_data[0].value]
+            del tensor.external_data[:]
+            tensor.ClearField("data_location")
+
+
+def main() -> int:
+    """Do the work; the last line on stdout is JSON with facts, or with the reason why not."""
+    orders = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    try:
+        facts = convert(orders)
+    except OverflowError as error:
+        sys.stdout.write("\n" + json.dumps({"reason": str(error)}) + "\n")
+        return TOO_LARGE
+    except Exception as error:  # noqa: BLE001 - whatever the tool raises is told in one line
+        reason = str(error).strip() or type(error).__name__
+        sys.stdout.write("\n" + json.dumps({"reason": reason[:2000]}) + "\n")
+        return REFUSED
+    sys.stdout.write("\n" + json.dumps(facts) + "\n")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""``tf.to_onnx``: a frozen TensorFlow graph as an ONNX model, through tf2onnx in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from modelprep.errors import RecipeError, StepError
+from modelprep.steps import Call, Param, Step
+
+
+def _orders(params: Mapping[str, Any], output: Path) -> dict[str, object]:
+    shapes = params["shapes"] or {}
+    for name, dims in shapes.items():
+        if not isinstance(dims, list | tuple) or not all(type(dim) is int and dim > 0 for dim in dims):
+            raise RecipeError(f"the shape of '{name}' must be a list of positive numbers", got=repr(dims))
+    return {
+        "graph": str(params["graph"]),
+        "output": str(output),
+        "inputs": list(params["inputs"] or ()),
+        "outputs": list(params["outputs"] or ()),
+        "opset": params["opset"],
+        "nchw": list(params["inputs_as_nchw"] or ()),
+        "nchw_outputs": list(params["outputs_as_nchw"] or ()),
+        "shapes": {name: list(dims) for name, dims in shapes.items()},
+    }
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    import json
+    import os
+    import subprocess
+    import sys
+    import tempfile
+
+    from modelprep.formats.onnx import tf2onnx_worker as worker
+
+    graph = cast("Path", call.params["graph"])
+    if not graph.stat().st_size:
+        raise StepError("the GraphDef is empty", where=str(graph))
+    root = Path(worker.__file__).resolve().parents[3]
+    code = f"import sys; sys.path.append({str(root)!r}); from {worker.__name__} import main; sys.exit(main())"
+    env = {
+        **os.environ,
+        # Python's sets of names would come in another order every time, and with them the nodes of the model.
+        "PYTHONHASHSEED": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+    with tempfile.TemporaryDirectory(prefix="tf-to-onnx-", dir=call.output.parent) as folder:
+        orders = Path(folder) / "orders.json"
+        made = Path(folder) / "model.onnx"
+        orders.write_text(json.dumps(_orders({**call.params, "graph": graph.resolve()}, made.resolve())), "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(orders.resolve())],
+            cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            check=False,
+        )  # fmt: skip
+        facts = _last_line(done.stdout)
+        if done.returncode == worker.TOO_LARGE:
+            raise StepError(
+                "the graph as ONNX would be larger than an ONNX file can be", where=str(graph),
+                expected=f"at most {worker.MAX_MODEL} bytes (2 GiB)", got=str(facts.get("reason")),
+            )  # fmt: skip
+        if done.returncode or not made.is_file():
+            killed = f"it was ended by signal {-done.returncode}; is there memory enough?"
+            reason = str(facts.get("reason") or (done.stderr.strip().splitlines() or ["no reason given"])[-1])
+            raise StepError(
+                "tf2onnx cannot convert this graph", where=str(graph), got=" ".join(reason.split())[:600],
+                hint=killed if done.returncode < 0 else None,
+            )  # fmt: skip
+        made.replace(call.output)
+    size = call.output.stat().st_size
+    call.progress(size, size)
+    return {**facts, "opset": call.params["opset"], "size": size}
+
+
+def _last_line(text: str) -> dict[str, Any]:
+    import json
+
+    lines = text.strip().splitlines()
+    try:
+        found = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+STEP = Step(
+    name="tf.to_onnx",
+    version=1,
+    summary="a frozen TensorFlow graph as an ONNX model (tf2onnx)",
+    params={
+        "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
+        "inputs": Param("strs", "input nodes; the placeholders when left out"),
+        "outputs": Param("strs", "output nodes; those that nothing uses when left out"),
+        "opset": Param("int", "the ONNX opset to write", default=13),
+        "shapes": Param("map", "input node -> its shape, where the graph leaves it open"),
+        "inputs_as_nchw": Param("strs", "inputs that the ONNX model is to take as NCHW"),
+        "outputs_as_nchw": Param("strs", "outputs that the ONNX model is to give as NCHW"),
+    },
+    run=_run,
+    cpu_bound=True,
+    extras=lambda params: ("tf", "onnx"),  # noqa: ARG005 - the signature is the interface
+)
