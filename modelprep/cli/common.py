@@ -35,7 +35,8 @@ opens the sink, calls the library, and says what came of it::
 
 A :class:`~modelprep.errors.ModelprepError` raised inside ``sink`` becomes one message and its exit code. An ``OSError``
 that nobody turned into one counts as :class:`~modelprep.errors.StorageError`; Ctrl-C as exit code 130; anything else is
-a bug of ours, and is said to be one (:func:`as_error`).
+a bug of ours, and is said to be one
+(:func:`modelprep.pipeline.failures.as_error`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.cli.output import Output
-from modelprep.errors import Interrupted, ModelprepError, StorageError, UsageError
+from modelprep.errors import ModelprepError, UsageError
 
 if TYPE_CHECKING:
     from modelprep.recipe.catalogue import Catalogue
@@ -153,6 +154,8 @@ def sink(*, json: bool = False, quiet: bool = False) -> Iterator[Output]:
         raise
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame
         # Whatever comes is told in the mode the user asked for.
+        from modelprep.pipeline.failures import as_error
+
         output.close()
         error = as_error(caught)
         output.error(error)
@@ -160,58 +163,11 @@ def sink(*, json: bool = False, quiet: bool = False) -> Iterator[Output]:
         raise typer.Exit(error.exit_code) from None
 
 
-def as_error(caught: BaseException) -> ModelprepError:
-    """Turn anything that was raised into an error that can be shown.
-
-    A bug of ours ends with exit code 5, the nearest of the documented ones (something failed in the middle; 1 and 2
-    would say that a check or the user is at fault); its traceback goes to a file that is named.
-    """
-    if isinstance(caught, ModelprepError):
-        return caught
-    if isinstance(caught, KeyboardInterrupt):
-        return Interrupted("interrupted; what was complete is kept")
-    if isinstance(caught, OSError) and caught.errno is not None:
-        import errno
-
-        hint = {
-            errno.ENOSPC: "free some space, or choose another disk with --cache and --out",
-            errno.EACCES: "check who owns it, or choose another place with --cache or --out",
-            errno.EROFS: "choose a writable place with --cache or --out",
-        }.get(caught.errno)
-        where = caught.filename2 or caught.filename
-        return StorageError(
-            (caught.strerror or str(caught)).lower(), where=None if where is None else str(where), hint=hint
-        )
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile("w", prefix="modelprep-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write("".join(traceback.format_exception(caught)))
-    return _BugError(
-        "this is a bug in modelprep",
-        got=f"{type(caught).__name__}: {str(caught).splitlines()[0] if str(caught) else ''}".rstrip(": "),
-        hint=f"please report it with the traceback in {log.name}",
-    )
-
-
-class _BugError(ModelprepError):
-    exit_code = 5
-    kind = "bug"
-
-
 def catalogue(recipes: list[Path] | None) -> Catalogue:
     """Open the catalogue: the shipped recipes, then ``MODELPREP_RECIPES``, then each ``--recipes``."""
-    import os
+    from modelprep.recipe.catalogue import Catalogue
 
-    from modelprep.recipe.catalogue import Catalogue, shipped_folder
-
-    folders = [shipped_folder()]
-    folders += [Path(part) for part in os.environ.get("MODELPREP_RECIPES", "").split(os.pathsep) if part]
-    for folder in recipes or ():
-        if not folder.is_dir():
-            raise UsageError("the recipe folder is not there", where=str(folder))
-        folders.append(folder)
-    return Catalogue(folders)
+    return Catalogue.open(recipes or ())
 
 
 def overrides(values: list[str] | None) -> dict[str, Path]:

@@ -154,7 +154,7 @@ def _run(arguments: list[str]) -> int:
         # The last frame there is: nothing may end in a traceback.
         if isinstance(caught, BrokenPipeError):
             raise
-        from modelprep.cli.common import as_error
+        from modelprep.pipeline.failures import as_error
 
         error = as_error(caught)
     else:

@@ -142,8 +142,6 @@ def read_manifest(folder: Path) -> Manifest:
     StorageError
         It cannot be read, or is not a manifest of a schema known here.
     """
-    import json
-
     path = folder / MANIFEST
     with storage(path, doing="read the manifest"):
         try:
@@ -152,13 +150,26 @@ def read_manifest(folder: Path) -> Manifest:
             data = path.read_bytes()
         except FileNotFoundError:
             return Manifest(tree=folder.name)
+    return parse_manifest(data, str(path))
+
+
+def parse_manifest(text: str | bytes, origin: str) -> Manifest:
+    """Read the text of a manifest; `origin` is its name in messages.
+
+    Raises
+    ------
+    StorageError
+        It is not a manifest of a schema known here.
+    """
+    import json
+
     try:
-        return _manifest(json.loads(data), path)
+        return _manifest(json.loads(text), origin)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from None
+        raise _damaged(origin, f"{type(error).__name__}: {error}") from None
 
 
-def _damaged(path: Path, got: str) -> StorageError:
+def _damaged(path: Path | str, got: str) -> StorageError:
     return StorageError(
         "the tree's manifest cannot be understood",
         where=str(path),
@@ -167,7 +178,7 @@ def _damaged(path: Path, got: str) -> StorageError:
     )
 
 
-def _manifest(value: Any, path: Path) -> Manifest:
+def _manifest(value: Any, path: str) -> Manifest:
     if value["schema"] != SCHEMA:
         raise StorageError(
             "the tree's manifest was written by another version of modelprep",

@@ -1,0 +1,148 @@
+"""``modelprep fetch``: prepare demos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelprep.cli import common
+from modelprep.cli.output import Output, Style, size_text
+
+if TYPE_CHECKING:
+    from modelprep.pipeline import Plan, Report
+
+
+def command(
+    targets: common.Targets,
+    out: common.Out = common.DEFAULT_OUT,
+    cache: common.Cache = None,
+    mirror: common.Mirror = None,
+    offline: common.Offline = False,
+    no_archives: common.NoArchives = False,
+    jobs: common.Jobs = common.DEFAULT_JOBS,
+    set: common.Set = None,  # noqa: A002 - the option's name
+    link: common.Link = False,
+    locked: common.Locked = False,
+    lockfile: common.LockFile = None,
+    armnn: common.Armnn = None,
+    recipes: common.Recipes = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; do nothing.")] = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Prepare demos: download, verify, convert, install.
+
+    What stands already is left alone; what was fetched before is not fetched again. The finished folders are below
+    --out, one for each family of demos, each with a MANIFEST.json and a SHA256SUMS.
+    """
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.pipeline import Request, plan, run
+
+        request = Request(
+            targets=tuple(targets),
+            out=out,
+            cache=cache,
+            mirrors=tuple(mirror or ()),
+            offline=offline,
+            archives=not no_archives,
+            jobs=jobs,
+            overrides=common.overrides(set),
+            link=link,
+            locked=locked,
+            lockfile=lockfile,
+            armnn=armnn,
+        )
+        planned = plan(request, common.catalogue(recipes))
+        if dry_run:
+            raise typer.Exit(_tell_plan(output, planned))
+        report = run(planned, output.listener())
+        output.close()
+        _tell_report(output, planned, report)
+        raise typer.Exit(report.exit_code)
+
+
+def _tell_plan(output: Output, plan: Plan) -> int:
+    """Print what a run would do; give the exit code that is certain already."""
+    from modelprep.pipeline.report import worst
+    from modelprep.pipeline.tally import bytes_of, plan_json
+
+    output.result(plan_json(plan))
+    rows = [
+        (
+            output.style(demo.recipe.demo, "bold"),
+            demo.state if demo.problem is None or demo.state == "bring" else "cannot",
+            len(demo.files or demo.recipe.install),
+            "" if demo.state == "present" or demo.problem is not None else size_text(bytes_of(plan, demo)),
+        )
+        for demo in plan.demos
+    ]
+    output.table("", ["demo", "state", ">files", ">to download"], rows)
+    if plan.to_fetch:
+        output.line()
+        names = [
+            (asset.asset.key, size_text(asset.fetch.bytes_to_come), asset.asset.sources[0].url)
+            for asset in plan.to_fetch
+            if asset.fetch is not None and asset.asset.sources
+        ]
+        output.table("to download", ["asset", ">size", "first source"], names)
+    if plan.to_run:
+        output.line()
+        output.line(f"steps to run: {', '.join(step.label for step in plan.to_run)}")
+    unknown = f", and {plan.sizes_unknown} of unknown size" if plan.sizes_unknown else ""
+    output.line()
+    output.line(f"to come: {plan.bytes_to_come} bytes ({size_text(plan.bytes_to_come)}){unknown}")
+    problems = [demo.problem for demo in plan.demos if demo.problem is not None]
+    if output.mode != "json":
+        for problem in problems:
+            output.error(problem)
+    return worst(problem.exit_code for problem in problems)
+
+
+def _tell_report(output: Output, plan: Plan, report: Report) -> None:
+    """Print the summary table, the errors, and what to do next."""
+    output.result(report.to_json())
+    if output.mode != "json":
+        told = set()
+        for demo in report.demos:
+            # One dead source may fail many demos; it is told once.
+            if demo.error is not None and (text := str(demo.error)) not in told:
+                told.add(text)
+                output.error(demo.error)
+    rows = [
+        (
+            demo.demo,
+            output.style(demo.outcome, *_STYLES[demo.outcome]),
+            len(demo.files),
+            size_text(demo.bytes_fetched) if demo.bytes_fetched else "-",
+            ", ".join(demo.sources) or "-",
+            f"{demo.seconds:.1f}",
+        )
+        for demo in report.demos
+    ]
+    output.table("", ["demo", "outcome", ">files", ">fetched", "from", ">seconds"], rows)
+    ready = [demo for demo in report.demos if demo.outcome in ("installed", "unchanged")]
+    folders = sorted({demo.folder for demo in ready})
+    if not ready or output.mode != "human":
+        return
+    output.line()
+    for folder in folders:
+        mine = [demo for demo in ready if demo.folder == folder]
+        board = mine[0].board
+        output.line(f"copy {folder} to the board:  scp -r {folder} root@BOARD:{board}")
+        runs = [demo.run for demo in mine if demo.run]
+        if runs:
+            where = f"{board}/{folder.name}" if board else folder.name
+            output.line(f"  then there, in {where}:  {runs[0]}{'  (and the others)' if len(runs) > 1 else ''}")
+    if report.pins_added:
+        output.line(f"new pins in {plan.request.lock_path}: {', '.join(report.pins_added)} (commit that file)")
+
+
+_STYLES: Mapping[str, tuple[Style, ...]] = {
+    "installed": ("green",),
+    "unchanged": (),
+    "nothing": ("dim",),
+    "bring": ("yellow",),
+    "failed": ("red",),
+}

@@ -1,0 +1,112 @@
+"""Keys: what decides the bytes of an asset, a step's result, a demo's files.
+
+An identity is a text that is the same on every machine and changes exactly when the bytes may change: a digest where
+one is pinned, the place it comes from where none is. Steps and demos have the digest of their parts' identities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from modelprep.pipeline.binding import Bound
+from modelprep.recipe.lockfile import Pin
+from modelprep.recipe.schema import Asset, Recipe, Source
+from modelprep.tree.manifest import plain
+
+_SCHEMA = 1
+
+
+def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None = None) -> str:
+    """Give what decides an asset's bytes.
+
+    Parameters
+    ----------
+    pins
+        The lock file's pins by asset key.
+    override
+        sha256 of the user's file that takes its place.
+
+    Returns
+    -------
+    str
+        ``<algorithm>:<digest>`` of the override, the recipe's strongest digest or the pin of first use, else
+        ``unpinned:<first source>`` or ``slot:<name>``.
+    """
+    if override is not None:
+        return f"sha256:{override}"
+    if best := asset.digests.best():
+        return ":".join(best)
+    if asset.pin == "first-use" and asset.key in pins:
+        return f"sha256:{pins[asset.key].sha256}"
+    if asset.sources:
+        return f"unpinned:{source_name(asset.sources[0])}"
+    return f"slot:{asset.key}"
+
+
+def source_name(source: Source) -> str:
+    """Name a source in one text: its URL, with ``#member`` for a file taken out of an archive."""
+    return f"{source.url}#{source.member}" if source.member else source.url
+
+
+def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
+    """Give what decides a step's result: name, version, parameters, identities of the inputs."""
+    digest = _digest(
+        {
+            "step": bound.step.name,
+            "version": bound.step.version,
+            "params": plain(bound.plain),
+            "inputs": {slot: list(source) for slot, source in inputs.items()},
+        }
+    )
+    return f"step:{digest}"
+
+
+def demo_key(recipe: Recipe, files: Mapping[str, tuple[str, str]], assets: Iterable[Asset]) -> str:
+    """Give what decides a demo's files and its entry in the manifest.
+
+    Parameters
+    ----------
+    files
+        Destination -> (identity, inner path).
+    assets
+        The assets in their effective form; their licences and sources stand in the manifest too.
+    """
+    return _digest(
+        {
+            "schema": _SCHEMA,
+            "recipe": recipe.name,
+            "variant": recipe.variant,
+            "demo": recipe.demo,
+            "tree": recipe.tree,
+            "board": recipe.board,
+            "manual": recipe.manual,
+            "summary": recipe.summary,
+            "run": recipe.run,
+            "expect": plain(recipe.expect),
+            "files": {path: list(source) for path, source in files.items()},
+            "assets": sorted([asset.id, *_story(asset)] for asset in assets),
+        }
+    )
+
+
+def _story(asset: Asset) -> list[str]:
+    licence = asset.licence
+    return [
+        source_name(asset.sources[0]) if asset.sources else "",
+        licence.name if licence else "",
+        licence.source if licence else "",
+        asset.pinned_by,
+        str(asset.restricted),
+    ]
+
+
+def request_key(keys: Iterable[str]) -> str:
+    """Give one key for several demos, whatever their order: what ``cache key`` prints."""
+    return _digest(sorted(keys))
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,69 @@
+"""Lanes of work: a few threads each, that put what came of it into one queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a piece of work: a value, or what it raised."""
+
+    name: str
+    value: object = None
+    error: BaseException | None = None
+
+
+class Lane:
+    """Work that runs at most `width` pieces at a time.
+
+    The threads are daemons: a process that was interrupted ends without waiting for a server that says nothing.
+
+    Parameters
+    ----------
+    outcomes
+        Where the outcome of each piece goes.
+    """
+
+    def __init__(self, width: int, outcomes: queue.SimpleQueue[Outcome]) -> None:
+        self._width = width
+        self._outcomes = outcomes
+        self._work: queue.SimpleQueue[tuple[str, Callable[[], object]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._submitted = 0
+
+    def submit(self, name: str, work: Callable[[], object]) -> None:
+        """Do a piece of work when a thread is free."""
+        self._submitted += 1
+        self._work.put((name, work))
+        if len(self._threads) < min(self._width, self._submitted):
+            thread = threading.Thread(target=self._serve, daemon=True, name=f"modelprep-{name.partition(':')[0]}")
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self, patience: float) -> None:
+        """Let the threads end once the work is done, and wait for them (at most `patience` seconds each)."""
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join(patience)
+
+    def clear(self) -> None:
+        """Forget the work that has not begun."""
+        try:
+            while True:
+                self._work.get_nowait()
+        except queue.Empty:
+            return
+
+    def _serve(self) -> None:
+        while (piece := self._work.get()) is not None:
+            name, work = piece
+            try:
+                outcome = Outcome(name, value=work())
+            except BaseException as caught:  # noqa: BLE001 - handed to the thread that waits for it
+                outcome = Outcome(name, error=caught)
+            self._outcomes.put(outcome)

@@ -1,0 +1,129 @@
+"""What a run did, demo by demo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from modelprep.errors import ModelprepError
+
+Outcome = Literal["installed", "unchanged", "nothing", "bring", "failed"]
+
+#: Exit codes from harmless to grave: of several, a run returns the last one here that occurred. Something left to bring
+#: is the least (many a group has such a demo), a full disk worse than a dead server.
+SEVERITY = (0, 8, 1, 7, 2, 3, 4, 5, 6, 130)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Give the gravest of some exit codes.
+
+    >>> worst([0, 8, 3]), worst([])
+    (3, 0)
+    """
+    return max(codes, key=lambda code: SEVERITY.index(code) if code in SEVERITY else len(SEVERITY), default=0)
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What became of one demo.
+
+    Parameters
+    ----------
+    recipe, demo
+        The recipe's name and the demo's own.
+    folder
+        Its tree.
+    outcome
+        ``installed`` (something was written), ``unchanged``, ``nothing`` (needs no files), ``bring``, ``failed``.
+    files, written, removed
+        Paths inside the tree: all of the demo's, those written now, those removed now.
+    bytes_fetched
+        Bytes downloaded for it; what several demos share counts for the first.
+    sources
+        Hosts or folders that these came from.
+    seconds
+        From the first thing done for it to the last.
+    run
+        The command for the board.
+    error
+        Why it failed.
+    warnings
+        What its steps and its installation warn of.
+    """
+
+    recipe: str
+    demo: str
+    folder: Path
+    outcome: Outcome
+    files: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    bytes_fetched: int = 0
+    sources: tuple[str, ...] = ()
+    seconds: float = 0.0
+    run: str = ""
+    board: str = ""
+    error: ModelprepError | None = None
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Give it JSON-ready."""
+        facts: dict[str, object] = {
+            "recipe": self.recipe,
+            "demo": self.demo,
+            "folder": str(self.folder),
+            "outcome": self.outcome,
+            "files": list(self.files),
+            "written": list(self.written),
+            "removed": list(self.removed),
+            "bytes_fetched": self.bytes_fetched,
+            "sources": list(self.sources),
+            "seconds": round(self.seconds, 3),
+            "run": self.run,
+            "warnings": list(self.warnings),
+        }
+        if self.error is not None:
+            facts["error"] = self.error.to_json()
+        return facts
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Parameters
+    ----------
+    demos
+        In the order asked for.
+    bytes_fetched, seconds
+        In all.
+    pins_added
+        Asset keys for which a pin of first use was written to the lock file.
+    """
+
+    demos: tuple[DemoReport, ...]
+    bytes_fetched: int
+    seconds: float
+    pins_added: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The gravest of the demos' exit codes (:data:`SEVERITY`)."""
+        return worst(demo.error.exit_code for demo in self.demos if demo.error is not None)
+
+    @property
+    def ok(self) -> bool:
+        """True when every demo stands."""
+        return self.exit_code == 0
+
+    def to_json(self) -> dict[str, object]:
+        """Give it JSON-ready."""
+        return {
+            "exit_code": self.exit_code,
+            "bytes_fetched": self.bytes_fetched,
+            "seconds": round(self.seconds, 3),
+            "pins_added": list(self.pins_added),
+            "demos": [demo.to_json() for demo in self.demos],
+        }
