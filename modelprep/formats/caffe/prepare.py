@@ -11,15 +11,13 @@ from modelprep.errors import StepError
 from modelprep.formats.caffe.messages import PHASES, LayerParameter, NetParameter, copy_of, new
 from modelprep.formats.caffe.phase import filter_net
 from modelprep.formats.caffe.splits import insert_splits
-from modelprep.formats.caffe.upgrades import upgrade
+from modelprep.formats.caffe.upgrades import BATCH_NORM_BLOBS, upgrade
 
 #: Layers of class LossLayer: without a loss_weight they get one of 1 when they are set up.
 _LOSSES = frozenset((
     "ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
     "SigmoidCrossEntropyLoss", "SoftmaxWithLoss",
 ))  # fmt: skip
-#: Mean, variance and the moving average's factor.
-_BATCH_NORM_BLOBS = 3
 
 
 def prepare(net: NetParameter, phase: str = "TEST") -> NetParameter:
@@ -70,15 +68,24 @@ def _set_up(layer: LayerParameter, phase: int) -> None:
         _fix_batch_norm(layer)
     elif layer.type in _LOSSES and not layer.loss_weight:
         layer.loss_weight.append(1.0)
+    # A loss layer makes its one top itself when it is not written.
+    tops = max(len(layer.top), 1) if layer.type in _LOSSES else len(layer.top)
+    if layer.loss_weight and len(layer.loss_weight) != tops:
+        raise StepError(
+            "loss_weight is written for some of the tops",
+            where=f"layer '{layer.name}'",
+            expected=f"none, or {tops}, one for each top",
+            got=str(len(layer.loss_weight)),
+        )
 
 
 def _fix_batch_norm(layer: LayerParameter) -> None:
     """Give a BatchNorm layer its three fixed entries; its statistics are no parameters to be learnt."""
-    if len(layer.param) > _BATCH_NORM_BLOBS:
+    if len(layer.param) > BATCH_NORM_BLOBS:
         raise StepError(
             "A BatchNorm layer has too many param entries",
             where=f"layer '{layer.name}'",
-            expected=f"at most {_BATCH_NORM_BLOBS}",
+            expected=f"at most {BATCH_NORM_BLOBS}",
             got=str(len(layer.param)),
         )
     for index, spec in enumerate(layer.param):
@@ -89,7 +96,7 @@ def _fix_batch_norm(layer: LayerParameter) -> None:
                 expected="lr_mult: 0, or no param entries at all",
                 got=f"lr_mult: {spec.lr_mult:g}",
             )
-    while len(layer.param) < _BATCH_NORM_BLOBS:
+    while len(layer.param) < BATCH_NORM_BLOBS:
         layer.param.add().lr_mult = 0.0
 
 

@@ -7,7 +7,7 @@ to do. Source: the behaviour of Caffe 1.0, util/upgrade_proto.cpp.
 from __future__ import annotations
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.messages import NetParameter, new, replace_layers
+from modelprep.formats.caffe.messages import LayerParameter, NetParameter, copy_of, new, replace_layers
 from modelprep.formats.caffe.upgrades_v0 import needs_v0_upgrade, upgrade_v0
 from modelprep.formats.caffe.upgrades_v1 import needs_data_upgrade, upgrade_data_transformation, upgrade_v1
 
@@ -25,11 +25,13 @@ __all__ = [
 
 #: The name that Caffe gives the Input layer it makes of a legacy header, whatever the input blob is called.
 LEGACY_INPUT_LAYER = "input"
+#: Mean, variance and the moving average's factor.
+BATCH_NORM_BLOBS = 3
 
 
 def needs_upgrade(net: NetParameter) -> bool:
     """Say whether :func:`upgrade` would change the net."""
-    return bool(net.layers or net.input) or any(_is_old_batch_norm(layer) for layer in net.layer)
+    return bool(net.layers or net.input) or bool(upgrade_batch_norm(copy_of(net)))
 
 
 def upgrade(net: NetParameter) -> list[str]:
@@ -102,18 +104,24 @@ def upgrade_inputs(net: NetParameter) -> list[str]:
     return [said]
 
 
-def _is_old_batch_norm(layer: object) -> bool:
-    return layer.type == "BatchNorm" and len(layer.param) == 3  # type: ignore[attr-defined]  # a LayerParameter
+def _is_old_batch_norm(layer: LayerParameter) -> bool:
+    return layer.type == "BatchNorm" and len(layer.param) == BATCH_NORM_BLOBS
 
 
 def upgrade_batch_norm(net: NetParameter) -> list[str]:
-    """Drop the three ``param`` entries that old BatchNorm layers had to carry, in place.
+    """Fix the three ``param`` entries that old BatchNorm layers had to carry, in place.
 
-    Caffe gives such a layer three fixed entries itself when it sets it up (see ``prepare``).
+    Their learning rate and decay become 0, whatever was written; a name stays. Layers with fewer entries get theirs
+    when Caffe sets them up (see ``prepare``).
     """
     said = []
     for layer in net.layer:
-        if _is_old_batch_norm(layer):
-            layer.ClearField("param")
-            said.append(f"layer '{layer.name}': the three param entries of an old BatchNorm were dropped")
+        if not _is_old_batch_norm(layer):
+            continue
+        before = [copy_of(spec) for spec in layer.param]
+        for spec in layer.param:
+            spec.lr_mult = 0.0
+            spec.decay_mult = 0.0
+        if list(layer.param) != before:
+            said.append(f"layer '{layer.name}': lr_mult and decay_mult of an old BatchNorm were set to 0")
     return said
