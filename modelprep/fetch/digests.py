@@ -1,0 +1,131 @@
+"""Several digests in one pass over the bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from modelprep.recipe.schema import ALGORITHMS
+from modelprep.store.disk import CHUNK, storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+
+class MultiHash:
+    """Any of the digests that a recipe can name, side by side.
+
+    Parameters
+    ----------
+    algorithms
+        Which; sha256 is always among them.
+    size
+        Size of the whole in bytes, which git's blob id has to know before the first byte. When it is None, the blob id
+        is left out of :meth:`digests`, and so it is when another number of bytes came.
+    """
+
+    def __init__(self, algorithms: Iterable[str] = (), *, size: int | None = None) -> None:
+        wanted = {"sha256", *algorithms}
+        if unknown := wanted - set(ALGORITHMS):
+            raise ValueError(f"unknown digest algorithm: {', '.join(sorted(unknown))}")
+        self.size = 0
+        self._announced = size
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in sorted(wanted - {"git"})}
+        if "git" in wanted and size is not None:
+            self._hashes["git"] = hashlib.new("sha1", b"blob %d\0" % size, usedforsecurity=False)
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        """Take more bytes."""
+        self.size += len(data)
+        for digest in self._hashes.values():
+            digest.update(data)
+
+    def digests(self) -> dict[str, str]:
+        """Give the digests of what came, lower-case hexadecimal."""
+        return {
+            name: digest.hexdigest()
+            for name, digest in self._hashes.items()
+            if name != "git" or self.size == self._announced
+        }
+
+
+class BackgroundHash:
+    """Hash in a thread beside the one that receives and writes; hashing lets go of the interpreter, so both run.
+
+    A context manager; leaving it ends the thread.
+
+    Parameters
+    ----------
+    hashes
+        What is fed.
+    depth
+        How many pieces may wait; this bounds the memory.
+    """
+
+    def __init__(self, hashes: MultiHash, *, depth: int = 8) -> None:
+        self._hashes = hashes
+        self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(depth)
+        self._thread = threading.Thread(target=self._run, name="modelprep-hash", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take more bytes; they must not change afterwards."""
+        self._queue.put(data)
+
+    def finish(self) -> None:
+        """Wait until all is hashed."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            self._hashes.update(data)
+
+
+def hash_path(
+    path: Path, algorithms: Iterable[str] = (), *, progress: Callable[[int, int | None], None] | None = None
+) -> tuple[dict[str, str], int]:
+    """Give the digests of a file (sha256 among them) and its size in bytes.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read.
+    """
+    with storage(path, doing="read"), path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        hashes = MultiHash(algorithms, size=size)
+        buffer = memoryview(bytearray(CHUNK))
+        while count := file.readinto(buffer):
+            hashes.update(buffer[:count])
+            if progress is not None:
+                progress(hashes.size, size)
+    return hashes.digests(), hashes.size
+
+
+def first_difference(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Give (algorithm, wanted, got) of the strongest digest that differs, or None when all agree.
+
+    A digest that was wanted and not computed counts as different: nothing is believed unchecked.
+    """
+    for algorithm in ALGORITHMS:
+        if algorithm in wanted and got.get(algorithm) != wanted[algorithm]:
+            return algorithm, wanted[algorithm], got.get(algorithm, "not computed")
+    return None

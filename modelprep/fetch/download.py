@@ -1,0 +1,353 @@
+"""From one URL to a finished, hashed file on the store's disk: attempts, resumes, early rejection.
+
+Knows nothing of other sources; that one failed for good leaves as :class:`SourceFailed`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Event as Flag
+
+from modelprep.errors import Interrupted
+from modelprep.fetch import encoded, share
+from modelprep.fetch.digests import BackgroundHash, MultiHash, first_difference, hash_path
+from modelprep.fetch.failures import SourceFailed, Want
+from modelprep.fetch.looks import HEAD, Looks, describe, describe_bytes, is_lfs_pointer, is_web_page
+from modelprep.fetch.policy import Policy
+from modelprep.fetch.progress import Task
+from modelprep.fetch.transport import Answer, Broken, Transport
+from modelprep.fetch.urls import redact
+from modelprep.store import Partial, Store, Validator
+from modelprep.store.disk import ensure_free, human, storage_error, write_all
+
+#: An attempt that gained this many bytes is no failure of the line: the count of attempts begins anew.
+GAIN = 64 * 1024
+#: Attempts in all at one URL, whatever is gained.
+MOST_ATTEMPTS = 200
+#: Bytes that are looked at before anything is written.
+SNIFF = 1024
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A finished file on the store's file system, its digests, and the bytes that were transferred for it."""
+
+    path: Path
+    digests: dict[str, str]
+    size: int
+    transferred: int
+
+
+class Download:
+    """One file from one URL.
+
+    Parameters
+    ----------
+    url
+        What is asked; never shown unredacted.
+    want
+        The file that should be there.
+    lock
+        Name of the lock that the caller holds; with the URL it names the partial.
+    stop
+        Set by whoever wants it to end.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        transport: Transport,
+        url: str,
+        want: Want,
+        lock: str,
+        task: Task,
+        stop: Flag,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._transport = transport
+        self._url = url
+        self._ask = url
+        self._want = want
+        self._task = task
+        self._stop = stop
+        self._partial = partial_of(store, url, lock)
+        self._hashes: MultiHash | None = None
+        self._transferred = 0
+        self._resumed = False
+        self._framed = True
+
+    def run(self) -> Landed:
+        """Fetch it.
+
+        Raises
+        ------
+        SourceFailed
+            Not from here.
+        StorageError
+            The disk would not take it.
+        Interrupted
+            `stop` was set. What has come is kept for the next run.
+        """
+        failures, best, restarted = 0, self._partial.size, False
+        for attempt in range(1, MOST_ATTEMPTS + 1):
+            try:
+                landed = self._attempt()
+            except Broken as broken:
+                failures += 1
+                if (now := self._partial.size) >= best + GAIN:
+                    failures, best = 1, now
+                limit = min(self._policy.attempts, broken.attempts or MOST_ATTEMPTS)
+                if not broken.retry or failures >= limit or attempt == MOST_ATTEMPTS:
+                    times = f" (asked {attempt} times)" if attempt > 1 else ""
+                    raise SourceFailed(f"{broken.text}{times}") from broken
+                self._pause(failures, broken)
+                continue
+            except share.Confirm as confirm:
+                self._ask = confirm.url
+                continue
+            difference = first_difference(self._want.digests, landed.digests)
+            if difference is None:
+                return landed
+            if self._resumed and not restarted:
+                # What was there before may have been another object's: once more, all of it, before it is judged.
+                restarted, self._resumed = True, False
+                self._forget()
+                self._task.tell("retry", "the continued download has the wrong digest; starting again from nothing")
+                continue
+            raise self._bad(landed, difference)
+        raise SourceFailed("too many attempts")
+
+    def _attempt(self) -> Landed:
+        held = self._partial.validator if self._partial.url == redact(self._url) else None
+        have = self._partial.size if _may_continue(held, pinned=bool(self._want.digests)) else 0
+        if held is not None and have and held.total == have:
+            return self._finish(held)  # killed between the last byte and the rename
+        answer = self._transport.get(self._ask, offset=have, held=held if have else None)
+        self._framed = answer.framed
+        try:
+            self._receive(answer, answer.start)
+        finally:
+            answer.close()
+        return self._finish(answer.validator)
+
+    def _receive(self, answer: Answer, start: int) -> None:
+        pieces = answer.chunks()
+        encoding = answer.validator.encoding
+        head = b""
+        if start == 0:
+            if encoding not in encoded.KNOWN:
+                raise SourceFailed(f"sends the file in an encoding that was not asked for ({encoding[:40]})")
+            total = None if encoding else answer.total
+            wrong_size = None not in (total, self._want.size) and total != self._want.size
+            while len(head) < (HEAD if wrong_size else SNIFF) and (piece := next(pieces, b"")):
+                head += piece
+            self._transferred += len(head)
+            self._judge_head(head, answer, total, pieces, wrong_size=wrong_size)
+            if answer.total is not None and answer.total > self._policy.max_bytes:
+                raise SourceFailed(f"{human(answer.total)} are more than is taken")
+            self._restart(answer, total)
+        else:
+            self._resumed = True
+            self._load_hashes(start)
+        to_come = answer.total - start if answer.total is not None else 0
+        ensure_free(self._store.root, to_come, what=self._want.name)
+        self._write(answer, pieces, head, start)
+
+    def _judge_head(self, head: bytes, answer: Answer, total: int | None, pieces: object, *, wrong_size: bool) -> None:
+        """Reject by the first bytes and the announced size, before anything is written or the rest is transferred."""
+        plain = encoded.decode_head(head, answer.validator.encoding)
+        page = is_web_page(plain) and not self._want.may_be_page
+        if page and self._ask == self._url:
+            rest = plain + b"".join(_up_to(pieces, share.PAGE_LIMIT - len(plain))) if share.asks(self._ask) else plain
+            share.confirm(self._ask, rest)
+        if page or (is_lfs_pointer(plain) and len(plain) < 1024 and self._want.size != len(plain)):
+            looks = describe_bytes(plain, size=total)
+            raise SourceFailed(f"gave {looks} instead of the file", looks=looks)
+        if wrong_size:
+            looks = describe_bytes(plain, size=total, expected_size=self._want.size)
+            got = human(total) if total is not None else ""
+            raise SourceFailed(
+                f"gave {looks}, not the file that is wanted",
+                mismatch=not self._want.replaced_by(looks),
+                looks=looks,
+                got=got,
+            )
+
+    def _restart(self, answer: Answer, total: int | None) -> None:
+        self._partial.discard()
+        self._resumed = False
+        self._hashes = MultiHash(self._want.digests, size=total if total is not None else self._want.size)
+        validator = answer.validator
+        self._partial.note(
+            redact(self._url),
+            Validator(validator.etag, validator.last_modified, answer.total, validator.encoding, boot_id()),
+        )
+
+    def _load_hashes(self, start: int) -> None:
+        """Have hashed exactly what is on disk: from the attempt before, else by reading it once."""
+        if self._hashes is not None and self._hashes.size == start:
+            return
+        held = self._partial.validator
+        plain_total = held.total if held is not None and not held.encoding else None
+        hashes = MultiHash(self._want.digests, size=plain_total if plain_total is not None else self._want.size)
+        with self._partial.path.open("rb") as file:
+            while data := file.read(1 << 20):
+                hashes.update(data)
+        if hashes.size != start:
+            raise Broken("the partial file changed under us", retry=True)
+        self._hashes = hashes
+
+    def _write(self, answer: Answer, pieces: object, head: bytes, start: int) -> None:
+        assert self._hashes is not None
+        limit = self._want.size if self._want.size is not None and not answer.validator.encoding else None
+        limit = self._policy.max_bytes if limit is None else limit
+        total = answer.total if answer.total is not None else self._want.size
+        size = start
+        path = self._partial.path
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise storage_error(error, path) from error
+        with os.fdopen(descriptor, "wb", buffering=0), BackgroundHash(self._hashes) as background:
+            os.ftruncate(descriptor, start)
+            os.lseek(descriptor, start, os.SEEK_SET)
+            piece = head or next(pieces, b"")  # type: ignore[call-overload]
+            while piece:
+                if size + len(piece) > limit:
+                    self._too_long(size + len(piece))
+                try:
+                    write_all(descriptor, piece)
+                except OSError as error:
+                    raise self._disk_error(error, path, (total or size + len(piece)) - size) from error
+                background.update(piece)
+                size += len(piece)
+                if piece is not head:
+                    self._transferred += len(piece)
+                self._task.progress(size, total)
+                if self._stop.is_set():
+                    raise Interrupted(f"stopped while fetching {self._want.name}")
+                piece = next(pieces, b"")  # type: ignore[call-overload]
+
+    def _too_long(self, size: int) -> None:
+        looks = describe(self._partial.path)
+        self._forget()
+        text = f"more than the {human(self._want.size)} that are wanted" if self._want.size else f"over {human(size)}"
+        raise SourceFailed(f"gave {text}", mismatch=self._want.size is not None, looks=looks, got=f"over {human(size)}")
+
+    def _disk_error(self, error: OSError, path: Path, needed: int) -> Exception:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            # What is there does not help anybody on a full disk, and other downloads may need the room.
+            failure = storage_error(error, path, needed=needed)
+            self._forget()
+            return failure
+        return storage_error(error, path, needed=needed)
+
+    def _finish(self, validator: Validator) -> Landed:
+        size = self._partial.size
+        self._load_hashes(size)
+        assert self._hashes is not None
+        digests = self._hashes.digests()
+        if validator.encoding:
+            return self._decoded(validator.encoding, digests, size)
+        if set(self._want.digests) - set(digests):  # git's blob id, and the size was not known beforehand
+            digests, _ = hash_path(self._partial.path, self._want.digests)
+        if self._want.size is not None and size < self._want.size and not self._framed:
+            self._forget()
+            raise Broken(f"the connection ended {size} bytes into {self._want.size}", retry=True)
+        return Landed(self._partial.path, digests, size, self._transferred)
+
+    def _decoded(self, encoding: str, digests: dict[str, str], size: int) -> Landed:
+        """Undo a Content-Encoding that was not asked for, unless it is the file's own compression by another name."""
+        own = self._want.name.lower().endswith((".gz", ".tgz"))
+        as_sent = first_difference(self._want.digests, digests) is None if self._want.digests else own
+        if as_sent:
+            return Landed(self._partial.path, digests, size, self._transferred)
+        plain = self._store.new_file()
+        cap = self._want.size if self._want.size is not None else self._policy.max_bytes
+        try:
+            encoded.decode_file(self._partial.path, plain, encoding, max_bytes=cap)
+        except encoded.BadEncoding as error:
+            self._forget()
+            raise SourceFailed(str(error)) from error
+        self._forget()
+        digests, size = hash_path(plain, self._want.digests)
+        return Landed(plain, digests, size, self._transferred)
+
+    def _bad(self, landed: Landed, difference: tuple[str, str, str]) -> SourceFailed:
+        algorithm, wanted, got = difference
+        looks = describe(landed.path, expected_size=self._want.size)
+        failed = content_failure(self._want, looks, landed.size, algorithm, got)
+        note = {
+            "what": "a download that is not what was asked for",
+            "url": redact(self._url),
+            "name": self._want.name,
+            "expected": f"{algorithm} {wanted}",
+            "got": failed.got,
+            "looks_like": str(looks),
+        }
+        self._store.quarantine(landed.path, note)
+        self._forget()
+        return failed
+
+    def _forget(self) -> None:
+        self._hashes = None
+        self._partial.discard()
+
+    def _pause(self, failures: int, broken: Broken) -> None:
+        seconds = min(self._policy.backoff * 2 ** (failures - 1), self._policy.longest_pause)
+        seconds *= random.uniform(0.75, 1.25)
+        if broken.retry_after is not None:
+            if broken.retry_after > self._policy.longest_pause:
+                raise SourceFailed(f"{broken.text}, and asks to wait {broken.retry_after:.0f} s") from broken
+            seconds = max(seconds, broken.retry_after) if broken.retry_after else seconds
+        self._task.tell("retry", f"{broken.text}; again in {seconds:.1f} s", seconds=round(seconds, 2))
+        if self._stop.wait(seconds):
+            raise Interrupted(f"stopped while fetching {self._want.name}")
+
+
+def partial_of(store: Store, url: str, lock: str) -> Partial:
+    """Give the partial of one URL, under one lock: the bytes of two servers never meet in one file."""
+    return store.partial(f"{url} {lock}", lock=lock)
+
+
+def content_failure(want: Want, looks: Looks, size: int, algorithm: str, got: str) -> SourceFailed:
+    """Say that a whole file came and is another one."""
+    if want.replaced_by(looks) and size != want.size:
+        return SourceFailed(f"gave {looks} instead of the file", looks=looks, got=f"{algorithm} {got}, {human(size)}")
+    return SourceFailed(
+        f"gave another file: {algorithm} {got}", mismatch=True, looks=looks, got=f"{algorithm} {got}, {human(size)}"
+    )
+
+
+def _may_continue(held: Validator | None, *, pinned: bool) -> bool:
+    if held is None or not held.condition:
+        return False
+    # After a power cut a file may have its length and blocks of zeros. A digest tells; without one nothing would.
+    return pinned or (bool(held.boot) and held.boot == boot_id())
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Give a name for this run of the machine; empty where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _up_to(pieces: object, count: int) -> list[bytes]:
+    found, size = [], 0
+    try:
+        while size < count and (piece := next(pieces, b"")):  # type: ignore[call-overload]
+            found.append(piece)
+            size += len(piece)
+    except Broken:
+        pass
+    return found

@@ -1,0 +1,357 @@
+"""The policy: which sources are asked, when one is given up, what is believed.
+
+:meth:`Fetcher.plan` decides and opens no socket; :meth:`Fetcher.fetch` does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event as Flag
+from types import MappingProxyType
+
+from modelprep.errors import NeedsBringing, StepError
+from modelprep.events import Listener, silent
+from modelprep.fetch import urls
+from modelprep.fetch.digests import first_difference, hash_path
+from modelprep.fetch.download import Download, Landed, content_failure, partial_of
+from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, name_of
+from modelprep.fetch.local import copy_in
+from modelprep.fetch.looks import Looks, describe
+from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
+from modelprep.fetch.progress import Task
+from modelprep.fetch.sources import Candidate, candidates
+from modelprep.fetch.transport import Transport
+from modelprep.recipe.schema import Asset, Digests, Source
+from modelprep.store import Blob, Store
+
+#: Algorithms of aliases that are no digests: what the first fetch of an unpinned asset gave, what lay at a URL, and the
+#: archive whose members have the pinned digests.
+_FIRST, _AT_URL, _MEMBERS = "first-use", "url", "members"
+
+
+class Fetcher:
+    """Gets assets into the store. May be used by several threads at once.
+
+    Parameters
+    ----------
+    store
+        Where they go.
+    policy
+        How.
+    lock
+        Entries of ``modelprep.lock`` by asset key; they pin assets that nothing else pins.
+    listen
+        Hears what goes on; called from the thread that fetches.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        *,
+        lock: Mapping[str, Pin] = MappingProxyType({}),
+        listen: Listener = silent,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._lock = lock
+        self._listen = listen
+        self._transport = Transport(policy.connect_timeout, policy.stall_timeout)
+        self._stop = Flag()
+
+    def cancel(self) -> None:
+        """Make every fetch under way, in whatever thread, end soon with Interrupted; what has come is kept."""
+        self._stop.set()
+
+    # -- deciding ------------------------------------------------------------------------------------------------
+
+    def plan(self, asset: Asset) -> Planned:
+        """Say what fetching `asset` would take: is it here, who would be asked, how many bytes. Opens no socket."""
+        want = self._want(asset)
+        here = self._find(asset, want)
+        places = candidates(
+            asset, mirrors=self._policy.mirrors, archives=self._policy.archives, pinned=Digests(want.digests)
+        )
+        if here is not None:
+            return Planned(asset, here, places, 0, 0)
+        resumable = self._resumable(asset, want, places)
+        to_come = want.size
+        sources = asset.sources
+        if sources and all(s.member for s in sources):
+            here = self._archive_here(sources[0])
+            to_come = 0 if here is not None else sources[0].size
+        elif to_come is not None:
+            to_come = max(0, to_come - resumable)
+        return Planned(asset, None, places, to_come, resumable)
+
+    def _want(self, asset: Asset) -> Want:
+        name = name_of(asset)
+        if not asset.digests and not asset.members and (pin := self._lock.get(asset.key)) is not None:
+            return Want(name, {"sha256": pin.sha256}, pin.size)
+        return Want(name, dict(asset.digests.values), asset.size)
+
+    def _find(self, asset: Asset, want: Want) -> Blob | None:
+        if want.digests:
+            return self._find_by(want.digests)
+        kind = _MEMBERS if asset.members else _FIRST
+        sha256 = self._store.alias(kind, _identity(asset, want))
+        return self._store.get(sha256) if sha256 is not None else None
+
+    def _find_by(self, digests: Mapping[str, str]) -> Blob | None:
+        if "sha256" in digests:
+            return self._store.get(digests["sha256"])
+        for algorithm, value in digests.items():
+            sha256 = self._store.alias(algorithm, value)
+            if sha256 is not None and (blob := self._store.get(sha256)) is not None:
+                others = {a: v for a, v in digests.items() if a != algorithm}
+                if not others or all(self._store.alias(a, v) == sha256 for a, v in others.items()):
+                    return blob
+        return None
+
+    def _resumable(self, asset: Asset, want: Want, places: tuple[Candidate, ...]) -> int:
+        name = _identity(asset, want)
+        sizes = (
+            partial_of(self._store, c.url, name).size for c in places if not c.is_local and c.source.member is None
+        )
+        return max(sizes, default=0)
+
+    def _archive_here(self, source: Source) -> Blob | None:
+        if source.digests:
+            return self._find_by(source.digests.values)
+        sha256 = self._store.alias(_AT_URL, _hashed(source.url))
+        return self._store.get(sha256) if sha256 is not None else None
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    def fetch(self, planned: Planned) -> Fetched:
+        """Get the asset into the store, verified.
+
+        Of any number of threads and processes that ask for the same asset, one transfers it and the others wait.
+
+        Raises
+        ------
+        FetchError
+            No source could be reached, or none had the file.
+        DigestMismatch
+            Sources answered, with other files.
+        StorageError
+            The disk would not take it.
+        NeedsBringing
+            The asset has no source at all.
+        Interrupted
+            :meth:`cancel` was called.
+        """
+        began = time.monotonic()
+        asset = planned.asset
+        want = self._want(asset)
+        task = Task(self._listen, f"fetch:{asset.key}", want.name)
+        if (blob := self._find(asset, want)) is not None:
+            return self._from_store(asset, want, blob, began, task)
+        if not asset.sources and not planned.candidates:
+            raise NeedsBringing(
+                f"'{asset.id}' has no public source", where=f"asset {asset.id}", hint=by_hand(asset, want)
+            )
+        task.tell("start", bytes=planned.bytes_to_come)
+        name = _identity(asset, want)
+        waiting = lambda: task.tell("note", "another process is fetching it; waiting")  # noqa: E731
+        try:
+            with self._store.lock(name, on_wait=waiting, stop=self._stop.is_set):
+                if (blob := self._find(asset, want)) is not None:
+                    return self._from_store(asset, want, blob, began, task)
+                return self._from_candidates(planned, want, name, began, task)
+        except Exception as error:
+            task.tell("failed", str(error).partition("\n")[0])
+            raise
+
+    def _from_store(self, asset: Asset, want: Want, blob: Blob, began: float, task: Task) -> Fetched:
+        source = self._store.origin(blob.sha256) or "store"
+        task.done(blob.size, "here already", source=source, bytes_fetched=0)
+        return Fetched(
+            asset=asset,
+            blob=blob,
+            source=source,
+            bytes_fetched=0,
+            seconds=time.monotonic() - began,
+            digests={**want.digests, "sha256": blob.sha256},
+            first_use=not want.digests and not asset.members,
+            tried=(),
+        )
+
+    def _from_candidates(self, planned: Planned, want: Want, name: str, began: float, task: Task) -> Fetched:
+        asset = planned.asset
+        tried: list[Tried] = []
+        waiting = deque(planned.candidates)
+        asked: set[str] = set()
+        while waiting:
+            candidate = waiting.popleft()
+            if self._policy.offline and not candidate.is_local:
+                tried.append(Tried(candidate.shown, "not asked (--offline)"))
+                continue
+            if candidate.warning:
+                task.tell("warning", f"{candidate.source.url}: {candidate.warning}")
+            task.tell("source", candidate.shown, source=candidate.shown, note=candidate.note)
+            asked.add(candidate.url)
+            try:
+                landed = self._obtain(candidate, want, name, task)
+                self._check_members(asset, landed, candidate, want)
+            except SourceFailed as failure:
+                tried.append(Tried(candidate.shown, failure.text, failure))
+                media = _lfs_content(candidate, failure)
+                if media is not None and media.url not in asked:
+                    waiting.appendleft(media)
+                continue
+            blob = self._accept(asset, want, landed, candidate.shown)
+            for other in planned.candidates:
+                if not other.is_local and other.source.member is None:
+                    partial_of(self._store, other.url, name).discard()
+            task.done(blob.size, candidate.shown, source=candidate.shown, bytes_fetched=landed.transferred)
+            return Fetched(
+                asset=asset,
+                blob=blob,
+                source=candidate.shown,
+                bytes_fetched=landed.transferred,
+                seconds=time.monotonic() - began,
+                digests=landed.digests,
+                first_use=not want.digests and not asset.members,
+                tried=tuple(str(t) for t in tried),
+            )
+        locked = asset.key in self._lock and not asset.digests
+        raise all_failed(asset, want, tried, offline=self._policy.offline, locked=locked)
+
+    def _accept(self, asset: Asset, want: Want, landed: Landed, shown: str) -> Blob:
+        blob = self._store.land(landed.path, landed.digests["sha256"], landed.size)
+        for algorithm, value in landed.digests.items():
+            if algorithm != "sha256":
+                self._store.set_alias(algorithm, value, blob.sha256)
+        if not want.digests:
+            self._store.set_alias(_MEMBERS if asset.members else _FIRST, _identity(asset, want), blob.sha256)
+        self._store.set_origin(blob.sha256, shown)
+        return blob
+
+    def _obtain(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
+        if candidate.source.member is not None:
+            return self._from_archive(candidate, want, task)
+        return self._transfer(candidate, want, name, task)
+
+    def _transfer(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
+        if candidate.is_local:
+            return copy_in(self._store, candidate.path, want, task, self._stop)
+        return Download(self._store, self._policy, self._transport, candidate.url, want, name, task, self._stop).run()
+
+    # -- members of archives -------------------------------------------------------------------------------------
+
+    def _from_archive(self, candidate: Candidate, want: Want, task: Task) -> Landed:
+        archive, transferred, fresh = self._archive(candidate, task)
+        try:
+            landed = self._member(archive, candidate, want, task)
+        except SourceFailed:
+            if fresh or candidate.source.digests:
+                raise
+            # Nothing but its URL speaks for an archive of an earlier run; what lies there may be better by now.
+            self._store.forget_alias(_AT_URL, _hashed(candidate.source.url))
+            archive, transferred, _ = self._archive(candidate, task)
+            landed = self._member(archive, candidate, want, task)
+        return Landed(landed.path, landed.digests, landed.size, transferred)
+
+    def _archive(self, candidate: Candidate, task: Task) -> tuple[Blob, int, bool]:
+        """Have the archive in the store: (blob, bytes transferred, transferred just now)."""
+        source = candidate.source
+        if (blob := self._archive_here(source)) is not None:
+            return blob, 0, False
+        digests = dict(source.digests.values)
+        name = _digest_name(digests) or f"url-{_hashed(source.url)}"
+        with self._store.lock(name, stop=self._stop.is_set):
+            if (blob := self._archive_here(source)) is not None:
+                return blob, 0, False
+            want = Want(urls.basename(source.url) or "archive", digests, source.size)
+            landed = self._transfer(candidate, want, name, task)
+            blob = self._store.land(landed.path, landed.digests["sha256"], landed.size)
+            for algorithm, value in landed.digests.items():
+                if algorithm != "sha256":
+                    self._store.set_alias(algorithm, value, blob.sha256)
+            self._store.set_alias(_AT_URL, _hashed(source.url), blob.sha256)
+            self._store.set_origin(blob.sha256, candidate.shown)
+            if not candidate.is_local:
+                partial_of(self._store, candidate.url, name).discard()
+            return blob, landed.transferred, True
+
+    def _member(self, archive: Blob, candidate: Candidate, want: Want, task: Task) -> Landed:
+        member = candidate.source.member
+        assert member is not None
+        with self._store.scratch() as folder:
+            output = folder / "member"
+            self._extract(archive.path, member, output, want.size, task)
+            digests, size = hash_path(output, want.digests)
+            if (difference := first_difference(want.digests, digests)) is not None:
+                looks = describe(output, expected_size=want.size)
+                raise _wrong_member(Want(member, want.digests, want.size), looks, size, difference)
+            kept = self._store.new_file()
+            output.replace(kept)
+        return Landed(kept, digests, size, 0)
+
+    def _extract(self, archive: Path, member: str, output: Path, size: int | None, task: Task) -> None:
+        from modelprep.formats.archive import extract_member
+
+        limit = size if size is not None else self._policy.max_bytes
+        try:
+            extract_member(archive, member, output, max_bytes=limit, progress=task.progress)
+        except StepError as error:
+            looks = describe(archive)
+            raise SourceFailed(f"gave {looks}: {error.what}", looks=looks) from error
+
+    def _check_members(self, asset: Asset, landed: Landed, candidate: Candidate, want: Want) -> None:
+        """Verify an archive of which only the members are pinned."""
+        if want.digests or not asset.members:
+            return
+        task = Task(silent, "", "")
+        try:
+            for member, digests in asset.members.items():
+                with self._store.scratch() as folder:
+                    output = folder / "member"
+                    self._extract(landed.path, member, output, None, task)
+                    got, size = hash_path(output, digests.values)
+                    if (difference := first_difference(digests.values, got)) is not None:
+                        looks = describe(output)
+                        raise _wrong_member(Want(member, digests.values, None), looks, size, difference)
+        except SourceFailed as failure:
+            note = {"what": "an archive without the wanted members", "url": candidate.shown, "got": failure.text}
+            self._store.quarantine(landed.path, note)
+            raise
+
+
+def _wrong_member(want: Want, looks: Looks, size: int, difference: tuple[str, str, str]) -> SourceFailed:
+    algorithm, _, got = difference
+    failed = content_failure(want, looks, size, algorithm, got)
+    return SourceFailed(
+        f"its member {want.name} is another file: {algorithm} {got}", mismatch=True, looks=looks, got=failed.got
+    )
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _digest_name(digests: Mapping[str, str]) -> str:
+    best = Digests(digests).best()
+    return f"{best[0]}-{best[1]}" if best is not None else ""
+
+
+def _identity(asset: Asset, want: Want) -> str:
+    """Name what is wanted: the same for everybody who wants the same bytes."""
+    if name := _digest_name(want.digests):
+        return name
+    pins = [f"{path} {_digest_name(d.values)}" for path, d in sorted(asset.members.items())]
+    places = [f"{s.url} {s.member or ''}" for s in asset.sources]
+    return f"{_MEMBERS if pins else _FIRST}-{_hashed(chr(10).join(pins or [asset.key, *places]))}"
+
+
+def _lfs_content(candidate: Candidate, failure: SourceFailed) -> Candidate | None:
+    """Where the content lies of which a raw link gave only the Git LFS pointer."""
+    if failure.looks is None or failure.looks.kind != "lfs pointer" or candidate.kind != "recipe":
+        return None
+    media = urls.lfs_media_url(candidate.url)
+    return Candidate(media, candidate.kind, candidate.source, note="content of a Git LFS pointer") if media else None

@@ -1,0 +1,58 @@
+"""Google Drive's "too large to scan for viruses" page: it holds a form, and sending that gives the file."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import urlencode, urljoin, urlsplit
+
+#: The most that is read of such a page, bytes.
+PAGE_LIMIT = 256 * 1024
+_HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
+
+
+class Confirm(Exception):  # noqa: N818 - leads on, is no error
+    """The page leads on: `url` is what its form would ask for."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("a page asks for confirmation")
+        self.url = url
+
+
+def asks(url: str) -> bool:
+    """Tell whether the host of `url` is one that sends such pages."""
+    return (urlsplit(url).hostname or "") in _HOSTS
+
+
+def confirm(url: str, page: bytes) -> None:
+    """Raise :class:`Confirm` when `page`, got from `url`, is a confirmation page that leads anywhere new."""
+    if asks(url) and (onward := form_target(url, page)) is not None and onward != url and asks(onward):
+        raise Confirm(onward)
+
+
+def form_target(url: str, page: bytes) -> str | None:
+    """Give the URL that the page's download form asks for with all its hidden fields; None without such a form."""
+    form = _Form()
+    form.feed(page.decode("utf-8", "replace"))
+    if form.action is None or not form.fields:
+        return None
+    target = urljoin(url, form.action)
+    return f"{target}{'&' if urlsplit(target).query else '?'}{urlencode(form.fields)}"
+
+
+class _Form(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.action: str | None = None
+        self.fields: list[tuple[str, str]] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "form" and values.get("id") in ("download-form", "downloadForm"):
+            self.action, self._inside = values.get("action", ""), True
+        elif tag == "input" and self._inside and values.get("type", "hidden") == "hidden" and values.get("name"):
+            self.fields.append((values["name"], values.get("value", "")))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._inside = False

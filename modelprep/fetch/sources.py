@@ -1,0 +1,148 @@
+"""Where an asset can be had from, in the order in which it is tried.
+
+Mirrors the user named, then the recipe's own sources, then (for pinned assets) the archives of last resort, whose
+addresses follow from the URL or the digest. Nothing here opens a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from modelprep.errors import UsageError
+from modelprep.fetch import urls
+from modelprep.recipe.schema import Asset, Digests, Source
+
+Kind = Literal["mirror", "recipe", "archive"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One place to try.
+
+    Parameters
+    ----------
+    url
+        http, https or file URL to ask; may hold credentials, so it is never shown: see `shown`.
+    kind
+        ``mirror`` (named by the user), ``recipe``, or ``archive`` (of last resort).
+    source
+        The recipe's source that it stands for; `source.member` says that the file is a member of what lies here.
+    note
+        Why `url` is not the recipe's URL, for people.
+    warning
+        What the recipe's author should know.
+    """
+
+    url: str
+    kind: Kind
+    source: Source
+    note: str = ""
+    warning: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """True when no socket is needed."""
+        return self.url.startswith("file:")
+
+    @property
+    def path(self) -> Path:
+        """The local file of a ``file:`` URL."""
+        return file_path(self.url)
+
+    @property
+    def shown(self) -> str:
+        """What to show of it: no credentials, a plain path for a local file."""
+        return str(self.path) if self.is_local else urls.redact(self.url)
+
+
+def file_path(url: str) -> Path:
+    """Give the path of a ``file:`` URL (``file:///a/b``, ``file://localhost/a/b``, ``file:/a/b``)."""
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise UsageError(f"a file URL with a host in it: {url}", hint="write file:///path/to/file")
+    return Path(unquote(parts.path))
+
+
+def candidates(
+    asset: Asset, *, mirrors: tuple[str, ...] = (), archives: bool = True, pinned: Digests | None = None
+) -> tuple[Candidate, ...]:
+    """List the places to try for an asset, in order, each once.
+
+    Parameters
+    ----------
+    mirrors
+        Folders or base URLs laid out ``<host>/<path>``.
+    archives
+        Whether the archives of last resort are asked at the end.
+    pinned
+        Digests to go by when the asset itself has none (a lock entry); archives are only asked for pinned content.
+    """
+    digests = asset.digests or pinned or Digests()
+    found = [*_from_mirrors(asset, mirrors, flat=bool(digests)), *_from_recipe(asset)]
+    if archives and (digests or asset.members):
+        found += _from_archives(asset, digests)
+    unique: dict[tuple[str, str | None], Candidate] = {}
+    for candidate in found:
+        unique.setdefault((candidate.url, candidate.source.member), candidate)
+    return tuple(unique.values())
+
+
+def _from_mirrors(asset: Asset, mirrors: tuple[str, ...], *, flat: bool) -> Iterator[Candidate]:
+    for mirror in mirrors:
+        remote = urlsplit(mirror).scheme in ("http", "https")
+        folder = None if remote else mirror_folder(mirror)
+        for source in asset.sources:
+            for place in places_in_mirror(source.url):
+                if folder is None:
+                    yield Candidate(urls.join_mirror(mirror, place), "mirror", source, note="mirror")
+                else:
+                    yield Candidate((folder / place).as_uri(), "mirror", source, note="mirror folder")
+            # A flat folder of downloads (BitBake's DL_DIR) says nothing of where a file came from, so it is asked
+            # only when a digest will tell, and only where the file is there.
+            if folder is not None and (flat or source.digests):
+                for name in flat_names(asset, source):
+                    if (folder / name).is_file():
+                        yield Candidate((folder / name).as_uri(), "mirror", source, note="mirror folder, flat")
+
+
+def mirror_folder(mirror: str) -> Path:
+    """Give the folder that a ``--mirror`` without http names."""
+    return file_path(mirror) if mirror.startswith("file:") else Path(mirror).expanduser().absolute()
+
+
+def places_in_mirror(url: str) -> tuple[PurePosixPath, ...]:
+    """Give where a mirror may keep the file of `url`: under the recipe's URL, and under its direct form."""
+    forms = (url, *(form for form, _ in urls.direct_forms(url)))
+    found = (urls.mirror_path(form) for form in forms)
+    return tuple(dict.fromkeys(path for path in found if path is not None))
+
+
+def flat_names(asset: Asset, source: Source) -> tuple[str, ...]:
+    """Give the names a flat folder of downloads may hold the file of `source` under."""
+    names = [urls.basename(source.url)] + ([asset.filename] if not source.member else [])
+    return tuple(dict.fromkeys(n for n in names if n and Path(n).name == n and n.strip(".") and "\0" not in n))
+
+
+def _from_recipe(asset: Asset) -> Iterator[Candidate]:
+    for source in asset.sources:
+        for url, note in urls.direct_forms(source.url):
+            warning = note if "/blob/" in note else ""
+            yield Candidate(url, "recipe", source, note="" if warning else note, warning=warning)
+
+
+def _from_archives(asset: Asset, digests: Digests) -> Iterator[Candidate]:
+    # A content asked for by its digest is the wanted file itself, whatever archive the recipe's sources wrap it in.
+    bare = Source(url=asset.sources[0].url) if asset.sources else Source(url="")
+    for url in urls.by_digest(digests.values):
+        yield Candidate(url, "archive", bare, note="archive of last resort, by digest")
+    for source in asset.sources:
+        for url in urls.by_digest(source.digests.values) if source.member else ():
+            yield Candidate(url, "archive", source, note="archive of last resort, by digest")
+    for source in asset.sources:
+        size = source.size if source.member else asset.size
+        for url in urls.by_url(source.url, size=size):
+            yield Candidate(url, "archive", source, note="archive of last resort, by URL")

@@ -1,0 +1,405 @@
+"""One HTTP exchange: a GET, perhaps of the rest of a file, told truthfully.
+
+Everything that can go wrong leaves as :class:`Broken`, which says whether asking again makes sense. Proxies, netrc and
+CA bundles come from requests' own environment.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import modelprep
+from modelprep.store import Validator
+
+if TYPE_CHECKING:
+    import requests
+
+CHUNK = 1 << 20
+MAX_REDIRECTS = 10
+#: Fewer bytes than this within one stall timeout count as a stall: a trickle that keeps the socket awake is none.
+TRICKLE = 1024
+#: Statuses after which the same request may well succeed.
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
+
+
+class Broken(Exception):  # noqa: N818 - says what happened
+    """An exchange that did not give the bytes.
+
+    Parameters
+    ----------
+    text
+        What happened, for people; never a URL.
+    retry
+        Whether the same request may succeed later.
+    attempts
+        How often at most in all, where that is less than the policy's.
+    retry_after
+        Seconds the server asks to wait, or None.
+    answered
+        Whether a server answered at all.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        retry: bool,
+        attempts: int | None = None,
+        retry_after: float | None = None,
+        answered: bool = True,
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.retry = retry
+        self.attempts = attempts
+        self.retry_after = retry_after
+        self.answered = answered
+
+
+@dataclass
+class Answer:
+    """A server's answer whose body has not been read yet.
+
+    Parameters
+    ----------
+    start
+        Offset in bytes of the first byte of the body within the object; 0 unless a resume was granted.
+    total
+        Size of the whole object in bytes (encoded, where `validator.encoding` is set), None when not told.
+    validator
+        What the server says the object is.
+    length
+        Bytes that the body should have, None when not told.
+    framed
+        Whether a cut body can be told from a whole one (a length, or chunks).
+    """
+
+    start: int
+    total: int | None
+    validator: Validator
+    content_type: str
+    stall_timeout: float
+    response: requests.Response = field(repr=False)
+    length: int | None = None
+    framed: bool = True
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the body as it comes, in pieces of at most 1 MiB, undecoded.
+
+        Raises
+        ------
+        Broken
+            The connection broke or stalled, or ended before the length that was told.
+        """
+        raw = self.response.raw
+        read = getattr(raw, "read1", None) or raw.read
+        received = marked = 0
+        since = time.monotonic()
+        while True:
+            try:
+                data = read(CHUNK, decode_content=False)
+            except Exception as error:
+                raise classify(error, body=True) from error
+            if not data:
+                break
+            received += len(data)
+            yield data
+            if (now := time.monotonic()) - since >= self.stall_timeout:
+                if received - marked < TRICKLE:
+                    raise Broken(f"stalled: next to nothing came for {self.stall_timeout:g} s", retry=True)
+                since, marked = now, received
+        if self.length is not None and received < self.length:
+            raise Broken(f"the connection was cut {received} bytes into {self.length}", retry=True)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.response.close()
+
+
+class Transport:
+    """Makes exchanges; one session a thread, as sessions are not made for sharing.
+
+    Parameters
+    ----------
+    connect_timeout, stall_timeout
+        Seconds until a connection must stand, and seconds without a byte after which it counts as dead.
+    """
+
+    def __init__(self, connect_timeout: float, stall_timeout: float) -> None:
+        self._timeouts = (connect_timeout, stall_timeout)
+        self._local = threading.local()
+
+    def get(self, url: str, *, offset: int = 0, held: Validator | None = None) -> Answer:
+        """Ask for `url`, or for what follows the first `offset` bytes of the object that `held` describes.
+
+        An answer to a request with an offset is either the rest of that very object (`Answer.start` is the offset) or
+        the whole of whatever lies there now (`Answer.start` is 0).
+
+        Raises
+        ------
+        Broken
+            There is no answer, or none with bytes of the file.
+        """
+        if offset and held is not None and held.condition:
+            answer = self._ask(url, offset, held)
+            if answer is not None:
+                return answer
+        whole = self._ask(url, 0, None)
+        assert whole is not None
+        return whole
+
+    def _ask(self, url: str, offset: int, held: Validator | None) -> Answer | None:
+        import requests
+
+        headers = {}
+        if held is not None:
+            headers = {"Range": f"bytes={offset}-", "If-Range": held.condition}
+        try:
+            response = self._session().get(url, headers=headers, stream=True, timeout=self._timeouts)
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise classify(error) from error
+        except Exception as error:
+            raise classify(error) from error
+        try:
+            if held is None:
+                return self._whole(response)
+            return self._rest(response, offset, held)
+        except BaseException:
+            response.close()
+            raise
+
+    def _whole(self, response: requests.Response) -> Answer:
+        if response.status_code != HTTPStatus.OK:
+            raise _refusal(response)
+        length = _length(response.headers)
+        return Answer(
+            start=0,
+            total=length,
+            validator=_validator(response.headers, length),
+            content_type=response.headers.get("Content-Type", ""),
+            stall_timeout=self._timeouts[1],
+            response=response,
+            length=length,
+            framed=length is not None or response.headers.get("Transfer-Encoding", "").lower() == "chunked",
+        )
+
+    def _rest(self, response: requests.Response, offset: int, held: Validator) -> Answer | None:
+        """Take the answer to a resume; None (and the connection let go) when the whole has to be asked for anew."""
+        if response.status_code == HTTPStatus.OK:
+            return self._whole(response)  # another object now, or no ranges here
+        if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            response.close()
+            return None
+        if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+            raise _refusal(response)
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+        first, last = (int(match[1]), int(match[2])) if match else (-1, -1)
+        total = int(match[3]) if match and match[3] != "*" else held.total
+        now = _validator(response.headers, total)
+        # Some servers honour Range and overlook If-Range, so the answer itself has to prove that it is the same object.
+        same = now.condition == held.condition and now.encoding == held.encoding
+        if first != offset or last < first or not same or (held.total is not None and total != held.total):
+            response.close()
+            return None
+        length = last - first + 1
+        announced = _length(response.headers)
+        if (announced is not None and announced != length) or (total is not None and last >= total):
+            response.close()
+            return None
+        return Answer(
+            start=offset,
+            total=total,
+            validator=now,
+            content_type=response.headers.get("Content-Type", ""),
+            stall_timeout=self._timeouts[1],
+            response=response,
+            length=length,
+        )
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = _new_session()
+        return session
+
+
+def _new_session() -> requests.Session:
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        """Does not read the body of a redirect, which requests would do, however long it is."""
+
+        def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+            response = super().build_response(req, resp)
+            if response.is_redirect:
+                drained = _Drained(getattr(resp, "_original_response", None))
+                resp.close()
+                response.raw = drained
+            return response
+
+    session = requests.Session()
+    session.max_redirects = MAX_REDIRECTS
+    session.headers.clear()
+    session.headers.update(
+        {
+            "User-Agent": f"modelprep/{modelprep.__version__}",
+            "Accept": "*/*",
+            # A body that is compressed on the way has another length and other bytes than the file.
+            "Accept-Encoding": "identity",
+        }
+    )
+    session.mount("http://", Adapter())
+    session.mount("https://", Adapter())
+    return session
+
+
+class _Drained(io.BytesIO):
+    """An empty body that still knows the headers, from which cookies are taken."""
+
+    def __init__(self, original: Any) -> None:
+        super().__init__()
+        self._original_response = original  # the name under which requests looks for it
+
+    def release_conn(self) -> None:
+        """Do nothing: the connection is closed already."""
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("Content-Length", "").strip()
+    if headers.get("Transfer-Encoding", "").lower() == "chunked" or not text.isascii() or not text.isdigit():
+        return None
+    return int(text) if len(text) < 20 else None
+
+
+def _validator(headers: Mapping[str, str], total: int | None) -> Validator:
+    etag = headers.get("ETag", "").strip()
+    strong = etag if len(etag) > 2 and etag.startswith('"') and etag.endswith('"') else ""
+    modified = headers.get("Last-Modified", "").strip()
+    encoding = headers.get("Content-Encoding", "").strip().lower()
+    return Validator(
+        etag=strong,
+        last_modified=modified if not strong and _settled(modified, headers.get("Date", "")) else "",
+        total=total,
+        encoding="" if encoding == "identity" else encoding,
+    )
+
+
+def _settled(modified: str, date: str) -> bool:
+    """Tell whether a modification time proves identity: it does not in the second it was made (RFC 9110, 8.8.2.2)."""
+    then, now = http_date(modified), http_date(date)
+    return then is not None and (now is None or (now - then).total_seconds() >= 1)
+
+
+def http_date(text: str) -> datetime | None:
+    """Read an HTTP date; None for anything else."""
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+
+
+def retry_after(text: str, *, now: datetime | None = None) -> float | None:
+    """Read ``Retry-After``, seconds or a date, as seconds from now; None when it says nothing readable."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    when = http_date(text)
+    if when is None:
+        return None
+    return max(0.0, (when - (now or datetime.now(timezone.utc))).total_seconds())
+
+
+def _refusal(response: requests.Response) -> Broken:
+    status = response.status_code
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    wait = retry_after(response.headers.get("Retry-After", "")) if status in (429, 503) else None
+    return Broken(f"answered {status} {phrase}".rstrip(), retry=status in RETRIED, retry_after=wait)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and all that it wraps, in whatever way requests and urllib3 wrap."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        more = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        waiting.extend(e for e in more if isinstance(e, BaseException))
+
+
+def classify(error: Exception, *, body: bool = False) -> Broken:
+    """Say in words what a failed exchange was, and whether it is worth another try.
+
+    Parameters
+    ----------
+    body
+        It happened while the body came, so a server had answered.
+    """
+    import socket
+    import ssl
+
+    import requests
+    from urllib3.exceptions import HTTPError, IncompleteRead
+
+    if isinstance(error, Broken):
+        return error
+    causes = list(_causes(error))
+
+    def has(*kinds: type[BaseException]) -> Any:
+        return next((c for c in causes if isinstance(c, kinds)), None)
+
+    if (bad := has(ssl.SSLCertVerificationError)) is not None:
+        why = getattr(bad, "verify_message", "") or "it does not verify"
+        return Broken(f"the server's TLS certificate is not trusted: {why}", retry=False, answered=False)
+    if has(requests.exceptions.SSLError, ssl.SSLError) and not body:
+        return Broken("no TLS connection could be made", retry=True, attempts=2, answered=False)
+    if (lookup := has(socket.gaierror)) is not None:
+        temporary = lookup.errno == socket.EAI_AGAIN
+        text = "the host's name cannot be looked up" + (" at the moment" if temporary else ": no such host")
+        return Broken(text, retry=temporary, attempts=2, answered=False)
+    if has(requests.exceptions.ProxyError):
+        return Broken("the proxy would not connect", retry=True, attempts=2, answered=False)
+    if has(requests.TooManyRedirects):
+        return Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
+    if has(ConnectionRefusedError):
+        return Broken("connection refused", retry=True, attempts=2, answered=False)
+    if has(requests.ConnectTimeout):
+        return Broken("no connection within the time allowed", retry=True, attempts=2, answered=False)
+    if has(requests.ReadTimeout, TimeoutError) or "timed out" in str(error).lower():
+        return Broken("stalled: nothing came any more", retry=True, answered=body)
+    if has(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+        return Broken("it, or where it redirects to, is not a usable URL", retry=False, answered=False)
+    if (unreachable := has(OSError)) is not None and unreachable.errno in _UNREACHABLE:
+        return Broken("the host cannot be reached", retry=True, attempts=2, answered=False)
+    if has(IncompleteRead) or body:
+        return Broken("the connection was cut", retry=True)
+    if isinstance(error, (requests.ConnectionError, HTTPError, OSError)):
+        return Broken("the connection broke before an answer came", retry=True, answered=False)
+    return Broken(f"the exchange failed ({type(error).__name__})", retry=False, answered=False)
+
+
+def _unreachable() -> frozenset[int]:
+    import errno
+
+    return frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+
+
+_UNREACHABLE = _unreachable()
