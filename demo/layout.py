@@ -1,0 +1,91 @@
+"""Where the files of the stand-in lie: at the addresses that the recipes name, below ``<host>/<path>``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo import containers
+from demo.families import Made
+
+if TYPE_CHECKING:
+    from modelprep.recipe.schema import Asset
+
+
+def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[str, bytes]:
+    """Give what lies at each URL: the file itself, or an archive with every member that some asset wants of it.
+
+    Parameters
+    ----------
+    assets
+        The shared assets of the recipes, by id.
+    made
+        The stand-in's files, by asset id.
+
+    Raises
+    ------
+    ValueError
+        The stand-in makes a file for an asset that no recipe knows, or two assets want different files of one URL.
+    """
+    found: dict[str, bytes] = {}
+    packed: dict[str, dict[str, bytes]] = {}
+    for asset_id, item in made.items():
+        if asset_id not in assets:
+            raise ValueError(f"the stand-in makes '{asset_id}', which no recipe knows")
+        for source in assets[asset_id].sources:
+            if source.member:
+                members = packed.setdefault(source.url, {})
+                members[source.member] = item.data
+                members.update(item.beside)
+            elif found.setdefault(source.url, item.data) != item.data:
+                raise ValueError(f"two files for {source.url}")
+    for url, members in packed.items():
+        if url in found:
+            raise ValueError(f"a file and an archive for {url}")
+        found[url] = pack(url, members)
+    return found
+
+
+def pack(url: str, members: Mapping[str, bytes]) -> bytes:
+    """Make the archive that a URL's ending promises."""
+    name = url.partition("?")[0].lower()
+    if name.endswith(".zip"):
+        return containers.zipped(members)
+    if name.endswith((".tgz", ".tar.gz")):
+        # TensorFlow's own archives write their members as ./name.
+        return containers.tar_gz(members, prefix="./" if "tensorflow" in url else "")
+    if name.endswith(".tar"):
+        return containers.tar(members)
+    raise ValueError(f"what archive is {url}?")
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write the files below `folder`, as a mirror is laid out; equal bytes become links to one file."""
+    from modelprep.fetch.urls import mirror_path
+
+    written: list[Path] = []
+    by_content: dict[bytes, Path] = {}
+    for url, data in files.items():
+        place = mirror_path(url)
+        if place is None:
+            raise ValueError(f"no mirror holds {url}")
+        path = folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        key = hashlib.sha256(data).digest()
+        if key in by_content:
+            path.hardlink_to(by_content[key])
+        else:
+            path.write_bytes(data)
+            by_content[key] = path
+        written.append(path)
+    return written
+
+
+def digest(algorithm: str, data: bytes) -> str:
+    """Give a digest in hexadecimal; ``git`` is git's blob id."""
+    if algorithm == "git":
+        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
