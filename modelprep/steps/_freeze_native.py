@@ -3,7 +3,8 @@
 The rules are those of TensorFlow's ``freeze_graph`` (``python/framework/convert_to_constants.py``), so that the result
 is the same file: a variable becomes a Const without inputs, device or colocation; ReadVariableOp becomes Identity;
 ResourceGather becomes GatherV2 with a Const axis appended to the graph; pass-through nodes take the variable's type.
-Where TensorFlow's result would not load (a loop or an assignment that needs the variable itself) an error names the node.
+Where TensorFlow's result would not load (a loop or an assignment that needs the variable itself) an error names the
+node.
 """
 
 from __future__ import annotations
@@ -13,14 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.tensorflow.attrs import attr_tensor, attr_type
 from modelprep.formats.tensorflow.checkpoint import Checkpoint
-from modelprep.formats.tensorflow.graphdef import (
-    Graph,
-    Node,
-    attr_tensor,
-    attr_type,
-    input_name,
-)
+from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import consumers, string_values, subgraph
 from modelprep.formats.tensorflow.slices import Slice
 from modelprep.formats.tensorflow.tensor import (
@@ -243,7 +239,7 @@ def _partition(variable: Node, graph: Graph, checkpoint: Checkpoint) -> Source |
 
 def _check(variable: Node, source: Source, checkpoint: Checkpoint, graph: Graph) -> None:
     stored = checkpoint.stored[source.key]
-    dtype = variable.type("dtype") % REF
+    dtype = variable.dtype("dtype") % REF
     if dtype != stored.dtype:
         raise StepError(f"variable '{variable.name}' and its tensor '{source.key}' have different types",
                         where=graph.name, expected=dtype_name(dtype), got=dtype_name(stored.dtype))  # fmt: skip
@@ -254,7 +250,9 @@ def _check(variable: Node, source: Source, checkpoint: Checkpoint, graph: Graph)
                         where=graph.name) from None  # fmt: skip
     declared = variable.shape("shape")
     # A VariableV2 without a static shape says rank 0 in old graphs, so only sizes that are there are compared.
-    if declared and (len(declared) != len(shape) or any(a not in (-1, b) for a, b in zip(declared, shape, strict=True))):
+    if declared and (
+        len(declared) != len(shape) or any(a not in (-1, b) for a, b in zip(declared, shape, strict=True))
+    ):
         raise StepError(
             f"variable '{variable.name}' and its tensor '{source.key}' have different shapes",
             where=graph.name,
@@ -268,7 +266,7 @@ def _check(variable: Node, source: Source, checkpoint: Checkpoint, graph: Graph)
 
 
 def _convert_users(variable: Node, users: dict[str, list[tuple[Node, int]]], result: FreezePlan) -> None:
-    dtype = variable.type("dtype") % REF
+    dtype = variable.dtype("dtype") % REF
     resource = variable.op == "VarHandleOp"
     waiting = list(users.get(variable.name, ()))
     seen: set[tuple[str, int]] = set()
@@ -292,10 +290,10 @@ def _convert_resource_user(variable: Node, node: Node, index: int, result: Freez
     if node.op == "ReadVariableOp":
         _become(node, "Identity", node.inputs[:1], {"T": "dtype"})
     elif node.op == "ResourceGather" and index == 0:
-        if node.int("batch_dims"):
+        if node.number("batch_dims"):
             raise _refused(variable, node, "ResourceGather with batch dimensions has no counterpart among constants")
         axis = f"{node.name}/axis"
-        indices = node.type("Tindices")
+        indices = node.dtype("Tindices")
         zero = Tensor(DTYPES[indices], (), memoryview(bytes(DTYPES[indices].size)))
         result.added.append(constant(axis, zero))
         _become(node, "GatherV2", [*node.inputs[:2], axis], {"Tparams": "dtype", "Tindices": "Tindices"})
@@ -323,4 +321,3 @@ def _refused(variable: Node, node: Node, why: str) -> StepError:
         where=f"node '{node.name}' ({node.op})",
         hint="keep only outputs that do not need this node; engine 'tensorflow' converts variables inside functions",
     )
-

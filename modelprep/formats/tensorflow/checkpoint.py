@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError, StorageError, nearest
 from modelprep.formats.tensorflow.mapped import MappedFile
@@ -18,6 +19,9 @@ from modelprep.formats.tensorflow.slices import Slice, copy_box
 from modelprep.formats.tensorflow.sstable import Table
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, dtype_name, element_count
 from modelprep.formats.tensorflow.wire import BYTES, VARINT, WireError, fields
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: A tensor of more elements than this is no weight but a damaged or hostile shape.
 MAX_ELEMENTS = 1 << 40
@@ -123,7 +127,7 @@ class Checkpoint(ABC):
         for file in self._files:
             file.close()
 
-    def __enter__(self) -> Checkpoint:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -158,7 +162,7 @@ def open_checkpoint(path: Path, shards: Mapping[str, Path] | None = None) -> Che
     file = MappedFile(index)
     table = Table(file.view, file.name)
     if _is_bundle(table, file.name):
-        return CheckpointV2(file, table, shards if shards else _beside(index))
+        return CheckpointV2(file, table, shards or _beside(index))
     tables = [(file, table)]
     for name, shard in (shards or {}).items():
         other = MappedFile(shard, name)

@@ -46,8 +46,7 @@ class CheckpointV1(Checkpoint):
             slices = tuple(
                 Slice(
                     tuple(
-                        (extent.start, extent.length if extent.HasField("length") else FULL)
-                        for extent in part.extent
+                        (extent.start, extent.length if extent.HasField("length") else FULL) for extent in part.extent
                     )
                 )
                 for part in meta.slice
@@ -81,14 +80,13 @@ class CheckpointV1(Checkpoint):
         proto = _only(saved_slice, 3)
         if dtype.number == STRING:
             strings = tuple(
-                bytes(proto[value:stop]) for number, kind, value, _, stop in fields(proto) if (number, kind) == (8, BYTES)
+                bytes(proto[value:stop])
+                for number, kind, value, _, stop in fields(proto)
+                if (number, kind) == (8, BYTES)
             )
             self._expect(name, element_count(shape), len(strings), "values", entry)
             return Tensor(dtype, shape, strings=strings)
-        if dtype.code:
-            data = _numbers(proto, dtype.field, dtype.code, name, self.name)
-        else:
-            data = _only(proto, dtype.field)
+        data = _numbers(proto, dtype.field, dtype.code, name, self.name) if dtype.code else _only(proto, dtype.field)
         self._expect(name, element_count(shape) * dtype.size, len(data), "bytes", entry)
         return Tensor(dtype, shape, data)
 

@@ -57,8 +57,12 @@ class CheckpointV2(Checkpoint):
         entry = self._table.get(b"", "the header")
         header = self._parse("BundleHeaderProto", bytes(entry.value) if entry else b"", "the header")
         if header.endianness != _LITTLE:
-            raise StepError("the checkpoint was written on a big-endian machine", where=self.name,
-                            expected="little-endian values", hint="save it again on a little-endian machine")  # fmt: skip
+            raise StepError(
+                "the checkpoint was written on a big-endian machine",
+                where=self.name,
+                expected="little-endian values",
+                hint="save it again on a little-endian machine",
+            )
         return header
 
     def _parse(self, kind: str, data: bytes, what: str) -> Any:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Union
 
-Buffer = Union[bytes, bytearray, memoryview]
+Buffer = bytes | bytearray | memoryview
 
 #: google-crc32c wants ``bytes``; a mapped file is handed over in copies of this many bytes, small enough for the cache.
 _CHUNK = 1 << 18

@@ -7,16 +7,16 @@ Source: TensorFlow ``core/framework/{graph,node_def,attr_value}.proto``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from modelprep.errors import StepError, StorageError
 from modelprep.formats.tensorflow import wire
+from modelprep.formats.tensorflow.attrs import TensorHead, payload_in, read_numbers, read_shape, varint_in
 from modelprep.formats.tensorflow.mapped import MappedFile
-from modelprep.formats.tensorflow.tensor import element_count
-from modelprep.formats.tensorflow.wire import BYTES, FIXED32, VARINT, Buffer, WireError, bytes_field, bytes_header
+from modelprep.formats.tensorflow.wire import BYTES, Buffer, WireError, bytes_field, bytes_header
 
 #: An attribute's encoded AttrValue, as pieces where it is made of several buffers.
 Attr = Buffer | tuple[Buffer, ...]
@@ -50,142 +50,43 @@ class Node:
         value = self.attrs.get(name)
         return b"".join(value) if isinstance(value, tuple) else value
 
-    def type(self, name: str) -> int:
+    def dtype(self, name: str) -> int:
         """Give the DataType in an attribute; 0 where there is none."""
-        return _number(self.attr(name), 6)
+        return varint_in(self.attr(name), 6)
 
-    def int(self, name: str) -> int:
+    def number(self, name: str) -> int:
         """Give the whole number in an attribute; 0 where there is none."""
-        return wire.signed(_number(self.attr(name), 3))
+        return wire.signed(varint_in(self.attr(name), 3))
 
-    def bool(self, name: str) -> bool:
+    def flag(self, name: str) -> bool:
         """Give the truth value in an attribute; False where there is none."""
-        return bool(_number(self.attr(name), 5))
+        return bool(varint_in(self.attr(name), 5))
 
     def string(self, name: str) -> bytes:
         """Give the bytes in an attribute; empty where there are none."""
-        return bytes(_payload(self.attr(name), 2) or b"")
+        return bytes(payload_in(self.attr(name), 2) or b"")
 
     def strings(self, name: str) -> list[bytes]:
         """Give the list of strings in an attribute; empty where there is none."""
-        values = _payload(self.attr(name), 1)
+        values = payload_in(self.attr(name), 1)
         if values is None:
             return []
         return [bytes(values[a:b]) for number, kind, a, _, b in wire.fields(values) if (number, kind) == (2, BYTES)]
 
-    def ints(self, name: str) -> list[int]:  # type: ignore[valid-type]  # `int` is a method here
+    def numbers(self, name: str) -> list[int]:
         """Give the list of whole numbers in an attribute; empty where there is none."""
-        values = _payload(self.attr(name), 1)
-        out: list[int] = []  # type: ignore[valid-type]
-        for number, kind, value, _, stop in wire.fields(values) if values is not None else ():
-            if number == 3 and kind == VARINT:
-                out.append(wire.signed(value))
-            elif number == 3 and kind == BYTES and values is not None:
-                position = value
-                while position < stop:
-                    one, position = wire.read_varint(values, position, stop)
-                    out.append(wire.signed(one))
-        return out
+        values = payload_in(self.attr(name), 1)
+        return [] if values is None else read_numbers(values, 3)
 
-    def shape(self, name: str) -> tuple[int, ...] | None:  # type: ignore[valid-type]
+    def shape(self, name: str) -> tuple[int, ...] | None:
         """Give the shape in an attribute (-1: size unknown); None where there is none or the rank is unknown."""
-        shape = _payload(self.attr(name), 7)
+        shape = payload_in(self.attr(name), 7)
         return None if shape is None else read_shape(shape)
 
     def tensor(self, name: str = "value") -> TensorHead | None:
         """Give what the TensorProto in an attribute says of itself, without its values; None where there is none."""
-        tensor = _payload(self.attr(name), 8)
+        tensor = payload_in(self.attr(name), 8)
         return None if tensor is None else TensorHead.read(tensor)
-
-
-@dataclass(frozen=True)
-class TensorHead:
-    """A TensorProto in a graph: its element type, its shape, its bytes as they stand."""
-
-    dtype: int
-    shape: tuple[int, ...]
-    proto: Buffer
-
-    @classmethod
-    def read(cls, proto: Buffer) -> TensorHead:
-        """Read the head of an encoded TensorProto."""
-        shape_bytes = _payload(proto, 2)
-        shape = read_shape(shape_bytes) if shape_bytes is not None else ()
-        return cls(_number(proto, 1), shape or (), proto)
-
-    @property
-    def count(self) -> int:
-        """Number of elements that the shape says."""
-        return element_count(self.shape)
-
-
-def read_shape(shape: Buffer) -> tuple[int, ...] | None:
-    """Read a TensorShapeProto; None where the rank is unknown."""
-    sizes = []
-    for number, kind, value, _, stop in wire.fields(shape):
-        if (number, kind) == (2, BYTES):
-            sizes.append(wire.signed(_number(shape[value:stop], 1)))
-        elif (number, kind) == (3, VARINT) and value:
-            return None
-    return tuple(sizes)
-
-
-def _number(buffer: Buffer | None, wanted: int) -> int:
-    found = 0
-    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
-        if number == wanted and kind == VARINT:
-            found = value
-    return found
-
-
-def _payload(buffer: Buffer | None, wanted: int) -> Buffer | None:
-    found = None
-    for number, kind, value, _, stop in wire.fields(buffer) if buffer is not None else ():
-        if number == wanted and kind == BYTES and buffer is not None:
-            found = buffer[value:stop]
-    return found
-
-
-def attr_type(number: int) -> bytes:
-    """Encode an AttrValue that is a type."""
-    return wire.number_field(6, number)
-
-
-def attr_bool(value: bool) -> bytes:
-    """Encode an AttrValue that is a truth value (a oneof: False is written, too)."""
-    return wire.number_field(5, int(value))
-
-
-def attr_int(value: int) -> bytes:
-    """Encode an AttrValue that is a whole number."""
-    return wire.number_field(3, value)
-
-
-def attr_string(value: bytes) -> bytes:
-    """Encode an AttrValue that is a string."""
-    return bytes_field(2, value)
-
-
-def attr_shape(shape: Sequence[int]) -> bytes:
-    """Encode an AttrValue that is a shape."""
-    from modelprep.formats.tensorflow.tensor import shape_proto
-
-    return bytes_field(7, shape_proto(shape))
-
-
-def attr_tensor(pieces: Sequence[Buffer]) -> tuple[Buffer, ...]:
-    """Encode an AttrValue that is a tensor, of the pieces of a TensorProto."""
-    return (bytes_header(8, sum(map(len, pieces))), *pieces)
-
-
-def attr_float(buffer: Buffer | None) -> float | None:
-    """Read an AttrValue that is a number with a fraction; None where it is another kind."""
-    import struct
-
-    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
-        if number == 4 and kind == FIXED32:
-            return float(struct.unpack("<f", value.to_bytes(4, "little"))[0])
-    return None
 
 
 def input_name(reference: str) -> str:
@@ -247,9 +148,8 @@ def read_graph(path: Path, name: str = "") -> Graph:
 
     file = MappedFile(path, name)
     if looks_like_text(bytes(file.view[:4096])):
-        graph = parse_graph(text_to_binary(path, name), file.name)
         file.close()
-        return graph
+        return parse_graph(text_to_binary(path, name), file.name)
     graph = parse_graph(file.view, file.name)
     graph.file = file
     return graph
@@ -262,7 +162,7 @@ def parse_graph(data: Buffer, name: str = "") -> Graph:
     try:
         for number, kind, value, begin, stop in wire.fields(data):
             if number == 1 and kind == BYTES:
-                graph.nodes.append(_node(data, value, stop, name))
+                graph.nodes.append(_node(data, value, stop))
             elif number == 2 and kind == BYTES:
                 graph.library = data[value:stop]
             elif number == 4 and kind == BYTES:
@@ -303,7 +203,7 @@ def _looks_like(data: Buffer) -> str | None:
     return None
 
 
-def _node(data: Buffer, start: int, end: int, file: str) -> Node:
+def _node(data: Buffer, start: int, end: int) -> Node:
     node = Node("", "")
     rest = []
     try:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError, StorageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class MappedFile:
@@ -40,6 +44,12 @@ class MappedFile:
             raise StepError("the file is empty", where=self.name, hint="fetch it again")
         self.view = memoryview(self._mapping)
 
+    @property
+    def mapping(self) -> mmap.mmap:
+        """The mapping itself, which patterns can search."""
+        assert self._mapping is not None, "an empty file is refused"
+        return self._mapping
+
     def forget(self) -> None:
         """Tell the system that the pages read so far are not needed again, so that they do not count as this process's.
 
@@ -57,7 +67,7 @@ class MappedFile:
             except BufferError:
                 self._mapping = None
 
-    def __enter__(self) -> MappedFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

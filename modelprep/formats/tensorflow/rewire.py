@@ -9,6 +9,9 @@ from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.wire import BYTES, bytes_field, fields
 
 _COLOCATED = b"loc:@"
+_NO_VALUE = frozenset(
+    {"Assert", "Assign", "AssignVariableOp", "Const", "NoOp", "SaveSlices", "SaveV2", "ShardedFilename"}
+)
 
 
 def require(graph: Graph, names: Iterable[str], role: str) -> None:
@@ -39,9 +42,9 @@ def inputs_of(graph: Graph) -> list[Node]:
 
 
 def outputs_of(graph: Graph) -> list[Node]:
-    """Give the nodes whose value no other node uses, constants and no-ops left out."""
+    """Give the nodes whose value no other node uses; constants and what only has an effect (saving, say) left out."""
     used = {input_name(reference) for node in graph.nodes for reference in node.inputs}
-    return [node for node in graph.nodes if node.name not in used and node.op not in ("Const", "NoOp", "Assert")]
+    return [node for node in graph.nodes if node.name not in used and node.op not in _NO_VALUE]
 
 
 def colocated(node: Node) -> list[str]:
@@ -153,4 +156,3 @@ def string_values(node: Node) -> list[bytes]:
     if head is None:
         return []
     return [bytes(head.proto[a:b]) for number, kind, a, _, b in fields(head.proto) if (number, kind) == (8, BYTES)]
-

@@ -39,11 +39,7 @@ def decompress(data: bytes | memoryview, *, limit: int = MAX_UNCOMPRESSED) -> by
         out = bytearray()
         while position < len(source):
             tag = source[position]
-            kind = tag & 3
-            if kind == 0:
-                position = _literal(source, position, out)
-            else:
-                position = _copy(source, position, out)
+            position = _copy(source, position, out) if tag & 3 else _literal(source, position, out)
             if len(out) > length:
                 raise SnappyError(f"the block holds more than the {length} bytes that it says")
     except IndexError:

@@ -132,7 +132,9 @@ class Table:
         if kind == _NO_COMPRESSION:
             return contents
         if kind != _SNAPPY:
-            self._bad(f"{wanted} cannot be read: its block has a compression unknown here", handle.offset, f"kind {kind}")
+            self._bad(
+                f"{wanted} cannot be read: its block has a compression unknown here", handle.offset, f"kind {kind}"
+            )
         try:
             return memoryview(decompress(contents))
         except SnappyError as error:

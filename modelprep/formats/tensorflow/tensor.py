@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelprep.formats.tensorflow.wire import Buffer, bytes_field, bytes_header, number_field, varint
 
@@ -104,7 +104,7 @@ class Tensor:
 
     dtype: DType
     shape: tuple[int, ...]
-    data: memoryview = memoryview(b"")
+    data: memoryview = field(default_factory=lambda: memoryview(b""))
     strings: tuple[bytes, ...] = ()
 
     @property

@@ -8,9 +8,8 @@ Format: https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Union
 
-Buffer = Union[bytes, memoryview]
+Buffer = bytes | memoryview
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 

@@ -1,0 +1,183 @@
+"""``modelprep tf``: freeze, legalise, rename-io, convert, inspect and to-onnx, for a user's own TensorFlow graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelprep.cli import common
+
+app = common.group("TensorFlow graphs: freeze, legalise, to-onnx, rename-io, convert, inspect.")
+
+Graph_ = Annotated[
+    Path, typer.Argument(metavar="GRAPH", help="The GraphDef, binary (.pb) or text (.pbtxt, .prototxt).")
+]
+OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
+OutputNodes = Annotated[
+    list[str],
+    typer.Option("--output-node", "-n", metavar="NODE", help="A node to keep with all it needs; may be repeated."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")]
+
+
+@app.command("freeze")
+def freeze(
+    graph: Graph_,
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", help="A V1 file, a V2 index, or the prefix of a V2 checkpoint (model.ckpt)."
+        ),
+    ],
+    output_file: OutputFile,
+    output_nodes: OutputNodes,
+    engine: Annotated[str, typer.Option(help="native, or tensorflow (needs the extra tf).")] = "native",
+    keep_devices: Annotated[bool, typer.Option("--keep-devices", help="Keep the nodes' device placements.")] = False,
+    force: Force = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Turn variables into constants with a checkpoint's values; needs no TensorFlow."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.cli.run_step import run_step
+        from modelprep.errors import UsageError
+
+        if engine not in ("native", "tensorflow"):
+            raise UsageError("there is no such engine", got=engine, expected="native or tensorflow")
+        index, shards = _files(checkpoint)
+        params: dict[str, object] = {
+            "graph": graph,
+            "checkpoint": index,
+            "shards": shards,
+            "outputs": tuple(output_nodes),
+            "clear_devices": not keep_devices,
+            "engine": engine,
+        }
+        run_step(output, "tf.freeze", params, output_file, force=force)
+
+
+def _files(checkpoint: Path) -> tuple[Path, dict[str, Path]]:
+    """Find the files of a checkpoint by any of the names that TensorFlow's tools know it by."""
+    prefix = checkpoint.with_name(checkpoint.name.removesuffix(".index"))
+    index = prefix.with_name(f"{prefix.name}.index")
+    if checkpoint.is_file() and checkpoint != index:
+        return checkpoint, {}
+    if not index.is_file():
+        return checkpoint, {}
+    import glob
+
+    found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*"))
+    return index, {path.name: path for path in found}
+
+
+@app.command("legalise")
+def legalise(
+    graph: Graph_,
+    output_file: OutputFile,
+    target: Annotated[str, typer.Option("--for", metavar="TARGET", help="The parser to please.")] = "armnn-19.02",
+    output_nodes: Annotated[
+        list[str] | None, typer.Option("--output-node", "-n", metavar="NODE", help="A node to keep; may be repeated.")
+    ] = None,
+    force: Force = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Rewrite a frozen graph for a board's parser, values unchanged; say what it cannot take."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.cli.run_step import run_step
+        from modelprep.errors import UsageError
+        from modelprep.steps.tf_legalise import TARGETS
+
+        if target not in TARGETS:
+            raise UsageError("there is no such target", got=target, expected=", ".join(TARGETS))
+        params = {"graph": graph, "target": target, "outputs": tuple(output_nodes or ())}
+        run_step(output, "tf.legalise", params, output_file, force=force)
+
+
+@app.command("rename-io")
+def rename_io(
+    graph: Graph_,
+    output_file: OutputFile,
+    input_: Annotated[
+        list[str] | None, typer.Option("--rename-input", metavar="OLD=NEW", help="Rename an input; may be repeated.")
+    ] = None,
+    output_: Annotated[
+        list[str] | None, typer.Option("--rename-output", metavar="OLD=NEW", help="Rename an output; may be repeated.")
+    ] = None,
+    force: Force = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Give inputs and outputs other names, with every reference to them."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.cli.run_step import names, run_step
+        from modelprep.errors import UsageError
+
+        inputs, outputs = names(input_, "--rename-input"), names(output_, "--rename-output")
+        if not inputs and not outputs:
+            raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
+        run_step(
+            output, "tf.rename_io", {"graph": graph, "inputs": inputs, "outputs": outputs}, output_file, force=force
+        )
+
+
+@app.command("convert")
+def convert(
+    graph: Graph_,
+    output_file: OutputFile,
+    text: Annotated[bool, typer.Option("--text", help="Write text (default: binary).")] = False,
+    force: Force = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Write a graph in binary form, or as text."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.cli.run_step import run_step
+
+        run_step(output, "tf.convert", {"graph": graph, "to": "text" if text else "binary"}, output_file, force=force)
+
+
+@app.command("inspect")
+def inspect(
+    graph: Graph_,
+    nodes: Annotated[bool, typer.Option("--nodes", help="List every node too.")] = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Show inputs, outputs, operations and the sizes of constants."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.cli.output import size_text
+        from modelprep.formats.tensorflow.inspect import inspect as look
+
+        found = look(graph)
+        versions = f", made by GraphDef version {found.producer}" if found.producer else ""
+        output.line(f"{graph}: {size_text(graph.stat().st_size)}, {found.form}, {len(found.nodes)} nodes{versions}")
+        rows: list[tuple[object, ...]] = [("input", n.name, n.op, n.dtype, n.shape_text) for n in found.inputs]
+        rows += [("output", n.name, n.op, n.dtype, n.shape_text) for n in found.outputs]
+        output.table("Inputs and outputs", ["", "name", "op", "type", "shape"], rows, key=1)
+        output.line()
+        output.table("Operations", ["op", ">count"], found.operations)
+        output.line()
+        output.line(f"{found.variables} variables, {size_text(found.constant_bytes)} of constants")
+        if nodes:
+            output.line()
+            output.table(
+                "Nodes",
+                ["name", "op", "type", "shape", ">bytes", "inputs"],
+                [(n.name, n.op, n.dtype, n.shape_text, n.bytes or None, ", ".join(n.inputs)) for n in found.nodes],
+            )
+        output.result(found.to_json())
+
+
+def _add_to_onnx() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("modelprep.cli.tf_to_onnx") is not None:
+        from modelprep.cli.tf_to_onnx import to_onnx
+
+        app.command("to-onnx")(to_onnx)
+
+
+_add_to_onnx()

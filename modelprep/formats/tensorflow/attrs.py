@@ -1,0 +1,118 @@
+"""Attribute values of nodes: read out of their encoded form, and encoded.
+
+Source: TensorFlow ``core/framework/{attr_value,tensor,tensor_shape}.proto``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelprep.formats.tensorflow import wire
+from modelprep.formats.tensorflow.tensor import element_count, shape_proto
+from modelprep.formats.tensorflow.wire import BYTES, FIXED32, VARINT, Buffer, bytes_field, bytes_header
+
+
+@dataclass(frozen=True)
+class TensorHead:
+    """A TensorProto in a graph: its element type, its shape, its bytes as they stand."""
+
+    dtype: int
+    shape: tuple[int, ...]
+    proto: Buffer
+
+    @classmethod
+    def read(cls, proto: Buffer) -> TensorHead:
+        """Read the head of an encoded TensorProto."""
+        shape_bytes = payload_in(proto, 2)
+        shape = read_shape(shape_bytes) if shape_bytes is not None else ()
+        return cls(varint_in(proto, 1), shape or (), proto)
+
+    @property
+    def count(self) -> int:
+        """Number of elements that the shape says."""
+        return element_count(self.shape)
+
+
+def read_shape(shape: Buffer) -> tuple[int, ...] | None:
+    """Read a TensorShapeProto; None where the rank is unknown."""
+    sizes = []
+    for number, kind, value, _, stop in wire.fields(shape):
+        if (number, kind) == (2, BYTES):
+            sizes.append(wire.signed(varint_in(shape[value:stop], 1)))
+        elif (number, kind) == (3, VARINT) and value:
+            return None
+    return tuple(sizes)
+
+
+def varint_in(buffer: Buffer | None, wanted: int) -> int:
+    """Give the number in field `wanted` of a message (the last one counts); 0 where there is none."""
+    found = 0
+    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
+        if number == wanted and kind == VARINT:
+            found = value
+    return found
+
+
+def payload_in(buffer: Buffer | None, wanted: int) -> Buffer | None:
+    """Give the bytes in field `wanted` of a message (the last ones count); None where there are none."""
+    found = None
+    for number, kind, value, _, stop in wire.fields(buffer) if buffer is not None else ():
+        if number == wanted and kind == BYTES and buffer is not None:
+            found = buffer[value:stop]
+    return found
+
+
+def attr_float(buffer: Buffer | None) -> float | None:
+    """Read an AttrValue that is a number with a fraction; None where it is another kind."""
+    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
+        if number == 4 and kind == FIXED32:
+            return float(struct.unpack("<f", value.to_bytes(4, "little"))[0])
+    return None
+
+
+def read_numbers(buffer: Buffer, wanted: int) -> list[int]:
+    """Give the list of whole numbers in field `wanted` of a message, packed or not."""
+    found: list[int] = []
+    for number, kind, value, _, stop in wire.fields(buffer):
+        if number != wanted:
+            continue
+        if kind == VARINT:
+            found.append(wire.signed(value))
+        elif kind == BYTES:
+            position = value
+            while position < stop:
+                one, position = wire.read_varint(buffer, position, stop)
+                found.append(wire.signed(one))
+    return found
+
+
+def attr_type(number: int) -> bytes:
+    """Encode an AttrValue that is a type."""
+    return wire.number_field(6, number)
+
+
+def attr_bool(value: bool) -> bytes:
+    """Encode an AttrValue that is a truth value (a oneof: False is written, too)."""
+    return wire.number_field(5, int(value))
+
+
+def attr_int(value: int) -> bytes:
+    """Encode an AttrValue that is a whole number."""
+    return wire.number_field(3, value)
+
+
+def attr_string(value: bytes) -> bytes:
+    """Encode an AttrValue that is a string."""
+    return bytes_field(2, value)
+
+
+def attr_shape(shape: Sequence[int]) -> bytes:
+    """Encode an AttrValue that is a shape."""
+    return bytes_field(7, shape_proto(shape))
+
+
+def attr_tensor(pieces: Sequence[Buffer]) -> tuple[Buffer, ...]:
+    """Encode an AttrValue that is a tensor, of the pieces of a TensorProto."""
+    return (bytes_header(8, sum(map(len, pieces))), *pieces)

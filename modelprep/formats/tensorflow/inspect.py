@@ -1,0 +1,128 @@
+"""What a graph is: its nodes, types, shapes and sizes, as data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.formats.tensorflow.graphdef import Node, read_graph
+from modelprep.formats.tensorflow.mapped import MappedFile
+from modelprep.formats.tensorflow.rewire import inputs_of, outputs_of
+from modelprep.formats.tensorflow.tensor import dtype_name
+from modelprep.formats.tensorflow.text import looks_like_text
+from modelprep.formats.tensorflow.wire import VARINT, fields
+
+_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """One node.
+
+    Parameters
+    ----------
+    dtype
+        Of its value (attribute dtype or T); empty where the node does not say.
+    shape
+        Of a constant, or as declared by a placeholder or variable; -1 is unknown, None says nothing.
+    bytes
+        Encoded size of a constant's value.
+    """
+
+    name: str
+    op: str
+    dtype: str
+    shape: tuple[int, ...] | None
+    bytes: int
+    inputs: tuple[str, ...]
+
+    @property
+    def shape_text(self) -> str:
+        """The shape for people: ``1x299x299x3``, ``?`` for an unknown size."""
+        if self.shape is None:
+            return ""
+        return "x".join("?" if size < 0 else str(size) for size in self.shape) or "scalar"
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """A graph: `form` is ``binary`` or ``text``, `producer` the GraphDef version that made it (0: not said)."""
+
+    form: str
+    producer: int
+    nodes: tuple[NodeFacts, ...]
+    inputs: tuple[NodeFacts, ...]
+    outputs: tuple[NodeFacts, ...]
+
+    @property
+    def operations(self) -> list[tuple[str, int]]:
+        """Each op with how often it occurs."""
+        return sorted(Counter(node.op for node in self.nodes).items())
+
+    @property
+    def variables(self) -> int:
+        """How many variables there are (none in a frozen graph)."""
+        return sum(node.op in _VARIABLES for node in self.nodes)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Encoded size of all constants."""
+        return sum(node.bytes for node in self.nodes)
+
+    def to_json(self) -> dict[str, object]:
+        """Give what ``inspect --json`` prints."""
+        return {
+            "form": self.form,
+            "producer": self.producer,
+            "inputs": [node.name for node in self.inputs],
+            "outputs": [node.name for node in self.outputs],
+            "operations": dict(self.operations),
+            "variables": self.variables,
+            "constant_bytes": self.constant_bytes,
+            "nodes": [
+                {
+                    "name": node.name,
+                    "op": node.op,
+                    "dtype": node.dtype,
+                    "shape": None if node.shape is None else list(node.shape),
+                    "bytes": node.bytes,
+                    "inputs": list(node.inputs),
+                }
+                for node in self.nodes
+            ],
+        }
+
+
+def inspect(path: Path) -> GraphFacts:
+    """Look at a GraphDef, binary or text.
+
+    Raises
+    ------
+    StepError
+        It is no GraphDef.
+    StorageError
+        It cannot be read.
+    """
+    with MappedFile(path) as file:
+        text = looks_like_text(bytes(file.view[:4096]))
+    graph = read_graph(path)
+    nodes = {node.name: _facts(node) for node in graph.nodes}
+    producer = next(
+        (value for number, kind, value, *_ in fields(graph.versions or b"") if (number, kind) == (1, VARINT)), 0
+    )
+    return GraphFacts(
+        "text" if text else "binary",
+        producer,
+        tuple(nodes.values()),
+        tuple(nodes[node.name] for node in inputs_of(graph)),
+        tuple(nodes[node.name] for node in outputs_of(graph)),
+    )
+
+
+def _facts(node: Node) -> NodeFacts:
+    number = node.dtype("dtype") or node.dtype("T")
+    shape, size = node.shape("shape"), 0
+    if node.op == "Const" and (head := node.tensor()) is not None:
+        shape, size = head.shape, len(head.proto)
+    return NodeFacts(node.name, node.op, dtype_name(number) if number else "", shape, size, tuple(node.inputs))

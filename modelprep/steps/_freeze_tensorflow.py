@@ -1,0 +1,99 @@
+"""Freezing through TensorFlow's own ``freeze_graph``: the engine ``tensorflow``, which the native one is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from modelprep.errors import StepError
+from modelprep.steps import _subprocess
+
+
+def freeze(
+    graph: Path,
+    checkpoint: Path,
+    shards: Mapping[str, Path],
+    outputs: Sequence[str],
+    output: Path,
+    *,
+    clear_devices: bool = True,
+) -> Mapping[str, object]:
+    """Freeze a graph in a process that has TensorFlow.
+
+    Parameters
+    ----------
+    graph, checkpoint, shards, outputs, clear_devices
+        As the step's.
+    output
+        Where to write.
+
+    Raises
+    ------
+    StepError
+        TensorFlow refuses the graph, the checkpoint, or both.
+    """
+    return _subprocess.call(
+        __name__,
+        {
+            "graph": str(graph),
+            "checkpoint": str(checkpoint),
+            "shards": {name: str(path) for name, path in shards.items()},
+            "outputs": list(outputs),
+            "output": str(output),
+            "clear_devices": clear_devices,
+        },
+        what="freezing with TensorFlow",
+    )
+
+
+def work(request: Mapping[str, Any]) -> dict[str, object]:
+    """Do it; runs in the other process."""
+    import tempfile
+
+    import tensorflow as tf
+    from tensorflow.core.framework import graph_pb2
+    from tensorflow.core.protobuf import saver_pb2
+    from tensorflow.python.tools import freeze_graph
+
+    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph
+
+    tf.compat.v1.disable_v2_behavior()
+    graph = graph_pb2.GraphDef.FromString(b"".join(encode_graph(read_graph(Path(request["graph"])))))
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = _laid_out(Path(request["checkpoint"]), cast("dict[str, str]", request["shards"]), Path(folder))
+        try:
+            frozen = freeze_graph.freeze_graph_with_def_protos(
+                graph, _saver(graph, saver_pb2), prefix, ",".join(request["outputs"]), None, None, None,
+                request["clear_devices"], "",
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - TensorFlow raises of every kind, all about the input
+            raise StepError("TensorFlow cannot freeze this graph with this checkpoint", where=request["graph"],
+                            got=f"{type(error).__name__}: {str(error)[:400]}") from None  # fmt: skip
+    Path(request["output"]).write_bytes(frozen.SerializeToString(deterministic=True))
+    return {"nodes": len(frozen.node), "engine": f"tensorflow {tf.__version__}"}
+
+
+def _saver(graph: Any, saver_pb2: Any) -> Any:
+    """Give the saver that the graph holds, if it holds one (partitioned variables need it)."""
+    names = {node.name for node in graph.node}
+    for scope in ("save/", "save_1/"):
+        if f"{scope}restore_all" in names and f"{scope}Const" in names:
+            return saver_pb2.SaverDef(
+                filename_tensor_name=f"{scope}Const:0", restore_op_name=f"{scope}restore_all",
+                save_tensor_name=f"{scope}control_dependency:0", version=saver_pb2.SaverDef.V2,
+            )  # fmt: skip
+    return None
+
+
+def _laid_out(checkpoint: Path, shards: Mapping[str, str], folder: Path) -> str:
+    """Give the prefix that TensorFlow wants; files whose names mean nothing are linked under names that do."""
+    if not shards:
+        return str(checkpoint).removesuffix(".index")
+    if not any(".data-" in name for name in shards):
+        raise StepError("TensorFlow takes one file, or an index and its data files", got=", ".join(shards))
+    base = next(iter(shards)).partition(".data-")[0]
+    (folder / f"{base}.index").symlink_to(checkpoint.resolve())
+    for name, path in shards.items():
+        (folder / name).symlink_to(Path(path).resolve())
+    return str(folder / base)

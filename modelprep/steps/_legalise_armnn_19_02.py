@@ -1,0 +1,385 @@
+"""Bringing a TensorFlow graph into the words that Arm NN 19.02's parser knows, values unchanged.
+
+Rewriting and judging are apart: `rewrite` changes what has the same meaning under an older name, `judge` lists every
+rule that the result still breaks. Nothing is written when a rule is broken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from modelprep.formats.tensorflow.attrs import (
+    attr_bool,
+    attr_float,
+    attr_int,
+    attr_string,
+    attr_tensor,
+    attr_type,
+    payload_in,
+    read_numbers,
+)
+from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
+from modelprep.formats.tensorflow.rewire import subgraph
+from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, dtype_name, tensor_proto
+from modelprep.formats.tensorflow.wire import tag
+from modelprep.targets.armnn_19_02 import (
+    TF_IGNORED_OPS,
+    TF_NEUTRAL_ATTRS,
+    TF_OPS,
+    TF_RENAMED_OPS,
+    TF_RULES,
+)
+
+FLOAT, INT32 = 1, 3
+#: These hand on their first input as it is, in a graph that is only run forward.
+_PASS = frozenset({"Identity", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"})
+_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "ReadVariableOp"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that a node breaks."""
+
+    rule: str
+    node: str
+    op: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        extra = f" ({self.detail})" if self.detail else ""
+        return f"{self.node} ({self.op}): {TF_RULES[self.rule]}{extra} [{self.rule}]"
+
+
+@dataclass
+class Changes:
+    """What was rewritten, by kind, and what a user should know."""
+
+    renamed_ops: Counter[str] = field(default_factory=Counter)
+    dropped_attrs: Counter[str] = field(default_factory=Counter)
+    added_attrs: Counter[str] = field(default_factory=Counter)
+    removed_nodes: Counter[str] = field(default_factory=Counter)
+    control_inputs: int = 0
+    axes: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.renamed_ops or self.dropped_attrs or self.added_attrs or self.removed_nodes
+                    or self.control_inputs or self.axes)  # fmt: skip
+
+
+def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
+    """Rewrite a graph in place.
+
+    Parameters
+    ----------
+    outputs
+        The nodes to keep, with all that their values need. These keep their names.
+
+    Raises
+    ------
+    StepError
+        An output or an input of a node is missing.
+    """
+    changes = Changes()
+    before = len(graph.nodes)
+    graph.nodes = subgraph(graph, outputs, colocations=False)
+    for node in graph.nodes:
+        data = [reference for reference in node.inputs if not reference.startswith("^")]
+        changes.control_inputs += len(node.inputs) - len(data)  # the parser drops them, and what hangs on them alone
+        node.inputs = data
+    graph.nodes = subgraph(graph, outputs, colocations=False)
+    _bypass(graph, set(outputs), changes)
+    graph.nodes = subgraph(graph, outputs, colocations=False)
+    bypassed = sum(changes.removed_nodes.values())
+    if before - len(graph.nodes) - bypassed:
+        changes.removed_nodes["not needed"] = before - len(graph.nodes) - bypassed
+    nodes = {node.name: node for node in graph.nodes}
+    for node in list(graph.nodes):
+        if node.op in TF_RENAMED_OPS and _renameable(node):
+            changes.renamed_ops[f"{node.op} -> {TF_RENAMED_OPS[node.op]}"] += 1
+            node.op = TF_RENAMED_OPS[node.op]
+        if node.op in TF_OPS:
+            _attributes(node, changes)
+        if node.op == "ConcatV2":
+            _concat_axis(node, nodes, graph, changes)
+    if changes.axes:  # axes that nobody takes any more
+        graph.nodes = subgraph(graph, outputs, colocations=False)
+    return changes
+
+
+def _renameable(node: Node) -> bool:
+    return node.op == "AddV2" or (not node.flag("is_training") and node.dtype("U") in (0, FLOAT))
+
+
+def _bypass(graph: Graph, keep: set[str], changes: Changes) -> None:
+    """Take out nodes that only hand on a value; outputs stay, as their names are what the board asks for."""
+    instead: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op in _PASS and node.name not in keep and len(node.inputs) == 1:
+            instead[node.name] = node.inputs[0]
+            changes.removed_nodes[node.op] += 1
+    for node in graph.nodes:
+        for index, reference in enumerate(node.inputs):
+            seen = 0
+            while input_name(reference) in instead and seen <= len(instead):  # a ring of Identities has no end
+                reference = instead[input_name(reference)]
+                seen += 1
+            node.inputs[index] = reference
+
+
+def _attributes(node: Node, changes: Changes) -> None:
+    known = TF_OPS[node.op]
+    for name in list(node.attrs):
+        if name in known.attrs:
+            continue
+        if name.startswith("_") or _neutral(node, name):
+            del node.attrs[name]
+            changes.dropped_attrs[name] += 1
+        elif name not in TF_NEUTRAL_ATTRS:
+            del node.attrs[name]
+            changes.dropped_attrs[name] += 1
+            changes.warnings.append(
+                f"{node.name} ({node.op}): attribute '{name}' is unknown to TensorFlow 1.12, left out"
+            )
+    for name, default in known.required.items():
+        if name not in node.attrs and default is not None:
+            node.attrs[name] = _encoded(default)
+            changes.added_attrs[name] += 1
+
+
+def _neutral(node: Node, name: str) -> bool:
+    neutral = TF_NEUTRAL_ATTRS.get(name)
+    if neutral is ...:
+        return True
+    if neutral == "DT_FLOAT":
+        return node.dtype(name) in (0, FLOAT)
+    if neutral == []:
+        return not node.numbers(name)
+    return neutral is False and not node.flag(name)
+
+
+def _encoded(value: object) -> bytes:
+    if isinstance(value, bool):
+        return attr_bool(value)
+    if isinstance(value, int):
+        return attr_int(value)
+    if isinstance(value, float):
+        return tag(4, 5) + struct.pack("<f", value)
+    if isinstance(value, bytes):
+        return attr_string(value)
+    assert value == "DT_INT32", value
+    return attr_type(INT32)
+
+
+def _concat_axis(node: Node, nodes: dict[str, Node], graph: Graph, changes: Changes) -> None:
+    """Write a negative axis as what it is for four dimensions, the only ones that the parser can join."""
+    values = _ints(nodes.get(input_name(node.inputs[-1]))) if node.inputs else None
+    if values not in ([-1], [-3]):
+        return
+    axis = 4 + values[0]
+    name = f"{node.name}/axis_{axis}"
+    while name in nodes:
+        name += "_"
+    value = Tensor(DTYPES[INT32], (), memoryview(axis.to_bytes(4, "little")))
+    nodes[name] = Node(name, "Const", attrs={"dtype": attr_type(INT32), "value": attr_tensor(tensor_proto(value))})
+    graph.nodes.insert(graph.nodes.index(node), nodes[name])
+    node.inputs[-1] = name
+    changes.axes += 1
+
+
+# -- judging ------------------------------------------------------------------------------------------------------
+
+
+def judge(graph: Graph) -> list[Finding]:
+    """List every rule of the parser that a graph breaks, node by node (all of them, not the first)."""
+    nodes = graph.by_name()
+    found: list[Finding] = []
+    placeholders = [node for node in graph.nodes if node.op == "Placeholder"]
+    found += [Finding("TF07", node.name, node.op, f"the input is {placeholders[0].name}") for node in placeholders[1:]]
+    for node in graph.nodes:
+        if node.op in TF_IGNORED_OPS:
+            continue
+        if node.op in _VARIABLES:
+            found.append(Finding("TF02", node.name, node.op))
+        elif node.op not in TF_OPS:
+            detail = "in training mode" if node.op in TF_RENAMED_OPS else ""
+            found.append(Finding("TF01", node.name, node.op, detail))
+        else:
+            found += [Finding(rule, node.name, node.op, detail) for rule, detail in _judge(node, nodes)]
+    return found
+
+
+_Broken = Iterator[tuple[str, str]]
+
+
+def _judge(node: Node, nodes: dict[str, Node]) -> _Broken:
+    known = TF_OPS[node.op]
+    count = _input_count(node)
+    if len(node.inputs) != count:
+        yield "TF31" if node.op == "ExpandDims" else "TF34", f"{len(node.inputs)} instead of {count}"
+        return
+    for reference in node.inputs:
+        port = reference.partition(":")[2]
+        source = nodes.get(input_name(reference))
+        if port and not (port.isdecimal() and int(port) <= 100):
+            yield "TF09", reference
+        elif port.isdecimal() and int(port) and source is not None and source.op != "Split":
+            yield "TF10", reference
+    dtype = node.dtype("T") or node.dtype("dtype")
+    if node.op == "Const":
+        yield from _judge_const(node)
+    elif dtype and dtype not in (FLOAT, INT32):
+        yield "TF04", dtype_name(dtype)
+    for name in node.attrs:
+        if name not in known.attrs:
+            yield ("TF27" if name == "half_pixel_centers" else "TF12" if name == "explicit_paddings" else "TF04"), name
+    check = _CHECKS.get(node.op)
+    if check is not None:
+        yield from check(node, nodes)
+
+
+def _input_count(node: Node) -> int:
+    known = TF_OPS[node.op].inputs
+    if known is not None:
+        return known
+    return node.number("N") + (node.op == "ConcatV2")
+
+
+def _judge_const(node: Node) -> _Broken:
+    dtype = node.dtype("dtype")
+    head = node.tensor()
+    if head is None or dtype not in (FLOAT, INT32):
+        yield "TF05", dtype_name(dtype) if head is not None else "no value"
+
+
+def _constant(nodes: dict[str, Node], reference: str) -> Node | None:
+    """Give the constant that a reference leads to, through Identity at most."""
+    seen = 0
+    node = nodes.get(input_name(reference))
+    while node is not None and node.op == "Identity" and node.inputs and seen <= len(nodes):
+        node = nodes.get(input_name(node.inputs[0]))
+        seen += 1
+    return node if node is not None and node.op == "Const" else None
+
+
+def _ints(node: Node | None) -> list[int] | None:
+    """Give the values of a small int32 constant; None where it is none."""
+    head = node.tensor() if node is not None and node.op == "Const" else None
+    if head is None or head.dtype != INT32 or head.count > 1 << 10:
+        return None
+    content = bytes(payload_in(head.proto, 4) or b"")
+    listed = struct.unpack(f"<{len(content) // 4}i", content[: len(content) // 4 * 4])
+    values = list(listed) or read_numbers(head.proto, 7)
+    # a list may be shorter than the shape: its last value is repeated
+    return values + [values[-1] if values else 0] * (head.count - len(values))
+
+
+def _judge_window(node: Node, nodes: dict[str, Node]) -> _Broken:
+    yield from _judge_format(node, nodes)
+    if node.string("padding") not in (b"SAME", b"VALID"):
+        yield "TF12", f"padding {node.string('padding').decode('utf-8', 'replace') or 'missing'}"
+    for name in ("strides", "ksize"):
+        if name in TF_OPS[node.op].attrs and len(node.numbers(name)) != 4:
+            yield "TF12", f"{name} {node.numbers(name) or 'missing'}"
+
+
+def _judge_format(node: Node, nodes: dict[str, Node]) -> _Broken:  # noqa: ARG001
+    if node.string("data_format") not in (b"NHWC", b"NCHW"):
+        yield "TF11", node.string("data_format").decode("utf-8", "replace")
+
+
+def _judge_bias(node: Node, nodes: dict[str, Node]) -> _Broken:
+    yield from _judge_format(node, nodes)
+    bias = _constant(nodes, node.inputs[1])
+    head = bias.tensor() if bias is not None else None
+    if head is not None and len(head.shape) > 1:
+        yield "TF21", f"shape {list(head.shape)}"
+
+
+def _judge_convolution(node: Node, nodes: dict[str, Node]) -> _Broken:
+    yield from _judge_window(node, nodes)
+    if _constant(nodes, node.inputs[1]) is None:
+        yield "TF13", node.inputs[1]
+    dilations = node.numbers("dilations")
+    if any(step != 1 for step in dilations):
+        yield "TF14" if node.op == "Conv2D" else "TF15", str(dilations)
+
+
+def _judge_norm(node: Node, nodes: dict[str, Node]) -> _Broken:
+    yield from _judge_format(node, nodes)
+    # TensorFlow's default is training, and a node that trains takes empty means and variances
+    if "is_training" not in node.attrs or node.flag("is_training"):
+        yield "TF16", "is_training"
+    for reference in node.inputs[1:]:
+        if _constant(nodes, reference) is None:
+            yield "TF16", f"{reference} is not constant"
+    if attr_float(node.attr("epsilon")) is None:
+        yield "TF16", "epsilon is missing"
+
+
+def _judge_matmul(node: Node, nodes: dict[str, Node]) -> _Broken:
+    if all(_constant(nodes, reference) is None for reference in node.inputs):
+        yield "TF17", ""
+    if node.flag("transpose_a") or node.flag("transpose_b"):
+        yield "TF18", ""
+
+
+def _judge_concat(node: Node, nodes: dict[str, Node]) -> _Broken:
+    axis = _ints(_constant(nodes, node.inputs[-1]))
+    if axis not in ([1], [3]):
+        yield "TF23", f"axis {axis[0] if axis else 'not constant'}"
+
+
+def _judge_split(node: Node, nodes: dict[str, Node]) -> _Broken:
+    axis = _ints(_constant(nodes, node.inputs[0]))
+    if axis not in ([1], [3]):
+        yield "TF24", f"axis {axis[0] if axis else 'not constant'}"
+
+
+def _judge_reshape(node: Node, nodes: dict[str, Node]) -> _Broken:
+    source = nodes.get(input_name(node.inputs[1]))
+    values = _ints(_constant(nodes, node.inputs[1]))
+    if (values is None and (source is None or source.op != "Shape")) or (values or []).count(-1) > 1:
+        yield "TF25", "" if values is None else str(values)
+
+
+def _judge_shape(node: Node, nodes: dict[str, Node]) -> _Broken:  # noqa: ARG001
+    if node.dtype("out_type") != INT32:
+        yield "TF26", dtype_name(node.dtype("out_type"))
+
+
+def _judge_resize(node: Node, nodes: dict[str, Node]) -> _Broken:
+    if _ints(_constant(nodes, node.inputs[1])) is None or node.flag("align_corners"):
+        yield "TF27", "align_corners" if node.flag("align_corners") else "the size is not constant"
+
+
+def _judge_pad(node: Node, nodes: dict[str, Node]) -> _Broken:
+    values = _ints(_constant(nodes, node.inputs[1]))
+    if values is None or min(values, default=0) < 0:
+        yield "TF29", str(values) if values else "not constant"
+
+
+def _judge_mean(node: Node, nodes: dict[str, Node]) -> _Broken:
+    if _ints(_constant(nodes, node.inputs[1])) is None:
+        yield "TF30", "the axis is not constant"
+
+
+_CHECKS = {
+    "AvgPool": _judge_window,
+    "BiasAdd": _judge_bias,
+    "ConcatV2": _judge_concat,
+    "Conv2D": _judge_convolution,
+    "DepthwiseConv2dNative": _judge_convolution,
+    "FusedBatchNorm": _judge_norm,
+    "MatMul": _judge_matmul,
+    "MaxPool": _judge_window,
+    "Mean": _judge_mean,
+    "Pad": _judge_pad,
+    "Reshape": _judge_reshape,
+    "ResizeBilinear": _judge_resize,
+    "Shape": _judge_shape,
+    "Split": _judge_split,
+}

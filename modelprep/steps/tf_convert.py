@@ -1,0 +1,43 @@
+"""``tf.convert``: a GraphDef from text to binary or back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.tensorflow.graphdef import read_graph, write_pieces
+    from modelprep.formats.tensorflow.mapped import MappedFile
+    from modelprep.formats.tensorflow.text import encoded_fields, graph_to_text, looks_like_text
+
+    path = cast("Path", call.params["graph"])
+    with MappedFile(path) as file:
+        text = looks_like_text(bytes(file.view[:4096]))
+        size = file.size
+    if call.params["to"] == "text":
+        pieces: Iterator[bytes] = graph_to_text(read_graph(path))
+    elif text:
+        pieces = encoded_fields(path)
+    else:
+        call.warn("the graph is binary already: its bytes are copied")
+        read_graph(path)  # not any file passes for a graph
+        pieces = iter([path.read_bytes()])
+    written = write_pieces(pieces, call.output)
+    return {"from": "text" if text else "binary", "bytes": written, "bytes_before": size}
+
+
+STEP = Step(
+    name="tf.convert",
+    version=1,
+    summary="write a GraphDef in its binary or its text form",
+    params={
+        "graph": Param("file", "the GraphDef, binary or text", required=True),
+        "to": Param("str", "the form to write", default="binary", choices=("binary", "text")),
+    },
+    run=_run,
+    cpu_bound=True,
+)

@@ -1,0 +1,82 @@
+"""``tf.freeze``: a graph and its checkpoint become one graph with the weights as constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from modelprep.errors import RecipeError
+from modelprep.steps import Call, Param, Step
+
+if TYPE_CHECKING:
+    from modelprep.formats.tensorflow.wire import Buffer
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    graph = cast("Path", call.params["graph"])
+    checkpoint = cast("Path", call.params["checkpoint"])
+    shards = dict(cast("Mapping[str, Path] | None", call.params.get("shards")) or {})
+    outputs = [str(name) for name in cast("tuple[object, ...]", call.params["outputs"])]
+    clear = bool(call.params.get("clear_devices", True))
+    if not outputs:
+        raise RecipeError("tf.freeze needs at least one output", hint="outputs: [name of the last node]")
+    if call.params.get("engine") == "tensorflow":
+        from modelprep.steps._freeze_tensorflow import freeze
+
+        return freeze(graph, checkpoint, shards, outputs, call.output, clear_devices=clear)
+    return _native(call, graph, checkpoint, shards, outputs, clear)
+
+
+def _native(
+    call: Call, graph_path: Path, checkpoint_path: Path, shards: Mapping[str, Path], outputs: list[str], clear: bool
+) -> Mapping[str, object]:
+    from modelprep.formats.tensorflow.checkpoint import open_checkpoint
+    from modelprep.formats.tensorflow.graphdef import Graph, encode_graph, read_graph, write_pieces
+    from modelprep.steps._freeze_native import frozen_nodes, plan
+
+    graph = read_graph(graph_path)
+    with open_checkpoint(checkpoint_path, shards) as checkpoint:
+        planned = plan(graph, checkpoint, outputs, clear_devices=clear)
+        # TensorFlow writes both, empty as they may be, and leaves the rest behind.
+        frozen = Graph([], library=graph.library or b"", versions=graph.versions or b"")
+        size = write_pieces(_told(encode_graph(frozen, frozen_nodes(planned, checkpoint)), call), call.output)
+        return {
+            "nodes": len(planned.nodes) + len(planned.added),
+            "variables": len(planned.sources),
+            "bytes": size,
+            "checkpoint": checkpoint.version,
+        }
+
+
+def _told(pieces: Iterator[Buffer], call: Call) -> Iterator[Buffer]:
+    done = 0
+    for piece in pieces:
+        yield piece
+        done += len(piece)
+        if len(piece) > 1 << 16:
+            call.progress(done, None)
+    call.progress(done, done)
+
+
+STEP = Step(
+    name="tf.freeze",
+    version=1,
+    summary="turn the variables of a TensorFlow graph into constants, with the values of a checkpoint",
+    params={
+        "graph": Param("file", "the GraphDef, binary or text", required=True),
+        "checkpoint": Param("file", "the checkpoint: the V1 file, or the index of a V2 one", required=True),
+        "shards": Param("files", "the data files of a V2 checkpoint, by name (model.ckpt.data-00000-of-00001)"),
+        "outputs": Param("strs", "the nodes to keep, with all that they need", required=True),
+        "clear_devices": Param("bool", "forget the devices that nodes were placed on", default=True),
+        "engine": Param(
+            "str",
+            "native needs nothing; tensorflow does the same through TensorFlow (extra tf)",
+            default="native",
+            choices=("native", "tensorflow"),
+        ),
+    },
+    run=_run,
+    cpu_bound=True,
+    extras=lambda params: ("tf",) if params.get("engine") == "tensorflow" else (),
+)

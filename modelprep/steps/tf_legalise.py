@@ -1,0 +1,69 @@
+"""``tf.legalise``: a frozen graph in the words that a board's parser knows, values unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import StepError
+from modelprep.steps import Call, Param, Step
+
+TARGETS = ("armnn-19.02",)
+_SHOWN = 12
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph, write_pieces
+    from modelprep.formats.tensorflow.rewire import outputs_of
+    from modelprep.steps._legalise_armnn_19_02 import judge, rewrite
+
+    target = str(call.params["target"])
+    if target not in TARGETS:
+        raise StepError("there are no rules for this target", got=target, expected=", ".join(TARGETS))
+    graph = read_graph(cast("Path", call.params["graph"]))
+    asked = cast("tuple[object, ...]", call.params.get("outputs") or ())
+    outputs = [str(name) for name in asked] or [node.name for node in outputs_of(graph)]
+    changes = rewrite(graph, outputs)
+    findings = judge(graph)
+    if findings:
+        raise StepError(
+            f"{target} cannot take this graph: {len(findings)} of its rules are broken",
+            where=findings[0].node,
+            got="\n".join(map(str, findings[:_SHOWN]))
+            + (f"\nand {len(findings) - _SHOWN} more" * (len(findings) > _SHOWN)),
+            hint="freeze the graph first: modelprep tf freeze" if any(f.rule == "TF02" for f in findings) else None,
+        )
+    # Functions are no part of what the parser reads, and nothing in the table calls one.
+    graph.library = None
+    size = write_pieces(encode_graph(graph), call.output)
+    for text in changes.warnings:
+        call.warn(text)
+    if not changes:
+        call.warn(f"{target} could take the graph as it was: nothing is changed")
+    return {
+        "changed": bool(changes),
+        "outputs": outputs,
+        "nodes": len(graph.nodes),
+        "bytes": size,
+        "renamed_ops": dict(changes.renamed_ops),
+        "dropped_attributes": dict(changes.dropped_attrs),
+        "added_attributes": dict(changes.added_attrs),
+        "removed_nodes": dict(changes.removed_nodes),
+        "removed_control_inputs": changes.control_inputs,
+        "positive_axes": changes.axes,
+    }
+
+
+STEP = Step(
+    name="tf.legalise",
+    version=1,
+    summary="rewrite a frozen graph for a board's parser, values unchanged; refuse what it cannot take",
+    params={
+        "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
+        "target": Param("str", "the parser to please", default=TARGETS[0], choices=TARGETS),
+        "outputs": Param("strs", "the nodes to keep (default: those whose value nobody uses)"),
+    },
+    run=_run,
+    cpu_bound=True,
+)

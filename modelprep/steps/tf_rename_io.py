@@ -1,0 +1,42 @@
+"""``tf.rename_io``: other names for a graph's inputs and outputs, everything else as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import RecipeError
+from modelprep.steps import Call, Param, Step
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph, write_pieces
+    from modelprep.formats.tensorflow.rewire import rename_nodes, require
+
+    names: dict[str, str] = {}
+    graph = read_graph(cast("Path", call.params["graph"]))
+    for role in ("inputs", "outputs"):
+        given = call.params.get(role) or {}
+        if not isinstance(given, Mapping) or not all(isinstance(n, str) and n for pair in given.items() for n in pair):
+            raise RecipeError(f"{role} must be a mapping of old names to new names", got=repr(given))
+        require(graph, given, role.removesuffix("s"))
+        names.update(given)
+    if not names:
+        raise RecipeError("tf.rename_io is to rename nothing", hint="give it inputs: or outputs: {old: new}")
+    references = rename_nodes(graph, names)
+    size = write_pieces(encode_graph(graph), call.output)
+    return {"renamed": names, "references": references, "bytes": size}
+
+
+STEP = Step(
+    name="tf.rename_io",
+    version=1,
+    summary="give a GraphDef's inputs and outputs other names, with every reference to them",
+    params={
+        "graph": Param("file", "the GraphDef, binary or text", required=True),
+        "inputs": Param("map", "old input name -> new name"),
+        "outputs": Param("map", "old output name -> new name"),
+    },
+    run=_run,
+)
