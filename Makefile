@@ -1,0 +1,81 @@
+# The commands of a checkout. Each makes .venv first, and again when pyproject.toml has changed.
+#   make armnn-onnx OUT=out ARGS="--dry-run"      PYTHON=python3.12 picks the interpreter (3.10 or newer)
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= out
+ARGS ?=
+# Optional parts for the tests; one that cannot be installed here is left out, and its tests are skipped.
+EXTRAS ?= check onnx tf
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+GROUPS := $(filter-out assets,$(notdir $(patsubst %/,%,$(dir $(wildcard recipes/*/*.yaml)))))
+GROUPS := $(sort $(GROUPS))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help all $(GROUPS) venv test check bench demo clean distclean
+
+help:  ## say what there is
+	@printf 'make TARGET [OUT=%s] [ARGS="--dry-run"] [PYTHON=%s]\n\n' '$(OUT)' '$(PYTHON)'
+	@printf '  %-12s %s\n' 'GROUP' 'fetch and prepare a group: $(GROUPS)'
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS="$$(printf '\t')" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+
+all: $(VENV)/core.stamp  ## fetch and prepare every group
+	$(BIN)/modelprep fetch all --out '$(OUT)' $(ARGS)
+
+$(GROUPS): $(VENV)/core.stamp
+	$(BIN)/modelprep fetch $@ --out '$(OUT)' $(ARGS)
+
+demo: $(VENV)/demo.stamp  ## the whole road against a stand-in on this machine; needs no internet
+	$(BIN)/python demo/run.py $(if $(ARGS),-- $(ARGS))
+
+test: $(VENV)/test.stamp  ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/test.stamp  ## linters, types, and the tests with their coverage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/coverage run --source=modelprep -m pytest $(ARGS)
+	$(BIN)/coverage report --skip-covered --sort=cover
+
+bench: $(VENV)/test.stamp  ## measure
+	$(BIN)/python -m benchmarks $(ARGS)
+
+venv: $(VENV)/core.stamp  ## make .venv and no more
+
+clean:  ## remove what the demo, builds and tools leave; the cache, out/ and .venv stay
+	rm -rf .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find modelprep demo tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove .venv as well
+	rm -rf '$(VENV)'
+
+# Three stamps, so that `make armnn-onnx` installs no more than the tool needs.
+$(VENV)/core.stamp: pyproject.toml
+	@'$(PYTHON)' -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed; this is %d.%d (%s). Name another one: make PYTHON=python3.12" % (*sys.version_info[:2], sys.executable))'
+	@test -x $(BIN)/python || '$(PYTHON)' -m venv '$(VENV)'
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/core.stamp
+	$(PIP) install numpy
+	@$(PIP) install --editable '.[check]' || \
+	  echo 'The extra "check" cannot be installed here: the demo will not classify with other runtimes.'
+	@touch $@
+
+# pip knows dependency groups from 25.1 on.
+$(VENV)/test.stamp: $(VENV)/core.stamp
+	@$(BIN)/python -c 'import pip; raise SystemExit(tuple(map(int, pip.__version__.split(".")[:2])) < (25, 1))' || \
+	  $(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install --group dev
+	@list="$$(echo $(EXTRAS) | tr ' ' ',')"; \
+	if [ -n "$$list" ] && ! $(PIP) install --editable ".[$$list]"; then \
+	  for extra in $(EXTRAS); do \
+	    $(PIP) install --editable ".[$$extra]" || echo "The extra \"$$extra\" cannot be installed here: its tests are skipped."; \
+	  done; \
+	fi
+	@touch $@
