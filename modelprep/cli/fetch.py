@@ -129,12 +129,14 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
     output.line()
     for folder in folders:
         mine = [demo for demo in ready if demo.folder == folder]
-        board = mine[0].board
-        output.line(f"copy {folder} to the board:  scp -r {folder} root@BOARD:{board}")
+        board = next((demo.board for demo in mine if demo.board), "")
+        # A tree with a place of its own on the board goes into it, any other becomes a folder of the login's home.
+        source, target = (f"{folder}/.", board) if board else (str(folder), "")
+        output.line(f"copy to the board:  scp -r {source} root@BOARD:{target}")
         runs = [demo.run for demo in mine if demo.run]
         if runs:
-            where = f"{board}/{folder.name}" if board else folder.name
-            output.line(f"  then there, in {where}:  {runs[0]}{'  (and the others)' if len(runs) > 1 else ''}")
+            more = f"  (and {len(runs) - 1} more: modelprep show)" if len(runs) > 1 else ""
+            output.line(f"run there, in {board or folder.name}:  {runs[0]}{more}")
     if report.pins_added:
         output.line(f"new pins in {plan.request.lock_path}: {', '.join(report.pins_added)} (commit that file)")
 

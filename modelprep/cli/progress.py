@@ -40,7 +40,7 @@ def tell(output: Output, event: Event) -> None:
         output.warning(event.text)
     elif event.kind == "note":
         output.note(event.text)
-    elif event.kind in ("retry", "source"):
+    elif event.kind == "retry":
         output.note(f"{label}: {event.text}" if label else event.text)
     elif event.kind == "failed":
         output.note(f"{label}: failed: {event.text}")

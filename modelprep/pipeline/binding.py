@@ -1,4 +1,7 @@
-"""Binding a recipe's step to the step itself: its parameters are known, there, and of the right kind."""
+"""Binding a recipe's step to the step itself: plain parameters with defaults filled in, and files by slot.
+
+That the parameters are known, there and of the right kind has been seen to by :mod:`modelprep.stepcheck`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from modelprep.errors import RecipeError, nearest
+from modelprep.errors import RecipeError
 from modelprep.recipe.schema import Recipe, Ref, StepUse, Value
-from modelprep.steps import Param, Step, find
-
-_SCALARS: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+from modelprep.steps import Step, find
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A step with checked parameters.
+    """A step with its parameters.
 
     Parameters
     ----------
@@ -52,74 +53,41 @@ class Bound:
 
 
 def bind(recipe: Recipe, use: StepUse) -> Bound:
-    """Find the step that a recipe uses and check the parameters it gives.
+    """Bind a step of a recipe that :func:`modelprep.stepcheck.check_steps` has found right.
 
     Raises
     ------
     RecipeError
-        Unknown step or parameter (the nearest is offered), one that is required and missing, a wrong kind of value.
+        Two files of a list have the same name.
     """
-    try:
-        step = find(use.uses)
-    except RecipeError as error:
-        raise RecipeError(error.what, where=_where(recipe, use), hint=error.hint) from None
-    for name in use.params:
-        if name not in step.params:
-            raise RecipeError(
-                f"the step '{step.name}' has no parameter '{name}'",
-                where=_where(recipe, use),
-                expected=f"one of {', '.join(step.params)}",
-                hint=nearest(name, list(step.params)) or None,
-            )
+    step = find(use.uses)
     plain: dict[str, object] = {}
     files: dict[str, Ref] = {}
     absent: dict[str, object] = {}
     for name, param in step.params.items():
-        if name not in use.params:
-            if param.required:
-                raise RecipeError(
-                    f"the step '{step.name}' needs the parameter '{name}'",
-                    where=_where(recipe, use),
-                    expected=f"{name}: {param.doc}",
-                )
-            (absent if param.kind in ("file", "files") else plain)[name] = param.default
-        elif param.kind == "file":
-            files[name] = _reference(recipe, use, name, use.params[name])
-        elif param.kind == "files":
-            files.update(_several(recipe, use, name, use.params[name]))
+        value = use.params.get(name)
+        if param.kind not in ("file", "files"):
+            plain[name] = thaw(value) if name in use.params else param.default
+        elif value is None:
+            absent[name] = param.default
+        elif isinstance(value, Ref):
+            files[name] = value
         else:
-            plain[name] = _plain(recipe, use, name, param, use.params[name])
+            files.update(_several(recipe, use, name, value))
     return Bound(use=use, step=step, plain=plain, files=files, absent=absent)
-
-
-def _where(recipe: Recipe, use: StepUse, name: str = "") -> str:
-    return f"{recipe.path}: steps.{use.id}{f'.with.{name}' if name else ''}"
-
-
-def _reference(recipe: Recipe, use: StepUse, name: str, value: Value) -> Ref:
-    if isinstance(value, Ref):
-        return value
-    raise RecipeError(
-        f"the parameter '{name}' of the step '{use.uses}' is a file",
-        where=_where(recipe, use, name),
-        expected="$name of an asset or of a step",
-        got=repr(value),
-    )
 
 
 def _several(recipe: Recipe, use: StepUse, name: str, value: Value) -> dict[str, Ref]:
     if isinstance(value, Mapping):
-        return {f"{name}/{key}": _reference(recipe, use, f"{name}.{key}", item) for key, item in value.items()}
-    if not isinstance(value, tuple):
-        value = (_reference(recipe, use, name, value),)
+        return {f"{name}/{key}": ref for key, ref in value.items() if isinstance(ref, Ref)}
     slots: dict[str, Ref] = {}
-    for item in value:
-        ref = _reference(recipe, use, name, item)
+    for ref in value if isinstance(value, tuple) else ():
+        assert isinstance(ref, Ref)
         slot = f"{name}/{file_name(recipe, ref)}"
         if slots.setdefault(slot, ref) != ref:
             raise RecipeError(
                 f"two files of the parameter '{name}' have the same name",
-                where=_where(recipe, use, name),
+                where=use.place or str(recipe.path),
                 got=slot.partition("/")[2],
                 hint="write a mapping of name to $ref instead of a list",
             )
@@ -141,62 +109,10 @@ def file_name(recipe: Recipe, ref: Ref) -> str:
     return ref.name
 
 
-def _plain(recipe: Recipe, use: StepUse, name: str, param: Param, value: Value) -> object:
-    plain = _thaw(value)
-    if _has_ref(value):
-        fits = False
-    elif param.kind in _SCALARS:
-        fits = isinstance(plain, _SCALARS[param.kind]) and (param.kind == "bool" or not isinstance(plain, bool))
-    elif param.kind == "strs":
-        fits = isinstance(plain, list) and all(isinstance(item, str) for item in plain)
-    elif param.kind == "map":
-        fits = isinstance(plain, dict)
-    else:
-        fits = True
-    if value is None and not param.required and param.default is None:
-        fits = True
-    if not fits:
-        raise RecipeError(
-            f"the parameter '{name}' of the step '{use.uses}' has the wrong kind of value",
-            where=_where(recipe, use, name),
-            expected=_KINDS[param.kind],
-            got=repr(plain) if not _has_ref(value) else f"a reference: {value}",
-        )
-    if param.choices and plain not in param.choices:
-        known = [str(choice) for choice in param.choices]
-        raise RecipeError(
-            f"the parameter '{name}' of the step '{use.uses}' does not take this value",
-            where=_where(recipe, use, name),
-            expected=f"one of {', '.join(known)}",
-            got=str(plain),
-            hint=nearest(str(plain), known) or None,
-        )
-    return plain
-
-
-_KINDS: Mapping[str, str] = {
-    "str": "a string",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "strs": "a list of strings",
-    "map": "a mapping",
-    "any": "plain values, no $reference",
-}
-
-
-def _has_ref(value: Value) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_ref(item) for item in value.values())
-    if isinstance(value, tuple):
-        return any(_has_ref(item) for item in value)
-    return isinstance(value, Ref)
-
-
-def _thaw(value: Value) -> object:
+def thaw(value: object) -> object:
     """Make plain dicts and lists of a recipe's frozen values."""
     if isinstance(value, Mapping):
-        return {key: _thaw(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_thaw(item) for item in value]
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [thaw(item) for item in value]
     return value

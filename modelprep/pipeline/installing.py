@@ -8,13 +8,12 @@ from modelprep.errors import StorageError, UsageError
 from modelprep.events import Event, Listener
 from modelprep.pipeline.binding import bind
 from modelprep.pipeline.keys import asset_identity, demo_key, step_identity
-from modelprep.pipeline.plan import slot_digests
+from modelprep.pipeline.plan import output_of
 from modelprep.pipeline.provenance import provenance
 from modelprep.pipeline.request import Plan, PlannedDemo
 from modelprep.recipe.lockfile import Pin
 from modelprep.store import Blob, Result
 from modelprep.tree.install import Installed, apply_install
-from modelprep.tree.manifest import Provenance
 from modelprep.tree.plan import demo_entry, plan_install
 
 
@@ -62,17 +61,13 @@ class Installer:
         StorageError
             The disk says no.
         """
-        files: dict[str, Blob] = {}
-        stories: dict[str, Provenance] = {}
-        of_place = provenance(self._plan, demo, self._blobs)
-        for place, path, blob in self._spread(demo):
-            files[path], stories[path] = blob, of_place[place]
+        files = dict(self._files(demo))
         self._refuse_two_in_one_place(demo, files)
         decided = plan_install(
             demo.folder,
             demo_entry(demo.recipe, self._key(demo)),
             files,
-            stories,
+            provenance(self._plan, demo, self._blobs),
             self._plan.store,
             peers=[other.recipe.name for other in self._plan.demos if other.problem is None],
         )
@@ -83,20 +78,19 @@ class Installer:
         self._listen(Event("done", task=install_task(demo), label=demo.recipe.demo, text=text, data=data))
         return done
 
-    def _spread(self, demo: PlannedDemo) -> Iterator[tuple[str, str, Blob]]:
-        """Give (destination of the recipe, path, blob); a step's whole folder is spread out below its destination."""
-        for place, (identity, inner) in demo.files.items():
+    def _files(self, demo: PlannedDemo) -> Iterator[tuple[str, Blob]]:
+        """Give destination -> bytes."""
+        for path, (identity, inner) in demo.files.items():
             if identity in self._plan.assets:
-                yield place, place, self._blobs[identity]
+                yield path, self._blobs[identity]
                 continue
-            outputs = self._results[identity].outputs
-            for path, sha256 in slot_digests(place, outputs, inner, self._plan.steps[identity]).items():
-                blob = self._plan.store.get(sha256)
-                if blob is None:
-                    raise StorageError(
-                        "a file left the store while this was running", where=path, hint="run the command again"
-                    )
-                yield place, path, blob
+            sha256 = output_of(self._plan.steps[identity], self._results[identity], inner)
+            blob = self._plan.store.get(sha256)
+            if blob is None:
+                raise StorageError(
+                    "a file left the store while this was running", where=path, hint="run the command again"
+                )
+            yield path, blob
 
     def _refuse_two_in_one_place(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> None:
         """Refuse what planning could not know: two demos of this run with different bytes at one place."""

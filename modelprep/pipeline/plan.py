@@ -9,16 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modelprep.errors import ModelprepError, NeedsBringing, UsageError, nearest
+from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, UsageError, nearest
 from modelprep.fetch import Fetcher
-from modelprep.pipeline import extras
 from modelprep.pipeline.binding import Bound, bind
 from modelprep.pipeline.keys import asset_identity, demo_key, step_identity
-from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State, refs_of
+from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import Pin, read_lock
 from modelprep.recipe.schema import Asset, Recipe
-from modelprep.store import Store, result_key
+from modelprep.stepcheck import check_steps, references
+from modelprep.steps._extras import require
+from modelprep.store import Result, Store, result_key
 from modelprep.tree.manifest import Manifest, read_manifest
 from modelprep.tree.places import tree_name
 from modelprep.tree.state import in_place
@@ -148,8 +149,9 @@ class _Planner:
                 raise _bring(recipe, ())
             return replace(blank, state="nothing", key=demo_key(recipe, {}, ()))
         names: dict[str, str] = {}
-        used = {ref.name for ref in recipe.install.values()}
-        used |= {ref.name for use in recipe.steps for ref in refs_of(use.params)}
+        if wrong := check_steps(recipe):
+            raise wrong[0]
+        used = {ref.name for ref in references(recipe)}
         assets = [asset for asset in recipe.assets.values() if asset.id in used]
         empty = [a for a in assets if not a.sources and (recipe.name, a.id) not in self.chosen]
         for asset in assets:
@@ -217,19 +219,10 @@ class _Planner:
         return identity
 
     def _input_digests(self, step: PlannedStep) -> dict[str, str] | None:
-        """Give slot (with inner path) -> sha256 for a step's key, or None while an input is not known."""
-        digests: dict[str, str] = {}
-        for slot, (identity, inner) in step.inputs.items():
-            below = self.steps.get(identity)
-            if below is not None:
-                if below.result is None:
-                    return None
-                digests.update(slot_digests(slot, below.result.outputs, inner, below))
-            elif (sha256 := self.assets[identity].sha256) is not None:
-                digests[slot] = sha256
-            else:
-                return None
-        return digests
+        """Give slot -> sha256 for a step's key, or None while an input is not known."""
+        digests = {slot: self._sha256_of(source) for slot, source in step.inputs.items()}
+        known = {slot: sha256 for slot, sha256 in digests.items() if sha256 is not None}
+        return known if len(known) == len(digests) else None
 
     def _need(self, identity: str, needs: set[str]) -> None:
         step = self.steps.get(identity)
@@ -243,7 +236,7 @@ class _Planner:
     def _check_needs(self, recipe: Recipe, needs: Iterable[str]) -> None:
         wanted = [self.steps[identity].bound for identity in needs if identity in self.steps]
         required = {extra for bound in wanted for extra in bound.step.extras(bound.plain)}
-        extras.require(required, what=recipe.demo)
+        require(sorted(required), recipe.demo)
         if not self.request.locked:
             return
         for identity in sorted(needs):
@@ -292,25 +285,22 @@ class _Planner:
         return "stale"
 
 
-def slot_digests(slot: str, outputs: Mapping[str, str], inner: str, step: PlannedStep) -> dict[str, str]:
-    """Give slot -> sha256 for an input that a step made: one file, or every file of the folder it made.
+def output_of(step: PlannedStep, result: Result, inner: str) -> str:
+    """Give the sha256 of one file that a step made.
 
     Raises
     ------
-    UsageError
-        The step made no such file.
+    RecipeError
+        It made no such file.
     """
-    if inner in outputs:
-        return {slot: outputs[inner]}
-    if not inner:
-        return {f"{slot}/{path}": sha256 for path, sha256 in outputs.items()}
-    below = {path: sha256 for path, sha256 in outputs.items() if path.startswith(f"{inner}/")}
-    if below:
-        return {f"{slot}/{path[len(inner) + 1 :]}": sha256 for path, sha256 in below.items()}
-    raise UsageError(
+    if inner in result.outputs:
+        return result.outputs[inner]
+    made = sorted(result.outputs)
+    raise RecipeError(
         f"the step '{step.bound.use.id}' made no file '{inner}'",
-        where=step.task,
-        hint=nearest(inner, list(outputs)) or f"it made: {', '.join(sorted(outputs))}",
+        where=step.bound.use.place or step.task,
+        expected=f"one of {', '.join(made)}",
+        hint=nearest(inner, made) or None,
     )
 
 

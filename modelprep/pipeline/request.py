@@ -11,7 +11,7 @@ from modelprep.errors import ModelprepError
 from modelprep.fetch import Planned, Policy
 from modelprep.pipeline.binding import Bound
 from modelprep.recipe.lockfile import Pin
-from modelprep.recipe.schema import Asset, Recipe, Ref
+from modelprep.recipe.schema import Asset, Recipe
 from modelprep.store import Result, Store
 
 State = Literal["present", "stale", "missing", "bring", "nothing"]
@@ -141,7 +141,7 @@ class PlannedDemo:
     needs
         Identities of the assets that have to be had and of the steps that have to run for it.
     files
-        Destination -> (identity, inner path); a destination that takes a whole folder ends in a slash.
+        Destination -> (identity, inner path).
     names
         Name of each asset and step in the recipe -> its identity.
     problem
@@ -209,14 +209,3 @@ class Plan:
     def sizes_unknown(self) -> int:
         """How many of the assets to fetch have no known size."""
         return sum(1 for a in self.to_fetch if a.fetch is not None and a.fetch.bytes_to_come is None)
-
-
-def refs_of(value: object) -> tuple[Ref, ...]:
-    """List the references in a step parameter."""
-    if isinstance(value, Ref):
-        return (value,)
-    if isinstance(value, Mapping):
-        return tuple(ref for item in value.values() for ref in refs_of(item))
-    if isinstance(value, (list, tuple)):
-        return tuple(ref for item in value for ref in refs_of(item))
-    return ()

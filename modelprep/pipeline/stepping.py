@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelprep.errors import Interrupted, StepError
 from modelprep.events import Event, Listener
-from modelprep.pipeline.plan import slot_digests
+from modelprep.pipeline.plan import output_of
 from modelprep.pipeline.request import PlannedStep
 from modelprep.pipeline.worker import Job, run_apart
 from modelprep.steps import Call
@@ -58,7 +58,7 @@ class StepRunner:
         digests: dict[str, str] = {}
         for slot, (identity, inner) in step.inputs.items():
             if identity in self._steps:
-                digests.update(slot_digests(slot, results[identity].outputs, inner, self._steps[identity]))
+                digests[slot] = output_of(self._steps[identity], results[identity], inner)
             else:
                 digests[slot] = blobs[identity].sha256
         key = result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests)
@@ -88,7 +88,7 @@ class StepRunner:
             output = scratch / "output"
             if kind.produces == "folder":
                 output.mkdir()
-            params = step.bound.params(self._paths(step, digests, scratch))
+            params = step.bound.params({slot: self._store.blob_path(sha256) for slot, sha256 in digests.items()})
             if kind.cpu_bound:
                 job = Job(kind.name, params, output)
                 facts = run_apart(
@@ -98,21 +98,6 @@ class StepRunner:
                 facts = kind.run(Call(params, output, progress, warnings.append)) or {}
             outputs = self._adopt(step, output)
         return Result(outputs, dict(facts), tuple(warnings), kind.name, kind.version)
-
-    def _paths(self, step: PlannedStep, digests: Mapping[str, str], scratch: Path) -> dict[str, Path]:
-        """Give slot -> path; a folder that another step made is put together of links to its blobs."""
-        paths: dict[str, Path] = {}
-        for number, slot in enumerate(step.bound.files):
-            if slot in digests:
-                paths[slot] = self._store.blob_path(digests[slot])
-                continue
-            folder = paths[slot] = scratch / f"input-{number}"
-            for name, sha256 in digests.items():
-                if name.startswith(f"{slot}/"):
-                    link = folder / name[len(slot) + 1 :]
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    link.symlink_to(self._store.blob_path(sha256))
-        return paths
 
     def _adopt(self, step: PlannedStep, output: Path) -> dict[str, str]:
         kind = step.bound.step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelprep.errors import ModelprepError
@@ -141,7 +142,7 @@ class Tally:
         if parts.scheme in ("http", "https") and parts.netloc:
             return parts.netloc.rpartition("@")[2]
         for mirror in self.plan.request.mirrors:
-            if fetched.source.removeprefix("file://").startswith(mirror):
+            if "://" not in mirror and Path(fetched.source).is_relative_to(Path(mirror).expanduser().absolute()):
                 return mirror
         return "file"
 
