@@ -245,15 +245,9 @@ class Catalogue:
 
     def _unknown(self, target: str) -> UsageError:
         name = target.rpartition("@")[0] or target
-        known = [*self.groups(), *self.names(), "all"]
-        stems: dict[str, str] = {}
-        for each in self.names():
-            stems.setdefault(each.rpartition("/")[2], each)
-        hint = nearest(name, known)
-        if not hint and (close := nearest(name, list(stems))):
-            hint = close
-        if not hint:
-            hint = nearest(name, self._demo_names())
+        stems = [each.rpartition("/")[2] for each in self.names()]
+        known = [*self.groups(), *self.names(), *self._demo_names(), *stems, "all"]
+        hint = nearest(name, list(dict.fromkeys(known)))
         return UsageError(
             f"there is no target called '{target}'",
             expected="a group, a recipe (group/name), a demo's own name, a path to a recipe file, or all",

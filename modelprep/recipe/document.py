@@ -22,7 +22,7 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_FLOAT = re.compile(r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)\Z")
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -95,12 +95,13 @@ class Sequence(Placed):
 
 
 class Mapping(Placed):
-    """Keys and nodes in the order they are written; a key stands in it once."""
+    """Keys and nodes in the order they are written; a key stands in it once. `flow`: it is written in braces."""
 
-    __slots__ = ("entries", "keys")
+    __slots__ = ("entries", "flow", "keys")
 
-    def __init__(self, start: Any, end: Any = None) -> None:
+    def __init__(self, start: Any, end: Any = None, *, flow: bool = False) -> None:
         super().__init__(start, end)
+        self.flow = flow
         self.entries: dict[str, Node] = {}
         self.keys: dict[str, Scalar] = {}
 
@@ -296,7 +297,7 @@ class _Builder:
             while type(inner := next(events)) is not yaml.SequenceEndEvent:
                 items.append(self._node(inner, events, depth + 1))
             return Sequence(items, event.start_mark, inner.end_mark)
-        mapping = Mapping(event.start_mark)
+        mapping = Mapping(event.start_mark, flow=bool(event.flow_style))
         while type(inner := next(events)) is not yaml.MappingEndEvent:
             key = self._node(inner, events, depth + 1)
             value = self._node(next(events), events, depth + 1)

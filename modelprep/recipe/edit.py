@@ -60,13 +60,13 @@ def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
         mark = node.entries.get("pin")
         if not isinstance(mark, Scalar) or mark.value != "first-use":
             raise RecipeError(f"the asset '{asset_id}' does not say 'pin: first-use'", where=f"{path}:{node.line + 1}")
-        changes += _pin(text, node, mark, pin)
+        changes += _pin(node, mark, pin)
     changed = _apply(text, changes)
     _verify(text, changed, path, pins)
     return changed
 
 
-def _pin(text: str, node: document.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
+def _pin(node: document.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
     key = node.keys["pin"]
     new = {"sha256": quoted(pin.sha256), "size": str(pin.size)}
     if "pinned_by" not in node.entries:
@@ -76,8 +76,7 @@ def _pin(text: str, node: document.Mapping, mark: Scalar, pin: Pin) -> list[_Cha
     if isinstance(old_size, Scalar):
         changes.append(_Change(_start(old_size), _end(old_size), new.pop("size")))
     # A mapping in braces stays on its line, one in a block gets a line a key, indented as its neighbours are.
-    flow = text.splitlines()[node.line][node.column : node.column + 1] == "{"
-    between = ", " if flow else f"\n{' ' * key.column}"
+    between = ", " if node.flow else f"\n{' ' * key.column}"
     lines = between.join(f"{name}: {value}" for name, value in new.items())
     return [*changes, _Change(_start(key), _end(mark), lines)]
 
@@ -106,7 +105,11 @@ def _verify(old: str, new: str, path: Path, pins: Mapping[str, Pin]) -> None:
         del asset["pin"]
         asset["sha256"], asset["size"] = pin.sha256, pin.size
         asset.setdefault("pinned_by", SEEN.format(url=pin.first_seen_from))
-    if document.plain(document.compose(new, path)) != want:
+    try:
+        read = document.plain(document.compose(new, path))
+    except RecipeError:
+        read = None
+    if read != want:
         raise RecipeError(
             "the file is laid out in a way that cannot be changed safely",
             where=str(path),

@@ -60,10 +60,10 @@ def read_lock(path: Path) -> dict[str, Pin]:
     text = document.read_text(path)
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return {}
-    problems = Problems(path)
-    table = _PINS.read(document.compose(text, path, problems), "", problems)
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
         raise RecipeError("the lock file holds a merge conflict", where=str(path), hint="keep one side of each")
+    problems = Problems(path)
+    table = _PINS.read(document.compose(text, path, problems), "", problems)
     problems.raise_any()
     assert table is not BAD
     return {key: Pin(pin["sha256"], pin["size"], pin["first_seen_from"]) for key, pin in table.items()}

@@ -153,8 +153,8 @@ class Hex:
 
     def schema(self) -> JsonSchema:
         """Describe it."""
-        # A digest of decimal digits only is a number to a YAML reader that does not know it is text.
-        return {"type": ["string", "number"], "pattern": f"^[0-9a-fA-F]{{{self.length}}}$(?![\\s\\S])"}
+        # The loader also takes a bare digest that other YAML readers hold for a number; an editor should see quotes.
+        return {"type": "string", "pattern": f"^[0-9a-fA-F]{{{self.length}}}$(?![\\s\\S])"}
 
 
 @dataclass(frozen=True)
