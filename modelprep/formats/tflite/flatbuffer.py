@@ -46,7 +46,7 @@ class Buffer:
         self.size = len(data)
         self.where = where
         # A sound file reads each byte about once; a shared vector a few times.
-        self._budget = 8 * self.size + (1 << 20)
+        self._budget = 4 * self.size + (1 << 18)
         self._tables = MAX_TABLES
         self._numbers = MAX_NUMBERS
         #: Position of each string read -> the fields that point to it (a writer may store equal strings once).
