@@ -44,13 +44,15 @@ def lint(
     """Check recipes and shared assets: every problem with its file, line and column."""
     with common.sink(json=json, quiet=quiet) as output:
         linted = lint_files(_files(paths, recipes), common.catalogue(recipes))
-        for each in linted:
+        # With --json the one object at the end tells everything.
+        for each in linted if not json else ():
             for error in each.errors:
                 output.error(error)
             for warning in each.warnings:
                 output.warning(warning)
         bad = sum(1 for each in linted if each.errors)
-        output.line(f"{len(linted)} files checked, {bad or 'none'} with problems")
+        files = "1 file" if len(linted) == 1 else f"{len(linted)} files"
+        output.line(f"{files} checked, {bad or 'none'} with problems")
         output.result(
             {
                 "files": [
@@ -96,18 +98,29 @@ def lint_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Linted]:
     catalogue
         Gives the shared assets that recipes take.
     """
-    return [_lint_assets(path) if path.parent.name == "assets" else _lint_recipe(path, catalogue) for path in paths]
+    seen: dict[tuple[Path, str], str] = {}
+    return [
+        _lint_assets(path, seen) if path.parent.name == "assets" else _lint_recipe(path, catalogue) for path in paths
+    ]
 
 
-def _lint_assets(path: Path) -> Linted:
+def _lint_assets(path: Path, seen: dict[tuple[Path, str], str]) -> Linted:
     from modelprep.recipe.loader import SharedFile
     from modelprep.recipe.problems import flatten
 
     try:
-        SharedFile(path).check()
+        shared = SharedFile(path)
+        ids = shared.check()
     except RecipeError as error:
         return Linted(path, "assets", flatten(error))
-    return Linted(path, "assets", ())
+    errors = []
+    for asset_id in ids:
+        place = shared.where(asset_id)
+        first = seen.setdefault((path.parent.resolve(), asset_id), place)
+        if first != place:
+            what = f"the asset '{asset_id}' is declared in two files"
+            errors.append(RecipeError(what, where=place, hint=f"the first is at {first}"))
+    return Linted(path, "assets", tuple(errors))
 
 
 def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:

@@ -113,3 +113,32 @@ def test_every_shipped_recipe_and_variant_calls_its_steps_rightly() -> None:
         for variant in ("", *recipe.variants):
             each = found.recipe(recipe.name, variant) if variant else recipe
             assert [str(error) for error in check_steps(each)] == []
+
+
+def test_the_worked_examples_of_the_documentation_are_good(repository: Path) -> None:
+    import re
+
+    blocks = re.findall(r"```yaml\n(.*?)```", (repository / "docs" / "recipes.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 3
+    shared = Catalogue.open().shared
+    for block in blocks:
+        recipe = parse_recipe(block, Path("docs/recipes.yaml"), shared=shared)
+        for variant in ("", *recipe.variants):
+            each = parse_recipe(block, Path("docs/recipes.yaml"), shared=shared, variant=variant)
+            told = [error for error in check_steps(each) if "no step called" not in error.what]
+            assert [str(error) for error in told] == []
+
+
+def test_the_documentation_names_every_key(repository: Path) -> None:
+    from modelprep.recipe import tables
+
+    text = (repository / "docs" / "recipes.md").read_text("utf-8")
+    for table in (tables.RECIPE, tables.ASSET, tables.SHARED_USE, tables.STEP):
+        for name in table.by_name:
+            assert re_word(name, text), name
+
+
+def re_word(word: str, text: str) -> bool:
+    import re
+
+    return re.search(rf"\b{re.escape(word)}\b", text) is not None

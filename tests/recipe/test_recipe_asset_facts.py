@@ -1,0 +1,178 @@
+"""Every URL, digest and size of the shipped assets is one that the asset facts know, and none of theirs is left out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelprep.recipe.loader import load_shared
+from modelprep.recipe.schema import Asset
+
+#: Not files that can be fetched as they are: whole source trees, and what was never published or is made by a script.
+NOT_FILES = {
+    "opencv_extra_zip": "GitHub makes the archive anew; its files are taken one by one",
+    "tensorflow_r112_src": "a git repository",
+    "tf_models_repo": "a git repository",
+    "mlsec_inception_v3": "made by a script that is not public; inception-v3-frozen is the candidate",
+    "yolov1_tiny_caffe": "a slot: no source is known to be the file",
+    "tf_resnext": "a slot: never public",
+    "vgg16_quant": "a slot: never public",
+    "hedgehog_jpg": "a slot: the manual credits a page, not a file",
+}
+#: Links that no program can follow, and what stands for them.
+REPLACED = {
+    "https://onedrive.live.com/?authkey=%21AAFW2-FVoxeVRck&cid=4006CBB8476FF777&id=4006CBB8476FF777%2117895"
+    "&parId=4006CBB8476FF777%2117887&o=OneUp": "a viewer page; the facts give its direct form",
+    "https://storage.cloud.google.com/download.tensorflow.org/models/tflite/mnasnet_1.3_224_09_07_2018.tgz": (
+        "the browser form of storage.googleapis.com; asks for a login"
+    ),
+    # The pictures' other candidates are other pictures; an asset is one file.
+    "https://raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/n01484850_great_white_shark.JPEG": (
+        "another picture"
+    ),
+    "https://raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/n02099712_Labrador_retriever.JPEG": (
+        "another picture"
+    ),
+    "https://upload.wikimedia.org/wikipedia/commons/2/26/YellowLabradorLooking_new.jpg": "another picture",
+}
+
+
+@pytest.fixture(scope="module")
+def facts_text(repository: Path) -> str:
+    folder = Path(os.environ.get("MODELPREP_TEST_FACTS", repository.parent / "shared" / "facts"))
+    if not (folder / "assets.yaml").is_file():
+        pytest.skip("the asset facts are not on this machine (MODELPREP_TEST_FACTS names their folder)")
+    return "".join(path.read_text("utf-8") for path in (folder / "assets.yaml", folder / "armnn-19.02-tests.yaml"))
+
+
+@pytest.fixture(scope="module")
+def facts(facts_text: str) -> dict[str, Any]:
+    return yaml.load(facts_text.partition("\n# Facts about the Arm NN 19.02 inference")[0], yaml.CSafeLoader)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def assets(repository: Path) -> Mapping[str, Asset]:
+    return load_shared(repository / "recipes" / "assets")
+
+
+def urls_of(assets: Mapping[str, Asset]) -> Iterator[tuple[str, str]]:
+    for asset in assets.values():
+        for source in asset.sources:
+            yield asset.id, source.url
+
+
+def test_no_url_is_our_own_invention(assets: Mapping[str, Asset], facts_text: str) -> None:
+    # Long URLs are folded in the facts, and some stand within sentences: compare with all white space taken out.
+    known = re.sub(r"\s+", "", facts_text)
+    assert [(asset, url) for asset, url in urls_of(assets) if url not in known] == []
+
+
+def test_no_digest_is_our_own_invention(assets: Mapping[str, Asset], facts_text: str) -> None:
+    known = set(re.findall(r"\b[0-9a-f]{32,128}\b", facts_text))
+    digests = [
+        (asset.id, value)
+        for asset in assets.values()
+        for each in (asset.digests, *asset.members.values(), *(source.digests for source in asset.sources))
+        for value in each.values.values()
+    ]
+    assert len(digests) > 100
+    assert [(name, value) for name, value in digests if value not in known] == []
+
+
+def test_no_size_is_our_own_invention(assets: Mapping[str, Asset], facts_text: str) -> None:
+    known = {int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]{2,}\b", facts_text)}
+    sizes = [(asset.id, size) for asset in assets.values() for size in (asset.size, *(s.size for s in asset.sources))]
+    assert [(name, size) for name, size in sizes if size is not None and size not in known] == []
+
+
+def test_every_asset_of_the_facts_has_its_sources_here(assets: Mapping[str, Asset], facts: dict[str, Any]) -> None:
+    ours = {url for _, url in urls_of(assets)}
+    left_out = []
+    for fact in facts["assets"]:
+        if fact["id"] in NOT_FILES:
+            continue
+        urls = [fact.get("manual_url"), fact.get("url")]
+        urls += [mirror["url"] for mirror in fact["mirrors"] if mirror["same_bytes"] in ("proven", "stated")]
+        left_out += [(fact["id"], url) for url in urls if url and url not in ours and url not in REPLACED]
+    assert left_out == []
+
+
+def test_the_manuals_own_link_comes_first(assets: Mapping[str, Asset], facts: dict[str, Any]) -> None:
+    firsts = {asset.sources[0].url for asset in assets.values() if asset.sources}
+    manual = {fact["manual_url"] for fact in facts["assets"] if fact["manual_url"] and fact["id"] not in NOT_FILES}
+    assert manual - firsts - set(REPLACED) == set()
+
+
+def test_every_published_digest_of_an_asset_is_used(assets: Mapping[str, Asset], facts: dict[str, Any]) -> None:
+    """The strongest digest that somebody publishes for a file decides over it here."""
+    ours = {
+        value
+        for asset in assets.values()
+        for each in (asset.digests, *(source.digests for source in asset.sources))
+        for value in each.values.values()
+    }
+    strength = ["sha256", "sha384", "git_blob_sha1", "sha1", "md5"]
+    unused = []
+    for fact in facts["assets"]:
+        published = [check for check in fact["checksums"] if check.get("published", True)]
+        if fact["id"] in NOT_FILES or not published:
+            continue
+        best = min(published, key=lambda check: strength.index(check["algo"]))
+        if best["value"] not in ours:
+            unused.append((fact["id"], best))
+    assert unused == []
+
+
+def test_a_digest_that_nobody_publishes_is_never_passed_off_as_published(
+    assets: Mapping[str, Asset], facts: dict[str, Any]
+) -> None:
+    published = {
+        check["value"] for fact in facts["assets"] for check in fact["checksums"] if check.get("published", True)
+    }
+    published |= {value for fact in facts["assets"] for member in fact.get("members", ()) for value in member.values()}
+    pointers = [facts["onnx_zoo_lfs_pointers_2020_05"], facts["onnx_zoo_lfs_pointers_2025_06"]]
+    published |= {file["sha256"] for pointer in pointers for file in pointer["files"]}
+    published |= {"f4c9a2906a949f089bee5ef1bf9ea1c0dc1b49d5abeb1874fff3d206751d0f3b"}  # renesas, named in a note
+    for asset in assets.values():
+        if asset.digests and not set(asset.digests.values.values()) & published:
+            assert "no publisher states" in asset.pinned_by, asset.id
+
+
+def test_every_asset_says_who_pins_it_and_what_its_licence_is(assets: Mapping[str, Asset]) -> None:
+    for asset in assets.values():
+        assert asset.licence is not None, asset.id
+        assert asset.licence.source, asset.id
+        assert asset.summary, asset.id
+        if asset.digests or asset.members:
+            assert asset.pinned_by, asset.id
+
+
+def test_real_files_have_the_pinned_bytes(assets: Mapping[str, Asset], upstream: Path) -> None:
+    import hashlib
+    from urllib.parse import urlsplit
+
+    def git(data: bytes) -> str:
+        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+    checked = 0
+    for asset in assets.values():
+        for source in asset.sources:
+            parts = urlsplit(source.url)
+            path = upstream / parts.netloc / parts.path.lstrip("/")
+            digests, size = (source.digests, source.size) if source.member else (asset.digests, asset.size)
+            if not path.is_file():
+                continue
+            data = path.read_bytes()
+            if digests:
+                checked += 1
+            assert size in (None, len(data)), source.url
+            for algorithm, value in digests.values.items():
+                found = git(data) if algorithm == "git" else hashlib.new(algorithm, data).hexdigest()
+                assert found == value, (source.url, algorithm)
+    assert checked > 30
