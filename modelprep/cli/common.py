@@ -52,6 +52,7 @@ from modelprep.cli.output import Output
 from modelprep.errors import ModelprepError, UsageError
 
 if TYPE_CHECKING:
+    from modelprep.pipeline import Plan, PlannedDemo
     from modelprep.recipe.catalogue import Catalogue
 
 DEFAULT_OUT = Path("out")
@@ -191,3 +192,15 @@ def overrides(values: list[str] | None) -> dict[str, Path]:
             raise UsageError(f"the file for '{name}' is not there", where=str(file))
         chosen[name] = file
     return chosen
+
+
+def download_size(plan: Plan, demo: PlannedDemo) -> str:
+    """Write what there is to download for one demo: ``~`` where only the size inside an archive is known, or ``?``."""
+    from modelprep.cli.output import size_text
+    from modelprep.pipeline.tally import bytes_of
+
+    exact = bytes_of(plan, demo)
+    if exact is not None:
+        return size_text(exact)
+    rough = bytes_of(plan, demo, roughly=True)
+    return f"~{size_text(rough)}" if rough is not None else "?"

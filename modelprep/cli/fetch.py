@@ -66,7 +66,7 @@ def command(
 def _tell_plan(output: Output, plan: Plan) -> int:
     """Print what a run would do; give the exit code that is certain already."""
     from modelprep.pipeline.report import worst
-    from modelprep.pipeline.tally import bytes_of, plan_json
+    from modelprep.pipeline.tally import plan_json
 
     output.result(plan_json(plan))
     rows = [
@@ -74,7 +74,7 @@ def _tell_plan(output: Output, plan: Plan) -> int:
             output.style(demo.recipe.demo, "bold"),
             demo.state if demo.problem is None or demo.state == "bring" else "cannot",
             len(demo.files or demo.recipe.install),
-            "" if demo.state == "present" or demo.problem is not None else size_text(bytes_of(plan, demo)),
+            "" if demo.state == "present" or demo.problem is not None else common.download_size(plan, demo),
         )
         for demo in plan.demos
     ]

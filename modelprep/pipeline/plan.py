@@ -49,7 +49,11 @@ def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> 
     StorageError
         The lock file or the store cannot be read.
     """
-    recipes = _recipes(request, catalogue)
+    return plan_recipes(request, _recipes(request, catalogue), store)
+
+
+def plan_recipes(request: Request, recipes: Sequence[Recipe], store: Store | None = None) -> Plan:
+    """Decide what a request means for recipes that have been looked up already: see :func:`plan`."""
     pins = read_lock(request.lock_path)
     planner = _Planner(request, store or Store.open(request.cache), pins, _chosen(request, recipes, pins))
     demos = tuple(planner.demo(recipe) for recipe in recipes)
@@ -134,13 +138,13 @@ class _Planner:
 
     def finish(self, demos: tuple[PlannedDemo, ...]) -> Plan:
         """Ask the fetcher about the assets that have to be had."""
-        made = Plan(self.request, demos, self.assets, self.steps, self.pins, self.store)
         fetcher = Fetcher(self.store, self.request.policy, lock=self.pins)
-        for identity in made.wanted & self.assets.keys():
+        needed = frozenset().union(*(demo.needs for demo in demos))
+        for identity in sorted(needed & self.assets.keys()):
             asset = self.assets[identity]
             if asset.override is None:
                 self.assets[identity] = replace(asset, fetch=fetcher.plan(asset.asset))
-        return made
+        return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store)
 
     def _demo(self, blank: PlannedDemo) -> PlannedDemo:
         recipe = blank.recipe
@@ -171,8 +175,12 @@ class _Planner:
         needs: set[str] = set()
         for identity, _ in files.values():
             self._need(identity, needs)
-        self._check_needs(recipe, needs)
-        return replace(found, state=state, needs=frozenset(needs))
+        found = replace(found, state=state, needs=frozenset(needs))
+        try:
+            self._check_needs(recipe, needs)
+        except ModelprepError as problem:
+            return replace(found, problem=problem)
+        return found
 
     def _asset(self, recipe: Recipe, asset: Asset) -> str:
         path = self.chosen.get((recipe.name, asset.id))

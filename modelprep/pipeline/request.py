@@ -139,7 +139,8 @@ class PlannedDemo:
         ``present`` (nothing to do), ``stale`` (installed, and not what the recipe gives now), ``missing``, ``bring``
         (slots are empty), ``nothing`` (needs no files).
     needs
-        Identities of the assets that have to be had and of the steps that have to run for it.
+        Identities of the assets that have to be had and of the steps that have to run for it (also when a problem
+        will keep them from it).
     files
         Destination -> (identity, inner path).
     names

@@ -54,16 +54,25 @@ def _demo_json(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
     return facts
 
 
-def bytes_of(plan: Plan, demo: PlannedDemo) -> int | None:
-    """Give the bytes to download for one demo alone; None where a size is not known."""
+def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | None:
+    """Give the bytes to download for one demo alone; None where a size is not known.
+
+    Parameters
+    ----------
+    roughly
+        Take the size of the file itself for an archive whose own size nobody states.
+    """
     total = 0
     for identity in demo.needs:
         asset = plan.assets.get(identity)
         if asset is None or asset.fetch is None or asset.fetch.here is not None:
             continue
-        if asset.fetch.bytes_to_come is None:
+        size = asset.fetch.bytes_to_come
+        if size is None and roughly:
+            size = asset.asset.size
+        if size is None:
             return None
-        total += asset.fetch.bytes_to_come
+        total += size
     return total
 
 

@@ -1,0 +1,154 @@
+"""``modelprep cache``: what is in the store, is it still right, what may go, and its key for a CI cache."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from modelprep.cli import common
+from modelprep.cli.output import size_text
+from modelprep.events import Event
+
+app = common.group("The store: info, verify, gc, key.")
+
+
+@app.command()
+def info(cache: common.Cache = None, json: common.Json = False, quiet: common.Quiet = False) -> None:
+    """Say where the store is and what is in it."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.store import Store
+
+        found = Store.open(cache).info()
+        output.result({**vars(found), "root": str(found.root)})
+        if output.mode == "quiet":
+            output.value(str(found.root))
+        rows = [
+            ("files", found.blobs, size_text(found.blob_bytes)),
+            ("step results", found.results, ""),
+            ("downloads under way", found.partials, size_text(found.partial_bytes)),
+            ("in quarantine", found.quarantined, size_text(found.quarantine_bytes)),
+        ]
+        output.table(f"{found.root}{'' if found.exists else '  (not there yet)'}", ["", ">count", ">size"], rows)
+        writable = "" if found.writable else ", not writable"
+        output.line(f"free on that disk: {size_text(found.free_bytes)}{writable}")
+
+
+@app.command()
+def verify(cache: common.Cache = None, json: common.Json = False, quiet: common.Quiet = False) -> None:
+    """Hash every file again, trusting nothing; what is rotten goes to quarantine (exit code 4)."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.errors import DigestMismatch
+        from modelprep.store import Store
+
+        store = Store.open(cache)
+        listen = output.listener()
+
+        def progress(done: int, total: int | None) -> None:
+            listen(Event("progress", task="verify", label="verify", done=done, total=total))
+
+        report = store.verify(progress)
+        listen(Event("done", task="verify", label="verify"))
+        output.result(
+            {
+                "ok": report.ok,
+                "checked": report.checked,
+                "checked_bytes": report.checked_bytes,
+                "rotten": list(report.rotten),
+                "quarantined": [str(path) for path in report.quarantined],
+                "broken_results": list(report.broken_results),
+            }
+        )
+        output.line(f"{report.checked} files hashed ({size_text(report.checked_bytes)}), {len(report.rotten)} rotten")
+        if report.broken_results:
+            output.line(f"{len(report.broken_results)} step results were without their files; they will be made anew")
+        if report.rotten:
+            raise DigestMismatch(
+                f"{len(report.rotten)} files of the store no longer have their digests",
+                where=str(store.root),
+                got=", ".join(report.rotten),
+                hint="look at the disk; modelprep fetch brings the files again",
+            )
+
+
+@app.command()
+def gc(
+    targets: common.SomeTargets = None,
+    out: common.Out = common.DEFAULT_OUT,
+    cache: common.Cache = None,
+    lockfile: common.LockFile = None,
+    recipes: common.Recipes = None,
+    older_than: Annotated[
+        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Spare what is younger than so many days.")
+    ] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go; remove nothing.")] = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Remove what no recipe uses: old versions, archives that were taken apart, evidence, dead downloads.
+
+    With targets, only what these use is kept. Finished trees are never touched.
+    """
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.pipeline import Request
+        from modelprep.pipeline.inventory import blobs_in_use, sound_recipes
+        from modelprep.pipeline.plan import plan_recipes
+        from modelprep.store import Store
+
+        catalogue = common.catalogue(recipes)
+        store = Store.open(cache)
+        found, broken = sound_recipes(catalogue, targets or ())
+        if broken:
+            # What a broken recipe uses is not known; nothing of it may be lost.
+            raise broken[0]
+        everything = [*found]
+        for recipe in found:
+            if not recipe.variant:
+                everything += [catalogue.load_file(recipe.path, variant) for variant in recipe.variants]
+        request = Request(targets=tuple(targets or ("all",)), out=out, cache=cache, lockfile=lockfile)
+        keep = blobs_in_use([plan_recipes(request, [recipe], store) for recipe in everything])
+        report = store.gc(keep, older_than=older_than * 86400, dry_run=dry_run)
+        removed = [{"what": item.what, "name": item.name, "size": item.size} for item in report.removed]
+        output.result(
+            {
+                "dry_run": dry_run,
+                "freed_bytes": report.freed_bytes,
+                "kept": report.kept,
+                "kept_bytes": report.kept_bytes,
+                "removed": removed,
+            }
+        )
+        output.table(
+            "", ["what", "name", ">size"], [(r.what, r.name[:24], size_text(r.size)) for r in report.removed]
+        ) if report.removed else None
+        output.line(
+            f"{'would free' if dry_run else 'freed'} {size_text(report.freed_bytes)}; "
+            f"{report.kept} files stay ({size_text(report.kept_bytes)})"
+        )
+
+
+@app.command()
+def key(
+    targets: common.SomeTargets = None,
+    out: common.Out = common.DEFAULT_OUT,
+    lockfile: common.LockFile = None,
+    recipes: common.Recipes = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Print a key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes."""
+    with common.sink(json=json, quiet=quiet) as output:
+        import tempfile
+        from pathlib import Path
+
+        from modelprep.pipeline import Request
+        from modelprep.pipeline.inventory import cache_key
+        from modelprep.store import Store
+
+        found = common.catalogue(recipes).resolve(targets or ["all"])
+        request = Request(targets=tuple(targets or ("all",)), out=out, lockfile=lockfile)
+        # An empty store: what this machine happens to have must not show.
+        with tempfile.TemporaryDirectory() as empty:
+            text = cache_key(request, found, Store(Path(empty)))
+        output.result({"key": text, "recipes": [recipe.name for recipe in found]})
+        output.value(text)

@@ -1,0 +1,154 @@
+"""``modelprep doctor``: which extras, tools, space and mirrors there are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from modelprep.cli import common
+from modelprep.cli.output import Output, size_text
+
+#: Program -> what it is for.
+TOOLS = {
+    "ssh": "deploy",
+    "rsync": "deploy, faster and resumable",
+    "scp": "copying to a board by hand",
+    "curl": "fetching by hand, as messages suggest",
+    "sha256sum": "checking a tree by hand",
+}
+
+
+def command(
+    out: common.Out = common.DEFAULT_OUT,
+    cache: common.Cache = None,
+    mirror: common.Mirror = None,
+    offline: common.Offline = False,
+    recipes: common.Recipes = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Say which extras, tools, space, mirrors and recipe folders there are."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep import __version__
+        from modelprep.store import Store
+
+        info = Store.open(cache).info()
+        catalogue = common.catalogue(recipes)
+        facts: dict[str, Any] = {
+            "modelprep": __version__,
+            "python": sys.version.split()[0],
+            "executable": sys.executable,
+            "dependencies": _versions(_DEPENDENCIES),
+            "extras": _extras(),
+            "tools": {name: shutil.which(name) for name in TOOLS},
+            "store": {"root": str(info.root), "writable": info.writable, "free_bytes": info.free_bytes},
+            "out": {"path": str(out), "writable": _writable(out)},
+            "recipes": [{"folder": str(folder), "recipes": _count(folder)} for folder in catalogue.folders],
+            "mirrors": [_mirror(text, offline) for text in mirror or ()],
+            "proxies": {name: os.environ[name] for name in _PROXIES if os.environ.get(name)},
+        }
+        output.result(facts)
+        _print(output, facts)
+
+
+_DEPENDENCIES = ("filelock", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
+_DISTRIBUTIONS = {
+    "tensorflow": ("tensorflow-cpu", "tensorflow"),
+    "cv2": ("opencv-python-headless", "opencv-python"),
+    "ai_edge_litert": ("ai-edge-litert",),
+    "PIL": ("pillow",),
+}
+_PROXIES = (
+    "http_proxy",
+    "https_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+
+
+def _version(module: str) -> str | None:
+    """Give the version of an installed distribution, read from its metadata: nothing is imported."""
+    from importlib.metadata import distributions
+
+    names = _DISTRIBUTIONS.get(module, (module,))
+    return next((found.version for name in names for found in distributions(name=name)), None)
+
+
+def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
+    return {name: _version(name) for name in names}
+
+
+def _extras() -> dict[str, dict[str, Any]]:
+    from importlib.util import find_spec
+
+    from modelprep.steps._extras import MODULES
+
+    found: dict[str, dict[str, Any]] = {}
+    for extra, modules in MODULES.items():
+        versions = {m: (_version(m) or "there") if find_spec(m) is not None else None for m in modules}
+        found[extra] = {"complete": None not in versions.values(), "modules": versions}
+    return found
+
+
+def _writable(folder: Path) -> bool:
+    for place in (folder, *folder.absolute().parents):
+        if place.exists():
+            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return False
+
+
+def _count(folder: Path) -> int:
+    from modelprep.recipe.catalogue import Catalogue
+
+    return len(Catalogue([folder]).names())
+
+
+def _mirror(text: str, offline: bool) -> dict[str, object]:
+    """Look whether a mirror is there: a folder, or a server that answers at all."""
+    if "://" not in text or text.startswith("file://"):
+        from modelprep.fetch.sources import mirror_folder
+
+        folder = mirror_folder(text)
+        return {"mirror": text, "ok": folder.is_dir(), "says": "a folder" if folder.is_dir() else "not there"}
+    if offline:
+        return {"mirror": text, "ok": None, "says": "not asked (--offline)"}
+    import requests
+
+    try:
+        # Any answer will do: a bucket need not list its root.
+        answer = requests.head(text, timeout=10, allow_redirects=True)
+    except requests.RequestException as error:
+        return {"mirror": text, "ok": False, "says": f"{type(error).__name__}: {error}"}
+    return {"mirror": text, "ok": answer.status_code < 500, "says": f"answers {answer.status_code}"}
+
+
+def _print(output: Output, facts: dict[str, Any]) -> None:
+    good, bad = output.style("yes", "green"), output.style("no", "yellow")
+    rows: list[tuple[object, ...]] = [
+        ("modelprep", facts["modelprep"], ""),
+        ("python", facts["python"], facts["executable"]),
+    ]
+    for extra, found in facts["extras"].items():
+        modules = ", ".join(f"{name} {version or 'missing'}" for name, version in found["modules"].items())
+        hint = "" if found["complete"] else f"; pip install 'modelprep[{extra}]'"
+        rows.append((f"extra {extra}", good if found["complete"] else bad, modules + hint))
+    for name, path in facts["tools"].items():
+        rows.append((name, good if path else bad, path or f"for {TOOLS[name]}"))
+    store = facts["store"]
+    rows.append(
+        ("store", good if store["writable"] else bad, f"{store['root']}, {size_text(store['free_bytes'])} free")
+    )
+    rows.append(("out", good if facts["out"]["writable"] else bad, facts["out"]["path"]))
+    rows.extend(("recipes", entry["recipes"], entry["folder"]) for entry in facts["recipes"])
+    rows.extend(
+        ("mirror", {True: good, False: bad, None: "?"}[entry["ok"]], f"{entry['mirror']}: {entry['says']}")
+        for entry in facts["mirrors"]
+    )
+    rows.extend(("environment", name, value) for name, value in facts["proxies"].items())
+    output.table("", ["what", "there", ""], rows)

@@ -1,0 +1,112 @@
+"""``modelprep list``: every demo with its status, size and licence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from modelprep.cli import common
+from modelprep.cli.output import Output, Style
+
+if TYPE_CHECKING:
+    from modelprep.pipeline import Plan, PlannedDemo
+
+#: State -> (letter, colour, meaning); scripts may rely on the letters.
+LETTERS: Mapping[str, tuple[str, Style, str]] = {
+    "present": ("P", "green", "present"),
+    "stale": ("S", "yellow", "stale: fetch would change something"),
+    "missing": ("M", "cyan", "missing: fetch brings it"),
+    "bring": ("B", "yellow", "bring: needs a file of yours"),
+    "nothing": ("-", "dim", "needs no files"),
+}
+
+
+def command(
+    targets: common.SomeTargets = None,
+    out: common.Out = common.DEFAULT_OUT,
+    cache: common.Cache = None,
+    lockfile: common.LockFile = None,
+    recipes: common.Recipes = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """List demos: what is here, what a fetch would download, under which licence.
+
+    Status letters: P present, S stale (fetch would change something), M missing, B needs a file that you bring,
+    - needs no files.
+    """
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.pipeline import Request
+        from modelprep.pipeline.inventory import sound_recipes
+        from modelprep.pipeline.plan import plan_recipes
+
+        request = Request(targets=tuple(targets or ()), out=out, cache=cache, lockfile=lockfile)
+        found, broken = sound_recipes(common.catalogue(recipes), targets or ())
+        plan = plan_recipes(request, found)
+        output.result(
+            {"demos": [_facts(plan, demo) for demo in plan.demos], "broken": [error.to_json() for error in broken]}
+        )
+        _tables(output, plan)
+        if output.mode != "json":
+            for error in broken:
+                output.warning(f"a recipe is broken: {error}")
+
+
+def _tables(output: Output, plan: Plan) -> None:
+    groups: dict[str, list[PlannedDemo]] = {}
+    for demo in plan.demos:
+        groups.setdefault(demo.recipe.group, []).append(demo)
+    rows: list[tuple[object, ...]] = []
+    for group, demos in groups.items():
+        if output.mode == "human":
+            if rows:
+                rows.append(("",) * 5)
+            rows.append(("", output.style(group, "bold"), "", "", ""))
+        rows.extend(_row(output, plan, demo) for demo in demos)
+    output.table("", ["", "demo", "recipe", ">to download", "licences"], rows, key=2)
+    used = {demo.state for demo in plan.demos}
+    output.line()
+    output.line("  ".join(f"{letter} {meaning}" for state, (letter, _, meaning) in LETTERS.items() if state in used))
+
+
+def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
+    letter, colour, _ = LETTERS[demo.state]
+    text = "-" if demo.state in ("present", "bring", "nothing") else common.downloadbytes_of(plan, demo)
+    licences = ", ".join(_licences(demo))
+    return (
+        output.style(letter, colour),
+        demo.recipe.demo,
+        demo.recipe.name,
+        text,
+        licences if len(licences) <= 60 else f"{licences[:57]}...",
+    )
+
+
+def _licences(demo: PlannedDemo) -> list[str]:
+    return list(dict.fromkeys(a.licence.name for a in demo.recipe.assets.values() if a.licence is not None))
+
+
+def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
+    from modelprep.pipeline.tally import bytes_of
+
+    recipe = demo.recipe
+    facts: dict[str, object] = {
+        "recipe": recipe.name,
+        "group": recipe.group,
+        "demo": recipe.demo,
+        "summary": recipe.summary,
+        "manual": recipe.manual,
+        "status": recipe.status,
+        "state": demo.state,
+        "letter": LETTERS[demo.state][0],
+        "bytes_to_come": bytes_of(plan, demo),
+        "tree": str(demo.folder),
+        "files": sorted(recipe.install),
+        "licences": _licences(demo),
+        "variants": dict(recipe.variants),
+        "run": recipe.run,
+        "why": recipe.why,
+    }
+    if demo.problem is not None:
+        facts["problem"] = demo.problem.to_json()
+    return facts
