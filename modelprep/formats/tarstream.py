@@ -110,7 +110,7 @@ def entries(stream: Reader, *, max_members: int) -> Iterator[Entry]:
             name = records.get("GNU.sparse.name", name)
         if "size" in records:
             size = _pax_size(records["size"], stream, offset)
-        if kind in _NO_DATA:
+        if _KINDS.get(flag) in _NO_DATA:  # not so for a "file" whose name ends in a slash: its data is there
             size = 0
         if flag == b"S":
             _skip_sparse_maps(block, stream, offset, name)
