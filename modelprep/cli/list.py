@@ -71,7 +71,7 @@ def _tables(output: Output, plan: Plan) -> None:
 
 def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
     letter, colour, _ = LETTERS[demo.state]
-    text = "-" if demo.state in ("present", "bring", "nothing") else common.downloadbytes_of(plan, demo)
+    text = "-" if demo.state in ("present", "bring", "nothing") else common.download_size(plan, demo)
     licences = ", ".join(_licences(demo))
     return (
         output.style(letter, colour),
