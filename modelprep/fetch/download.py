@@ -128,6 +128,7 @@ class Download:
         held = self._partial.validator if self._partial.url == redact(self._url) else None
         have = self._partial.size if _may_continue(held, pinned=bool(self._want.digests)) else 0
         if held is not None and have and held.total == have:
+            self._resumed = True
             return self._finish(held)  # killed between the last byte and the rename
         answer = self._transport.get(self._ask, offset=have, held=held if have else None)
         self._framed = answer.framed
