@@ -1,0 +1,38 @@
+"""What a real TensorFlow made, for the tests of this room: one run of ``tf_oracle.py`` a session, in its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = HERE.parents[1] / "modelprep"
+
+
+@dataclass(frozen=True)
+class Oracle:
+    folder: Path
+    findings: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
+    """Checkpoints, graphs and frozen graphs that TensorFlow wrote, and what it says of them."""
+    if find_spec("tensorflow") is None:
+        pytest.skip("the oracle is TensorFlow itself (extra tf), which is not installed")
+    folder = tmp_path_factory.mktemp("tf_oracle")
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, str(HERE / "tf_oracle.py"), str(folder), str(PACKAGE / "formats" / "tensorflow" / "schema.tsv")],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Oracle(folder, json.loads((folder / "findings.json").read_text()))
