@@ -7,6 +7,7 @@ behaviour is the same on every protobuf. See ``docs/decisions/0004-caffe-schema.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,8 +18,6 @@ from modelprep.formats.caffe import prototxt_tokens as tokens
 from modelprep.formats.caffe.prototxt_tokens import BAD, IDENTIFIER, NUMBER, PUNCTUATION, SPACE, STRING, TOKEN
 
 if TYPE_CHECKING:
-    import re
-
     from google.protobuf.descriptor import Descriptor
 
 #: Messages within messages; Caffe's own schema needs five.
@@ -42,6 +41,7 @@ _RANGES = {
 }  # fmt: skip
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 _END = 0
+_RUNS_ON = re.compile(r"[A-Za-z0-9_.]").match
 
 
 @dataclass(slots=True)
@@ -128,6 +128,8 @@ class Reader:
             self._kind = kind or BAD
             if kind == BAD:
                 self._refuse_character()
+            if kind == NUMBER and _RUNS_ON(self._text, match.end()):
+                self._fail("A number runs into what follows it", expected="a space after it", got=self._found())
             return
         self._at, self._kind, self._word = None, _END, ""
 
@@ -137,7 +139,7 @@ class Reader:
     def _refuse_character(self) -> NoReturn:
         character = self._word
         if character in "\"'":
-            self._fail("A string has no closing quote", expected=character, got="the end of the text")
+            self._fail("A string has no closing quote on its line", expected=character, got="the end of the line")
         shown = repr(character) if character.isprintable() else f"the character U+{ord(character):04X}"
         self._fail(f"{shown} has no place in a prototxt outside of a string")
 
@@ -290,19 +292,17 @@ class Reader:
         self._fail("A field name was expected here", expected=f"a field of {plan.descriptor.name}", got=self._found())
 
     def _refuse_name(self, name: str, plan: _Plan) -> NoReturn:
-        hint: str | None = None
+        around = next((place for place, fields in self._around() if name in fields), None)
         holders = [one.name for one in plan.fields.values() if one.type == _MESSAGE and name in self._inside(one)]
         if name.lower() in plan.fields:
             hint = f"did you mean {name.lower()}? (names are case-sensitive)"
+        elif around:
+            hint = f"'{name}' is a field of {around}; is a '}}' missing before it?"
         elif holders:
             hint = f"'{name}' belongs inside {' or '.join(holders[:4])} {{ }}"
         else:
-            for around, fields in self._around():
-                if name in fields:
-                    hint = f"'{name}' is a field of {around}; is a '}}' missing before it?"
-                    break
-        hint = hint or nearest(name, list(plan.fields)) or None
-        self._fail(f"{plan.descriptor.name} has no field '{name}'", got=name, hint=hint)
+            hint = nearest(name, list(plan.fields))
+        self._fail(f"{plan.descriptor.name} has no field '{name}'", got=name, hint=hint or None)
 
     @staticmethod
     def _inside(one: _Field) -> dict[str, _Field]:

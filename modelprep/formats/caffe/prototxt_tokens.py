@@ -1,7 +1,9 @@
-"""Tokens of protobuf's text format, as Caffe's reader (protobuf's C++ TextFormat) splits them.
+r"""Tokens of protobuf's text format, as Caffe's reader (protobuf's C++ TextFormat) splits them.
 
 Source: the text-format specification of protobuf and the behaviour of the C++ tokenizer in the mode that TextFormat
-uses it in: ``#`` comments, an ``f`` after a float, string literals that may cross lines.
+uses it in: ``#`` comments, an ``f`` after a float. Where the releases of protobuf differ, Caffe's own time is meant
+(protobuf 2.6 to 3.17): no string crosses a line, a number needs a space after it, ``\X`` is no escape. A byte order
+mark is let through, which old protobufs refuse.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ TOKEN = re.compile(
     r"""([A-Za-z_][A-Za-z0-9_]*)
     |(0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?)
     |([{}<>\[\]:;,\-/.])
-    |("[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')
+    |("[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"|'[^'\\\n]*(?:\\[^\n][^'\\\n]*)*')
     |([ \t\r\n\v\f]+|\#[^\n]*)
     |(.)""",
     re.VERBOSE | re.DOTALL,
 )
 
 _ESCAPE = re.compile(
-    rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))",
     re.DOTALL,
 )

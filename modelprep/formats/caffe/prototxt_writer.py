@@ -97,7 +97,8 @@ def shortest_float(value: float) -> str:
 
 def _special(value: float) -> str:
     if math.isnan(value):
-        return "nan"
+        # The sign of a NaN is all that the text format can say of it.
+        return "nan" if math.copysign(1.0, value) > 0 else "-nan"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return ""

@@ -79,13 +79,13 @@ def upgrade_v0(net: NetParameter) -> list[str]:
     Returns
     -------
     list of str
-        What was changed.
+        What was changed, and which fields were dropped because the layer's type has no use for them (Caffe warns of
+        them and goes on too).
 
     Raises
     ------
     StepError
-        On an unknown layer type, a padding layer that Caffe cannot fold, an unknown bottom, or a field that the layer's
-        type does not have (where Caffe goes on with a warning and a net that is not the one meant).
+        On an unknown layer type, a padding layer that Caffe cannot fold, or an unknown bottom.
     """
     if not needs_v0_upgrade(net):
         return []
@@ -94,8 +94,7 @@ def upgrade_v0(net: NetParameter) -> list[str]:
     upgraded = new("NetParameter")
     if net.HasField("name"):
         upgraded.name = net.name
-    for layer in folded:
-        _upgrade_layer(layer, upgraded.layers.add())
+    dropped = [words for layer in folded for words in _upgrade_layer(layer, upgraded.layers.add())]
     upgraded.input.extend(net.input)
     upgraded.input_dim.extend(net.input_dim)
     if net.HasField("force_backward"):
@@ -104,7 +103,7 @@ def upgrade_v0(net: NetParameter) -> list[str]:
     said = [f"{len(folded)} V0 layers became V1 layers"]
     if before != len(folded):
         said.append(f"{before - len(folded)} padding layers went into the layers they pad")
-    return said
+    return said + dropped
 
 
 def _title(layer: V1LayerParameter) -> str:
@@ -148,7 +147,9 @@ def _fold_padding(net: NetParameter) -> list[V1LayerParameter]:
     return kept
 
 
-def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> None:
+def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> list[str]:
+    """Fill a V1 layer from one that holds a V0 layer; give what could not be carried over."""
+    dropped = []
     layer.bottom.extend(old.bottom)
     layer.top.extend(old.top)
     if not old.HasField("layer"):
@@ -176,15 +177,12 @@ def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> None:
         places = _FIELDS.get(descriptor.name, {})
         place = places.get("") or places.get(v0.type)
         if place is None:
-            # new_num and new_channels have no successor in Caffe and never had an effect.
-            if descriptor.name in ("new_num", "new_channels"):
-                continue
-            raise StepError(
-                f"The field '{descriptor.name}' does not belong to a V0 layer of type '{v0.type}'",
-                where=_title(old),
-                expected=f"it belongs to {', '.join(places)}",
+            dropped.append(
+                f"{_title(old)}: '{descriptor.name}' was dropped, since a V0 layer of type '{v0.type}' has no use for it"
             )
+            continue
         _put(layer, place, value)
+    return dropped
 
 
 def _put(layer: V1LayerParameter, place: tuple[str, str], value: object) -> None:
