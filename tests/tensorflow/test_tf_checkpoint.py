@@ -44,7 +44,10 @@ def test_slices_of_a_partitioned_variable_make_up_the_whole(oracle: Any, kind: s
 
 
 def test_a_part_that_reaches_outside_is_an_error(oracle: Any) -> None:
-    with open_checkpoint(oracle.folder / "parts_reference_0.v1") as checkpoint, pytest.raises(StepError, match="no such"):
+    with (
+        open_checkpoint(oracle.folder / "parts_reference_0.v1") as checkpoint,
+        pytest.raises(StepError, match="no such"),
+    ):
         checkpoint.read("net/w", Slice.parse("5,3:-"))
 
 
@@ -70,7 +73,7 @@ def test_a_missing_data_file_is_named(oracle: Any, tmp_path: Path) -> None:
     next(tmp_path.glob("*data-00001*")).unlink()
     with open_checkpoint(tmp_path / "sharded.v2") as checkpoint:
         checkpoint.read("v0")
-        with pytest.raises(StepError, match="'v1'.*missing") as caught:
+        with pytest.raises(StepError, match=r"'v1'.*missing") as caught:
             checkpoint.read("v1")
     assert "data-00001-of-00002" in str(caught.value)
 
@@ -122,7 +125,9 @@ def test_no_flipped_bit_goes_unnoticed(oracle: Any, tmp_path: Path, form: str, p
     # The footer's padding and the handle of the unused meta index are the only bytes that mean nothing.
     assert form != "types.v2.data-00000-of-00001"
     assert len(data) - 48 <= int(place * len(data))
-    assert all(got[name] == (fact["data"] or "") for name, fact in oracle.findings[prefix].items() if fact["data"] != [])
+    assert all(
+        got[name] == (fact["data"] or "") for name, fact in oracle.findings[prefix].items() if fact["data"] != []
+    )
 
 
 @pytest.mark.parametrize("form", ["types.v1", "types.v2.index", "types.v2.data-00000-of-00001"])
@@ -134,6 +139,11 @@ def test_a_truncated_file_is_an_error(oracle: Any, tmp_path: Path, form: str, pa
         shutil.copyfile(path, tmp_path / path.name)
     data = (tmp_path / form).read_bytes()
     (tmp_path / form).write_bytes(data[: int(part * len(data))])
-    with pytest.raises(ModelprepError), open_checkpoint(tmp_path / prefix) as checkpoint:
+    with pytest.raises(ModelprepError):
+        _read_all(tmp_path / prefix)
+
+
+def _read_all(path: Path) -> None:
+    with open_checkpoint(path) as checkpoint:
         for name in checkpoint.stored:
             checkpoint.read(name)

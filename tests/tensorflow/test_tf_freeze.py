@@ -14,9 +14,10 @@ from modelprep.steps import Call, find
 from modelprep.steps.tf_freeze import STEP
 
 FROZEN = [
-    "assigned_v1", "assigned_v2", "reference_v1", "reference_v2", "reference_saver", "resource_saver", "gather_nd", "loop_reference", "loop_resource",
+    *("assigned_v1", "assigned_v2", "reference_v1", "reference_v2", "reference_saver", "resource_saver"),
+    *("gather_nd", "loop_reference", "loop_resource"),
     *(f"parts_{kind}_{axis}_v{version}" for kind in ("reference", "resource") for axis in (0, 1) for version in (1, 2)),
-]  # fmt: skip
+]
 
 
 def freeze(graph: Path, checkpoint: Path, outputs: list[str], output: Path, **more: object) -> Any:
@@ -29,7 +30,9 @@ def freeze(graph: Path, checkpoint: Path, outputs: list[str], output: Path, **mo
 @pytest.mark.parametrize("name", FROZEN)
 def test_the_frozen_graph_is_tensorflows_node_for_node(oracle: Any, tmp_path: Path, name: str) -> None:
     fact = oracle.findings["frozen"][name]
-    facts = freeze(oracle.folder / f"{name}.pb", oracle.folder / fact["checkpoint"], fact["output"].split(","), tmp_path / "o")
+    facts = freeze(
+        oracle.folder / f"{name}.pb", oracle.folder / fact["checkpoint"], fact["output"].split(","), tmp_path / "o"
+    )
     theirs = read_graph(oracle.folder / f"{name}.frozen.pb")
     ours = read_graph(tmp_path / "o")
     assert [node.name for node in ours.nodes] == [node.name for node in theirs.nodes]
@@ -161,7 +164,11 @@ def test_devices_stay_when_asked_for(oracle: Any, tmp_path: Path) -> None:
 
 
 def test_a_graph_that_is_none_is_an_error() -> None:
-    for junk, what in ((b"<html><body>no</body></html>", "web page"), (b"\n\x05abc", "no GraphDef"), (b"\x12\x00", "no nodes")):
+    for junk, what in (
+        (b"<html><body>no</body></html>", "web page"),
+        (b"\n\x05abc", "no GraphDef"),
+        (b"\x12\x00", "no nodes"),
+    ):
         with pytest.raises(StepError) as caught:
             parse_graph(junk, "file.pb")
         assert what in str(caught.value)

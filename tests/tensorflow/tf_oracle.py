@@ -1,4 +1,4 @@
-"""Makes what the tests compare with, with a real TensorFlow, in one process of its own (``python tf_oracle.py FOLDER``).
+"""Makes what the tests compare with, with a real TensorFlow (``python tf_oracle.py FOLDER SCHEMA``).
 
 Writes checkpoints of both forms, graphs, and what TensorFlow's own freeze_graph makes of them; runs graphs before and
 after tf.legalise; leaves its findings in ``findings.json``.
@@ -89,7 +89,9 @@ def all_types(folder, findings):
                     if name == "string" and what == "scalar":
                         continue  # freeze_graph itself fails on these
                     value = tf.constant(values(dtype, shape, rng), dtype, shape)
-                    reads.append(tf1.identity(tf1.get_variable(f"{name}/{what}", initializer=value, use_resource=False)))
+                    reads.append(
+                        tf1.identity(tf1.get_variable(f"{name}/{what}", initializer=value, use_resource=False))
+                    )
         with tf.control_dependencies([read.op for read in reads]):
             tf.no_op(name="all")
         session.run(tf1.global_variables_initializer())
@@ -112,7 +114,7 @@ def save(folder, name, graph, findings, output, checkpoint, *, inference=False, 
             frozen = freeze_graph.freeze_graph_with_def_protos(
                 copy, saver, str(folder / checkpoint), output, None, None, None, True, ""
             )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the tests see it
         findings.setdefault("refused", {})[name] = f"{type(error).__name__}: {str(error)[:300]}"
         return
     (folder / f"{name}.frozen.pb").write_bytes(frozen.SerializeToString(deterministic=True))
@@ -181,21 +183,21 @@ def partitions(folder, findings):
 def control_flow(folder, findings):
     tf1.disable_control_flow_v2()
     for kind, resource in (("reference", False), ("resource", True)):
-        with tf1.Graph().as_default() as graph, tf1.Session() as session:
-            with tf1.variable_scope("net", use_resource=resource):
-                w = tf1.get_variable("w", [4], initializer=tf1.random_normal_initializer(seed=7))
-                go = tf1.get_variable("go", [], dtype=tf.bool, initializer=tf1.constant_initializer(True))
-            x = tf1.placeholder(tf.float32, [4], name="input")
-            x = tf1.cond(tf.reduce_sum(x) > 0, lambda: x + w, lambda: x - w)
-            tf1.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * w), [0, x], name="loop")
-            tf1.identity(graph.get_tensor_by_name("loop/Exit_1:0"), name="out")
-            tf1.cond(go, lambda: x + 1, lambda: x - 1, name="picked")
-            session.run(tf1.global_variables_initializer())
-            saver = tf1.train.Saver()
-            saver.save(session, str(folder / f"loop_{kind}"), write_meta_graph=False, write_state=False)
-            save(folder, f"loop_{kind}", graph, findings, "out", f"loop_{kind}", saver=saver.as_saver_def())
-            fed = {"input:0": np.arange(4, dtype=np.float32)}
-            findings[f"loop_{kind}.value"] = session.run("out:0", fed).tolist()
+        loop(folder, findings, f"loop_{kind}", resource)
+
+
+def loop(folder, findings, name, resource):
+    with tf1.Graph().as_default() as graph, tf1.Session() as session:
+        with tf1.variable_scope("net", use_resource=resource):
+            w = tf1.get_variable("w", [4], initializer=tf1.random_normal_initializer(seed=7))
+        x = tf1.placeholder(tf.float32, [4], name="input")
+        y = tf1.cond(tf.reduce_sum(x) > 0, lambda: x + w, lambda: x - w)
+        tf1.while_loop(lambda i, _: i < 3, lambda i, z: (i + 1, z * w), [0, y], name="loop")
+        tf1.identity(graph.get_tensor_by_name("loop/Exit_1:0"), name="out")
+        session.run(tf1.global_variables_initializer())
+        saver = tf1.train.Saver()
+        saver.save(session, str(folder / name), write_meta_graph=False, write_state=False)
+        save(folder, name, graph, findings, "out", name, saver=saver.as_saver_def())
 
 
 def shards(folder, findings):
@@ -285,15 +287,19 @@ def legal(folder, findings):
         with tf1.Graph().as_default(), tf1.Session() as session:
             tf1.import_graph_def(graph_pb2.GraphDef.FromString((folder / name).read_bytes()), name="")
             found.append(session.run("out:0", {"input:0": fed}))
-    findings["legal"] = {"facts": facts, "difference": float(np.abs(found[0] - found[1]).max()), "peak": float(found[0].max())}
+    findings["legal"] = {
+        "facts": facts,
+        "difference": float(np.abs(found[0] - found[1]).max()),
+        "peak": float(found[0].max()),
+    }
 
 
 def schema(findings):
     """What TensorFlow's own descriptors say of every message and enum that our table names."""
+    from google.protobuf import descriptor_pool
     from google.protobuf.descriptor import FieldDescriptor
     from tensorflow.core.protobuf import tensor_bundle_pb2, trackable_object_graph_pb2  # noqa: F401
     from tensorflow.core.util import saved_tensor_slice_pb2  # noqa: F401
-    from google.protobuf import descriptor_pool
 
     pool = descriptor_pool.Default()
     kinds = {value: name.removeprefix("TYPE_").lower() for name, value in vars(FieldDescriptor).items()

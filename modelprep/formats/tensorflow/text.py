@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
 from modelprep.formats.tensorflow.graphdef import Graph, encode_node
@@ -19,14 +19,13 @@ from modelprep.formats.tensorflow.mapped import MappedFile
 from modelprep.formats.tensorflow.messages import message
 from modelprep.formats.tensorflow.wire import bytes_field
 
-if TYPE_CHECKING:
-    from mmap import mmap
-
 #: Deeper nesting than any attribute has; protobuf's parsers stop at 100, too.
 MAX_DEPTH = 100
 _STRUCTURE = re.compile(
     rb"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\#[^\n]*)|(?P<brace>[{}<>])|(?P<quote>["'])""", re.DOTALL
 )
+_SEPARATOR = re.compile(rb"\s*[;,]")
+_NEWLINE = b"\n"
 #: What a text GraphDef begins with, after blanks and comments.
 _BEGINNING = re.compile(rb"\s*(#[^\n]*\n\s*)*(node|library|versions?|debug_info)\s*[:{<]")
 
@@ -50,14 +49,14 @@ def encoded_fields(path: Path, name: str = "") -> Iterator[bytes]:
 
     graph = message("GraphDef")
     with MappedFile(path, name) as file:
-        for line, text in _pieces(file):
+        for piece in _pieces(file):
             parsed = graph()
             try:
-                text_format.Merge(text, parsed)
+                text_format.Merge(piece.text, parsed)
             except text_format.ParseError as error:
-                raise _error(file.name, error, line) from None
+                raise _error(file.name, error, piece) from None
             except RecursionError:
-                raise StepError("the text is nested too deeply", where=f"{file.name}:{line}") from None
+                raise StepError("the text is nested too deeply", where=f"{file.name}:{piece.line}") from None
             encoded: bytes = parsed.SerializeToString(deterministic=True)
             yield encoded
 
@@ -89,61 +88,73 @@ def graph_to_text(graph: Graph) -> Iterator[bytes]:
         yield text(graph.rest, "the rest of the graph")
 
 
-def _pieces(file: MappedFile) -> Iterator[tuple[int, str]]:
-    """Cut the text after each top-level field that is a message; give (line of the first character, text)."""
+@dataclass(frozen=True)
+class _Piece:
+    """Some of a text, and where in the file it begins (line and column count from 1)."""
+
+    text: str
+    line: int
+    column: int
+
+
+def _pieces(file: MappedFile) -> Iterator[_Piece]:
+    """Cut the text after each top-level field that is a message."""
     data = file.mapping
     start, depth, line = 0, 0, 1
+
+    def place(position: int) -> str:
+        return (
+            f"{file.name}:{line + data[start:position].count(_NEWLINE)}:{position - data.rfind(_NEWLINE, 0, position)}"
+        )
+
+    def piece(end: int) -> _Piece:
+        return _Piece(_decode(file.name, data[start:end], start), line, start - data.rfind(_NEWLINE, 0, start))
+
     for found in _STRUCTURE.finditer(data):
         brace = found["brace"]
         if brace is None:
             if found["quote"] is not None:
-                raise StepError("a string has no end", where=_place(file.name, data, found.start(), start, line))
+                raise StepError("a string has no end", where=place(found.start()))
             continue
         if brace in b"{<":
             depth += 1
             if depth > MAX_DEPTH:
-                raise StepError(
-                    "the text is nested too deeply", where=_place(file.name, data, found.start(), start, line)
-                )
+                raise StepError("the text is nested too deeply", where=place(found.start()))
             continue
         depth -= 1
         if depth < 0:
-            raise StepError("a brace closes nothing", where=_place(file.name, data, found.start(), start, line))
+            raise StepError("a brace closes nothing", where=place(found.start()))
         if depth == 0:
-            piece = data[start : found.end()]
-            yield line, _decode(file.name, piece, start)
-            line += piece.count(b"\n")
-            start = found.end()
+            separator = _SEPARATOR.match(data, found.end())
+            end = separator.end() if separator else found.end()
+            yield piece(end)
+            line += data[start:end].count(_NEWLINE)
+            start = end
     if depth:
         raise StepError(
             "the text ends inside a node",
-            where=_place(file.name, data, file.size, start, line),
+            where=place(file.size),
             expected=f"{depth} closing braces more",
             hint="the file is truncated: fetch it again",
         )
-    yield line, _decode(file.name, data[start:], start)
+    yield piece(file.size)
 
 
-def _decode(name: str, piece: bytes, offset: int) -> str:
+def _decode(name: str, text: bytes, offset: int) -> str:
     try:
-        return piece.decode()
+        return text.decode()
     except UnicodeDecodeError as error:
         raise StepError("the text is not UTF-8", where=f"{name}, offset {offset + error.start}") from None
 
 
-def _place(name: str, data: mmap, position: int, start: int, line: int) -> str:
-    before = data[start:position]
-    column = len(before) - (before.rfind(b"\n") + 1) + 1
-    return f"{name}:{line + before.count(chr(10).encode())}:{column}"
-
-
-def _error(name: str, error: Exception, line: int) -> StepError:
-    at, column = getattr(error, "GetLine", int)(), getattr(error, "GetColumn", int)()
-    reason = re.sub(r"^\d+:\d+ : ", "", str(error))
-    place = f"{name}:{line + at - 1}:{column}" if at else f"{name}:{line}"
+def _error(name: str, error: Exception, piece: _Piece) -> StepError:
+    line, column = getattr(error, "GetLine", int)(), getattr(error, "GetColumn", int)()
+    place = f"{name}:{piece.line}"
+    if line:
+        place = f"{name}:{piece.line + line - 1}:{column + (piece.column - 1 if line == 1 else 0)}"
     return StepError(
         "the text is no GraphDef",
         where=place,
-        got=reason,
+        got=re.sub(r"^\d+:\d+ : ", "", str(error)),
         hint="look at that line: a field that TensorFlow does not know, or a value of the wrong kind",
     )
