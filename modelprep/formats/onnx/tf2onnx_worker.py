@@ -49,6 +49,18 @@ def ends(graph: Any) -> tuple[list[str], list[str]]:
     return inputs, outputs
 
 
+def set_shapes(graph: Any, shapes: dict[str, list[int]]) -> None:
+    """Write given shapes into their placeholders, so that TensorFlow infers the others from them.
+
+    Graphs of TensorFlow's first versions have an empty shape there, which meant any and means a scalar now.
+    """
+    for node in graph.node:
+        if node.name in shapes and node.op in ("Placeholder", "PlaceholderWithDefault"):
+            node.attr["shape"].Clear()
+            for size in shapes[node.name]:
+                node.attr["shape"].shape.dim.add(size=size)
+
+
 def port(name: str) -> str:
     """Give the tensor a name means: ``input`` is ``input:0``."""
     return name if ":" in name else f"{name}:0"
@@ -76,6 +88,7 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
             raise RefusedError(
                 f"the graph has no {kind} called {', '.join(absent) or '(none given)'}; {kind}s: {known}"
             )
+    set_shapes(graph, orders["shapes"])
     import tf2onnx
     from tf2onnx import convert as tool
 

@@ -1,0 +1,119 @@
+"""tf.to_onnx: the same answers as TensorFlow's, the same bytes every time, one message for what cannot be converted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from onnx_small import call, np, onnx, run
+
+from modelprep.errors import RecipeError, StepError
+from modelprep.steps import find
+
+if any(importlib.util.find_spec(name) is None for name in ("tensorflow", "tf2onnx")):
+    pytest.skip("the extras tf and onnx are not installed", allow_module_level=True)
+
+pytestmark = pytest.mark.slow
+
+MAKE = """
+import sys, json, numpy as np
+import tensorflow as tf
+tf1 = tf.compat.v1
+tf1.disable_eager_execution()
+rng = np.random.default_rng(0)
+with tf1.Graph().as_default() as graph:
+    x = tf1.placeholder(tf.float32, [None, 16, 16, 3], name="input")
+    w = tf1.constant(rng.normal(size=(3, 3, 3, 64)).astype("f4"), name="w")
+    y = tf1.nn.conv2d(x, w, strides=[1, 2, 2, 1], padding="SAME", name="conv")
+    scale, offset, mean, var = (rng.uniform(0.5, 1.5, 64).astype("f4") for _ in range(4))
+    y, _, _ = tf1.nn.fused_batch_norm(y, scale, offset, mean, var, is_training=False, name="norm")
+    y = tf1.nn.relu6(y, name="relu")
+    y = tf1.nn.avg_pool2d(y, 8, 1, "VALID", name="pool")
+    y = tf1.reshape(y, [-1, 64], name="flat")
+    y = tf1.matmul(y, tf1.constant(rng.normal(size=(64, 40)).astype("f4")), name="logits")
+    y = tf1.nn.softmax(y, name="prob")
+    pictures = rng.normal(size=(2, 16, 16, 3)).astype("f4")
+    with tf1.Session() as session:
+        np.savez(sys.argv[1] + "/values.npz", x=pictures, y=session.run(y, {x: pictures}))
+    with open(sys.argv[1] + "/graph.pb", "wb") as file:
+        file.write(graph.as_graph_def().SerializeToString())
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a frozen graph and what TensorFlow answers (TensorFlow stays out of this process)."""
+    folder = tmp_path_factory.mktemp("graph")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", MAKE, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+def test_it_answers_as_tensorflow_does_and_is_the_same_file_every_time(made: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    facts = call("tf.to_onnx", first, graph=made / "graph.pb", inputs=["input"], outputs=["prob"])
+    call("tf.to_onnx", second, graph=made / "graph.pb")
+    assert first.read_bytes() == second.read_bytes()
+    assert (facts["inputs"], facts["outputs"], facts["opset"]) == (["input"], ["prob"], 13)
+    model = onnx.load(str(first))
+    onnx.checker.check_model(model, full_check=True)
+    assert not any(t.data_location for t in model.graph.initializer)
+    assert not model.producer_version
+    values = np.load(made / "values.npz")
+    answer = run(first, {"input": values["x"]})[0]
+    np.testing.assert_allclose(answer, values["y"], rtol=1e-4, atol=1e-7)
+    assert (np.argsort(answer)[:, -5:] == np.argsort(values["y"])[:, -5:]).all()
+
+
+def test_shapes_layout_and_opset_can_be_chosen(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.onnx"
+    shapes = {"input": [2, 16, 16, 3]}
+    call("tf.to_onnx", out, graph=made / "graph.pb", opset=9, inputs_as_nchw=["input"], shapes=shapes)
+    model = onnx.load(str(out))
+    assert next(o.version for o in model.opset_import if not o.domain) == 9
+    assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [2, 3, 16, 16]
+    values = np.load(made / "values.npz")
+    answer = run(out, {"input": values["x"].transpose(0, 3, 1, 2)})[0]
+    np.testing.assert_allclose(answer, values["y"], rtol=1e-4, atol=1e-7)
+
+
+def test_a_node_that_is_not_there_is_named_with_those_that_are(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="cannot convert") as caught:
+        call("tf.to_onnx", tmp_path / "a.onnx", graph=made / "graph.pb", outputs=["probability"])
+    assert "no output called probability; outputs: " in str(caught.value.got)
+    assert "prob" in str(caught.value.got)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>not found</html>"], ids=["empty", "page"])
+def test_what_is_no_graph_is_one_message(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "graph.pb"
+    path.write_bytes(data)
+    with pytest.raises(StepError):
+        call("tf.to_onnx", tmp_path / "a.onnx", graph=path)
+
+
+def test_a_shape_that_is_none_is_an_error_of_the_recipe(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="shape of 'input'"):
+        call("tf.to_onnx", tmp_path / "a.onnx", graph=made / "graph.pb", shapes={"input": "1x3"})
+
+
+def test_it_says_which_extras_it_needs() -> None:
+    assert find("tf.to_onnx").extras({}) == ("tf", "onnx")
+
+
+def test_the_command_reads_text_graphs_of_arm_s_examples(upstream: Path, tmp_path: Path) -> None:
+    examples = upstream / "raw.githubusercontent.com/ARM-software/ML-examples/master"
+    source, out = examples / "armnn-mnist/model/simple_mnist_tf.prototxt", tmp_path / "m.onnx"
+    # That file was written when a placeholder without a shape meant one of any shape.
+    words = ["tf", "to-onnx", str(source), "-o", str(out), "--json", "--shape", "Placeholder=1,784"]
+    words = [sys.executable, "-m", "modelprep", *words]
+    done = subprocess.run(words, cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    facts: Any = json.loads(done.stdout)
+    assert facts["facts"]["outputs"] == ["Softmax"]
+    assert onnx.load(str(out)).graph.input[0].name == "Placeholder"
