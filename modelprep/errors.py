@@ -124,6 +124,13 @@ class FetchError(ModelprepError):
     kind = "fetch"
 
 
+class DeployError(ModelprepError):
+    """A board could not be reached, or did not take what was sent."""
+
+    exit_code = 3
+    kind = "deploy"
+
+
 class DigestMismatch(ModelprepError):
     """Bytes are there, and they are not the ones that were asked for."""
 

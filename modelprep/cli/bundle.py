@@ -1,0 +1,63 @@
+"""``modelprep bundle``: pack finished demos into one archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelprep.cli import common
+from modelprep.cli.output import size_text
+
+
+def command(
+    targets: common.Targets,
+    output_file: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The archive: .tar.gz, .tar.zst, .tar or .zip.")
+    ],
+    out: common.Out = common.DEFAULT_OUT,
+    include_restricted: Annotated[
+        bool,
+        typer.Option("--include-restricted", help="Also files whose rights do not allow passing them on."),
+    ] = False,
+    recipes: common.Recipes = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Pack finished demos into one archive: the same bytes from the same inputs, on any machine, on any day.
+
+    It holds the trees with their MANIFEST.json, SHA256SUMS and run-tests.sh, the licences, and an SPDX 2.3 document.
+    """
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.events import Event
+        from modelprep.tree.bundle import plan_bundle, write_bundle
+        from modelprep.tree.selection import select
+
+        chosen = common.catalogue(recipes).resolve(targets)
+        plan = plan_bundle(select(out, chosen, include_restricted=include_restricted))
+        listen = output.listener()
+        task = f"bundle:{output_file.name}"
+        listen(Event("start", task=task, label=output_file.name, done=0, total=plan.size))
+        made = write_bundle(
+            plan,
+            output_file,
+            progress=lambda done, total: listen(
+                Event("progress", task=task, label=output_file.name, done=done, total=total)
+            ),
+        )
+        listen(Event("done", task=task, done=plan.size, total=plan.size))
+        output.close()
+        for name, licence in sorted(plan.left_out.items()):
+            output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted takes it along")
+        output.value(str(made.path))
+        output.line(f"{made.files} files, {size_text(made.size)}, sha256 {made.sha256}")
+        output.result(
+            {
+                "path": str(made.path),
+                "size": made.size,
+                "sha256": made.sha256,
+                "files": made.files,
+                "left_out": dict(plan.left_out),
+            }
+        )

@@ -1,0 +1,116 @@
+"""``modelprep deploy``: copy finished demos to a board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelprep.cli import common
+from modelprep.cli.output import Output, size_text
+from modelprep.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelprep.tree.deploy import DeployPlan
+
+
+def command(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TARGET... USER@BOARD[:PATH]",
+            help="What to copy (as for fetch), and in the end where: a login as ssh knows it.",
+        ),
+    ],
+    out: common.Out = common.DEFAULT_OUT,
+    ssh: Annotated[
+        str | None,
+        typer.Option("--ssh", metavar="COMMAND", envvar="MODELPREP_SSH", help="The ssh command, with your options."),
+    ] = None,
+    run: Annotated[bool, typer.Option("--run", help="Then run run-tests.sh on the board.")] = False,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--compute", "-c", metavar="BACKEND", help="With --run: backend for the Arm NN tests (CpuRef)."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go over; send nothing.")] = False,
+    recipes: common.Recipes = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.
+
+    Everything goes over your own ssh, with its configuration, agent, keys and jump hosts. Demos that have a place of
+    their own on the board (OpenCV samples, TensorFlow Lite examples) go there; all others go into a folder of the
+    login's home, or of PATH.
+    """
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.tree import deploy, remote
+        from modelprep.tree.selection import select
+
+        if len(targets) < 2:
+            raise UsageError(
+                "deploy wants demos and a board",
+                got=" ".join(targets),
+                hint="modelprep deploy armnn-caffe root@imx8",
+            )
+        board = remote.parse_board(targets[-1])
+        # Own use of the user's own files: restricted assets go to his board like all others.
+        chosen = common.catalogue(recipes).resolve(targets[:-1])
+        parts = select(out, chosen, include_restricted=True)
+        status = 0
+        with remote.connect(board, remote.ssh_words(ssh)) as channel:
+            plans = [
+                deploy.plan_deploy(part, deploy.probe(channel, part, deploy.target_of(part, board.path)))
+                for part in parts
+            ]
+            if dry_run:
+                _tell(output, plans, board.login, done=False)
+                return
+            listen = output.listener()
+            for plan in plans:
+                deploy.apply_deploy(channel, plan, listen=listen)
+            output.close()
+            _tell(output, plans, board.login, done=True)
+            if run:
+                words = [word for name in backend or () for word in ("-c", name)]
+                for plan in plans:
+                    status = max(status, deploy.run_on_board(channel, plan.board.folder, words))
+        if status:
+            raise typer.Exit(1)
+
+
+def _tell(output: Output, plans: Sequence[DeployPlan], login: str, *, done: bool) -> None:
+    output.result(
+        {
+            "board": login,
+            "trees": [
+                {
+                    "tree": plan.part.name,
+                    "folder": plan.board.folder,
+                    "method": plan.method,
+                    "send": [file.path for file in plan.send],
+                    "staged": [file.path for file in plan.staged],
+                    "keep": [file.path for file in plan.keep],
+                    "bytes": plan.size,
+                    "done": done,
+                }
+                for plan in plans
+            ],
+        }
+    )
+    rows = [
+        (
+            plan.part.name,
+            plan.board.folder,
+            len(plan.send) + len(plan.staged),
+            size_text(plan.size),
+            len(plan.keep),
+            plan.method if plan.send else "-",
+        )
+        for plan in plans
+    ]
+    output.table("", ["tree", f"on {login}", ">sent" if done else ">to send", ">size", ">there already", "by"], rows)
+    if done and output.mode == "human":
+        for plan in plans:
+            output.line(f"run there:  ssh {login} sh {plan.board.folder}/run-tests.sh")

@@ -1,0 +1,161 @@
+"""The user's own ssh to a board: one connection, shell scripts in, text out.
+
+Everything goes through the ``ssh`` program, so that configuration files, agents, keys, ports and jump hosts are the
+user's. One master connection is shared (``ControlMaster``), so that a password is asked for once. Scripts are POSIX sh
+and come in over standard input; busybox on the board is enough.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.errors import DeployError, MissingTool, UsageError
+
+_PLACE = re.compile(r"(?P<login>(?:[^@:/\s]+@)?(?:\[[^\[\]\s/]+\]|[^@:/\s\[\]]+))(?::(?P<path>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Board:
+    """Where to deploy: ``login`` as ssh takes it (``root@imx8``), `path` on the board (empty: the login's home)."""
+
+    login: str
+    path: str = ""
+
+
+def parse_board(text: str) -> Board:
+    """Read ``user@host[:path]``.
+
+    Raises
+    ------
+    UsageError
+        It is not of that form, or would be taken for an option of ssh.
+    """
+    match = _PLACE.fullmatch(text)
+    if match is None or text.startswith("-") or "\n" in text:
+        raise UsageError(
+            f"'{text}' names no board", expected="user@host or user@host:path", hint="for example root@imx8mq"
+        )
+    login = match["login"]
+    user, _, host = login.rpartition("@")
+    host = host.removeprefix("[").removesuffix("]")
+    return Board(
+        f"{user}@{host}" if user else host, (match["path"] or "").rstrip("/") or ("/" if match["path"] else "")
+    )
+
+
+@dataclass(frozen=True)
+class Channel:
+    """An open connection to a board.
+
+    Parameters
+    ----------
+    board
+        Whom it talks to.
+    command
+        The ssh command with the options of the shared connection.
+    """
+
+    board: Board
+    command: tuple[str, ...]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What stands behind the program's name; scp's family takes the same."""
+        return self.command[1:]
+
+    def script(self, text: str, *, timeout: float | None = None) -> str:
+        """Run a shell script on the board and give what it prints.
+
+        Raises
+        ------
+        DeployError
+            The connection failed, or the script ended with a status other than 0.
+        """
+        done = subprocess.run(
+            [*self.command, self.board.login, "sh -s"],
+            input=text.encode(), capture_output=True, check=False, timeout=timeout,
+        )  # fmt: skip
+        if done.returncode:
+            raise self.failed(done.returncode, done.stderr.decode(errors="replace"), "the board refused a command")
+        return done.stdout.decode(errors="surrogateescape")
+
+    def pipe(self, remote: str) -> subprocess.Popen[bytes]:
+        """Start a command on the board whose standard input is ours to write."""
+        return subprocess.Popen(
+            [*self.command, self.board.login, remote],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def interactive(self, remote: str) -> int:
+        """Run a command on the board with our own terminal; give its exit status."""
+        return subprocess.run([*self.command, self.board.login, remote], check=False).returncode
+
+    def failed(self, status: int, said: str, what: str) -> DeployError:
+        """Make the error for a command that failed, from what it said."""
+        return failed(self.board.login, status, said, what)
+
+
+def failed(login: str, status: int, said: str, what: str) -> DeployError:
+    """Make the error for a command that failed on the way to a board or there."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if "No space left" in said:
+        return DeployError(
+            "the board's disk is full",
+            where=login,
+            got=lines[-1],
+            hint="make room there, or name another folder: user@host:/path",
+        )
+    if status == 255:
+        return DeployError(
+            "the connection to the board failed or was cut",
+            where=login, got=lines[-1] if lines else "ssh ended with status 255",
+            hint=f"try `ssh {login}` by hand, then run the same command again: what has arrived is not sent twice",
+        )  # fmt: skip
+    return DeployError(what, where=login, got="; ".join(lines[-3:]) or f"exit status {status}")
+
+
+@contextmanager
+def connect(board: Board, ssh: Sequence[str] = ("ssh",)) -> Iterator[Channel]:
+    """Open the shared connection and close it in the end.
+
+    Parameters
+    ----------
+    board
+        See :func:`parse_board`.
+    ssh
+        The ssh command with options of the user's own (``--ssh``, ``MODELPREP_SSH``).
+
+    Raises
+    ------
+    MissingTool
+        No ssh program on this machine.
+    """
+    if not ssh or shutil.which(ssh[0]) is None:
+        raise MissingTool(
+            "deploying needs the ssh program", expected=ssh[0] if ssh else "ssh", hint="install openssh-client"
+        )
+    # A short path: sockets may have some 100 characters at most.
+    with tempfile.TemporaryDirectory(prefix="mp-", dir="/tmp" if Path("/tmp").is_dir() else None) as folder:  # noqa: S108
+        shared = ("-o", "ControlMaster=auto", "-o", f"ControlPath={folder}/s", "-o", "ControlPersist=30")
+        channel = Channel(board, (*ssh, *shared, "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"))
+        try:
+            yield channel
+        finally:
+            subprocess.run([*channel.command, "-O", "exit", board.login], capture_output=True, check=False)
+
+
+def ssh_words(text: str | None) -> tuple[str, ...]:
+    """Split ``--ssh`` (or ``MODELPREP_SSH``, or plain ``ssh``) into a command."""
+    words = tuple(shlex.split(text or os.environ.get("MODELPREP_SSH", "") or "ssh"))
+    if not words:
+        raise UsageError("--ssh is empty", expected="an ssh command, such as 'ssh -p 2222'")
+    return words
