@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from caffe_small_nets import INPUT, NETS, REFUSED, TEXTS
 
+from modelprep.errors import StepError
 from modelprep.formats.caffe import messages, prototxt
 from modelprep.formats.caffe.prepare import prepare
 
@@ -39,6 +40,16 @@ def test_what_we_print_is_the_same_net_to_caffe(name, saved, printed):
 @pytest.fixture(scope="module")
 def printed(caffe_saves):
     return caffe_saves({name: prototxt.write(prototxt.read(text)) for name, text in {**NETS, **TEXTS}.items()})
+
+
+def test_a_saved_net_is_prepared_again_as_caffe_does(caffe_saves):
+    once = {name: prepare(prototxt.read(text)) for name, text in NETS.items()}
+    for name, theirs in caffe_saves({name: prototxt.write(net) for name, net in once.items()}).items():
+        if theirs is None:  # a loss that is read: Caffe cannot load what it saved
+            with pytest.raises(StepError):
+                prepare(once[name])
+        else:
+            assert_same(theirs, prepare(once[name]))
 
 
 def test_the_train_phase_is_prepared_as_caffe_saves_it(caffe_saves):

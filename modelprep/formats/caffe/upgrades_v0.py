@@ -178,7 +178,7 @@ def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> list[str]:
         place = places.get("") or places.get(v0.type)
         if place is None:
             dropped.append(
-                f"{_title(old)}: '{descriptor.name}' was dropped, since a V0 layer of type '{v0.type}' has no use for it"
+                f"{_title(old)}: '{descriptor.name}' was dropped, since a V0 layer of type '{v0.type}' does not know it"
             )
             continue
         _put(layer, place, value)
