@@ -65,7 +65,7 @@ def __getattr__(name: str) -> object:
 
 
 class _Package(ModuleType):
-    """This package, in which ``fetch`` stays the verb also when the room of that name has been imported.
+    """The package, in which ``fetch`` stays the verb also when the room of that name has been imported.
 
     The import system binds every submodule as an attribute of its parent; for a name that is a verb that is left out.
     ``from modelprep.fetch import ...`` goes by ``sys.modules`` and works as ever.

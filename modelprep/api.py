@@ -172,7 +172,7 @@ def list_demos(
     """
     from modelprep.pipeline import Request
     from modelprep.pipeline.inventory import sound_recipes
-    from modelprep.pipeline.plan import plan_recipes
+    from modelprep.pipeline.planning import plan_recipes
 
     found, _ = sound_recipes(catalogue(recipes), targets)
     request = Request(

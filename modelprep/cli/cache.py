@@ -92,7 +92,7 @@ def gc(
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import blobs_in_use, sound_recipes
-        from modelprep.pipeline.plan import plan_recipes
+        from modelprep.pipeline.planning import plan_recipes
         from modelprep.store import Store
 
         catalogue = common.catalogue(recipes)

@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelprep.cli.output import Output
+from modelprep.cli.output import Output, hush
 from modelprep.errors import ModelprepError, UsageError
 
 if TYPE_CHECKING:
@@ -150,7 +150,11 @@ def sink(*, json: bool = False, quiet: bool = False) -> Iterator[Output]:
     try:
         yield output
         output.close()
-    except (typer.Exit, BrokenPipeError):
+    except BrokenPipeError:
+        # `modelprep list | head`: the reader has what it wanted.
+        hush()
+        raise typer.Exit(0) from None
+    except typer.Exit:
         output.close()
         raise
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame

@@ -38,7 +38,7 @@ def command(
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import sound_recipes
-        from modelprep.pipeline.plan import plan_recipes
+        from modelprep.pipeline.planning import plan_recipes
 
         request = Request(targets=tuple(targets or ()), out=out, cache=cache, lockfile=lockfile)
         found, broken = sound_recipes(common.catalogue(recipes), targets or ())

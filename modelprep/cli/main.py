@@ -113,6 +113,10 @@ def main(
 
 def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
+    import signal
+
+    # A stopped container or CI job asks politely first: the same tidy end as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -133,10 +137,9 @@ def invoke(arguments: list[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # `modelprep list | head`: the reader has what it wanted. Python would complain again at exit.
-        import os
+        from modelprep.cli.output import hush
 
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
         return 0
     return code
 

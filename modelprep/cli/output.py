@@ -177,6 +177,13 @@ class Output:
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def hush() -> None:
+    """Send stdout nowhere from now on: its reader is gone, and Python would complain once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 class _Closable:
     """What :class:`Output` needs of the bars."""
 

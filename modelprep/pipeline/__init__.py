@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from modelprep.pipeline.plan import plan
+from modelprep.pipeline.planning import plan
 from modelprep.pipeline.report import DemoReport, Report
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request
-from modelprep.pipeline.run import run
+from modelprep.pipeline.running import run
 
 __all__ = ["DemoReport", "Plan", "PlannedAsset", "PlannedDemo", "PlannedStep", "Report", "Request", "plan", "run"]

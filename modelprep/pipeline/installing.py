@@ -8,7 +8,7 @@ from modelprep.errors import StorageError, UsageError
 from modelprep.events import Event, Listener
 from modelprep.pipeline.binding import bind
 from modelprep.pipeline.keys import asset_identity, demo_key, step_identity
-from modelprep.pipeline.plan import output_of
+from modelprep.pipeline.planning import output_of
 from modelprep.pipeline.provenance import provenance
 from modelprep.pipeline.request import Plan, PlannedDemo
 from modelprep.recipe.lockfile import Pin

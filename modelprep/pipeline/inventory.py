@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from modelprep.errors import RecipeError
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.keys import request_key
-from modelprep.pipeline.plan import plan_recipes
+from modelprep.pipeline.planning import plan_recipes
 from modelprep.pipeline.request import Plan, Request
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe

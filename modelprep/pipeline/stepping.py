@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelprep.errors import Interrupted, StepError
 from modelprep.events import Event, Listener
-from modelprep.pipeline.plan import output_of
+from modelprep.pipeline.planning import output_of
 from modelprep.pipeline.request import PlannedStep
 from modelprep.pipeline.worker import Job, run_apart
 from modelprep.steps import Call
