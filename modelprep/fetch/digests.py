@@ -70,7 +70,7 @@ class BackgroundHash:
         How many pieces may wait; this bounds the memory.
     """
 
-    def __init__(self, hashes: MultiHash, *, depth: int = 8) -> None:
+    def __init__(self, hashes: MultiHash, *, depth: int = 4) -> None:
         self._hashes = hashes
         self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="modelprep-hash", daemon=True)

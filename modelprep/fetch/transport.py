@@ -23,7 +23,7 @@ from modelprep.store import Validator
 if TYPE_CHECKING:
     import requests
 
-CHUNK = 1 << 20
+CHUNK = 1 << 19
 MAX_REDIRECTS = 10
 #: Fewer bytes than this within one stall timeout count as a stall: a trickle that keeps the socket awake is none.
 TRICKLE = 1024
@@ -95,7 +95,7 @@ class Answer:
     framed: bool = True
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the body as it comes, in pieces of at most 1 MiB, undecoded.
+        """Give the body as it comes, in pieces of at most 512 KiB, undecoded.
 
         Raises
         ------
