@@ -1,0 +1,60 @@
+"""The rules of Arm NN's model parsers, from ``armnn_rules.tsv``: what each makes of a model, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal, cast
+
+Effect = Literal["reject", "wrong", "crash", "ignored", "note"]
+#: Effects that keep a test from passing (``wrong`` may, so it counts).
+SERIOUS: tuple[Effect, ...] = ("reject", "wrong", "crash")
+
+_PARSERS = {"CF": "caffe", "TF": "tf", "TL": "tflite", "ON": "onnx", "C": "any"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing a parser does.
+
+    Parameters
+    ----------
+    id
+        ``CF02``; the letters name the parser.
+    effect
+        What happens to a model that goes against it.
+    about
+        Layer, operation or part of the file.
+    says
+        The rule, for a person.
+    message
+        A stable part of what the board prints, empty where it prints nothing.
+    mend
+        The command that mends it, empty where none does.
+    """
+
+    id: str
+    effect: Effect
+    about: str
+    says: str
+    message: str = ""
+    mend: str = ""
+
+    @property
+    def parser(self) -> str:
+        """``caffe``, ``tf``, ``tflite``, ``onnx`` or ``any``."""
+        return _PARSERS[self.id.rstrip("0123456789")]
+
+
+@cache
+def rules() -> Mapping[str, Rule]:
+    """Give all rules by id, in the order of the table."""
+    text = resources.files("modelprep.targets").joinpath("armnn_rules.tsv").read_text("utf-8")
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            number, effect, about, says, message, mend = (line + "\t\t").split("\t")[:6]
+            found[number] = Rule(number, cast(Effect, effect), about, says, message, mend)
+    return found
