@@ -279,7 +279,7 @@ def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
             if entry.name == ASSETS_FOLDER:
                 continue
             for path in sorted(entry.iterdir()):
-                if path.suffix in _SUFFIXES and not path.name.startswith("."):
+                if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file():
                     yield f"{entry.name}/{path.stem}", path
-        elif entry.suffix in _SUFFIXES:
+        elif entry.suffix in _SUFFIXES and entry.is_file():
             yield f"{folder.resolve().name}/{entry.stem}", entry
