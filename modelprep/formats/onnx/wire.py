@@ -126,6 +126,12 @@ def mapped(path: Path, what: str = "the ONNX file") -> memoryview:
         raise StorageError(f"cannot read {what}: {error.strerror}", where=str(path)) from error
 
 
+def _let_go(piece: Piece) -> None:
+    """Tell the system that the pages of a mapped file are not needed any more (they come back when read)."""
+    if isinstance(piece, memoryview) and isinstance(piece.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        piece.obj.madvise(mmap.MADV_DONTNEED)
+
+
 def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
     """Write pieces to a new file; give its length.
 
@@ -145,6 +151,8 @@ def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None
         for piece in pieces:
             for at in range(0, len(piece), _CHUNK):
                 done += file.write(piece[at : at + _CHUNK])
+                if len(piece) >= _CHUNK:
+                    _let_go(piece)
                 if progress is not None and len(piece) >= _CHUNK:
                     progress(done, total)
     if progress is not None:
