@@ -379,6 +379,9 @@ class Reader:
                 expected="at most 3.4028235e+38 (write inf for infinity)" if one.type == _FLOAT else "a finite double",
                 got=self._found(),
             )
+        if one.type == _FLOAT and _MAX_FLOAT < value < float("inf"):
+            # It rounds down to the largest float32; protobuf in pure Python would make infinity of it.
+            value = _MAX_FLOAT
         self._advance()
         return -value if negative else value
 
