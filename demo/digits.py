@@ -64,10 +64,10 @@ def draw(digits: list[int], seed: str) -> Any:
     """
     import numpy as np
 
-    pictures = np.zeros((len(digits), SIDE, SIDE), np.uint8)
+    pictures: Any = np.zeros((len(digits), SIDE, SIDE), np.uint8)
     centre = np.arange(SIDE) + 0.5
     x = np.tile(centre, SIDE)[:, None]
-    y = np.repeat(centre, SIDE)[:, None]
+    y: Any = np.repeat(centre, SIDE)[:, None]
     for index, digit in enumerate(digits):
         random = Random(f"digit {seed} {index}")
         segments, radius = _written(digit, random)

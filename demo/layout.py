@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,60 @@ def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
             by_content[key] = path
         written.append(path)
     return written
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a mirror folder has of some assets: the bytes at each URL, and each asset's own bytes by its id."""
+
+    files: Mapping[str, bytes]
+    contents: Mapping[str, bytes]
+
+
+def read(folder: Path, assets: Mapping[str, Asset]) -> Found:
+    """Read what a mirror folder has of some assets, out of archives where a source is one.
+
+    Raises
+    ------
+    ValueError
+        Two sources of one asset give different bytes.
+    """
+    from modelprep.fetch.urls import mirror_path
+
+    files: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
+    for asset_id, asset in assets.items():
+        for source in asset.sources:
+            place = mirror_path(source.url)
+            if source.url not in files and place is not None and (folder / place).is_file():
+                files[source.url] = (folder / place).read_bytes()
+            if source.url not in files:
+                continue
+            data = files[source.url]
+            if source.member:
+                data = unpack(data, source.member)
+            if contents.setdefault(asset_id, data) != data:
+                raise ValueError(
+                    f"the sources of '{asset_id}' in {folder} do not agree: {source.url} gives other bytes"
+                )
+    return Found(files, contents)
+
+
+def unpack(archive: bytes, name: str) -> bytes:
+    """Take a member out of an archive; `./name` counts as `name`."""
+    import io
+    import tarfile
+    import zipfile
+
+    if archive.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+            return zipped.read(name)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        entry = next((entry for entry in tar if entry.name.removeprefix("./") == name.removeprefix("./")), None)
+        file = tar.extractfile(entry) if entry is not None else None
+        if file is None:
+            raise ValueError(f"there is no file {name} in the archive")
+        return file.read()
 
 
 def digest(algorithm: str, data: bytes) -> str:

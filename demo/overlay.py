@@ -5,27 +5,24 @@ The YAML text is edited in place at the values that its parser has located, so c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from demo.families import Made
-from demo.layout import digest
+from demo.layout import Found, digest, unpack
 
 _ALGORITHMS = ("sha256", "sha384", "sha512", "sha1", "md5", "git")
 
 
-def overlay(recipes: Path, out: Path, made: Mapping[str, Made], files: Mapping[str, bytes]) -> dict[Path, int]:
+def overlay(recipes: Path, out: Path, found: Found) -> dict[Path, int]:
     """Write the overlay of a recipes folder.
 
     Parameters
     ----------
     recipes, out
         The shipped folder, the folder to write.
-    made
-        The stand-in's files by asset id.
-    files
-        What lies at each URL.
+    found
+        What the stand-in has. Assets that it has nothing of keep their digests.
 
     Returns
     -------
@@ -36,7 +33,7 @@ def overlay(recipes: Path, out: Path, made: Mapping[str, Made], files: Mapping[s
     for path in sorted(recipes.rglob("*.yaml")):
         relative = path.relative_to(recipes)
         text = path.read_text("utf-8")
-        edits = list(_edits(text, made, files))
+        edits = list(_edits(text, found))
         for start, end, value in sorted(edits, reverse=True):
             text = text[:start] + value + text[end:]
         target = out / relative
@@ -46,26 +43,24 @@ def overlay(recipes: Path, out: Path, made: Mapping[str, Made], files: Mapping[s
     return counts
 
 
-def _edits(text: str, made: Mapping[str, Made], files: Mapping[str, bytes]) -> Iterator[tuple[int, int, str]]:
+def _edits(text: str, found: Found) -> Iterator[tuple[int, int, str]]:
     import yaml
 
     root = yaml.compose(text, yaml.SafeLoader)
     variants = [_get(variant, "assets") for _, variant in _items(_get(root, "variants"))]
     for asset_id, node in (pair for assets in (_get(root, "assets"), *variants) for pair in _items(assets)):
-        item = made.get(asset_id)
         used = _get(node, "use")
-        if item is None and used is not None:
-            item = made.get(used.value)
-        if item is None or not isinstance(node, yaml.MappingNode):
+        data = found.contents.get(asset_id if used is None else used.value)
+        if data is None:
             continue
-        yield from _pins(node, item.data)
+        yield from _pins(node, data)
         members = _get(node, "members")
         for member, pins in _items(members):
-            yield from _pins(pins, _member(item.data, member))
+            yield from _pins(pins, unpack(data, member))
         for source in _elements(_get(node, "urls")):
             url = _get(source, "url")
-            if url is not None and _get(source, "member") is not None:
-                yield from _pins(source, files[url.value])
+            if url is not None and url.value in found.files and _get(source, "member") is not None:
+                yield from _pins(source, found.files[url.value])
 
 
 def _pins(node: Any, data: bytes) -> Iterator[tuple[int, int, str]]:
@@ -83,21 +78,6 @@ def _plain(value: str, key: str) -> str:
     # 123456 and 12e34 would be numbers: a digest must stay a string.
     looks_numeric = key != "size" and value.replace("e", "", 1).isdigit()
     return f"'{value}'" if looks_numeric else value
-
-
-def _member(archive: bytes, name: str) -> bytes:
-    import io
-    import tarfile
-    import zipfile
-
-    if archive.startswith(b"PK"):
-        with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
-            return zipped.read(name)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        file = tar.extractfile(name)
-        if file is None:
-            raise ValueError(f"{name} is no file")
-        return file.read()
 
 
 def _items(node: Any) -> list[tuple[str, Any]]:

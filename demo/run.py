@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 if str(_REPOSITORY) not in sys.path:
@@ -24,17 +25,18 @@ if str(_REPOSITORY) not in sys.path:
 _SHOWN = 10
 
 
-def targets(recipes: Path) -> list[str]:
-    """Name the recipes that the stand-in has every asset of."""
-    from demo.families import make_all
+def targets(recipes: Path, upstream: Path) -> list[str]:
+    """Name the recipes that the stand-in in `upstream` has every asset of."""
+    from demo.layout import read
     from modelprep.recipe.catalogue import Catalogue
+    from modelprep.recipe.loader import load_shared
 
-    made = make_all()
+    held = read(upstream, load_shared(recipes / "assets")).contents
     catalogue = Catalogue([recipes])
     found = []
     for name in catalogue.names():
         recipe = catalogue.recipe(name)
-        if recipe.status == "ready" and recipe.assets and all(asset.key in made for asset in recipe.assets.values()):
+        if recipe.status == "ready" and recipe.assets and all(asset.key in held for asset in recipe.assets.values()):
             found.append(name)
     return found
 
@@ -110,7 +112,7 @@ def classify(out: Path) -> bool:
     return fine
 
 
-def _caffe(model, pictures):  # type: ignore[no-untyped-def]
+def _caffe(model: Path, pictures: Any) -> tuple[str, list[int]]:
     import cv2
     import numpy as np
     from google.protobuf import text_format
@@ -118,7 +120,7 @@ def _caffe(model, pictures):  # type: ignore[no-untyped-def]
     from modelprep.formats.protos import load
 
     data = model.read_bytes()
-    net = load("caffe", "modelprep.formats.caffe").message("NetParameter")()
+    net: Any = load("caffe", "modelprep.formats.caffe").message("NetParameter")()
     net.ParseFromString(data)
     for layer in net.layer:
         del layer.blobs[:]
@@ -131,7 +133,7 @@ def _caffe(model, pictures):  # type: ignore[no-untyped-def]
     return f"OpenCV {cv2.__version__}", answers
 
 
-def _onnx(model, pictures):  # type: ignore[no-untyped-def]
+def _onnx(model: Path, pictures: Any) -> tuple[str, list[int]]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
@@ -139,13 +141,13 @@ def _onnx(model, pictures):  # type: ignore[no-untyped-def]
     return f"ONNX Runtime {onnxruntime.__version__}", answers
 
 
-def _tensorflow(model, pictures):  # type: ignore[no-untyped-def]
+def _tensorflow(model: Path, pictures: Any) -> tuple[str, list[int]]:
     import numpy as np
     from google.protobuf import text_format
 
     from modelprep.formats.tensorflow.messages import message
 
-    graph = message("GraphDef")()
+    graph: Any = message("GraphDef")()
     text_format.Parse(model.read_text("ascii"), graph)
     weights, biases = (
         np.frombuffer(node.attr["value"].tensor.tensor_content, "<f4") for node in graph.node if node.op == "Const"
@@ -169,7 +171,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 7
     from demo import standin
 
-    work = Path(os.path.relpath(options.work))  # shorter to read in the command that is shown
+    work = options.work.absolute()
+    if work.is_relative_to(Path.cwd()):
+        work = work.relative_to(Path.cwd())  # shorter to read in the command that is shown
     upstream, recipes, out, cache = (work / name for name in ("upstream", "recipes", "out", "cache"))
     for folder in (upstream, recipes, *(() if options.keep else (out, cache))):
         shutil.rmtree(folder, ignore_errors=True)
@@ -181,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"{len(written)} addresses in {upstream}; {sum(counts.values())} digests and sizes replaced in {recipes} "
         f"({time.monotonic() - started:.1f} s)"
     )
-    names = targets(recipes)
+    names = targets(recipes, upstream)
     with served(upstream, options.rate) as mirror:
         print(f"Serving it at {mirror}, {options.rate} bytes a second a connection, some addresses broken")
         code = fetch(names, mirror=mirror, recipes=recipes, out=out, cache=cache, more=options.more)

@@ -22,30 +22,21 @@ RECIPES = _REPOSITORY / "recipes"
 def make(folder: Path, recipes: Path = RECIPES) -> list[Path]:
     """Write the stand-in's files; give their paths."""
     from demo import layout
+    from demo.families import make_all
+    from modelprep.recipe.loader import load_shared
 
-    return layout.write(folder, _everything(recipes)[1])
+    return layout.write(folder, layout.addresses(load_shared(recipes / "assets"), make_all()))
 
 
 def make_overlay(folder: Path, out: Path, recipes: Path = RECIPES) -> dict[Path, int]:
     """Write the overlay for the files that lie in `folder`; give how many values were replaced, by file."""
-    from demo import overlay
-    from modelprep.fetch.urls import mirror_path
-
-    made, files = _everything(recipes)
-    for url, data in files.items():
-        place = mirror_path(url)
-        if place is None or not (folder / place).is_file() or (folder / place).read_bytes() != data:
-            raise SystemExit(f"{folder} does not hold the stand-in of these recipes; run `standin.py make {folder}`")
-    return overlay.overlay(recipes, out, made, files)
-
-
-def _everything(recipes: Path):  # type: ignore[no-untyped-def]
-    from demo import layout
-    from demo.families import make_all
+    from demo import layout, overlay
     from modelprep.recipe.loader import load_shared
 
-    made = make_all()
-    return made, layout.addresses(load_shared(recipes / "assets"), made)
+    found = layout.read(folder, load_shared(recipes / "assets"))
+    if not found.contents:
+        raise SystemExit(f"{folder} holds nothing of these recipes; `standin.py make {folder}` writes it")
+    return overlay.overlay(recipes, out, found)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,12 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("folder", type=Path, metavar="DIR")
     command.add_argument("out", type=Path, metavar="OUT")
     options = parser.parse_args(arguments)
-    try:
-        import numpy  # noqa: F401
-    except ImportError:
-        print("the stand-in is fitted with numpy: pip install numpy", file=sys.stderr)
-        return 7
     if options.command == "make":
+        try:
+            import numpy  # noqa: F401
+        except ImportError:
+            print("the stand-in is fitted with numpy: pip install numpy", file=sys.stderr)
+            return 7
         written = make(options.folder, options.recipes)
         size = sum({p.stat().st_ino: p.stat().st_size for p in written}.values())
         print(f"{len(written)} addresses, {size} bytes in {options.folder}")

@@ -57,7 +57,7 @@ def draw(labels: list[int], seed: str) -> Any:
     """Draw one shape on a background for each label: uint8 (count, 3, 32, 32), planes red, green, blue."""
     import numpy as np
 
-    pictures = np.zeros((len(labels), 3, _SIDE, _SIDE), np.uint8)
+    pictures: Any = np.zeros((len(labels), 3, _SIDE, _SIDE), np.uint8)
     x = np.arange(_SIDE)[None, :] + 0.5
     y = np.arange(_SIDE)[:, None] + 0.5
     for index, label in enumerate(labels):

@@ -159,7 +159,7 @@ def _onnx_weights() -> tuple[Any, Any, Any, Any]:
     shaped = weights.reshape(16, 4, 4, 10)
     return tuple(
         a.astype(np.float32) for a in (kernels[0] * scale[0], kernels[1] * scale[1], shaped, biases * _SHARPNESS)
-    )  # type: ignore[return-value]  # four of them
+    )
 
 
 def _onnx_features(pictures: Any, first: Any, second: Any) -> Any:
