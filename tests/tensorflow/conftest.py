@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parents[1] / "modelprep"
 
 
-@dataclass(frozen=True)
 class Oracle:
-    folder: Path
-    findings: dict[str, Any]
+    """Where the files are, and what TensorFlow found (no dataclass: Hypothesis would print megabytes of it)."""
+
+    def __init__(self, folder: Path, findings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.findings = findings
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +32,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
     folder = tmp_path_factory.mktemp("tf_oracle")
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, str(HERE / "tf_oracle.py"), str(folder), str(PACKAGE / "formats" / "tensorflow" / "schema.tsv")],
+        [sys.executable, str(HERE / "tf_oracle.py"), str(folder), str(PACKAGE / "formats/tensorflow/schema.tsv")],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

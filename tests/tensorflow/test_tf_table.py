@@ -131,8 +131,11 @@ def table(blocks: list[list[tuple[bytes, bytes]]], *, snappy: bool = False) -> b
         made = block(entries, snappy=snappy)
         index.append((entries[-1][0], varint(len(out)) + varint(len(made) - 5)))
         out += made
+    meta = block([])
+    footer = varint(len(out)) + varint(len(meta) - 5)
+    out += meta
     made = block(index)
-    footer = varint(0) + varint(0) + varint(len(out)) + varint(len(made) - 5)
+    footer += varint(len(out)) + varint(len(made) - 5)
     return bytes(out) + made + footer.ljust(40, b"\0") + MAGIC.to_bytes(8, "little")
 
 
@@ -165,7 +168,7 @@ def test_damage_in_one_block_leaves_the_others_readable(snappy: bool) -> None:
 def test_any_bytes_with_a_right_checksum_are_a_table_or_an_error(junk: bytes) -> None:
     contents = junk + b"\x00"
     made = contents + mask(crc32c(contents)).to_bytes(4, "little")
-    footer = (varint(0) + varint(0) + varint(0) + varint(len(junk))).ljust(40, b"\0") + MAGIC.to_bytes(8, "little")
+    footer = ((varint(0) + varint(len(junk))) * 2).ljust(40, b"\0") + MAGIC.to_bytes(8, "little")
     try:
         for entry in Table(memoryview(made + footer), "t"):
             assert isinstance(entry.key, bytes)

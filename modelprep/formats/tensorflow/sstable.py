@@ -60,7 +60,8 @@ class Table:
     def __init__(self, data: memoryview, name: str) -> None:
         self._data = data
         self.name = name
-        handle = self._footer()
+        meta, handle = self._footer()
+        self._contents(meta, "the meta index block")  # nothing in it is used; damage there is damage all the same
         self._index: list[tuple[bytes, Handle]] = []
         for entry in self._entries(handle, "the index block"):
             try:
@@ -71,7 +72,7 @@ class Table:
             self._index.append((entry.key, Handle(offset, size)))
         self._last_keys = [key for key, _ in self._index]
 
-    def _footer(self) -> Handle:
+    def _footer(self) -> tuple[Handle, Handle]:
         size = len(self._data)
         if size < FOOTER_SIZE or int.from_bytes(self._data[size - 8 :], "little") != MAGIC:
             raise StepError(
@@ -83,13 +84,13 @@ class Table:
             )
         footer = self._data[size - FOOTER_SIZE : size - 8]
         try:
-            _, position = read_varint(footer, 0, len(footer))
-            _, position = read_varint(footer, position, len(footer))
-            offset, position = read_varint(footer, position, len(footer))
-            length, _ = read_varint(footer, position, len(footer))
+            numbers, position = [], 0
+            for _ in range(4):
+                number, position = read_varint(footer, position, len(footer))
+                numbers.append(number)
         except WireError as error:
             self._bad("the footer is damaged", size - FOOTER_SIZE, str(error))
-        return Handle(offset, length)
+        return Handle(*numbers[:2]), Handle(*numbers[2:])
 
     def get(self, key: bytes, wanted: str) -> Entry | None:
         """Find the entry of this `key`; `wanted` says for messages what is being looked for ("tensor 'w'")."""
