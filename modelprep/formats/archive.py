@@ -14,17 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from modelprep.errors import ModelprepError, StepError, StorageError, nearest
-from modelprep.formats import tarstream
-from modelprep.formats.decompress import MAX_RATIO, RATIO_FLOOR, Reader
+from modelprep.errors import StepError, StorageError, nearest
+from modelprep.formats import tarstream, zipstream
+from modelprep.formats.decompress import Reader
 from modelprep.formats.looks import looks_like_file
 from modelprep.formats.output import cannot_write, temporary_beside
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile, ZipInfo
+    from zipfile import ZipInfo
 
     from typing_extensions import Self
 
@@ -36,9 +37,6 @@ Progress = Callable[[int, "int | None"], None]
 MAX_BYTES = 8 << 30
 #: An archive with more members than this is not one of models.
 MAX_MEMBERS = 200_000
-#: A zip's directory is read into memory: at most this much of it, bytes.
-_ZIP_DIRECTORY = 32 << 20
-_CHUNK = 512 << 10
 #: How many names an error message shows.
 _SHOWN = 12
 
@@ -102,9 +100,9 @@ def members(archive: Path) -> list[tuple[str, int]]:
                 for entry in tarstream.entries(stream, max_members=MAX_MEMBERS):
                     _note_member(found, entry.name, entry.size if entry.kind == "file" else None)
         else:
-            with _zip(archive) as bundle:
+            with zipstream.opened(archive, max_members=MAX_MEMBERS) as bundle:
                 for info in bundle.infolist():
-                    _note_member(found, info.orig_filename, None if _zip_oddity(info) else info.file_size)
+                    _note_member(found, info.orig_filename, None if zipstream.oddity(info) else info.file_size)
     return list(found.items())
 
 
@@ -308,169 +306,33 @@ def _describe(entry: tarstream.Entry) -> str:
 # -- zip
 
 
-class _Guarded:
-    """A zip's file, from which nobody can be made to read a huge directory into memory."""
-
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self._file = file
-        self._path = path
-
-    def read(self, count: int = -1) -> bytes:
-        # Without a count zipfile reads the tail of the file, which it has seeked to.
-        data = self._file.read(_ZIP_DIRECTORY + 1 if count < 0 else min(count, _ZIP_DIRECTORY + 1))
-        if len(data) > _ZIP_DIRECTORY:
-            raise StepError(
-                "the zip archive's directory is too long",
-                where=str(self._path),
-                expected=f"at most {_ZIP_DIRECTORY} bytes",
-                got="more",
-            )
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        if whence == 0 and offset < 0:
-            raise ValueError("an offset before the start of the file")
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._file.close()
-
-
-@contextmanager
-def _zip(archive: Path) -> Iterator[ZipFile]:
-    import struct
-    import zipfile
-    import zlib
-
-    with archive.open("rb") as file:
-        try:
-            with zipfile.ZipFile(_as_io(_Guarded(file, archive))) as bundle:
-                if len(bundle.infolist()) > MAX_MEMBERS:
-                    raise StepError(
-                        "the archive has too many members",
-                        where=str(archive),
-                        expected=f"at most {MAX_MEMBERS}",
-                        got=str(len(bundle.infolist())),
-                    )
-                yield bundle
-        except (zipfile.BadZipFile, struct.error, zlib.error, ValueError, EOFError, OverflowError, IndexError) as error:
-            size = archive.stat().st_size
-            raise StepError(
-                f"the zip archive is truncated or damaged: {error or type(error).__name__}",
-                where=f"{archive} ({size} bytes)",
-                expected="a directory of members at the end of the file",
-                hint="fetch the archive again",
-            ) from None
-
-
-def _as_io(guarded: _Guarded) -> IO[bytes]:
-    return guarded  # type: ignore[return-value]  # zipfile wants no more than these methods
-
-
-def _zip_oddity(info: ZipInfo) -> str:
-    """Say why a zip member is no regular file; an empty string when it is one."""
-    import stat
-
-    if info.is_dir():
-        return "a folder"
-    mode = info.external_attr >> 16
-    if info.create_system == 3 and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        names = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO"}
-        return names.get(stat.S_IFMT(mode), "a device or socket")
-    return ""
-
-
 def _take_from_zip(archive: Path, outputs: _Outputs, max_bytes: int, progress: Progress | None) -> None:
-    with _zip(archive) as bundle:
+    with zipstream.opened(archive, max_members=MAX_MEMBERS) as bundle:
         chosen: dict[str, ZipInfo] = {}
         for info in bundle.infolist():
             name = normal_name(info.orig_filename)
             if name is None:
                 continue
-            oddity = _zip_oddity(info)
+            oddity = zipstream.oddity(info)
             if not oddity:
                 outputs.names.append(name)
             if name in outputs.targets:
                 chosen[name] = info
         for name, info in chosen.items():
-            if oddity := _zip_oddity(info):
+            if oddity := zipstream.oddity(info):
                 outputs.refuse(name, oddity)
         outputs.demand_all(archive, chosen)  # before anything is unpacked
         total = sum(info.file_size for info in chosen.values())
         done = 0
         for name, info in chosen.items():
             _demand_size(archive, name, info.file_size, max_bytes)
-            outputs.write(name, _unzipped(archive, bundle, info, done, total, progress))
+            report = None if progress is None else partial(_report, progress, done, total)
+            outputs.write(name, zipstream.pieces(archive, bundle, info, report))
             done += info.file_size
 
 
-def _unzipped(
-    archive: Path, bundle: ZipFile, info: ZipInfo, before: int, total: int, progress: Progress | None
-) -> Iterator[bytes]:
-    where = f"{archive}, member '{info.filename}' at byte {info.header_offset}"
-    if info.flag_bits & 0x1:
-        raise StepError(
-            "the member is encrypted, and no password is known",
-            where=where,
-            hint="unpack it by hand and give the file with `--set NAME=PATH`",
-        )
-    try:
-        member = bundle.open(info)
-    except (NotImplementedError, RuntimeError) as error:
-        raise StepError(
-            f"the member is compressed in a way that is not supported: {error}",
-            where=where,
-            expected="stored, deflate, bzip2 or lzma",
-            got=f"method {info.compress_type}",
-            hint="unpack it by hand and give the file with `--set NAME=PATH`",
-        ) from None
-    done = 0
-    with member:
-        while True:
-            try:
-                piece = member.read(_CHUNK)
-            except ModelprepError:
-                raise
-            except Exception as error:  # noqa: BLE001 - only the known ones become a StepError there
-                raise _broken_member(error, where, done, info.file_size) from None
-            if not piece:
-                break
-            done += len(piece)
-            if done > RATIO_FLOOR and done > MAX_RATIO * max(info.compress_size, 1):
-                raise StepError(
-                    "the compressed data grows beyond reason (a decompression bomb?)",
-                    where=where,
-                    expected=f"at most {MAX_RATIO} times the compressed size",
-                    got=f"{done} bytes out of {info.compress_size}",
-                )
-            if progress is not None:
-                progress(before + done, total)
-            yield piece
-    if done != info.file_size:
-        raise _broken_member(EOFError("it ends early"), where, done, info.file_size)
-
-
-def _broken_member(error: Exception, where: str, done: int, size: int) -> Exception:
-    import lzma
-    import zipfile
-    import zlib
-
-    known = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, NotImplementedError)
-    if not isinstance(error, known):
-        return error
-    return StepError(
-        f"the member is truncated or damaged: {error or type(error).__name__}",
-        where=where,
-        expected=f"{size} bytes with the checksum that the archive states",
-        got=f"{done} bytes before the damage showed",
-        hint="fetch the archive again",
-    )
+def _report(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
 
 
 # -- common

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import ModelprepError, StepError, StorageError
-from modelprep.formats import archive, decompress, tarstream
+from modelprep.formats import archive, decompress, tarstream, zipstream
 from modelprep.formats.decompress import Reader
 
 FILES = {"model/net.onnx": os.urandom(3000), "model/labels.txt": b"cat\ndog\n", "empty": b"", "top": b"x" * 512}
@@ -370,7 +370,7 @@ def test_too_many_members_is_an_error(put, monkeypatch):
 
 
 def test_a_zip_with_a_directory_beyond_bounds_is_refused(put, monkeypatch):
-    monkeypatch.setattr(archive, "_ZIP_DIRECTORY", 100)
+    monkeypatch.setattr(zipstream, "MAX_DIRECTORY", 100)
     with pytest.raises(StepError, match="directory is too long"):
         archive.members(put(zip_bytes()))
 
