@@ -91,6 +91,9 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
     set_shapes(graph, orders["shapes"])
     import tf2onnx
     from tf2onnx import convert as tool
+    from tf2onnx import graph as tool_graph
+
+    order_nodes(tool_graph.Node)
 
     nchw = [port(name) for name in orders["nchw"]]
     nchw_out = [port(name) for name in orders["nchw_outputs"]]
@@ -119,6 +122,23 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
     model.graph.doc_string = ""
     Path(orders["output"]).write_bytes(model.SerializeToString(deterministic=True))
     return {"inputs": inputs, "outputs": outputs, "tf2onnx": tf2onnx.__version__, "nodes": len(model.graph.node)}
+
+
+def order_nodes(node: Any) -> None:
+    """Have sets of the tool's nodes come in the same order every time: hash by age, not by address.
+
+    Else it is left to chance which of several equal constants lends its name when they are merged.
+    """
+    import itertools
+
+    ages = itertools.count()
+
+    def age(self: Any) -> int:
+        if "modelprep_age" not in self.__dict__:
+            self.modelprep_age = next(ages)
+        return int(self.modelprep_age)
+
+    node.__hash__ = age
 
 
 def put_back(graph: Any, data: dict[str, bytes]) -> None:
