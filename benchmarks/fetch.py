@@ -104,11 +104,13 @@ def cold(work: Path, rounds: int, size: int) -> dict[str, float]:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/big.bin"
         wanted = asset(url, sha256, size)
-        curl, library, process = [], [], []
+        curl: list[float] = []
+        library: list[float] = []
+        process: list[float] = []
         fetch(work / "warm", wanted)  # imports, page cache
         shutil.rmtree(work / "warm")
+        target = work / "curl.bin"
         for _ in range(rounds):
-            target = work / "curl.bin"
             curl.append(timed(lambda: subprocess.run(["curl", "-sfo", str(target), url], check=True)))
             target.unlink()
             os.sync()
@@ -129,11 +131,9 @@ def cold(work: Path, rounds: int, size: int) -> dict[str, float]:
 
 def many(work: Path, count: int = 12) -> dict[str, float]:
     data = os.urandom(400_000)
-    sha256 = hashlib.sha256(data).hexdigest()
     with FaultServer() as server:
         urls = [server.put(f"/{n}", bytes([n]) + data, pause=0.02, piece=10_000) for n in range(count)]
         wanted = [asset(u, hashlib.sha256(bytes([n]) + data).hexdigest(), len(data) + 1) for n, u in enumerate(urls)]
-        assert sha256
         serial = timed(lambda: fetch(work / "serial", *wanted))
 
         def at_once() -> None:
@@ -162,7 +162,9 @@ def second(work: Path, rounds: int, size: int, count: int = 8) -> dict[str, floa
                 while data := file.read(MIB):
                     digest.update(data)
 
-    one_pass, library, process = [], [], []
+    one_pass: list[float] = []
+    library: list[float] = []
+    process: list[float] = []
     for _ in range(rounds):
         one_pass.append(timed(hash_all))
         library.append(timed(lambda: fetch(work / "second", *wanted)))

@@ -15,12 +15,13 @@ from threading import Event as Flag
 
 from modelprep.errors import Interrupted
 from modelprep.fetch import encoded, share
+from modelprep.fetch.broken import Broken
 from modelprep.fetch.digests import BackgroundHash, MultiHash, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Want
 from modelprep.fetch.looks import HEAD, Looks, describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.policy import Policy
 from modelprep.fetch.progress import Task
-from modelprep.fetch.transport import Answer, Broken, Transport
+from modelprep.fetch.transport import Answer, Transport
 from modelprep.fetch.urls import redact
 from modelprep.store import Partial, Store, Validator
 from modelprep.store.disk import ensure_free, human, storage_error, write_all

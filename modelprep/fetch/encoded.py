@@ -15,7 +15,7 @@ KNOWN = frozenset({"", "gzip", "x-gzip", "deflate"})
 _CHUNK = 1 << 20
 
 
-class BadEncoding(Exception):  # noqa: N818 - says what is wrong
+class BadEncoding(Exception):
     """The bytes are not in the encoding that the server said, or become too many."""
 
 

@@ -13,7 +13,7 @@ from modelprep.recipe.schema import Asset
 from modelprep.store.disk import human
 
 
-class SourceFailed(Exception):  # noqa: N818 - says what happened
+class SourceFailed(Exception):
     """One source did not give the file.
 
     Parameters

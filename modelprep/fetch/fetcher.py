@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event as Flag
 from types import MappingProxyType
 
-from modelprep.errors import NeedsBringing, StepError
+from modelprep.errors import NeedsBringing, StepError, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
 from modelprep.fetch.digests import first_difference, hash_path
@@ -23,7 +23,7 @@ from modelprep.fetch.local import copy_in
 from modelprep.fetch.looks import Looks, describe
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
-from modelprep.fetch.sources import Candidate, candidates
+from modelprep.fetch.sources import Candidate, candidates, check_mirrors
 from modelprep.fetch.transport import Transport
 from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
@@ -46,6 +46,11 @@ class Fetcher:
         Entries of ``modelprep.lock`` by asset key; they pin assets that nothing else pins.
     listen
         Hears what goes on; called from the thread that fetches.
+
+    Raises
+    ------
+    UsageError
+        The policy names a mirror folder that does not exist.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Fetcher:
         lock: Mapping[str, Pin] = MappingProxyType({}),
         listen: Listener = silent,
     ) -> None:
+        check_mirrors(policy.mirrors)
         self._store = store
         self._policy = policy
         self._lock = lock
@@ -239,7 +245,11 @@ class Fetcher:
 
     def _transfer(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
         if candidate.is_local:
-            return copy_in(self._store, candidate.path, want, task, self._stop)
+            try:
+                path = candidate.path
+            except UsageError as error:
+                raise SourceFailed(error.what) from error
+            return copy_in(self._store, path, want, task, self._stop)
         return Download(self._store, self._policy, self._transport, candidate.url, want, name, task, self._stop).run()
 
     # -- members of archives -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ PAGE_LIMIT = 256 * 1024
 _HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
 
 
-class Confirm(Exception):  # noqa: N818 - leads on, is no error
+class Confirm(Exception):
     """The page leads on: `url` is what its form would ask for."""
 
     def __init__(self, url: str) -> None:

@@ -6,11 +6,12 @@ addresses follow from the URL or the digest. Nothing here opens a socket.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from modelprep.errors import UsageError
 from modelprep.fetch import urls
@@ -56,15 +57,21 @@ class Candidate:
     @property
     def shown(self) -> str:
         """What to show of it: no credentials, a plain path for a local file."""
-        return str(self.path) if self.is_local else urls.redact(self.url)
+        try:
+            return str(self.path) if self.is_local else urls.redact(self.url)
+        except UsageError:
+            return self.url
 
 
 def file_path(url: str) -> Path:
     """Give the path of a ``file:`` URL (``file:///a/b``, ``file://localhost/a/b``, ``file:/a/b``)."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UsageError(f"not a URL: {url}") from error
     if parts.netloc not in ("", "localhost"):
         raise UsageError(f"a file URL with a host in it: {url}", hint="write file:///path/to/file")
-    return Path(unquote(parts.path))
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
 
 
 def candidates(
@@ -93,8 +100,7 @@ def candidates(
 
 def _from_mirrors(asset: Asset, mirrors: tuple[str, ...], *, flat: bool) -> Iterator[Candidate]:
     for mirror in mirrors:
-        remote = urlsplit(mirror).scheme in ("http", "https")
-        folder = None if remote else mirror_folder(mirror)
+        folder = None if is_remote(mirror) else mirror_folder(mirror)
         for source in asset.sources:
             for place in places_in_mirror(source.url):
                 if folder is None:
@@ -107,6 +113,22 @@ def _from_mirrors(asset: Asset, mirrors: tuple[str, ...], *, flat: bool) -> Iter
                 for name in flat_names(asset, source):
                     if (folder / name).is_file():
                         yield Candidate((folder / name).as_uri(), "mirror", source, note="mirror folder, flat")
+
+
+def is_remote(mirror: str) -> bool:
+    """Tell whether a ``--mirror`` is a base URL rather than a folder."""
+    return mirror.lower().startswith(("http://", "https://"))
+
+
+def check_mirrors(mirrors: tuple[str, ...]) -> None:
+    """Raise a UsageError for a mirror that is no folder and no URL: a mistyped one would go unnoticed otherwise."""
+    for mirror in mirrors:
+        if not is_remote(mirror) and not mirror_folder(mirror).is_dir():
+            raise UsageError(
+                "there is no such mirror folder",
+                where=mirror,
+                hint="--mirror takes a folder laid out <host>/<path>, or an http or https URL of one",
+            )
 
 
 def mirror_folder(mirror: str) -> Path:

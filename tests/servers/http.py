@@ -14,6 +14,7 @@ import contextlib
 import gzip
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -125,15 +126,22 @@ class FaultServer:
     ----------
     folder
         A mirror, laid out ``<host>/<path>``; paths that were `put` go first.
+    tls
+        Certificate and key, both PEM files, to serve https with.
     """
 
-    def __init__(self, folder: Path | None = None, *, port: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, *, port: int = 0, tls: tuple[Path, Path] | None = None) -> None:
         self.folder = folder
         self.paths: dict[str, Behaviour] = {}
         self.log: list[Request] = []
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", port), _handler(self))
+        self._scheme = "https" if tls else "http"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> FaultServer:  # noqa: PYI034 - Self is in typing from Python 3.11 only
@@ -154,7 +162,7 @@ class FaultServer:
 
     @property
     def base(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def url(self, path: str) -> str:
         return self.base + path
