@@ -32,6 +32,12 @@ with tf1.Graph().as_default() as graph:
     y = tf1.nn.conv2d(x, w, strides=[1, 2, 2, 1], padding="SAME", name="conv")
     scale, offset, mean, var = (rng.uniform(0.5, 1.5, 64).astype("f4") for _ in range(4))
     y, _, _ = tf1.nn.fused_batch_norm(y, scale, offset, mean, var, is_training=False, name="norm")
+    # Branches whose constants are equal: the tool merges them, and which one lends its name must not be chance.
+    y = sum(
+        tf1.nn.bias_add(tf1.nn.conv2d(y, tf1.constant(rng.normal(size=(1, 1, 64, 64)).astype("f4") / 64), strides=1,
+                                      padding="SAME"), tf1.constant(np.full(64, 0.25, "f4"), name=f"bias{k}"))
+        for k in range(12)
+    )
     y = tf1.nn.relu6(y, name="relu")
     y = tf1.nn.avg_pool2d(y, 8, 1, "VALID", name="pool")
     y = tf1.reshape(y, [-1, 64], name="flat")
