@@ -8,9 +8,9 @@ from pathlib import Path
 
 from modelprep.errors import Interrupted, StepError
 from modelprep.events import Event, Listener
+from modelprep.pipeline.apart import Job, run_apart
 from modelprep.pipeline.planning import output_of
 from modelprep.pipeline.request import PlannedStep
-from modelprep.pipeline.worker import Job, run_apart
 from modelprep.steps import Call
 from modelprep.store import Blob, Result, Store, result_key
 

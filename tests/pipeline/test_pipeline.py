@@ -1,0 +1,308 @@
+"""Planning and running: what is decided, in which order it is done, how often."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli.workshop import Workshop, gzipped, sha256
+
+import modelprep
+from modelprep.errors import UsageError
+from modelprep.events import Event
+from modelprep.pipeline.report import worst
+from modelprep.steps import Call, gunzip
+from modelprep.steps import find as find_step
+
+DATA = random.Random(4).randbytes(50_000)
+PACKED = gzipped(DATA)
+HEAD = "schema: 1\ndemo: {demo}\nsummary: s\nstatus: ready\ntree: Things\n"
+
+
+def packed_recipe(workshop: Workshop, name: str, *, place: str = "", digest: str = "") -> Path:
+    url = workshop.server.put("/packed.gz", PACKED)
+    pin = digest or f"sha256: {sha256(PACKED)}"
+    return workshop.recipe(
+        name,
+        HEAD.format(demo=name)
+        + f"assets:\n  packed: {{urls: [{url}], {pin}, size: {len(PACKED)}, pinned_by: test}}\n"
+        + "steps:\n  - {id: plain, uses: gunzip, with: {file: $packed}}\n"
+        + f"install:\n  {place or name + '.bin'}: $plain\n",
+    )
+
+
+def options(workshop: Workshop) -> dict[str, Any]:
+    return {"out": workshop.out, "cache": workshop.cache, "recipes": [workshop.recipes], "archives": False}
+
+
+def test_equal_steps_of_two_recipes_run_once(workshop: Workshop) -> None:
+    packed_recipe(workshop, "a")
+    packed_recipe(workshop, "b")
+    events: list[Event] = []
+    report = modelprep.fetch(["things"], listen=events.append, **options(workshop))
+    assert report.ok
+    assert [event.task for event in events if event.kind == "done" and event.task.startswith("step:")] == [
+        "step:things/a#plain"
+    ]
+    assert workshop.installed() == {"a.bin": DATA, "b.bin": DATA}
+    assert report.bytes_fetched == len(PACKED)
+    assert [demo.bytes_fetched for demo in report.demos] == [len(PACKED), 0]
+
+
+def test_a_result_in_the_store_spares_the_download_also_when_only_md5_pins_it(workshop: Workshop) -> None:
+    import hashlib
+
+    digest = f"md5: {hashlib.md5(PACKED).hexdigest()}"
+    packed_recipe(workshop, "a", digest=digest)
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    (workshop.cache / "blobs" / sha256(PACKED)[:2] / sha256(PACKED)).unlink()
+    shutil.rmtree(workshop.out)
+    planned = modelprep.plan(["things"], **options(workshop))
+    assert (planned.to_fetch, planned.to_run) == ((), ())
+    asked = len(workshop.server.log)
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    assert len(workshop.server.log) == asked
+    assert workshop.installed() == {"a.bin": DATA}
+
+
+def test_planning_opens_no_socket_and_writes_nothing(workshop: Workshop) -> None:
+    packed_recipe(workshop, "a")
+    planned = modelprep.plan(["things"], **options(workshop))
+    assert planned.bytes_to_come == len(PACKED)
+    assert [step.task for step in planned.to_run] == ["step:things/a#plain"]
+    assert workshop.server.log == []
+    assert not workshop.cache.exists()
+    assert not workshop.out.exists()
+
+
+def test_a_new_step_version_makes_the_demo_stale_and_runs_the_step_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed_recipe(workshop, "a")
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    assert [demo.state for demo in modelprep.list_demos(["things"], **listing(workshop))] == ["present"]
+    monkeypatch.setattr(gunzip, "STEP", dataclasses.replace(gunzip.STEP, version=gunzip.STEP.version + 1))
+    planned = modelprep.plan(["things"], **options(workshop))
+    assert planned.demos[0].state == "stale"
+    assert [step.task for step in planned.to_run] == ["step:things/a#plain"]
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    assert modelprep.plan(["things"], **options(workshop)).demos[0].state == "present"
+
+
+def listing(workshop: Workshop) -> dict[str, Any]:
+    return {"out": workshop.out, "cache": workshop.cache, "recipes": [workshop.recipes]}
+
+
+def test_a_lost_or_changed_file_makes_the_demo_stale_and_is_mended_without_asking_anybody(workshop: Workshop) -> None:
+    packed_recipe(workshop, "a")
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    asked = len(workshop.server.log)
+    (workshop.out / "Things" / "a.bin").unlink()
+    assert modelprep.plan(["things"], **options(workshop)).demos[0].state == "stale"
+    report = modelprep.fetch(["things"], **options(workshop))
+    assert report.demos[0].written == ("a.bin",)
+    (workshop.out / "Things" / "a.bin").write_bytes(b"edited")
+    report = modelprep.fetch(["things"], **options(workshop))
+    assert (workshop.out / "Things" / "a.bin.orig").read_bytes() == b"edited"
+    assert any("a.bin.orig" in text for text in report.demos[0].warnings)
+    assert len(workshop.server.log) == asked
+
+
+def test_what_a_step_warns_of_is_told_again_on_every_run(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = gunzip.STEP.run
+
+    def warning(call: Call) -> None:
+        plain(call)
+        call.warn("look out")
+
+    monkeypatch.setattr(gunzip, "STEP", dataclasses.replace(gunzip.STEP, run=warning, cpu_bound=False, version=99))
+    packed_recipe(workshop, "a")
+    for _ in range(3):
+        events: list[Event] = []
+        report = modelprep.fetch(["things"], listen=events.append, **options(workshop))
+        assert [event.text for event in events if event.kind == "warning"] == ["a: gunzip: look out"]
+        assert report.demos[0].warnings == ("look out",)
+
+
+def test_a_cpu_bound_step_runs_in_a_process_of_its_own(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: Call) -> None:
+        raise AssertionError("ran in the parent")
+
+    # The child finds the step anew, as it stands on the disk.
+    monkeypatch.setattr(gunzip, "STEP", dataclasses.replace(gunzip.STEP, cpu_bound=True, run=never))
+    packed_recipe(workshop, "a")
+    events: list[Event] = []
+    report = modelprep.fetch(["things"], listen=events.append, **options(workshop))
+    assert report.ok, report.demos[0].error
+    assert workshop.installed() == {"a.bin": DATA}
+    assert any(event.kind == "progress" and event.task == "step:things/a#plain" for event in events)
+
+
+def test_steps_run_while_other_downloads_are_still_going(workshop: Workshop) -> None:
+    packed_recipe(workshop, "a")
+    slow = random.Random(5).randbytes(400_000)
+    url = workshop.server.put("/slow.bin", slow, pause=0.05, piece=20_000)
+    workshop.simple("slow", slow, urls=url)
+    events: list[Event] = []
+    assert modelprep.fetch(["things"], listen=events.append, **options(workshop)).ok
+    order = [event.task for event in events if event.kind == "done"]
+    assert order.index("step:things/a#plain") < order.index("fetch:slow-file")
+    assert order.index("install:things/a") < order.index("fetch:slow-file")
+
+
+def test_no_more_downloads_at_once_than_jobs(workshop: Workshop) -> None:
+    for number in range(6):
+        data = random.Random(number).randbytes(40_000)
+        url = workshop.server.put(f"/{number}.bin", data, pause=0.03, piece=10_000)
+        workshop.simple(f"n{number}", data, urls=url)
+    running: set[str] = set()
+    most = 0
+
+    def listen(event: Event) -> None:
+        nonlocal most
+        if event.task.startswith("fetch:"):
+            if event.kind in ("start", "progress"):
+                running.add(event.task)
+            elif event.kind == "done":
+                running.discard(event.task)
+            most = max(most, len(running))
+
+    assert modelprep.fetch(["things"], jobs=2, listen=listen, **options(workshop)).ok
+    assert most == 2
+
+
+def test_the_listener_is_called_by_one_thread_at_a_time(workshop: Workshop) -> None:
+    for number in range(6):
+        workshop.simple(f"n{number}", random.Random(number).randbytes(300_000))
+    inside = threading.Lock()
+
+    def listen(_: Event) -> None:
+        assert inside.acquire(blocking=False)
+        inside.release()
+
+    assert modelprep.fetch(["things"], jobs=6, listen=listen, **options(workshop)).ok
+
+
+def test_set_by_an_ambiguous_name_asks_which(workshop: Workshop) -> None:
+    workshop.recipe(
+        "a", HEAD.format(demo="a") + "assets:\n  model: {urls: [http://127.0.0.1/a], md5: " + "0" * 32 + "}\n"
+        "install: {a: $model}\n",
+    )  # fmt: skip
+    workshop.recipe(
+        "b", HEAD.format(demo="b") + "assets:\n  model: {urls: [http://127.0.0.1/b], md5: " + "1" * 32 + "}\n"
+        "install: {b: $model}\n",
+    )  # fmt: skip
+    mine = workshop.root / "mine"
+    mine.write_bytes(b"mine")
+    with pytest.raises(UsageError, match="different assets") as caught:
+        modelprep.plan(["things"], overrides={"model": mine}, **options(workshop))
+    assert "things/a:model" in str(caught.value)
+    planned = modelprep.plan(["things"], overrides={"things/a:model": mine}, **options(workshop))
+    assert [demo.recipe.name for demo in planned.demos if demo.problem is None] == ["things/a", "things/b"]
+    assert {asset.override for asset in planned.assets.values()} == {mine, None}
+
+
+def test_an_armnn_version_selects_the_variant_of_that_name(workshop: Workshop) -> None:
+    workshop.simple("a", DATA, more="expect: {armnn: '19.02'}\nvariants:\n  armnn-19.08: {run: ./later}\n")
+    workshop.simple("b", DATA[1:])
+    planned = modelprep.plan(["things"], armnn="19.08", **options(workshop))
+    assert [(demo.recipe.variant, demo.recipe.run) for demo in planned.demos] == [
+        ("armnn-19.08", "./later"),
+        ("", "./b"),
+    ]
+    assert modelprep.plan(["things"], armnn="19.02", **options(workshop)).demos[0].recipe.variant == ""
+    with pytest.raises(UsageError, match=r"knows Arm NN 19\.80"):
+        modelprep.plan(["things"], armnn="19.80", **options(workshop))
+
+
+@pytest.mark.parametrize(
+    ("codes", "gravest"),
+    [([], 0), ([0, 8], 8), ([8, 3], 3), ([3, 4, 8], 4), ([6, 5], 6), ([7, 8], 7), ([130, 6], 130), ([2, 3], 3)],
+)
+def test_the_gravest_code_wins_and_something_to_bring_is_the_least(codes: list[int], gravest: int) -> None:
+    assert worst(codes) == gravest
+
+
+def key(workshop: Workshop, capsys: pytest.CaptureFixture[str], *targets: str) -> str:
+    from modelprep.cli.main import invoke
+
+    arguments = ["cache", "key", *targets, "--recipes", str(workshop.recipes), "--out", str(workshop.out)]
+    assert invoke(arguments) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_the_cache_key_follows_recipes_steps_and_lock_and_nothing_else(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed_recipe(workshop, "a")
+    workshop.simple("b", DATA)
+    first = key(workshop, capsys, "things")
+    assert len(first) == 64
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    assert key(workshop, capsys, "things") == first
+    assert key(workshop, capsys, "things/b", "things/a") == first
+    moved = Workshop(workshop.root / "elsewhere", workshop.server)
+    shutil.rmtree(moved.recipes)
+    shutil.copytree(workshop.recipes, moved.recipes)
+    assert key(moved, capsys, "things") == first
+    text = path.read_text()
+    path.write_text("# a comment changes nothing\n" + text)
+    assert key(workshop, capsys, "things") == first
+    path.write_text(text.replace("a.bin: $plain", "c.bin: $plain"))
+    assert key(workshop, capsys, "things") != first
+    path.write_text(text)
+    with monkeypatch.context() as patch:
+        patch.setattr(gunzip, "STEP", dataclasses.replace(gunzip.STEP, version=77))
+        assert key(workshop, capsys, "things") != first
+    url = workshop.server.put("/loose", DATA)
+    loose = f"assets:\n  loose: {{urls: [{url}], pin: first-use}}\ninstall: {{l: $loose}}\n"
+    workshop.recipe("l", HEAD.format(demo="l") + loose)
+    unlocked = key(workshop, capsys, "things")
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    assert key(workshop, capsys, "things") != unlocked
+
+
+def test_gc_keeps_what_recipes_use_and_removes_the_rest(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    from modelprep.cli.main import invoke
+
+    packed_recipe(workshop, "a")
+    workshop.simple("b", DATA[:-1])
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    (workshop.recipes / "things" / "b.yaml").unlink()
+    common = ["--recipes", str(workshop.recipes), "--out", str(workshop.out), "--cache", str(workshop.cache)]
+    assert invoke(["cache", "gc", "--dry-run", *common]) == 0
+    assert (workshop.cache / "blobs" / sha256(DATA[:-1])[:2] / sha256(DATA[:-1])).is_file()
+    assert invoke(["cache", "gc", *common]) == 0
+    left = {path.name for path in (workshop.cache / "blobs").rglob("*") if path.is_file()}
+    assert left == {sha256(PACKED), sha256(DATA)}
+    assert modelprep.plan(["things/a"], **options(workshop)).demos[0].state == "present"
+    capsys.readouterr()
+    assert invoke(["cache", "verify", "--cache", str(workshop.cache)]) == 0
+    rotten = workshop.cache / "blobs" / sha256(DATA)[:2] / sha256(DATA)
+    rotten.chmod(0o644)
+    rotten.write_bytes(DATA[:-1] + b"?")
+    assert invoke(["cache", "verify", "--cache", str(workshop.cache)]) == 4
+    assert sha256(DATA) in capsys.readouterr().err
+
+
+def test_fetch_stays_the_verb_when_the_room_has_been_imported() -> None:
+    import importlib
+
+    module = importlib.import_module("modelprep.fetch")
+    assert callable(modelprep.fetch)
+    assert modelprep.fetch is not module
+    from modelprep.fetch import Fetcher
+
+    assert Fetcher.__module__ == "modelprep.fetch.fetcher"
+
+
+def test_every_step_says_its_name_as_its_module_does() -> None:
+    from modelprep.steps import module_of, names
+
+    assert all(find_step(name).run.__module__ for name in names())
+    assert len({module_of(name) for name in names()}) == len(names())
