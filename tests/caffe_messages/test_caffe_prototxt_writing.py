@@ -20,12 +20,16 @@ _INTS = {
 }  # fmt: skip
 
 
+_LARGEST = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+
+
 def values(descriptor: Any, depth: int) -> st.SearchStrategy[Any]:
     kind = int(descriptor.type)
     if kind in _INTS:
         return st.integers(*_INTS[kind])
     if kind == 2:
-        return st.floats(width=32, allow_nan=False) | st.just(math.nan)
+        # Without the largest float32, of whose decimal protobuf in pure Python makes infinity.
+        return st.floats(width=32, allow_nan=False).filter(lambda value: abs(value) != _LARGEST) | st.just(math.nan)
     if kind == 1:
         return st.floats(allow_nan=False) | st.just(math.nan)
     if kind == 8:
@@ -127,7 +131,15 @@ def test_plain_floats_look_plain(value, text):
 
 
 #: Where protobuf's reader in Python differs from the one in C++, which is Caffe's (and which the oracle tests ask).
-_PYTHON_DIFFERS = {"escapes", "negative integers", "bool 0x1", "bool 01", "float - 2.5", "float 2.5F"}
+_PYTHON_DIFFERS = {
+    "escapes",
+    "negative integers",
+    "bool 0x1",
+    "bool 01",
+    "float - 2.5",
+    "float 2.5F",
+    "float 3.4028235e38",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in (*NETS, *TEXTS) if name not in _PYTHON_DIFFERS])

@@ -10,84 +10,21 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.caffe import prototxt_fields as fields
 from modelprep.formats.caffe import prototxt_tokens as tokens
+from modelprep.formats.caffe.prototxt_fields import Field, Plan, plan_of
 from modelprep.formats.caffe.prototxt_tokens import BAD, IDENTIFIER, NUMBER, PUNCTUATION, SPACE, STRING, TOKEN
-
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
 
 #: Messages within messages; Caffe's own schema needs five.
 MAX_DEPTH = 64
 _MAX_FLOAT = 3.4028234663852886e38
 
-# Numbers of FieldDescriptor.type (descriptor.proto).
-_DOUBLE, _FLOAT, _BOOL, _STRING, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 11, 12, 14
-
-
-def _range(bits: int, signed: bool) -> tuple[int, int, str]:
-    if signed:
-        return -(1 << bits - 1), (1 << bits - 1) - 1, f"int{bits}"
-    return 0, (1 << bits) - 1, f"uint{bits}"
-
-
-_INT32, _INT64, _UINT32, _UINT64 = _range(32, True), _range(64, True), _range(32, False), _range(64, False)
-_RANGES = {
-    3: _INT64, 16: _INT64, 18: _INT64,
-    5: _INT32, 15: _INT32, 17: _INT32, 4: _UINT64, 6: _UINT64, 13: _UINT32, 7: _UINT32,
-}  # fmt: skip
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 _END = 0
 _RUNS_ON = re.compile(r"[A-Za-z0-9_.]").match
-
-
-@dataclass(slots=True)
-class _Field:
-    """What the parser needs to know of one field."""
-
-    name: str
-    type: int
-    repeated: bool
-    descriptor: Any
-    low: int = 0
-    high: int = 0
-    wanted: str = ""
-    values: dict[str, int] = field(default_factory=dict)
-    child: _Plan | None = None
-
-
-@dataclass(slots=True)
-class _Plan:
-    """A message's fields by name; children are filled in when first met."""
-
-    descriptor: Any
-    fields: dict[str, _Field]
-
-
-def _is_repeated(descriptor: Any) -> bool:
-    # `label` is deprecated since protobuf 6.31; `is_repeated` is not there before.
-    known = getattr(descriptor, "is_repeated", None)
-    return bool(known) if known is not None else descriptor.label == 3
-
-
-# By descriptor, whose pool outlives the process's use of it (schemas are cached).
-_PLANS: dict[Any, _Plan] = {}
-
-
-def _plan(descriptor: Descriptor) -> _Plan:
-    plan = _PLANS.get(descriptor)
-    if plan is None:
-        plan = _Plan(descriptor, {})
-        for one in descriptor.fields:
-            kind = int(one.type)
-            low, high, wanted = _RANGES.get(kind, (0, 0, ""))
-            values = {value.name: value.number for value in one.enum_type.values} if one.enum_type is not None else {}
-            plan.fields[one.name] = _Field(one.name, kind, _is_repeated(one), one, low, high, wanted, values)
-        _PLANS[descriptor] = plan
-    return plan
 
 
 class Reader:
@@ -113,7 +50,7 @@ class Reader:
         self._at: re.Match[str] | None = None
         self._stack: list[tuple[str, Any]] = []
         self._fields_read = 0
-        self._root: _Plan | None = None
+        self._root: Plan | None = None
         self._advance()
 
     # --- tokens ---------------------------------------------------------------------------------------------------
@@ -189,10 +126,10 @@ class Reader:
 
     def read(self, message: Any) -> None:
         """Read the whole text into `message`."""
-        self._root = _plan(message.DESCRIPTOR)
+        self._root = plan_of(message.DESCRIPTOR)
         self._fields(message, self._root, "", 0)
 
-    def _fields(self, message: Any, plan: _Plan, closing: str, opened: int) -> None:
+    def _fields(self, message: Any, plan: Plan, closing: str, opened: int) -> None:
         seen: set[str] = set()
         while True:
             if self._kind != IDENTIFIER:
@@ -214,7 +151,7 @@ class Reader:
                     )
                 seen.add(name)
             self._advance()
-            if one.type == _MESSAGE:
+            if one.type == fields.MESSAGE:
                 if self._is(":"):
                     self._advance()
             else:
@@ -223,7 +160,7 @@ class Reader:
                 self._advance()
             if one.repeated and self._is("["):
                 self._list(message, one)
-            elif one.type == _MESSAGE:
+            elif one.type == fields.MESSAGE:
                 self._submessage(message, one)
             elif one.repeated:
                 getattr(message, name).append(self._value(one))
@@ -233,14 +170,14 @@ class Reader:
             if self._is(";,"):
                 self._advance()
 
-    def _list(self, message: Any, one: _Field) -> None:
+    def _list(self, message: Any, one: Field) -> None:
         self._advance()
         if self._is("]"):
             self._advance()
             return
         values = getattr(message, one.name)
         while True:
-            if one.type == _MESSAGE:
+            if one.type == fields.MESSAGE:
                 self._submessage(message, one)
             else:
                 values.append(self._value(one))
@@ -252,7 +189,7 @@ class Reader:
             else:
                 self._fail(f"The list of '{one.name}' does not go on", expected="',' or ']'", got=self._found())
 
-    def _submessage(self, message: Any, one: _Field) -> None:
+    def _submessage(self, message: Any, one: Field) -> None:
         if not self._is("{<"):
             self._fail(
                 f"'{one.name}' is a message, so a '{{' follows it",
@@ -264,7 +201,7 @@ class Reader:
         opened = self._at.start() if self._at else 0
         closing = "}" if self._word == "{" else ">"
         if one.child is None:
-            one.child = _plan(one.descriptor.message_type)
+            one.child = plan_of(one.descriptor.message_type)
         if one.repeated:
             inner = getattr(message, one.name).add()
         else:
@@ -275,7 +212,7 @@ class Reader:
         self._fields(inner, one.child, closing, opened)
         self._stack.pop()
 
-    def _refuse_field(self, plan: _Plan, closing: str, opened: int) -> NoReturn:
+    def _refuse_field(self, plan: Plan, closing: str, opened: int) -> NoReturn:
         if self._kind == _END:
             name = self._stack[-1][0] if self._stack else "?"
             self._fail(
@@ -291,9 +228,9 @@ class Reader:
             self._fail(f"A '{self._word}' closes what is not open", expected=wanted, got=self._found())
         self._fail("A field name was expected here", expected=f"a field of {plan.descriptor.name}", got=self._found())
 
-    def _refuse_name(self, name: str, plan: _Plan) -> NoReturn:
-        around = next((place for place, fields in self._around() if name in fields), None)
-        holders = [one.name for one in plan.fields.values() if one.type == _MESSAGE and name in self._inside(one)]
+    def _refuse_name(self, name: str, plan: Plan) -> NoReturn:
+        around = next((place for place, known in self._around() if name in known), None)
+        holders = [one.name for one in plan.fields.values() if one.type == fields.MESSAGE and name in self._inside(one)]
         if name.lower() in plan.fields:
             hint = f"did you mean {name.lower()}? (names are case-sensitive)"
         elif around:
@@ -305,30 +242,30 @@ class Reader:
         self._fail(f"{plan.descriptor.name} has no field '{name}'", got=name, hint=hint or None)
 
     @staticmethod
-    def _inside(one: _Field) -> dict[str, _Field]:
-        return _plan(one.descriptor.message_type).fields
+    def _inside(one: Field) -> dict[str, Field]:
+        return plan_of(one.descriptor.message_type).fields
 
-    def _around(self) -> Iterator[tuple[str, dict[str, _Field]]]:
+    def _around(self) -> Iterator[tuple[str, dict[str, Field]]]:
         """Give the messages around the one being read, from the inside out, with their fields."""
         for name, message in reversed(self._stack[:-1]):
-            yield name, _plan(message.DESCRIPTOR).fields
+            yield name, plan_of(message.DESCRIPTOR).fields
         if self._stack and self._root is not None:
             yield self._root.descriptor.name, self._root.fields
 
     # --- values ---------------------------------------------------------------------------------------------------
 
-    def _value(self, one: _Field) -> Any:
+    def _value(self, one: Field) -> Any:
         if one.wanted:
             return self._integer(one)
         kind = one.type
-        if kind in (_STRING, _BYTES):
+        if kind in (fields.STRING, fields.BYTES):
             return self._string(one)
-        if kind in (_FLOAT, _DOUBLE):
+        if kind in (fields.FLOAT, fields.DOUBLE):
             return self._float(one)
-        if kind == _ENUM:
+        if kind == fields.ENUM:
             return self._enum(one)
         # Groups are the only other type, and no schema of ours has any.
-        assert kind == _BOOL, kind
+        assert kind == fields.BOOL, kind
         return self._bool(one)
 
     def _minus(self) -> bool:
@@ -337,7 +274,7 @@ class Reader:
             return True
         return False
 
-    def _integer(self, one: _Field) -> int:
+    def _integer(self, one: Field) -> int:
         offset = self._at.start() if self._at else None
         negative = self._minus()
         value = tokens.integer(self._word) if self._kind == NUMBER else None
@@ -360,7 +297,7 @@ class Reader:
         self._advance()
         return value
 
-    def _float(self, one: _Field) -> float:
+    def _float(self, one: Field) -> float:
         offset = self._at.start() if self._at else None
         negative = self._minus()
         value: float | None = None
@@ -371,21 +308,23 @@ class Reader:
         if value is None:
             self._fail(f"'{one.name}' takes a number", offset=offset, expected="a decimal number", got=self._found())
         if self._kind == NUMBER and (
-            value == float("inf") or (one.type == _FLOAT and value > _MAX_FLOAT and not _fits_float(value))
+            value == float("inf") or (one.type == fields.FLOAT and value > _MAX_FLOAT and not _fits_float(value))
         ):
             self._fail(
                 f"The value of '{one.name}' is out of range",
                 offset=offset,
-                expected="at most 3.4028235e+38 (write inf for infinity)" if one.type == _FLOAT else "a finite double",
+                expected="at most 3.4028235e+38 (write inf for infinity)"
+                if one.type == fields.FLOAT
+                else "a finite double",
                 got=self._found(),
             )
-        if one.type == _FLOAT and _MAX_FLOAT < value < float("inf"):
+        if one.type == fields.FLOAT and _MAX_FLOAT < value < float("inf"):
             # It rounds down to the largest float32; protobuf in pure Python would make infinity of it.
             value = _MAX_FLOAT
         self._advance()
         return -value if negative else value
 
-    def _bool(self, one: _Field) -> bool:
+    def _bool(self, one: Field) -> bool:
         value: bool | None = None
         if self._kind == IDENTIFIER:
             value = _BOOLS.get(self._word)
@@ -404,7 +343,7 @@ class Reader:
         self._advance()
         return value
 
-    def _enum(self, one: _Field) -> int:
+    def _enum(self, one: Field) -> int:
         offset = self._at.start() if self._at else None
         if self._kind == IDENTIFIER:
             value = one.values.get(self._word)
@@ -441,7 +380,7 @@ class Reader:
         self._advance()
         return value
 
-    def _string(self, one: _Field) -> str | bytes:
+    def _string(self, one: Field) -> str | bytes:
         if self._kind != STRING:
             v1 = one.name == "type" and self._kind == IDENTIFIER and self._word.isupper()
             hint = "quote it; in upper case it is the old form, which goes with 'layers', not 'layer'" if v1 else None
@@ -457,7 +396,7 @@ class Reader:
                 self._fail(f"The string of '{one.name}' holds a bad escape: {error}")
             self._advance()
         whole = b"".join(parts)
-        if one.type == _BYTES:
+        if one.type == fields.BYTES:
             return whole
         try:
             return whole.decode("utf-8")
