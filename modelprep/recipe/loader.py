@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from modelprep.errors import RecipeError, nearest
 from modelprep.recipe import document, tables
@@ -146,7 +147,7 @@ class SharedFile:
             if table is not BAD:
                 _check_asset(table, at, problems)
             problems.raise_any()
-            self._made[asset_id] = make_asset(asset_id, table, shared=asset_id)
+            self._made[asset_id] = make_asset(asset_id, table, self.path.parent, shared=asset_id)
         return self._made[asset_id]
 
     def where(self, asset_id: str) -> str:
@@ -284,11 +285,17 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
             problems.add("the source stands here twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
 
 
-def make_asset(asset_id: str, table: Table, *, shared: str = "") -> Asset:
-    """Make the struct of an asset that was read without problems."""
+def make_asset(asset_id: str, table: Table, folder: Path, *, shared: str = "") -> Asset:
+    """Make the struct of an asset that was read without problems.
+
+    Parameters
+    ----------
+    folder
+        Where the recipe lies: ``file:name`` without a slash is a file beside it.
+    """
     return Asset(
         id=asset_id,
-        sources=tuple(_source(source) for source in table.get("urls", ())),
+        sources=tuple(_source(source, folder) for source in table.get("urls", ())),
         digests=_digests(table),
         size=table.get("size"),
         members={member: _digests(value) for member, value in table.get("members", {}).items()},
@@ -308,10 +315,17 @@ def _digests(table: Table) -> Digests:
     return Digests({name: table[name] for name in ALGORITHMS if name in table})
 
 
-def _source(read: str | Table) -> Source:
+def _source(read: str | Table, folder: Path) -> Source:
     if isinstance(read, str):
-        return Source(read)
-    return Source(read["url"], read.get("member"), _digests(read), read.get("size"), read.get("note", ""))
+        return Source(_beside(read, folder))
+    url = _beside(read["url"], folder)
+    return Source(url, read.get("member"), _digests(read), read.get("size"), read.get("note", ""))
+
+
+def _beside(url: str, folder: Path) -> str:
+    if not url.startswith("file:") or url.startswith("file:/"):
+        return url
+    return (folder.absolute() / unquote(url.removeprefix("file:"))).as_uri()
 
 
 def _licence(read: str | Table | None) -> Licence | None:
@@ -322,7 +336,8 @@ def _licence(read: str | Table | None) -> Licence | None:
 
 def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], steps: list[Table], variant: str) -> Recipe:
     assets = {
-        key: used[key] if key in used else make_asset(key, value) for key, value in table.get("assets", {}).items()
+        key: used[key] if key in used else make_asset(key, value, path.parent)
+        for key, value in table.get("assets", {}).items()
     }
     expect: dict[str, Any] = {key: plain(node) for key, node in table.get("expect", {}).items()}
     return Recipe(

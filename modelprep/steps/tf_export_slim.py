@@ -1,0 +1,40 @@
+"""``tf.export_slim``: the inference graph of a slim network, as slim's export_inference_graph.py writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from modelprep.errors import RecipeError
+from modelprep.steps import Call, Param, Step, _subprocess
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    numbers = {name: cast("int", call.params.get(name) or 0) for name in ("classes", "size", "batch")}
+    if not 1 <= numbers["classes"] <= 1_000_000 or not 0 <= numbers["size"] <= 4096 or not 0 <= numbers["batch"] <= 4096:
+        raise RecipeError("tf.export_slim wants other numbers", got=str(numbers),
+                          expected="classes from 1, size and batch from 0 to 4096")  # fmt: skip
+    request = {
+        "network": str(call.params["network"]),
+        **numbers,
+        "outputs": [str(name) for name in cast("tuple[object, ...]", call.params.get("outputs") or ())],
+        "output": str(call.output),
+    }
+    return _subprocess.call("modelprep.steps._slim", request, what="building the network with tf_slim")
+
+
+STEP = Step(
+    name="tf.export_slim",
+    version=1,
+    summary="write the inference graph of a slim network (needs the extra tf)",
+    params={
+        "network": Param("str", "the network's name in slim: inception_v3, resnet_v1_50, vgg_16", required=True),
+        "classes": Param("int", "number of outputs (1001: ImageNet with a background class)", default=1001),
+        "size": Param("int", "height and width of the input in pixels (0: the network's own)", default=0),
+        "batch": Param("int", "batch size of the input (0: any)", default=0),
+        "outputs": Param("strs", "keep only what these nodes need (default: everything)"),
+    },
+    run=_run,
+    cpu_bound=True,
+    extras=lambda params: ("tf",),  # noqa: ARG005 - whatever the parameters
+)
