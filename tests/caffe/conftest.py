@@ -149,7 +149,8 @@ def pycaffe() -> str:
 def caffe_shapes(pycaffe: str) -> Callable[[Path], dict[str, Any]]:
     """Ask a real Caffe for the shapes of all blobs and weights of a net."""
     program = (
-        "import os, sys, json; os.environ['GLOG_minloglevel'] = '2'; import caffe; n = caffe.Net(sys.argv[1], caffe.TEST); "
+        "import os, sys, json; os.environ['GLOG_minloglevel'] = '2'; import caffe; "
+        "n = caffe.Net(sys.argv[1], caffe.TEST); "
         "print(json.dumps({'blobs': {k: list(v.data.shape) for k, v in n.blobs.items()}, "
         "'weights': {k: [list(b.data.shape) for b in v] for k, v in n.params.items()}}))"
     )

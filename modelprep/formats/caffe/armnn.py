@@ -17,7 +17,6 @@ from modelprep.errors import StepError
 from modelprep.formats.caffe.shape_rules_windows import pooled, pooling_window
 from modelprep.formats.caffe.shapes import LayerShapes, NetShapes, Site
 
-TARGET = "armnn-19.02"
 #: ``ms_CaffeLayerNameToParsingFunctions``: exact, case-sensitive.
 SUPPORTED = frozenset({
     "Input", "Convolution", "Pooling", "ReLU", "LRN", "InnerProduct", "Softmax", "Eltwise", "Concat", "BatchNorm",

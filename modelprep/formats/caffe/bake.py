@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.caffe import armnn, edits, phase, prepare, prototxt, pycaffe, upgrades, weights, write
+from modelprep.formats.caffe import edits, phase, prepare, prototxt, upgrades, weights, write
 from modelprep.formats.caffe.messages import generation
 from modelprep.formats.caffe.shapes import NetShapes, infer
 from modelprep.formats.caffe.wire_index import ModelIndex, index
 
 Engine = Literal["native", "pycaffe"]
-TARGETS = (armnn.TARGET,)
+TARGETS = ("armnn-19.02",)
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ def structure(path: Path, options: Options | None = None) -> Structure:
         net = phase.filter_net(net)
         changes += _edit(net, options)
         if options.target is not None:
+            from modelprep.formats.caffe import armnn
+
             legal = armnn.legalise(net, infer(net))
             changes += legal.changes
             warnings += legal.warnings
@@ -190,6 +192,8 @@ def write_plan(decided: Plan, output: Path, *, progress: write.Progress = _silen
             where=f"layer {names}",
             hint="use engine: native",
         )
+    from modelprep.formats.caffe import pycaffe
+
     pycaffe.save(decided.structure.text, decided.model.path, output)
     return output.stat().st_size
 

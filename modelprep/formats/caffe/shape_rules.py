@@ -170,10 +170,26 @@ def _covered(site: Site, param: Any) -> Shape:
     return bottom[axis : axis + param.num_axes]
 
 
+def _hold_factor(site: Site, param: Any) -> None:
+    """Hold a second bottom to be a part of the first one's shape, from the axis on."""
+    data, factor = site.bottoms
+    if data is None or not factor:
+        return
+    axis = site.axis(param.axis, len(data))
+    part = data[axis : axis + len(factor)]
+    if len(part) != len(factor) or any(
+        a is not None and b is not None and a != b for a, b in zip(part, factor, strict=True)
+    ):
+        raise site.fail(
+            "the second bottom is no part of the first", expected=f"{show(data)} from axis {axis}", got=show(factor)
+        )
+
+
 def _scale(site: Site) -> Inferred:
     site.need(1, 2)
     p = site.layer.scale_param
     if len(site.bottoms) == 2:
+        _hold_factor(site, p)
         return Inferred((site.bottoms[0],), (site.bottoms[1],) if p.bias_term else ())
     factors = _covered(site, p)
     return Inferred((site.bottoms[0],), (factors, factors) if p.bias_term else (factors,))
@@ -181,6 +197,8 @@ def _scale(site: Site) -> Inferred:
 
 def _bias(site: Site) -> Inferred:
     site.need(1, 2)
+    if len(site.bottoms) == 2:
+        _hold_factor(site, site.layer.bias_param)
     weights = () if len(site.bottoms) == 2 else (_covered(site, site.layer.bias_param),)
     return Inferred((site.bottoms[0],), weights)
 

@@ -1,8 +1,12 @@
 """Write a NetParameter whose weights are moved from another file, as Caffe itself would write it.
 
-Heads (a few hundred bytes a layer) are encoded here; the floats go from file to file inside the kernel
-(``copy_file_range``, else ``sendfile``, else through a buffer). Fields are in the order of their numbers, as protobuf
-writes them: in a BlobProto ``data`` (5) before ``shape`` (7), in a layer ``blobs`` (7) after ``param`` (6).
+Heads (a few hundred bytes a layer) are encoded here; the floats go from file to file without being looked at: inside
+the kernel (``copy_file_range``, else ``sendfile``) where they lie at the same place within a page in both files, else
+through a buffer. Measured on 575 MB of warm ext4: ``cp`` 0.14 s, ``copy_file_range`` 0.14 s aligned and 0.24 s not
+(every page is then touched twice), a buffer of 1 MiB 0.16 s.
+
+Fields are in the order of their numbers, as protobuf writes them: in a BlobProto ``data`` (5) before ``shape`` (7), in
+a layer ``blobs`` (7) after ``param`` (6).
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from modelprep.formats.caffe.wire_index import BlobIndex, Segment, varint
 Progress = Callable[[int, int | None], None]
 _STEP = 16 << 20
 _CHUNK = 1 << 20
+_PAGE = 4096
 _BLOBS_FIELD = 7
 
 
@@ -167,6 +172,8 @@ class Mover:
     def __init__(self, source: int, target: int, path: Path) -> None:
         self.source, self.target, self.path = source, target, path
         self.buffer = bytearray()
+        self.position = 0
+        self._window = memoryview(bytearray(_CHUNK))
         self.ways: list[Callable[[int, int], int]] = [self._through]
         if hasattr(os, "sendfile"):
             self.ways.insert(0, self._sendfile)
@@ -181,10 +188,13 @@ class Mover:
 
     def flush(self) -> None:
         """Write now what :meth:`put` was given."""
-        view = memoryview(self.buffer)
+        self._write(memoryview(self.buffer))
+        self.buffer = bytearray()
+
+    def _write(self, view: memoryview) -> None:
+        self.position += len(view)
         while view:
             view = view[os.write(self.target, view) :]
-        self.buffer = bytearray()
 
     def floats(self, blob: BlobPlan) -> Iterator[int]:
         """Write a blob's numbers as float32; yields how many bytes came, again and again."""
@@ -213,22 +223,21 @@ class Mover:
             yield moved
 
     def _moved(self, offset: int, size: int) -> int:
-        while True:
+        while (offset - self.position) % _PAGE == 0 and len(self.ways) > 1:
             try:
                 moved = self.ways[0](offset, size)
             except OSError as error:
                 # The file systems differ, or one of them cannot do this: take the next way, for good.
                 unable = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
-                if len(self.ways) == 1 or error.errno not in unable:
+                if error.errno not in unable:
                     raise
-                del self.ways[0]
-                continue
+                moved = 0
+            # Some file systems answer 0 to copy_file_range where there is something.
             if moved:
+                self.position += moved
                 return moved
-            # Some file systems answer 0 to copy_file_range where there is something: ask a plainer way.
-            if len(self.ways) == 1:
-                raise self._shorter(offset)
             del self.ways[0]
+        return self._through(offset, size)
 
     def _copy_file_range(self, offset: int, size: int) -> int:
         return os.copy_file_range(self.source, self.target, size, offset)
@@ -237,10 +246,16 @@ class Mover:
         return os.sendfile(self.target, self.source, offset, size)
 
     def _through(self, offset: int, size: int) -> int:
-        data = memoryview(os.pread(self.source, min(size, _CHUNK), offset))
-        moved = len(data)
-        while data:
-            data = data[os.write(self.target, data) :]
+        window = self._window[: min(size, _CHUNK)]
+        if hasattr(os, "preadv"):
+            moved = os.preadv(self.source, [window], offset)
+        else:
+            data = os.pread(self.source, len(window), offset)
+            moved = len(data)
+            window[:moved] = data
+        if not moved:
+            raise self._shorter(offset)
+        self._write(window[:moved])
         return moved
 
     def _read(self, offset: int, size: int) -> bytes:
