@@ -223,7 +223,15 @@ def test_an_unpinned_partial_is_not_continued_after_a_restart_of_the_machine(
 
 
 @pytest.mark.parametrize(
-    "said", ["bytes 0-2999999/3000000", "bytes 1500001-2999999/3000000", "bytes 1500000-2999999/9", "rubbish", ""]
+    "said",
+    [
+        "bytes 0-2999999/3000000",
+        "bytes 1500001-2999999/3000000",
+        "bytes 1499999-2999998/3000000",
+        "bytes 1500000-2999999/9",
+        "rubbish",
+        "",
+    ],
 )
 def test_a_wrong_content_range_makes_it_start_from_zero(server: FaultServer, bench: Bench, said: str) -> None:
     data = payload()
