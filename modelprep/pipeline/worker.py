@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from multiprocessing.connection import Connection
 
 from modelprep.errors import ModelprepError
 from modelprep.pipeline.apart import Job
 from modelprep.steps import Call, find
+
+_PACE = 0.05  # seconds between two words of progress
 
 
 def _serve(descriptor: int) -> None:
@@ -24,10 +27,19 @@ def _serve(descriptor: int) -> None:
         with lock:
             line.send(words)
 
+    last = 0.0
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _PACE or done == total:
+            last = now
+            say("progress", done, total)
+
     call = Call(
         params=job.params,
         output=job.output,
-        progress=lambda done, total: say("progress", done, total),
+        progress=progress,
         warn=lambda text: say("warn", text),
     )
     try:
