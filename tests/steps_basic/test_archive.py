@@ -345,6 +345,113 @@ def test_a_huge_extension_header_is_not_read_into_memory(put):
         archive.members(put(bytes(header) + b"x" * 2048))
 
 
+def header(name=b"net", size=b"%011o\0" % 4, flag=b"0", **at):
+    """One raw ustar header with its checksum; `at` puts bytes at an offset (``x482=b"\\1"``)."""
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[100:108] = b"0000644\0"
+    block[124:136] = size
+    block[156:157] = flag
+    block[257:265] = b"ustar\00000"
+    for place, data in at.items():
+        block[int(place[1:]) : int(place[1:]) + len(data)] = data
+    block[148:156] = b"%06o\0 " % (sum(block) + 256)
+    return bytes(block)
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 512)
+
+
+END = bytes(1024)
+
+
+@pytest.mark.parametrize(
+    ("size", "fine"),
+    [
+        (b"%011o\0" % 4, True),
+        (b"          4 ", True),
+        (b"\x80" + (4).to_bytes(11, "big"), True),
+        (b"\x80" + b"\xff" * 11, False),
+        (b"\xff" * 12, False),
+        (b"0000000009\0\0", False),
+        (b"-0000000004\0", False),
+        (b"garbage\0\0\0\0\0", False),
+    ],
+)
+def test_sizes_are_read_in_octal_and_base_256_and_refused_when_they_cannot_be(size, fine, put, tmp_path):
+    path = put(header(size=size) + padded(b"data") + END)
+    if fine:
+        assert archive.extract_member(path, "net", tmp_path / "out") == 4
+    else:
+        with pytest.raises(StepError, match="makes no sense") as caught:
+            archive.members(path)
+        assert "byte 0 of the unpacked archive" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        b"x path=net\n",
+        b"99 path=net\n",
+        b"11 path=net ",
+        b"9 pathnet\n",
+        b"0 path=n\n",
+        b"2 a=b\n",
+        b"12345678901234567890123 a=b\n",
+    ],
+)
+def test_pax_records_that_make_no_sense_are_an_error(records, put):
+    path = put(header(b"pax", b"%011o\0" % len(records), b"x") + padded(records) + header() + padded(b"data") + END)
+    with pytest.raises(StepError, match="makes no sense"):
+        archive.members(path)
+
+
+@pytest.mark.parametrize(("value", "fine"), [(b"4", True), (b"-4", False), (b"four", False), (b"9" * 19, False)])
+def test_a_pax_size_goes_before_the_headers(value, fine, put, tmp_path):
+    record = b" size=" + value + b"\n"
+    record = b"%d" % (len(record) + len(b"%d" % (len(record) + 1))) + record
+    whole = header(b"pax", b"%011o\0" % len(record), b"x") + padded(record) + header(size=b"0" * 11 + b"\0")
+    path = put(whole + padded(b"data") + END)
+    if fine:
+        assert archive.extract_member(path, "net", tmp_path / "out") == 4
+        assert (tmp_path / "out").read_bytes() == b"data"
+    else:
+        with pytest.raises(StepError, match="makes no sense"):
+            archive.members(path)
+
+
+def test_a_global_pax_header_holds_for_all_that_follow(put):
+    record = b"17 comment=hello\n"
+    path = put(header(b"g", b"%011o\0" % 17, b"g") + padded(record) + header() + padded(b"data") + END)
+    assert archive.members(path) == [("net", 4)]
+
+
+def test_an_old_gnu_sparse_file_is_stepped_over_with_its_maps(put, tmp_path):
+    maps = bytes(504) + b"\1" + bytes(7) + bytes(512)
+    sparse = header(b"holes", flag=b"S", x482=b"\1") + maps + padded(b"data")
+    path = put(sparse + header() + padded(b"good") + END)
+    assert archive.members(path) == [("net", 4)]
+    with pytest.raises(StepError, match="not a regular file"):
+        archive.extract_member(path, "holes", tmp_path / "out")
+    with pytest.raises(StepError, match="truncated"):
+        archive.members(put(header(b"holes", flag=b"S", x482=b"\1") + maps[:600]))
+
+
+def test_a_ustar_prefix_is_part_of_the_name_and_a_gnu_one_is_not(put):
+    ustar = header(x345=b"deep/folder")
+    gnu = header(x257=b"ustar  \0", x345=b"12345670123")
+    assert archive.members(put(ustar + padded(b"data") + END)) == [("deep/folder/net", 4)]
+    assert archive.members(put(gnu + padded(b"data") + END)) == [("net", 4)]
+
+
+def test_a_folder_of_before_posix_is_one_by_its_slash(put, tmp_path):
+    path = put(header(b"net/", b"%011o\0" % 0, b"\0") + header(b"net/a") + padded(b"data") + END)
+    assert archive.members(path) == [("net/a", 4)]
+    with pytest.raises(StepError, match="not a regular file"):
+        archive.extract_member(path, "net", tmp_path / "out")
+
+
 def test_long_names_and_pax_records_are_understood(put, tmp_path):
     name = "deep/" * 60 + "é" * 30 + ".bin"
     for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
