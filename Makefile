@@ -42,8 +42,10 @@ check: $(VENV)/test.stamp  ## linters, types, and the tests with their coverage
 	$(BIN)/coverage run --source=modelprep -m pytest $(ARGS)
 	$(BIN)/coverage report --skip-covered --sort=cover
 
-bench: $(VENV)/test.stamp  ## measure
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV)/test.stamp  ## measure: every script in benchmarks/, or ONE=benchmarks/fetch.py
+	@for script in $(or $(ONE),$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
+	  echo "$(BIN)/python $$script $(ARGS)"; $(BIN)/python "$$script" $(ARGS) || exit; \
+	done
 
 venv: $(VENV)/core.stamp  ## make .venv and no more
 
