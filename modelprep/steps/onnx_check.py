@@ -8,10 +8,11 @@ from typing import cast
 
 from modelprep.errors import StepError
 from modelprep.steps import Call, Param, Step
+from modelprep.targets.armnn_onnx import TARGETS
 
 
 def _run(call: Call) -> Mapping[str, object]:
-    import shutil
+    from modelprep.formats.output import copy
 
     model = cast("Path", call.params["model"])
     facts = check(model, shapes=bool(call.params["shapes"]))
@@ -20,7 +21,7 @@ def _run(call: Call) -> Mapping[str, object]:
         from modelprep.steps.onnx_fix import refuse
 
         refuse(read(model), str(call.params["target"]))
-    shutil.copyfile(model, call.output)
+    copy(model, call.output, call.progress)
     return facts
 
 
@@ -67,8 +68,7 @@ STEP = Step(
     params={
         "model": Param("file", "the ONNX file", required=True),
         "shapes": Param("bool", "run strict shape inference too", default=True),
-        "target": Param("str", "also refuse what this parser cannot take", choices=("armnn-19.02", "armnn-19.05",
-                        "armnn-19.08", "armnn-19.11")),
+        "target": Param("str", "also refuse what this parser cannot take", choices=TARGETS),
     },
     run=_run,
     cpu_bound=True,

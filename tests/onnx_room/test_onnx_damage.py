@@ -76,6 +76,14 @@ def test_what_arrived_instead_is_told(tmp_path: Path, text: str) -> None:
     assert caught.value.looks_like
 
 
+@pytest.mark.parametrize("name", [b"Relu", b"relu", b"image", b"small", b"prob"])
+def test_a_name_that_is_no_text_is_an_error(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / "in.onnx"
+    path.write_bytes(SOUND.replace(name, b"\xff" * len(name)))
+    with pytest.raises(StepError, match="damaged"):
+        read(path)
+
+
 def nested(depth: int) -> bytes:
     """Give a model whose nodes hold graphs in graphs."""
     graph = b"".join(block(12, [b"".join(block(1, [b"y"]))]))

@@ -254,36 +254,39 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
     return name, rest, Payload(number, pieces)
 
 
+def _demand_text(*values: object) -> None:
+    # protobuf gives a string that is no UTF-8 as bytes, or raises where it is read, depending on its version.
+    for value in values:
+        if not isinstance(value, str):
+            raise WireError(f"a name that is no text: {value!r}"[:120])
+
+
 def _check_text(proto: Any) -> None:
-    """Touch every string of the graph once, so that one that is no text is found here and nowhere else."""
-    _ = proto.producer_name, proto.producer_version, proto.domain, proto.doc_string
-    for item in proto.opset_import:
-        _ = item.domain
-    for item in proto.metadata_props:
-        _ = item.key, item.value
+    """See that every string of the model is text, so that one that is none is found here and nowhere else."""
+    _demand_text(proto.producer_name, proto.producer_version, proto.domain, proto.doc_string)
+    _demand_text(*(item.domain for item in proto.opset_import))
+    _demand_text(*(text for item in proto.metadata_props for text in (item.key, item.value)))
     _check_graph(proto.graph)
 
 
 def _check_graph(graph: Any) -> None:
-    _ = graph.name, graph.doc_string
+    _demand_text(graph.name, graph.doc_string)
     for node in graph.node:
-        _ = node.name, node.op_type, node.domain, node.doc_string, list(node.input), list(node.output)
+        _demand_text(node.name, node.op_type, node.domain, node.doc_string, *node.input, *node.output)
         for attribute in node.attribute:
-            _ = attribute.name, attribute.ref_attr_name, attribute.doc_string, attribute.t.name
+            _demand_text(attribute.name, attribute.ref_attr_name, attribute.doc_string, attribute.t.name)
             if attribute.HasField("g"):
                 _check_graph(attribute.g)
             for nested in attribute.graphs:
                 _check_graph(nested)
     for tensor in graph.initializer:
-        _ = tensor.name, tensor.doc_string
-        for entry in tensor.external_data:
-            _ = entry.key, entry.value
-    for sparse in graph.sparse_initializer:
-        _ = sparse.values.name
+        _demand_text(tensor.name, tensor.doc_string)
+        _demand_text(*(text for entry in tensor.external_data for text in (entry.key, entry.value)))
+    _demand_text(*(sparse.values.name for sparse in graph.sparse_initializer))
     for value in (*graph.input, *graph.output, *graph.value_info):
-        _ = value.name, value.doc_string
+        _demand_text(value.name, value.doc_string)
         for dim in value.type.tensor_type.shape.dim:
-            _ = dim.dim_param, dim.denotation
+            _demand_text(dim.dim_param, dim.denotation)
 
 
 def _take_external(model: Model) -> None:

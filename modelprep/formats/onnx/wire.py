@@ -11,8 +11,10 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from modelprep.errors import StepError, StorageError
+from modelprep.formats.output import writing
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 #: What protobuf can hold in one message, and what every reader of ONNX allows a file to be.
@@ -139,6 +141,8 @@ def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None
     ------
     StepError
         It would be larger than a protobuf message can be.
+    StorageError
+        It cannot be written.
     """
     total = size(pieces)
     if total > MAX_MESSAGE:
@@ -147,10 +151,12 @@ def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None
             got=f"{total} bytes", hint="keep the weights in external data, or use a smaller model",
         )  # fmt: skip
     done = 0
-    with output.open("wb") as file:
+    with writing(output) as put:
         for piece in pieces:
             for at in range(0, len(piece), _CHUNK):
-                done += file.write(piece[at : at + _CHUNK])
+                part = piece[at : at + _CHUNK]
+                put(cast("bytes", part))  # a file takes any buffer
+                done += len(part)
                 if len(piece) >= _CHUNK:
                     _let_go(piece)
                 if progress is not None and len(piece) >= _CHUNK:

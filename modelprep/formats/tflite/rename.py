@@ -8,7 +8,6 @@ moves, so weights, buffers and all else stay byte for byte.
 
 from __future__ import annotations
 
-import shutil
 import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.output import cannot_write, copy
 from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Text
 from modelprep.formats.tflite.model import Argument, Model, Subgraph, opened, parse, read
 
@@ -92,16 +92,20 @@ def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int 
     ------
     StepError
         The result is not the same model under new names, because the file's parts lie over one another.
+    StorageError
+        It cannot be written.
     """
     size = path.stat().st_size
-    shutil.copyfile(path, output)
-    output.chmod(0o644)
-    with output.open("r+b") as file:
-        for patch in plan.patches:
-            file.seek(patch.at)
-            file.write(patch.data)
-        file.seek(size)
-        file.write(plan.tail)
+    copy(path, output)
+    try:
+        with output.open("r+b") as file:
+            for patch in plan.patches:
+                file.seek(patch.at)
+                file.write(patch.data)
+            file.seek(size)
+            file.write(plan.tail)
+    except OSError as error:
+        raise cannot_write(output, error) from None
     before, after = read(path), read(output, where=str(path))
     names = {(item.tensor, item.new) for item in plan.renamed if item.kind != "signature"}
     if _nameless(before, names) != _nameless(after, names) or any(
