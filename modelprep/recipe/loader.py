@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from modelprep.errors import RecipeError, nearest
+from modelprep.errors import RecipeError
 from modelprep.recipe import document, tables
 from modelprep.recipe.document import Scalar, plain
 from modelprep.recipe.overlay import overlay
-from modelprep.recipe.problems import Problems, flatten
+from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
 from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, Recipe, Ref, Source, StepUse
 from modelprep.recipe.shapes import BAD, Table
@@ -186,8 +186,8 @@ def _with_variant(root: document.Mapping, variant: str, problems: Problems) -> d
         problems.add(
             f"the recipe has no variant called '{variant}'",
             variants if variants is not None else root,
-            expected=f"one of {', '.join(known)}" if known else "no variant: the recipe has none",
-            hint=nearest(variant, known, 1),
+            expected=one_of(known) if known else "no variant: the recipe has none",
+            hint=problems.near(variant, known, 1),
         )
         problems.raise_any()
         raise AssertionError("unreachable")
@@ -205,11 +205,11 @@ def _shared_assets(assets: Table, shared: Mapping[str, Asset], problems: Problem
         try:
             asset = shared[asset_id]
         except KeyError:
-            known = list(shared)
+            known = [] if problems.many else list(shared)
             expected = "an id of recipes/assets/*.yaml" if known else "there are no shared assets"
             problems.add(
                 f"there is no shared asset called '{asset_id}'", node, at,
-                expected=expected, hint=nearest(asset_id, known),
+                expected=expected, hint=problems.near(asset_id, known),
             )  # fmt: skip
             continue
         except RecipeError as error:

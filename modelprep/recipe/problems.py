@@ -6,11 +6,11 @@ problem and one :class:`RecipeErrors` for several.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from modelprep.errors import RecipeError
+from modelprep.errors import RecipeError, nearest
 
 
 class Placed(Protocol):
@@ -25,7 +25,7 @@ class Placed(Protocol):
         """Column, counted from 0."""
 
 
-class RecipeErrors(RecipeError):  # noqa: N818 - several of the RecipeError family
+class RecipeErrors(RecipeError):
     """Several things are wrong in one file.
 
     Parameters
@@ -68,6 +68,20 @@ class Problems:
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
         self.found: list[RecipeError] = []
+
+    @property
+    def many(self) -> bool:
+        """So many problems are known that no further one will be told."""
+        return len(self.found) >= self.LIMIT
+
+    def near(self, word: str, known: Collection[str], count: int = 3) -> str:
+        """Say which known names are close to a word, or nothing: among too many names, or for a problem not told.
+
+        Comparing is slow work, and a hostile file can ask for it very often.
+        """
+        if self.many or len(known) > self.LIMIT * 20 or len(word) > 200:
+            return ""
+        return nearest(word, list(known), count)
 
     def where(self, place: Placed | None) -> str:
         """Write a place as ``file:line:column``, counted from 1 as editors do."""
@@ -121,6 +135,14 @@ class Problems:
         shown = self.found[: self.LIMIT]
         more = f" (the first {self.LIMIT} are shown)" if len(self.found) > self.LIMIT else ""
         raise RecipeErrors(f"{self.path} has {len(self.found)} problems{more}", shown, where=shown[0].where)
+
+
+def one_of(names: Iterable[object], limit: int = 40) -> str:
+    """List what is allowed, cut where it would fill the screen."""
+    from itertools import islice
+
+    listed = [str(name) for name in islice(names, limit + 1)]
+    return f"one of {', '.join(listed[:limit])}{', ...' if len(listed) > limit else ''}"
 
 
 def flatten(error: RecipeError) -> tuple[RecipeError, ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from modelprep.errors import nearest
 from modelprep.recipe import document
 from modelprep.recipe.document import Node, Scalar
-from modelprep.recipe.problems import Problems
+from modelprep.recipe.problems import Problems, one_of
 from modelprep.recipe.schema import Ref, Value
 from modelprep.recipe.shapes import Table
 from modelprep.recipe.tables import OWN_FILES, REF, path_fault
@@ -78,14 +77,13 @@ class Names:
         if REF.read(node, at, self.problems) is not node.text:
             return None
         ref = parse_ref(node.text)
-        known = [*self.assets, *self.steps]
-        if ref.name not in known:
-            names = ", ".join(f"${name}" for name in known)
-            expected = f"one of {names}" if known else "a name; the recipe has no assets and no steps"
-            self.problems.add(
-                f"there is no asset or step called '{ref.name}'", node, at, expected=expected,
-                hint=nearest(ref.name, known, 1),
-            )  # fmt: skip
+        if ref.name not in self.assets and ref.name not in self.steps:
+            known = {**dict.fromkeys(self.assets), **dict.fromkeys(self.steps)} if not self.problems.many else {}
+            expected = (
+                one_of(f"${name}" for name in known) if known else "a name; the recipe has no assets and no steps"
+            )
+            hint = self.problems.near(ref.name, known, 1)
+            self.problems.add(f"there is no asset or step called '{ref.name}'", node, at, expected=expected, hint=hint)
             return None
         if not ref.inner:
             return ref

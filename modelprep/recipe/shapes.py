@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from modelprep.errors import nearest
 from modelprep.recipe import document
 from modelprep.recipe.document import Node, Scalar, kind_of, shorten
 from modelprep.recipe.problems import Problems
@@ -208,7 +207,7 @@ class Choice:
         """Give the word."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or value not in self.allowed:
-            hint = nearest(value, [str(name) for name in self.allowed]) if isinstance(value, str) else ""
+            hint = problems.near(value, [str(name) for name in self.allowed]) if isinstance(value, str) else ""
             expected = f"one of {_words(self.allowed)}" if len(self.allowed) > 1 else str(self.allowed[0])
             problems.add("this value is not known", node, at, expected=expected, got=kind_of(node), hint=hint)
             return BAD
@@ -364,7 +363,7 @@ class Struct:
                 names = list(self.by_name)
                 problems.add(
                     f"'{shorten(key)}' is no key of {self.what}", node.keys[key], here,
-                    expected=f"one of {_words(names)}", hint=nearest(key, names, 1),
+                    expected=f"one of {_words(names)}", hint=problems.near(key, names, 1),
                 )  # fmt: skip
                 continue
             value = known.shape.read(value_node, here, problems)

@@ -377,3 +377,27 @@ def test_shared_assets_declared_twice_name_both_places(tmp_path: Path) -> None:
         loader.load_shared(tmp_path)
     assert caught.value.where == f"{tmp_path}/b.yaml:3:3"
     assert caught.value.hint == f"the first is at {tmp_path}/a.yaml:3:3"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "".join(f"k{n}: 1\n" for n in range(20_000)),
+        "install:\n" + "".join(f"  p{n}: $a{n}\n" for n in range(20_000)),
+        "assets:\n" + "".join(f"  a{n}: {{provide: true}}\n" for n in range(8_000))
+        + "install:\n" + "".join(f"  p{n}: $b{n}\n" for n in range(8_000)),
+        "assets:\n" + "".join(f"  a{n}: {{use: x{n}}}\n" for n in range(8_000)),
+    ],
+    ids=["keys", "references", "names", "shared"],
+)  # fmt: skip
+def test_thousands_of_mistakes_are_told_in_bounded_time_and_space(body: str) -> None:
+    import time
+
+    shared = {f"s{n}": Asset(f"s{n}") for n in range(100)}
+    started = time.process_time()
+    with pytest.raises(RecipeErrors, match="the first 50 are shown") as caught:
+        loader.parse_recipe(f"schema: 1\ndemo: D\n{body}", Path("r.yaml"), shared=shared)
+    assert len(caught.value.problems) == 50
+    assert len(str(caught.value)) < 200_000
+    # Comparing every wrong name with every known one took minutes; this takes about a second.
+    assert time.process_time() - started < 20
