@@ -8,7 +8,7 @@ from typing import Any
 
 from modelprep.errors import MissingTool, StepError, nearest
 
-#: Networks of tf_slim 1.1: name -> (module of tf_slim.nets, function, arg scope). Size and classes come from the function.
+#: Networks of tf_slim 1.1: name -> (module of tf_slim.nets, function, arg scope).
 NETWORKS: Mapping[str, tuple[str, str, str]] = {
     "alexnet_v2": ("alexnet", "alexnet_v2", "alexnet_v2_arg_scope"),
     "inception_v1": ("inception", "inception_v1", "inception_v1_arg_scope"),

@@ -25,7 +25,7 @@ def _run(call: Call) -> Mapping[str, object]:
     if not names:
         raise RecipeError("tf.rename_io is to rename nothing", hint="give it inputs: or outputs: {old: new}")
     references = rename_nodes(graph, names)
-    size = write_pieces(encode_graph(graph), call.output)
+    size = write_pieces(encode_graph(graph, in_order=False), call.output)
     return {"renamed": names, "references": references, "bytes": size}
 
 

@@ -81,6 +81,18 @@ def test_renaming_changes_every_reference_and_nothing_else(tmp_path: Path) -> No
     assert before.nodes[1].attrs["value"] == after.nodes[1].attrs["value"]
 
 
+def test_attributes_and_fields_that_nobody_sorted_keep_their_places(tmp_path: Path) -> None:
+    node = Node("a", "Op", [], "", {"z": attr_int(1), "b": attr_int(2)}, rest=bytes_field(6, b"\n\x01x"))
+    graph = Graph(
+        [placeholder("data"), node], library=b"", versions=b"\x08\x1b", rest=b"\x18\x03" + bytes_field(5, b"")
+    )
+    before = b"".join(bytes(piece) for piece in encode_graph(graph, in_order=False))
+    assert before.index(b"z") < before.index(b"b\x12")
+    (tmp_path / "g").write_bytes(before)
+    find("tf.rename_io").run(Call({"graph": tmp_path / "g", "inputs": {"data": "atad"}}, tmp_path / "o"))
+    assert (tmp_path / "o").read_bytes() == before.replace(b"data", b"atad")
+
+
 def test_two_nodes_can_trade_names(tmp_path: Path) -> None:
     find("tf.rename_io").run(
         Call({"graph": named(tmp_path), "outputs": {"end": "database", "database": "end"}}, tmp_path / "o")

@@ -241,13 +241,19 @@ def _attr(data: Buffer, start: int, end: int) -> tuple[str, Buffer]:
     return key, attr
 
 
-def encode_node(node: Node) -> list[Buffer]:
-    """Encode a NodeDef with its tag, fields by number and attributes by name (TensorFlow's deterministic form)."""
+def encode_node(node: Node, *, in_order: bool = True) -> list[Buffer]:
+    """Encode a NodeDef with its tag, fields by number.
+
+    Parameters
+    ----------
+    in_order
+        Whether attributes are sorted by name (protobuf's deterministic form) or left as they came.
+    """
     body: list[Buffer] = [bytes_field(1, node.name.encode()), bytes_field(2, node.op.encode())]
     body.extend(bytes_field(3, reference.encode()) for reference in node.inputs)
     if node.device:
         body.append(bytes_field(4, node.device.encode()))
-    for key in sorted(node.attrs, key=str.encode):
+    for key in sorted(node.attrs, key=str.encode) if in_order else node.attrs:
         attr = node.attrs[key]
         pieces = attr if isinstance(attr, tuple) else (attr,)
         size = sum(map(len, pieces))
@@ -259,21 +265,27 @@ def encode_node(node: Node) -> list[Buffer]:
     return [bytes_header(1, sum(map(len, body))), *body]
 
 
-def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None) -> Iterator[Buffer]:
-    """Encode a GraphDef as pieces to be written one after another; `nodes` in place of the graph's own where given.
+def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None, *, in_order: bool = True) -> Iterator[Buffer]:
+    """Encode a GraphDef as pieces to be written one after another.
 
-    `nodes` may be made while it is walked over, so that no more than one constant is in memory at a time.
+    Parameters
+    ----------
+    nodes
+        In place of the graph's own. May be made while it is walked over, so that no more than one constant is in memory.
+    in_order
+        See :func:`encode_node`. A graph that was read and is written as it came has its bytes of before.
     """
     for node in graph.nodes if nodes is None else nodes:
-        yield from encode_node(node)
+        yield from encode_node(node, in_order=in_order)
+    rest = [(number, graph.rest[begin:stop]) for number, _, _, begin, stop in wire.fields(graph.rest)]
     if graph.library is not None:
         yield bytes_header(2, len(graph.library))
         yield graph.library
+    yield from (field for number, field in rest if number < 4)
     if graph.versions is not None:
         yield bytes_header(4, len(graph.versions))
         yield graph.versions
-    if graph.rest:
-        yield graph.rest
+    yield from (field for number, field in rest if number > 4)
 
 
 def write_pieces(pieces: Iterable[Buffer], output: Path) -> int:
