@@ -199,15 +199,11 @@ class _Outputs:
 
     def write(self, name: str, pieces: Iterator[bytes]) -> None:
         """Write one member (again, when the name comes again)."""
-        size = 0
-        path = self._temporary[name]
-        try:
-            with _open_to_write(path) as file:
-                for piece in pieces:
-                    _write(file, piece)
-                    size += len(piece)
-        except _WriteError as error:
-            raise cannot_write(self.targets[name], error.reason) from None
+        size, target = 0, self.targets[name]
+        with _opened(self._temporary[name], target) as file:
+            for piece in pieces:
+                _write(file, piece, target)
+                size += len(piece)
         self.sizes[name] = size
         self.odd.pop(name, None)
 
@@ -239,24 +235,21 @@ class _Outputs:
                 raise _missing(archive, name, self.names)
 
 
-class _WriteError(Exception):
-    def __init__(self, reason: OSError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
-def _open_to_write(path: Path) -> BinaryIO:
+def _opened(path: Path, target: Path) -> BinaryIO:
     try:
-        return path.open("wb")
+        return path.open("wb", buffering=0)
     except OSError as error:
-        raise _WriteError(error) from None
+        raise cannot_write(target, error) from None
 
 
-def _write(file: BinaryIO, piece: bytes) -> None:
+def _write(file: BinaryIO, piece: bytes, target: Path) -> None:
+    # An error of writing must not pass for one of reading the archive, hence the narrow frame.
+    left = memoryview(piece)
     try:
-        file.write(piece)
+        while left:
+            left = left[file.write(left) :]
     except OSError as error:
-        raise _WriteError(error) from None
+        raise cannot_write(target, error) from None
 
 
 # -- tar
