@@ -26,13 +26,27 @@ SUPPORTED = frozenset({
 _HARMLESS_ENDS = ("Accuracy", "Silence")
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A rule that a layer goes against: which, where, why; `mended` when the rewrite took care of it."""
+
+    rule: str
+    layer: str
+    why: str
+    mended: bool
+
+
 @dataclass
 class Legalised:
-    """What the target asked for: changes made, blobs of zeros to add (layer, blob number), and warnings."""
+    """What the target asked for: changes made, blobs of zeros to add (layer, blob number), and warnings.
+
+    `found` lists every rule that the net went against, mended or not, in the order of the layers.
+    """
 
     changes: list[str] = field(default_factory=list)
     zeros: set[tuple[str, int]] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+    found: list[Broken] = field(default_factory=list)
 
 
 @dataclass
@@ -42,13 +56,13 @@ class _Case:
     layer: Any
     shapes: LayerShapes
     result: Legalised
-    problems: list[tuple[str, str, str]]
 
     def refuse(self, rule: str, why: str) -> None:
-        self.problems.append((rule, self.layer.name, why))
+        self.result.found.append(Broken(rule, self.layer.name, why, mended=False))
 
     def change(self, rule: str, what: str) -> None:
         self.result.changes.append(f"{self.layer.name}: {what} ({rule})")
+        self.result.found.append(Broken(rule, self.layer.name, what, mended=True))
 
     def write(self, rule: str, message: Any, name: str) -> None:
         """Write out a default that Caffe leaves unsaid."""
@@ -91,10 +105,18 @@ def legalise(net: Any, shapes: NetShapes) -> Legalised:
     StepError
         The parser would refuse the net or compute something else; every reason with its rule's id.
     """
+    result = examine(net, shapes)
+    problems = [(broken.rule, broken.layer, broken.why) for broken in result.found if not broken.mended]
+    if problems:
+        raise _refusal(problems)
+    return result
+
+
+def examine(net: Any, shapes: NetShapes) -> Legalised:
+    """Rewrite as :func:`legalise` does, but list what cannot be mended in ``found`` instead of raising."""
     result = Legalised()
-    problems: list[tuple[str, str, str]] = []
     for layer, around in zip(net.layer, shapes.layers, strict=True):
-        case = _Case(layer, around, result, problems)
+        case = _Case(layer, around, result)
         if layer.type not in SUPPORTED:
             if layer.type in _HARMLESS_ENDS or layer.type.endswith("Loss"):
                 result.warnings.append(
@@ -106,9 +128,7 @@ def legalise(net: Any, shapes: NetShapes) -> Legalised:
         rule = _RULES.get(layer.type)
         if rule is not None:
             rule(case)
-    _chains(net, problems)
-    if problems:
-        raise _refusal(problems)
+    _chains(net, result)
     return result
 
 
@@ -127,7 +147,7 @@ def _refusal(problems: list[tuple[str, str, str]]) -> StepError:
     )
 
 
-def _chains(net: Any, problems: list[tuple[str, str, str]]) -> None:
+def _chains(net: Any, result: Legalised) -> None:
     """Layers that share a top must form a chain of one bottom and one top each (CF17)."""
     makers: dict[str, list[Any]] = {}
     for layer in net.layer:
@@ -138,13 +158,8 @@ def _chains(net: Any, problems: list[tuple[str, str, str]]) -> None:
             continue
         for place, layer in enumerate(layers):
             if len(layer.top) != 1 or (place and list(layer.bottom) != [top]):
-                problems.append(
-                    (
-                        "CF17",
-                        layer.name,
-                        f"several layers make '{top}' and this one does not work in place with it alone",
-                    )
-                )
+                why = f"several layers make '{top}' and this one does not work in place with it alone"
+                result.found.append(Broken("CF17", layer.name, why, mended=False))
 
 
 def _input(case: _Case) -> None:

@@ -1,0 +1,68 @@
+"""What lint finds: a rule, a place, what the board's parser will do, and the command that mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelprep.targets.armnn_rules import SERIOUS, Effect, rules
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a parser will make of a model.
+
+    Parameters
+    ----------
+    rule
+        Id in :mod:`modelprep.targets.armnn_rules`.
+    where
+        Layer, node, tensor or file.
+    detail
+        What is there.
+    message
+        What the board prints, as far as it can be said; the rule's own message where left out.
+    effect
+        When it is not the rule's own (a rule that crashes in one form and is harmless in another).
+    """
+
+    rule: str
+    where: str
+    detail: str = ""
+    message: str = ""
+    effect_here: Effect | None = None
+
+    @property
+    def effect(self) -> Effect:
+        """``reject``, ``wrong``, ``crash``, ``ignored`` or ``note``."""
+        return self.effect_here or rules()[self.rule].effect
+
+    @property
+    def serious(self) -> bool:
+        """Whether it keeps a test from passing, or may."""
+        return self.effect in SERIOUS
+
+    @property
+    def prints(self) -> str:
+        """What the board prints, empty where it prints nothing."""
+        return self.message or rules()[self.rule].message
+
+    @property
+    def mend(self) -> str:
+        """The command that mends it, empty where none does."""
+        return rules()[self.rule].mend
+
+    def to_json(self) -> dict[str, object]:
+        """Give it as JSON-ready values."""
+        return {
+            "rule": self.rule,
+            "effect": self.effect,
+            "where": self.where,
+            "says": rules()[self.rule].says,
+            "detail": self.detail,
+            "prints": self.prints,
+            "mend": self.mend,
+        }
+
+    def __str__(self) -> str:
+        text = f"{self.rule} {self.where}: {rules()[self.rule].says}"
+        return f"{text} ({self.detail})" if self.detail else text

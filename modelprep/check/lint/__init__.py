@@ -1,0 +1,119 @@
+"""What a board's parser will make of a model file, before the board is asked.
+
+One module a parser; each reads the file with our own reader, so that neither Caffe nor TensorFlow is needed. What a
+reader refuses outright (a web page, a file cut short) becomes the finding that the board's own complaint belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from modelprep.check.findings import Finding
+from modelprep.errors import UsageError, nearest
+from modelprep.targets import armnn_tests
+
+Parser = Literal["caffe", "tf", "tflite", "onnx"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a test asks of a model.
+
+    Parameters
+    ----------
+    version
+        Arm NN version.
+    input_name, input_shape
+        Input binding, and the shape of the data it feeds; empty where nothing is asked.
+    shape_passed
+        Whether the test tells the parser the shape.
+    outputs
+        Output bindings.
+    text
+        Whether the test reads the file as protobuf text; None where either will do.
+    """
+
+    version: str = armnn_tests.BASE_VERSION
+    input_name: str = ""
+    input_shape: tuple[int, ...] = ()
+    shape_passed: bool = False
+    outputs: tuple[str, ...] = ()
+    text: bool | None = None
+
+    @classmethod
+    def by_test(cls, test: armnn_tests.BoardTest) -> Asked:
+        """Give what one of the board's tests asks."""
+        return cls(test.version, test.input_name, test.input_shape, test.shape_passed, test.outputs,
+                   test.text if test.parser == "tf" else None)  # fmt: skip
+
+
+def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding]:
+    """Say what a parser will make of a model.
+
+    Parameters
+    ----------
+    path
+        The model file.
+    parser
+        Which parser reads it.
+    asked
+        What a test asks of it; without it, only what holds for any use is looked at.
+
+    Returns
+    -------
+    list of Finding
+        Worst first; empty when the parser takes the model as it is.
+    """
+    from modelprep.check.lint import caffe, onnx, tf, tflite
+
+    linters: dict[str, Callable[[Path, Asked], list[Finding]]] = {
+        "caffe": caffe.examine,
+        "tf": tf.examine,
+        "tflite": tflite.examine,
+        "onnx": onnx.examine,
+    }
+    found = linters[parser](path, asked or Asked())
+    order = {"reject": 0, "crash": 1, "wrong": 2, "note": 3, "ignored": 4}
+    return sorted(found, key=lambda finding: order[finding.effect])
+
+
+def parse_target(text: str) -> str:
+    """Give the Arm NN version in ``armnn-19.02``.
+
+    Raises
+    ------
+    UsageError
+        It names no runtime that is known here.
+    """
+    known = [f"armnn-{version}" for version in armnn_tests.versions()]
+    if text not in known:
+        raise UsageError(f"there is no target '{text}'", hint=nearest(text, known) or f"targets: {', '.join(known)}")
+    return text.removeprefix("armnn-")
+
+
+def parser_of(path: Path) -> Parser:
+    """Tell from a file's bytes (and, where these leave it open, its name) which parser it is for.
+
+    Raises
+    ------
+    UsageError
+        It could be anything.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if head[4:8] == b"TFL3":
+        return "tflite"
+    by_name: dict[str, Parser] = {
+        ".caffemodel": "caffe", ".prototxt": "caffe", ".pb": "tf", ".pbtxt": "tf", ".tflite": "tflite", ".onnx": "onnx",
+    }  # fmt: skip
+    if path.suffix == ".prototxt" and head.lstrip().startswith(b"node"):
+        return "tf"
+    if path.suffix in by_name:
+        return by_name[path.suffix]
+    raise UsageError(
+        f"'{path.name}' does not say what kind of model it is", expected=f"a name ending in {', '.join(by_name)}",
+        hint="name it with --parser caffe|tf|tflite|onnx",
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Caffe models before Arm NN's parser (rules CF01 to CF44, C1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.findings import Finding
+from modelprep.check.lint import Asked
+from modelprep.errors import StepError
+
+if TYPE_CHECKING:
+    from modelprep.formats.caffe.wire_index import LayerIndex, ModelIndex
+
+#: How many blobs a layer type needs at least; the parser stops where one is missing.
+_BLOBS = {"Convolution": 1, "InnerProduct": 2, "BatchNorm": 3, "Scale": 1}
+
+
+def examine(path: Path, asked: Asked) -> list[Finding]:
+    """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
+    from modelprep.formats.caffe import messages, wire_index
+
+    if path.stat().st_size == 0:
+        return [_no_output("CF03", asked, "the file is empty")]
+    if _is_text(path):
+        return [Finding("CF01", path.name, "a prototxt holds no weights", "ReadBase128 exceeded the maximum")]
+    try:
+        index = wire_index.index(path)
+        net = messages.new("NetParameter")
+        net.ParseFromString(index.structure())
+    except StepError as error:
+        return [Finding("CF08", path.name, error.looks_like or error.what)]
+    if index.form != "V2":
+        return [_no_output("CF02", asked, f"its layers are in the old form ({index.form})")]
+    return list(_net(net, index, asked))
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    return path.suffix == ".prototxt" or (b"layer" in head and b"{" in head and b"\0" not in head)
+
+
+def _no_output(rule: str, asked: Asked, detail: str) -> Finding:
+    output = asked.outputs[0] if asked.outputs else "prob"
+    return Finding(rule, "file", detail, f"Couldn't find requested output layer '{output}' in graph")
+
+
+def _net(net: Any, index: ModelIndex, asked: Asked) -> Iterator[Finding]:
+    layers = list(net.layer)
+    tops = {top for layer in layers for top in layer.top} | set(net.input)
+    missing = [name for name in asked.outputs if name not in tops]
+    if missing:
+        last = layers[-1].top[0] if layers and layers[-1].top else "nothing"
+        yield Finding("CF02", f"output '{missing[0]}'", f"no layer makes it; the last one makes '{last}'",
+                      f"Couldn't find requested output layer '{missing[0]}' in graph")  # fmt: skip
+        return
+    reached = _reached(layers, asked.outputs)
+    yield from _inputs(net, reached, asked)
+    yield from _bottoms(net, reached)
+    yield from _rules(net, reached)
+    yield from _weights(reached, {layer.name: layer for layer in index.layers})
+
+
+def _reached(layers: list[Any], outputs: tuple[str, ...]) -> list[Any]:
+    """Give the layers that the outputs depend on, in file order; all of them where no output is asked for."""
+    if not outputs:
+        return layers
+    wanted = set(outputs)
+    found = []
+    # Backwards through the file: the last maker of a blob comes first, and what works in place passes it on.
+    for layer in reversed(layers):
+        if wanted & set(layer.top):
+            found.append(layer)
+            wanted |= set(layer.bottom)
+    return found[::-1]
+
+
+def _inputs(net: Any, reached: list[Any], asked: Asked) -> Iterator[Finding]:
+    inputs = [layer for layer in reached if layer.type == "Input"]
+    names = [layer.name for layer in inputs] + list(net.input[:1])
+    if asked.input_name and asked.input_name not in names:
+        there = ", ".join(f"'{name}'" for name in names) or "no input"
+        yield Finding("CF06", f"input '{asked.input_name}'", f"the input layer is called {there}",
+                      f"Unknown binding input for layer '{asked.input_name}'.", "reject")  # fmt: skip
+    if net.input and not asked.shape_passed:
+        yield Finding("CF13", f"input '{net.input[0]}'", "a net-level input has no shape for this parser")
+    for layer in inputs:
+        shape = [int(dim) for dim in layer.input_param.shape[0].dim] if layer.input_param.shape else []
+        if not shape and not asked.shape_passed:
+            yield Finding("CF13", f"layer '{layer.name}'")
+        elif shape and asked.input_shape and layer.name == asked.input_name:
+            yield from _shape(layer.name, shape, asked)
+
+
+def _shape(name: str, shape: list[int], asked: Asked) -> Iterator[Finding]:
+    wanted = list(asked.input_shape)
+    detail = f"{shape} in the file, {wanted} is fed"
+    if asked.shape_passed:
+        if shape[1:] != wanted[1:]:
+            yield Finding("CF12", f"layer '{name}'", detail, effect_here="reject")
+    elif shape != wanted:
+        yield Finding("CF15", f"layer '{name}'", detail)
+
+
+def _bottoms(net: Any, reached: list[Any]) -> Iterator[Finding]:
+    made = set(net.input)
+    for layer in reached:
+        for bottom in layer.bottom:
+            if bottom not in made:
+                yield Finding("CF07", f"layer '{layer.name}'", f"'{bottom}'")
+        made |= set(layer.top)
+
+
+def _rules(net: Any, reached: list[Any]) -> Iterator[Finding]:
+    """Hold the layers to the rules that the bake's own target goes by: what that would change, the file lacks."""
+    from modelprep.formats.caffe import armnn, messages, shapes
+
+    part = messages.new("NetParameter")
+    if net.input:
+        # As the parser does: the first net-level input becomes a layer of its own; its shape comes from outside.
+        layer = part.layer.add(name=net.input[0], type="Input", top=[net.input[0]])
+        layer.input_param.SetInParent()
+    for layer in reached:
+        part.layer.add().CopyFrom(layer)
+    try:
+        inferred = shapes.infer(part)
+    except StepError as error:
+        yield Finding("C3", error.where or "net", error.what)
+        return
+    for broken in armnn.examine(part, inferred).found:
+        if broken.rule == "CF13":
+            continue  # said above, knowing whether the test passes a shape
+        # What the bake would add is told as what the file lacks.
+        yield Finding(broken.rule, f"layer '{broken.layer}'", broken.why.replace(" written out", " is not written"))
+
+
+def _weights(reached: list[Any], indexed: dict[str, LayerIndex]) -> Iterator[Finding]:
+    for layer in reached:
+        need = _BLOBS.get(layer.type, 0)
+        if layer.type == "Convolution" and layer.convolution_param.bias_term:
+            need = 2
+        if not need:
+            continue
+        blobs = indexed[layer.name].blobs if layer.name in indexed else ()
+        if len(blobs) < need:
+            rule = "CF32" if layer.type == "InnerProduct" and blobs else "CF01"
+            said = f"Expected data blob at index {len(blobs)} in layer {layer.name} not found"
+            yield Finding(rule, f"layer '{layer.name}'", f"{len(blobs)} blobs, {need} wanted", said)
+        for blob in blobs:
+            if blob.dtype == "float64":
+                yield Finding("CF10", f"layer '{layer.name}'", "weights of 64 bits")
+                break

@@ -1,0 +1,73 @@
+"""``modelprep lint``: what a board's parser will make of a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelprep.cli import common
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .caffemodel, GraphDef, .tflite or .onnx file.")],
+    target: Annotated[
+        str, typer.Option("--for", metavar="RUNTIME", help="Whose parser: armnn-19.02 and later.")
+    ] = "armnn-19.02",
+    parser: Annotated[
+        str | None,
+        typer.Option("--parser", metavar="KIND", help="caffe, tf, tflite or onnx, where the name does not tell."),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option("--test", metavar="NAME", help="Also hold it to what this board test asks for.")
+    ] = None,
+    output_names: Annotated[
+        list[str] | None, typer.Option("--output", metavar="NAME", help="Outputs that will be asked for.")
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF 2.1.0 log as well.")
+    ] = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Say what a board's model parser will make of a file: refuse, crash, compute wrongly, or take it.
+
+    Exit code 1 when there is something that keeps it from working.
+    """
+    with common.sink(json=json, quiet=quiet) as output:
+        from dataclasses import replace
+
+        from modelprep.check.lint import Asked, lint, parse_target, parser_of
+        from modelprep.check.sarif import write_sarif
+        from modelprep.errors import StorageError, UsageError, nearest
+        from modelprep.targets import armnn_tests
+
+        if not model.is_file():
+            raise StorageError("there is no such file", where=str(model))
+        version = parse_target(target)
+        kind = parser or parser_of(model)
+        if kind not in ("caffe", "tf", "tflite", "onnx"):
+            raise UsageError(f"there is no parser '{kind}'", expected="caffe, tf, tflite or onnx")
+        asked = Asked(version)
+        if test is not None:
+            known = armnn_tests.of_version(version)
+            if test not in known:
+                raise UsageError(f"Arm NN {version} has no test '{test}'", hint=nearest(test, list(known)))
+            asked = Asked.by_test(known[test])
+        if output_names:
+            asked = replace(asked, outputs=tuple(output_names))
+        findings = lint(model, kind, asked)  # type: ignore[arg-type]  # one of the four, by the line above
+        if sarif is not None:
+            write_sarif(sarif, model, findings)
+        output.table(
+            "",
+            ["rule", "effect", "where", "what", "mend"],
+            [(f.rule, f.effect, f.where, f.detail or f.prints, f.mend) for f in findings],
+            key=0,
+        )
+        serious = [finding for finding in findings if finding.serious]
+        output.note(f"{len(serious)} of {len(findings)} findings matter" if findings else "nothing found")
+        output.result({"model": str(model), "for": target, "findings": [finding.to_json() for finding in findings]})
+        if serious:
+            raise typer.Exit(1)
