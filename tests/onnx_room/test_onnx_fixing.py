@@ -118,6 +118,37 @@ def test_flatten_dropout_and_identity_become_what_the_parser_has(tmp_path: Path,
     same_values(source, out)
 
 
+@pytest.mark.parametrize("transposed", [0, 1])
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("channels", [2, 64])
+def test_gemm_becomes_matmul_and_add(tmp_path: Path, transposed: int, biased: bool, channels: int) -> None:
+    model = net(opset=11, tail="flatten", channels=channels)
+    weights = next(t for t in model.graph.initializer if t.name == "fc")
+    if transposed:
+        weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights).T.copy(), "fc"))
+    del model.graph.node[-2:]
+    given = ["flat", "fc", "fcb"] if biased else ["flat", "fc"]
+    model.graph.node.append(helper.make_node("Gemm", given, ["prob"], name="gemm", transB=transposed))
+    source, out = save(model, tmp_path / "in.onnx"), tmp_path / "out.onnx"
+    call("onnx.fix", out, model=source, target=ARM)
+    assert verdict(out) == []
+    after = onnx.load(str(out))
+    onnx.checker.check_model(after, full_check=True)
+    names = [t.name for t in after.graph.initializer]
+    assert ("fc" in names) != bool(transposed)
+    expected = run(source, {"image": image()})[0]
+    np.testing.assert_allclose(run(out, {"image": image()})[0], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_gemm_that_scales_is_left_and_refused(tmp_path: Path) -> None:
+    model = net(opset=11, tail="flatten")
+    del model.graph.node[-2:]
+    model.graph.node.append(helper.make_node("Gemm", ["flat", "fc", "fcb"], ["prob"], name="gemm", alpha=0.5))
+    with pytest.raises(StepError, match=r"Arm NN 19\.02") as caught:
+        call("onnx.fix", tmp_path / "out.onnx", model=save(model, tmp_path / "in.onnx"), target=ARM)
+    assert "ON01 Gemm gemm" in str(caught.value.got)
+
+
 def test_an_integer_constant_becomes_an_initialiser(tmp_path: Path) -> None:
     model = net(opset=13)
     shape = next(t for t in model.graph.initializer if t.name == "shape")

@@ -32,7 +32,8 @@ class Wishes:
     value_info
         ``drop`` takes out the shapes of values in between, ``static`` only those that are not all numbers.
     simplify
-        Take out Identity and Dropout, make Flatten a Reshape, lift integer Constants into initialisers.
+        Take out Identity and Dropout, make Flatten a Reshape and Gemm a MatMul and an Add, lift integer Constants
+        into initialisers.
     ir_version
         The file's IR version.
     """
@@ -68,6 +69,8 @@ def fix(model: Model, wishes: Wishes) -> list[str]:
             done.append(f"taken out: {', '.join(dropped)}")
         if count := simplify.flatten_to_reshape(model):
             done.append(f"{count} Flatten made Reshape")
+        if count := simplify.gemm_to_matmul(model):
+            done.append(f"{count} Gemm made MatMul and Add")
         if count := initialisers.lift_constants(model):
             done.append(f"{count} Constant made initialisers")
     if wishes.data == "typed" and (count := initialisers.type_data(model)):

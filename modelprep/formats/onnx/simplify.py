@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.model import Model
+from modelprep.formats.onnx.model import FLOAT, RAW, Model, Payload
 
 _DEFAULT = ("", "ai.onnx")
 
@@ -93,3 +93,100 @@ def flatten_to_reshape(model: Model) -> int:
         del node.attribute[:]
         node.input.append(name)
     return len(nodes)
+
+
+def gemm_to_matmul(model: Model) -> int:
+    """Make Gemm nodes with constant weights a MatMul and an Add, as long as nothing is scaled; give how many.
+
+    Weights that Gemm is told to transpose are transposed in the file. The sum is rounded once more than in a fused
+    Gemm, so results may differ in the last bits.
+    """
+    graph = model.graph
+    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+        return 0  # nested graphs use weights from around them
+    initialisers = model.initialisers()
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} | set(initialisers)
+    nodes = []
+    count = 0
+    for node in graph.node:
+        weights = initialisers.get(node.input[1]) if node.op_type == "Gemm" and len(node.input) > 1 else None
+        bias = initialisers.get(node.input[2]) if len(node.input) > 2 else None
+        # The parser fuses only a bias of one value an output, [X] or [1, X].
+        fits = bias is None or (all(dim == 1 for dim in bias.dims[:-1]) and len(bias.dims) > 0)
+        if weights is None or not _plain_gemm(node) or not fits or (len(node.input) > 2 and node.input[2] and not bias):
+            nodes.append(node)
+            continue
+        name = node.input[1]
+        if any(item.name == "transB" and item.i for item in node.attribute):
+            name = _transposed(model, weights, taken)
+            if not name:
+                nodes.append(node)
+                continue
+        product = type(node)(op_type="MatMul", name=node.name, input=[node.input[0], name], output=[node.output[0]])
+        nodes.append(product)
+        if bias is not None:
+            product.output[0] = _free(f"{node.output[0]}__product", taken)
+            nodes.append(
+                type(node)(
+                    op_type="Add", name=f"{node.name}__bias" if node.name else "",
+                    input=[product.output[0], node.input[2]], output=[node.output[0]],
+                )
+            )  # fmt: skip
+        count += 1
+    if count:
+        copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+        del graph.node[:]
+        graph.node.extend(copies)
+        _drop_unused(model)
+    return count
+
+
+def _plain_gemm(node: Any) -> bool:
+    wanted = {"alpha": 1.0, "beta": 1.0, "transA": 0}
+    given = {item.name: item.f if item.name in ("alpha", "beta") else item.i for item in node.attribute}
+    return node.domain in _DEFAULT and all(given.get(name, value) == value for name, value in wanted.items())
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _transposed(model: Model, tensor: Any, taken: set[str]) -> str:
+    """Add a FLOAT matrix's transpose as an initialiser of its own; give its name, empty where it is no such matrix."""
+    from array import array
+
+    if tensor.data_type != FLOAT or len(tensor.dims) != 2 or any(dim < 1 for dim in tensor.dims):
+        return ""
+    rows, columns = (int(dim) for dim in tensor.dims)
+    payload = model.payloads.get(tensor.name)
+    if payload is not None:
+        data: bytes | memoryview = payload.pieces[0] if len(payload.pieces) == 1 else b"".join(payload.pieces)
+    elif tensor.HasField("raw_data"):
+        data = tensor.raw_data
+    else:
+        data = array("f", tensor.float_data).tobytes()
+    if len(data) != 4 * rows * columns:
+        raise StepError(f"the data of '{tensor.name}' do not fit its dimensions", where=model.where)
+    # Elements are moved as four bytes each, whatever they mean.
+    turned = array("I", bytes(4)) * (rows * columns)
+    for row in range(rows):
+        turned[row::rows] = array("I", bytes(data[4 * columns * row : 4 * columns * (row + 1)]))
+    name = _free(f"{tensor.name}__transposed", taken)
+    model.graph.initializer.add(name=name, data_type=FLOAT, dims=[columns, rows])
+    model.payloads[name] = Payload(RAW, [memoryview(turned).cast("B")])
+    return name
+
+
+def _drop_unused(model: Model) -> None:
+    """Take out initialisers that nothing uses any more, and their entries among the inputs."""
+    graph = model.graph
+    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    gone = {tensor.name for tensor in graph.initializer if tensor.name not in used}
+    for held in (graph.initializer, graph.input, graph.value_info):
+        for index in reversed([i for i, item in enumerate(held) if item.name in gone]):
+            del held[index]
+    for name in gone:
+        model.payloads.pop(name, None)
