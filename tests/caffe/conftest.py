@@ -7,6 +7,7 @@ import random
 import subprocess
 from array import array
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from modelprep.formats.caffe.wire_index import varint
 _POOL = 1 << 18
 
 
+@cache
 def _floats(seed: int) -> bytes:
     source = random.Random(seed)
     return array("f", (source.gauss(0, 0.05) for _ in range(_POOL))).tobytes()

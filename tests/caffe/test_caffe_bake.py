@@ -132,6 +132,16 @@ def test_a_missing_layer_is_named_with_the_nearest_name(fc: Path, tmp_path: Path
     assert caught.value.expected == "2x3, 2"
 
 
+def test_a_name_that_two_layers_of_the_net_have_is_told(
+    fc: Path, net_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    twice = FC + FC.splitlines()[-1].replace('bottom: "data" top: "fc"', 'bottom: "data" top: "fc2"')
+    weights = weights_file(tmp_path, layer("fc", "InnerProduct", blob(WEIGHTS, (2, 3)), blob(BIAS, (2,))))
+    with pytest.raises(StepError) as caught:
+        bake.plan(net_file(twice, "twice.prototxt"), weights)
+    assert "two layers of the net" in (caught.value.hint or "")
+
+
 def test_a_file_that_lost_its_last_layers_is_an_error_and_never_a_shorter_model(
     small_net: Path, small_weights: Path, tmp_path: Path
 ) -> None:

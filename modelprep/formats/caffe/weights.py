@@ -120,6 +120,8 @@ class _Matcher:
         first = layers[0]
         names = [other.name for other in self.index.layers if other.blobs]
         hint = nearest(self.net.layer[first].name, names) or "are these the weights of this net, and is the file whole?"
+        if any(layer.name == self.net.layer[first].name for layer in list(self.net.layer)[:first]):
+            hint = "two layers of the net have this name, and Caffe gives the weights to the first alone: rename one"
         if len(layers) > 1:
             others = [self.net.layer[i].name for i in layers[1:9]] + (["..."] if len(layers) > 9 else [])
             hint += f"\nnothing either for {len(layers) - 1} more: {', '.join(others)}"

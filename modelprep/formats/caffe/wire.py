@@ -65,7 +65,7 @@ class WireReader:
         How many fields may be read in all: bounds the time that a hostile file can take.
     """
 
-    def __init__(self, path: Path, fd: int, size: int, *, max_fields: int = 2_000_000) -> None:
+    def __init__(self, path: Path, fd: int, size: int, *, max_fields: int = 1_000_000) -> None:
         self.path, self.size = path, size
         self.context = ""
         self._fd = fd

@@ -21,7 +21,7 @@ Range = tuple[int, int]
 #: Bounds on what a file may hold; each is far above any net that Caffe was seen to write.
 MAX_LAYERS = 100_000
 MAX_BLOBS = 200_000
-MAX_SEGMENTS = 1_000_000
+MAX_SEGMENTS = 500_000
 MAX_STRUCTURE = 64 << 20
 #: ``kMaxBlobAxes`` of Caffe, and its bound on a blob's element count.
 MAX_AXES = 32
