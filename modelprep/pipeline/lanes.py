@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,12 +45,12 @@ class Lane:
             self._threads.append(thread)
             thread.start()
 
-    def close(self, patience: float) -> None:
-        """Let the threads end once the work is done, and wait for them (at most `patience` seconds each)."""
+    def close(self, limit: float) -> None:
+        """Let the threads end once the work is done, and wait for them until `limit` (of the monotonic clock)."""
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:
-            thread.join(patience)
+            thread.join(max(0.0, limit - time.monotonic()))
 
     def clear(self) -> None:
         """Forget the work that has not begun."""

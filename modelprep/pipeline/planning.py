@@ -136,14 +136,16 @@ class _Planner:
         except ModelprepError as problem:
             return replace(blank, problem=problem)
 
+    def __post_init__(self) -> None:
+        self.fetcher = Fetcher(self.store, self.request.policy, lock=self.pins)
+
     def finish(self, demos: tuple[PlannedDemo, ...]) -> Plan:
         """Ask the fetcher about the assets that have to be had."""
-        fetcher = Fetcher(self.store, self.request.policy, lock=self.pins)
         needed = frozenset().union(*(demo.needs for demo in demos))
         for identity in sorted(needed & self.assets.keys()):
             asset = self.assets[identity]
             if asset.override is None:
-                self.assets[identity] = replace(asset, fetch=fetcher.plan(asset.asset))
+                self.assets[identity] = replace(asset, fetch=self.fetcher.plan(asset.asset))
         return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store)
 
     def _demo(self, blank: PlannedDemo) -> PlannedDemo:
@@ -204,9 +206,12 @@ class _Planner:
         for algorithm, value in asset.digests.values.items():
             if (sha256 := self.store.alias(algorithm, value)) is not None:
                 return sha256
-        if not asset.digests and asset.pin == "first-use" and asset.key in self.pins:
+        if asset.digests:
+            return None
+        if asset.pin == "first-use" and asset.key in self.pins:
             return self.pins[asset.key].sha256
-        return None
+        here = self.fetcher.plan(asset).here
+        return here.sha256 if here is not None else None
 
     def _step(self, recipe: Recipe, bound: Bound, names: Mapping[str, str]) -> str:
         inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}

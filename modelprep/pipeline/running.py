@@ -152,10 +152,11 @@ class _Run:
         self._close(_PATIENCE)
 
     def _close(self, patience: float) -> None:
+        limit = time.monotonic() + patience
         for lane in self._lanes.values():
             if self._stopping.is_set():
                 lane.clear()
-            lane.close(patience)
+            lane.close(limit)
 
     def _work(self) -> dict[str, _Work]:
         """List everything that has to be done, by name; large downloads first, as they take longest."""

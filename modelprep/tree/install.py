@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelprep.errors import Interrupted, StorageError
+from modelprep.errors import Interrupted, RecipeError, StorageError
 from modelprep.events import Event, Listener, silent
 from modelprep.store import Blob, Store
 from modelprep.store.disk import CHUNK, storage, storage_error, sync_folder, write_all, write_atomic
-from modelprep.tree.manifest import MANIFEST, SUMS
+from modelprep.tree.manifest import MANIFEST, RUN_TESTS, SUMS, Manifest
 from modelprep.tree.places import place, tree_lock
 from modelprep.tree.plan import Action, InstallPlan, plan_install
+from modelprep.tree.selection import run_tests
 
 #: Names of files under way: ``.<name>.<random>.modelprep``; one that is found while the tree is locked is a dead run's.
 _UNDER_WAY = ".modelprep"
@@ -54,8 +55,8 @@ def apply_install(
     """Bring a tree to what a plan says.
 
     The tree is locked and the plan made anew under the lock, so that it holds whatever others did meanwhile. New files
-    come first, then what leaves, then ``SHA256SUMS`` and ``MANIFEST.json``; a run that is killed at any point leaves
-    whole files, and the next run goes on from there.
+    come first, then what leaves, then ``run-tests.sh``, ``SHA256SUMS`` and ``MANIFEST.json``; a run that is killed at
+    any point leaves whole files, and the next run goes on from there.
 
     Parameters
     ----------
@@ -84,12 +85,16 @@ def apply_install(
 
 
 def _written_down(plan: InstallPlan) -> bool:
-    """Say whether both lists stand in the tree as the manifest says."""
+    """Say whether the lists and the board's script stand in the tree as the manifest says."""
     try:
-        sums = (plan.folder / SUMS).read_text("utf-8") == plan.manifest.sums()
-        return sums and (plan.folder / MANIFEST).read_text("utf-8") == plan.manifest.text()
+        return all((plan.folder / name).read_text("utf-8") == text for name, text in _own_files(plan.manifest).items())
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def _own_files(manifest: Manifest, unfit: Callable[[RecipeError], None] = lambda _: None) -> dict[str, str]:
+    """Give the files that are made of the manifest, in the order they are to be written: the manifest itself last."""
+    return {RUN_TESTS: run_tests(manifest, unfit=unfit), SUMS: manifest.sums(), MANIFEST: manifest.text()}
 
 
 class _Installation:
@@ -123,8 +128,11 @@ class _Installation:
             elif leaving.verb == "leave":
                 self._warn(f"{target} is no longer part of {self._plan.demo.demo}; it stays, as {leaving.reason}")
         if not _written_down(self._plan):
-            write_atomic(self._plan.folder / SUMS, self._plan.manifest.sums().encode())
-            write_atomic(self._plan.folder / MANIFEST, self._plan.manifest.text().encode())
+            for name, text in _own_files(self._plan.manifest, self._unfit).items():
+                path = self._plan.folder / name
+                write_atomic(path, text.encode())
+                if name == RUN_TESTS:
+                    path.chmod(0o755)
         return Installed(
             written=tuple(action.path for action in self._plan.writes),
             kept=tuple(action.path for action in self._plan.actions if action.verb in ("keep", "adopt")),
@@ -218,6 +226,9 @@ class _Installation:
                 folder.rmdir()
             except OSError:
                 break
+
+    def _unfit(self, error: RecipeError) -> None:
+        self._warn(f"{RUN_TESTS} leaves a demo out: {error.what} ({error.got or self._plan.demo.demo})")
 
     def _warn(self, text: str) -> None:
         self._listen(Event("warning", task=self._task, text=text))

@@ -17,6 +17,7 @@ from modelprep.store.disk import storage
 
 MANIFEST = "MANIFEST.json"
 SUMS = "SHA256SUMS"
+RUN_TESTS = "run-tests.sh"
 SCHEMA = 1
 #: A manifest larger than this was not written by us.
 _LARGEST = 64 << 20

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modelprep.errors import UsageError
+from modelprep.errors import RecipeError, UsageError
 from modelprep.recipe.schema import Recipe
 from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
 from modelprep.tree.places import tree_name
@@ -96,9 +96,34 @@ def _part(folder: Path, name: str, manifest: Manifest, recipes: set[str], includ
     return TreePart(folder, name, "", Manifest(name, demos, files), tuple(left_out))
 
 
-def run_tests(manifest: Manifest) -> str:
-    """Write ``run-tests.sh`` for the demos of a manifest (see :mod:`modelprep.tree.runtests`)."""
-    return script(
-        BoardCommand(demo.demo, demo.run, takes_backends=demo.demo.endswith("-Armnn"))
+def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None = None) -> str:
+    """Write ``run-tests.sh`` for the demos of a manifest (see :mod:`modelprep.tree.runtests`).
+
+    Parameters
+    ----------
+    unfit
+        Called with the reason for each demo that the script cannot run (its command is a pipeline, say) and that is
+        left out; without it the first such reason is raised.
+
+    Raises
+    ------
+    RecipeError
+        A demo's command or name does not fit.
+    """
+    commands = [
+        # A name is a word on the script's command line.
+        BoardCommand("-".join(demo.demo.split()), demo.run, takes_backends=demo.demo.endswith("-Armnn"))
         for _, demo in sorted(manifest.demos.items())
-    )
+    ]
+    if unfit is None:
+        return script(commands)
+    return script([command for command in commands if _fits(command, unfit)])
+
+
+def _fits(command: BoardCommand, unfit: Callable[[RecipeError], None]) -> bool:
+    try:
+        script([command])
+    except RecipeError as error:
+        unfit(error)
+        return False
+    return True

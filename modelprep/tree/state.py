@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from modelprep.store import Store
-from modelprep.tree.manifest import MANIFEST, SUMS, Manifest
+from modelprep.tree.manifest import MANIFEST, RUN_TESTS, SUMS, Manifest
 
 
 def in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> bool:
@@ -14,7 +14,7 @@ def in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> boo
 
     Files that were hashed before and have not changed since are believed (the store's digest memo).
     """
-    if not ((folder / SUMS).is_file() and (folder / MANIFEST).is_file()):
+    if not all((folder / name).is_file() for name in (MANIFEST, SUMS, RUN_TESTS)):
         return False
     for entry in manifest.files.values():
         if recipe not in entry.demos:

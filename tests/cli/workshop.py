@@ -106,7 +106,7 @@ class Workshop:
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name not in ("MANIFEST.json", "SHA256SUMS")
+            if path.is_file() and path.name not in ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
         }
 
 

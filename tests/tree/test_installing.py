@@ -104,7 +104,7 @@ def test_our_own_unchanged_file_is_replaced(tree: Tree) -> None:
     done = tree.install({"a": b"new"})
     assert done.set_aside == ()
     assert tree.read("a") == b"new"
-    assert sorted(path.name for path in tree.folder.iterdir()) == ["MANIFEST.json", "SHA256SUMS", "a"]
+    assert sorted(path.name for path in tree.folder.iterdir()) == ["MANIFEST.json", "SHA256SUMS", "a", "run-tests.sh"]
 
 
 def test_a_changed_file_is_kept_aside_and_an_earlier_one_is_never_overwritten(tree: Tree) -> None:
@@ -248,15 +248,29 @@ def test_a_stop_between_files_leaves_whole_files_and_the_next_run_goes_on(tree: 
     assert tree.install({name: name.encode() * 10 for name in ("a", "b", "c")}).written == ("b", "c")
 
 
-def test_lost_lists_are_written_again(tree: Tree) -> None:
+@pytest.mark.parametrize("name", ["MANIFEST.json", "SHA256SUMS", "run-tests.sh"])
+def test_a_lost_list_is_written_again(tree: Tree, name: str) -> None:
     tree.install({"a": b"1"})
-    text = (tree.folder / "MANIFEST.json").read_bytes()
-    (tree.folder / "SHA256SUMS").unlink()
+    text = (tree.folder / name).read_bytes()
+    (tree.folder / name).unlink()
+    assert not in_place(tree.folder, read_manifest(tree.folder), "things/a", tree.store)
     tree.install({"a": b"1"})
-    assert (tree.folder / "SHA256SUMS").is_file()
-    (tree.folder / "MANIFEST.json").unlink()
-    tree.install({"a": b"1"})
-    assert (tree.folder / "MANIFEST.json").read_bytes() == text
+    assert (tree.folder / name).read_bytes() == text
+
+
+def test_the_boards_script_runs_every_demo_that_has_a_simple_command(tree: Tree) -> None:
+    for recipe, name, run in (
+        ("things/a", "A spaced name", "./a --x"), ("things/b", "B", "./b | tee log"), ("things/c", "C", ""),
+    ):  # fmt: skip
+        blobs = {f"{recipe[-1]}.bin": tree.blob(recipe.encode())}
+        plan = plan_install(tree.folder, InstalledDemo(recipe, name, "k", run=run), blobs, {}, tree.store)
+        apply_install(plan, tree.store, listen=tree.events.append)
+    ran = subprocess.run(["sh", "run-tests.sh", "-n"], cwd=tree.folder, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "A-spaced-name" in ran.stdout
+    assert "./a --x" in ran.stdout
+    assert "tee" not in ran.stdout
+    assert any("leaves a demo out" in text and "./b | tee log" in text for text in tree.warnings)
 
 
 def test_the_manifest_does_not_depend_on_the_order_of_installation(tmp_path: Path) -> None:
