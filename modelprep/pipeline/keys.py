@@ -46,8 +46,14 @@ def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None =
 
 
 def source_name(source: Source) -> str:
-    """Name a source in one text: its URL, with ``#member`` for a file taken out of an archive."""
-    return f"{source.url}#{source.member}" if source.member else source.url
+    """Name a source in one text: its URL, with ``#member`` for a file taken out of an archive.
+
+    Of a ``file:`` URL only the file's name is given: where it lies on this machine is nobody's business elsewhere.
+    """
+    url = source.url
+    if url.startswith("file:"):
+        url = f"file:{url.rpartition('/')[2]}"
+    return f"{url}#{source.member}" if source.member else url
 
 
 def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:

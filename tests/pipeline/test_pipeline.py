@@ -290,6 +290,39 @@ def test_gc_keeps_what_recipes_use_and_removes_the_rest(workshop: Workshop, caps
     assert sha256(DATA) in capsys.readouterr().err
 
 
+def test_where_a_file_lies_on_this_machine_shows_neither_in_the_key_nor_in_the_manifest(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = []
+    for folder in ("here", "there"):
+        path = workshop.root / folder / "model.bin"
+        path.parent.mkdir()
+        path.write_bytes(DATA)
+        workshop.simple("a", DATA, urls=path.as_uri())
+        keys.append(key(workshop, capsys, "things"))
+    assert keys[0] == keys[1]
+    assert modelprep.fetch(["things"], offline=True, **options(workshop)).ok
+    text = (workshop.out / "Things" / "MANIFEST.json").read_text()
+    assert '"source": "file:model.bin"' in text
+    assert str(workshop.root) not in text
+
+
+def test_two_stores_and_two_orders_give_the_same_manifest(workshop: Workshop) -> None:
+    packed_recipe(workshop, "a")
+    packed_recipe(workshop, "b")
+    texts = []
+    for number, order in enumerate((["things/a", "things/b"], ["things/b", "things/a"])):
+        place = {
+            **options(workshop),
+            "out": workshop.root / f"out-{number}",
+            "cache": workshop.root / f"cache-{number}",
+        }
+        for target in order:
+            assert modelprep.fetch([target], **place).ok
+        texts.append((workshop.root / f"out-{number}" / "Things" / "MANIFEST.json").read_text())
+    assert texts[0] == texts[1]
+
+
 def test_fetch_stays_the_verb_when_the_room_has_been_imported() -> None:
     import importlib
 
