@@ -119,7 +119,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 def test_freezing_keeps_its_memory_small(inception: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", _MEASURE, *(str(inception / n) for n in ("graph.pb", "v1.ckpt", "made_again.pb")), OUTPUT],
+        [sys.executable, "-c", _MEASURE, *(str(inception / n) for n in ("graph.pb", "v1.ckpt", "again.pb")), OUTPUT],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert float(done.stdout) < 80  # MiB over the bare interpreter; the weights alone are 91

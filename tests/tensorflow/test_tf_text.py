@@ -138,6 +138,42 @@ def test_any_graph_goes_to_text_and_back(tmp_path: Path, found: list[dict[str, o
     assert message("GraphDef").FromString(text_to_binary(write(tmp_path, text))) == graph
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary(min_size=1, max_size=300), st.integers(20, 60), st.sampled_from(["s", "content", "input", "name", "list"])
+)
+def test_long_strings_are_the_bytes_that_protobuf_reads(tmp_path: Path, part: bytes, times: int, place: str) -> None:
+    from google.protobuf import text_encoding
+
+    value = part * times
+    literal = text_encoding.CEscape(value, as_utf8=False)
+    name = "n" * 5000
+    fields = {
+        "s": f'attr {{ key: "k" value {{ s: "{literal}" }} }}',
+        "list": f'attr {{ key: "k" value {{ list {{ s: "a" s: "{literal}" s: "b" "{literal}" }} }} }}',
+        "content": f'attr {{ key: "k" value {{ tensor {{ tensor_content: "{literal}" "{literal}" }} }} }}',
+        "input": f'input: "a" input: "{name}"',
+        "name": f"device: '{name}'",
+    }
+    text = f'node {{ name: "x" op: "y" {fields[place]} }}\nnode {{ name: "z" op: "y" }}'
+    graph = message("GraphDef")
+    assert graph.FromString(text_to_binary(write(tmp_path, text))) == text_format.Parse(text, graph())
+
+
+def test_a_long_text_takes_memory_for_its_strings_and_not_a_hundred_times_that(tmp_path: Path) -> None:
+    import tracemalloc
+
+    path = write(
+        tmp_path, f'node {{ name: "x" op: "y" attr {{ key: "k" value {{ s: "{chr(92)}001{"a" * 4_000_000}" }} }} }}'
+    )
+    tracemalloc.start()
+    try:
+        assert len(text_to_binary(path)) > 4_000_000
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def encoded(binary: bytes) -> list[bytes]:
     from modelprep.formats.tensorflow.graphdef import encode_graph
 

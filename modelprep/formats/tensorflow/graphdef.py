@@ -271,7 +271,7 @@ def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None, *, in_order:
     Parameters
     ----------
     nodes
-        In place of the graph's own. May be made while it is walked over, so that no more than one constant is in memory.
+        In place of the graph's own; may be made while it is walked over, so that only one constant is in memory.
     in_order
         See :func:`encode_node`. A graph that was read and is written as it came has its bytes of before.
     """
