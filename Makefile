@@ -8,10 +8,16 @@ ARGS ?=
 # Optional parts for the tests; one that cannot be installed here is left out, and its tests are skipped.
 EXTRAS ?= check onnx tf
 
+# An interpreter for the real pycaffe that the Caffe tests compare with (its wheels end at Python 3.9).
+PYTHON39 ?= $(shell command -v python3.9 2>/dev/null && python3.9 -c '' 2>/dev/null || ls -d $$HOME/.pyenv/versions/3.9*/bin/python3.9 2>/dev/null | tail -n 1)
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 GROUPS := $(filter-out assets,$(notdir $(patsubst %/,%,$(dir $(wildcard recipes/*/*.yaml)))))
 GROUPS := $(sort $(GROUPS))
+
+# Set only where it could be made; what the user set himself wins.
+ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python),MODELPREP_PYCAFFE='$(abspath $(VENV)/pycaffe/bin/python)'))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -32,14 +38,14 @@ $(GROUPS): $(VENV)/core.stamp
 demo: $(VENV)/demo.stamp  ## the whole road against a stand-in on this machine; needs no internet
 	$(BIN)/python demo/run.py $(if $(ARGS),-- $(ARGS))
 
-test: $(VENV)/test.stamp  ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp  ## run the tests
+	$(ORACLES) $(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/test.stamp  ## linters, types, and the tests with their coverage
+check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp  ## linters, types, and the tests with their coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/coverage run --source=modelprep -m pytest $(ARGS)
+	$(ORACLES) $(BIN)/coverage run --source=modelprep -m pytest $(ARGS)
 	$(BIN)/coverage report --skip-covered --sort=cover
 
 bench: $(VENV)/test.stamp  ## measure: every script in benchmarks/, or ONE=benchmarks/fetch.py
@@ -80,4 +86,14 @@ $(VENV)/test.stamp: $(VENV)/core.stamp
 	    $(PIP) install --editable ".[$$extra]" || echo "The extra \"$$extra\" cannot be installed here: its tests are skipped."; \
 	  done; \
 	fi
+	@touch $@
+
+# A real Caffe to compare with, where there is a Python for it; without it those tests say that they were skipped.
+$(VENV)/pycaffe.stamp: $(VENV)/core.stamp
+	@if [ -n '$(PYTHON39)' ]; then \
+	  '$(PYTHON39)' -m venv '$(VENV)/pycaffe' && \
+	  '$(VENV)/pycaffe/bin/python' -m pip --disable-pip-version-check --quiet install kendryte-caffe 'numpy<2' 'protobuf<4' && \
+	  '$(VENV)/pycaffe/bin/python' -c 'import caffe' 2>/dev/null || \
+	  { rm -rf '$(VENV)/pycaffe'; echo 'pycaffe cannot be installed here: the tests that compare with it are skipped.'; }; \
+	else echo 'no Python 3.9 for pycaffe: the tests that compare with it are skipped.'; fi
 	@touch $@

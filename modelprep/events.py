@@ -46,5 +46,5 @@ class Event:
 Listener = Callable[[Event], None]
 
 
-def silent(event: Event) -> None:  # noqa: ARG001 - the signature is the interface
+def silent(event: Event) -> None:
     """Ignore the event."""

@@ -18,7 +18,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def upstream() -> Path:
-    """Real upstream files laid out ``<host>/<path>``, where the machine has them; they are never part of the checkout."""
+    """Real upstream files laid out ``<host>/<path>``, where the machine has them; never part of the checkout."""
     folder = Path(os.environ.get("MODELPREP_TEST_UPSTREAM", REPOSITORY.parent / "shared" / "upstream"))
     if not folder.is_dir():
         pytest.skip("the real upstream files are not on this machine (MODELPREP_TEST_UPSTREAM names their folder)")

@@ -10,13 +10,26 @@ its file parameters, writes only at ``call.output``, and knows nothing of recipe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import RecipeError, nearest
 
 ParamKind = Literal["file", "files", "str", "strs", "int", "float", "bool", "map", "any"]
+
+
+def _ignore_progress(done: int, total: int | None) -> None:
+    del done, total
+
+
+def _ignore_text(text: str) -> None:
+    del text
+
+
+def _no_extras(params: Mapping[str, object]) -> tuple[str, ...]:
+    del params
+    return ()
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,8 @@ class Param:
     ----------
     kind
         ``file`` takes a ``$ref`` and arrives as a Path; ``files`` a mapping name -> ``$ref`` or a list of them (arrives
-        as a dict of Paths; a list's keys are the file names); ``strs`` a list of strings; ``map`` a mapping of plain values.
+        as a dict of Paths; a list's keys are the file names); ``strs`` a list of strings; ``map`` a mapping of plain
+        values.
     required, default
         A parameter that is not required arrives as its default when left out.
     choices
@@ -63,8 +77,8 @@ class Call:
 
     params: Mapping[str, object]
     output: Path
-    progress: Callable[[int, int | None], None] = lambda done, total: None
-    warn: Callable[[str], None] = lambda text: None
+    progress: Callable[[int, int | None], None] = _ignore_progress
+    warn: Callable[[str], None] = _ignore_text
 
 
 @dataclass(frozen=True)
@@ -96,7 +110,7 @@ class Step:
     run: Callable[[Call], Mapping[str, object] | None]
     produces: Literal["file", "folder"] = "file"
     cpu_bound: bool = False
-    extras: Callable[[Mapping[str, object]], tuple[str, ...]] = field(default=lambda params: ())
+    extras: Callable[[Mapping[str, object]], tuple[str, ...]] = _no_extras
 
 
 def module_of(name: str) -> str:
