@@ -73,9 +73,10 @@ def test_doubles_win_over_floats_as_in_caffe(tmp_path: Path) -> None:
     assert (stored.dtype, stored.count) == ("float64", 2)
 
 
-def test_v2_layers_beside_v1_ones_are_ignored_as_in_caffe(tmp_path: Path) -> None:
-    found = index(model(tmp_path, layer("new", "ReLU"), v1_layer("old", 18)))
-    assert ([item.name for item in found.layers], found.ignored_layers) == (["old"], 1)
+def test_layers_of_two_generations_are_refused_as_in_caffe(tmp_path: Path) -> None:
+    with pytest.raises(StepError) as caught:
+        index(model(tmp_path, layer("new", "ReLU"), v1_layer("old", 18)))
+    assert "'new'" in (caught.value.got or "")
 
 
 def test_the_structure_comes_out_without_the_blobs(tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_damage_anywhere_ends_in_an_index_or_an_error(
     whole = bytearray(
         NAME
         + layer("conv", "Convolution", blob(array("f", range(18)).tobytes(), (2, 1, 3, 3)), blob(bytes(8), (2,)))
-        + v1_layer("fc", 14, blob(bytes(16), (4,)))
+        + layer("fc", "InnerProduct", blob(bytes(16), (4,)))
     )
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))

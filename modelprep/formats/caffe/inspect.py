@@ -205,6 +205,4 @@ def _notes(model: ModelIndex) -> tuple[str, ...]:
         notes.append("weights in double precision; the bake rounds them to single")
     if any(segment.stride not in (4, 8) for blob in blobs for segment in blob.segments):
         notes.append("weights that are not packed (an old writer); the bake packs them")
-    if model.ignored_layers:
-        notes.append(f"{model.ignored_layers} V2 layers beside V1 ones: Caffe ignores them")
     return tuple(notes)

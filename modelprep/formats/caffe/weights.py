@@ -137,10 +137,6 @@ class _Matcher:
         if ignored:
             listed = ", ".join(ignored[:8]) + (", ..." if len(ignored) > 8 else "")
             self.notes.append(f"{len(ignored)} layers of the weights are not in the net and stay behind: {listed}")
-        if self.index.ignored_layers:
-            self.notes.append(
-                f"the weights hold V1 and V2 layers; like Caffe, the {self.index.ignored_layers} V2 ones are ignored"
-            )
         if any(blob.has_diff for layer in self.index.layers for blob in layer.blobs):
             self.notes.append("gradients (diff) stored with the weights stay behind")
         if any(blob.dtype == "float64" for layer in self.index.layers for blob in layer.blobs):

@@ -96,7 +96,6 @@ class ModelIndex:
     form: Form
     layers: tuple[LayerIndex, ...]
     rest: tuple[Range, ...]
-    ignored_layers: int = 0
 
     def structure(self) -> bytes:
         """Give the file's NetParameter without its blobs, still in its own form (V0, V1 or V2).
@@ -211,8 +210,14 @@ class _Indexer:
                 _extend(rest, field)
             if len(v1) + len(v2) > MAX_LAYERS:
                 raise reader.fail(f"more than {MAX_LAYERS:,} layers", field.offset, looks="damaged bytes")
-        # Where a file holds both, Caffe upgrades the V1 layers and ignores the V2 ones.
-        layers, ignored = (v1, len(v2)) if v1 else (v2, 0)
+        if v1 and v2:
+            raise StepError(
+                "the file holds layers of two generations, which Caffe refuses, too",
+                where=str(reader.path),
+                expected="'layer' (V2) or 'layers' (V1)",
+                got=f"{len(v2)} V2 layers ('{v2[0].name}', ...) and {len(v1)} V1 layers ('{v1[0].name}', ...)",
+            )
+        layers = v1 or v2
         if not layers:
             raise StepError(
                 "the file holds no layers",
@@ -221,7 +226,7 @@ class _Indexer:
                 looks_like="another kind of protobuf message" if rest else "an empty file",
             )
         form: Form = "V2" if not v1 else ("V0" if any(layer.form == "V0" for layer in v1) else "V1")
-        return ModelIndex(reader.path, reader.size, name, form, tuple(layers), tuple(rest), ignored)
+        return ModelIndex(reader.path, reader.size, name, form, tuple(layers), tuple(rest))
 
     def _net_name(self, field: Field) -> str:
         if field.wire == VARINT:
