@@ -11,7 +11,11 @@ from modelprep.steps import Call, Param, Step, _subprocess
 
 def _run(call: Call) -> Mapping[str, object]:
     numbers = {name: cast("int", call.params.get(name) or 0) for name in ("classes", "size", "batch")}
-    if not 1 <= numbers["classes"] <= 1_000_000 or not 0 <= numbers["size"] <= 4096 or not 0 <= numbers["batch"] <= 4096:
+    if (
+        not 1 <= numbers["classes"] <= 1_000_000
+        or not 0 <= numbers["size"] <= 4096
+        or not 0 <= numbers["batch"] <= 4096
+    ):
         raise RecipeError("tf.export_slim wants other numbers", got=str(numbers),
                           expected="classes from 1, size and batch from 0 to 4096")  # fmt: skip
     request = {
