@@ -9,7 +9,7 @@ ARGS ?=
 EXTRAS ?= check onnx tf
 
 # An interpreter for the real pycaffe that the Caffe tests compare with (its wheels end at Python 3.9).
-PYTHON39 ?= $(shell command -v python3.9 2>/dev/null && python3.9 -c '' 2>/dev/null || ls -d $$HOME/.pyenv/versions/3.9*/bin/python3.9 2>/dev/null | tail -n 1)
+PYTHON39 ?= $(shell for p in python3.9 "$$HOME"/.pyenv/versions/3.9*/bin/python3.9; do "$$p" -c '' 2>/dev/null && echo "$$p" && break; done)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
