@@ -50,6 +50,8 @@ def command(
         if output.mode != "json":
             for error in broken:
                 output.warning(f"a recipe is broken: {error}")
+            for text in dict.fromkeys(str(d.problem) for d in plan.demos if d.problem and d.state != "bring"):
+                output.note(f"cannot be prepared now: {text}")
 
 
 def _tables(output: Output, plan: Plan) -> None:

@@ -16,7 +16,7 @@ from modelprep.pipeline.keys import asset_identity, demo_key, step_identity
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import Pin, read_lock
-from modelprep.recipe.schema import Asset, Recipe
+from modelprep.recipe.schema import Asset, Recipe, Source
 from modelprep.stepcheck import check_steps, references
 from modelprep.steps._extras import require
 from modelprep.store import Result, Store, result_key
@@ -124,6 +124,7 @@ class _Planner:
     steps: dict[str, PlannedStep] = field(default_factory=dict)
     manifests: dict[Path, Manifest] = field(default_factory=dict)
     claims: dict[Path, tuple[str, tuple[str, str]]] = field(default_factory=dict)
+    loose: dict[str, tuple[str, tuple[Source, ...]]] = field(default_factory=dict)
 
     def demo(self, recipe: Recipe) -> PlannedDemo:
         """Plan one demo; a problem with it is written down, not raised."""
@@ -186,6 +187,8 @@ class _Planner:
 
     def _asset(self, recipe: Recipe, asset: Asset) -> str:
         path = self.chosen.get((recipe.name, asset.id))
+        if path is None and asset.pin == "first-use" and not asset.digests:
+            self._claim_pin(recipe, asset)
         sha256 = None if path is None else self.store.digest_of(path)[0]
         identity = asset_identity(asset, self.pins, sha256)
         known = self.assets.get(identity)
@@ -199,6 +202,17 @@ class _Planner:
                 merged = replace(known.asset, sources=known.asset.sources + more)
                 self.assets[identity] = replace(known, asset=merged)
         return identity
+
+    def _claim_pin(self, recipe: Recipe, asset: Asset) -> None:
+        """Refuse a second asset under a name that the lock file would give to another one."""
+        other, sources = self.loose.setdefault(asset.key, (recipe.name, asset.sources))
+        if sources != asset.sources:
+            raise RecipeError(
+                f"two assets without a published digest are called '{asset.key}', which is their name in the lock file",
+                where=str(recipe.path),
+                got=f"also in {other}, from another source",
+                hint="give one of them another name",
+            )
 
     def _known_sha256(self, asset: Asset) -> str | None:
         if "sha256" in asset.digests.values:

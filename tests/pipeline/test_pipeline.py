@@ -290,6 +290,31 @@ def test_gc_keeps_what_recipes_use_and_removes_the_rest(workshop: Workshop, caps
     assert sha256(DATA) in capsys.readouterr().err
 
 
+def loose_recipe(workshop: Workshop, name: str, asset: str, url: str, place: str) -> None:
+    text = f"assets:\n  {asset}: {{urls: [{url}], pin: first-use}}\ninstall: {{{place}: ${asset}}}\n"
+    workshop.recipe(name, HEAD.format(demo=name) + text)
+
+
+def test_unpinned_files_that_turn_out_different_cannot_share_a_place(workshop: Workshop) -> None:
+    loose_recipe(workshop, "a", "one", workshop.server.put("/one", b"one"), "same.bin")
+    loose_recipe(workshop, "b", "two", workshop.server.put("/two", b"two"), "same.bin")
+    report = modelprep.fetch(["things"], **options(workshop))
+    assert sorted(demo.outcome for demo in report.demos) == ["failed", "installed"]
+    failed = next(demo for demo in report.demos if demo.error is not None)
+    assert isinstance(failed.error, UsageError)
+    assert report.exit_code == 2
+    assert len(workshop.installed()) == 1
+
+
+def test_two_unpinned_assets_cannot_have_one_name_in_the_lock_file(workshop: Workshop) -> None:
+    loose_recipe(workshop, "a", "model", workshop.server.put("/one", b"one"), "a.bin")
+    loose_recipe(workshop, "b", "model", workshop.server.put("/two", b"two"), "b.bin")
+    report = modelprep.fetch(["things"], **options(workshop))
+    assert [demo.outcome for demo in report.demos] == ["installed", "failed"]
+    assert "their name in the lock file" in str(report.demos[1].error)
+    assert workshop.installed() == {"a.bin": b"one"}
+
+
 def test_where_a_file_lies_on_this_machine_shows_neither_in_the_key_nor_in_the_manifest(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
