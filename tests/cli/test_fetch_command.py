@@ -279,6 +279,30 @@ def test_the_manuals_demos_come_out_of_the_real_files(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if "scratch" not in path.parts} == before
 
 
+def test_a_served_mirror_that_fails_three_ways_still_gives_the_real_files(
+    upstream: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from servers.http import FaultServer
+
+    from modelprep.cli.main import invoke
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    name = "t10k-images-idx3-ubyte.gz"
+    data = (upstream / "yann.lecun.com" / "exdb" / "mnist" / name).read_bytes()
+    with FaultServer(upstream) as server:
+        server.put(f"/yann.lecun.com/exdb/mnist/{name}", status=404)
+        server.put(f"/ossci-datasets.s3.amazonaws.com/mnist/{name}", PAGE, content_type="text/html")
+        good = server.put(f"/storage.googleapis.com/cvdf-datasets/mnist/{name}", data, cut_at=len(data) // 2, times=1)
+        command = ["fetch", "armnn-caffe/mnist", "--mirror", server.base, "--no-archives", "--json"]
+        code = invoke([*command, "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")])
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert code == 0, events[-1]
+    done = next(event for event in events if event["event"] == "done" and event["task"] == "fetch:mnist-t10k-images")
+    assert done["source"] == good
+    installed = (tmp_path / "out" / "ArmnnTests" / "data" / "t10k-images.idx3-ubyte").read_bytes()
+    assert sha256(installed) == "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+
+
 def _digests(value: object) -> set[str]:
     if isinstance(value, dict):
         return set().union(*(_digests(item) for item in value.values()))
