@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -103,7 +102,7 @@ def write_weights(path: Path) -> None:
 
 
 CHILD = """
-import sys, time, resource
+import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
 begin = time.perf_counter()
@@ -113,17 +112,19 @@ if {work}:
 else:
     from modelprep.formats.caffe.messages import new
     new("NetParameter")
-print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+seconds = time.perf_counter() - begin
+# Not ru_maxrss: that one a child inherits from whoever started it.
+print(seconds, next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
-def measured(command: list[str], output: Path) -> tuple[float, int, str]:
-    """Run a command; wall seconds, peak kB, what it printed. The output goes at once."""
+def measured(command: list[str], output: Path) -> tuple[float, str]:
+    """Run a command; wall seconds, what it printed. The output goes at once."""
     before = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds = time.perf_counter() - before
     output.unlink(missing_ok=True)
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.stdout
+    return seconds, done.stdout
 
 
 def main() -> None:
@@ -150,11 +151,11 @@ def main() -> None:
         copies, bakes, inside, idle, peaks = [], [], [], [], []
         for _ in range(options.rounds + 1):
             copies.append(measured(["cp", str(weights), str(output)], output)[0])
-            seconds, _, said = measured(child(True), output)
+            seconds, said = measured(child(True), output)
             bakes.append(seconds)
             inside.append(float(said.split()[0]))
             peaks.append(int(said.split()[1]))
-            idle_seconds, _, said = measured(child(False), output)
+            idle_seconds, said = measured(child(False), output)
             idle.append((idle_seconds, int(said.split()[1])))
     # The first round warms the page cache.
     copies, bakes, inside, peaks, idle = copies[1:], bakes[1:], inside[1:], peaks[1:], idle[1:]
