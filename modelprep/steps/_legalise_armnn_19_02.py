@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from modelprep.formats.tensorflow.attrs import (
     attr_bool,
-    attr_float,
     attr_int,
     attr_string,
     attr_tensor,
@@ -24,7 +23,7 @@ from modelprep.formats.tensorflow.attrs import (
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import subgraph
 from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, dtype_name, tensor_proto
-from modelprep.formats.tensorflow.wire import tag
+from modelprep.formats.tensorflow.wire import WireError, tag
 from modelprep.targets.armnn_19_02 import (
     TF_IGNORED_OPS,
     TF_NEUTRAL_ATTRS,
@@ -272,7 +271,10 @@ def _ints(node: Node | None) -> list[int] | None:
         return None
     content = bytes(payload_in(head.proto, 4) or b"")
     listed = struct.unpack(f"<{len(content) // 4}i", content[: len(content) // 4 * 4])
-    values = list(listed) or read_numbers(head.proto, 7)
+    try:
+        values = list(listed) or read_numbers(head.proto, 7)
+    except WireError:
+        return None
     # a list may be shorter than the shape: its last value is repeated
     return values + [values[-1] if values else 0] * (head.count - len(values))
 
@@ -316,7 +318,7 @@ def _judge_norm(node: Node, nodes: dict[str, Node]) -> _Broken:
     for reference in node.inputs[1:]:
         if _constant(nodes, reference) is None:
             yield "TF16", f"{reference} is not constant"
-    if attr_float(node.attr("epsilon")) is None:
+    if node.real("epsilon") is None:
         yield "TF16", "epsilon is missing"
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from modelprep.cli.main import invoke
-from modelprep.errors import RecipeError, StepError
+from modelprep.errors import ModelprepError, RecipeError, StepError
 from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_shape, attr_string, attr_tensor, attr_type
 from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph, encode_node, read_graph, write_pieces
 from modelprep.formats.tensorflow.inspect import inspect
@@ -158,6 +161,29 @@ def test_the_commands_write_files_and_give_exit_codes(tmp_path: Path) -> None:
     assert invoke(["tf", "freeze", str(path), str(tmp_path / "none"), "-o", str(tmp_path / "f"), "-n", "end"]) == 2
     (tmp_path / "junk.pb").write_bytes(b"<!DOCTYPE html><html></html>")
     assert invoke(["tf", "inspect", str(tmp_path / "junk.pb")]) == 5
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_graph_is_a_graph_or_an_error_wherever_it_is_read(tmp_path: Path, data: st.DataObject) -> None:
+    nodes = [
+        *norm(),
+        *convolution()[1:],
+        const("k", -1, shape=()),
+        Node("o", "ConcatV2", ["c", "n", "k"], attrs={**FLOAT, "N": attr_int(2)}),
+    ]
+    raw = bytearray(b"".join(bytes(piece) for piece in encode_graph(Graph(nodes, library=b"", versions=b"\x08\x1b"))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.pb"
+    path.write_bytes(raw)
+    for name, more in (("tf.legalise", {"target": "armnn-19.02"}), ("tf.rename_io", {"inputs": {"input": "x"}})):
+        (tmp_path / "made").unlink(missing_ok=True)
+        with contextlib.suppress(ModelprepError):
+            find(name).run(Call({"graph": path, **more}, tmp_path / "made"))
+            read_graph(tmp_path / "made")
+    with contextlib.suppress(ModelprepError):
+        inspect(path)
 
 
 # -- legalise -----------------------------------------------------------------------------------------------------

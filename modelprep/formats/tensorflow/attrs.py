@@ -88,6 +88,15 @@ def read_numbers(buffer: Buffer, wanted: int) -> list[int]:
     return found
 
 
+def read_strings(buffer: Buffer, wanted: int) -> list[bytes]:
+    """Give the list of strings in field `wanted` of a message."""
+    return [
+        bytes(buffer[value:stop])
+        for number, kind, value, _, stop in wire.fields(buffer)
+        if (number, kind) == (wanted, BYTES)
+    ]
+
+
 def attr_type(number: int) -> bytes:
     """Encode an AttrValue that is a type."""
     return wire.number_field(6, number)

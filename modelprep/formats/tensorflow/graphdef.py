@@ -7,16 +7,26 @@ Source: TensorFlow ``core/framework/{graph,node_def,attr_value}.proto``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from modelprep.errors import StepError, StorageError
 from modelprep.formats.tensorflow import wire
-from modelprep.formats.tensorflow.attrs import TensorHead, payload_in, read_numbers, read_shape, varint_in
+from modelprep.formats.tensorflow.attrs import (
+    TensorHead,
+    attr_float,
+    payload_in,
+    read_numbers,
+    read_shape,
+    read_strings,
+    varint_in,
+)
 from modelprep.formats.tensorflow.mapped import MappedFile
 from modelprep.formats.tensorflow.wire import BYTES, Buffer, WireError, bytes_field, bytes_header
+
+_T = TypeVar("_T")
 
 #: An attribute's encoded AttrValue, as pieces where it is made of several buffers.
 Attr = Buffer | tuple[Buffer, ...]
@@ -52,41 +62,55 @@ class Node:
 
     def dtype(self, name: str) -> int:
         """Give the DataType in an attribute; 0 where there is none."""
-        return varint_in(self.attr(name), 6)
+        return self._decoded(name, lambda value: varint_in(value, 6))
 
     def number(self, name: str) -> int:
         """Give the whole number in an attribute; 0 where there is none."""
-        return wire.signed(varint_in(self.attr(name), 3))
+        return wire.signed(self._decoded(name, lambda value: varint_in(value, 3)))
+
+    def real(self, name: str) -> float | None:
+        """Give the number with a fraction in an attribute; None where there is none."""
+        return self._decoded(name, attr_float)
 
     def flag(self, name: str) -> bool:
         """Give the truth value in an attribute; False where there is none."""
-        return bool(varint_in(self.attr(name), 5))
+        return bool(self._decoded(name, lambda value: varint_in(value, 5)))
 
     def string(self, name: str) -> bytes:
         """Give the bytes in an attribute; empty where there are none."""
-        return bytes(payload_in(self.attr(name), 2) or b"")
+        return bytes(self._decoded(name, lambda value: payload_in(value, 2)) or b"")
 
     def strings(self, name: str) -> list[bytes]:
         """Give the list of strings in an attribute; empty where there is none."""
-        values = payload_in(self.attr(name), 1)
-        if values is None:
-            return []
-        return [bytes(values[a:b]) for number, kind, a, _, b in wire.fields(values) if (number, kind) == (2, BYTES)]
+        return self._decoded(name, lambda value: read_strings(payload_in(value, 1) or b"", 2))
 
     def numbers(self, name: str) -> list[int]:
         """Give the list of whole numbers in an attribute; empty where there is none."""
-        values = payload_in(self.attr(name), 1)
-        return [] if values is None else read_numbers(values, 3)
+        return self._decoded(name, lambda value: read_numbers(payload_in(value, 1) or b"", 3))
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Give the shape in an attribute (-1: size unknown); None where there is none or the rank is unknown."""
-        shape = payload_in(self.attr(name), 7)
-        return None if shape is None else read_shape(shape)
+
+        def read(value: Buffer | None) -> tuple[int, ...] | None:
+            shape = payload_in(value, 7)
+            return None if shape is None else read_shape(shape)
+
+        return self._decoded(name, read)
 
     def tensor(self, name: str = "value") -> TensorHead | None:
         """Give what the TensorProto in an attribute says of itself, without its values; None where there is none."""
-        tensor = payload_in(self.attr(name), 8)
-        return None if tensor is None else TensorHead.read(tensor)
+
+        def read(value: Buffer | None) -> TensorHead | None:
+            tensor = payload_in(value, 8)
+            return None if tensor is None else TensorHead.read(tensor)
+
+        return self._decoded(name, read)
+
+    def _decoded(self, name: str, read: Callable[[Buffer | None], _T]) -> _T:
+        try:
+            return read(self.attr(name))
+        except WireError as error:
+            raise StepError(f"attribute '{name}' of node '{self.name}' is damaged", got=str(error)) from None
 
 
 def input_name(reference: str) -> str:
@@ -167,6 +191,7 @@ def parse_graph(data: Buffer, name: str = "") -> Graph:
                 graph.library = data[value:stop]
             elif number == 4 and kind == BYTES:
                 graph.versions = data[value:stop]
+                sum(1 for _ in wire.fields(graph.versions))  # whoever reads it later meets no damage
             else:
                 rest.append(bytes(data[begin:stop]))
     except WireError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.tensorflow.attrs import read_strings
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
-from modelprep.formats.tensorflow.wire import BYTES, bytes_field, fields
+from modelprep.formats.tensorflow.wire import bytes_field
 
 _COLOCATED = b"loc:@"
 _NO_VALUE = frozenset(
@@ -153,6 +154,4 @@ def _list(nodes: Sequence[Node]) -> str:
 def string_values(node: Node) -> list[bytes]:
     """Give the values of a constant of strings."""
     head = node.tensor()
-    if head is None:
-        return []
-    return [bytes(head.proto[a:b]) for number, kind, a, _, b in fields(head.proto) if (number, kind) == (8, BYTES)]
+    return [] if head is None else read_strings(head.proto, 8)
