@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from modelprep.check.proof import Proof
 from modelprep.check.verdict import Files, Verdict, judge
 from modelprep.events import Event, Listener, silent
 from modelprep.recipe.schema import Recipe
@@ -17,12 +18,25 @@ from modelprep.tree.places import tree_name
 
 @dataclass(frozen=True)
 class Checked:
-    """One demo: its recipe, and what the board will say (None where there is nothing to judge, with the reason)."""
+    """One demo.
+
+    Parameters
+    ----------
+    recipe
+        Its recipe.
+    verdict, reason
+        What the board will say; None where there is nothing to judge, with the reason.
+    files
+        The folders that were looked at.
+    proofs
+        Of the conversions that made its files: before against after.
+    """
 
     recipe: Recipe
     verdict: Verdict | None
     reason: str = ""
     files: Files | None = None
+    proofs: tuple[Proof, ...] = ()
 
 
 def board_test(recipe: Recipe, version: str | None = None) -> BoardTest | None:

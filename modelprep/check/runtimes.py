@@ -74,12 +74,14 @@ def _missing(what: str, parser: str) -> MissingTool:
     return MissingTool(f"running a {parser} model on this machine needs {what}", hint=INSTALL)
 
 
-def _refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
+def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
+    """Give the error for a model that a runtime does not take, with the runtime's own words in one line."""
     text = " ".join(str(error).split())
     return CheckFailed(f"{runtime} does not take the model", where=str(path), got=text[:300] or type(error).__name__)
 
 
-def _opencv() -> Any:
+def opencv() -> Any:
+    """Give OpenCV's module where it still has its Caffe reader, else None."""
     try:
         import cv2
     except ImportError:
@@ -89,7 +91,7 @@ def _opencv() -> Any:
 
 
 def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    cv2 = _opencv()
+    cv2 = opencv()
     if cv2 is None:
         raise _missing("OpenCV before version 5", "Caffe")
     import numpy as np
@@ -100,7 +102,7 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
     try:
         net_message.ParseFromString(wire_index.index(path).structure())
     except StepError as error:
-        raise _refused("our Caffe reader", path, error) from error
+        raise refused("our Caffe reader", path, error) from error
     top = _set_shape(net_message, input_name, shape)
     makers = {blob: layer.name for layer in net_message.layer for blob in layer.top}
     try:
@@ -108,14 +110,14 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
         net = cv2.dnn.readNetFromCaffe(np.frombuffer(text, np.uint8), np.fromfile(path, np.uint8))
         net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
     except (cv2.error, ValueError) as error:
-        raise _refused("OpenCV", path, error) from error
+        raise refused("OpenCV", path, error) from error
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         try:
             net.setInput(values.reshape(shape).astype(np.float32), top)
             return [np.array(net.forward(makers.get(name, name))) for name in outputs]
         except cv2.error as error:
-            raise _refused("OpenCV", path, error) from error
+            raise refused("OpenCV", path, error) from error
 
     return Ready(f"OpenCV {cv2.__version__}", run)
 
@@ -143,7 +145,7 @@ def _tensorflow(path: Path, input_name: str, shape: tuple[int, ...], outputs: tu
     try:
         data = b"".join(bytes(piece) for piece in encode_graph(read_graph(path)))
     except StepError as error:
-        raise _refused("our GraphDef reader", path, error) from error
+        raise refused("our GraphDef reader", path, error) from error
     if find_spec("tensorflow") is not None:
         return _by_tensorflow(path, data, input_name, shape, outputs)
     return _by_opencv(path, data, input_name, shape, outputs)
@@ -152,6 +154,23 @@ def _tensorflow(path: Path, input_name: str, shape: tuple[int, ...], outputs: tu
 def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
     import numpy as np
 
+    name, session, (fed,), fetched = _session(path, data, [input_name], outputs)
+    shapes = _feedable(fed, shape)
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        refusals: list[CheckFailed] = []
+        for one in shapes:
+            try:
+                return _evaluated(path, session, fetched, {fed: values.astype(np.float32).reshape(one)})
+            except CheckFailed as error:  # noqa: PERF203 - two shapes at most
+                refusals.append(error)
+        raise refusals[-1]
+
+    return Ready(name, run)
+
+
+def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, Any, list[Any], Any]:
+    """Load a GraphDef into TensorFlow: name and version, session, the tensors that are fed and those wanted."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _hushed():
         import tensorflow as tf
@@ -164,26 +183,62 @@ def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, .
         definition.ParseFromString(data)
         with graph.as_default():
             tf.import_graph_def(definition, name="")
-        fed = graph.get_tensor_by_name(f"{input_name}:0")
+        fed = [graph.get_tensor_by_name(f"{name}:0") for name in inputs]
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
     except (ValueError, KeyError, tf.errors.OpError) as error:
-        raise _refused("TensorFlow", path, error) from error
+        raise refused("TensorFlow", path, error) from error
     with _hushed():
         session = tf.compat.v1.Session(graph=graph)
-    shapes = _feedable(fed, shape)
+    return f"TensorFlow {tf.__version__}", session, fed, fetched
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
-        refusals = []
-        for one in shapes:
-            try:
-                found = session.run(fetched, {fed: values.astype(np.float32).reshape(one)})
-            except (ValueError, tf.errors.OpError) as error:  # noqa: PERF203 - two shapes at most
-                refusals.append(error)
-            else:
-                return [np.asarray(value) for value in found]
-        raise _refused("TensorFlow", path, refusals[-1]) from refusals[-1]
 
-    return Ready(f"TensorFlow {tf.__version__}", run)
+def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[NDArray[Any]]:
+    import numpy as np
+    import tensorflow as tf
+
+    try:
+        return [np.asarray(value) for value in session.run(fetched, fed)]
+    except (ValueError, tf.errors.OpError) as error:
+        raise refused("TensorFlow", path, error) from error
+
+
+def graph_session(
+    path: Path, inputs: Sequence[str], outputs: Sequence[str]
+) -> tuple[Callable[[Sequence[NDArray[Any]]], list[NDArray[Any]]], str]:
+    """Load a GraphDef into TensorFlow.
+
+    Parameters
+    ----------
+    path
+        The GraphDef, binary or text.
+    inputs, outputs
+        Names of the nodes to feed and to ask.
+
+    Returns
+    -------
+    tuple
+        A function from the inputs' values to the outputs', and TensorFlow's name and version.
+
+    Raises
+    ------
+    MissingTool
+        TensorFlow is not installed.
+    CheckFailed
+        TensorFlow does not take the graph.
+    """
+    from importlib.util import find_spec
+
+    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph
+
+    if find_spec("tensorflow") is None:
+        raise MissingTool("running a TensorFlow graph needs TensorFlow", hint="pip install 'modelprep[tf]'")
+    data = b"".join(bytes(piece) for piece in encode_graph(read_graph(path)))
+    name, session, fed, fetched = _session(path, data, inputs, outputs)
+
+    def run(values: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        return _evaluated(path, session, fetched, dict(zip(fed, values, strict=True)))
+
+    return run, name
 
 
 def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -211,7 +266,7 @@ def _hushed() -> Iterator[None]:
 
 
 def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    cv2 = _opencv()
+    cv2 = opencv()
     if cv2 is None:
         raise _missing("TensorFlow (pip install 'modelprep[tf]') or OpenCV before version 5", "TensorFlow")
     import numpy as np
@@ -219,7 +274,7 @@ def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...],
     try:
         net = cv2.dnn.readNetFromTensorflow(np.frombuffer(data, np.uint8))
     except cv2.error as error:
-        raise _refused("OpenCV", path, error) from error
+        raise refused("OpenCV", path, error) from error
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         blob = values.astype(np.float32).reshape(shape)
@@ -231,28 +286,42 @@ def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...],
             net.setInput(blob, input_name)
             return [np.array(net.forward(name)) for name in outputs]
         except cv2.error as error:
-            raise _refused("OpenCV", path, error) from error
+            raise refused("OpenCV", path, error) from error
 
     return Ready(f"OpenCV {cv2.__version__}", run)
 
 
-def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    if interpreter := os.environ.get("MODELPREP_PYARMNN"):
-        return _by_pyarmnn(interpreter, path, input_name, shape, outputs)
+def litert(path: Path) -> tuple[Any, str]:
+    """Load a TF Lite model into LiteRT: its interpreter, and LiteRT's name and version.
+
+    Raises
+    ------
+    MissingTool
+        LiteRT is not installed.
+    CheckFailed
+        It does not take the model.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise _missing("LiteRT", "TensorFlow Lite") from error
     from importlib.metadata import version
 
-    import numpy as np
-
     try:
         with _hushed():
             runtime = Interpreter(str(path))
             runtime.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise _refused("LiteRT", path, error) from error
+        raise refused("LiteRT", path, error) from error
+    return runtime, f"LiteRT {version('ai-edge-litert')}"
+
+
+def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    if interpreter := os.environ.get("MODELPREP_PYARMNN"):
+        return _by_pyarmnn(interpreter, path, input_name, shape, outputs)
+    import numpy as np
+
+    runtime, name = litert(path)
     given = {detail["name"]: detail for detail in runtime.get_input_details()}
     made = {detail["name"]: detail for detail in runtime.get_output_details()}
     if input_name not in given or any(name not in made for name in outputs):
@@ -269,7 +338,7 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
         return [np.array(runtime.get_tensor(made[name]["index"])) for name in outputs]
 
     quantisation = Quantisation(float(scale), int(zero_point)) if detail["dtype"] == np.uint8 else None
-    return Ready(f"LiteRT {version('ai-edge-litert')}", run, quantisation)
+    return Ready(name, run, quantisation)
 
 
 #: Runs in pyarmnn's own interpreter: model, input, output names on the command line; tensors as .npy files.
@@ -302,7 +371,7 @@ def _by_pyarmnn(
     try:
         graph = reader.read(path).main
     except StepError as error:
-        raise _refused("our TF Lite reader", path, error) from error
+        raise refused("our TF Lite reader", path, error) from error
     tensor = next((graph.tensors[i] for i in graph.inputs if graph.tensors[i].name == input_name), None)
     if tensor is None:
         raise CheckFailed("the model has no such input", where=str(path), expected=input_name)
@@ -334,25 +403,39 @@ def _by_pyarmnn(
     return Ready("pyarmnn (Arm NN, CpuRef)", run, quantisation)
 
 
-def _onnx(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+def onnx_session(path: Path) -> tuple[Any, str]:
+    """Load an ONNX model into onnxruntime: its session, and onnxruntime's name and version.
+
+    Raises
+    ------
+    MissingTool
+        onnxruntime is not installed.
+    CheckFailed
+        It does not take the model.
+    """
     try:
         import onnxruntime
     except ImportError as error:
         raise _missing("onnxruntime", "ONNX") from error
-    import numpy as np
-
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise _refused("onnxruntime", path, error) from error
+        raise refused("onnxruntime", path, error) from error
+    return session, f"onnxruntime {onnxruntime.__version__}"
+
+
+def _onnx(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    import numpy as np
+
+    session, name = onnx_session(path)
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         try:
             found = session.run(list(outputs), {input_name: values.astype(np.float32).reshape(shape)})
         except Exception as error:
-            raise _refused("onnxruntime", path, error) from error
+            raise refused("onnxruntime", path, error) from error
         return [np.asarray(value) for value in found]
 
-    return Ready(f"onnxruntime {onnxruntime.__version__}", run)
+    return Ready(name, run)

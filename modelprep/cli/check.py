@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ _WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known"}
 def command(
     targets: common.Targets,
     out: common.Out = common.DEFAULT_OUT,
+    cache: common.Cache = None,
     lint_only: Annotated[bool, typer.Option("--lint-only", help="Look at the models; run nothing.")] = False,
     iterations: Annotated[
         int, typer.Option("--iterations", "-i", min=0, metavar="N", help="As -i N on the board: N cases, no labels.")
@@ -48,6 +50,8 @@ def command(
         if find_picture is not None:
             raise typer.Exit(_search(output, chosen, out, find_picture, armnn))
         checked = check(chosen, out, version=armnn, iterations=iterations, run=not lint_only, listen=output.listener())
+        if not lint_only:
+            checked = _prove(checked, out, cache)
         output.close()
         if html is not None:
             from modelprep.check.page import write_page
@@ -57,12 +61,27 @@ def command(
         raise typer.Exit(_tell(output, checked, lint_only=lint_only))
 
 
+def _prove(checked: Sequence[Checked], out: Path, cache: Path | None) -> list[Checked]:
+    """Add to each demo what is proven of the conversions that made its files; those of other files are left alone."""
+    from modelprep.check.proof import prove
+    from modelprep.pipeline import Request
+    from modelprep.pipeline.planning import plan_recipes
+    from modelprep.pipeline.proving import conversions
+
+    plan = plan_recipes(Request(targets=(), out=out, cache=cache, offline=True), [one.recipe for one in checked])
+    return [
+        replace(one, proofs=tuple(prove(conversion, plan.store) for conversion in conversions(plan, demo)))
+        for one, demo in zip(checked, plan.demos, strict=True)
+    ]
+
+
 def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int:
     output.result(
         {
             "checks": [
                 {"recipe": one.recipe.name, "demo": one.recipe.demo}
                 | ({"reason": one.reason} if one.verdict is None else one.verdict.to_json())
+                | {"proofs": [proof.to_json() for proof in one.proofs]}
                 for one in checked
             ]
         }
@@ -81,17 +100,18 @@ def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int
         for one in checked:
             _details(output, one)
     outcomes = [one.verdict.outcome for one in checked if one.verdict is not None]
-    if "fails" in outcomes:
+    if "fails" in outcomes or any(proof.outcome == "differs" for one in checked for proof in one.proofs):
         return 1
     return 7 if "unknown" in outcomes and not lint_only else 0
 
 
 def _details(output: Output, one: Checked) -> None:
     verdict = one.verdict
-    if verdict is None or not (verdict.hint or verdict.findings or verdict.warnings):
+    if verdict is None or not (verdict.hint or verdict.findings or verdict.warnings or one.proofs):
         return
     lines = [f"  {finding}" for finding in verdict.findings if finding.serious][:8]
     lines += [f"  note: {text}" for text in verdict.warnings]
+    lines += [f"  {proof}" for proof in one.proofs]
     if verdict.hint:
         lines.append(f"  next: {verdict.hint}")
     if lines:
