@@ -14,6 +14,7 @@ from modelprep.fetch import Fetcher
 from modelprep.pipeline.binding import Bound, bind
 from modelprep.pipeline.keys import asset_identity, demo_key, step_identity
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
+from modelprep.pipeline.versions import for_armnn
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import Pin, read_lock
 from modelprep.recipe.schema import Asset, Recipe, Source
@@ -62,25 +63,7 @@ def plan_recipes(request: Request, recipes: Sequence[Recipe], store: Store | Non
 
 def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
     recipes = catalogue.resolve(request.targets)
-    if request.armnn is None:
-        return recipes
-    variant = f"armnn-{request.armnn}"
-    known = {name for recipe in recipes for name in recipe.variants if name.startswith("armnn-")}
-    known |= {f"armnn-{recipe.expect['armnn']}" for recipe in recipes if recipe.expect.get("armnn")}
-    if variant not in known:
-        versions = sorted(name.removeprefix("armnn-") for name in known)
-        raise UsageError(
-            f"none of these recipes knows Arm NN {request.armnn}",
-            expected=f"one of {', '.join(versions)}" if versions else None,
-            hint=nearest(request.armnn, versions) or None,
-        )
-    chosen = []
-    for recipe in recipes:
-        if variant in recipe.variants and not recipe.variant:
-            chosen.extend(catalogue.resolve([f"{recipe.path}@{variant}"]))
-        else:
-            chosen.append(recipe)
-    return chosen
+    return recipes if request.armnn is None else for_armnn(recipes, request.armnn, catalogue)
 
 
 def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]) -> dict[tuple[str, str], Path]:

@@ -1,0 +1,87 @@
+"""``--armnn VERSION``: the recipes as that version of Arm NN wants them.
+
+What changed between versions is data (:mod:`modelprep.targets.armnn_tests`) and the recipes' own variants called
+``armnn-XX.YY``. A variant holds from its version on, until a later one takes over; a recipe without one serves every
+version from its own on, since most files and names never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from modelprep.errors import UsageError, nearest
+from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.schema import Recipe
+from modelprep.targets import armnn_tests
+
+_PREFIX = "armnn-"
+
+
+def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> list[Recipe]:
+    """Give the recipes in the form that serves a version of Arm NN.
+
+    Parameters
+    ----------
+    recipes
+        As asked for; one in a variant of the user's choice stays in it.
+    version
+        ``19.08``.
+    catalogue
+        Where the recipes' variants are read from.
+
+    Returns
+    -------
+    list of Recipe
+        Each with the newest variant that is not newer than `version`, and with `version` as its ``expect: {armnn}``.
+        Recipes that have nothing to do with Arm NN are left as they are; tests that `version` does not have yet are
+        left out.
+
+    Raises
+    ------
+    UsageError
+        Nobody knows the version, or it has none of the tests asked for.
+    """
+    own = {name.removeprefix(_PREFIX) for recipe in recipes for name in recipe.variants if name.startswith(_PREFIX)}
+    own |= {str(recipe.expect["armnn"]) for recipe in recipes if recipe.expect.get("armnn")}
+    known = sorted({*armnn_tests.versions(), *own}, key=_order)
+    if version not in known:
+        raise UsageError(
+            f"Arm NN {version} is not known here",
+            expected=f"one of {', '.join(known)}",
+            hint=nearest(version, known) or None,
+        )
+    chosen, later = [], []
+    for recipe in recipes:
+        if not recipe.expect.get("armnn"):
+            chosen.append(recipe)
+            continue
+        made = _serving(recipe, version, catalogue)
+        if made is None:
+            later.append(recipe)
+        else:
+            chosen.append(made)
+    if later and not chosen:
+        names = ", ".join(f"{recipe.demo} (Arm NN {recipe.expect['armnn']})" for recipe in later)
+        raise UsageError(f"Arm NN {version} has no such test yet", expected=f"--armnn of a later version for {names}")
+    return chosen
+
+
+def _serving(recipe: Recipe, version: str, catalogue: Catalogue) -> Recipe | None:
+    fitting = [
+        name
+        for name in recipe.variants
+        if name.startswith(_PREFIX) and _order(name.removeprefix(_PREFIX)) <= _order(version)
+    ]
+    if fitting and not recipe.variant:
+        newest = max(fitting, key=lambda name: _order(name.removeprefix(_PREFIX)))
+        [recipe] = catalogue.resolve([f"{recipe.path}@{newest}"])
+    if _order(str(recipe.expect["armnn"])) > _order(version):
+        return None
+    return replace(recipe, expect={**recipe.expect, "armnn": version})
+
+
+def _order(version: str) -> tuple[int | str, ...]:
+    # Numbers by value; a name that is none sorts by itself and never meets a number at the same place.
+    parts = version.split(".")
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else (-1, version)
