@@ -149,12 +149,13 @@ def exif_orientation(data: bytes) -> int:
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         body = data[position + 4 : position + 2 + length]
         if data[position + 1] == 0xE1 and body[:6] == b"Exif\0\0":
-            return _orientation_of_tiff(body[6:])
+            return orientation_of_tiff(body[6:])
         position += 2 + max(length, 2)
     return 0
 
 
-def _orientation_of_tiff(tiff: bytes) -> int:
+def orientation_of_tiff(tiff: bytes) -> int:
+    """Give the orientation tag (274) of a TIFF block, as EXIF data are, or 0 where there is none."""
     order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
     if order is None:
         return 0

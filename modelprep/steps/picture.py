@@ -1,0 +1,162 @@
+"""``picture``: a picture that the board sees as a person does, the file's own bytes wherever these will do.
+
+The board's test programs decode with stb_image, which turns nothing, fills no missing colours and drops transparency.
+A picture that this leaves right goes through byte for byte; one that it does not is written anew as a 24-bit BMP, which
+every decoder reads to the same pixels and which needs no compressor, so that the bytes are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.errors import MissingTool, StepError, StorageError
+from modelprep.formats.output import copy, writing
+from modelprep.steps import Call, Param, Step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from importlib.util import find_spec
+
+    from modelprep.formats import picture
+    from modelprep.formats.picture_headers import read_headers
+
+    source = call.params["file"]
+    assert isinstance(source, Path)
+    try:
+        size = source.stat().st_size
+        if size > picture.MAX_BYTES:
+            raise StepError(
+                "the picture file is too large", where=str(source), expected=f"at most {picture.MAX_BYTES} bytes",
+                got=f"{size} bytes",
+            )  # fmt: skip
+        data = source.read_bytes()
+    except OSError as error:
+        raise StorageError(f"the picture cannot be read: {error.strerror or error}", where=str(source)) from None
+    found = read_headers(data, origin=str(source))
+    if not found.kind:
+        from modelprep.formats.looks import HEAD, looks_like
+
+        raise StepError(
+            "this is not a picture", where=str(source), expected="JPEG, PNG or BMP",
+            got=f"first bytes {data[:8].hex(' ')}" if data else "an empty file", looks_like=looks_like(data[:HEAD]),
+            hint="take a JPEG, PNG or BMP; a page that shows a picture is not the picture",
+        )  # fmt: skip
+    if not found.unfit:
+        # The headers are whole. Where numpy is at hand a JPEG's coded data are looked at, too: every code in them.
+        if found.kind == "jpeg" and find_spec("numpy") is not None:
+            picture.decode(data, origin=str(source))
+        copy(source, call.output, call.progress)
+        return {"kind": found.kind, "width": found.width, "height": found.height, "converted": ""}
+    pixels = _as_seen(data, found.kind, str(source), found.unfit)
+    height, width = pixels.shape[:2]
+    with writing(call.output) as write:
+        write(bmp(pixels))
+    call.warn(f"the picture was written anew as a 24-bit BMP of {width}x{height}: {found.unfit}")
+    return {"kind": found.kind, "width": width, "height": height, "converted": found.unfit}
+
+
+def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> NDArray[np.uint8]:
+    """Decode to the upright red, green and blue that a person sees: uint8 (height, width, 3)."""
+    from modelprep.formats import picture
+
+    try:
+        import numpy as np
+
+        if kind == "jpeg":
+            pixels = picture.decode(data, origin=origin).pixels
+            if pixels.shape[2] == 1:
+                pixels = np.repeat(pixels, 3, axis=2)
+            return np.ascontiguousarray(_turned(pixels, picture.exif_orientation(data)))
+        return _by_pillow(data, origin)
+    except ImportError as error:
+        raise MissingTool(
+            "this picture has to be converted, which needs numpy and Pillow", where=origin, got=reason,
+            hint="pip install 'modelprep[check]', or save the picture as an upright RGB JPEG or PNG",
+        ) from error  # fmt: skip
+
+
+def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation (Exif 2.3, 4.6.4 A: where row 0 and column 0 of the stored picture are)."""
+    if orientation in (2, 4, 5, 7):
+        pixels = pixels[:, ::-1]
+    # 5 and 7 mirror first and turn then, as all readers do; quarters against the clock.
+    quarters = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    if quarters == 2:
+        return pixels[::-1, ::-1]
+    if quarters == 1:
+        return pixels.transpose(1, 0, 2)[::-1]
+    return pixels.transpose(1, 0, 2)[:, ::-1] if quarters == 3 else pixels
+
+
+def _by_pillow(data: bytes, origin: str) -> NDArray[np.uint8]:
+    import io
+
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    from modelprep.formats.picture_headers import MAX_PIXELS
+
+    # AssertionError, struct.error and the like come out of Pillow's plug-ins for damaged files.
+    damage = (OSError, ValueError, SyntaxError, EOFError, AssertionError, KeyError, IndexError, TypeError)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise StepError(
+                    "the picture is too large", where=origin, expected=f"at most {MAX_PIXELS} pixels",
+                    got=f"{image.width}x{image.height}",
+                )  # fmt: skip
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16") or upright.mode == "I":
+                high = np.asarray(np.asarray(upright).astype(np.uint32) >> 8, np.uint8)
+                return np.repeat(high[:, :, None], 3, axis=2)
+            if upright.mode == "F":
+                raise StepError("the picture holds numbers, not colours", where=origin, hint="save it as RGB")
+            if "A" in upright.getbands() or "transparency" in upright.info:
+                # Transparent parts lie over white, as on a page.
+                clear = upright.convert("RGBA")
+                ground = Image.new("RGBA", clear.size, (255, 255, 255, 255))
+                return np.asarray(Image.alpha_composite(ground, clear).convert("RGB"), np.uint8)
+            return np.asarray(upright.convert("RGB"), np.uint8)
+    except (*damage, struct.error, Image.DecompressionBombError) as error:
+        raise StepError("the picture is damaged", where=origin, got=str(error) or type(error).__name__) from error
+
+
+def bmp(pixels: NDArray[np.uint8]) -> bytes:
+    """Write pixels as a 24-bit BMP, rows from the bottom, each padded to four bytes.
+
+    Parameters
+    ----------
+    pixels
+        uint8, shape (height, width, 3), red first.
+    """
+    import numpy as np
+
+    height, width, _ = pixels.shape
+    rows = np.zeros((height, (width * 3 + 3) // 4 * 4), np.uint8)
+    rows[:, : width * 3] = pixels[::-1, :, ::-1].reshape(height, width * 3)
+    size = 54 + rows.size
+    # BITMAPFILEHEADER and BITMAPINFOHEADER; 2835 pixels a metre are 72 an inch.
+    head = struct.pack("<2sIHHI", b"BM", size, 0, 0, 54)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, rows.size, 2835, 2835, 0, 0)
+    return b"".join((head, info, rows.tobytes()))
+
+
+STEP = Step(
+    name="picture",
+    version=1,
+    summary="A picture as the board's decoder should get it: as it is where that will do, else upright RGB as BMP.",
+    params={
+        "file": Param(
+            "file", "The picture: JPEG, PNG, BMP; others are converted where Pillow reads them.", required=True
+        )
+    },
+    run=_run,
+)
