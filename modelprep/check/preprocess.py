@@ -151,7 +151,7 @@ def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -
         found = int.from_bytes(data[:4], "big")
         if found != magic:
             raise StepError(f"this is no MNIST {what} file", expected=f"magic {magic:#x}", got=f"{found:#x}",
-                            looks_like="still gzipped" if data[:2] == b"\x1f\x8b" else None)  # fmt: skip
+                            looks_like="a file that is still gzipped" if data[:2] == b"\x1f\x8b" else None)  # fmt: skip
         if len(data) < need:
             raise StepError(
                 f"the MNIST {what} file has no record {index}", expected=f"{need} bytes", got=f"{len(data)} bytes"

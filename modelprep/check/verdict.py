@@ -156,7 +156,8 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     if (worst := next((f for f in findings if f.effect in ("reject", "crash")), None)) is not None:
         said = worst.prints or f"(no clear message: {worst})"
         return Verdict(test, "fails", said, worst.mend, findings)
-    missing = [name for name in test.data_files if not (files.data / name).is_file()]
+    needed = _needed(test, iterations)
+    missing = [name for name in needed if not (files.data / name).is_file()]
     if missing:
         return Verdict(
             test, "fails", _missing_data(test, files.data, missing[0]), _near(files.data / missing[0]), findings
@@ -167,6 +168,22 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
         return Verdict(test, "unknown", "detections are not judged on the host; model and data are in order",
                        findings=findings)  # fmt: skip
     return _run(test, model, files.data, findings, iterations)
+
+
+def _numbers(test: BoardTest, iterations: int) -> list[int]:
+    return list(range(iterations)) if iterations else list(test.default_ids)
+
+
+def _loaded(test: BoardTest, iterations: int) -> list[int]:
+    # Case 0 is always loaded and run once beforehand; a bad file of its own ends the run there.
+    return list(dict.fromkeys([0, *_numbers(test, iterations)]))
+
+
+def _needed(test: BoardTest, iterations: int) -> list[str]:
+    """Name the data files that will be opened: with -i N those of the first N cases only."""
+    if test.files:
+        return list(test.files)
+    return list(dict.fromkeys(test.cases[n % len(test.cases)].file for n in _loaded(test, iterations)))
 
 
 def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...], iterations: int) -> Verdict:
@@ -180,15 +197,14 @@ def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...]
     wrong = tuple(f"{f.rule}: {f.where} may compute otherwise on the board" for f in findings if f.effect == "wrong")
     warnings = [*wrong]
     cases: list[Judged] = []
-    numbers = list(range(iterations)) if iterations else list(test.default_ids)
-    # Case 0 is always loaded and run once beforehand; a bad file of its own ends the run there.
-    for number in dict.fromkeys([0, *numbers]):
+    numbers = _numbers(test, iterations)
+    for number in _loaded(test, iterations):
         try:
             values, wanted, name = _load(test, data, number, how, loaded)
             case = _judge_case(number, name, values, None if iterations else wanted, loaded)
         except StepError as error:
             return Verdict(
-                test, "fails", _unreadable(test, data, number), error.what, findings, tuple(cases), loaded.runtime
+                test, "fails", _unreadable(test, data, number), _why(error), findings, tuple(cases), loaded.runtime
             )
         except CheckFailed as error:
             return Verdict(test, "fails", error.got or error.what, "", findings, tuple(cases), loaded.runtime)
@@ -281,6 +297,10 @@ def _unreadable(test: BoardTest, data: Path, number: int) -> str:
     if test.files:
         return f"Failed to read {data / test.files[0]}"
     return f"Could not load the image at {data / test.cases[number % len(test.cases)].file}"
+
+
+def _why(error: StepError) -> str:
+    return f"{error.what}: it looks like {error.looks_like}" if error.looks_like else error.what
 
 
 def _near(path: Path) -> str:

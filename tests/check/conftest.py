@@ -1,14 +1,18 @@
-"""stb itself, compiled on the spot, as the oracle of our decoder and resize."""
+"""stb itself, compiled on the spot, as the oracle of our decoder and resize; and small trees as the board gets them."""
 
 from __future__ import annotations
 
 import ctypes
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from modelprep.check.verdict import Files, Verdict, judge
+from modelprep.targets.armnn_tests import of_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,3 +72,72 @@ def stb(tmp_path_factory: pytest.TempPathFactory) -> Stb:
     command = [compiler, "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC", "-o", "libstb.so", "stb.c", "-lm"]
     subprocess.run(command, cwd=folder, check=True)
     return Stb(folder / "libstb.so")
+
+
+# -- small models and their data ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def standin(repository: Path) -> dict[str, bytes]:
+    """The demo's working stand-ins: LeNet, a text GraphDef, an ONNX net, a quantised TF Lite net, digits, pictures."""
+    pytest.importorskip("numpy", reason="the stand-ins are fitted with numpy")
+    if str(repository) not in sys.path:
+        sys.path.insert(0, str(repository))
+    from demo import pictures
+    from demo.families import imagenet, mnist
+
+    digits, labels = mnist.served(), mnist.digits.labels(mnist.SERVED, "served")
+    made = {
+        "lenet_iter_9000.caffemodel": mnist.lenet(),
+        "simple_mnist_tf.prototxt": mnist.softmax_regression().encode(),
+        "mnist_onnx.onnx": with_reshaped_shapes(mnist.onnx_model()),
+        "mobilenet_v1_1.0_224_quant.tflite": imagenet.model(),
+        "t10k-images.idx3-ubyte": mnist.idx(digits.tobytes(), 0x0803, digits.shape),
+        "t10k-labels.idx1-ubyte": mnist.idx(bytes(labels), 0x0801, (mnist.SERVED,)),
+    }
+    for name, asset in (("Dog.jpg", "picture-dog"), ("Cat.jpg", "picture-cat"), ("shark.jpg", "picture-shark")):
+        made[name] = pictures.jpeg(28, 28, pictures.scene(imagenet.SCENES[asset][0]))
+    return made
+
+
+def with_reshaped_shapes(data: bytes) -> bytes:
+    """Say in value_info what becomes of reshaped constants, as the zoo's file does and the stand-in does not."""
+    from modelprep.formats.onnx.model import messages
+
+    model = messages("ModelProto")()
+    model.ParseFromString(data)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and all(name in constants for name in node.input):
+            value = model.graph.value_info.add(name=node.output[0])
+            value.type.tensor_type.elem_type = 1
+            for size in constants[node.input[1]].int64_data:
+                value.type.tensor_type.shape.dim.add(dim_value=size)
+    return bytes(model.SerializeToString())
+
+
+class Tree:
+    """A folder as the board gets it."""
+
+    def __init__(self, folder: Path, files: dict[str, bytes]) -> None:
+        self.models, self.data = folder / "models", folder / "data"
+        for path in (self.models, self.data):
+            path.mkdir(parents=True)
+        for name, content in files.items():
+            self.path(name).write_bytes(content)
+
+    def path(self, name: str) -> Path:
+        data = name.endswith((".jpg", ".JPEG", ".png", "ubyte", ".gz", ".bin"))
+        return (self.data if data else self.models) / name
+
+    @property
+    def files(self) -> Files:
+        return Files(self.models, self.data)
+
+    def judge(self, demo: str, version: str = "19.02", **options: Any) -> Verdict:
+        return judge(of_version(version)[demo], self.files, **options)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, standin: dict[str, bytes]) -> Tree:
+    return Tree(tmp_path / "ArmnnTests", standin)

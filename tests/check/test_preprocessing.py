@@ -88,7 +88,7 @@ def test_mnist_records_lie_where_the_header_ends() -> None:
         preprocess.mnist_record(images, labels, 2, Preprocessing("mnist"))
     with pytest.raises(StepError) as caught:
         preprocess.mnist_record(b"\x1f\x8b" + images, labels, 0, Preprocessing("mnist"))
-    assert caught.value.looks_like == "still gzipped"
+    assert caught.value.looks_like == "a file that is still gzipped"
 
 
 def test_cifar_records_are_planes_or_interleaved() -> None:

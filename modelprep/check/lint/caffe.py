@@ -23,23 +23,18 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
 
     if path.stat().st_size == 0:
         return [_no_output("CF03", asked, "the file is empty")]
-    if _is_text(path):
-        return [Finding("CF01", path.name, "a prototxt holds no weights", "ReadBase128 exceeded the maximum")]
     try:
         index = wire_index.index(path)
         net = messages.new("NetParameter")
         net.ParseFromString(index.structure())
     except StepError as error:
-        return [Finding("CF08", path.name, error.looks_like or error.what)]
+        # Whatever it is, the parser takes its bytes for lengths of fields.
+        prototxt = "prototxt" in (error.looks_like or "")
+        detail = "a prototxt holds no weights" if prototxt else error.looks_like or error.what
+        return [Finding("CF01" if prototxt else "CF08", path.name, detail, "ReadBase128 exceeded the maximum")]
     if index.form != "V2":
         return [_no_output("CF02", asked, f"its layers are in the old form ({index.form})")]
     return list(_net(net, index, asked))
-
-
-def _is_text(path: Path) -> bool:
-    with path.open("rb") as stream:
-        head = stream.read(4096)
-    return path.suffix == ".prototxt" or (b"layer" in head and b"{" in head and b"\0" not in head)
 
 
 def _no_output(rule: str, asked: Asked, detail: str) -> Finding:

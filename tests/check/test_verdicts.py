@@ -1,0 +1,340 @@
+"""Each cause of failure gets the board's own words, and what is in order passes."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from modelprep.check import runtimes
+from modelprep.errors import MissingTool
+from modelprep.formats.caffe import messages, prototxt
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+np = pytest.importorskip("numpy", reason="running the models needs the check extra")
+cv2 = pytest.importorskip("cv2", reason="Caffe models run in OpenCV, of the check extra")
+pytest.importorskip("onnxruntime", reason="ONNX models run in onnxruntime, of the check extra")
+pytest.importorskip("ai_edge_litert", reason="TF Lite models run in LiteRT, of the check extra")
+
+CAFFE, TF, ONNX, TFLITE = "CaffeMnist-Armnn", "TfMnist-Armnn", "OnnxMnist-Armnn", "TfLiteMobilenetQuantized-Armnn"
+MODELS = {
+    CAFFE: "lenet_iter_9000.caffemodel",
+    TF: "simple_mnist_tf.prototxt",
+    ONNX: "mnist_onnx.onnx",
+    TFLITE: "mobilenet_v1_1.0_224_quant.tflite",
+}
+PAGE = b"<!DOCTYPE html>\n<html><head><title>404</title><style>.layer { color: red }</style></head></html>\n"
+
+
+@pytest.mark.parametrize("demo", MODELS)
+def test_the_stand_in_passes(tree: Tree, demo: str) -> None:
+    verdict = tree.judge(demo)
+    assert (verdict.outcome, verdict.exit_status, verdict.message) == ("passes", 0, "")
+    assert [case.id for case in verdict.cases] == list(verdict.test.default_ids)
+    assert all(case.got == case.wanted for case in verdict.cases)
+
+
+def fails(tree: Tree, demo: str, **options: Any) -> str:
+    verdict = tree.judge(demo, **options)
+    assert (verdict.outcome, verdict.exit_status) == ("fails", 1)
+    return verdict.message
+
+
+# -- data --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("demo", [CAFFE, TF, ONNX])
+@pytest.mark.parametrize("both", [True, False])
+def test_idx_names_with_hyphens(tree: Tree, demo: str, both: bool) -> None:
+    for dotted in ("t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte")[0 if both else 1 :]:
+        tree.path(dotted).rename(tree.data / dotted.replace(".", "-"))
+    verdict = tree.judge(demo)
+    # The program names the images, whichever is missing.
+    assert verdict.message == f"Failed to load {tree.data}/t10k-images.idx3-ubyte"
+    assert "has to be called t10k-" in verdict.hint
+
+
+def test_idx_files_that_are_still_gzipped(tree: Tree) -> None:
+    path = tree.path("t10k-images.idx3-ubyte")
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert fails(tree, TF) == f"Failed to read {path}"
+    assert "still gzipped" in str(tree.judge(TF).hint)
+
+
+def test_a_picture_that_is_missing_or_none(tree: Tree) -> None:
+    path = tree.path("Dog.jpg")
+    path.write_bytes(PAGE)
+    assert fails(tree, TFLITE) == f"Could not load the image at {path}"
+    path.unlink()
+    assert fails(tree, TFLITE) == f"Could not load the image at {path}"
+
+
+def test_with_i_only_the_first_pictures_are_opened(tree: Tree) -> None:
+    tree.path("shark.jpg").unlink()
+    assert fails(tree, TFLITE) == f"Could not load the image at {tree.data}/shark.jpg"
+    assert tree.judge(TFLITE, iterations=2).outcome == "passes"
+    assert tree.judge(TFLITE, iterations=3).outcome == "fails"
+
+
+def test_a_wrong_picture_gets_its_five_classes_and_the_one_wanted(tree: Tree, standin: dict[str, bytes]) -> None:
+    tree.path("Cat.jpg").write_bytes(standin["Dog.jpg"])
+    verdict = tree.judge(TFLITE)
+    assert verdict.message == "Prediction for test case 1 (209) is incorrect (should be 283)"
+    assert "tiger cat (283), your picture is Labrador retriever (209)" in verdict.hint
+    assert "--find-picture" in verdict.hint
+    assert [case.passes for case in verdict.cases] == [True, False, True]
+    assert len(verdict.cases[1].top) == 5
+    assert verdict.cases[1].top[0][0] == 209
+
+
+def test_with_i_no_class_is_compared(tree: Tree, standin: dict[str, bytes]) -> None:
+    tree.path("Cat.jpg").write_bytes(standin["Dog.jpg"])
+    verdict = tree.judge(TFLITE, iterations=5)
+    assert (verdict.outcome, verdict.exit_status) == ("passes", 0)
+    assert [case.got for case in verdict.cases] == [209, 209, 3, 209, 209]
+    assert {case.wanted for case in verdict.cases} == {None}
+
+
+def test_more_iterations_than_records_fail(tree: Tree) -> None:
+    path = tree.path("t10k-images.idx3-ubyte")
+    path.write_bytes(path.read_bytes()[: 16 + 784 * 3])
+    assert tree.judge(TF, iterations=3).outcome == "passes"
+    assert fails(tree, TF, iterations=4) == f"Failed to read {path}"
+
+
+def test_the_warm_up_reads_case_0_even_where_it_is_not_judged(tree: Tree) -> None:
+    # Records 1, 2 and so on are whole; record 0 is never asked for but by the warm-up.
+    path = tree.path("t10k-labels.idx1-ubyte")
+    path.write_bytes(path.read_bytes()[:8])
+    assert fails(tree, CAFFE).startswith("Failed to read")
+
+
+@pytest.mark.parametrize("folder", ["models", "data"])
+def test_a_folder_that_is_missing(tree: Tree, folder: str) -> None:
+    path = getattr(tree, folder)
+    path.rename(path.with_name("elsewhere"))
+    assert fails(tree, CAFFE) == f"Given directory {path}/ does not exist"
+
+
+# -- models ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("demo", "message"),
+    [
+        (CAFFE, "Couldn't find requested output layer 'prob' in graph"),
+        (TF, "Graph file {} failed to open"),
+        (ONNX, "Invalid (null) filename"),
+        (TFLITE, "Cannot find the file ({})"),
+    ],
+)
+def test_a_model_that_is_missing(tree: Tree, demo: str, message: str) -> None:
+    path = tree.path(MODELS[demo])
+    path.unlink()
+    assert fails(tree, demo) == message.format(path)
+
+
+@pytest.mark.parametrize(
+    ("demo", "message"),
+    [
+        (CAFFE, "ReadBase128 exceeded the maximum"),
+        (TF, "Failed to parse graph file"),
+        (ONNX, "The given model does not have any outputs"),
+        (TFLITE, "Buffer doesn't conform to the expected Tensorflow Lite flatbuffers format"),
+    ],
+)
+def test_a_web_page_instead_of_a_model(tree: Tree, demo: str, message: str) -> None:
+    tree.path(MODELS[demo]).write_bytes(PAGE)
+    assert fails(tree, demo) == message
+    assert any("web page" in finding.detail for finding in tree.judge(demo).findings)
+
+
+def caffe(tree: Tree, change: Callable[[Any], None]) -> None:
+    path = tree.path(MODELS[CAFFE])
+    net = messages.new("NetParameter")
+    net.ParseFromString(path.read_bytes())
+    change(net)
+    path.write_bytes(net.SerializeToString())
+
+
+def test_a_batch_of_64(tree: Tree) -> None:
+    caffe(tree, lambda net: net.layer[0].input_param.shape[0].dim.__setitem__(0, 64))
+    verdict = tree.judge(CAFFE)
+    assert verdict.message == "Input tensor has incorrect size"
+    assert verdict.hint == "modelprep caffe bake --batch 1"
+
+
+def test_the_old_form_of_layers(tree: Tree) -> None:
+    net = messages.new("NetParameter")
+    net.layers.add(name="ip", top=["ip"], bottom=["data"]).blobs.add(num=1, channels=1, height=1, width=1).data.append(
+        1
+    )
+    tree.path(MODELS[CAFFE]).write_bytes(net.SerializeToString())
+    assert fails(tree, CAFFE) == "Couldn't find requested output layer 'prob' in graph"
+
+
+def test_an_empty_model(tree: Tree) -> None:
+    tree.path(MODELS[CAFFE]).write_bytes(b"")
+    assert fails(tree, CAFFE) == "Couldn't find requested output layer 'prob' in graph"
+
+
+def test_a_resnet_that_was_saved_again_has_an_input_layer_of_another_name(tree: Tree) -> None:
+    # The LeNet stands in for it: what the test asks for is the name alone.
+    caffe(tree, lambda net: setattr(net.layer[0], "name", "input"))
+    assert fails(tree, CAFFE) == "Unknown binding input for layer 'data'."
+
+
+def test_a_vgg_whose_input_layer_is_named_data(tree: Tree, tmp_path: Path) -> None:
+    from modelprep.formats.caffe import bake
+
+    structure = tmp_path / "deploy.prototxt"
+    structure.write_text(
+        'name: "VGG" input: "data" input_dim: 10 input_dim: 3 input_dim: 224 input_dim: 224\n'
+        'layers { bottom: "data" top: "pool" name: "pool" type: POOLING '
+        "pooling_param { pool: MAX kernel_size: 32 stride: 32 } }\n"
+        'layers { bottom: "pool" top: "fc8" name: "fc8" type: INNER_PRODUCT inner_product_param { num_output: 1000 } }\n'
+        'layers { bottom: "fc8" top: "prob" name: "prob" type: SOFTMAX }\n'
+    )
+    net = prototxt.read_file(structure)
+    weights = np.random.default_rng(0).normal(0, 1e-4, (1000, 147)).astype("f4")
+    for values in (weights, np.zeros(1000, "f4")):
+        blob = net.layers[1].blobs.add(num=1, channels=1, height=values.shape[0] if values.ndim > 1 else 1)
+        blob.width = values.shape[-1]
+        blob.data.extend(values.ravel().tolist())
+    (tmp_path / "vgg.caffemodel").write_bytes(net.SerializeToString())
+    path = tree.models / "VGG_CNN_S.caffemodel"
+    for name in ("data", "input"):
+        path.unlink(missing_ok=True)
+        options = bake.Options(batch=1, input=name, target="armnn-19.02")
+        bake.write_plan(bake.plan(structure, tmp_path / "vgg.caffemodel", options), path)
+        verdict = tree.judge("CaffeVGG-Armnn")
+        if name == "data":
+            assert verdict.message == "Unknown binding input for layer 'input'."
+            assert "'data'" in verdict.findings[0].detail
+        else:
+            # It loads and runs; random weights know no shark.
+            assert verdict.message.startswith("Prediction for test case 0 (")
+            assert verdict.message.endswith(") is incorrect (should be 2)")
+
+
+def test_a_graph_with_fused_batch_norm_v3(tree: Tree) -> None:
+    path = tree.path(MODELS[TF])
+    norm = (
+        'node { name: "bn" op: "FusedBatchNormV3" input: "Placeholder" attr { key: "T" value { type: DT_FLOAT } } }\n'
+    )
+    text = path.read_text().replace('input: "Placeholder"', 'input: "bn"', 1)
+    path.write_text(norm + text)
+    verdict = tree.judge(TF)
+    assert verdict.message == "Unsupported operation FusedBatchNormV3 in tensorflow::GraphDef"
+    assert verdict.hint == "modelprep tf legalise --target armnn-19.02"
+
+
+def test_a_binary_graph_where_text_is_read(tree: Tree) -> None:
+    from modelprep.formats.tensorflow.text import text_to_binary
+
+    path = tree.path(MODELS[TF])
+    path.write_bytes(text_to_binary(path))
+    assert fails(tree, TF) == "Failed to parse graph file"
+
+
+def test_onnx_weights_in_raw_data(tree: Tree) -> None:
+    from modelprep.formats.onnx.model import messages as onnx
+
+    path = tree.path(MODELS[ONNX])
+    model = onnx("ModelProto")()
+    model.ParseFromString(path.read_bytes())
+    for tensor in model.graph.initializer:
+        if tensor.float_data:
+            tensor.raw_data = np.array(tensor.float_data, "<f4").tobytes()
+            del tensor.float_data[:]
+    path.write_bytes(model.SerializeToString())
+    assert fails(tree, ONNX).startswith("The number of data provided (0) does not match the tensor")
+    assert tree.judge(ONNX).hint == "modelprep onnx fix --target armnn-19.02"
+    # 19.05 reads it.
+    assert tree.judge(ONNX, "19.05").outcome == "passes"
+
+
+def test_a_tflite_output_of_another_name(tree: Tree) -> None:
+    # The other publisher's file: its output is called otherwise than the test asks.
+    path = tree.path(MODELS[TFLITE])
+    path.rename(tree.models / "mobilenet_v2_1.0_224_quant.tflite")
+    assert fails(tree, "TfLiteMobilenetV2Quantized-Armnn") == (
+        "No output binding found for subgraph:0 and name:output. "
+        "Possible outputs are: [MobilenetV1/Predictions/Reshape_1]"
+    )
+
+
+def test_without_a_runtime_nothing_is_known(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "opencv", lambda: None)
+    verdict = tree.judge(CAFFE)
+    assert (verdict.outcome, verdict.exit_status) == ("unknown", None)
+    assert "OpenCV" in verdict.message
+    assert "pip install" in verdict.hint
+    with pytest.raises(MissingTool):
+        runtimes.ready(tree.path(MODELS[CAFFE]), "caffe", "data", (1, 1, 28, 28), ("prob",))
+
+
+def test_a_tensorflow_graph_runs_in_opencv_where_tensorflow_is_missing(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "tensorflow" else find(name, *a))
+    verdict = tree.judge(TF)
+    assert verdict.runtime.startswith("OpenCV")
+    assert verdict.outcome == "passes"
+
+
+# -- the real files ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(upstream: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import modelprep
+
+    folder = tmp_path_factory.mktemp("real")
+    shark = upstream.joinpath(
+        "raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/n01484850_great_white_shark.JPEG"
+    )
+    report = modelprep.fetch(
+        ["armnn-caffe/mnist", "armnn-tf/mnist", "armnn-onnx/mnist", "armnn-tflite/mobilenet-v1-quant"],
+        out=folder / "out",
+        cache=folder / "cache",
+        mirrors=[str(upstream)],
+        offline=True,
+        overrides={"picture-shark": shark},
+    )
+    assert report.exit_code == 0
+    return folder / "out" / "ArmnnTests"
+
+
+@pytest.mark.parametrize(
+    ("demo", "classes"),
+    [(CAFFE, [7, 2, 1, 5, 9]), (TF, [7, 2, 1, 0, 4]), (ONNX, [7, 2, 1, 0, 4]), (TFLITE, [209, 283, 3])],
+)
+def test_the_real_files_pass(real: Path, demo: str, classes: list[int]) -> None:
+    from modelprep.check.verdict import Files, judge
+    from modelprep.targets.armnn_tests import of_version
+
+    verdict = judge(of_version()[demo], Files(real / "models", real / "data"))
+    assert verdict.outcome == "passes", verdict.message
+    assert [case.got for case in verdict.cases] == classes
+
+
+def test_19_05_feeds_the_real_mobilenet_the_bytes_themselves(real: Path) -> None:
+    from modelprep.check.verdict import Files, judge
+    from modelprep.targets.armnn_tests import of_version
+
+    files = Files(real / "models", real / "data")
+    old, new = (judge(of_version(version)[TFLITE], files) for version in ("19.02", "19.05"))
+    # Half of the range is never used in 19.02; from 19.05 on the picture arrives as it is.
+    assert min(int(case.seen.min()) for case in old.cases) >= 128
+    assert min(int(case.seen.min()) for case in new.cases) < 20
+    assert new.outcome == "passes"
+    assert [case.top for case in old.cases] != [case.top for case in new.cases]
