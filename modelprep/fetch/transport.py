@@ -147,12 +147,12 @@ class Transport:
 
     def _whole(self, response: requests.Response) -> Answer:
         if response.status_code != HTTPStatus.OK:
-            raise _refusal(response)
-        length = _length(response.headers)
+            raise refusal(response)
+        length = content_length(response.headers)
         return Answer(
             start=0,
             total=length,
-            validator=_validator(response.headers, length),
+            validator=validator_of(response.headers, length),
             content_type=response.headers.get("Content-Type", ""),
             stall_timeout=self._timeouts[1],
             response=response,
@@ -168,18 +168,18 @@ class Transport:
             response.close()
             return None
         if response.status_code != HTTPStatus.PARTIAL_CONTENT:
-            raise _refusal(response)
+            raise refusal(response)
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
         first, last = (int(match[1]), int(match[2])) if match else (-1, -1)
         total = int(match[3]) if match and match[3] != "*" else held.total
-        now = _validator(response.headers, total)
+        now = validator_of(response.headers, total)
         # Some servers honour Range and overlook If-Range, so the answer itself has to prove that it is the same object.
         same = now.condition == held.condition and now.encoding == held.encoding
         if first != offset or last < first or not same or (held.total is not None and total != held.total):
             response.close()
             return None
         length = last - first + 1
-        announced = _length(response.headers)
+        announced = content_length(response.headers)
         if (announced is not None and announced != length) or (total is not None and last >= total):
             response.close()
             return None
@@ -196,11 +196,12 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = _new_session()
+            session = self._local.session = new_session()
         return session
 
 
-def _new_session() -> requests.Session:
+def new_session() -> requests.Session:
+    """Make a session as this room uses it: no compression on the way; proxies, netrc and CAs of the environment."""
     import requests
     from requests.adapters import HTTPAdapter
 
@@ -242,14 +243,16 @@ class _Drained(io.BytesIO):
         """Do nothing: the connection is closed already."""
 
 
-def _length(headers: Mapping[str, str]) -> int | None:
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """Give the length of the body in bytes; None where it is not told, or told wrongly."""
     text = headers.get("Content-Length", "").strip()
     if headers.get("Transfer-Encoding", "").lower() == "chunked" or not text.isascii() or not text.isdigit():
         return None
     return int(text) if len(text) < 20 else None
 
 
-def _validator(headers: Mapping[str, str], total: int | None) -> Validator:
+def validator_of(headers: Mapping[str, str], total: int | None) -> Validator:
+    """Give what an answer says its object is; `total` is the object's size in bytes."""
     etag = headers.get("ETag", "").strip()
     strong = etag if len(etag) > 2 and etag.startswith('"') and etag.endswith('"') else ""
     modified = headers.get("Last-Modified", "").strip()
@@ -288,7 +291,8 @@ def retry_after(text: str, *, now: datetime | None = None) -> float | None:
     return max(0.0, (when - (now or datetime.now(timezone.utc))).total_seconds())
 
 
-def _refusal(response: requests.Response) -> Broken:
+def refusal(response: requests.Response) -> Broken:
+    """Say what an answer means that brings no bytes."""
     status = response.status_code
     try:
         phrase = HTTPStatus(status).phrase

@@ -55,8 +55,8 @@ class Behaviour:
         How often the fault happens; -1 for ever.
     retry_after
         Value of ``Retry-After`` sent with `status`.
-    location
-        Redirect there.
+    location, redirect
+        Redirect there, with that status.
     encoding
         Send the body gzipped with this Content-Encoding, whatever was asked for.
     length
@@ -82,6 +82,7 @@ class Behaviour:
     times: int = -1
     retry_after: str = ""
     location: str = ""
+    redirect: int = 302
     encoding: str = ""
     length: int | None = None
     content_range: str = ""
@@ -107,7 +108,7 @@ class Behaviour:
 
 @dataclass
 class Request:
-    """One line of the log."""
+    """One line of the log; `time` and `ended` are when it came and when it was answered (monotonic seconds)."""
 
     method: str
     path: str
@@ -117,6 +118,7 @@ class Request:
     time: float
     status: int = 0
     sent: int = 0
+    ended: float = 0.0
 
 
 class FaultServer:
@@ -226,6 +228,7 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 self.close_connection = True
             finally:
+                request.ended = time.monotonic()
                 if found is not None and found.after is not None:
                     found.after(found)
 
@@ -235,7 +238,7 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
             with server.lock:
                 fault = how.fault() if (how.status or how.cut_at is not None or how.stall_at is not None) else False
             if how.location:
-                self.answer(request, 302, how.body, {"Location": how.location})
+                self.answer(request, how.redirect, how.body, {"Location": how.location})
             elif how.status and fault:
                 headers = {"Retry-After": how.retry_after} if how.retry_after else {}
                 self.answer(request, how.status, how.body, {"Content-Type": "text/html", **headers})
@@ -252,7 +255,8 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
             if how.last_modified is not None:
                 headers["Last-Modified"] = formatdate(how.last_modified, usegmt=True)
             status, start = 200, 0
-            match = re.fullmatch(r"bytes=(\d+)-", request.range)
+            match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.range)
+            end = len(data)
             same = how.blind or not request.if_range or request.if_range in (how.tag, headers.get("Last-Modified"))
             if match and how.ranges and same:
                 start = int(match[1])
@@ -260,10 +264,11 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
                     self.answer(request, 416, b"", {"Content-Range": f"bytes */{len(data)}"})
                     return
                 status = 206
-                headers["Content-Range"] = how.content_range or f"bytes {start}-{len(data) - 1}/{len(data)}"
+                end = min(end, int(match[2]) + 1) if match[2] else end
+                headers["Content-Range"] = how.content_range or f"bytes {start}-{end - 1}/{len(data)}"
             if how.ranges:
                 headers["Accept-Ranges"] = "bytes"
-            self.answer(request, status, data[start:], headers, how=how, fault=fault)
+            self.answer(request, status, data[start:end], headers, how=how, fault=fault)
 
         def answer(
             self,

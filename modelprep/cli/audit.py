@@ -1,0 +1,205 @@
+"""``modelprep audit``: whether the sources are alive, and still the same files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelprep.cli import common
+from modelprep.cli.output import Output, Style, size_text
+
+if TYPE_CHECKING:
+    from modelprep.fetch.audit import AuditReport, HostReport, Subject
+    from modelprep.fetch.audit.report import Row
+
+
+def command(
+    targets: common.SomeTargets = None,
+    hosts: Annotated[
+        bool,
+        typer.Option(
+            "--hosts",
+            help="Ask nobody; count for each asset how many independent hosts could give it, and for each host which "
+            "demos its death would take down.",
+        ),
+    ] = False,
+    archives: Annotated[
+        bool,
+        typer.Option("--archives/--no-archives", help="Ask the archives of last resort too (they limit requests)."),
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List the sources that are well, too.")] = False,
+    page: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page.")] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            metavar="FILE",
+            help="What audits remember: when a source last worked (default: in the user's state folder).",
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=32, metavar="N", help="Hosts asked at once.")] = 8,
+    pause: Annotated[
+        float, typer.Option("--pause", min=0, max=60, metavar="SECONDS", help="Between two requests at one host.")
+    ] = 0.5,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, max=600, metavar="SECONDS", help="Silence that counts as death.")
+    ] = 20.0,
+    out: common.Out = common.DEFAULT_OUT,
+    lockfile: common.LockFile = None,
+    recipes: common.Recipes = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Ask every source whether it is alive and still gives the same file; downloads nothing.
+
+    One request at a time at each host. Exits with 1 when an asset has no living source.
+    """
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.fetch.audit import History, Manners, count_hosts, crawl, default_history, places, report
+
+        found = _subjects(output, targets or [], recipes, lockfile or out / "modelprep.lock")
+        if hosts:
+            _tell_hosts(output, count_hosts(found))
+            return
+        remembered = History(history or default_history())
+        asked = [place for subject in found for place in places(subject, archives=archives)]
+        lanes = {place.host for place in asked if place.host}
+        output.note(f"asking {len(lanes)} hosts for {len(asked)} sources, one request at a time at each")
+        manners = Manners(hosts_at_once=jobs, pause=pause, connect_timeout=min(15.0, timeout), stall_timeout=timeout)
+        now = datetime.now(timezone.utc)
+        findings = crawl(asked, remembered, manners, _progress(output))
+        result = report(found, findings, remembered, now)
+        if not result.nobody_answered:
+            # A machine without a network must not mark the whole world as failing.
+            remembered.learn(findings, now)
+            remembered.write()
+        if page is not None:
+            _write_page(page, result)
+        _tell(output, result, everything=everything)
+        raise typer.Exit(1 if result.lost else 0)
+
+
+def _subjects(output: Output, targets: Sequence[str], recipes: list[Path] | None, lock: Path) -> tuple[Subject, ...]:
+    """Collect what the targets need, with all their variants; everything when there are none."""
+    from modelprep.fetch.audit import subjects
+    from modelprep.pipeline.inventory import sound_recipes
+    from modelprep.recipe.lockfile import read_lock
+
+    catalogue = common.catalogue(recipes)
+    found, broken = sound_recipes(catalogue, targets)
+    for error in broken:
+        output.warning(f"a recipe is broken: {error}")
+    everything = list(found)
+    for recipe in found:
+        if not recipe.variant and recipe.name in catalogue.names() and catalogue.path(recipe.name) == recipe.path:
+            everything += [catalogue.recipe(recipe.name, variant) for variant in recipe.variants]
+    shared = () if targets else tuple(catalogue.shared.values())
+    return subjects(everything, shared, lock=read_lock(lock))
+
+
+def _progress(output: Output) -> Callable[[int, int], None] | None:
+    """Tell now and then how far it is, where somebody watches."""
+    if output.mode != "human" or not output.err.isatty():
+        return None
+
+    def tell(done: int, total: int) -> None:
+        if done % 25 == 0 and done < total:
+            output.note(f"{done} of {total}")
+
+    return tell
+
+
+def _write_page(path: Path, result: AuditReport) -> None:
+    from modelprep.fetch.audit.page import page
+    from modelprep.store.disk import write_atomic
+
+    write_atomic(path, page(result).encode("utf-8", "backslashreplace"))
+
+
+_STYLES: Mapping[str, tuple[Style, ...]] = {
+    "dead": ("red",),
+    "certificate": ("red",),
+    "page": ("yellow",),
+    "pointer": ("yellow",),
+    "size": ("yellow",),
+    "changed": ("yellow",),
+    "unclear": ("yellow",),
+    "moved": ("cyan",),
+    "alive": ("green",),
+    "skipped": ("dim",),
+}
+
+
+def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
+    from modelprep.fetch.audit.verdicts import VERDICTS
+
+    output.result(result.to_json())
+    if output.mode == "quiet":
+        for asset in result.lost:
+            output.value(asset.subject.key)
+    if output.mode != "human":
+        return
+    for verdict, meaning in VERDICTS.items():
+        rows = [row for row in result.rows if row.finding.verdict == verdict]
+        if not rows:
+            continue
+        output.line(f"{output.style(verdict, 'bold', *_STYLES[verdict])} ({len(rows)}): {meaning}")
+        if verdict in ("alive", "skipped") and not everything:
+            output.line("  (--all lists them)" if verdict == "alive" else "")
+        else:
+            output.table("", ["  asset", "url", "what came", "last worked"], [_row(row) for row in rows])
+        output.line()
+    if result.unlicensed:
+        output.line(f"{output.style('licence missing', 'bold', 'yellow')}: {', '.join(result.unlicensed)}")
+        output.line()
+    for asset in result.assets:
+        if asset.state in ("lost", "archive", "unclear"):
+            words = {
+                "lost": output.style("no living source", "red"),
+                "archive": "only an archive of last resort",
+                "unclear": "no source that could be judged",
+            }[asset.state]
+            output.line(f"{asset.subject.key}: {words}; needed by {', '.join(asset.subject.demos) or 'no demo'}")
+    if result.nobody_answered:
+        output.warning("not one server answered: is this machine online? (the history was left as it is)")
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in result.counts.items()) or "nothing to ask"
+    living = sum(1 for asset in result.assets if asset.state == "living")
+    output.line(f"{len(result.rows)} sources: {counts}")
+    output.line(f"{len(result.assets)} assets: {living} with a living source, {len(result.lost)} without")
+
+
+def _row(row: Row) -> tuple[str, str, str, str]:
+    finding = row.finding
+    words = [finding.detail, f"now at {finding.moved_to}" if finding.moved_to else ""]
+    if finding.living:
+        words += [f"{size_text(finding.size)}" if finding.size is not None else "", finding.proof]
+    worked = "now" if finding.living else row.last_worked[:10] or "?"
+    return f"  {row.place.key}", row.place.candidate.shown, "; ".join(filter(None, words)), worked
+
+
+def _tell_hosts(output: Output, result: HostReport) -> None:
+    output.result(result.to_json())
+    rows = [
+        (
+            asset.key,
+            len(asset.hosts),
+            len(asset.archives) if asset.pinned else "-",
+            "yes" if asset.pinned else "no",
+            ", ".join(asset.hosts),
+        )
+        for asset in result.assets
+    ]
+    output.table("who could give each asset", ["asset", ">hosts", ">archives", "pinned", "who"], rows, key=0)
+    output.line()
+    alone = [(host, count, len(only), ", ".join(demos)) for host, (count, only, demos) in result.by_host.items()]
+    title = "what the death of one host would take down (archives of last resort not counted)"
+    output.table(title, ["host", ">assets", ">only there", "demos lost"], alone)
+    output.line()
+    output.line(
+        f"{result.pinned_with_two} of {result.pinned} pinned assets have two or more independent hosts, "
+        f"{result.pinned_with_archives} counting the archives of last resort"
+    )

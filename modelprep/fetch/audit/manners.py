@@ -1,0 +1,78 @@
+"""Politeness: never two requests at once at one host, a pause between them, few hosts at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How the servers are treated.
+
+    Parameters
+    ----------
+    hosts_at_once
+        How many hosts are asked at the same time.
+    pause
+        Seconds between the end of one request at a host and the next there.
+    connect_timeout, stall_timeout
+        Seconds until a connection must stand, and seconds without a byte after which it counts as dead.
+    attempts
+        How often a URL is asked at most when asking again makes sense.
+    backoff
+        Seconds before the second attempt; doubled each time.
+    longest_pause
+        Seconds that a server's ``Retry-After`` may ask for; a URL of one that asks for more is left unjudged.
+    """
+
+    hosts_at_once: int = 8
+    pause: float = 0.5
+    connect_timeout: float = 15.0
+    stall_timeout: float = 20.0
+    attempts: int = 2
+    backoff: float = 2.0
+    longest_pause: float = 15.0
+
+
+class Doors:
+    """One door a host: whoever asks there holds it, and the next one waits the pause out.
+
+    A redirect leads to other hosts, so the queues of the hosts alone do not keep two requests apart.
+    """
+
+    def __init__(self, pause: float, stop: threading.Event) -> None:
+        self._pause = pause
+        self._stop = stop
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._free_at: dict[str, float] = {}
+
+    @contextmanager
+    def at(self, host: str) -> Iterator[None]:
+        """Hold the door of a host for one request.
+
+        Raises
+        ------
+        Stopped
+            The audit was interrupted while waiting.
+        """
+        with self._guard:
+            lock = self._locks.setdefault(host, threading.Lock())
+        while not lock.acquire(timeout=0.2):
+            if self._stop.is_set():
+                raise Stopped
+        try:
+            if self._stop.wait(max(0.0, self._free_at.get(host, 0.0) - time.monotonic())):
+                raise Stopped
+            yield
+        finally:
+            self._free_at[host] = time.monotonic() + self._pause
+            lock.release()
+
+
+class Stopped(Exception):
+    """The audit was interrupted."""

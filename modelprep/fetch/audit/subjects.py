@@ -1,0 +1,154 @@
+"""What is audited: assets of recipes, the demos that need them, and every URL that stands for one. Opens no socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from modelprep.fetch import urls
+from modelprep.fetch.failures import Want, name_of
+from modelprep.fetch.policy import Pin
+from modelprep.fetch.sources import Candidate, candidates
+from modelprep.recipe.schema import Asset, Digests, Recipe
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One asset under audit.
+
+    Parameters
+    ----------
+    key
+        The shared asset's name, or ``recipe#name`` for one that a recipe declares for itself.
+    asset
+        As declared; a pin of the lock file is in its digests.
+    demos
+        Own names of the demos that need it, sorted; empty for a shared asset that no recipe uses.
+    """
+
+    key: str
+    asset: Asset
+    demos: tuple[str, ...] = ()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether a digest says which bytes are wanted."""
+        return bool(self.asset.digests or self.asset.members or any(s.digests for s in self.asset.sources))
+
+
+@dataclass(frozen=True)
+class Place:
+    """One URL to ask, and what should lie there.
+
+    Parameters
+    ----------
+    key
+        Of the subject it stands for.
+    candidate
+        The URL with its kind; ``candidate.url`` may hold credentials, ``candidate.shown`` does not.
+    want
+        The file that should be there: the asset's own, or the archive that holds it.
+    """
+
+    key: str
+    candidate: Candidate
+    want: Want
+
+    @property
+    def host(self) -> str:
+        """Host and port that will be asked, lower case."""
+        try:
+            return urlsplit(self.candidate.url).netloc.rpartition("@")[2].lower()
+        except ValueError:
+            return ""
+
+
+def subjects(
+    recipes: Iterable[Recipe], shared: Iterable[Asset] = (), *, lock: Mapping[str, Pin] | None = None
+) -> tuple[Subject, ...]:
+    """Collect the assets of recipes, each once, sorted by key.
+
+    Parameters
+    ----------
+    recipes
+        The recipes; give a recipe's variants as recipes of their own.
+    shared
+        Shared assets that are looked at whether or not a recipe uses them.
+    lock
+        Pins of first use by asset key, for assets that nothing else pins.
+    """
+    pins = lock or {}
+    assets: dict[str, Asset] = {}
+    demos: dict[str, set[str]] = {}
+
+    def take(key: str, asset: Asset) -> None:
+        known = assets.get(key)
+        pin = pins.get(asset.key)
+        if pin is not None and not asset.digests and not asset.members:
+            asset = replace(asset, digests=Digests({"sha256": pin.sha256}), size=pin.size)
+        if known is None:
+            assets[key] = asset
+        elif more := tuple(source for source in asset.sources if source not in known.sources):
+            # A variant may add places to an asset of the same name.
+            assets[key] = replace(known, sources=known.sources + more)
+        demos.setdefault(key, set())
+
+    for recipe in recipes:
+        for asset in recipe.assets.values():
+            key = asset.shared or f"{recipe.name}#{asset.id}"
+            known = assets.get(key)
+            if known is not None and not asset.shared and asset.digests != known.digests and recipe.variant:
+                key = f"{recipe.name}@{recipe.variant}#{asset.id}"  # the variant means another file by the same name
+            take(key, asset)
+            demos[key].add(recipe.demo)
+    for asset in shared:
+        take(asset.key, asset)
+    return tuple(Subject(key, assets[key], tuple(sorted(demos[key]))) for key in sorted(assets))
+
+
+def places(subject: Subject, *, archives: bool = False) -> tuple[Place, ...]:
+    """List the URLs that stand for an asset, in the order in which a fetch would ask them.
+
+    Parameters
+    ----------
+    archives
+        Whether the archives of last resort are among them.
+    """
+    asset = subject.asset
+    return tuple(
+        Place(subject.key, candidate, wanted_at(candidate, asset)) for candidate in candidates(asset, archives=archives)
+    )
+
+
+def wanted_at(candidate: Candidate, asset: Asset) -> Want:
+    """Say which file should lie at a candidate's URL: the asset's, the archive it is a member of, or what it states."""
+    source = candidate.source
+    if source.member is not None:
+        return Want(urls.basename(source.url) or "archive", dict(source.digests.values), source.size)
+    if source.digests:
+        return Want(name_of(asset), dict(source.digests.values), source.size)
+    return Want(name_of(asset), dict(asset.digests.values), asset.size)
+
+
+def media_place(place: Place) -> Place | None:
+    """Give the place of the content of which a raw GitHub link gave only the Git LFS pointer; None elsewhere."""
+    media = urls.lfs_media_url(place.candidate.url)
+    if media is None or place.candidate.kind != "recipe":
+        return None
+    source = place.candidate.source
+    return Place(place.key, Candidate(media, "recipe", source, note="content of a Git LFS pointer"), place.want)
+
+
+def unique(found: Sequence[Place]) -> tuple[Place, ...]:
+    """Give each combination of URL and wanted file once: an archive with three members is asked once."""
+    seen: dict[tuple[object, ...], Place] = {}
+    for place in found:
+        seen.setdefault(question(place), place)
+    return tuple(seen.values())
+
+
+def question(place: Place) -> tuple[object, ...]:
+    """Give what makes two places one question: URL, digests, size and whether a page could be the file."""
+    want = place.want
+    return (place.candidate.url, tuple(sorted(want.digests.items())), want.size, want.may_be_page)
