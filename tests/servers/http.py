@@ -108,7 +108,7 @@ class Behaviour:
 
 @dataclass
 class Request:
-    """One line of the log; `time` and `ended` are when it came and when it was answered (monotonic seconds)."""
+    """One line of the log; `time` is when it came, `ended` when the last of its answer was sent (monotonic seconds)."""
 
     method: str
     path: str
@@ -228,7 +228,6 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 self.close_connection = True
             finally:
-                request.ended = time.monotonic()
                 if found is not None and found.after is not None:
                     found.after(found)
 
@@ -293,6 +292,7 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Transfer-Encoding", "chunked")
             else:
                 self.send_header("Content-Length", str(length))
+            request.ended = time.monotonic()
             self.end_headers()
             self.wfile.flush()
             if self.command == "HEAD":
@@ -303,6 +303,7 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
             sent = 0
             while sent < end and not server.closing.is_set():
                 piece = body[sent : min(end, sent + how.piece)]
+                request.ended = time.monotonic()
                 if length == -2:
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                 else:
