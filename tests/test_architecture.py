@@ -32,7 +32,7 @@ LEVELS = {
     "__main__": 8,
 }
 #: Rooms on one level that may know each other, one way.
-NEIGHBOURS = {("check", "steps"), ("check", "tree")}
+NEIGHBOURS = {("check", "steps"), ("check", "tree"), ("targets", "formats")}
 HEAVY = {
     "requests", "tqdm", "google", "numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "yaml", "PIL", "tf2onnx",
     "ai_edge_litert", "tf_slim", "tf_keras", "filelock", "platformdirs", "urllib3", "multiprocessing", "asyncio",

@@ -122,5 +122,6 @@ TF_RULES: Mapping[str, str] = {
     "TF29": "the paddings must be a constant int32, not negative",
     "TF30": "the axis must be a constant int32; without keep_dims the result is flattened, batch included",
     "TF31": "ExpandDims takes its position as an attribute, not as the second input that TensorFlow gives it",
+    "TF32": "alpha, beta, bias and depth_radius must be written",
     "TF34": "wrong number of inputs ('Unexpected number of inputs for node')",
 }

@@ -1,8 +1,8 @@
-"""TensorFlow graphs before Arm NN's parser (rules TF01 to TF35)."""
+"""TensorFlow graphs before Arm NN's parser (rules TF01 to TF35, C1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,12 @@ from modelprep.check.lint import Asked
 from modelprep.errors import StepError
 
 if TYPE_CHECKING:
-    from modelprep.formats.tensorflow.graphdef import Graph
+    from modelprep.formats.tensorflow.graphdef import Graph, Node
+
+Ranks = Mapping[str, "int | None"]
+_ADDING = ("AddN", "Greater", "Equal", "Minimum")
+#: More dimensions than Arm NN has.
+_TOO_MANY = 5
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
@@ -34,7 +39,7 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
 
 def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
     from modelprep.formats.tensorflow.rewire import subgraph
-    from modelprep.steps._legalise_armnn_19_02 import judge
+    from modelprep.targets.armnn_tf import judge
 
     nodes = graph.by_name()
     missing = [name for name in asked.outputs if name not in nodes]
@@ -44,7 +49,11 @@ def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
                       f"Couldn't find requested output node '{name}' in graph")  # fmt: skip
     wanted = [name for name in asked.outputs if name in nodes]
     if wanted:
-        graph.nodes = subgraph(graph, wanted, colocations=False)
+        try:
+            graph.nodes = subgraph(graph, wanted, colocations=False)
+        except StepError as error:
+            yield Finding("TF34", error.where or "graph", error.what)
+            return
         nodes = graph.by_name()
     for found in judge(graph):
         message = ""
@@ -56,3 +65,128 @@ def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
         if node is None or node.op != "Placeholder":
             there = ", ".join(n.name for n in graph.nodes if n.op == "Placeholder") or "no placeholder"
             yield Finding("TF07", f"input '{asked.input_name}'", f"there is {there}")
+    yield from _by_rank(graph, ranks(graph, asked.input_name, len(asked.input_shape)))
+
+
+def _by_rank(graph: Graph, known: Ranks) -> Iterator[Finding]:
+    """Hold nodes to the rules that ask for a number of dimensions, where that can be told without running anything."""
+    for node in graph.nodes:
+        where = f"{node.name} ({node.op})"
+        given = [known.get(reference.partition(":")[0]) for reference in node.inputs if not reference.startswith("^")]
+        if (known.get(node.name) or 0) >= _TOO_MANY:
+            rule = "TF28" if node.op == "Squeeze" else "C1"
+            yield Finding(rule, where, f"{known[node.name]} dimensions")
+        if node.op in _ADDING:
+            if len(set(given)) > 1 and None not in given and set(given) != {1, 4}:
+                yield Finding("TF19", where, f"operands of {given} dimensions")
+        elif node.op == "ConcatV2" and any(rank not in (None, 4) for rank in given[:-1]):
+            yield Finding("TF23", where, f"inputs of {given[:-1]} dimensions")
+        elif node.op == "Split" and len(given) > 1 and given[1] not in (None, 4):
+            yield Finding("TF24", where, f"an input of {given[1]} dimensions")
+        elif node.op == "Mean" and "keep_dims" in node.attrs and not node.flag("keep_dims"):
+            # Refusing it would refuse what runs as long as nothing follows that cares about the shape.
+            yield Finding("TF30", where, "keep_dims is false, the result has one dimension", effect_here="wrong")
+        elif node.op == "Softmax" and given and given[0] not in (None, 2):
+            yield Finding("TF33", where, f"{given[0]} dimensions")
+
+
+def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | None]:
+    """Tell how many dimensions the parser gives each node's result; None where that cannot be told.
+
+    Parameters
+    ----------
+    graph
+        In any order.
+    input_name, input_rank
+        The placeholder that the test feeds, and with how many dimensions (0 where nothing is asked).
+    """
+    nodes = graph.by_name()
+    given = {
+        node.name: [r.partition(":")[0] for r in node.inputs if not r.startswith("^")] for node in nodes.values()
+    }
+    takers: dict[str, list[str]] = {}
+    open_inputs = {}
+    for name, sources in given.items():
+        own = [source for source in sources if source in nodes]
+        open_inputs[name] = len(own)
+        for source in own:
+            takers.setdefault(source, []).append(name)
+    known: dict[str, int | None] = {}
+    # Sources first; what lies in a ring is never ready and stays unknown.
+    ready = [name for name, count in open_inputs.items() if not count]
+    while ready:
+        name = ready.pop()
+        node = nodes[name]
+        if name == input_name and input_rank:
+            known[name] = input_rank
+        else:
+            known[name] = _RANKS.get(node.op, _unknown)(node, [known.get(source) for source in given[name]], nodes)
+        for taker in takers.get(name, ()):
+            open_inputs[taker] -= 1
+            if not open_inputs[taker]:
+                ready.append(taker)
+    return known
+
+
+_Rule = Callable[["Node", "list[int | None]", "Mapping[str, Node]"], "int | None"]
+
+
+def _unknown(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    return None
+
+
+def _same(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    return given[0] if given else None
+
+
+def _widest(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    ranks = [rank for rank in given if rank is not None]
+    return max(ranks) if ranks and len(ranks) == len(given) else None
+
+
+def _fixed(rank: int) -> _Rule:
+    return lambda node, given, nodes: rank  # noqa: ARG005 - the signature is that of all rules
+
+
+def _placeholder(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    shape = node.shape("shape")
+    return len(shape) if shape else None
+
+
+def _const(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    head = node.tensor()
+    return max(1, len(head.shape)) if head is not None else None
+
+
+def _reshape(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    source = nodes.get(node.inputs[1].partition(":")[0]) if len(node.inputs) > 1 else None
+    head = source.tensor() if source is not None and source.op == "Const" else None
+    return head.count if head is not None else None
+
+
+def _mean(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    return given[0] if node.flag("keep_dims") and given else 1
+
+
+def _squeeze(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
+    axes = node.numbers("squeeze_dims")
+    return given[0] - len(axes) if given and given[0] is not None and axes else None
+
+
+_RANKS: Mapping[str, _Rule] = {
+    **dict.fromkeys(("Identity", "Relu", "Relu6", "Sigmoid", "Tanh", "Softplus", "Softmax", "Rsqrt", "Pad"), _same),
+    **dict.fromkeys(("Add", "AddN", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"), _widest),
+    **dict.fromkeys(
+        ("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNorm", "ResizeBilinear", "LRN"), _fixed(4)
+    ),
+    "BiasAdd": _same,
+    "ConcatV2": _same,
+    "Const": _const,
+    "MatMul": _fixed(2),
+    "Mean": _mean,
+    "Placeholder": _placeholder,
+    "Reshape": _reshape,
+    "Shape": _fixed(1),
+    "Split": lambda node, given, nodes: given[1] if len(given) > 1 else None,  # noqa: ARG005
+    "Squeeze": _squeeze,
+}
