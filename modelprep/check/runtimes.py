@@ -9,7 +9,6 @@ optional; what is missing is named with the command that installs it.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -318,7 +317,9 @@ def litert(path: Path) -> tuple[Any, str]:
 
 def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
     if interpreter := os.environ.get("MODELPREP_PYARMNN"):
-        return _by_pyarmnn(interpreter, path, input_name, shape, outputs)
+        from modelprep.check import pyarmnn
+
+        return pyarmnn.load(interpreter, path, input_name, shape, outputs)
     import numpy as np
 
     runtime, name = litert(path)
@@ -339,68 +340,6 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
 
     quantisation = Quantisation(float(scale), int(zero_point)) if detail["dtype"] == np.uint8 else None
     return Ready(name, run, quantisation)
-
-
-#: Runs in pyarmnn's own interpreter: model, input, output names on the command line; tensors as .npy files.
-_PYARMNN = """
-import sys
-import numpy as np
-import pyarmnn as ann
-model, source, target, into, *names = sys.argv[1:]
-parser = ann.ITfLiteParser()
-network = parser.CreateNetworkFromBinaryFile(model)
-runtime = ann.IRuntime(ann.CreationOptions())
-optimised, _ = ann.Optimize(network, [ann.BackendId("CpuRef")], runtime.GetDeviceSpec(), ann.OptimizerOptions())
-number, _ = runtime.LoadNetwork(optimised)
-inputs = ann.make_input_tensors([parser.GetNetworkInputBindingInfo(0, into)], [np.load(source)])
-outputs = ann.make_output_tensors([parser.GetNetworkOutputBindingInfo(0, name) for name in names])
-runtime.EnqueueWorkload(number, inputs, outputs)
-np.savez(target, *ann.workload_tensors_to_ndarray(outputs))
-"""
-
-
-def _by_pyarmnn(
-    interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]
-) -> Ready:
-    import tempfile
-
-    import numpy as np
-
-    from modelprep.formats.tflite import model as reader
-
-    try:
-        graph = reader.read(path).main
-    except StepError as error:
-        raise refused("our TF Lite reader", path, error) from error
-    tensor = next((graph.tensors[i] for i in graph.inputs if graph.tensors[i].name == input_name), None)
-    if tensor is None:
-        raise CheckFailed("the model has no such input", where=str(path), expected=input_name)
-    dtype = np.uint8 if tensor.dtype == "UINT8" else np.float32
-
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder, "in.npy"), Path(folder, "out.npz")
-            np.save(source, values.astype(dtype).reshape(shape))
-            command = [interpreter, "-c", _PYARMNN, str(path), str(source), str(target), input_name, *outputs]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-            except OSError as error:
-                raise MissingTool(
-                    "the interpreter that MODELPREP_PYARMNN names does not run", where=interpreter, got=str(error)
-                ) from error
-            if done.returncode:
-                said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-                raise CheckFailed("pyarmnn does not take the model", where=str(path), got=said[-1] if said else None)
-            with np.load(target) as results:
-                return [results[name] for name in results.files]
-
-    quantised = tensor.quantisation
-    quantisation = (
-        Quantisation(quantised.scale[0], quantised.zero_point[0])
-        if dtype is np.uint8 and quantised is not None
-        else None
-    )
-    return Ready("pyarmnn (Arm NN, CpuRef)", run, quantisation)
 
 
 def onnx_session(path: Path) -> tuple[Any, str]:

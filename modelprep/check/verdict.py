@@ -206,6 +206,8 @@ def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...]
             return Verdict(
                 test, "fails", _unreadable(test, data, number), _why(error), findings, tuple(cases), loaded.runtime
             )
+        except MissingTool as error:
+            return Verdict(test, "unknown", error.what, error.hint or "", findings)
         except CheckFailed as error:
             return Verdict(test, "fails", error.got or error.what, "", findings, tuple(cases), loaded.runtime)
         if number in numbers:

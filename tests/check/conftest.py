@@ -141,3 +141,26 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path, standin: dict[str, bytes]) -> Tree:
     return Tree(tmp_path / "ArmnnTests", standin)
+
+
+# -- the real files ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def real(upstream: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import modelprep
+
+    folder = tmp_path_factory.mktemp("real")
+    shark = upstream.joinpath(
+        "raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/n01484850_great_white_shark.JPEG"
+    )
+    report = modelprep.fetch(
+        ["armnn-caffe/mnist", "armnn-tf/mnist", "armnn-onnx/mnist", "armnn-tflite/mobilenet-v1-quant"],
+        out=folder / "out",
+        cache=folder / "cache",
+        mirrors=[str(upstream)],
+        offline=True,
+        overrides={"picture-shark": shark},
+    )
+    assert report.exit_code == 0
+    return folder / "out" / "ArmnnTests"

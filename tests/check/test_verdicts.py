@@ -197,7 +197,8 @@ def test_a_vgg_whose_input_layer_is_named_data(tree: Tree, tmp_path: Path) -> No
         'name: "VGG" input: "data" input_dim: 10 input_dim: 3 input_dim: 224 input_dim: 224\n'
         'layers { bottom: "data" top: "pool" name: "pool" type: POOLING '
         "pooling_param { pool: MAX kernel_size: 32 stride: 32 } }\n"
-        'layers { bottom: "pool" top: "fc8" name: "fc8" type: INNER_PRODUCT inner_product_param { num_output: 1000 } }\n'
+        'layers { bottom: "pool" top: "fc8" name: "fc8" type: INNER_PRODUCT '
+        "inner_product_param { num_output: 1000 } }\n"
         'layers { bottom: "fc8" top: "prob" name: "prob" type: SOFTMAX }\n'
     )
     net = prototxt.read_file(structure)
@@ -292,26 +293,6 @@ def test_a_tensorflow_graph_runs_in_opencv_where_tensorflow_is_missing(
 
 
 # -- the real files ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def real(upstream: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import modelprep
-
-    folder = tmp_path_factory.mktemp("real")
-    shark = upstream.joinpath(
-        "raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/n01484850_great_white_shark.JPEG"
-    )
-    report = modelprep.fetch(
-        ["armnn-caffe/mnist", "armnn-tf/mnist", "armnn-onnx/mnist", "armnn-tflite/mobilenet-v1-quant"],
-        out=folder / "out",
-        cache=folder / "cache",
-        mirrors=[str(upstream)],
-        offline=True,
-        overrides={"picture-shark": shark},
-    )
-    assert report.exit_code == 0
-    return folder / "out" / "ArmnnTests"
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,7 @@ def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | Non
         The placeholder that the test feeds, and with how many dimensions (0 where nothing is asked).
     """
     nodes = graph.by_name()
-    given = {
-        node.name: [r.partition(":")[0] for r in node.inputs if not r.startswith("^")] for node in nodes.values()
-    }
+    given = {node.name: [r.partition(":")[0] for r in node.inputs if not r.startswith("^")] for node in nodes.values()}
     takers: dict[str, list[str]] = {}
     open_inputs = {}
     for name, sources in given.items():
