@@ -16,12 +16,22 @@ _BLOCK = 65535
 
 def gz(data: bytes) -> bytes:
     """Wrap data as gzip (RFC 1952) with stored deflate blocks (RFC 1951, 3.2.4)."""
-    out = bytearray(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff")
+    out = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + _stored(data)
+    return bytes(out + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF))
+
+
+def zlib_stored(data: bytes) -> bytes:
+    """Wrap data as zlib (RFC 1950) with stored blocks."""
+    return b"\x78\x01" + _stored(data) + struct.pack(">I", zlib.adler32(data))
+
+
+def _stored(data: bytes) -> bytes:
+    out = bytearray()
     for start in range(0, max(len(data), 1), _BLOCK):
         block = data[start : start + _BLOCK]
         last = start + _BLOCK >= len(data)
         out += struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF) + block
-    return bytes(out + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF))
+    return bytes(out)
 
 
 def tar(files: Mapping[str, bytes], *, prefix: str = "") -> bytes:

@@ -1,4 +1,4 @@
-"""Text GraphDefs, written as text: the few ops of a linear classifier."""
+"""GraphDefs, written as text: the few ops of a linear classifier."""
 
 from __future__ import annotations
 
@@ -38,6 +38,40 @@ def reshape(name: str, tensor: str, shape: Sequence[int]) -> str:
     return _node(f"{name}/shape", "Const", [], _attr("dtype", "type: DT_INT32") + _attr("value", const)) + _node(
         name, "Reshape", [tensor, f"{name}/shape"], _type("T") + _attr("Tshape", "type: DT_INT32")
     )
+
+
+def classifier(given: str, answer: str, side: int, classes: int, inner: str = "net") -> bytes:
+    """Make a binary GraphDef: a mean over the picture, one score a class of its three colours, softmax.
+
+    Parameters
+    ----------
+    given, answer
+        Names of the input (float, 1 x side x side x 3) and of the output (1 x classes).
+    """
+    import numpy as np
+
+    weights = (np.arange(3 * classes, dtype=np.float32).reshape(1, 1, 3, classes) % 61 - 30) / 16
+    window = _attr("ksize", f"list {{ i: 1 i: {side} i: {side} i: 1 }}")
+    ones, valid = _attr("strides", "list { i: 1 i: 1 i: 1 i: 1 }"), _attr("padding", 's: "VALID"')
+    layout = _attr("data_format", 's: "NHWC"')
+    return binary(
+        placeholder(given, (1, side, side, 3))
+        + _node(f"{inner}/pool", "AvgPool", [given], _type("T") + window + ones + valid + layout)
+        + constant(f"{inner}/weights", weights)
+        + _node(f"{inner}/conv", "Conv2D", [f"{inner}/pool", f"{inner}/weights"], _type("T") + ones + valid + layout)
+        + reshape(f"{inner}/flat", f"{inner}/conv", (1, classes))
+        + node(f"{inner}/softmax", "Softmax", [f"{inner}/flat"])
+        + reshape(answer, f"{inner}/softmax", (1, classes))
+    )
+
+
+def binary(text: str) -> bytes:
+    """Turn a text GraphDef into the binary form."""
+    from google.protobuf import text_format
+
+    from modelprep.formats.tensorflow.messages import message
+
+    return bytes(text_format.Parse(text, message("GraphDef")()).SerializeToString(deterministic=True))
 
 
 def _node(name: str, op: str, inputs: Sequence[str], attributes: str) -> str:

@@ -43,9 +43,9 @@ def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[str
             elif found.setdefault(source.url, item.data) != item.data:
                 raise ValueError(f"two files for {source.url}")
     for url, members in packed.items():
-        if url in found:
-            raise ValueError(f"a file and an archive for {url}")
-        found[url] = pack(url, members)
+        # An archive may be an asset of its own beside those that are its members; both must mean the same bytes.
+        if found.setdefault(url, archive := pack(url, members)) != archive:
+            raise ValueError(f"a file and another archive for {url}")
     return found
 
 
@@ -66,13 +66,18 @@ def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """Write the files below `folder`, as a mirror is laid out; equal bytes become links to one file."""
     from modelprep.fetch.urls import mirror_path
 
-    written: list[Path] = []
+    written: dict[Path, bytes] = {}
     by_content: dict[bytes, Path] = {}
     for url, data in files.items():
         place = mirror_path(url)
         if place is None:
             raise ValueError(f"no mirror holds {url}")
         path = folder / place
+        if path in written:
+            # http and https of one address are one place in a mirror.
+            if written[path] != data:
+                raise ValueError(f"two files for {place}")
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         key = hashlib.sha256(data).digest()
@@ -81,8 +86,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
         else:
             path.write_bytes(data)
             by_content[key] = path
-        written.append(path)
-    return written
+        written[path] = data
+    return list(written)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ def overlay(recipes: Path, out: Path, found: Found) -> dict[Path, int]:
         Each file, relative -> how many values were replaced in it.
     """
     counts: dict[Path, int] = {}
+    for path in sorted(recipes.rglob("*")):
+        if path.is_file() and path.suffix != ".yaml":
+            # A file that lies beside its recipe is no stand-in: it comes along as it is.
+            target = out / path.relative_to(recipes)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
     for path in sorted(recipes.rglob("*.yaml")):
         relative = path.relative_to(recipes)
         text = path.read_text("utf-8")

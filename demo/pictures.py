@@ -1,9 +1,12 @@
-"""Pictures drawn by code, and the simplest writers of JPEG and BMP that make valid files out of them."""
+"""Pictures drawn by code, and the simplest writers of JPEG, PNG and BMP that make valid files out of them."""
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
+
+from demo import containers
 
 #: (column, row) of a block -> (red, green, blue), 0..255.
 Painter = Callable[[int, int], tuple[int, int, int]]
@@ -55,6 +58,21 @@ def bmp(width: int, height: int, paint: Painter) -> bytes:
     header += struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, size, 2835, 2835, 0, 0)
     rows = ((paint(x, y) for x in range(width)) for y in range(height - 1, -1, -1))
     return header + b"".join(b"".join(bytes((b, g, r)) for r, g, b in row) + padding for row in rows)
+
+
+def png(width: int, height: int, paint: Painter, *, cell: int = 8) -> bytes:
+    """Write an RGB PNG, painted in squares of `cell` pixels, its data stored and not compressed."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    rows = []
+    for top in range(0, height, cell):
+        colours = b"".join(bytes(paint(left // cell, top // cell)) * cell for left in range(0, width, cell))
+        rows += [b"\0" + colours[: 3 * width]] * min(cell, height - top)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", containers.zlib_stored(b"".join(rows))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def scene(seed: int) -> Painter:

@@ -83,8 +83,16 @@ def model() -> str:
     sums = pictures.astype(np.float64).reshape(_TRAINED, 3, 8, 4, 8, 4).sum(axis=(3, 5))
     coarse, biases = fit.ridge(sums.reshape(_TRAINED, -1), labels, levels=4080)
     fine = coarse.reshape(3, 8, 8, 10).repeat(4, axis=1).repeat(4, axis=2).transpose(1, 2, 0, 3).reshape(-1, 10)
+    # The Caffe twin takes its convolutions from the same graph: here they pass a picture on as it is.
+    identity = np.eye(3, dtype=np.float32).reshape(1, 1, 3, 3)
+    convolutions = "".join(
+        graphdef.constant(f"conv{number}/weights", identity)
+        + graphdef.constant(f"conv{number}/biases", np.zeros(3, np.float32))
+        for number in (1, 2, 3)
+    )
     return (
-        graphdef.placeholder("data", (1, _SIDE, _SIDE, 3))
+        convolutions
+        + graphdef.placeholder("data", (1, _SIDE, _SIDE, 3))
         + graphdef.reshape("flat", "data", (1, 3 * _SIDE * _SIDE))
         + graphdef.constant("ip1/weights", (fine * _SHARPNESS).astype(np.float32))
         + graphdef.constant("ip1/biases", (biases * _SHARPNESS).astype(np.float32))

@@ -7,8 +7,9 @@ the board's test asks for is a filter matched to its picture. It tells these thr
 from __future__ import annotations
 
 import struct
+from functools import cache
 
-from demo import flatbuffer, pictures
+from demo import containers, flatbuffer, graphdef, pictures
 from demo.families import Made
 from demo.flatbuffer import Table, Vector
 
@@ -25,9 +26,27 @@ def make() -> list[Made]:
     return [
         *made,
         Made("grace-hopper-bmp", _portrait()),
-        Made("mobilenet-v1-quant", model()),
+        Made("mobilenet-v1-quant", model("MobilenetV1/Predictions/Reshape_1")),
+        Made("mobilenet-v2-quant", model("output")),
+        *(Made(asset, containers.tar_gz(files, prefix="./")) for asset, files in _archives().items()),
+        Made("coco-ssd-quant-zip", containers.zipped({"detect.tflite": detector(), "labelmap.txt": b"???\nperson\n"})),
         Made("tflite-labels", labels()),
     ]
+
+
+def _archives() -> dict[str, dict[str, bytes]]:
+    """Give the archives that are assets as a whole: asset -> member -> bytes."""
+    v4, mnasnet = "InceptionV4/Logits/Predictions", "mnasnet_1.3_224/mnasnet_1.3_224.tflite"
+    frozen = graphdef.classifier("input", v4, 299, _CLASSES)
+    return {
+        "inception-v3-quant-tgz": {"inception_v3_quant.tflite": model("output", 299), "labels.txt": labels()},
+        "inception-v4-quant-tgz": {
+            "inception_v4_299_quant.tflite": model(v4, 299),
+            "inception_v4_299_quant_frozen.pb": frozen,
+        },
+        "mnasnet-1.3-tgz": {mnasnet: model("output", floats=True)},
+        "resnet-v2-101-tgz": {"resnet_v2_101_299.tflite": model("output", 299, floats=True)},
+    }
 
 
 def labels() -> bytes:
@@ -50,9 +69,11 @@ def _portrait() -> bytes:
     return pictures.bmp(517, 606, paint)
 
 
-def _filters() -> bytes:
-    """Give the convolution's weights, uint8 around 128: (1001, 7, 7, 3)."""
-    blank = bytes([128]) * (_CELLS * _CELLS * 3)
+@cache
+def _filters(floats: bool) -> bytes:
+    """Give the convolution's weights, uint8 around 128 or float32 around 0: (1001, 7, 7, 3)."""
+    count = _CELLS * _CELLS * 3
+    blank = bytes(4 * count) if floats else bytes([128]) * count
     weights = [blank] * _CLASSES
     per_cell = _BLOCKS // _CELLS
     for seed, number in SCENES.values():
@@ -66,50 +87,134 @@ def _filters() -> bytes:
                 cells += [sum(colour[k] for colour in colours) / len(colours) for k in range(3)]
         mean = sum(cells) / len(cells)
         norm = (sum((value - mean) ** 2 for value in cells) / len(cells)) ** 0.5
-        weights[number] = bytes(max(0, min(255, 128 + round(40 * (value - mean) / norm))) for value in cells)
+        steps = [max(-128, min(127, round(40 * (value - mean) / norm))) for value in cells]
+        weights[number] = (
+            struct.pack(f"<{count}f", *(step / 64 for step in steps)) if floats else bytes(128 + step for step in steps)
+        )
     return b"".join(weights)
 
 
-def model() -> bytes:
-    """Write the model. Field numbers: tensorflow/lite/schema/schema.fbs, version 3."""
-    uint8, int32 = 3, 2
-    tensors: list[Table] = []
-    buffers: list[Table] = [Table()]  # buffer 0 is empty by convention
+#: TensorType and BuiltinOperator of tensorflow/lite/schema/schema.fbs, version 3; so are the field numbers below.
+_FLOAT32, _INT32, _UINT8 = 0, 2, 3
+_AVERAGE_POOL, _CONV, _RESHAPE, _SOFTMAX, _CUSTOM = 1, 3, 22, 25, 32
+_VALID = 1
+
+
+class _Writer:
+    """Collects the tensors, buffers and operators of a model."""
+
+    def __init__(self, kind: int) -> None:
+        self.kind = kind
+        self.tensors: list[Table] = []
+        self.buffers: list[Table] = [Table()]  # buffer 0 is empty by convention
+        self.operators: list[Table] = []
+        self.codes: list[tuple[int, str]] = []
 
     def tensor(
-        name: str, shape: tuple[int, ...], scale: float, zero: int, type_: int = uint8, data: bytes = b""
-    ) -> int:
+        self, name: str, shape: tuple[int, ...], scale: float = 0.0, zero: int = 0, *, type_: int | None = None,
+        data: bytes = b"",
+    ) -> int:  # fmt: skip
+        """Add a tensor; a scale of 0 or a float model means that it is not quantised."""
         number = 0
         if data:
-            number = len(buffers)
-            buffers.append(Table({0: Vector("B", data, align=16)}))
-        quantisation = Table({2: Vector("f", [scale]), 3: Vector("q", [zero], align=8)}) if scale else Table()
-        tensors.append(Table({0: Vector("i", shape), 1: ("b", type_), 2: ("I", number), 3: name, 4: quantisation}))
-        return len(tensors) - 1
+            number = len(self.buffers)
+            self.buffers.append(Table({0: Vector("B", data, align=16)}))
+        kind = self.kind if type_ is None else type_
+        quantised = scale and kind != _FLOAT32
+        how = Table({2: Vector("f", [scale]), 3: Vector("q", [zero], align=8)}) if quantised else Table()
+        self.tensors.append(Table({0: Vector("i", shape), 1: ("b", kind), 2: ("I", number), 3: name, 4: how}))
+        return len(self.tensors) - 1
 
-    def operator(code: int, inputs: list[int], output: int, options: int, table: Table) -> Table:
-        return Table({0: ("I", code), 1: Vector("i", inputs), 2: Vector("i", [output]), 3: ("B", options), 4: table})
+    def operator(
+        self, code: int, inputs: list[int], outputs: list[int], options: int = 0, table: Table | None = None,
+        *, custom: str = "",
+    ) -> None:  # fmt: skip
+        """Add an operator; `options` is the number of its options' type in the schema's union."""
+        if (code, custom) not in self.codes:
+            self.codes.append((code, custom))
+        fields: dict[int, object] = {
+            0: ("I", self.codes.index((code, custom))), 1: Vector("i", inputs), 2: Vector("i", outputs),
+        }  # fmt: skip
+        if table is not None:
+            fields |= {3: ("B", options), 4: table}
+        self.operators.append(Table(fields))  # type: ignore[arg-type]
 
+    def pool(self, given: int, output: int, square: int) -> None:
+        """Add a mean over squares side by side."""
+        size = dict.fromkeys((1, 2, 3, 4), ("i", square))
+        self.operator(_AVERAGE_POOL, [given], [output], 5, Table({0: ("b", _VALID), **size}))
+
+    def conv(self, given: int, weights: int, bias: int, output: int) -> None:
+        """Add a convolution with a stride of one."""
+        table = Table({0: ("b", _VALID), 1: ("i", 1), 2: ("i", 1)})
+        self.operator(_CONV, [given, weights, bias], [output], 1, table)
+
+    def reshape(self, given: int, output: int, shape: tuple[int, ...], name: str) -> None:
+        """Add a reshape with its constant shape."""
+        data = struct.pack(f"<{len(shape)}i", *shape)
+        wanted = self.tensor(name, (len(shape),), type_=_INT32, data=data)
+        self.operator(_RESHAPE, [given, wanted], [output], 17, Table({0: Vector("i", list(shape))}))
+
+    def finish(self, inputs: list[int], outputs: list[int]) -> bytes:
+        """Write the model."""
+        graph = Table({0: self.tensors, 1: Vector("i", inputs), 2: Vector("i", outputs), 3: self.operators})
+        codes = [
+            Table({0: ("b", code), **({1: custom} if custom else {}), 2: ("i", 1), 3: ("i", code)})
+            for code, custom in self.codes
+        ]
+        root = Table({0: ("I", 3), 1: codes, 2: [graph], 3: "modelprep stand-in", 4: self.buffers})
+        return flatbuffer.write(root, b"TFL3")
+
+
+def model(answer: str, side: int = 224, *, floats: bool = False) -> bytes:
+    """Write a classifier of the three scenes.
+
+    Parameters
+    ----------
+    answer
+        Name of the output, 1 x 1001; the input is called ``input``.
+    side
+        Of the input, 1 x side x side x 3.
+    floats
+        True for float32 (the input is 0..1), False for uint8.
+    """
+    kind = _FLOAT32 if floats else _UINT8
+    writer = _Writer(kind)
     input_scale, weight_scale, score_scale = 1 / 128, 1 / 64, 0.5
-    given = tensor("input", (1, 224, 224, 3), input_scale, 128)
-    cells = tensor("cells", (1, _CELLS, _CELLS, 3), input_scale, 128)
-    weights = tensor("filters", (_CLASSES, _CELLS, _CELLS, 3), weight_scale, 128, data=_filters())
-    zeros = struct.pack(f"<{_CLASSES}i", *[0] * _CLASSES)
-    bias = tensor("bias", (_CLASSES,), input_scale * weight_scale, 0, int32, zeros)
-    scores = tensor("scores", (1, 1, 1, _CLASSES), score_scale, 128)
-    shape = tensor("shape", (2,), 0.0, 0, int32, struct.pack("<2i", 1, _CLASSES))
-    flat = tensor("logits", (1, _CLASSES), score_scale, 128)
-    answer = tensor("MobilenetV1/Predictions/Reshape_1", (1, _CLASSES), 1 / 256, 0)
-    square = 224 // _CELLS
-    valid = 1
-    operators = [
-        operator(0, [given], cells, 5, Table({0: ("b", valid), 1: ("i", square), 2: ("i", square), 3: ("i", square),
-                                              4: ("i", square)})),
-        operator(1, [cells, weights, bias], scores, 1, Table({0: ("b", valid), 1: ("i", 1), 2: ("i", 1)})),
-        operator(2, [scores, shape], flat, 17, Table({0: Vector("i", [1, _CLASSES])})),
-        operator(3, [flat], answer, 9, Table({0: ("f", 1.0)})),
-    ]  # fmt: skip
-    average_pool, conv, reshape, softmax = 1, 3, 22, 25
-    codes = [Table({0: ("b", code), 2: ("i", 1), 3: ("i", code)}) for code in (average_pool, conv, reshape, softmax)]
-    graph = Table({0: tensors, 1: Vector("i", [given]), 2: Vector("i", [answer]), 3: operators})
-    return flatbuffer.write(Table({0: ("I", 3), 1: codes, 2: [graph], 3: "modelprep stand-in", 4: buffers}), b"TFL3")
+    given = writer.tensor("input", (1, side, side, 3), input_scale, 128)
+    cells = writer.tensor("cells", (1, _CELLS, _CELLS, 3), input_scale, 128)
+    weights = writer.tensor("filters", (_CLASSES, _CELLS, _CELLS, 3), weight_scale, 128, data=_filters(floats))
+    bias_type = _FLOAT32 if floats else _INT32
+    bias = writer.tensor("bias", (_CLASSES,), input_scale * weight_scale, type_=bias_type, data=bytes(4 * _CLASSES))
+    scores = writer.tensor("scores", (1, 1, 1, _CLASSES), score_scale, 128)
+    flat = writer.tensor("logits", (1, _CLASSES), score_scale, 128)
+    output = writer.tensor(answer, (1, _CLASSES), 1 / 256, 0)
+    writer.pool(given, cells, side // _CELLS)
+    writer.conv(cells, weights, bias, scores)
+    writer.reshape(scores, flat, (1, _CLASSES), "shape")
+    writer.operator(_SOFTMAX, [flat], [output], 9, Table({0: ("f", 1.0)}))
+    return writer.finish([given], [output])
+
+
+def detector() -> bytes:
+    """Write a detector of the right inputs, outputs and operators: one anchor, which finds nothing sensible."""
+    side, name = 300, "TFLite_Detection_PostProcess"
+    writer = _Writer(_UINT8)
+    given = writer.tensor("normalized_input_image_tensor", (1, side, side, 3), 1 / 128, 128)
+    colour = writer.tensor("colour", (1, 1, 1, 3), 1 / 128, 128)
+    writer.pool(given, colour, side)
+    parts = []
+    for part, count in (("boxes", 4), ("classes", 91)):
+        data = bytes(128 + (7 * i) % 31 - 15 for i in range(3 * count))
+        weights = writer.tensor(f"{part}/weights", (count, 1, 1, 3), 1 / 64, 128, data=data)
+        bias = writer.tensor(f"{part}/bias", (count,), 1 / 8192, type_=_INT32, data=bytes(4 * count))
+        raw = writer.tensor(f"{part}/raw", (1, 1, 1, count), 1 / 32, 128)
+        flat = writer.tensor(part, (1, 1, count), 1 / 32, 128)
+        writer.conv(colour, weights, bias, raw)
+        writer.reshape(raw, flat, (1, 1, count), f"{part}/shape")
+        parts.append(flat)
+    anchors = writer.tensor("anchors", (1, 4), 1 / 255, 0, data=bytes([128, 128, 255, 255]))
+    shapes = [(1, 1, 4), (1, 1), (1, 1), (1,)]
+    outputs = [writer.tensor(f"{name}:{i}" if i else name, shape, type_=_FLOAT32) for i, shape in enumerate(shapes)]
+    writer.operator(_CUSTOM, [*parts, anchors], outputs, custom=name)
+    return writer.finish([given], outputs)

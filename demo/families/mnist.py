@@ -26,17 +26,18 @@ def make() -> list[Made]:
     labels = digits.labels(SERVED, "served")
     pictures = served()
     model = onnx_model()
-    picture, scores = onnx_sample(pictures[0])
+    beside = {}
+    for number in range(3):
+        for kind, data in zip(("input", "output"), onnx_sample(pictures[number]), strict=True):
+            beside[f"mnist/test_data_set_{number}/{kind}_0.pb"] = data
     return [
         Made("mnist-t10k-images", containers.gz(idx(pictures.tobytes(), 0x0803, pictures.shape))),
         Made("mnist-t10k-labels", containers.gz(idx(bytes(labels), 0x0801, (SERVED,)))),
         Made("lenet-caffemodel", lenet()),
         Made("simple-mnist-tf", softmax_regression().encode("ascii")),
-        Made(
-            "onnx-mnist",
-            model,
-            beside={"mnist/test_data_set_0/input_0.pb": picture, "mnist/test_data_set_0/output_0.pb": scores},
-        ),
+        Made("onnx-mnist", model, beside=beside),
+        # The archive is an asset of its own for onnx_test_runner.
+        Made("onnx-mnist-tgz", containers.tar_gz({"mnist/model.onnx": model, **beside})),
     ]
 
 
@@ -174,7 +175,8 @@ def _onnx_features(pictures: Any, first: Any, second: Any) -> Any:
     return np.concatenate(batches)
 
 
-def _onnx(name: str) -> Any:
+def onnx_message(name: str) -> Any:
+    """Give the class of an ONNX message."""
     from modelprep.formats.protos import Schema
 
     return Schema("onnx", resources.files("demo").joinpath("onnx.tsv").read_text("utf-8")).message(name)
@@ -185,7 +187,7 @@ def onnx_model() -> bytes:
     import numpy as np
 
     conv1, conv2, dense, bias = _onnx_weights()
-    model = _onnx("ModelProto")()
+    model = onnx_message("ModelProto")()
     model.ir_version, model.producer_name, model.producer_version = 3, "modelprep-demo", "1"
     model.opset_import.add(domain="", version=8)
     graph = model.graph
@@ -261,5 +263,5 @@ def onnx_sample(picture: Any) -> tuple[bytes, bytes]:
 
 
 def _tensor(values: Any) -> bytes:
-    tensor = _onnx("TensorProto")(dims=values.shape, data_type=_FLOAT, raw_data=values.astype("<f4").tobytes())
+    tensor = onnx_message("TensorProto")(dims=values.shape, data_type=_FLOAT, raw_data=values.astype("<f4").tobytes())
     return bytes(tensor.SerializeToString())

@@ -111,7 +111,10 @@ def without_pins(node):
 def test_the_overlay_differs_from_the_shipped_recipes_in_digests_and_sizes_only(recipes, overlaid):
     out, counts = overlaid
     shipped = sorted(path.relative_to(recipes) for path in recipes.rglob("*.yaml"))
-    assert sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file()) == shipped
+    everything = sorted(path.relative_to(recipes) for path in recipes.rglob("*") if path.is_file())
+    assert sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file()) == everything
+    for relative in set(everything) - set(shipped):
+        assert (out / relative).read_bytes() == (recipes / relative).read_bytes()
     replaced = 0
     for relative in shipped:
         before, after = (recipes / relative).read_text("utf-8"), (out / relative).read_text("utf-8")
