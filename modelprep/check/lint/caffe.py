@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check.findings import Finding
 from modelprep.check.lint import Asked
 from modelprep.errors import StepError
+from modelprep.targets.armnn_rules import Effect
 
 if TYPE_CHECKING:
+    from modelprep.formats.caffe.shapes import NetShapes
     from modelprep.formats.caffe.wire_index import LayerIndex, ModelIndex
 
-#: How many blobs a layer type needs at least; the parser stops where one is missing.
-_BLOBS = {"Convolution": 1, "InnerProduct": 2, "BatchNorm": 3, "Scale": 1}
+#: Rule that a second or third blob that is missing goes against.
+_SECOND = {"InnerProduct": "CF32", "BatchNorm": "CF41", "Scale": "CF43"}
+#: Rules that state a fact; what goes against one of these is refused, or computed otherwise.
+_REFUSED = frozenset({"CF24", "CF30", "CF41", "CF44"})
+_MISREAD = frozenset({"CF22", "CF28", "CF29"})
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
@@ -43,6 +49,8 @@ def _no_output(rule: str, asked: Asked, detail: str) -> Finding:
 
 
 def _net(net: Any, index: ModelIndex, asked: Asked) -> Iterator[Finding]:
+    from modelprep.formats.caffe import shapes
+
     layers = list(net.layer)
     tops = {top for layer in layers for top in layer.top} | set(net.input)
     missing = [name for name in asked.outputs if name not in tops]
@@ -54,8 +62,14 @@ def _net(net: Any, index: ModelIndex, asked: Asked) -> Iterator[Finding]:
     reached = _reached(layers, asked.outputs)
     yield from _inputs(net, reached, asked)
     yield from _bottoms(net, reached)
-    yield from _rules(net, reached)
-    yield from _weights(reached, {layer.name: layer for layer in index.layers})
+    part = _part(net, reached)
+    try:
+        inferred = shapes.infer(part)
+    except StepError as error:
+        yield Finding("C3", error.where or "net", error.what)
+        return
+    yield from _rules(part, inferred)
+    yield from _weights(part, inferred, {layer.name: layer for layer in index.layers})
 
 
 def _reached(layers: list[Any], outputs: tuple[str, ...]) -> list[Any]:
@@ -108,9 +122,9 @@ def _bottoms(net: Any, reached: list[Any]) -> Iterator[Finding]:
         made |= set(layer.top)
 
 
-def _rules(net: Any, reached: list[Any]) -> Iterator[Finding]:
-    """Hold the layers to the rules that the bake's own target goes by: what that would change, the file lacks."""
-    from modelprep.formats.caffe import armnn, messages, shapes
+def _part(net: Any, reached: list[Any]) -> Any:
+    """Give a net of the layers that are looked at."""
+    from modelprep.formats.caffe import messages
 
     part = messages.new("NetParameter")
     if net.input:
@@ -119,31 +133,53 @@ def _rules(net: Any, reached: list[Any]) -> Iterator[Finding]:
         layer.input_param.SetInParent()
     for layer in reached:
         part.layer.add().CopyFrom(layer)
-    try:
-        inferred = shapes.infer(part)
-    except StepError as error:
-        yield Finding("C3", error.where or "net", error.what)
-        return
-    for broken in armnn.examine(part, inferred).found:
+    return part
+
+
+def _rules(part: Any, inferred: NetShapes) -> Iterator[Finding]:
+    """Hold the layers to the rules that the bake's own target goes by: what that would change, the file lacks."""
+    from modelprep.formats.caffe import armnn, messages
+
+    # The rules write their mends into what they look at; the weights are judged by the file as it is.
+    for broken in armnn.examine(messages.copy_of(part), inferred).found:
         if broken.rule == "CF13":
             continue  # said above, knowing whether the test passes a shape
         # What the bake would add is told as what the file lacks.
-        yield Finding(broken.rule, f"layer '{broken.layer}'", broken.why.replace(" written out", " is not written"))
+        why = broken.why.replace(" written out", " is not written")
+        effect: Effect | None = "reject" if broken.rule in _REFUSED else "wrong" if broken.rule in _MISREAD else None
+        yield Finding(broken.rule, f"layer '{broken.layer}'", why, effect_here=effect)
 
 
-def _weights(reached: list[Any], indexed: dict[str, LayerIndex]) -> Iterator[Finding]:
-    for layer in reached:
-        need = _BLOBS.get(layer.type, 0)
-        if layer.type == "Convolution" and layer.convolution_param.bias_term:
-            need = 2
+def _weights(part: Any, inferred: NetShapes, indexed: dict[str, LayerIndex]) -> Iterator[Finding]:
+    for layer, around in zip(part.layer, inferred.layers, strict=True):
+        where = f"layer '{layer.name}'"
+        if len(set(layer.top)) < len(layer.top):
+            yield Finding("CF19", where, f"tops {', '.join(layer.top)}")
+        need = _blobs(layer)
         if not need:
             continue
         blobs = indexed[layer.name].blobs if layer.name in indexed else ()
         if len(blobs) < need:
-            rule = "CF32" if layer.type == "InnerProduct" and blobs else "CF01"
+            rule = "CF01" if not blobs else _SECOND.get(layer.type, "CF23")
             said = f"Expected data blob at index {len(blobs)} in layer {layer.name} not found"
-            yield Finding(rule, f"layer '{layer.name}'", f"{len(blobs)} blobs, {need} wanted", said)
-        for blob in blobs:
-            if blob.dtype == "float64":
-                yield Finding("CF10", f"layer '{layer.name}'", "weights of 64 bits")
-                break
+            yield Finding(rule, where, f"{len(blobs)} blobs, {need} wanted", said, "reject")
+        if any(blob.dtype == "float64" for blob in blobs):
+            yield Finding("CF10", where, "weights of 64 bits")
+            continue
+        for number, (blob, shape) in enumerate(zip(blobs, around.weights or (), strict=False)):
+            wanted = math.prod(size for size in shape if size is not None) if shape and None not in shape else None
+            if wanted is not None and blob.count != wanted:
+                rule = "CF33" if layer.type == "InnerProduct" else "CF43" if layer.type == "Scale" else "CF23"
+                said = f"Data blob at index {number} in layer {layer.name} has an unexpected size"
+                yield Finding(rule, where, f"blob {number} has {blob.count} numbers, {wanted} wanted",
+                              said if rule != "CF33" else "")  # fmt: skip
+
+
+def _blobs(layer: Any) -> int:
+    """Say how many blobs the parser asks a layer for."""
+    if layer.type == "Convolution":
+        return 1 + int(layer.convolution_param.bias_term)
+    if layer.type == "Scale":
+        # It goes by whether the field is there, not by what it says.
+        return 1 + int(layer.scale_param.HasField("bias_term"))
+    return {"InnerProduct": 2, "BatchNorm": 3}.get(layer.type, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ _ADDED: tuple[tuple[str, frozenset[str]], ...] = (
     ("19.08", frozenset({"L2_NORMALIZATION", "PACK", "TRANSPOSE_CONV"})),
     ("19.11", frozenset({"SLICE", "TRANSPOSE"})),
 )
+_WIDTHS = {"UINT8": 1, "FLOAT32": 4, "INT32": 4}
+_NO_SIZE = "the size is not constant"
 _TYPES = frozenset({"UINT8", "FLOAT32", "INT32"})
 _ACTIVATIONS = frozenset({"NONE", "RELU", "RELU6", "TANH"})
 
@@ -47,10 +51,13 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
         model = reader.read(path)
     except StepError as error:
         return [Finding("TL01", path.name, error.looks_like or error.what)]
-    return list(_model(model, asked))
+    # Axes and paddings are judged by what they say; weights stay where they are.
+    asking = {i for o in model.main.operators if o.name in ("MEAN", "PAD") for i in o.inputs[1:2] if i >= 0}
+    buffers = {model.main.tensors[i].buffer for i in asking}
+    return list(_model(model, asked, reader.small_constants(path, buffers) if buffers else {}))
 
 
-def _model(model: Model, asked: Asked) -> Iterator[Finding]:
+def _model(model: Model, asked: Asked, constants: Mapping[int, bytes]) -> Iterator[Finding]:
     if len(model.subgraphs) != 1:
         yield Finding("TL02", "file", f"{len(model.subgraphs)} subgraphs")
         return
@@ -59,7 +66,7 @@ def _model(model: Model, asked: Asked) -> Iterator[Finding]:
     for tensor in graph.tensors:
         yield from _tensor(tensor, _used(graph))
     for operator in graph.operators:
-        yield from _operator(operator, graph, known)
+        yield from _operator(operator, graph, known, constants)
     yield from _bindings(graph, asked)
 
 
@@ -84,7 +91,9 @@ def _tensor(tensor: Tensor, used: set[int]) -> Iterator[Finding]:
         yield Finding("C1", where, f"{len(tensor.shape)} dimensions")
 
 
-def _operator(operator: Operator, graph: Subgraph, known: frozenset[str]) -> Iterator[Finding]:
+def _operator(
+    operator: Operator, graph: Subgraph, known: frozenset[str], constants: Mapping[int, bytes]
+) -> Iterator[Finding]:
     where = f"operator {operator.index} {operator.custom or operator.name}"
     if operator.name not in known:
         yield Finding(
@@ -101,9 +110,10 @@ def _operator(operator: Operator, graph: Subgraph, known: frozenset[str]) -> Ite
     check = _CHECKS.get(operator.name)
     if check is not None:
         tensors = graph.tensors
-        place = _Place(operator, [tensors[i] for i in operator.inputs], [tensors[i] for i in operator.outputs])
-        for rule, detail in check(place):
-            yield Finding(rule, where, detail)
+        inputs, outputs = ([tensors[i] for i in indices] for indices in (operator.inputs, operator.outputs))
+        for rule, detail in check(_Place(operator, inputs, outputs, constants)):
+            # Resizing by another rule is harmless; resizing to what is not known yet is not done at all.
+            yield Finding(rule, where, detail, effect_here="reject" if detail == _NO_SIZE else None)
 
 
 _Broken = Iterator[tuple[str, str]]
@@ -111,11 +121,12 @@ _Broken = Iterator[tuple[str, str]]
 
 @dataclass(frozen=True)
 class _Place:
-    """An operator with its tensors."""
+    """An operator with its tensors, and the small constants by buffer."""
 
     operator: Operator
     inputs: list[Tensor]
     outputs: list[Tensor]
+    constants: Mapping[int, bytes]
 
 
 def _constant(tensor: Tensor) -> bool:
@@ -128,8 +139,11 @@ def _convolution(at: _Place) -> _Broken:
         yield "TL09", f"{len(inputs)} inputs, {len(outputs)} outputs"
         return
     for tensor in inputs[1:]:
+        wanted = math.prod(tensor.shape) * _WIDTHS.get(tensor.dtype, 0)
         if not _constant(tensor):
             yield "TL09", f"'{tensor.name}' is not constant"
+        elif wanted and tensor.bytes != wanted:
+            yield "TL09", f"'{tensor.name}' has {tensor.bytes} bytes, {wanted} wanted"
     dilation = [operator.options.get(name, 1) for name in ("dilation_h_factor", "dilation_w_factor")]
     if any(value not in (0, 1) for value in dilation):
         yield "TL10", f"dilation {dilation}"
@@ -160,12 +174,30 @@ def _squeeze(at: _Place) -> _Broken:
         yield "TL14", f"{len(inputs[0].shape)} dimensions"
 
 
-def _constant_second(rule: str) -> Callable[[_Place], _Broken]:
-    def check(at: _Place) -> _Broken:
-        if len(at.inputs) < 2 or not _constant(at.inputs[1]):
-            yield rule, "the second input is not constant"
+def _mean(at: _Place) -> _Broken:
+    axes = at.inputs[1] if len(at.inputs) > 1 else None
+    data = at.constants.get(axes.buffer, b"") if axes is not None else b""
+    if axes is None or not _constant(axes):
+        yield "TL15", "the axes are not constant"
+    elif axes.dtype != "INT32":
+        yield "TL15", f"the axes are {axes.dtype}"
+    elif any(axis < 0 for (axis,) in struct.iter_unpack("<i", data[: len(data) // 4 * 4])):
+        yield "TL15", "an axis is negative"
 
-    return check
+
+def _pad(at: _Place) -> _Broken:
+    paddings = at.inputs[1] if len(at.inputs) > 1 else None
+    if paddings is None or not _constant(paddings):
+        yield "TL16", "the paddings are not constant"
+    elif paddings.dtype != "INT32":
+        yield "TL16", f"the paddings are {paddings.dtype}"
+
+
+def _resize(at: _Place) -> _Broken:
+    if len(at.inputs) < 2 or not _constant(at.inputs[1]):
+        yield "TL19", _NO_SIZE
+    elif at.operator.options.get("align_corners"):
+        yield "TL19", "align_corners"
 
 
 def _concatenation(at: _Place) -> _Broken:
@@ -191,8 +223,9 @@ _CHECKS: Mapping[str, Callable[[_Place], _Broken]] = {
     "FULLY_CONNECTED": _fully_connected,
     "RESHAPE": _reshape,
     "SQUEEZE": _squeeze,
-    "MEAN": _constant_second("TL15"),
-    "PAD": _constant_second("TL16"),
+    "MEAN": _mean,
+    "PAD": _pad,
+    "RESIZE_BILINEAR": _resize,
     "CONCATENATION": _concatenation,
     "CUSTOM": _custom,
 }

@@ -7,7 +7,7 @@ generated schema of LiteRT and compare. Operator options are read by name where 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -216,6 +216,26 @@ def parse(data: memoryview, where: str) -> Model:
         metadata=tuple(str(entry.text(0, "a metadata name") or "") for entry in root.tables(6, "metadata item")),
         strings=buffer.strings,
     )
+
+
+def small_constants(path: Path, buffers: Collection[int], *, limit: int = 256) -> dict[int, bytes]:
+    """Read the data of some buffers, those of `limit` bytes at most: axes, paddings, shapes.
+
+    Parameters
+    ----------
+    path
+        A file that :func:`read` has taken.
+    buffers
+        Numbers of the buffers (:attr:`Tensor.buffer`).
+    """
+    found = {}
+    with opened(path, str(path)) as view:
+        tables = Buffer(view, str(path)).root().tables(4, "buffer")
+        for number in buffers:
+            extent = tables[number].extent(0, 1, "constant data") if 0 <= number < len(tables) else None
+            if extent is not None and extent[1] <= limit:
+                found[number] = bytes(view[extent[0] : sum(extent)])
+    return found
 
 
 def _looks(data: memoryview) -> str | None:
