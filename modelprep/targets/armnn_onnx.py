@@ -38,6 +38,18 @@ PARSERS: Mapping[str, Parser] = {
 TARGETS = tuple(f"armnn-{version}" for version in PARSERS)
 
 
+#: Attributes that the parser reads, with the AttributeProto.type that it asks for.
+_ATTRIBUTES = {
+    "auto_pad": (3, "a STRING"),
+    "dilations": (7, "INTS"),
+    "epsilon": (1, "a FLOAT"),
+    "group": (2, "an INT"),
+    "kernel_shape": (7, "INTS"),
+    "pads": (7, "INTS"),
+    "strides": (7, "INTS"),
+}
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing the parser refuses or gets wrong.
@@ -84,6 +96,8 @@ def problems(proto: Any, parser: Parser, raw: frozenset[str] = frozenset()) -> l
     shaped = {value.name for value in (*graph.output, *graph.value_info)}
     for value in (*graph.input, *graph.output, *graph.value_info):
         types.setdefault(value.name, int(value.type.tensor_type.elem_type))
+        sizes = [int(dim.dim_value) for dim in value.type.tensor_type.shape.dim]
+        dims.setdefault(value.name, sizes)
     for index, node in enumerate(graph.node):
         name = f"{node.op_type} {node.name or (node.output[0] if node.output else index)}"
         if node.op_type not in parser.ops or node.domain not in ("", "ai.onnx"):
@@ -152,6 +166,9 @@ def _node(
         elif tensor.HasField("raw_data"):
             yield "ON02", "its data are in raw_data, which is not read", "reject"
         return
+    for attribute in node.attribute:
+        if attribute.name in _ATTRIBUTES and attribute.type not in (0, _ATTRIBUTES[attribute.name][0]):
+            yield "ON19", f"'{attribute.name}' is not {_ATTRIBUTES[attribute.name][1]}", "reject"
     computing = inputs[:1] if op == "Reshape" else inputs
     for name in computing:
         if types.get(name, FLOAT) != FLOAT:
@@ -175,8 +192,15 @@ def _node(
             yield "ON14", "its scale, bias, mean and variance are not all constant", "reject"
     elif op == "Add" and ("broadcast" in given or "axis" in given):
         yield "ON15", "it broadcasts by the attributes of opset 6, which are ignored", "wrong"
+    elif op == "Add" and not _broadcasts(*(dims.get(name, []) for name in inputs)):
+        yield "ON15", f"operands of {dims[inputs[0]]} and {dims[inputs[1]]}", "reject"
     elif op == "MatMul" and not any(name in constants for name in inputs):
         yield "ON16", "neither operand is constant", "reject"
+
+
+def _broadcasts(one: list[int], two: list[int]) -> bool:
+    """Whether dimensions agree or are 1, counted from the last; 0 is one that is not known."""
+    return all(a == b or 1 in (a, b) or 0 in (a, b) for a, b in zip(one[::-1], two[::-1], strict=False))
 
 
 def _reshape(
