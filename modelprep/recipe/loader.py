@@ -355,6 +355,8 @@ def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], step
         install={place: _ref(ref) for place, ref in table.get("install", {}).items()},
         run=table.get("run", ""),
         expect=expect,
+        manual_errors=tuple(table.get("manual_errors", ())),
+        prints=tuple(table.get("prints", ())),
         notes=tuple(table.get("notes", ())),
         variant=variant,
         variants={key: value.get("summary", "") for key, value in table.get("variants", {}).items()},

@@ -167,6 +167,10 @@ class Recipe:
         The command for the board, run inside `tree`; empty where there is none.
     expect
         What ``check`` goes by (free form here; :mod:`modelprep.check` reads it).
+    manual_errors
+        What the manual says wrongly about this demo, or leaves out.
+    prints
+        What the board prints when all is well, as the manual shows it or the program's source says it.
     variant
         Name of the variant that was applied (``fetch group/stem@variant``), else an empty string.
     variants
@@ -190,6 +194,8 @@ class Recipe:
     run: str = ""
     expect: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    manual_errors: tuple[str, ...] = ()
+    prints: tuple[str, ...] = ()
     variant: str = ""
     variants: Mapping[str, str] = field(default_factory=dict)
     shadows: Path | None = None

@@ -158,6 +158,8 @@ _BODY = (
     Field("install", MapOf(PATH, REF), "place in the tree -> what goes there"),
     Field("run", LINE, "the command for the board, run inside the tree"),
     Field("expect", MapOf(Text("a key"), Free(nodes=True)), "what `modelprep check` goes by"),
+    Field("manual_errors", NOTES, "what the manual says wrongly, or leaves out"),
+    Field("prints", NOTES, "what the board prints when all is well"),
     Field("notes", NOTES, "what else is worth knowing"),
 )
 #: Read when a recipe is loaded without the variant: its keys only, as its values may be parts (or null, to take away).
