@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gzip
 import shutil
 import subprocess
 import sys
@@ -83,21 +84,20 @@ def standin(repository: Path) -> dict[str, bytes]:
     pytest.importorskip("numpy", reason="the stand-ins are fitted with numpy")
     if str(repository) not in sys.path:
         sys.path.insert(0, str(repository))
-    from demo import pictures
     from demo.families import imagenet, mnist
 
-    digits, labels = mnist.served(), mnist.digits.labels(mnist.SERVED, "served")
-    made = {
-        "lenet_iter_9000.caffemodel": mnist.lenet(),
-        "simple_mnist_tf.prototxt": mnist.softmax_regression().encode(),
-        "mnist_onnx.onnx": with_reshaped_shapes(mnist.onnx_model()),
-        "mobilenet_v1_1.0_224_quant.tflite": imagenet.model(),
-        "t10k-images.idx3-ubyte": mnist.idx(digits.tobytes(), 0x0803, digits.shape),
-        "t10k-labels.idx1-ubyte": mnist.idx(bytes(labels), 0x0801, (mnist.SERVED,)),
+    made = {item.asset: item.data for item in (*mnist.make(), *imagenet.make())}
+    return {
+        "lenet_iter_9000.caffemodel": made["lenet-caffemodel"],
+        "simple_mnist_tf.prototxt": made["simple-mnist-tf"],
+        "mnist_onnx.onnx": with_reshaped_shapes(made["onnx-mnist"]),
+        "mobilenet_v1_1.0_224_quant.tflite": made["mobilenet-v1-quant"],
+        "t10k-images.idx3-ubyte": gzip.decompress(made["mnist-t10k-images"]),
+        "t10k-labels.idx1-ubyte": gzip.decompress(made["mnist-t10k-labels"]),
+        "Dog.jpg": made["picture-dog"],
+        "Cat.jpg": made["picture-cat"],
+        "shark.jpg": made["picture-shark"],
     }
-    for name, asset in (("Dog.jpg", "picture-dog"), ("Cat.jpg", "picture-cat"), ("shark.jpg", "picture-shark")):
-        made[name] = pictures.jpeg(28, 28, pictures.scene(imagenet.SCENES[asset][0]))
-    return made
 
 
 def with_reshaped_shapes(data: bytes) -> bytes:
@@ -107,8 +107,10 @@ def with_reshaped_shapes(data: bytes) -> bytes:
     model = messages("ModelProto")()
     model.ParseFromString(data)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    told = {value.name for value in model.graph.value_info}
     for node in model.graph.node:
-        if node.op_type == "Reshape" and all(name in constants for name in node.input):
+        reshaped = node.op_type == "Reshape" and all(name in constants for name in node.input)
+        if reshaped and node.output[0] not in told:
             value = model.graph.value_info.add(name=node.output[0])
             value.type.tensor_type.elem_type = 1
             for size in constants[node.input[1]].int64_data:

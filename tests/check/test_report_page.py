@@ -1,0 +1,235 @@
+"""The report: whole HTML, everything escaped, nothing loaded from anywhere; the command around it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from modelprep.check import page, png, seen
+from modelprep.check.demos import Checked
+from modelprep.check.findings import Finding
+from modelprep.check.preprocess import CAFFE_MEAN_BGR, Preprocessing
+from modelprep.check.proof import Proof
+from modelprep.check.verdict import Files, Judged, Verdict
+from modelprep.recipe.schema import Recipe
+from modelprep.targets.armnn_tests import of_version
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+np = pytest.importorskip("numpy", reason="the report's pictures need the check extra (numpy)")
+
+HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Reader(HTMLParser):
+    """Holds a page to what a browser must not have to mend: every element that opens is closed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def checked(**changes: Any) -> Checked:
+    test = of_version()["CaffeAlexNet-Armnn"]
+    values = np.zeros((1, 3, 227, 227), np.float32)
+    case = Judged(0, HOSTILE, 2, 283, ((283, 0.5), (2, 0.25), (5, -1.0)), HOSTILE, values)
+    verdict = Verdict(
+        test, "fails", HOSTILE, HOSTILE, (Finding("CF05", HOSTILE, HOSTILE),), (case,), HOSTILE, (HOSTILE,)
+    )
+    recipe = Recipe(HOSTILE, HOSTILE, Path("r.yaml"), summary=HOSTILE)
+    proof = Proof("caffe.bake", "unknown", HOSTILE)
+    return Checked(recipe, verdict, files=Files(Path("/nowhere"), Path("/nowhere")), proofs=(proof,), **changes)
+
+
+def test_names_from_outside_stay_text(tmp_path: Path) -> None:
+    text = page.page([checked()], tmp_path)
+    reader = read(text)
+    assert "script" not in {tag for tag, _ in reader.tags}
+    assert not [attrs for _, attrs in reader.tags if any(name.startswith("on") for name in attrs)]
+    assert reader.text.count(HOSTILE) >= 8
+
+
+def test_a_page_loads_nothing(tmp_path: Path) -> None:
+    for tag, attrs in read(page.page([checked()], tmp_path)).tags:
+        assert tag not in ("script", "link", "iframe", "object", "base", "form")
+        for name in ("src", "href", "action"):
+            assert (attrs.get(name) or "#").startswith(("data:image/png;base64,", "#", "https://", "http://"))
+            if name == "src" and attrs.get(name):
+                assert attrs[name].startswith("data:")  # type: ignore[union-attr]
+    policy = next(attrs for _, attrs in read(page.page([], tmp_path)).tags if "http-equiv" in attrs)
+    assert "default-src 'none'" in str(policy["content"])
+
+
+def test_a_page_about_nothing_is_whole(tmp_path: Path) -> None:
+    nothing = Checked(Recipe("a/b", "demo", Path("r.yaml")), None, "its program compares nothing")
+    assert "compares nothing" in read(page.page([nothing], tmp_path)).text
+    read(page.page([], tmp_path))
+
+
+def test_a_png_says_what_was_put_in() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    for picture in (pixels, pixels[:, :, 0]):
+        data = png.encode(picture)
+        width, height, depth, colour = struct.unpack(">2I2B", data[16:26])
+        assert (width, height, depth, colour) == (7, 5, 8, 2 if picture.ndim == 3 else 0)
+        start = data.index(b"IDAT")
+        length = struct.unpack(">I", data[start - 4 : start])[0]
+        rows = np.frombuffer(zlib.decompress(data[start + 4 : start + 4 + length]), np.uint8).reshape(5, -1)
+        assert set(rows[:, 0]) == {2}
+        back = np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8)
+        assert np.array_equal(back.reshape(picture.shape), picture)
+
+
+def test_what_the_network_sees_is_the_picture_again() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    floats = pixels.astype(np.float32)
+    caffe = (floats[:, :, ::-1] - np.array(CAFFE_MEAN_BGR, np.float32)).transpose(2, 0, 1)[None]
+    assert np.array_equal(seen.as_picture(caffe, Preprocessing("caffe", 4, 4)), pixels)
+    mean, stddev = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    onnx = ((floats / 255 - np.array(mean)) / np.array(stddev)).transpose(2, 0, 1)[None]
+    how = Preprocessing("image", 4, 4, "NCHW", mean=mean, stddev=stddev)
+    assert np.array_equal(seen.as_picture(onnx, how), pixels)
+    centred = (floats / 127.5 - 0.5)[None]
+    assert np.array_equal(seen.as_picture(centred, Preprocessing("image", 4, 4, centred=True)), pixels)
+    digit = np.arange(784, dtype=np.float32) % 256
+    assert seen.as_picture(digit / 255, Preprocessing("mnist", scale=True)).reshape(-1).tolist() == digit.tolist()
+    # Bytes of a quantised network are shown as they are fed.
+    assert np.array_equal(seen.as_picture(pixels[None], Preprocessing("image", 4, 4)), pixels)
+
+
+def test_a_thumbnail_is_no_longer_than_asked() -> None:
+    for shape in ((1000, 7, 3), (321, 320, 3), (20, 30, 3), (1, 1000, 3)):
+        picture = np.full(shape, 9, np.uint8)
+        small = seen.thumbnail(picture, 320)
+        assert max(small.shape[:2]) <= 320
+        assert (small == 9).all()
+
+
+# -- the command ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fetched(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stand-in's tree as `fetch` leaves it, but for the manifest."""
+    for name in ("cv2", "onnxruntime", "ai_edge_litert"):
+        pytest.importorskip(name, reason="the models run in the check extra's runtimes")
+    monkeypatch.setenv("MODELPREP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tree.models.parent.parent
+
+
+def run(*arguments: object) -> int:
+    from modelprep.cli.main import invoke
+
+    return invoke([str(argument) for argument in arguments])
+
+
+def test_exit_codes_of_check(
+    fetched: Path, tree: Tree, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelprep.check import runtimes
+
+    name = "armnn-caffe/mnist"
+    assert run("check", name, "--out", fetched) == 0
+    assert "will pass" in capsys.readouterr().out
+    labels = tree.path("t10k-labels.idx1-ubyte")
+    content = bytearray(labels.read_bytes())
+    content[8] ^= 1
+    labels.write_bytes(bytes(content))
+    assert run("check", name, "--out", fetched, "--json") == 1
+    (told,) = json.loads(capsys.readouterr().out.splitlines()[-1])["checks"]
+    assert told["outcome"] == "fails"
+    assert told["message"].startswith("Prediction for test case 0 (")
+    assert run("check", name, "--out", fetched, "-i", "3") == 0
+    monkeypatch.setattr(runtimes, "opencv", lambda: None)
+    assert run("check", name, "--out", fetched) == 7
+    assert run("check", name, "--out", fetched, "--lint-only") == 0
+    capsys.readouterr()
+
+
+def test_a_folder_of_pictures_is_searched(
+    fetched: Path, tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    for name, as_name in (("Cat.jpg", "kitten.jpg"), ("Dog.jpg", "hound.jpg")):
+        shutil.copy(tree.path(name), album / as_name)
+    (album / "notes.txt").write_text("no picture")
+    command = ("check", "armnn-tflite/mobilenet-v1-quant", "--out", fetched, "--find-picture", album)
+    assert run(*command, "--json") == 0
+    pictures = json.loads(capsys.readouterr().out)["pictures"]
+    passing = {(one["file"], Path(one["picture"]).name) for one in pictures if one["passes"]}
+    assert passing == {("Dog.jpg", "hound.jpg"), ("Cat.jpg", "kitten.jpg")}
+    for path in album.glob("*.jpg"):
+        path.unlink()
+    assert run(*command) == 1
+    assert run("check", "armnn-caffe/mnist", "--out", fetched, "--find-picture", album) == 2
+    capsys.readouterr()
+
+
+def test_the_page_of_a_run_in_a_real_browser(
+    fetched: Path, tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(tree.path("Dog.jpg"), tree.path("Cat.jpg"))
+    report = tmp_path / "report.html"
+    targets = ("armnn-caffe/mnist", "armnn-tflite/mobilenet-v1-quant")
+    assert run("check", *targets, "--out", fetched, "--html", report) == 1
+    capsys.readouterr()
+    reader = read(report.read_text())
+    assert "Prediction for test case 1 (209) is incorrect (should be 283)" in reader.text
+    # Five digits; three pictures, each beside what the network sees.
+    assert sum(tag == "img" for tag, _ in reader.tags) == 5 + 3 * 2
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("the page as text is right; needs Chromium to be drawn")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+    # A script of the test's own tells the width that the page takes on a phone, and how many pictures were drawn.
+    probe = tmp_path / "probe.html"
+    text = report.read_text().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    script = (
+        "<script>onload=()=>{document.title='W'+document.documentElement.scrollWidth+'/'+innerWidth+' P'"
+        "+[...document.images].filter(i=>i.naturalWidth).length}</script>"
+    )
+    probe.write_text(text.replace("</main>", f"</main>{script}"))
+    done = subprocess.run(
+        [browser, *flags, "--window-size=500,900", "--dump-dom", probe.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    title = done.stdout.partition("<title>")[2].partition("</title>")[0]
+    width, _, drawn = title.partition(" ")
+    content, _, window = width[1:].partition("/")
+    assert drawn == "P11", title
+    assert int(content) <= int(window), title
