@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from modelprep.formats.protowire import tag
 from modelprep.formats.tensorflow.attrs import (
     attr_bool,
     attr_int,
@@ -21,7 +22,6 @@ from modelprep.formats.tensorflow.attrs import (
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import subgraph
 from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, tensor_proto
-from modelprep.formats.tensorflow.wire import tag
 from modelprep.targets.armnn_19_02 import (
     TF_NEUTRAL_ATTRS,
     TF_OPS,

@@ -45,7 +45,7 @@ def _run(call: Call) -> Mapping[str, object]:
 
     from modelprep.formats.onnx import fix as work
     from modelprep.formats.onnx.model import guarded, read
-    from modelprep.formats.onnx.wire import write
+    from modelprep.formats.onnx.pieces import write
 
     params = call.params
     wishes = _wishes(params)

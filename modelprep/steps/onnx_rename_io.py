@@ -12,8 +12,8 @@ from modelprep.steps.tflite_rename_io import name_map
 
 
 def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.onnx.pieces import write
     from modelprep.formats.onnx.rename import Renamer
-    from modelprep.formats.onnx.wire import write
 
     inputs, outputs = name_map(call.params, "inputs"), name_map(call.params, "outputs")
     if not inputs and not outputs:

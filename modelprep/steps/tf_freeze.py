@@ -10,7 +10,7 @@ from modelprep.errors import RecipeError
 from modelprep.steps import Call, Param, Step
 
 if TYPE_CHECKING:
-    from modelprep.formats.tensorflow.wire import Buffer
+    from modelprep.formats.protowire import Buffer
 
 
 def _run(call: Call) -> Mapping[str, object]:

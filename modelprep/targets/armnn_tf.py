@@ -10,10 +10,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from modelprep.formats.protowire import WireError
 from modelprep.formats.tensorflow.attrs import payload_in, read_numbers
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.tensor import dtype_name
-from modelprep.formats.tensorflow.wire import WireError
 from modelprep.targets.armnn_19_02 import TF_IGNORED_OPS, TF_OPS, TF_RENAMED_OPS, TF_RULES
 
 FLOAT, INT32 = 1, 3

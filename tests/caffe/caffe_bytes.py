@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelprep.formats.caffe.wire_index import varint
+from modelprep.formats.protowire import varint
 
 __all__ = ["blob", "field", "layer", "v1_layer", "varint"]
 

@@ -16,7 +16,7 @@ import pytest
 from modelprep.formats.caffe import prepare, prototxt
 from modelprep.formats.caffe.messages import schema
 from modelprep.formats.caffe.shapes import infer
-from modelprep.formats.caffe.wire_index import varint
+from modelprep.formats.protowire import varint
 
 #: A pool of ordinary floats that blobs are cut from; a megabyte, so that a VGG-19 is made in a second.
 _POOL = 1 << 18

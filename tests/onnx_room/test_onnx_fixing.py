@@ -246,10 +246,10 @@ def test_asking_for_what_is_so_already_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_result_over_2_gib_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modelprep.formats.onnx import wire
+    from modelprep.formats.onnx import pieces
 
     source = save(net(channels=64), tmp_path / "in.onnx")
-    monkeypatch.setattr(wire, "MAX_MESSAGE", 10_000)
+    monkeypatch.setattr(pieces, "MAX_MESSAGE", 10_000)
     with pytest.raises(StepError, match="larger than an ONNX file can be"):
         call("onnx.fix", tmp_path / "out.onnx", model=source, batch=2)
     assert not (tmp_path / "out.onnx").exists()

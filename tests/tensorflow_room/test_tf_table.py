@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelprep.errors import StepError
+from modelprep.formats.protowire import WireError, fields, read_varint, varint
 from modelprep.formats.tensorflow import crc32c as crc_module
 from modelprep.formats.tensorflow.crc32c import crc32c, mask, unmask
 from modelprep.formats.tensorflow.slices import Slice, copy_box, slice_key
 from modelprep.formats.tensorflow.snappy import SnappyError, decompress
 from modelprep.formats.tensorflow.sstable import MAGIC, Table
-from modelprep.formats.tensorflow.wire import WireError, fields, read_varint, varint
 
 
 @pytest.mark.parametrize(

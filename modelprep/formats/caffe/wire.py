@@ -4,8 +4,10 @@ A caffemodel is one message of up to 2 GiB whose bulk is float arrays. Parsing i
 walking it needs the few bytes of each field's head. Nothing here knows Caffe: see
 :mod:`modelprep.formats.caffe.wire_index`.
 
-The encoding's facts (tags, varints, wire types) are those of the protocol-buffer encoding specification. Reading is by
-``pread``, not by a memory map: a file that another process cuts short then ends in an error and not in a SIGBUS.
+This is :mod:`modelprep.formats.protowire` for files that are never in a buffer, and stays apart from it for three
+reasons. Reading is by ``pread`` through a window, not by a memory map: memory stays bounded whatever a file holds, and
+a file that another process cuts short ends in an error and not in a SIGBUS. The number of fields is bounded. And every
+length is explained to the user where it is wrong, in terms of the file and of the layer that was being read.
 """
 
 from __future__ import annotations
@@ -17,12 +19,10 @@ from pathlib import Path
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe.foreign import looks_like
+from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, NUMBERS, VARINT, signed
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 WIRE_NAMES = {0: "varint", 1: "64-bit", 2: "length-delimited", 3: "group start", 4: "group end", 5: "32-bit"}
 
-#: No protobuf message may be longer, and Caffe's reader (``INT_MAX``) goes no further.
-MAX_MESSAGE = 2**31 - 1
 _WINDOW = 1 << 16
 
 
@@ -164,7 +164,7 @@ class WireReader:
             )
         tag, start = self.varint(offset, end, limit=5, what="field tag")
         number, wire = tag >> 3, tag & 7
-        if number == 0 or number >= 1 << 29:
+        if number == 0 or number >= NUMBERS:
             raise self.fail("a field number that does not exist", offset, got=str(number))
         if wire == VARINT:
             value, stop = self.varint(start, end)
@@ -172,12 +172,11 @@ class WireReader:
         if wire == BYTES:
             length, start = self.varint(start, end, what="length")
             if length > MAX_MESSAGE:
-                signed = length - (1 << 64) if length >> 63 else length
                 raise self.fail(
                     "a length that no protobuf message can have",
                     offset,
                     expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
-                    got=f"{signed} bytes for field {number}",
+                    got=f"{signed(length)} bytes for field {number}",
                 )
         elif wire in (FIXED32, FIXED64):
             length = 4 if wire == FIXED32 else 8

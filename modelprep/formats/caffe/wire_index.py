@@ -11,10 +11,11 @@ from pathlib import Path
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe.foreign import is_foreign
-from modelprep.formats.caffe.wire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT, Field, WireReader
-from modelprep.formats.caffe.wire_model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment, varint
+from modelprep.formats.caffe.wire import Field, WireReader
+from modelprep.formats.caffe.wire_model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment
+from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT
 
-__all__ = ["BlobIndex", "LayerIndex", "ModelIndex", "Segment", "index", "varint"]
+__all__ = ["BlobIndex", "LayerIndex", "ModelIndex", "Segment", "index"]
 
 #: Bounds on what a file may hold; each is far above any net that Caffe was seen to write.
 MAX_LAYERS = 100_000

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import StepError
+from modelprep.formats.protowire import varint
 
 Form = Literal["V0", "V1", "V2"]
 Range = tuple[int, int]
@@ -115,13 +116,3 @@ class ModelIndex:
         finally:
             os.close(fd)
         return b"".join(parts)
-
-
-def varint(value: int) -> bytes:
-    """Encode a non-negative number as a varint."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

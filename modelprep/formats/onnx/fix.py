@@ -146,7 +146,7 @@ def infer_shapes(model: Model, folder: Path) -> Path:
 
 
 def _through_library(model: Model, folder: Path, what: str, opset: int | None) -> Path:
-    from modelprep.formats.onnx.wire import write
+    from modelprep.formats.onnx.pieces import write
 
     source, result = folder / "source.onnx", folder / f"{'shapes' if opset is None else 'opset'}.onnx"
     write(model.pieces(), source)

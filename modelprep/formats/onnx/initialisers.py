@@ -39,7 +39,7 @@ def type_data(model: Model) -> int:
             tensor.ClearField("raw_data")
             view = memoryview(raw)
             # Parsing the packed bytes as a message of that one field sets it without a list of Python numbers.
-            from modelprep.formats.onnx.wire import block
+            from modelprep.formats.onnx.pieces import block
 
             tensor.MergeFromString(b"".join(block(number, to_typed(view, tensor.data_type))))
             if len(getattr(tensor, name)) != elements(tensor):

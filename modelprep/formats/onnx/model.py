@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.wire import BYTES, Field, Piece, WireError, block, encode, fields, mapped, size
+from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, mapped, size
+from modelprep.formats.protowire import BYTES, Field, WireError, fields, varint
 
 #: TensorProto.DataType by number.
 TYPES: Mapping[int, str] = {
@@ -152,7 +153,7 @@ def guarded(where: str, view: memoryview | None = None) -> Iterator[None]:
 
     try:
         yield
-    except (WireError, DecodeError, EncodeError, UnicodeDecodeError) as error:
+    except (WireError, NotOnnx, DecodeError, EncodeError, UnicodeDecodeError) as error:
         from modelprep.formats.looks import looks_like
 
         raise StepError(
@@ -194,7 +195,7 @@ def read_header(path: Path) -> Model:
         proto.ParseFromString(skeleton)
         model = Model(proto, payloads, where, len(view))
         if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
-            raise WireError("it holds no graph")
+            raise NotOnnx("it holds no graph")
         _check_text(proto)
         names = [tensor.name for tensor in proto.graph.initializer]
     if len(set(names)) != len(names):
@@ -204,21 +205,21 @@ def read_header(path: Path) -> Model:
 
 def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
     """Give the model's bytes without the elements of large initialisers, and those elements by name."""
-    graphs = [f for f in fields(view) if f.number == _MODEL_GRAPH and f.wire_type == BYTES]
+    graphs = [f for f in fields(view) if f.number == _MODEL_GRAPH and f.kind == BYTES]
     if len(graphs) != 1:
-        raise WireError(f"it holds {len(graphs)} graphs")
+        raise NotOnnx(f"it holds {len(graphs)} graphs")
     graph = graphs[0]
     payloads: dict[str, Payload] = {}
     inner: list[Piece] = []
-    kept = graph.start
-    for entry in fields(view, graph.start, graph.stop):
-        if entry.number != _GRAPH_INITIALISER or entry.wire_type != BYTES or entry.stop - entry.start < _SMALL:
+    kept = graph.value
+    for entry in fields(view, graph.value, graph.stop):
+        if entry.number != _GRAPH_INITIALISER or entry.kind != BYTES or entry.stop - entry.value < _SMALL:
             continue
         name, pieces, payload = _cut_tensor(view, entry)
         if payload is None:
             continue
         if name in payloads:
-            raise WireError("two initialisers have the same name")
+            raise NotOnnx("two initialisers have the same name")
         payloads[name] = payload
         inner.append(view[kept : entry.begin])
         inner += block(_GRAPH_INITIALISER, pieces)
@@ -231,17 +232,17 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
     name = ""
     rest: list[Piece] = []
     elements: dict[int, list[Piece]] = {}
-    kept = tensor.start
-    for part in fields(view, tensor.start, tensor.stop):
-        if part.number == 8 and part.wire_type == BYTES:
-            name = bytes(view[part.start : part.stop]).decode("utf-8", "strict")
+    kept = tensor.value
+    for part in fields(view, tensor.value, tensor.stop):
+        if part.number == 8 and part.kind == BYTES:
+            name = bytes(view[part.value : part.stop]).decode("utf-8", "strict")
         # Strings (6) are not packed and stay; a single unpacked number stays with the rest too.
-        if part.number not in _ELEMENTS or part.number == 6 or part.wire_type != BYTES:
+        if part.number not in _ELEMENTS or part.number == 6 or part.kind != BYTES:
             continue
         if part.number == RAW:
-            elements[RAW] = [view[part.start : part.stop]]  # of a repeated single field the last one counts
+            elements[RAW] = [view[part.value : part.stop]]  # of a repeated single field the last one counts
         else:
-            elements.setdefault(part.number, []).append(view[part.start : part.stop])
+            elements.setdefault(part.number, []).append(view[part.value : part.stop])
         rest.append(view[kept : part.begin])
         kept = part.stop
     rest.append(view[kept : tensor.stop])
@@ -249,7 +250,7 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
         return name, [], None
     ((number, pieces),) = elements.items()
     # Unpacked numbers beside packed ones would change their order: such a tensor is parsed whole.
-    if any(part.number == number and part.wire_type != BYTES for part in fields(view, tensor.start, tensor.stop)):
+    if any(part.number == number and part.kind != BYTES for part in fields(view, tensor.value, tensor.stop)):
         return name, [], None
     return name, rest, Payload(number, pieces)
 
@@ -258,7 +259,7 @@ def _demand_text(*values: object) -> None:
     # protobuf gives a string that is no UTF-8 as bytes, or raises where it is read, depending on its version.
     for value in values:
         if not isinstance(value, str):
-            raise WireError(f"a name that is no text: {value!r}"[:120])
+            raise NotOnnx(f"a name that is no text: {value!r}"[:120])
 
 
 def _check_text(proto: Any) -> None:
@@ -346,5 +347,5 @@ def to_typed(data: memoryview | bytes, dtype: int) -> list[Piece]:
     for at in range(0, len(view), width << 16):
         part = view[at : at + (width << 16)]
         numbers = struct.unpack(f"<{len(part) // width}{form}", part)
-        pieces.append(b"".join(map(encode, numbers)))
+        pieces.append(b"".join(map(varint, numbers)))
     return pieces

@@ -8,11 +8,12 @@ replaced where it lies; the messages around it get their new length, and everyth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.onnx.wire import BYTES, Field, Piece, WireError, block, encode, fields, mapped, size, varint
+from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, mapped, size
+from modelprep.formats.protowire import BYTES, Field, WireError, fields, read_varint, varint
 
 #: What edits one field: its new payload in pieces, or None to leave it.
 _Change = Callable[[Field], "list[Piece] | None"]
@@ -54,19 +55,19 @@ class Renamer:
         try:
             self._graph = self._only_graph()
             self.names = self._wanted(inputs, outputs)
-        except WireError as error:
+        except (WireError, NotOnnx) as error:
             raise self._damaged(error) from error
 
     def pieces(self) -> list[Piece]:
         """Give the renamed file in pieces; `count` then says how often each old name was met."""
         try:
-            graph = self._edit_graph(self._graph.start, self._graph.stop, self.names, 0)
-        except WireError as error:
+            graph = self._edit_graph(self._graph.value, self._graph.stop, self.names, 0)
+        except (WireError, NotOnnx) as error:
             raise self._damaged(error) from error
         before, after = self.view[: self._graph.begin], self.view[self._graph.stop :]
         return [before, *block(_MODEL_GRAPH, graph or []), after]
 
-    def _damaged(self, error: WireError) -> StepError:
+    def _damaged(self, error: Exception) -> StepError:
         from modelprep.formats.looks import looks_like
 
         return StepError(
@@ -77,25 +78,25 @@ class Renamer:
     def _only_graph(self) -> Field:
         graphs = []
         for field in fields(self.view):
-            if field.number == _MODEL_GRAPH and field.wire_type == BYTES:
+            if field.number == _MODEL_GRAPH and field.kind == BYTES:
                 graphs.append(field)
             elif field.number == _MODEL_TRAINING:
                 raise StepError("a model with training information cannot be renamed", where=self.where)
         if len(graphs) != 1:
-            raise WireError(f"it holds {len(graphs)} graphs")
+            raise NotOnnx(f"it holds {len(graphs)} graphs")
         return graphs[0]
 
     def _wanted(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
         defined: dict[str, str] = {}
         listed: dict[int, list[str]] = {_GRAPH_INPUT: [], _GRAPH_OUTPUT: []}
         initialised: set[str] = set()
-        for field in fields(self.view, self._graph.start, self._graph.stop):
+        for field in self._inside(self._graph):
             if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
                 listed[field.number].append(self._string(field, _VALUE_NAME))
             elif field.number == _GRAPH_INITIALISER:
                 initialised.add(self._string(field, _TENSOR_NAME))
             elif field.number == _GRAPH_NODE:
-                for inner in fields(self.view, field.start, field.stop):
+                for inner in self._inside(field):
                     if inner.number == _NODE_OUTPUT:
                         defined[self._text(inner)] = "made by a node"
         defined |= dict.fromkeys(initialised, "an initialiser")
@@ -136,16 +137,19 @@ class Renamer:
         return names
 
     def _text(self, field: Field) -> str:
-        if field.wire_type != BYTES:
-            raise WireError(f"a name at byte {field.begin} is no text")
-        return bytes(self.view[field.start : field.stop]).decode("utf-8", "surrogateescape")
+        if field.kind != BYTES:
+            raise NotOnnx(f"a name at byte {field.begin} is no text")
+        return bytes(self.view[field.value : field.stop]).decode("utf-8", "surrogateescape")
+
+    def _inside(self, message: Field) -> Iterator[Field]:
+        if message.kind != BYTES:
+            raise NotOnnx(f"a message at byte {message.begin} is none")
+        return fields(self.view, message.value, message.stop)
 
     def _string(self, message: Field, number: int) -> str:
         """Give one string field of a message (the last one counts, as protobuf has it)."""
-        if message.wire_type != BYTES:
-            raise WireError(f"a message at byte {message.begin} is none")
         found = ""
-        for field in fields(self.view, message.start, message.stop):
+        for field in self._inside(message):
             if field.number == number:
                 found = self._text(field)
         return found
@@ -156,7 +160,7 @@ class Renamer:
         pieces: list[Piece] = []
         kept = start
         for field in fields(self.view, start, stop):
-            if field.wire_type != BYTES:
+            if field.kind != BYTES:
                 continue
             new = change(field)
             if new is None:
@@ -164,9 +168,9 @@ class Renamer:
             if kept < field.begin:
                 pieces.append(self.view[kept : field.begin])
             # The tag keeps its bytes; only the length and what follows are new.
-            _, after_tag = varint(self.view, field.begin, field.stop)
+            _, after_tag = read_varint(self.view, field.begin, field.stop)
             pieces.append(self.view[field.begin : after_tag])
-            pieces += [encode(size(new)), *new]
+            pieces += [varint(size(new)), *new]
             kept = field.stop
         if not pieces:
             return None
@@ -183,7 +187,7 @@ class Renamer:
 
     def _edit_graph(self, start: int, stop: int, names: Mapping[str, str], depth: int) -> list[Piece] | None:
         if depth > MAX_DEPTH:
-            raise WireError(f"graphs nested deeper than {MAX_DEPTH}")
+            raise NotOnnx(f"graphs nested deeper than {MAX_DEPTH}")
 
         def named(number: int) -> _Change:
             return lambda inner: self._name(inner, names) if inner.number == number else None
@@ -192,16 +196,16 @@ class Renamer:
             if field.number == _GRAPH_NODE:
                 return self._edit_node(field, names, depth)
             if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT):
-                return self._edit(field.start, field.stop, named(_VALUE_NAME))
+                return self._edit(field.value, field.stop, named(_VALUE_NAME))
             if field.number == _GRAPH_INITIALISER:
-                return self._edit(field.start, field.stop, named(_TENSOR_NAME))
+                return self._edit(field.value, field.stop, named(_TENSOR_NAME))
             if field.number == _GRAPH_SPARSE:
                 # SparseTensorProto.values (1) is a tensor and bears the name.
                 return self._edit(
-                    field.start,
+                    field.value,
                     field.stop,
                     lambda inner: (
-                        self._edit(inner.start, inner.stop, named(_TENSOR_NAME)) if inner.number == 1 else None
+                        self._edit(inner.value, inner.stop, named(_TENSOR_NAME)) if inner.number == 1 else None
                     ),
                 )
             return None
@@ -214,27 +218,27 @@ class Renamer:
                 # A nested graph sees the names around it, but for those it makes itself.
                 hidden = self._defined(field)
                 visible = {old: new for old, new in names.items() if old not in hidden}
-                return self._edit_graph(field.start, field.stop, visible, depth + 1)
+                return self._edit_graph(field.value, field.stop, visible, depth + 1)
             return None
 
         def change(field: Field) -> list[Piece] | None:
             if field.number in (_NODE_INPUT, _NODE_OUTPUT):
                 return self._name(field, names)
             if field.number == _NODE_ATTRIBUTE:
-                return self._edit(field.start, field.stop, attribute)
+                return self._edit(field.value, field.stop, attribute)
             return None
 
-        return self._edit(node.start, node.stop, change)
+        return self._edit(node.value, node.stop, change)
 
     def _defined(self, graph: Field) -> set[str]:
         found = set()
-        for field in fields(self.view, graph.start, graph.stop):
+        for field in self._inside(graph):
             if field.number == _GRAPH_INPUT:
                 found.add(self._string(field, _VALUE_NAME))
             elif field.number == _GRAPH_INITIALISER:
                 found.add(self._string(field, _TENSOR_NAME))
             elif field.number == _GRAPH_NODE:
-                found |= {self._text(f) for f in fields(self.view, field.start, field.stop) if f.number == _NODE_OUTPUT}
+                found |= {self._text(f) for f in self._inside(field) if f.number == _NODE_OUTPUT}
         return found
 
 

@@ -9,9 +9,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelprep.formats.tensorflow import wire
+from modelprep.formats import protowire
+from modelprep.formats.protowire import BYTES, FIXED32, VARINT, Buffer, bytes_field, bytes_header
 from modelprep.formats.tensorflow.tensor import element_count, shape_proto
-from modelprep.formats.tensorflow.wire import BYTES, FIXED32, VARINT, Buffer, bytes_field, bytes_header
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class TensorHead:
 def read_shape(shape: Buffer) -> tuple[int, ...] | None:
     """Read a TensorShapeProto; None where the rank is unknown."""
     sizes = []
-    for number, kind, value, _, stop in wire.fields(shape):
+    for number, kind, value, _, stop in protowire.fields(shape):
         if (number, kind) == (2, BYTES):
-            sizes.append(wire.signed(varint_in(shape[value:stop], 1)))
+            sizes.append(protowire.signed(varint_in(shape[value:stop], 1)))
         elif (number, kind) == (3, VARINT) and value:
             return None
     return tuple(sizes)
@@ -49,7 +49,7 @@ def read_shape(shape: Buffer) -> tuple[int, ...] | None:
 def varint_in(buffer: Buffer | None, wanted: int) -> int:
     """Give the number in field `wanted` of a message (the last one counts); 0 where there is none."""
     found = 0
-    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
+    for number, kind, value, *_ in protowire.fields(buffer) if buffer is not None else ():
         if number == wanted and kind == VARINT:
             found = value
     return found
@@ -58,7 +58,7 @@ def varint_in(buffer: Buffer | None, wanted: int) -> int:
 def payload_in(buffer: Buffer | None, wanted: int) -> Buffer | None:
     """Give the bytes in field `wanted` of a message (the last ones count); None where there are none."""
     found = None
-    for number, kind, value, _, stop in wire.fields(buffer) if buffer is not None else ():
+    for number, kind, value, _, stop in protowire.fields(buffer) if buffer is not None else ():
         if number == wanted and kind == BYTES and buffer is not None:
             found = buffer[value:stop]
     return found
@@ -66,7 +66,7 @@ def payload_in(buffer: Buffer | None, wanted: int) -> Buffer | None:
 
 def attr_float(buffer: Buffer | None) -> float | None:
     """Read an AttrValue that is a number with a fraction; None where it is another kind."""
-    for number, kind, value, *_ in wire.fields(buffer) if buffer is not None else ():
+    for number, kind, value, *_ in protowire.fields(buffer) if buffer is not None else ():
         if number == 4 and kind == FIXED32:
             return float(struct.unpack("<f", value.to_bytes(4, "little"))[0])
     return None
@@ -75,16 +75,16 @@ def attr_float(buffer: Buffer | None) -> float | None:
 def read_numbers(buffer: Buffer, wanted: int) -> list[int]:
     """Give the list of whole numbers in field `wanted` of a message, packed or not."""
     found: list[int] = []
-    for number, kind, value, _, stop in wire.fields(buffer):
+    for number, kind, value, _, stop in protowire.fields(buffer):
         if number != wanted:
             continue
         if kind == VARINT:
-            found.append(wire.signed(value))
+            found.append(protowire.signed(value))
         elif kind == BYTES:
             position = value
             while position < stop:
-                one, position = wire.read_varint(buffer, position, stop)
-                found.append(wire.signed(one))
+                one, position = protowire.read_varint(buffer, position, stop)
+                found.append(protowire.signed(one))
     return found
 
 
@@ -92,24 +92,24 @@ def read_strings(buffer: Buffer, wanted: int) -> list[bytes]:
     """Give the list of strings in field `wanted` of a message."""
     return [
         bytes(buffer[value:stop])
-        for number, kind, value, _, stop in wire.fields(buffer)
+        for number, kind, value, _, stop in protowire.fields(buffer)
         if (number, kind) == (wanted, BYTES)
     ]
 
 
 def attr_type(number: int) -> bytes:
     """Encode an AttrValue that is a type."""
-    return wire.number_field(6, number)
+    return protowire.number_field(6, number)
 
 
 def attr_bool(value: bool) -> bytes:
     """Encode an AttrValue that is a truth value (a oneof: False is written, too)."""
-    return wire.number_field(5, int(value))
+    return protowire.number_field(5, int(value))
 
 
 def attr_int(value: int) -> bytes:
     """Encode an AttrValue that is a whole number."""
-    return wire.number_field(3, value)
+    return protowire.number_field(3, value)
 
 
 def attr_string(value: bytes) -> bytes:

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Sequence
 
 from modelprep.errors import StepError
+from modelprep.formats.protowire import BYTES, WireError, fields
 from modelprep.formats.tensorflow.checkpoint import Checkpoint, Stored
 from modelprep.formats.tensorflow.mapped import MappedFile
 from modelprep.formats.tensorflow.slices import FULL, Slice, slice_key
 from modelprep.formats.tensorflow.sstable import Entry, Table
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, element_count
-from modelprep.formats.tensorflow.wire import BYTES, WireError, fields
 
 _FIELD_NAMES = {7: "int_val", 10: "int64_val", 13: "half_val", 16: "uint32_val", 17: "uint64_val"}
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.tensorflow import wire
+from modelprep.formats import protowire
+from modelprep.formats.protowire import BYTES, Buffer, WireError, bytes_field, bytes_header
 from modelprep.formats.tensorflow.attrs import (
     TensorHead,
     attr_float,
@@ -24,7 +25,6 @@ from modelprep.formats.tensorflow.attrs import (
     varint_in,
 )
 from modelprep.formats.tensorflow.mapped import MappedFile
-from modelprep.formats.tensorflow.wire import BYTES, Buffer, WireError, bytes_field, bytes_header
 
 _T = TypeVar("_T")
 
@@ -66,7 +66,7 @@ class Node:
 
     def number(self, name: str) -> int:
         """Give the whole number in an attribute; 0 where there is none."""
-        return wire.signed(self._decoded(name, lambda value: varint_in(value, 3)))
+        return protowire.signed(self._decoded(name, lambda value: varint_in(value, 3)))
 
     def real(self, name: str) -> float | None:
         """Give the number with a fraction in an attribute; None where there is none."""
@@ -184,14 +184,14 @@ def parse_graph(data: Buffer, name: str = "") -> Graph:
     graph = Graph([], name=name)
     rest = []
     try:
-        for number, kind, value, begin, stop in wire.fields(data):
+        for number, kind, value, begin, stop in protowire.fields(data):
             if number == 1 and kind == BYTES:
                 graph.nodes.append(_node(data, value, stop))
             elif number == 2 and kind == BYTES:
                 graph.library = data[value:stop]
             elif number == 4 and kind == BYTES:
                 graph.versions = data[value:stop]
-                sum(1 for _ in wire.fields(graph.versions))  # whoever reads it later meets no damage
+                sum(1 for _ in protowire.fields(graph.versions))  # whoever reads it later meets no damage
             else:
                 rest.append(bytes(data[begin:stop]))
     except WireError as error:
@@ -232,7 +232,7 @@ def _node(data: Buffer, start: int, end: int) -> Node:
     node = Node("", "")
     rest = []
     try:
-        for number, kind, value, begin, stop in wire.fields(data, start, end):
+        for number, kind, value, begin, stop in protowire.fields(data, start, end):
             if kind != BYTES:
                 rest.append(bytes(data[begin:stop]))
             elif number == 5:
@@ -258,7 +258,7 @@ def _node(data: Buffer, start: int, end: int) -> Node:
 
 def _attr(data: Buffer, start: int, end: int) -> tuple[str, Buffer]:
     key, attr = "", data[end:end]
-    for number, kind, value, _, stop in wire.fields(data, start, end):
+    for number, kind, value, _, stop in protowire.fields(data, start, end):
         if kind == BYTES and number == 1:
             key = str(data[value:stop], "utf-8")
         elif kind == BYTES and number == 2:
@@ -302,7 +302,7 @@ def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None, *, in_order:
     """
     for node in graph.nodes if nodes is None else nodes:
         yield from encode_node(node, in_order=in_order)
-    rest = [(number, graph.rest[begin:stop]) for number, _, _, begin, stop in wire.fields(graph.rest)]
+    rest = [(number, graph.rest[begin:stop]) for number, _, _, begin, stop in protowire.fields(graph.rest)]
     if graph.library is not None:
         yield bytes_header(2, len(graph.library))
         yield graph.library

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.protowire import bytes_field
 from modelprep.formats.tensorflow.attrs import read_strings
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
-from modelprep.formats.tensorflow.wire import bytes_field
 
 _COLOCATED = b"loc:@"
 _NO_VALUE = frozenset(

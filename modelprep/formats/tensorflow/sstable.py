@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from modelprep.errors import StepError
+from modelprep.formats.protowire import WireError, read_varint
 from modelprep.formats.tensorflow.crc32c import crc32c, unmask
 from modelprep.formats.tensorflow.snappy import SnappyError, decompress
-from modelprep.formats.tensorflow.wire import WireError, read_varint
 
 MAGIC = 0xDB4775248B80FB57
 FOOTER_SIZE = 48

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from modelprep.formats.tensorflow.wire import Buffer, bytes_field, bytes_header, number_field, varint
+from modelprep.formats.protowire import Buffer, bytes_field, bytes_header, number_field, varint
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,23 @@
-"""The protobuf wire format, as far as graphs and checkpoints are read and written without building messages.
+"""The protobuf wire format over a buffer: fields walked and written without building messages.
 
-Weights are most of every file here; parsing them into messages copies them two or three times. This module walks over
-the fields of a buffer and leaves every payload where it lies.
+Weights are most of every graph, checkpoint and ONNX file; parsing them into messages copies them two or three times.
+Here every payload stays where it lies, and what nobody asked to change can be copied as the very bytes that it is.
+Caffe's files are walked by :mod:`modelprep.formats.caffe.wire`, which holds no buffer of the whole file.
 Format: https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 Buffer = bytes | memoryview
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+#: What protobuf can hold in one message (and Caffe's reader, ``INT_MAX``, in one file).
+MAX_MESSAGE = 2**31 - 1
+#: One more than the largest field number.
+NUMBERS = 1 << 29
 
 
 class WireError(ValueError):
@@ -31,8 +37,38 @@ class WireError(ValueError):
         self.offset = offset
 
 
+class Field(NamedTuple):
+    """One field of a message, as it lies in the buffer.
+
+    Parameters
+    ----------
+    number, kind
+        Field number and wire type.
+    value
+        The number itself for VARINT, FIXED32 and FIXED64 (unsigned), the payload's start for BYTES.
+    begin, stop
+        ``buffer[begin:stop]`` is the whole field with its tag; for BYTES ``buffer[value:stop]`` is the payload.
+    """
+
+    number: int
+    kind: int
+    value: int
+    begin: int
+    stop: int
+
+
+#: Half the price of ``Field(...)``, whose keywords nobody uses where it counts: once a field of every file.
+_make = tuple.__new__
+
+
 def read_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
-    """Read one base-128 number below `end`; give its value (64 bits, unsigned) and the position after it."""
+    """Read one base-128 number below `end`; give its value (64 bits, unsigned) and the position after it.
+
+    Raises
+    ------
+    WireError
+        It runs past `end`, or is longer than ten bytes.
+    """
     value = shift = 0
     start = position
     while position < end:
@@ -47,14 +83,8 @@ def read_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     raise WireError("the data end inside a number", start)
 
 
-def fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int, int]]:
+def fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[Field]:
     """Walk over the fields of the message in ``buffer[start:end]``.
-
-    Yields
-    ------
-    number, wire type, value, begin, stop
-        `value` is the number itself for VARINT, FIXED32 and FIXED64 (unsigned) and the payload's start for BYTES;
-        ``buffer[begin:stop]`` is the whole field with its tag, and for BYTES ``buffer[value:stop]`` is the payload.
 
     Raises
     ------
@@ -70,27 +100,26 @@ def fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[t
             position += 1
         else:
             tag, position = read_varint(buffer, position, stop)
-        number, wire_type = tag >> 3, tag & 7
-        if number == 0:
-            raise WireError("a field numbered 0", begin)
-        if wire_type == BYTES:
-            size, payload = read_varint(buffer, position, stop)
-            position = payload + size
+        number, kind = tag >> 3, tag & 7
+        if not 0 < number < NUMBERS:
+            raise WireError(f"a field numbered {number}", begin)
+        if kind == BYTES:
+            size, value = read_varint(buffer, position, stop)
+            position = value + size
             if position > stop:
-                raise WireError(f"field {number} wants {size} bytes, {stop - payload} are left", begin)
-            yield number, wire_type, payload, begin, position
-        elif wire_type == VARINT:
+                left = stop - value
+                raise WireError(f"field {number} is longer than what holds it: {size} bytes, {left} are left", begin)
+        elif kind == VARINT:
             value, position = read_varint(buffer, position, stop)
-            yield number, wire_type, value, begin, position
-        elif wire_type in (FIXED32, FIXED64):
-            width = 4 if wire_type == FIXED32 else 8
+        elif kind in (FIXED32, FIXED64):
+            width = 4 if kind == FIXED32 else 8
             if position + width > stop:
                 raise WireError("the data end inside a fixed-size number", begin)
             value = int.from_bytes(buffer[position : position + width], "little")
             position += width
-            yield number, wire_type, value, begin, position
         else:
-            raise WireError(f"field {number} of wire type {wire_type}", begin)
+            raise WireError(f"field {number} of wire type {kind}", begin)
+        yield _make(Field, (number, kind, value, begin, position))
 
 
 def varint(value: int) -> bytes:
@@ -104,9 +133,9 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def tag(number: int, wire_type: int) -> bytes:
+def tag(number: int, kind: int) -> bytes:
     """Encode a field's tag."""
-    return varint(number << 3 | wire_type)
+    return varint(number << 3 | kind)
 
 
 def number_field(number: int, value: int) -> bytes:

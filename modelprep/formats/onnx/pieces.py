@@ -1,0 +1,92 @@
+"""An ONNX file cut up and put together again, without parsing or holding its weights.
+
+A file becomes a list of pieces: new bytes, and slices of the mapped file that are copied as they are. What nobody asked
+to change keeps its very bytes. The wire format itself is :mod:`modelprep.formats.protowire`.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import StepError, StorageError
+from modelprep.formats.output import writing
+from modelprep.formats.protowire import MAX_MESSAGE, Buffer, bytes_header
+
+_CHUNK = 8 << 20
+
+#: Bytes made by us, or a slice of a mapped file.
+Piece = Buffer
+
+
+class NotOnnx(ValueError):
+    """The bytes are a message, but no ONNX model."""
+
+
+def size(pieces: Iterable[Piece]) -> int:
+    """Give the length of pieces in bytes."""
+    return sum(len(piece) for piece in pieces)
+
+
+def block(number: int, pieces: list[Piece]) -> list[Piece]:
+    """Wrap pieces as a length-delimited field."""
+    return [bytes_header(number, size(pieces)), *pieces]
+
+
+def mapped(path: Path, what: str = "the ONNX file") -> memoryview:
+    """Map a file; the mapping lives as long as the view and its slices do.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read.
+    StepError
+        It is empty.
+    """
+    try:
+        with path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except ValueError as error:
+        raise StepError(f"{what} is empty", where=str(path)) from error
+    except OSError as error:
+        raise StorageError(f"cannot read {what}: {error.strerror}", where=str(path)) from error
+
+
+def _let_go(piece: Piece) -> None:
+    """Tell the system that the pages of a mapped file are not needed any more (they come back when read)."""
+    if isinstance(piece, memoryview) and isinstance(piece.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        piece.obj.madvise(mmap.MADV_DONTNEED)
+
+
+def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
+    """Write pieces to a new file; give its length.
+
+    Raises
+    ------
+    StepError
+        It would be larger than a protobuf message can be.
+    StorageError
+        It cannot be written.
+    """
+    total = size(pieces)
+    if total > MAX_MESSAGE:
+        raise StepError(
+            "the result would be larger than an ONNX file can be", expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
+            got=f"{total} bytes", hint="keep the weights in external data, or use a smaller model",
+        )  # fmt: skip
+    done = 0
+    with writing(output) as put:
+        for piece in pieces:
+            for at in range(0, len(piece), _CHUNK):
+                part = piece[at : at + _CHUNK]
+                put(cast("bytes", part))  # a file takes any buffer
+                done += len(part)
+                if len(piece) >= _CHUNK:
+                    _let_go(piece)
+                if progress is not None and len(piece) >= _CHUNK:
+                    progress(done, total)
+    if progress is not None:
+        progress(total, total)
+    return total
