@@ -252,6 +252,39 @@ class Fetcher:
             return copy_in(self._store, path, want, task, self._stop)
         return Download(self._store, self._policy, self._transport, candidate.url, want, name, task, self._stop).run()
 
+    def fetch_archive(self, planned: Planned) -> tuple[Source, Blob]:
+        """Have the archive that an asset is a member of in the store, and see that the asset is in it.
+
+        Returns
+        -------
+        tuple
+            The recipe's source that the archive lies at (one that is here already comes first), and the archive.
+
+        Raises
+        ------
+        ModelprepError
+            As :meth:`fetch`.
+        """
+        asset = planned.asset
+        want = self._want(asset)
+        task = Task(self._listen, f"fetch:{asset.key}", want.name)
+        places = [candidate for candidate in planned.candidates if candidate.source.member is not None]
+        tried: list[Tried] = []
+        for candidate in sorted(places, key=lambda each: self._archive_here(each.source) is None):
+            if self._policy.offline and not candidate.is_local and self._archive_here(candidate.source) is None:
+                tried.append(Tried(candidate.shown, "not asked (--offline)"))
+                continue
+            try:
+                landed = self._from_archive(candidate, want, task)
+            except SourceFailed as failure:
+                tried.append(Tried(candidate.shown, failure.text, failure))
+                continue
+            landed.path.unlink(missing_ok=True)
+            if (blob := self._archive_here(candidate.source)) is not None:
+                task.done(blob.size, candidate.shown, source=candidate.shown, bytes_fetched=landed.transferred)
+                return candidate.source, blob
+        raise all_failed(asset, want, tried, offline=self._policy.offline, locked=False)
+
     # -- members of archives -------------------------------------------------------------------------------------
 
     def _from_archive(self, candidate: Candidate, want: Want, task: Task) -> Landed:

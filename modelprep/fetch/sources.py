@@ -145,7 +145,7 @@ def places_in_mirror(url: str) -> tuple[PurePosixPath, ...]:
 
 def flat_names(asset: Asset, source: Source) -> tuple[str, ...]:
     """Give the names a flat folder of downloads may hold the file of `source` under."""
-    names = [urls.basename(source.url)] + ([asset.filename] if not source.member else [])
+    names = [urls.basename(source.url), urls.bitbake_name(source.url)] + ([asset.filename] if not source.member else [])
     return tuple(dict.fromkeys(n for n in names if n and Path(n).name == n and n.strip(".") and "\0" not in n))
 
 

@@ -48,6 +48,17 @@ def basename(url: str) -> str:
         return ""
 
 
+def bitbake_name(url: str) -> str:
+    """Give the name BitBake keeps the file of an http or https URL under: the last part, query and all, decoded.
+
+    Source: ``urldata_init`` of BitBake's wget fetcher. Empty for a URL without a path or that no BitBake can read.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        return ""
+    path = unquote(url.partition("://")[2].partition(";")[0].partition("/")[2])
+    return path.rpartition("/")[2]
+
+
 def mirror_path(url: str) -> PurePosixPath | None:
     """Give where a mirror keeps the file of a URL: ``<host>/<path>``, relative.
 

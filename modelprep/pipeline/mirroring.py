@@ -1,0 +1,226 @@
+"""What goes into a mirror: for every asset the one file from which a fresh offline fetch can make it.
+
+An asset that some source offers bare is kept under the first such URL: nothing smaller would do, and the fetcher finds
+it there whatever else the recipe lists. One that only comes inside archives is kept as its archive (the one that is in
+the store, else the first that can be had), which all members of that archive share. ``file:`` sources lie beside their
+recipe and need no mirror.
+"""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from modelprep.errors import ModelprepError, RecipeError, UsageError
+from modelprep.events import Event, Listener, silent
+from modelprep.fetch import Fetcher, urls
+from modelprep.fetch.sources import places_in_mirror
+from modelprep.pipeline.failures import as_error
+from modelprep.pipeline.report import worst
+from modelprep.pipeline.request import Plan, PlannedAsset
+from modelprep.recipe.schema import Asset, Source
+from modelprep.store import Blob
+from modelprep.tree import mirror
+from modelprep.tree.mirror import Index, MirrorFile
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """What was done.
+
+    Parameters
+    ----------
+    written, kept
+        Files by path: new ones, and those that stood already.
+    left_out
+        Asset -> why it is not in the mirror (restricted rights, no public source).
+    failed
+        Asset or demo -> what went wrong.
+    bytes_written
+        Bytes copied into the mirror.
+    """
+
+    folder: Path
+    written: tuple[MirrorFile, ...] = ()
+    kept: tuple[MirrorFile, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, ModelprepError] = field(default_factory=dict)
+    bytes_written: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """The gravest code of what failed, else 0."""
+        return worst(error.exit_code for error in self.failed.values())
+
+
+def unique_name(url: str, sha256: str) -> str:
+    """Give a name for BitBake's flat folder that no other file has: what exported recipes download under."""
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", urls.basename(url)).lstrip(".") or "file"
+    return f"{sha256[:12]}-{plain}"
+
+
+def make_mirror(
+    plan: Plan,
+    folder: Path,
+    *,
+    include_restricted: bool = False,
+    bitbake: bool = False,
+    listen: Listener = silent,
+) -> Mirrored:
+    """Write what the assets of a plan need into a mirror, fetching what the store has not.
+
+    Parameters
+    ----------
+    plan
+        What is wanted, from where it may be fetched, and the store.
+    bitbake
+        One flat folder with the names and stamps of BitBake's DL_DIR.
+
+    Returns
+    -------
+    Mirrored
+        A failed asset stops no other.
+
+    Raises
+    ------
+    UsageError
+        The folder is a mirror of the other layout, or two files would have one name.
+    StorageError
+        The mirror cannot be written.
+    """
+    return _Making(plan, folder, include_restricted, bitbake, listen).go()
+
+
+@dataclass
+class _Making:
+    plan: Plan
+    folder: Path
+    include_restricted: bool
+    bitbake: bool
+    listen: Listener
+
+    def go(self) -> Mirrored:
+        layout = "flat" if self.bitbake else "tree"
+        self.index = mirror.read_index(self.folder, layout)
+        if self.index.layout != layout:
+            raise UsageError(
+                "this folder is a mirror of the other layout",
+                where=str(self.folder),
+                expected="laid out as before: " + ("with --bitbake" if layout == "tree" else "without --bitbake"),
+            )
+        self.fetcher = Fetcher(self.plan.store, self.plan.request.policy, lock=self.plan.pins, listen=self.listen)
+        left_out: dict[str, str] = {}
+        failed: dict[str, ModelprepError] = {
+            demo.recipe.name: demo.problem for demo in self.plan.demos if isinstance(demo.problem, RecipeError)
+        }
+        kept: dict[str, MirrorFile] = {}
+        missing: list[PlannedAsset] = []
+        for planned in self.plan.assets.values():
+            asset = planned.asset
+            if asset.restricted and not self.include_restricted:
+                left_out[asset.key] = f"restricted ({asset.licence.name if asset.licence else 'no licence stated'})"
+            elif not asset.sources:
+                left_out[asset.key] = "no public source: everyone brings his own"
+            elif not any(_place(source) for source in asset.sources):
+                left_out[asset.key] = "lies beside its recipe"
+            elif file := mirror.serving(self.folder, self.index, planned.identity, self.plan.store):
+                kept[file.path] = file
+            else:
+                missing.append(planned)
+        found = self._fetch(missing, failed)
+        files = [self._describe(planned, source, blob) for planned, source, blob in found]
+        if self.bitbake:
+            mirror.check_names([*self.index.files.values(), *files])
+        written: dict[str, MirrorFile] = {}
+        for file, (_, _, blob) in zip(files, found, strict=True):
+            (written if self._put(file, blob) else kept)[file.path] = file
+        mirror.write_index(self.folder, self.index)
+        kept = {path: self.index.files[path] for path in kept if path not in written}
+        written = {path: self.index.files[path] for path in written}
+        return Mirrored(
+            self.folder,
+            tuple(written[path] for path in sorted(written)),
+            tuple(kept[path] for path in sorted(kept)),
+            left_out,
+            failed,
+            sum(file.size for file in written.values()),
+        )
+
+    def _fetch(
+        self, missing: list[PlannedAsset], failed: dict[str, ModelprepError]
+    ) -> list[tuple[PlannedAsset, Source, Blob]]:
+        found = []
+        pool = ThreadPoolExecutor(self.plan.request.jobs)
+        try:
+            futures = {pool.submit(self._obtain, planned.asset): planned for planned in missing}
+            for future in as_completed(futures):
+                planned = futures[future]
+                try:
+                    source, blob = future.result()
+                except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+                    failed[planned.asset.key] = as_error(error)
+                else:
+                    found.append((planned, source, blob))
+        except BaseException:
+            self.fetcher.cancel()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return sorted(found, key=lambda each: each[0].identity)
+
+    def _obtain(self, asset: Asset) -> tuple[Source, Blob]:
+        planned = self.fetcher.plan(asset)
+        bare = next((source for source in asset.sources if source.member is None and _place(source)), None)
+        if bare is None:
+            return self.fetcher.fetch_archive(planned)
+        return bare, planned.here or self.fetcher.fetch(planned).blob
+
+    def _describe(self, planned: PlannedAsset, source: Source, blob: Blob) -> MirrorFile:
+        asset = planned.asset
+        path = (urls.bitbake_name(source.url) or urls.basename(source.url)) if self.bitbake else _place(source)
+        return MirrorFile(
+            path=path,
+            url=urls.redact(source.url),
+            sha256=blob.sha256,
+            size=blob.size,
+            licence=asset.licence.name if asset.licence else "",
+            restricted=asset.restricted,
+            assets=(planned.identity,),
+        )
+
+    def _put(self, file: MirrorFile, blob: Blob) -> bool:
+        task = f"mirror:{file.path}"
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            self.listen(Event("progress", task=task, label=file.path, done=done, total=file.size))
+
+        new = mirror.put(self.folder, file, blob, self.plan.store, progress=progress)
+        if self.bitbake:
+            other = unique_name(file.url, file.sha256)
+            mirror.alias(self.folder, file, other)
+            for name in (file.path, other):
+                mirror.stamp(self.folder, name)
+        known = self.index.files.get(file.path)
+        if known is not None and known.sha256 == file.sha256:
+            licences = dict.fromkeys(filter(None, [*known.licence.split("; "), file.licence]))
+            file = replace(
+                file,
+                licence="; ".join(sorted(licences)),
+                restricted=known.restricted or file.restricted,
+                assets=tuple(sorted({*known.assets, *file.assets})),
+            )
+        self.index = Index(self.index.layout, {**self.index.files, file.path: file})
+        if new:
+            mirror.write_index(self.folder, self.index)
+            self.listen(Event("done", task=task, label=file.path, done=file.size, total=file.size))
+        return new
+
+
+def _place(source: Source) -> str:
+    places = places_in_mirror(source.url)
+    return str(places[0]) if places else ""

@@ -1,0 +1,195 @@
+"""A mirror holds what a fresh offline fetch needs, is continued and not begun anew, and vouches for itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from cli.conftest import Run
+from cli.workshop import Workshop, sha256
+
+from modelprep.fetch import urls
+
+
+def fresh(workshop: Workshop, number: int) -> None:
+    """Forget everything that earlier runs left: another store, another tree."""
+    workshop.cache = workshop.root / f"cache-{number}"
+    workshop.out = workshop.root / f"out-{number}"
+
+
+def archived(workshop: Workshop, name: str, members: dict[str, bytes], wanted: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path, data in members.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    url = workshop.server.put("/all.tgz", buffer.getvalue())
+    workshop.recipe(
+        name,
+        f"schema: 1\ndemo: Demo-{name}\nsummary: a thing\nmanual: '1.1'\nstatus: ready\ntree: Things\n"
+        f"assets:\n  {name}-file:\n    urls: [{{url: '{url}', member: {wanted}}}]\n"
+        f"    sha256: {sha256(members[wanted])}\n    size: {len(members[wanted])}\n    pinned_by: the test\n"
+        f"    licence: {{name: MIT, source: the test}}\ninstall:\n  data/{name}.bin: ${name}-file\n",
+    )
+
+
+def host(workshop: Workshop) -> str:
+    return urlsplit(workshop.server.put("/unused", b"")).netloc
+
+
+def test_a_mirror_made_by_one_run_serves_a_fresh_offline_one(workshop: Workshop, modelprep: Run) -> None:
+    members = {"in/a.bin": b"a" * 4000, "in/b.bin": b"b" * 3000}
+    workshop.simple("bare", b"x" * 5000)
+    workshop.simple("asked", b"y" * 50, urls=f"'{workshop.server.put('/get?dl=1&v=2', b'y' * 50)}'")
+    archived(workshop, "first", members, "in/a.bin")
+    archived(workshop, "second", members, "in/b.bin")
+    folder = workshop.root / "mirror"
+    made = modelprep("mirror", "things", folder, "--no-archives", "--json")
+    assert made.code == 0, made.err + made.out
+    place = folder / host(workshop)
+    assert {path.name for path in place.iterdir()} == {"bare.bin", "all.tgz", "get%3Fdl%3D1%26v%3D2"}
+    fresh(workshop, 2)
+    ran = modelprep("fetch", "things", "--offline", "--mirror", folder)
+    assert ran.code == 0, ran.err
+    assert workshop.installed() == {
+        "data/bare.bin": b"x" * 5000,
+        "data/asked.bin": b"y" * 50,
+        "data/first.bin": b"a" * 4000,
+        "data/second.bin": b"b" * 3000,
+    }
+
+
+def test_a_second_run_writes_nothing_and_asks_nobody(workshop: Workshop, modelprep: Run) -> None:
+    workshop.simple("one", b"1" * 100)
+    archived(workshop, "two", {"m": b"2" * 100}, "m")
+    folder = workshop.root / "mirror"
+    assert modelprep("mirror", "things", folder, "--no-archives").code == 0
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    fresh(workshop, 2)
+    again = modelprep("mirror", "things", folder, "--offline", "--json")
+    result = json.loads(again.out.splitlines()[-1])
+    assert again.code == 0
+    assert result.get("data", result)["written"] == []
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_verify_finds_a_flipped_bit_and_a_lost_file_and_the_next_run_mends_them(
+    workshop: Workshop, modelprep: Run
+) -> None:
+    workshop.simple("one", b"1" * 100)
+    workshop.simple("two", b"2" * 100)
+    folder = workshop.root / "mirror"
+    assert modelprep("mirror", "things", folder, "--no-archives").code == 0
+    assert modelprep("mirror", "--verify", folder, bare=True).code == 0
+    (folder / host(workshop) / "one.bin").write_bytes(b"1" * 99 + b"0")
+    (folder / host(workshop) / "two.bin").unlink()
+    said = modelprep("mirror", "--verify", folder, "--json", bare=True)
+    result = json.loads(said.out.splitlines()[-1])
+    assert said.code == 1
+    assert [(d["path"].split("/")[-1], d["what"]) for d in result.get("data", result)["damaged"]] == [
+        ("one.bin", "digest"),
+        ("two.bin", "missing"),
+    ]
+    assert modelprep("mirror", "things", folder, "--no-archives").code == 0
+    assert modelprep("mirror", "--verify", folder, bare=True).code == 0
+
+
+def test_restricted_files_stay_out_unless_asked_for(workshop: Workshop, modelprep: Run) -> None:
+    path = workshop.simple("secret", b"s" * 100)
+    path.write_text(path.read_text().replace("    pinned_by", "    restricted: true\n    pinned_by"))
+    folder = workshop.root / "mirror"
+    ran = modelprep("mirror", "things", folder, "--no-archives")
+    assert ran.code == 0
+    assert "restricted" in ran.err + ran.out
+    assert not list(folder.rglob("secret.bin"))
+    assert modelprep("mirror", "things", folder, "--no-archives", "--include-restricted").code == 0
+    entry = json.loads((folder / "modelprep-mirror.json").read_text())["files"][0]
+    assert (entry["sha256"], entry["size"], entry["licence"], entry["restricted"]) == (
+        sha256(b"s" * 100),
+        100,
+        "MIT",
+        True,
+    )
+
+
+def test_a_dead_source_fails_alone(workshop: Workshop, modelprep: Run) -> None:
+    workshop.simple("good", b"g" * 100)
+    workshop.simple("gone", b"y" * 100, urls=workshop.server.put("/gone.bin", status=404))
+    folder = workshop.root / "mirror"
+    ran = modelprep("mirror", "things", folder, "--no-archives")
+    assert ran.code == 3
+    assert (folder / host(workshop) / "good.bin").read_bytes() == b"g" * 100
+    assert not [path for path in folder.rglob("*") if path.name.endswith(".modelprep")]
+
+
+def test_a_bitbake_folder_has_names_stamps_and_can_be_read_as_a_mirror(workshop: Workshop, modelprep: Run) -> None:
+    data = b"q" * 300
+    workshop.simple("plain", b"p" * 200)
+    workshop.simple("query", data, urls=f"'{workshop.server.put('/get.bin?dl=1', data)}'")
+    folder = workshop.root / "downloads"
+    assert modelprep("mirror", "things", folder, "--bitbake", "--no-archives").code == 0
+    names = {path.name for path in folder.iterdir()} - {"modelprep-mirror.json"}
+    assert {"plain.bin", "plain.bin.done", "get.bin?dl=1", "get.bin?dl=1.done"} <= names
+    assert f"{sha256(data)[:12]}-get.bin" in names
+    fresh(workshop, 2)
+    ran = modelprep("fetch", "things", "--offline", "--mirror", folder)
+    assert ran.code == 0, ran.err
+    assert workshop.installed() == {"data/plain.bin": b"p" * 200, "data/query.bin": data}
+
+
+def test_equal_names_with_different_bytes_are_refused_before_anything_is_written(
+    workshop: Workshop, modelprep: Run
+) -> None:
+    workshop.simple("one", b"1" * 100, urls=workshop.server.put("/a/model.bin", b"1" * 100))
+    workshop.simple("two", b"2" * 100, urls=workshop.server.put("/b/model.bin", b"2" * 100))
+    folder = workshop.root / "downloads"
+    ran = modelprep("mirror", "things", folder, "--bitbake", "--no-archives")
+    assert ran.code == 2
+    assert "model.bin" in ran.err
+    assert not list(folder.rglob("model.bin"))
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://h.org/a/b.tgz", "b.tgz"),
+        ("https://h.org/a/b%20c.bin", "b c.bin"),
+        ("https://h.org/get?file=x.bin&dl=1", "get?file=x.bin&dl=1"),
+        ("https://h.org/a/b.bin;name=x", "b.bin"),
+        ("file:///a/b.bin", ""),
+    ],
+)
+def test_names_are_those_of_bitbake(url: str, name: str) -> None:
+    assert urls.bitbake_name(url) == name
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 9}', '{"schema": 1, "layout": "tree", "files": [{}]}'])
+def test_a_broken_index_is_a_clear_error(tmp_path: Path, workshop: Workshop, modelprep: Run, text: str) -> None:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    (folder / "modelprep-mirror.json").write_text(text)
+    ran = modelprep("mirror", "--verify", folder, bare=True)
+    assert ran.code == 6
+    assert "index" in ran.err
+
+
+def test_a_mirror_of_real_demos_serves_a_fresh_offline_run(
+    upstream: Path, tmp_path: Path, workshop: Workshop, modelprep: Run
+) -> None:
+    folder = tmp_path / "mirror"
+    made = modelprep(
+        "mirror", "armnn-caffe/mnist", folder, "--mirror", upstream, "--offline", "--cache", tmp_path / "c1", bare=True
+    )
+    assert made.code == 0, made.err
+    out = tmp_path / "fresh"
+    ran = modelprep(
+        "fetch", "armnn-caffe/mnist", "--mirror", folder, "--offline", "--cache", tmp_path / "c2", "--out", out,
+        bare=True,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert (out / "ArmnnTests" / "MANIFEST.json").is_file()
