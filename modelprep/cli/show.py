@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelprep.cli import common
@@ -23,7 +24,7 @@ def command(
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
-    """Show one recipe: sources, digests, steps, files, the command for the board."""
+    """Show one recipe: the command for the board and its answer, what the manual gets wrong, files, sources, steps."""
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.pipeline import Request, plan
 
@@ -62,6 +63,9 @@ def describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
         "steps": [{"id": use.id, "uses": use.uses, "with": plain(use.params)} for use in recipe.steps],
         "install": {place: str(ref) for place, ref in recipe.install.items()},
         "expect": plain(recipe.expect),
+        "prints": list(recipe.prints),
+        "answers": _answers(recipe.expect),
+        "manual_errors": list(recipe.manual_errors),
         "notes": list(recipe.notes),
         **({"problem": demo.problem.to_json()} if demo.problem is not None else {}),
     }
@@ -93,49 +97,95 @@ def _asset(plan: Plan, demo: PlannedDemo, asset: Asset) -> dict[str, object]:
 
 
 def _print(output: Output, facts: dict[str, Any]) -> None:
-    line = output.line
-
-    def bold(text: str) -> str:
-        return output.style(text, "bold")
-
-    line(bold(f"{facts['demo']}  ({facts['recipe']}{'@' + facts['variant'] if facts['variant'] else ''})"))
-    for label in ("summary", "manual", "status", "why", "state", "path", "shadows", "tree", "board"):
-        if facts[label]:
-            line(f"  {label + ':':<10} {facts[label]}")
-    if facts["variants"]:
-        line(f"  {'variants:':<10} {', '.join(f'{name} ({text})' for name, text in facts['variants'].items())}")
+    """Print what is asked first, first: the command, the answer, what the manual gets wrong; then how it is made."""
+    variant = f"@{facts['variant']}" if facts["variant"] else ""
+    output.line(output.style(f"{facts['demo']}  ({facts['recipe']}{variant})", "bold"))
+    manual = f"section {facts['manual']}" if facts["manual"] else ""
+    board = facts["board"] or ("the login's home" if facts["run"] else "")
+    for label, text in (
+        ("summary", facts["summary"]),
+        ("manual", manual),
+        ("status", facts["status"]),
+        ("why", facts["why"]),
+        ("state", facts["state"]),
+        ("path", facts["path"]),
+        ("shadows", facts["shadows"]),
+        ("tree", facts["tree"] if facts["install"] else ""),
+        ("board", board),
+    ):
+        if text:
+            _wrapped(output, f"  {label + ':':<10} ", text)
+    for number, (name, text) in enumerate(facts["variants"].items()):
+        _wrapped(output, f"  {'' if number else 'variants:':<10} @{name}: ", text)
+    _section(output, "on the board", [facts["run"]] if facts["run"] else [])
+    _section(output, "what it prints when all is well", [*facts["prints"], *facts["answers"]])
+    _section(output, "what the manual gets wrong", facts["manual_errors"], "- ")
+    _section(output, "notes", facts["notes"], "- ")
+    _section(output, "what the check goes by", [f"{name}: {_plain(value)}" for name, value in facts["expect"].items()])
+    width = max(map(len, facts["install"]), default=0)
+    _section(output, "files", [f"{place:<{width}}  <-  {ref}" for place, ref in facts["install"].items()])
     if facts["assets"]:
-        line()
-        line(bold("assets"))
+        output.line()
+        output.line(output.style("assets", "bold"))
     for asset in facts["assets"]:
         _print_asset(output, asset)
-    if facts["steps"]:
-        line()
-        line(bold("steps"))
-    for step in facts["steps"]:
-        given = ", ".join(f"{name}: {value}" for name, value in step["with"].items())
-        line(f"  {step['id']} = {step['uses']}({given})")
-    if facts["install"]:
-        line()
-        line(bold(f"files in {facts['tree']}"))
-    for place, ref in facts["install"].items():
-        line(f"  {place}  <-  {ref}")
-    for label in ("expect", "notes"):
-        if facts[label]:
-            line()
-            line(bold({"expect": "the board's test", "notes": "notes"}[label]))
-            items = facts[label].items() if isinstance(facts[label], dict) else ((None, note) for note in facts[label])
-            for name, value in items:
-                line(f"  {name}: {value}" if name else f"  - {value}")
-    if facts["run"]:
-        line()
-        line(bold("on the board"))
-        line(f"  {facts['run']}")
+    steps = [f"{step['id']} = {step['uses']}({_plain(step['with'])[1:-1]})" for step in facts["steps"]]
+    _section(output, "steps", steps)
     if "problem" in facts:
-        line()
-        line(f"{output.style('cannot be prepared now:', 'yellow')} {facts['problem']['what']}")
+        output.line()
+        output.line(f"{output.style('cannot be prepared now:', 'yellow')} {facts['problem']['what']}")
         if hint := facts["problem"].get("hint"):
-            line(f"  next: {hint}")
+            output.line(f"  next: {hint}")
+
+
+def _section(output: Output, title: str, texts: Sequence[str], mark: str = "") -> None:
+    if texts:
+        output.line()
+        output.line(output.style(title, "bold"))
+    for text in texts:
+        if mark:
+            _wrapped(output, f"  {mark}", text)
+        else:  # to be copied or compared: not broken
+            output.line(f"  {text}")
+
+
+def _wrapped(output: Output, start: str, text: str) -> None:
+    """Print prose in lines of at most 100 columns, its later lines below the first one's text."""
+    import textwrap
+
+    indent = " " * min(len(start), 13)
+    lines = textwrap.wrap(
+        text, 100, initial_indent=start, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines or [start]:
+        output.line(line)
+
+
+def _plain(value: object) -> str:
+    """Write a value as a recipe would: ``{name: data, shape: [1, 3]}``."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_plain(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_plain, value)) + "]"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)
+
+
+def _answers(expect: Mapping[str, object]) -> list[str]:
+    """Say which class each picture or record is to get, with the class's name where the list is known."""
+    from modelprep.targets.class_names import label
+
+    labels, names = expect.get("labels"), str(expect.get("names", ""))
+    if not isinstance(labels, Mapping):
+        return []
+    found = []
+    for place, number in labels.items():
+        what = f"record {place}" if isinstance(place, int) or str(place).isdigit() else str(place)
+        told = label(names, number) if names and isinstance(number, int) else ""
+        # Without a name the label is the bare number.
+        found.append(f"{what}: {told if told not in ('', str(number)) else f'class {number}'}")
+    return found
 
 
 def _print_asset(output: Output, asset: dict[str, Any]) -> None:

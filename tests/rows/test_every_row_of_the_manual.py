@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +18,7 @@ from modelprep.recipe.schema import Asset, Recipe
 CATALOGUE = Catalogue.open()
 RECIPES = {recipe.name: recipe for recipe in CATALOGUE.resolve(["all"])}
 
-#: The 22 programs of Arm NN 19.02 (facts: armnn-19.02-tests.yaml) -> model file, data files. Written out here, so that a
+#: The 22 programs of Arm NN 19.02 (facts: armnn-19.02-tests.yaml) -> model file, data files. Written out, so that a
 #: slip in the tool's own tables shows.
 MNIST = ("t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte")
 THREE = ("Dog.jpg", "Cat.jpg", "shark.jpg")
@@ -153,7 +155,7 @@ def test_what_stands_in_for_a_file_of_arms_says_how_it_differs() -> None:
     for demo in CANDIDATES:
         recipe = by_demo(demo)
         assert recipe.status == "ready"
-        text = " ".join((*recipe.notes, *()))
+        text = " ".join((*recipe.notes, *recipe.manual_errors))
         assert re.search(r"never published|likely and not proven|own tag v18\.02", text), demo
     assert {recipe.demo for recipe in RECIPES.values() if recipe.status == "bring-your-own"} == (
         BROUGHT | LATER | {"graph_alexnet"}
@@ -216,3 +218,50 @@ def test_every_asset_of_the_facts_is_used_by_a_recipe(repository: Any, shared: M
     }
     assert idle - set(apart) == set()
     assert set(apart) - idle <= {"hedgehog_jpg"}, "an exception that is none any more"
+
+
+def shown(name: str, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "modelprep", "show", name, *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_show_tells_the_section_the_command_the_answer_and_what_the_manual_gets_wrong(repository: Any) -> None:
+    text = shown("OnnxMobileNet-Armnn")
+    places = [
+        text.index(part)
+        for part in (
+            "section 8.1.4.2", "OnnxMobileNet-Armnn --data-dir=data --model-dir=models", "Overall accuracy: 1.000",
+            "data/Dog.jpg: Labrador retriever (208)", "what the manual gets wrong", "-i 3", "sha256 c1c51358",
+        )
+    ]  # fmt: skip
+    assert places == sorted(places)
+
+
+def test_show_tells_what_another_arm_nn_wants() -> None:
+    assert "models/vgg_16_int8.tflite" in shown("armnn-tflite/vgg16-quant", "--armnn", "20.02")
+    assert "(669)" not in shown("armnn-tflite/vgg16-quant", "--armnn", "20.02")
+    assert "(669)" in shown("armnn-tflite/vgg16-quant")
+
+
+def test_what_the_facts_say_against_the_manual_stands_in_the_recipes() -> None:
+    """One word of each entry of manual_vs_source (facts: armnn-19.02-tests.yaml), and where it must be found."""
+    entries = {
+        "hyphen": ("CaffeMnist-Armnn", "TfMnist-Armnn"),
+        "transforms": ("CaffeMnist-Armnn",),
+        "RestNet-50": ("CaffeResNet-Armnn",),
+        "would even break it": ("CaffeResNet-Armnn",),
+        "must be called 'input'": ("CaffeVGG-Armnn",),
+        "these very ImageNet classes": (
+            "CaffeAlexNet-Armnn", "TfMobileNet-Armnn", "TfLiteMnasNet-Armnn", "OnnxMobileNet-Armnn",
+        ),
+        "-i 3": ("OnnxMobileNet-Armnn",),
+        "v18.02": ("TfCifar10-Armnn", "CaffeCifar10AcrossChannels-Armnn"),
+        "leaves this test out": ("TfLiteInceptionV4Quantized-Armnn", "TfLiteResNetV2-Armnn"),
+        "old prototxt": ("CaffeAlexNet-Armnn",),
+    }  # fmt: skip
+    for word, demos in entries.items():
+        for demo in demos:
+            assert word in " ".join(by_demo(demo).manual_errors), (word, demo)
