@@ -44,7 +44,14 @@ def commands(text: str) -> Iterator[str]:
             yield words
 
 
+def in_workflow(text: str) -> Iterator[str]:
+    """Give the command lines of a GitHub workflow."""
+    yield from re.findall(r"(?:^\s+(?:run: )?|\$\()(modelprep [a-z][^)\n]*)", text, re.MULTILINE)
+
+
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 ALL = sorted({(name(page), line) for page in PAGES for line in commands(page.read_text("utf-8"))})
+ALL += [(name(each), line) for each in WORKFLOWS for line in in_workflow(each.read_text("utf-8"))]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +92,7 @@ def parse(top: Any, line: str) -> tuple[str, list[str]]:
 def test_the_documents_show_commands() -> None:
     assert len(ALL) > 60
     assert len({page for page, _ in ALL}) > 15
+    assert len([page for page, _ in ALL if page.endswith(".yml")]) >= 5
 
 
 @pytest.mark.parametrize(("page", "line"), ALL)
