@@ -247,7 +247,8 @@ class Catalogue:
         name = target.rpartition("@")[0] or target
         stems = [each.rpartition("/")[2] for each in self.names()]
         known = [*self.groups(), *self.names(), *self._demo_names(), *stems, "all"]
-        hint = nearest(name, list(dict.fromkeys(known)))
+        meant = [each for each in self.names() if each.rpartition("/")[2] == name]
+        hint = f"did you mean {' or '.join(meant)}?" if meant else nearest(name, list(dict.fromkeys(known)))
         return UsageError(
             f"there is no target called '{target}'",
             expected="a group, a recipe (group/name), a demo's own name, a path to a recipe file, or all",
