@@ -57,10 +57,6 @@ class Field(NamedTuple):
     stop: int
 
 
-#: Half the price of ``Field(...)``, whose keywords nobody uses where it counts: once a field of every file.
-_make = tuple.__new__
-
-
 def read_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     """Read one base-128 number below `end`; give its value (64 bits, unsigned) and the position after it.
 
@@ -83,8 +79,8 @@ def read_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     raise WireError("the data end inside a number", start)
 
 
-def fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[Field]:
-    """Walk over the fields of the message in ``buffer[start:end]``.
+def fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int, int]]:
+    """Walk over the fields of the message in ``buffer[start:end]``, each as the parts of a :class:`Field` (quicker).
 
     Raises
     ------
@@ -119,7 +115,12 @@ def fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[F
             position += width
         else:
             raise WireError(f"field {number} of wire type {kind}", begin)
-        yield _make(Field, (number, kind, value, begin, position))
+        yield number, kind, value, begin, position
+
+
+def named_fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[Field]:
+    """Walk as :func:`fields` does, and name the parts."""
+    return map(Field._make, fields(buffer, start, end))
 
 
 def varint(value: int) -> bytes:

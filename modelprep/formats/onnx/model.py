@@ -16,7 +16,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, mapped, size
-from modelprep.formats.protowire import BYTES, Field, WireError, fields, varint
+from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, varint
 
 #: TensorProto.DataType by number.
 TYPES: Mapping[int, str] = {
@@ -205,14 +205,14 @@ def read_header(path: Path) -> Model:
 
 def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
     """Give the model's bytes without the elements of large initialisers, and those elements by name."""
-    graphs = [f for f in fields(view) if f.number == _MODEL_GRAPH and f.kind == BYTES]
+    graphs = [f for f in named_fields(view) if f.number == _MODEL_GRAPH and f.kind == BYTES]
     if len(graphs) != 1:
         raise NotOnnx(f"it holds {len(graphs)} graphs")
     graph = graphs[0]
     payloads: dict[str, Payload] = {}
     inner: list[Piece] = []
     kept = graph.value
-    for entry in fields(view, graph.value, graph.stop):
+    for entry in named_fields(view, graph.value, graph.stop):
         if entry.number != _GRAPH_INITIALISER or entry.kind != BYTES or entry.stop - entry.value < _SMALL:
             continue
         name, pieces, payload = _cut_tensor(view, entry)
@@ -233,7 +233,7 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
     rest: list[Piece] = []
     elements: dict[int, list[Piece]] = {}
     kept = tensor.value
-    for part in fields(view, tensor.value, tensor.stop):
+    for part in named_fields(view, tensor.value, tensor.stop):
         if part.number == 8 and part.kind == BYTES:
             name = bytes(view[part.value : part.stop]).decode("utf-8", "strict")
         # Strings (6) are not packed and stay; a single unpacked number stays with the rest too.
@@ -250,7 +250,7 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
         return name, [], None
     ((number, pieces),) = elements.items()
     # Unpacked numbers beside packed ones would change their order: such a tensor is parsed whole.
-    if any(part.number == number and part.kind != BYTES for part in fields(view, tensor.value, tensor.stop)):
+    if any(part.number == number and part.kind != BYTES for part in named_fields(view, tensor.value, tensor.stop)):
         return name, [], None
     return name, rest, Payload(number, pieces)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelprep.errors import StepError, nearest
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, mapped, size
-from modelprep.formats.protowire import BYTES, Field, WireError, fields, read_varint, varint
+from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, read_varint, varint
 
 #: What edits one field: its new payload in pieces, or None to leave it.
 _Change = Callable[[Field], "list[Piece] | None"]
@@ -77,7 +77,7 @@ class Renamer:
 
     def _only_graph(self) -> Field:
         graphs = []
-        for field in fields(self.view):
+        for field in named_fields(self.view):
             if field.number == _MODEL_GRAPH and field.kind == BYTES:
                 graphs.append(field)
             elif field.number == _MODEL_TRAINING:
@@ -144,7 +144,7 @@ class Renamer:
     def _inside(self, message: Field) -> Iterator[Field]:
         if message.kind != BYTES:
             raise NotOnnx(f"a message at byte {message.begin} is none")
-        return fields(self.view, message.value, message.stop)
+        return named_fields(self.view, message.value, message.stop)
 
     def _string(self, message: Field, number: int) -> str:
         """Give one string field of a message (the last one counts, as protobuf has it)."""
@@ -159,7 +159,7 @@ class Renamer:
     def _edit(self, start: int, stop: int, change: _Change) -> list[Piece] | None:
         pieces: list[Piece] = []
         kept = start
-        for field in fields(self.view, start, stop):
+        for field in named_fields(self.view, start, stop):
             if field.kind != BYTES:
                 continue
             new = change(field)
