@@ -17,8 +17,9 @@ from modelprep.recipe.document import Scalar, plain
 from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
+from modelprep.recipe.scalars import BAD
 from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, Recipe, Ref, Source, StepUse
-from modelprep.recipe.shapes import BAD, Table
+from modelprep.recipe.shapes import Table
 
 
 def load_recipe(

@@ -12,7 +12,8 @@ from pathlib import Path
 from modelprep.errors import RecipeError, StorageError
 from modelprep.recipe import document
 from modelprep.recipe.problems import Problems
-from modelprep.recipe.shapes import BAD, Field, Hex, MapOf, Struct
+from modelprep.recipe.scalars import BAD, Hex
+from modelprep.recipe.shapes import Field, MapOf, Struct
 from modelprep.recipe.tables import LINE, NAME, SIZE
 
 LOCK_NAME = "modelprep.lock"

@@ -1,24 +1,18 @@
-"""The vocabulary that the key tables are written in: what a value may be.
+"""The vocabulary that the key tables are written in: what a value may be. Here lists, mappings and what they hold.
 
-Each shape can do two things: `read` a node (noting problems with their places) and describe itself as JSON Schema. The
-tables in :mod:`modelprep.recipe.tables` are made of shapes, so the loader and the exported schema cannot disagree.
+The shapes of one value, and what a shape is for, are in :mod:`modelprep.recipe.scalars`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from modelprep.recipe import document
 from modelprep.recipe.document import Node, Scalar, kind_of, shorten
 from modelprep.recipe.problems import Problems
-
-#: What `read` gives for a value that is wrong; the problem has been noted.
-BAD: Final = object()
-
-JsonSchema = dict[str, Any]
+from modelprep.recipe.scalars import BAD, JsonSchema, Text, words
 
 
 class Table(dict[str, Any]):
@@ -51,186 +45,6 @@ class Shape(Protocol):
 
     def schema(self) -> JsonSchema:
         """Describe the shape as JSON Schema (draft 2020-12)."""
-
-
-def _words(names: Sequence[object]) -> str:
-    return ", ".join(str(name).lower() if isinstance(name, bool) else str(name) for name in names)
-
-
-@dataclass(frozen=True)
-class Text:
-    """A string.
-
-    Parameters
-    ----------
-    what
-        The noun for messages.
-    pattern
-        Regular expression for the whole string, in the syntax that Python and ECMAScript share.
-    fault
-        Says why a string is wrong (a sentence), or None; must agree with `pattern`.
-    numbers
-        True where a bare number is taken as the text it is written as (a manual's section ``8.1``).
-    empty
-        True where an empty string is taken.
-    """
-
-    what: str = "text"
-    pattern: str = ""
-    fault: Callable[[str], str | None] | None = None
-    numbers: bool = False
-    empty: bool = False
-    hint: str | None = None
-
-    def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the string."""
-        if not isinstance(node, Scalar):
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
-            return BAD
-        value = node.value
-        if isinstance(value, int | float) and not isinstance(value, bool) and self.numbers:
-            value = node.text
-        if not isinstance(value, str):
-            hint = f"quote it: '{shorten(node.text)}'" if node.text else None
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node), hint=hint)
-            return BAD
-        if not value.strip() and not self.empty:
-            problems.add("the text is empty", node, at, expected=self.what, hint="leave the key out instead")
-            return BAD
-        fault = self.fault(value) if self.fault else None
-        if fault is None and self.pattern and not re.search(self.pattern, value):
-            fault = f"this is not {self.what}"
-        if fault is not None:
-            problems.add(fault, node, at, expected=self.what, got=kind_of(node), hint=self.hint)
-            return BAD
-        return value
-
-    def schema(self) -> JsonSchema:
-        """Describe it."""
-        made: JsonSchema = {"type": ["string", "number"] if self.numbers else "string"}
-        if self.pattern:
-            made["pattern"] = self.pattern
-        elif not self.empty:
-            made["pattern"] = r"\S"
-        return made
-
-
-@dataclass(frozen=True)
-class Hex:
-    """A digest in hexadecimal digits; capitals are taken and made small."""
-
-    algorithm: str
-    length: int
-
-    def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the digest in small letters."""
-        expected = f"{self.length} hexadecimal digits"
-        if not isinstance(node, Scalar):
-            problems.add(f"wrong kind of value for {self.algorithm}", node, at, expected=expected, got=kind_of(node))
-            return BAD
-        # The text and not the value: 40 digits, one of them an e, would otherwise be a number.
-        text = node.text
-        if len(text) != self.length:
-            got = f"{len(text)} characters: {shorten(text, 24)}"
-            problems.add(
-                f"a {self.algorithm} digest of the wrong length", node, at, expected=expected, got=got,
-                hint=self._other(text),
-            )  # fmt: skip
-            return BAD
-        if not re.fullmatch("[0-9a-fA-F]*", text):
-            odd = next(char for char in text if char not in "0123456789abcdefABCDEF")
-            got = f"the character '{shorten(odd)}'"
-            problems.add(f"a {self.algorithm} digest is hexadecimal", node, at, expected=expected, got=got)
-            return BAD
-        return text.lower()
-
-    def _other(self, text: str) -> str | None:
-        from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH
-
-        fitting = [name for name in ALGORITHMS if HEX_LENGTH[name] == len(text)]
-        return f"it has the length of {' or '.join(fitting)}" if fitting else None
-
-    def schema(self) -> JsonSchema:
-        """Describe it."""
-        # The loader also takes a bare digest that other YAML readers hold for a number; an editor should see quotes.
-        return {"type": "string", "pattern": f"^[0-9a-fA-F]{{{self.length}}}$(?![\\s\\S])"}
-
-
-@dataclass(frozen=True)
-class Int:
-    """A whole number in a range."""
-
-    what: str
-    least: int = 0
-    most: int = 2**63 - 1
-
-    def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the number."""
-        value = node.value if isinstance(node, Scalar) else None
-        if isinstance(value, bool) or not isinstance(value, int):
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
-            return BAD
-        if not self.least <= value <= self.most:
-            problems.add("the number is out of range", node, at, expected=self.what, got=str(value))
-            return BAD
-        return value
-
-    def schema(self) -> JsonSchema:
-        """Describe it."""
-        return {"type": "integer", "minimum": self.least, "maximum": self.most}
-
-
-@dataclass(frozen=True)
-class Bool:
-    """``true`` or ``false``."""
-
-    def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the boolean."""
-        value = node.value if isinstance(node, Scalar) else None
-        if not isinstance(value, bool):
-            problems.add("wrong kind of value", node, at, expected="true or false", got=kind_of(node))
-            return BAD
-        return value
-
-    def schema(self) -> JsonSchema:
-        """Describe it."""
-        return {"type": "boolean"}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few words or numbers."""
-
-    allowed: tuple[str | int, ...]
-
-    def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the word."""
-        value = node.value if isinstance(node, Scalar) else None
-        if isinstance(value, bool) or value not in self.allowed:
-            hint = problems.near(value, [str(name) for name in self.allowed]) if isinstance(value, str) else ""
-            expected = f"one of {_words(self.allowed)}" if len(self.allowed) > 1 else str(self.allowed[0])
-            problems.add("this value is not known", node, at, expected=expected, got=kind_of(node), hint=hint)
-            return BAD
-        return value
-
-    def schema(self) -> JsonSchema:
-        """Describe it."""
-        return {"const": self.allowed[0]} if len(self.allowed) == 1 else {"enum": list(self.allowed)}
-
-
-@dataclass(frozen=True)
-class Free:
-    """Anything; given as plain Python values, or as the node itself where `nodes` is set."""
-
-    nodes: bool = False
-
-    def read(self, node: Node, at: str, problems: Problems) -> Any:  # noqa: ARG002 - the interface
-        """Give the value."""
-        return node if self.nodes else document.plain(node)
-
-    def schema(self) -> JsonSchema:
-        """Describe it."""
-        return {}
 
 
 @dataclass(frozen=True)
@@ -363,7 +177,7 @@ class Struct:
                 names = list(self.by_name)
                 problems.add(
                     f"'{shorten(key)}' is no key of {self.what}", node.keys[key], here,
-                    expected=f"one of {_words(names)}", hint=problems.near(key, names, 1),
+                    expected=f"one of {words(names)}", hint=problems.near(key, names, 1),
                 )  # fmt: skip
                 continue
             value = known.shape.read(value_node, here, problems)
@@ -386,7 +200,7 @@ class Struct:
                 problems.add(f"'{key}' and '{other}' cannot stand together", there[other], at, hint=reason)
         for keys, reason in self.any_of:
             if not any(key in there for key in keys):
-                problems.add(f"{self.what} needs one of {_words(keys)}", table.node, at, expected=reason)
+                problems.add(f"{self.what} needs one of {words(keys)}", table.node, at, expected=reason)
 
     def schema(self) -> JsonSchema:
         """Describe it."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from modelprep.recipe.scalars import Bool, Choice, Free, Hex, Int, Text
 from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH, SCHEMA_VERSION, STATUSES
-from modelprep.recipe.shapes import Bool, ByKey, Choice, Either, Field, Free, Hex, Int, ListOf, MapOf, Struct, Text
+from modelprep.recipe.shapes import ByKey, Either, Field, ListOf, MapOf, Struct
 
 #: End of the string in both Python and ECMAScript (`$` alone lets a trailing newline pass in Python).
 _END = r"$(?![\s\S])"
