@@ -7,6 +7,7 @@ policy lets a browser load nothing at all.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import resources
@@ -142,7 +143,7 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
     bars = "".join(_bar(listing, number, score, best, number == case.got) for number, score in case.top)
     return (
         f"<div class=case><div class=pictures>{''.join(pictures)}</div>"
-        f"<div><strong>Case {case.id}: {escape(line)}</strong><ol class=top>{bars}</ol></div></div>"
+        f"<div><strong{'' if case.passes else ' class=reject'}>Case {case.id}: {escape(line)}</strong><ol class=top>{bars}</ol></div></div>"
     )
 
 
@@ -194,15 +195,29 @@ def _files(one: Checked, out: Path) -> Iterator[str]:
     if not files:
         return
     yield f"<details><summary>Where its {len(files)} files come from</summary><ul class=list>"
-    yield from map(_file, files)
+    yield from (_file(file, out / tree_name(one.recipe)) for file in files)
     yield "</ul></details>"
 
 
-def _file(file: InstalledFile) -> str:
+def _now(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _file(file: InstalledFile, tree: Path) -> str:
     lines = [
         f"<strong>{escape(file.path)}</strong>, {file.size:,} bytes",
         f"<code class=sum>sha256 {escape(file.sha256)}</code>",
     ]
+    try:
+        same = _now(tree / file.path) == file.sha256
+    except OSError:
+        same = False
+    if not same:
+        lines.append('<span class="effect reject">what lies there now is another file, or none</span>')
     for asset in file.provenance.assets:
         licence = f", licence {escape(asset.licence)}" if asset.licence else ", no licence is stated"
         lines.append(f"from {_link(asset.source)}{licence}{', not to be passed on' if asset.restricted else ''}")
