@@ -141,9 +141,10 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
         line = f"{label(listing, case.got)}, wanted {label(listing, case.wanted)}"
     best = max((score for _, score in case.top), default=0.0)
     bars = "".join(_bar(listing, number, score, best, number == case.got) for number, score in case.top)
+    colour = "" if case.passes else " class=reject"
     return (
-        f"<div class=case><div class=pictures>{''.join(pictures)}</div>"
-        f"<div><strong{'' if case.passes else ' class=reject'}>Case {case.id}: {escape(line)}</strong><ol class=top>{bars}</ol></div></div>"
+        f"<div class=case><div class=pictures>{''.join(pictures)}</div><div>"
+        f"<strong{colour}>Case {case.id}: {escape(line)}</strong><ol class=top>{bars}</ol></div></div>"
     )
 
 

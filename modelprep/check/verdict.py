@@ -279,7 +279,7 @@ def _advice(test: BoardTest, case: Judged) -> str:
 
 def _missing_model(test: BoardTest, model: Path) -> str:
     return {
-        "caffe": f"Couldn't find requested output layer '{test.outputs[0]}' in graph",
+        "caffe": f"Couldn't find requested output layer '{next(iter(test.outputs), '')}' in graph",
         "tf": f"Graph file {model} failed to open",
         "tflite": f"Cannot find the file ({model})",
         "onnx": "Invalid (null) filename",

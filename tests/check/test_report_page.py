@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import struct
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tflite_room.tiny_tflite import tiny
 
 from modelprep.check import page, png, seen
 from modelprep.check.demos import Checked
@@ -197,6 +199,34 @@ def test_a_folder_of_pictures_is_searched(
     assert run(*command) == 1
     assert run("check", "armnn-caffe/mnist", "--out", fetched, "--find-picture", album) == 2
     capsys.readouterr()
+
+
+def test_a_fetched_conversion_is_proven_once_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import modelprep
+    from modelprep.check import sides
+
+    pytest.importorskip("ai_edge_litert", reason="TF Lite models run in LiteRT, of the check extra")
+    recipes = tmp_path / "recipes" / "own"
+    recipes.mkdir(parents=True)
+    (recipes / "net.tflite").write_bytes(data := tiny())
+    (recipes / "net.yaml").write_text(
+        "schema: 1\ndemo: Own\nsummary: a net of our own\nstatus: ready\ntree: Own\nassets:\n  model:\n"
+        f"    urls: [file:net.tflite]\n    sha256: {hashlib.sha256(data).hexdigest()}\n    pinned_by: this test\n"
+        "    licence: CC0-1.0\nsteps:\n  - id: named\n    uses: tflite.rename_io\n"
+        "    with: {model: $model, outputs: {MobilenetV2/Predictions/Softmax: output}}\n"
+        "install:\n  models/net.tflite: $named\n"
+    )
+    folders = {"out": tmp_path / "out", "cache": tmp_path / "cache"}
+    assert modelprep.fetch(["own/net"], recipes=[recipes.parent], offline=True, **folders).exit_code == 0
+    command = ("check", "own/net", "--recipes", recipes.parent, "--out", folders["out"], "--cache", folders["cache"])
+    for _ in range(2):
+        run(*command, "--json")
+        (told,) = json.loads(capsys.readouterr().out.splitlines()[-1])["checks"]
+        (proof,) = told["proofs"]
+        assert (proof["step"], proof["outcome"], proof["difference"]) == ("tflite.rename_io", "same", 0.0)
+        monkeypatch.setattr(sides, "MAKERS", {"tflite.rename_io": None})  # the second time it is only read
 
 
 def test_the_page_of_a_run_in_a_real_browser(
