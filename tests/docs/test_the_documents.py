@@ -63,6 +63,8 @@ def top() -> Any:
 
 def parse(top: Any, line: str) -> tuple[str, list[str]]:
     """Find the command that a line calls, and hold its options to those that the command has; give its targets."""
+    # Square brackets around an option say that it may be left out.
+    line = re.sub(r"\[(--?[^\]]*)\]", r"\1", line)
     words = shlex.split(line.partition("|")[0].partition(">")[0])[1:]
     command, path = top, "modelprep"
     with top.make_context("modelprep", [], resilient_parsing=True) as context:
