@@ -104,6 +104,8 @@ def _fill(blob: Any, dims: list[int], seed: str, type_: str, number: int, *, v1:
         blob.data.extend([[1.0], [0.0]][number] * count)
     else:
         random = Random(f"caffe {seed}")
-        # Sixteenths are exact; a table of 64 is drawn, so that big layers cost no time.
-        table = [(int(random.random() * 31) - 15) / 16 for _ in range(61)]
+        # Powers of two are exact, and with as many inputs as there are no sum grows; a table of 61 is drawn, so that
+        # big layers cost no time.
+        step = 2.0 ** -(count // max(dims[0], 1)).bit_length()
+        table = [(int(random.random() * 31) - 11) / 4 * step for _ in range(61)]
         blob.data.extend((table * (count // len(table) + 1))[:count])

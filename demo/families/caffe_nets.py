@@ -52,7 +52,7 @@ def _alexnet() -> str:
 
 def _inception_bn() -> str:
     return (
-        'name: "Inception-BN"\n' + caffe.legacy_input("data", 10, 3, 224, 224)
+        'name: "Inception-BN"\n' + caffe.given("data", 10, 3, 224, 224)
         + caffe.convolution("conv1", "data", 4, 8, 8) + caffe.layer("bn1", "BatchNorm", "conv1")
         + caffe.layer("scale1", "Scale", "bn1", parameters="  scale_param { bias_term: true }\n")
         + _relu("relu1", "scale1") + caffe.pooling("global_pool", "scale1", 28, "AVE")
@@ -84,7 +84,7 @@ def _vgg() -> str:
 def _cifar10() -> str:
     # Convolutions of one pixel and pools of one: the picture reaches ip1 as it came, so the twin's weights fit.
     return (
-        'name: "CIFAR10_full_deploy"\n' + caffe.legacy_input("data", 1, 3, 32, 32)
+        'name: "CIFAR10_full_deploy"\n' + caffe.given("data", 1, 3, 32, 32)
         + caffe.convolution("conv1", "data", 3, 1) + _lrn("norm1", "conv1", "WITHIN_CHANNEL")
         + caffe.convolution("conv2", "norm1", 3, 1) + _lrn("norm2", "conv2", "WITHIN_CHANNEL")
         + caffe.convolution("conv3", "norm2", 3, 1) + caffe.dense("ip1", "conv3", 10)

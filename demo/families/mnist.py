@@ -237,6 +237,7 @@ def onnx_model() -> bytes:
     weight("Parameter193_reshape1_shape", np.array([256, 10], np.int64))
     weight("Parameter194", bias.reshape(1, 10))
     node("Reshape", "Times212_reshape1", ["Parameter193", "Parameter193_reshape1_shape"], "Parameter193_reshape1")
+    value(graph.value_info, "Parameter193_reshape1", _FLOAT, (256, 10))
     convolution(28, "Input3", "Parameter5", "Plus30", "Parameter6", "ReLU32")
     pooling(66, "ReLU32_Output_0", 2)
     convolution(110, "Pooling66_Output_0", "Parameter87", "Plus112", "Parameter88", "ReLU114")
