@@ -306,9 +306,12 @@ def _why(error: StepError) -> str:
 
 
 def _near(path: Path) -> str:
-    """Say which file there is meant, when one of nearly that name is."""
-    import difflib
-
-    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.7)
+    """Say which file there is meant: one whose name differs in punctuation or case only, or is still packed."""
+    names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    meant = _letters(path.name)
+    close = [name for name in names if _letters(name.removesuffix(".gz")) == meant]
     return f"{path.parent / close[0]} is there: it has to be called {path.name}" if close else f"{path} is missing"
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
