@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from modelprep.cli import common
-from modelprep.cli.output import Output, Style
+from modelprep.cli.output import Output, Style, size_text
 
 if TYPE_CHECKING:
     from modelprep.pipeline import Plan, PlannedDemo
@@ -68,6 +68,11 @@ def _tables(output: Output, plan: Plan) -> None:
     output.table("", ["", "demo", "recipe", ">to download", "licences"], rows, key=2)
     used = {demo.state for demo in plan.demos}
     output.line()
+    counts = [f"{sum(demo.state == state for demo in plan.demos)} {state}" for state in LETTERS if state in used]
+    # A file that several demos share is downloaded once: the sum of the rows would be too much.
+    to_come = f"; {size_text(plan.bytes_to_come)} to download in all" if plan.to_fetch else ""
+    unknown = f" and {plan.sizes_unknown} files whose size nobody publishes" if plan.sizes_unknown else ""
+    output.line(f"{len(plan.demos)} demos: {', '.join(counts)}{to_come}{unknown}")
     output.line("  ".join(f"{letter} {meaning}" for state, (letter, _, meaning) in LETTERS.items() if state in used))
 
 

@@ -145,3 +145,20 @@ def test_another_arm_nn_gets_its_own_trees_and_the_manifest_says_which(
     demos = json.loads((tree / "MANIFEST.json").read_text("utf-8"))["demos"]
     entries = demos.values() if isinstance(demos, dict) else demos
     assert {entry["expect"]["armnn"] for entry in entries} == {version}
+
+
+def test_the_check_reads_every_standin_and_passes_those_that_are_fitted(ground: Ground) -> None:
+    """Held to the parsers' rules and run: nothing but a wrong class may be said against a stand-in's model."""
+    for module in ("cv2", "onnxruntime", "ai_edge_litert"):
+        pytest.importorskip(module, reason="the check runs models")
+    run = modelprep(ground.repository, "check", "armnn-caffe", "armnn-tflite", "armnn-onnx", *ground.options, "--json")
+    assert run.returncode == 1, run.stderr
+    verdicts = {one["test"]: one for one in json.loads(run.stdout.splitlines()[-1])["checks"] if "outcome" in one}
+    passing = {name for name, verdict in verdicts.items() if verdict["outcome"] == "passes"}
+    assert {"CaffeMnist-Armnn", "OnnxMnist-Armnn"} <= passing
+    assert {name for name in verdicts if name.startswith("TfLite")} - passing == {
+        "TfLiteMobileNetSsd-Armnn", "TfLiteMobileNetQuantizedSoftmax-Armnn", "TfLiteResNetV2-50-Quantized-Armnn",
+        "TfLiteVGG16Quantized-Armnn",
+    }  # fmt: skip
+    for name in ("CaffeAlexNet-Armnn", "CaffeInception_BN-Armnn", "CaffeResNet-Armnn", "CaffeVGG-Armnn"):
+        assert "is incorrect (should be" in verdicts[name]["message"], name
