@@ -8,12 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from modelprep.cli import common
+from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput
 
 app = common.group("ONNX models: fix, rename-io, inspect, check.")
 
 Model_ = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX file.")]
-OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")]
 Target = Annotated[
     str | None,
     typer.Option("--for", metavar="TARGET", help="The parser it is for (armnn-19.02); refuses what it cannot take."),
@@ -80,27 +79,17 @@ def fix(
 def rename_io(
     model: Model_,
     output_file: OutputFile,
-    input_: Annotated[
-        list[str] | None, typer.Option("--rename-input", metavar="OLD=NEW", help="Rename an input; may be repeated.")
-    ] = None,
-    output_: Annotated[
-        list[str] | None, typer.Option("--rename-output", metavar="OLD=NEW", help="Rename an output; may be repeated.")
-    ] = None,
+    rename_input: RenameInput = None,
+    rename_output: RenameOutput = None,
     force: Force = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
     """Give inputs and outputs other names; weights and all else stay byte for byte."""
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.cli.run_step import names, run_step
-        from modelprep.errors import UsageError
+        from modelprep.cli.run_step import run_renaming
 
-        inputs, outputs = names(input_, "--rename-input"), names(output_, "--rename-output")
-        if not inputs and not outputs:
-            raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
-        run_step(
-            output, "onnx.rename_io", {"model": model, "inputs": inputs, "outputs": outputs}, output_file, force=force
-        )
+        run_renaming(output, "onnx.rename_io", {"model": model}, rename_input, rename_output, output_file, force=force)
 
 
 @app.command("check")

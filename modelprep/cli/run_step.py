@@ -79,6 +79,29 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def run_renaming(
+    output: Output,
+    name: str,
+    params: Mapping[str, object],
+    inputs: Iterable[str] | None,
+    outputs: Iterable[str] | None,
+    target: Path,
+    *,
+    force: bool = False,
+) -> None:
+    """Run a step that renames inputs and outputs, given as ``OLD=NEW`` options; errors as of :func:`run_step`.
+
+    Raises
+    ------
+    UsageError
+        An option is not ``OLD=NEW``, or there is none.
+    """
+    renamed = {"inputs": names(inputs, "--rename-input"), "outputs": names(outputs, "--rename-output")}
+    if not any(renamed.values()):
+        raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
+    run_step(output, name, {**params, **renamed}, target, force=force)
+
+
 def names(options: Iterable[str] | None, option: str) -> dict[str, str]:
     """Read ``OLD=NEW`` options into a mapping.
 

@@ -8,18 +8,17 @@ from typing import Annotated
 import typer
 
 from modelprep.cli import common
+from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput
 
 app = common.group("TensorFlow graphs: freeze, legalise, to-onnx, rename-io, convert, inspect.")
 
 Graph_ = Annotated[
     Path, typer.Argument(metavar="GRAPH", help="The GraphDef, binary (.pb) or text (.pbtxt, .prototxt).")
 ]
-OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
 OutputNodes = Annotated[
     list[str],
     typer.Option("--output-node", "-n", metavar="NODE", help="A node to keep with all it needs; may be repeated."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")]
 
 
 @app.command("freeze")
@@ -100,27 +99,17 @@ def legalise(
 def rename_io(
     graph: Graph_,
     output_file: OutputFile,
-    input_: Annotated[
-        list[str] | None, typer.Option("--rename-input", metavar="OLD=NEW", help="Rename an input; may be repeated.")
-    ] = None,
-    output_: Annotated[
-        list[str] | None, typer.Option("--rename-output", metavar="OLD=NEW", help="Rename an output; may be repeated.")
-    ] = None,
+    rename_input: RenameInput = None,
+    rename_output: RenameOutput = None,
     force: Force = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
     """Give inputs and outputs other names, with every reference to them."""
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.cli.run_step import names, run_step
-        from modelprep.errors import UsageError
+        from modelprep.cli.run_step import run_renaming
 
-        inputs, outputs = names(input_, "--rename-input"), names(output_, "--rename-output")
-        if not inputs and not outputs:
-            raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
-        run_step(
-            output, "tf.rename_io", {"graph": graph, "inputs": inputs, "outputs": outputs}, output_file, force=force
-        )
+        run_renaming(output, "tf.rename_io", {"graph": graph}, rename_input, rename_output, output_file, force=force)
 
 
 @app.command("convert")
