@@ -214,18 +214,9 @@ def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
 
 
 def _looks_like(data: Buffer) -> str | None:
-    head = bytes(data[:512]).lstrip().lower()
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer"
-    if head.startswith(b"\x1f\x8b"):
-        return "a gzip file"
-    if head.startswith(b"pk\x03\x04"):
-        return "a zip file"
-    if b"tfl3" in head[:8]:
-        return "a TensorFlow Lite model"
-    return None
+    from modelprep.formats.looks import HEAD, looks_like
+
+    return looks_like(bytes(data[:HEAD])) or None
 
 
 def _node(data: Buffer, start: int, end: int) -> Node:
