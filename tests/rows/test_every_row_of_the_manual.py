@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,7 +191,6 @@ def test_every_catalogued_asset_is_taken_by_a_recipe(shared: Mapping[str, Asset]
 def test_every_asset_of_the_facts_is_used_by_a_recipe(repository: Any, shared: Mapping[str, Asset]) -> None:
     """A file of the facts counts as used when a recipe takes an asset that is fetched from one of its addresses."""
     import os
-    from pathlib import Path
 
     folder = Path(os.environ.get("MODELPREP_TEST_FACTS", repository.parent / "shared" / "facts"))
     if not (folder / "assets.yaml").is_file():
@@ -222,7 +222,11 @@ def test_every_asset_of_the_facts_is_used_by_a_recipe(repository: Any, shared: M
 
 def shown(name: str, *options: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "modelprep", "show", name, *options], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "modelprep", "show", name, *options],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
