@@ -27,7 +27,7 @@ from modelprep.targets.armnn_19_02 import (
     TF_OPS,
     TF_RENAMED_OPS,
 )
-from modelprep.targets.armnn_tf import FLOAT, INT32, ints
+from modelprep.targets.armnn_tf import FLOAT, INT32, ints, neutral
 
 #: These hand on their first input as it is, in a graph that is only run forward.
 _PASS = frozenset({"Identity", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"})
@@ -115,7 +115,7 @@ def _attributes(node: Node, changes: Changes) -> None:
     for name in list(node.attrs):
         if name in known.attrs:
             continue
-        if name.startswith("_") or _neutral(node, name):
+        if name.startswith("_") or neutral(node, name):
             del node.attrs[name]
             changes.dropped_attrs[name] += 1
         elif name not in TF_NEUTRAL_ATTRS:
@@ -128,17 +128,6 @@ def _attributes(node: Node, changes: Changes) -> None:
         if name not in node.attrs and default is not None:
             node.attrs[name] = _encoded(default)
             changes.added_attrs[name] += 1
-
-
-def _neutral(node: Node, name: str) -> bool:
-    neutral = TF_NEUTRAL_ATTRS.get(name)
-    if neutral is ...:
-        return True
-    if neutral == "DT_FLOAT":
-        return node.dtype(name) in (0, FLOAT)
-    if neutral == []:
-        return not node.numbers(name)
-    return neutral is False and not node.flag(name)
 
 
 def _encoded(value: object) -> bytes:

@@ -7,14 +7,14 @@ step ``tf.legalise``, which refuses what is left after its rewriting, and by the
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from modelprep.formats.protowire import WireError
 from modelprep.formats.tensorflow.attrs import payload_in, read_numbers
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.tensor import dtype_name
-from modelprep.targets.armnn_19_02 import TF_IGNORED_OPS, TF_OPS, TF_RENAMED_OPS, TF_RULES
+from modelprep.targets.armnn_19_02 import TF_IGNORED_OPS, TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS, TF_RULES
 
 FLOAT, INT32 = 1, 3
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "ReadVariableOp"})
@@ -53,6 +53,18 @@ def judge(graph: Graph) -> list[Finding]:
     return found
 
 
+def neutral(node: Node, name: str) -> bool:
+    """Say whether an attribute that came after TensorFlow 1.12 has a value at which leaving it out changes nothing."""
+    harmless = TF_NEUTRAL_ATTRS.get(name)
+    if harmless is ...:
+        return True
+    if harmless == "DT_FLOAT":
+        return node.dtype(name) in (0, FLOAT)
+    if harmless == []:
+        return not node.numbers(name)
+    return harmless is False and not node.flag(name)
+
+
 _Broken = Iterator[tuple[str, str]]
 
 
@@ -75,7 +87,8 @@ def _judge(node: Node, nodes: dict[str, Node]) -> _Broken:
     elif dtype and dtype not in (FLOAT, INT32):
         yield "TF04", dtype_name(dtype)
     for name in node.attrs:
-        if name not in known.attrs:
+        # The parser asks for attributes by name and never looks at others; what matters is a meaning that gets lost.
+        if name in TF_NEUTRAL_ATTRS and name not in known.attrs and not neutral(node, name):
             yield ("TF27" if name == "half_pixel_centers" else "TF12" if name == "explicit_paddings" else "TF04"), name
     if (missing := _REQUIRED.get(node.op)) is not None:
         rule, names = missing

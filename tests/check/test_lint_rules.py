@@ -447,3 +447,12 @@ def test_a_ring_of_nodes_ends(tmp_path: Path) -> None:
 def test_later_versions_have_more_operators(tmp_path: Path) -> None:
     path, _, _ = TFLITE["TL03"](tmp_path)
     assert lint(path, "tflite", Asked(version="19.05")) == []
+
+
+def test_attributes_that_the_parser_never_looks_at_are_no_findings(tmp_path: Path) -> None:
+    # TensorFlow 1 writes _class on every Identity that reads a variable; newer ones write explicit_paddings: [].
+    text = n("r", "Identity", ["x"], _class='list { s: "loc:@w" }')
+    text += n("y", "MaxPool", ["r"], **WINDOW | {"ksize": ONES, "explicit_paddings": "list { }"})
+    path = tmp_path / "graph.pbtxt"
+    path.write_text(X + text)
+    assert lint(path, "tf") == []
