@@ -66,6 +66,7 @@ def command(
 def _tell_plan(output: Output, plan: Plan) -> int:
     """Print what a run would do; give the exit code that is certain already."""
     from modelprep.pipeline.report import worst
+    from modelprep.pipeline.space import check_room, rooms
     from modelprep.pipeline.tally import plan_json
 
     output.result(plan_json(plan))
@@ -93,10 +94,18 @@ def _tell_plan(output: Output, plan: Plan) -> int:
     unknown = f", and {plan.sizes_unknown} of unknown size" if plan.sizes_unknown else ""
     output.line()
     output.line(f"to come: {plan.bytes_to_come} bytes ({size_text(plan.bytes_to_come)}){unknown}")
+    for room in rooms(plan):
+        more = f", and {room.unknown} files of unknown size" if room.unknown else ""
+        output.line(
+            f"room in {', '.join(map(str, room.places))}: {size_text(room.needed)} needed{more}; "
+            f"{size_text(room.free)} free"
+        )
     problems = [demo.problem for demo in plan.demos if demo.problem is not None]
     if output.mode != "json":
         for problem in problems:
             output.error(problem)
+    if plan.wanted:
+        check_room(plan)
     return worst(problem.exit_code for problem in problems)
 
 

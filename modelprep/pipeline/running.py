@@ -18,6 +18,7 @@ from modelprep.pipeline.installing import Installer, install_task
 from modelprep.pipeline.lanes import Lane, Outcome
 from modelprep.pipeline.report import Report
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedStep
+from modelprep.pipeline.space import check_room
 from modelprep.pipeline.stepping import StepRunner
 from modelprep.pipeline.tally import Spent, Tally, plan_json
 from modelprep.recipe.lockfile import Pin, read_lock, write_lock
@@ -47,9 +48,12 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
 
     Raises
     ------
+    StorageError
+        What is to come does not fit; nothing was fetched then.
     Interrupted
         Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
     """
+    check_room(plan)
     return _Run(plan, listen).go()
 
 

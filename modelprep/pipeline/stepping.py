@@ -8,7 +8,6 @@ from pathlib import Path
 
 from modelprep.errors import Interrupted, StepError
 from modelprep.events import Event, Listener
-from modelprep.pipeline.apart import Job, run_apart
 from modelprep.pipeline.planning import output_of
 from modelprep.pipeline.request import PlannedStep
 from modelprep.steps import Call
@@ -90,6 +89,9 @@ class StepRunner:
                 output.mkdir()
             params = step.bound.params({slot: self._store.blob_path(sha256) for slot, sha256 in digests.items()})
             if kind.cpu_bound:
+                # The machinery of child processes is of no use to a run that has nothing to do.
+                from modelprep.pipeline.apart import Job, run_apart
+
                 job = Job(kind.name, params, output)
                 facts = run_apart(
                     job, progress=progress, warn=warnings.append, stop=self._stop, log=scratch / "printed.log"
