@@ -148,6 +148,15 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
     return _judged(conversion, difference, runtimes)
 
 
+def held_to(step: str, before: Side, after: Side, runtimes: tuple[str, ...], tolerance: float) -> Proof:
+    """Compare two sides and hold the difference to a tolerance; nothing is kept."""
+    difference = _difference(before, after)
+    if difference is None:
+        return Proof(step, "unknown", "the outputs do not depend on the input", runtimes=runtimes)
+    outcome: Outcome = "same" if difference <= tolerance else "differs"
+    return Proof(step, outcome, "", difference, tolerance, runtimes)
+
+
 def _judged(conversion: Conversion, difference: float, runtimes: tuple[str, ...]) -> Proof:
     outcome: Outcome = "same" if difference <= conversion.tolerance else "differs"
     return Proof(conversion.step, outcome, "", difference, conversion.tolerance, runtimes)

@@ -33,6 +33,10 @@ def command(
     find_picture: Annotated[
         Path | None, typer.Option("--find-picture", metavar="DIR", help="Search a folder for pictures that pass.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="VARIANT", help="Compare with another variant's model (such as frozen)."),
+    ] = None,
     armnn: common.Armnn = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
@@ -52,6 +56,8 @@ def command(
         checked = check(chosen, out, version=armnn, iterations=iterations, run=not lint_only, listen=output.listener())
         if not lint_only:
             checked = _prove(checked, out, cache)
+        if against is not None:
+            checked = _compare(checked, against, out, cache, recipes)
         output.close()
         if html is not None:
             from modelprep.check.page import write_page
@@ -73,6 +79,42 @@ def _prove(checked: Sequence[Checked], out: Path, cache: Path | None) -> list[Ch
         replace(one, proofs=tuple(prove(conversion, plan.store) for conversion in conversions(plan, demo)))
         for one, demo in zip(checked, plan.demos, strict=True)
     ]
+
+
+def _compare(
+    checked: Sequence[Checked], variant: str, out: Path, cache: Path | None, folders: list[Path] | None
+) -> list[Checked]:
+    """Add to each demo how its model and another variant's answer on the same inputs."""
+    from modelprep.check.versus import compare
+    from modelprep.pipeline import Request
+    from modelprep.pipeline.planning import plan_recipes
+    from modelprep.pipeline.proving import installed_blob
+
+    catalogue = common.catalogue(folders)
+    compared = []
+    for one in checked:
+        if one.verdict is None or variant not in one.recipe.variants:
+            compared.append(one)
+            continue
+        (other,) = catalogue.resolve([f"{one.recipe.name}@{variant}"])
+        request = Request(targets=(), out=out, cache=cache, offline=True)
+        path = f"models/{one.verdict.test.model}"
+        blobs = []
+        for recipe in (one.recipe, other):
+            plan = plan_recipes(request, [recipe])
+            blob = installed_blob(plan, plan.demos[0], path)
+            if blob is None:
+                name = f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name
+                raise UsageError(
+                    f"the model of {name} is not in the store, so there is nothing to compare",
+                    hint=f"modelprep fetch {name} --out {out if recipe is one.recipe else 'out-' + variant}",
+                )
+            blobs.append(blob.path)
+        compared.append(replace(one, proofs=(*one.proofs, compare(one.verdict.test, blobs[0], blobs[1], variant))))
+    if all(variant not in one.recipe.variants for one in checked):
+        known = sorted({name for one in checked for name in one.recipe.variants})
+        raise UsageError(f"none of these demos has a variant '{variant}'", expected=", ".join(known) or "no variants")
+    return compared
 
 
 def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int:

@@ -9,6 +9,7 @@ from modelprep.check.proof import TOLERANCE, Conversion
 from modelprep.pipeline.planning import output_of
 from modelprep.pipeline.request import Plan, PlannedDemo, PlannedStep
 from modelprep.recipe.schema import Recipe
+from modelprep.store import Blob
 
 
 def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
@@ -58,3 +59,18 @@ def _digests(plan: Plan, step: PlannedStep) -> dict[str, str] | None:
             return None
         found[slot] = sha256
     return found
+
+
+def installed_blob(plan: Plan, demo: PlannedDemo, path: str) -> Blob | None:
+    """Give what a demo's recipe puts at a path of its tree, when the store holds it; nothing is fetched or made."""
+    identity, inner = demo.files.get(path, ("", ""))
+    if identity in plan.steps:
+        step = plan.steps[identity]
+        sha256 = None if step.result is None else output_of(step, step.result, inner)
+    elif identity in plan.assets:
+        asset = plan.assets[identity]
+        here = asset.fetch.here if asset.fetch is not None else None
+        sha256 = asset.sha256 or (here.sha256 if here is not None else None)
+    else:
+        return None
+    return None if sha256 is None else plan.store.get(sha256)
