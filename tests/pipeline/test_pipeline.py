@@ -216,7 +216,7 @@ def test_an_armnn_version_selects_the_variant_of_that_name(workshop: Workshop) -
         ("", "./b"),
     ]
     assert modelprep.plan(["things"], armnn="19.02", **options(workshop)).demos[0].recipe.variant == ""
-    with pytest.raises(UsageError, match=r"knows Arm NN 19\.80"):
+    with pytest.raises(UsageError, match=r"Arm NN 19\.80 is not known"):
         modelprep.plan(["things"], armnn="19.80", **options(workshop))
 
 
