@@ -20,6 +20,12 @@ TOOLS = {
     "sha256sum": "checking a tree by hand",
 }
 
+#: Variable that names a Python of another environment -> module it has to import, what it is for.
+PEERS = {
+    "MODELPREP_PYCAFFE": ("caffe", "a real Caffe: caffe bake --engine pycaffe, --compare"),
+    "MODELPREP_PYARMNN": ("pyarmnn", "a real Arm NN as one more runtime of check"),
+}
+
 
 def command(
     out: common.Out = common.DEFAULT_OUT,
@@ -44,6 +50,7 @@ def command(
             "dependencies": _versions(_DEPENDENCIES),
             "extras": _extras(),
             "tools": {name: shutil.which(name) for name in TOOLS},
+            "interpreters": {name: _interpreter(os.environ.get(name), module) for name, (module, _) in PEERS.items()},
             "store": {"root": str(info.root), "writable": info.writable, "free_bytes": info.free_bytes},
             "out": {"path": str(out), "writable": _writable(out)},
             "recipes": [{"folder": str(folder), "recipes": _count(folder)} for folder in catalogue.folders],
@@ -54,7 +61,7 @@ def command(
         _print(output, facts)
 
 
-_DEPENDENCIES = ("filelock", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
+_DEPENDENCIES = ("filelock", "google-crc32c", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
 _DISTRIBUTIONS = {
     "tensorflow": ("tensorflow-cpu", "tensorflow"),
     "cv2": ("opencv-python-headless", "opencv-python"),
@@ -94,6 +101,24 @@ def _extras() -> dict[str, dict[str, Any]]:
         versions = {m: (_version(m) or "there") if find_spec(m) is not None else None for m in modules}
         found[extra] = {"complete": None not in versions.values(), "modules": versions}
     return found
+
+
+def _interpreter(program: str | None, module: str) -> dict[str, object]:
+    """Look whether an interpreter that the user named starts and has its module."""
+    import subprocess
+
+    if not program:
+        return {"program": None, "ok": None, "says": "not set"}
+    try:
+        done = subprocess.run(
+            [program, "-c", f"import {module}"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"program": program, "ok": False, "says": f"does not run: {error}"}
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        return {"program": program, "ok": False, "says": said[-1] if said else f"cannot import {module}"}
+    return {"program": program, "ok": True, "says": f"imports {module}"}
 
 
 def _writable(folder: Path) -> bool:
@@ -140,6 +165,9 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         rows.append((f"extra {extra}", good if found["complete"] else bad, modules + hint))
     for name, path in facts["tools"].items():
         rows.append((name, good if path else bad, path or f"for {TOOLS[name]}"))
+    for name, found in facts["interpreters"].items():
+        text = f"{found['program']} {found['says']}" if found["program"] else f"not set; names {PEERS[name][1]}"
+        rows.append((name, {True: good, False: bad, None: "-"}[found["ok"]], text))
     store = facts["store"]
     rows.append(
         ("store", good if store["writable"] else bad, f"{store['root']}, {size_text(store['free_bytes'])} free")

@@ -7,6 +7,8 @@ import pty
 import random
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cli.conftest import Run
@@ -139,3 +141,17 @@ def test_list_shows_each_state_with_its_letter(slow: Workshop, modelprep: Run) -
     }  # fmt: skip
     text = modelprep("list", "things").out
     assert re.search(r"^B +Mine", text, re.MULTILINE)
+
+
+def test_doctor_tries_the_interpreters_that_the_user_named(
+    modelprep: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MODELPREP_PYCAFFE", str(tmp_path / "nowhere" / "python"))
+    monkeypatch.setenv("MODELPREP_PYARMNN", sys.executable)
+    found = modelprep("doctor", "--json").object["interpreters"]
+    assert found["MODELPREP_PYCAFFE"]["ok"] is False
+    assert "does not run" in found["MODELPREP_PYCAFFE"]["says"]
+    assert found["MODELPREP_PYARMNN"]["ok"] is False
+    assert "pyarmnn" in found["MODELPREP_PYARMNN"]["says"]
+    monkeypatch.delenv("MODELPREP_PYCAFFE")
+    assert modelprep("doctor", "--json").object["interpreters"]["MODELPREP_PYCAFFE"]["ok"] is None
