@@ -1,0 +1,72 @@
+"""From finished trees to a Yocto layer: which file can be downloaded by BitBake itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from modelprep.fetch import urls
+from modelprep.pipeline.mirroring import unique_name
+from modelprep.recipe.schema import Recipe, Source
+from modelprep.tree.manifest import InstalledFile
+from modelprep.tree.selection import TreePart, select
+from modelprep.tree.yocto import Exported, plan_units, write_layer
+
+
+def export_yocto(
+    out: Path,
+    recipes: Sequence[Recipe],
+    folder: Path,
+    *,
+    bundle_url: str = "",
+    release: str = "scarthgap",
+    include_restricted: bool = False,
+) -> Exported:
+    """Write a layer for demos whose trees are finished.
+
+    A file that is installed just as some URL gives it is downloaded by BitBake from there (a restricted one too, under
+    a licence flag that the builder has to accept); everything else comes out of a bundle.
+
+    Raises
+    ------
+    UsageError
+        A demo has not been fetched into `out`.
+    ModelprepError
+        As :func:`modelprep.tree.yocto.write_layer`.
+    """
+    sources: dict[str, list[Source]] = {}
+    for recipe in recipes:
+        for asset in recipe.assets.values():
+            sources.setdefault(asset.key, []).extend(asset.sources)
+
+    def downloads(file: InstalledFile) -> tuple[str, str] | None:
+        assets = file.provenance.assets
+        if file.provenance.steps or len(assets) != 1 or assets[0].sha256 != file.sha256:
+            return None
+        if assets[0].source == "--set":
+            return None
+        for source in sources.get(assets[0].name, ()):
+            url = urls.direct_forms(source.url)[0][0]
+            if source.member is None and urls.is_public(url):
+                safe = quote(url, safe="/:?&=%#@+,~!*'()[]").replace("'", "%27")
+                return safe, unique_name(url, file.sha256)
+        return None
+
+    whole = select(out, recipes, include_restricted=True)
+    if not include_restricted:
+        whole = tuple(_without_restricted(part, downloads) for part in whole)
+    units, left_out = plan_units(whole, downloads)
+    return write_layer(folder, whole, units, left_out, bundle_url=bundle_url, release=release)
+
+
+def _without_restricted(part: TreePart, downloads: object) -> TreePart:
+    assert callable(downloads)
+    held = {
+        path: file
+        for path, file in part.files.items()
+        if any(asset.restricted for asset in file.provenance.assets) and downloads(file) is None
+    }
+    files = {path: file for path, file in part.files.items() if path not in held}
+    return replace(part, manifest=replace(part.manifest, files=files), left_out=tuple(held.values()))

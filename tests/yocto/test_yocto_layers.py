@@ -1,0 +1,157 @@
+"""Exported recipes keep to BitBake's grammar, and their do_install puts the tree's own bytes into the image.
+
+There is no BitBake to be had from a package registry, so every line is held to the documented grammar and the shell
+function is really run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from cli.conftest import Run
+from cli.workshop import Workshop, sha256
+
+ASSIGN = re.compile(r'^[A-Za-z_][\w.:${}-]*(\[[\w.]+\])? (=|\?=|\?\?=|\+=|\.=) "[^"]*"$')
+
+
+def parsed(text: str) -> tuple[dict[str, str], str]:
+    """Read a recipe: assignments with continued lines, ``inherit``, one shell function; anything else fails."""
+    variables, body = {}, ""
+    lines = iter(text.replace("\\\n", " ").splitlines())
+    for line in lines:
+        if not line or line.startswith("#") or re.fullmatch(r"inherit [a-z]+", line):
+            continue
+        if line == "do_install() {":
+            for inner in lines:
+                if inner == "}":
+                    break
+                body += inner + "\n"
+            else:
+                raise AssertionError("the function has no end")
+            continue
+        assert ASSIGN.match(line), line
+        name, _, value = line.partition(" ")
+        variables[name] = value.partition('"')[2].rstrip('"').strip()
+    return variables, body
+
+
+@pytest.mark.parametrize(("release", "mark"), [("scarthgap", ":"), ("warrior", "_")])
+def test_a_converted_file_comes_out_of_a_bundle_and_lands_where_the_board_wants_it(
+    workshop: Workshop, modelprep: Run, tmp_path: Path, release: str, mark: str
+) -> None:
+    workshop.simple("one", b"o" * 4000)
+    assert modelprep("fetch", "things").code == 0
+    layer = tmp_path / "layer"
+    ran = modelprep(
+        "export",
+        "yocto",
+        "things",
+        layer,
+        "--release",
+        release,
+        "--out",
+        workshop.out,
+        "--recipes",
+        workshop.recipes,
+        bare=True,
+    )
+    assert ran.code == 0, ran.err
+    home = layer / "recipes-models" / "modelprep-things-one"
+    [recipe] = home.glob("*.bb")
+    variables, body = parsed(recipe.read_text())
+    assert variables["LICENSE"] == "MIT"
+    said = hashlib.md5((home / "files" / "LICENCES.txt").read_bytes()).hexdigest()
+    assert variables["LIC_FILES_CHKSUM"] == f"file://LICENCES.txt;md5={said}"
+    assert f"FILES{mark}${{PN}}" in variables
+    unpacked, image = tmp_path / "unpacked", tmp_path / "image"
+    for uri in variables["SRC_URI"].split():
+        name, *options = uri.removeprefix("file://").split(";")
+        if name.endswith(".tar.gz"):
+            place = unpacked / dict(o.split("=") for o in options)["subdir"]
+            place.mkdir(parents=True)
+            subprocess.run(["tar", "-xzf", home / "files" / name, "-C", place], check=True)
+    script = body.replace("${MODELPREP_DIR}", "/home/root/Things")
+    subprocess.run(
+        ["sh", "-eu", "-c", script],
+        check=True,
+        env={"D": str(image), "UNPACKDIR": str(unpacked), "PATH": "/usr/bin:/bin"},
+    )
+    assert (image / "home/root/Things/data/one.bin").read_bytes() == b"o" * 4000
+    conf = (layer / "conf" / "layer.conf").read_text()
+    assert release in re.search(r'LAYERSERIES_COMPAT_modelprep = "(.*)"', conf)[1].split()  # type: ignore[index]
+
+
+def test_a_bundle_url_gives_the_bundle_with_its_sum(workshop: Workshop, modelprep: Run, tmp_path: Path) -> None:
+    workshop.simple("one", b"o" * 4000)
+    assert modelprep("fetch", "things").code == 0
+    layer = tmp_path / "layer"
+    ran = modelprep(
+        "export",
+        "yocto",
+        "things",
+        layer,
+        "--bundle-url",
+        "https://models.example.org/eiq",
+        "--out",
+        workshop.out,
+        "--recipes",
+        workshop.recipes,
+        bare=True,
+    )
+    assert ran.code == 0, ran.err
+    [bundle] = (layer / "bundles").iterdir()
+    [recipe] = (layer / "recipes-models" / "modelprep-things-one").glob("*.bb")
+    variables, _ = parsed(recipe.read_text())
+    assert f"https://models.example.org/eiq/{bundle.name};name=bundle" in variables["SRC_URI"]
+    assert variables["SRC_URI[bundle.sha256sum]"] == sha256(bundle.read_bytes())
+
+
+def test_a_plain_download_of_a_real_demo_is_left_to_bitbake(
+    upstream: Path, tmp_path: Path, workshop: Workshop, modelprep: Run
+) -> None:
+    out = tmp_path / "out"
+    assert (
+        modelprep(
+            "fetch",
+            "armnn-caffe/mnist",
+            "--mirror",
+            upstream,
+            "--offline",
+            "--cache",
+            tmp_path / "c",
+            "--out",
+            out,
+            bare=True,
+        ).code
+        == 0
+    )
+    layer = tmp_path / "layer"
+    assert modelprep("export", "yocto", "armnn-caffe/mnist", layer, "--out", out, bare=True).code == 0
+    [recipe] = (layer / "recipes-models" / "modelprep-armnn-caffe-mnist").glob("*.bb")
+    variables, _ = parsed(recipe.read_text())
+    model = out / "ArmnnTests" / "models" / "lenet_iter_9000.caffemodel"
+    assert sha256(model.read_bytes()) in {v for k, v in variables.items() if k.endswith(".sha256sum]")}
+    assert "https://" in variables["SRC_URI"]
+
+
+def test_an_unknown_release_is_refused(workshop: Workshop, modelprep: Run, tmp_path: Path) -> None:
+    workshop.simple("one", b"o" * 10)
+    assert modelprep("fetch", "things").code == 0
+    ran = modelprep(
+        "export",
+        "yocto",
+        "things",
+        tmp_path / "l",
+        "--release",
+        "poky",
+        "--out",
+        workshop.out,
+        "--recipes",
+        workshop.recipes,
+        bare=True,
+    )
+    assert ran.code == 2
