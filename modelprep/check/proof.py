@@ -130,36 +130,37 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
 
     path = store.root / "proofs" / f"{conversion.key()}.json" if store is not None else None
     if path is not None and (kept := _read(path)) is not None:
-        return _judged(conversion, *kept)
+        return _judged(conversion.step, *kept, conversion.tolerance)
     maker = sides.MAKERS.get(conversion.step)
     if maker is None:
         return Proof(conversion.step, "unknown", "this step has no comparison")
     try:
         before, after, runtimes = maker(conversion)
         difference = _difference(before, after)
-    except MissingTool as error:
-        return Proof(conversion.step, "unknown", f"{error.what} ({error.hint})" if error.hint else error.what)
-    except (CheckFailed, StepError) as error:
-        return Proof(conversion.step, "unknown", f"{error.what}: {error.got}" if error.got else error.what)
-    if difference is None:
-        return Proof(conversion.step, "unknown", "the outputs do not depend on the input", runtimes=runtimes)
-    if path is not None:
+    except (MissingTool, CheckFailed, StepError) as error:
+        return not_compared(conversion.step, error)
+    if path is not None and difference is not None:
         write_atomic(path, json.dumps({"difference": difference, "runtimes": list(runtimes)}).encode())
-    return _judged(conversion, difference, runtimes)
+    return _judged(conversion.step, difference, runtimes, conversion.tolerance)
 
 
 def held_to(step: str, before: Side, after: Side, runtimes: tuple[str, ...], tolerance: float) -> Proof:
     """Compare two sides and hold the difference to a tolerance; nothing is kept."""
-    difference = _difference(before, after)
+    return _judged(step, _difference(before, after), runtimes, tolerance)
+
+
+def not_compared(step: str, error: MissingTool | CheckFailed | StepError) -> Proof:
+    """Say why there is nothing to compare: what to install, or what a runtime said of the model."""
+    if isinstance(error, MissingTool):
+        return Proof(step, "unknown", f"{error.what} ({error.hint})" if error.hint else error.what)
+    return Proof(step, "unknown", f"{error.what}: {error.got}" if error.got else error.what)
+
+
+def _judged(step: str, difference: float | None, runtimes: tuple[str, ...], tolerance: float) -> Proof:
     if difference is None:
         return Proof(step, "unknown", "the outputs do not depend on the input", runtimes=runtimes)
     outcome: Outcome = "same" if difference <= tolerance else "differs"
     return Proof(step, outcome, "", difference, tolerance, runtimes)
-
-
-def _judged(conversion: Conversion, difference: float, runtimes: tuple[str, ...]) -> Proof:
-    outcome: Outcome = "same" if difference <= conversion.tolerance else "differs"
-    return Proof(conversion.step, outcome, "", difference, conversion.tolerance, runtimes)
 
 
 def _read(path: Path) -> tuple[float, tuple[str, ...]] | None:

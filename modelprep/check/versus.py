@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelprep.check.proof import Proof, Side, held_to
+from modelprep.check.proof import Proof, Side, held_to, not_compared
 from modelprep.check.runtimes import Ready, ready
 from modelprep.errors import CheckFailed, MissingTool
 from modelprep.targets.armnn_tests import BoardTest
@@ -37,10 +37,8 @@ def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: floa
     try:
         sides = [ready(path, test.parser, test.input_name, test.input_shape, test.outputs) for path in (mine, other)]
         return held_to(label, _side(test, sides[0]), _side(test, sides[1]), tuple(s.runtime for s in sides), tolerance)
-    except MissingTool as error:
-        return Proof(label, "unknown", f"{error.what} ({error.hint})" if error.hint else error.what)
-    except CheckFailed as error:
-        return Proof(label, "unknown", f"{error.what}: {error.got}" if error.got else error.what)
+    except (MissingTool, CheckFailed) as error:
+        return not_compared(label, error)
 
 
 def _side(test: BoardTest, one: Ready) -> Side:

@@ -48,29 +48,25 @@ def _wanted(recipe: Recipe) -> tuple[float, tuple[int, ...]]:
 def _digests(plan: Plan, step: PlannedStep) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for slot, (identity, inner) in step.inputs.items():
-        if identity in plan.steps:
-            result = plan.steps[identity].result
-            sha256 = None if result is None else output_of(plan.steps[identity], result, inner)
-        else:
-            asset = plan.assets[identity]
-            here = asset.fetch.here if asset.fetch is not None else None
-            sha256 = asset.sha256 or (here.sha256 if here is not None else None)
-        if sha256 is None or plan.store.get(sha256) is None:
+        blob = _blob(plan, identity, inner)
+        if blob is None:
             return None
-        found[slot] = sha256
+        found[slot] = blob.sha256
     return found
 
 
 def installed_blob(plan: Plan, demo: PlannedDemo, path: str) -> Blob | None:
     """Give what a demo's recipe puts at a path of its tree, when the store holds it; nothing is fetched or made."""
-    identity, inner = demo.files.get(path, ("", ""))
+    return _blob(plan, *demo.files[path]) if path in demo.files else None
+
+
+def _blob(plan: Plan, identity: str, inner: str) -> Blob | None:
+    """Give the blob of an asset, or of a file that a step made, when the store holds it."""
     if identity in plan.steps:
         step = plan.steps[identity]
         sha256 = None if step.result is None else output_of(step, step.result, inner)
-    elif identity in plan.assets:
+    else:
         asset = plan.assets[identity]
         here = asset.fetch.here if asset.fetch is not None else None
         sha256 = asset.sha256 or (here.sha256 if here is not None else None)
-    else:
-        return None
     return None if sha256 is None else plan.store.get(sha256)
