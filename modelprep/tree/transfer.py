@@ -108,14 +108,25 @@ def _prefix(path: Path, size: int) -> str:
     return digest.hexdigest()
 
 
+@contextlib.contextmanager
+def _until_the_other_end_is_gone(sink: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Give a pipe to write to, closed at the end; what a process says that has hung up is read elsewhere."""
+    try:
+        yield sink
+    except ConnectionError:  # a broken pipe is one
+        pass
+    finally:
+        with contextlib.suppress(ConnectionError):  # closing writes what is still buffered
+            sink.close()
+
+
 def _feed(channel: Channel, remote: str, write: Callable[[IO[bytes]], None], what: str) -> None:
     process = channel.pipe(remote)
     assert process.stdin is not None
     assert process.stderr is not None
     try:
-        with contextlib.suppress(BrokenPipeError, ConnectionError):  # the other end is gone; what it said says why
-            write(process.stdin)
-            process.stdin.close()
+        with _until_the_other_end_is_gone(process.stdin) as sink:
+            write(sink)
         said = process.stderr.read().decode(errors="replace")
         status = process.wait()
     except BaseException:
@@ -138,11 +149,7 @@ def _copy(source: Path, sink: IO[bytes], skip: int, progress: Progress) -> None:
 
 def _append(channel: Channel, root: Path, staging: str, file: Sending, skip: int, progress: Progress) -> None:
     def write(sink: IO[bytes]) -> None:
-        with (root / file.path).open("rb") as stream:
-            stream.seek(skip)
-            while chunk := stream.read(_CHUNK):
-                sink.write(chunk)
-                progress(len(chunk))
+        _copy(root / file.path, sink, skip, progress)
 
     _feed(channel, f"cat >> {shlex.quote(f'{staging}/{file.path}')}", write, "the board could not write")
 
@@ -187,9 +194,8 @@ def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending],
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write("".join(f"{file.path}\n" for file in files).encode())
-            process.stdin.close()
+        with _until_the_other_end_is_gone(process.stdin) as sink:
+            sink.write("".join(f"{file.path}\n" for file in files).encode())
         seen = 0
         for count in _byte_counts(process.stdout):
             progress(max(0, count - seen))

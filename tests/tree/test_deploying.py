@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 from servers.sshd import BoardServer, missing
@@ -16,8 +17,9 @@ from servers.sshd import BoardServer, missing
 from modelprep.errors import DeployError, MissingTool, StorageError, UsageError
 from modelprep.tree.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, probe, run_on_board, target_of
 from modelprep.tree.manifest import AssetUsed, InstalledDemo, InstalledFile, Manifest, Provenance
-from modelprep.tree.remote import Board, connect, parse_board, ssh_words
+from modelprep.tree.remote import Board, connect, failed, parse_board, ssh_words
 from modelprep.tree.selection import TreePart
+from modelprep.tree.transfer import _feed
 
 MakeBoard = Callable[..., BoardServer]
 CONTENT = {
@@ -246,3 +248,25 @@ def test_what_is_no_board_is_wrong_usage(text: str) -> None:
 def test_no_ssh_program_is_a_missing_tool() -> None:
     with pytest.raises(MissingTool), connect(Board("x"), ("no-such-ssh",)):
         pass
+
+
+def test_a_command_that_hangs_up_while_it_is_fed_leaves_no_pipe_open() -> None:
+    """What is still buffered when the other end goes is dropped with the pipe, not found by the collector later."""
+
+    class Local:
+        def pipe(self, remote: str) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(["sh", "-c", remote], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+
+        def failed(self, status: int, said: str, what: str) -> DeployError:
+            return failed("board", status, said, what)
+
+    pipes = []
+
+    def write(sink: IO[bytes]) -> None:
+        pipes.append(sink)
+        while True:
+            sink.write(bytes(1000))
+
+    with pytest.raises(DeployError, match="full"):
+        _feed(Local(), "exec <&-; echo 'No space left on device' >&2; exit 3", write, "the board could not write")  # type: ignore[arg-type]
+    assert pipes[0].closed
