@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,6 @@ import typer
 
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style
-from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
     from modelprep.check.demos import Checked
@@ -48,16 +46,23 @@ def command(
     judged as the test judges. Exit code 1 when a test will fail, 7 when this machine lacks what would tell.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.check.demos import check
-
-        chosen = common.catalogue(recipes).resolve(targets)
+        catalogue = common.catalogue(recipes)
+        chosen = catalogue.resolve(targets)
         if find_picture is not None:
             raise typer.Exit(_search(output, chosen, out, find_picture, armnn))
-        checked = check(chosen, out, version=armnn, iterations=iterations, run=not lint_only, listen=output.listener())
-        if not lint_only:
-            checked = _prove(checked, out, cache)
-        if against is not None:
-            checked = _compare(checked, against, out, cache, recipes)
+        from modelprep.pipeline.checking import check_demos
+
+        checked = check_demos(
+            chosen,
+            catalogue,
+            out=out,
+            cache=cache,
+            armnn=armnn,
+            iterations=iterations,
+            lint_only=lint_only,
+            against=against,
+            listen=output.listener(),
+        )
         output.close()
         if html is not None:
             from modelprep.check.page import write_page
@@ -65,56 +70,6 @@ def command(
             write_page(html, checked, out)
             output.note(f"report: {html}")
         raise typer.Exit(_tell(output, checked, lint_only=lint_only))
-
-
-def _prove(checked: Sequence[Checked], out: Path, cache: Path | None) -> list[Checked]:
-    """Add to each demo what is proven of the conversions that made its files; those of other files are left alone."""
-    from modelprep.check.proof import prove
-    from modelprep.pipeline import Request
-    from modelprep.pipeline.planning import plan_recipes
-    from modelprep.pipeline.proving import conversions
-
-    plan = plan_recipes(Request(targets=(), out=out, cache=cache, offline=True), [one.recipe for one in checked])
-    return [
-        replace(one, proofs=tuple(prove(conversion, plan.store) for conversion in conversions(plan, demo)))
-        for one, demo in zip(checked, plan.demos, strict=True)
-    ]
-
-
-def _compare(
-    checked: Sequence[Checked], variant: str, out: Path, cache: Path | None, folders: list[Path] | None
-) -> list[Checked]:
-    """Add to each demo how its model and another variant's answer on the same inputs."""
-    from modelprep.check.versus import compare
-    from modelprep.pipeline import Request
-    from modelprep.pipeline.planning import plan_recipes
-    from modelprep.pipeline.proving import installed_blob
-
-    catalogue = common.catalogue(folders)
-    compared = []
-    for one in checked:
-        if one.verdict is None or variant not in one.recipe.variants:
-            compared.append(one)
-            continue
-        (other,) = catalogue.resolve([f"{one.recipe.name}@{variant}"])
-        request = Request(targets=(), out=out, cache=cache, offline=True)
-        path = f"models/{one.verdict.test.model}"
-        blobs = []
-        for recipe in (one.recipe, other):
-            plan = plan_recipes(request, [recipe])
-            blob = installed_blob(plan, plan.demos[0], path)
-            if blob is None:
-                name = f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name
-                raise UsageError(
-                    f"the model of {name} is not in the store, so there is nothing to compare",
-                    hint=f"modelprep fetch {name} --out {out if recipe is one.recipe else 'out-' + variant}",
-                )
-            blobs.append(blob.path)
-        compared.append(replace(one, proofs=(*one.proofs, compare(one.verdict.test, blobs[0], blobs[1], variant))))
-    if all(variant not in one.recipe.variants for one in checked):
-        known = sorted({name for one in checked for name in one.recipe.variants})
-        raise UsageError(f"none of these demos has a variant '{variant}'", expected=", ".join(known) or "no variants")
-    return compared
 
 
 def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int:
@@ -164,32 +119,17 @@ def _details(output: Output, one: Checked) -> None:
 
 
 def _search(output: Output, chosen: Sequence[Recipe], out: Path, folder: Path, armnn: str | None) -> int:
-    from modelprep.check.demos import board_test, find_picture
-    from modelprep.formats.picture import kind_of
+    from modelprep.check.pictures import search
     from modelprep.targets.class_names import label
-    from modelprep.tree.places import tree_name
 
-    test = board_test(chosen[0], armnn) if len(chosen) == 1 else None
-    if test is None or not test.cases:
-        raise UsageError("--find-picture wants exactly one test that looks at pictures")
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}'")
-    pictures = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as stream:
-                if kind_of(stream.read(16)):
-                    pictures.append(path)
-    rows = []
-    results = []
-    models = out / tree_name(chosen[0]) / "models"
-    for number, case in enumerate(test.cases):
-        for path, got, passes in find_picture(test, models, pictures, number):
-            results.append({"case": number, "file": case.file, "picture": str(path), "class": got, "passes": passes})
-            if passes:
-                rows.append((case.file, str(path), label(test.names, got)))
+    found = search(chosen, out, folder, armnn)
+    rows = [(each.file, str(each.picture), label(found.test.names, each.got)) for each in found.passing]
     output.table("", ["wanted as", "picture that passes", "class"], rows, key=1)
     if not rows:
-        output.note(f"none of {len(pictures)} pictures passes")
-    output.result({"test": test.name, "pictures": results})
+        output.note(f"none of {found.pictures} pictures passes")
+    pictures = [
+        {"case": each.case, "file": each.file, "picture": str(each.picture), "class": each.got, "passes": each.passes}
+        for each in found.tried
+    ]
+    output.result({"test": found.test.name, "pictures": pictures})
     return 0 if rows else 1

@@ -1,0 +1,101 @@
+"""Checking demos with all that is known of how their files were made: verdicts, proofs, another variant's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modelprep.check.demos import Checked, check
+from modelprep.errors import UsageError
+from modelprep.events import Listener, silent
+from modelprep.pipeline.planning import plan_recipes
+from modelprep.pipeline.proving import conversions, installed_blob
+from modelprep.pipeline.request import Request
+from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.schema import Recipe
+
+
+def check_demos(
+    recipes: Sequence[Recipe],
+    catalogue: Catalogue,
+    *,
+    out: Path,
+    cache: Path | None = None,
+    armnn: str | None = None,
+    iterations: int = 0,
+    lint_only: bool = False,
+    against: str | None = None,
+    listen: Listener = silent,
+) -> list[Checked]:
+    """Say of each demo whether its test will pass, and what is proven of the conversions that made its files.
+
+    Parameters
+    ----------
+    recipes
+        The demos.
+    catalogue
+        Where other variants of them are looked up.
+    out, cache
+        Folder of the finished trees; the store, which is read and, but for new proofs, left as it is.
+    armnn
+        Arm NN version to judge by, when not the recipes' own.
+    iterations
+        As ``-i N`` on the board.
+    lint_only
+        Look at the models; run nothing and prove nothing.
+    against
+        A variant whose models are to answer the same.
+
+    Raises
+    ------
+    UsageError
+        Nothing has that variant, or the store has not both models.
+    """
+    checked = check(recipes, out, version=armnn, iterations=iterations, run=not lint_only, listen=listen)
+    if not lint_only:
+        checked = _prove(checked, out, cache)
+    return checked if against is None else _compare(checked, against, out, cache, catalogue)
+
+
+def _prove(checked: Sequence[Checked], out: Path, cache: Path | None) -> list[Checked]:
+    """Add to each demo what is proven of the conversions that made its files; those of other files are left alone."""
+    from modelprep.check.proof import prove
+
+    plan = plan_recipes(Request(targets=(), out=out, cache=cache, offline=True), [one.recipe for one in checked])
+    return [
+        replace(one, proofs=tuple(prove(conversion, plan.store) for conversion in conversions(plan, demo)))
+        for one, demo in zip(checked, plan.demos, strict=True)
+    ]
+
+
+def _compare(
+    checked: Sequence[Checked], variant: str, out: Path, cache: Path | None, catalogue: Catalogue
+) -> list[Checked]:
+    """Add to each demo how its model and another variant's answer on the same inputs."""
+    from modelprep.check.versus import compare
+
+    compared = []
+    for one in checked:
+        if one.verdict is None or variant not in one.recipe.variants:
+            compared.append(one)
+            continue
+        (other,) = catalogue.resolve([f"{one.recipe.name}@{variant}"])
+        request = Request(targets=(), out=out, cache=cache, offline=True)
+        path = f"models/{one.verdict.test.model}"
+        blobs = []
+        for recipe in (one.recipe, other):
+            plan = plan_recipes(request, [recipe])
+            blob = installed_blob(plan, plan.demos[0], path)
+            if blob is None:
+                name = f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name
+                raise UsageError(
+                    f"the model of {name} is not in the store, so there is nothing to compare",
+                    hint=f"modelprep fetch {name} --out {out if recipe is one.recipe else 'out-' + variant}",
+                )
+            blobs.append(blob.path)
+        compared.append(replace(one, proofs=(*one.proofs, compare(one.verdict.test, blobs[0], blobs[1], variant))))
+    if all(variant not in one.recipe.variants for one in checked):
+        known = sorted({name for one in checked for name in one.recipe.variants})
+        raise UsageError(f"none of these demos has a variant '{variant}'", expected=", ".join(known) or "no variants")
+    return compared
