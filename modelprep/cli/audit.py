@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
 
 if TYPE_CHECKING:
-    from modelprep.fetch.audit import AuditReport, HostReport, Subject
+    from modelprep.fetch.audit import AuditReport, HostReport
     from modelprep.fetch.audit.report import Row
 
 
@@ -59,9 +58,12 @@ def command(
     One request at a time at each host. Exits with 1 when an asset has no living source.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.fetch.audit import History, Manners, count_hosts, crawl, default_history, places, report
+        from modelprep.fetch.audit import History, count_hosts, default_history, places
+        from modelprep.pipeline.auditing import audit_subjects, manners, run_audit
 
-        found = _subjects(output, targets or [], recipes, lockfile or out / "modelprep.lock")
+        found, broken = audit_subjects(common.catalogue(recipes), targets or [], lockfile or out / "modelprep.lock")
+        for error in broken:
+            output.warning(f"a recipe is broken: {error}")
         if hosts:
             _tell_hosts(output, count_hosts(found))
             return
@@ -69,36 +71,11 @@ def command(
         asked = [place for subject in found for place in places(subject, archives=archives)]
         lanes = {place.host for place in asked if place.host}
         output.note(f"asking {len(lanes)} hosts for {len(asked)} sources, one request at a time at each")
-        manners = Manners(hosts_at_once=jobs, pause=pause, connect_timeout=min(15.0, timeout), stall_timeout=timeout)
-        now = datetime.now(timezone.utc)
-        findings = crawl(asked, remembered, manners, _progress(output))
-        result = report(found, findings, remembered, now)
-        if not result.nobody_answered:
-            # A machine without a network must not mark the whole world as failing.
-            remembered.learn(findings, now)
-            remembered.write()
+        result = run_audit(found, asked, remembered, manners(jobs, pause, timeout), _progress(output))
         if page is not None:
             _write_page(page, result)
         _tell(output, result, everything=everything)
         raise typer.Exit(1 if result.lost else 0)
-
-
-def _subjects(output: Output, targets: Sequence[str], recipes: list[Path] | None, lock: Path) -> tuple[Subject, ...]:
-    """Collect what the targets need, with all their variants; everything when there are none."""
-    from modelprep.fetch.audit import subjects
-    from modelprep.pipeline.inventory import sound_recipes
-    from modelprep.recipe.lockfile import read_lock
-
-    catalogue = common.catalogue(recipes)
-    found, broken = sound_recipes(catalogue, targets)
-    for error in broken:
-        output.warning(f"a recipe is broken: {error}")
-    everything = list(found)
-    for recipe in found:
-        if not recipe.variant and recipe.name in catalogue.names() and catalogue.path(recipe.name) == recipe.path:
-            everything += [catalogue.recipe(recipe.name, variant) for variant in recipe.variants]
-    shared = () if targets else tuple(catalogue.shared.values())
-    return subjects(everything, shared, lock=read_lock(lock))
 
 
 def _progress(output: Output) -> Callable[[int, int], None] | None:

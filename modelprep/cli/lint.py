@@ -36,28 +36,10 @@ def command(
     Exit code 1 when there is something that keeps it from working.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from dataclasses import replace
-
-        from modelprep.check.lint import Asked, lint, parse_target, parser_of
+        from modelprep.check.lint import examine
         from modelprep.check.sarif import write_sarif
-        from modelprep.errors import StorageError, UsageError, nearest
-        from modelprep.targets import armnn_tests
 
-        if not model.is_file():
-            raise StorageError("there is no such file", where=str(model))
-        version = parse_target(target)
-        kind = parser or parser_of(model)
-        if kind not in ("caffe", "tf", "tflite", "onnx"):
-            raise UsageError(f"there is no parser '{kind}'", expected="caffe, tf, tflite or onnx")
-        asked = Asked(version)
-        if test is not None:
-            known = armnn_tests.of_version(version)
-            if test not in known:
-                raise UsageError(f"Arm NN {version} has no test '{test}'", hint=nearest(test, list(known)))
-            asked = Asked.by_test(known[test])
-        if output_names:
-            asked = replace(asked, outputs=tuple(output_names))
-        findings = lint(model, kind, asked)  # type: ignore[arg-type]  # one of the four, by the line above
+        findings = examine(model, target, parser=parser, test=test, outputs=output_names or ())
         if sarif is not None:
             write_sarif(sarif, model, findings)
         output.table(

@@ -110,29 +110,20 @@ def _tell(output: Output, made: Mirrored) -> None:
 
 
 def _verify(output: Output, folder: Path) -> None:
-    from modelprep.events import Event
-    from modelprep.tree import mirror
+    from modelprep.pipeline.mirroring import verify_mirror
 
-    listen = output.listener()
-    total = sum(file.size for file in mirror.read_index(folder).files.values())
-    done = 0
-
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        listen(Event("progress", task="verify", label=str(folder), done=done, total=total))
-
-    index, damages = mirror.verify(folder, progress=progress)
+    found = verify_mirror(folder, output.listener())
     output.close()
+    damaged = found.damaged
     output.result(
         {
-            "files": len(index.files),
-            "bytes": total,
-            "damaged": [{"path": d.path, "url": d.url, "what": d.what, "got": d.got} for d in damages],
+            "files": len(found.files),
+            "bytes": found.size,
+            "damaged": [{"path": d.path, "url": d.url, "what": d.what, "got": d.got} for d in damaged],
         }
     )
-    if damages:
-        output.table("", ["file", "what", "got"], [(d.path, d.what, d.got) for d in damages])
-    output.line(f"{len(index.files)} files, {size_text(total)}: {len(damages) or 'none'} damaged")
-    if damages:
+    if damaged:
+        output.table("", ["file", "what", "got"], [(d.path, d.what, d.got) for d in damaged])
+    output.line(f"{len(found.files)} files, {size_text(found.size)}: {len(damaged) or 'none'} damaged")
+    if damaged:
         raise typer.Exit(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from modelprep.errors import RecipeError
 from modelprep.fetch import Fetcher
@@ -35,13 +37,15 @@ def _read(catalogue: Catalogue, name: str) -> Recipe | RecipeError:
         return error
 
 
-def cache_key(request: Request, recipes: Sequence[Recipe], store: Store) -> str:
+def cache_key(request: Request, recipes: Sequence[Recipe]) -> str:
     """Give one key over everything that decides what a fetch of these recipes brings.
 
     It is the same on every machine, and changes exactly when a recipe, a shared asset, a step's version or the lock
     file changes; where the recipes lie, what is in the store, and mirrors take no part.
     """
-    made = plan_recipes(request, recipes, store)
+    # An empty store: what this machine happens to have must not show.
+    with TemporaryDirectory() as empty:
+        made = plan_recipes(request, recipes, Store(Path(empty)))
     return request_key(f"{demo.recipe.name}@{demo.recipe.variant} {demo.key}" for demo in made.demos)
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modelprep.errors import ModelprepError, RecipeError, UsageError
+from modelprep.errors import Interrupted, ModelprepError, RecipeError, UsageError
 from modelprep.events import Event, Listener, silent
 from modelprep.fetch import Fetcher, urls
 from modelprep.fetch.sources import places_in_mirror
@@ -23,7 +23,7 @@ from modelprep.pipeline.request import Plan, PlannedAsset
 from modelprep.recipe.schema import Asset, Source
 from modelprep.store import Blob
 from modelprep.tree import mirror
-from modelprep.tree.mirror import Index, MirrorFile
+from modelprep.tree.mirror import Damage, Index, MirrorFile
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ def make_mirror(
         The folder is a mirror of the other layout, or two files would have one name.
     StorageError
         The mirror cannot be written.
+    Interrupted
+        Ctrl-C, or a listener that raised it; what is in the mirror by then is whole and in its index.
     """
     return _Making(plan, folder, include_restricted, bitbake, listen).go()
 
@@ -159,6 +161,8 @@ class _Making:
                 planned = futures[future]
                 try:
                     source, blob = future.result()
+                except Interrupted:
+                    raise
                 except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
                     failed[planned.asset.key] = as_error(error)
                 else:
@@ -219,6 +223,53 @@ class _Making:
             mirror.write_index(self.folder, self.index)
             self.listen(Event("done", task=task, label=file.path, done=file.size, total=file.size))
         return new
+
+
+@dataclass(frozen=True)
+class VerifiedMirror:
+    """What reading a whole mirror again found.
+
+    Parameters
+    ----------
+    files
+        What its index says it holds.
+    damaged
+        What is not as the index says.
+    """
+
+    folder: Path
+    files: tuple[MirrorFile, ...]
+    damaged: tuple[Damage, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when every file is what the index says."""
+        return not self.damaged
+
+    @property
+    def size(self) -> int:
+        """Bytes, by the index."""
+        return sum(file.size for file in self.files)
+
+
+def verify_mirror(folder: Path, listen: Listener = silent) -> VerifiedMirror:
+    """Read every byte of a mirror again and hold it to its index; nothing is changed.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`modelprep.tree.mirror.verify`.
+    """
+    total = sum(file.size for file in mirror.read_index(folder).files.values())
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        listen(Event("progress", task="verify", label=str(folder), done=done, total=total))
+
+    index, damaged = mirror.verify(folder, progress=progress)
+    return VerifiedMirror(folder, tuple(index.files[path] for path in sorted(index.files)), damaged)
 
 
 def _place(source: Source) -> str:

@@ -6,16 +6,17 @@ reader refuses outright (a web page, a file cut short) becomes the finding that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from modelprep.check.findings import Finding
-from modelprep.errors import UsageError, nearest
+from modelprep.errors import StorageError, UsageError, nearest
 from modelprep.targets import armnn_tests
 
 Parser = Literal["caffe", "tf", "tflite", "onnx"]
+_PARSERS: tuple[Parser, ...] = ("caffe", "tf", "tflite", "onnx")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,53 @@ def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding
     found = linters[parser](path, asked or Asked())
     order = {"reject": 0, "crash": 1, "wrong": 2, "note": 3, "ignored": 4}
     return sorted(found, key=lambda finding: order[finding.effect])
+
+
+def examine(
+    path: Path,
+    target: str = f"armnn-{armnn_tests.BASE_VERSION}",
+    *,
+    parser: str | None = None,
+    test: str | None = None,
+    outputs: Sequence[str] = (),
+) -> list[Finding]:
+    """Find out what a file is and what it has to be good for, and say what the parser will make of it.
+
+    Parameters
+    ----------
+    path
+        The model file.
+    target
+        Whose parser: ``armnn-19.02``.
+    parser
+        ``caffe``, ``tf``, ``tflite`` or ``onnx``; told from the file when left out.
+    test
+        One of the board's tests: hold the model to what it asks for.
+    outputs
+        Names of outputs that will be asked for; those of the test when left out.
+
+    Raises
+    ------
+    StorageError
+        There is no such file.
+    UsageError
+        No such target, parser or test, or a file that does not say what it is.
+    """
+    if not path.is_file():
+        raise StorageError("there is no such file", where=str(path))
+    version = parse_target(target)
+    kind = next((name for name in _PARSERS if name == parser), None) if parser else parser_of(path)
+    if kind is None:
+        raise UsageError(f"there is no parser '{parser}'", expected="caffe, tf, tflite or onnx")
+    asked = Asked(version)
+    if test is not None:
+        known = armnn_tests.of_version(version)
+        if test not in known:
+            raise UsageError(f"Arm NN {version} has no test '{test}'", hint=nearest(test, list(known)))
+        asked = Asked.by_test(known[test])
+    if outputs:
+        asked = replace(asked, outputs=tuple(outputs))
+    return lint(path, kind, asked)
 
 
 def parse_target(text: str) -> str:

@@ -1,0 +1,83 @@
+"""Auditing what some targets need: which URLs these are, asking them, and remembering what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from modelprep.errors import RecipeError
+from modelprep.fetch.audit import AuditReport, History, Manners, Place, Subject, crawl, report, subjects
+from modelprep.pipeline.inventory import sound_recipes
+from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.lockfile import read_lock
+
+#: How a caller says how he wants servers treated: lowest and highest number of hosts at once, seconds of pause, seconds
+#: of silence that count as death.
+JOBS, PAUSE, TIMEOUT = (1, 32), (0.0, 60.0), (0.1, 600.0)
+
+
+def audit_subjects(
+    catalogue: Catalogue, targets: Sequence[str], lock: Path
+) -> tuple[tuple[Subject, ...], list[RecipeError]]:
+    """Collect what targets need, with all their variants; everything, shared assets too, when there are none.
+
+    Parameters
+    ----------
+    lock
+        The lock file: its pins count as the recipes' own.
+
+    Returns
+    -------
+    tuple
+        The assets with their sources, and the errors of recipes that are broken.
+    """
+    found, broken = sound_recipes(catalogue, targets)
+    everything = list(found)
+    for recipe in found:
+        if not recipe.variant and recipe.name in catalogue.names() and catalogue.path(recipe.name) == recipe.path:
+            everything += [catalogue.recipe(recipe.name, variant) for variant in recipe.variants]
+    shared = () if targets else tuple(catalogue.shared.values())
+    return subjects(everything, shared, lock=read_lock(lock)), broken
+
+
+def manners(jobs: int, pause: float, timeout: float) -> Manners:
+    """Give the manners for what a user can choose: hosts at once, seconds between requests, seconds of silence."""
+    return Manners(hosts_at_once=jobs, pause=pause, connect_timeout=min(15.0, timeout), stall_timeout=timeout)
+
+
+def run_audit(
+    found: Sequence[Subject],
+    asked: Sequence[Place],
+    history: History,
+    how: Manners,
+    progress: Callable[[int, int], None] | None = None,
+) -> AuditReport:
+    """Ask all places, sum up, and let the history learn of it.
+
+    Parameters
+    ----------
+    found
+        The assets.
+    asked
+        Their places (:func:`modelprep.fetch.audit.places`).
+    history
+        Written in the end, unless not one server answered: a machine without a network must not mark the whole world
+        as failing.
+    progress
+        Called with (URLs done, URLs in all).
+
+    Raises
+    ------
+    StorageError
+        The history cannot be written.
+    Interrupted
+        Ctrl-C; the history stays as it was.
+    """
+    now = datetime.now(timezone.utc)
+    findings = crawl(asked, history, how, progress)
+    result = report(found, findings, history, now)
+    if not result.nobody_answered:
+        history.learn(findings, now)
+        history.write()
+    return result
