@@ -30,25 +30,14 @@ def command(
     It holds the trees with their MANIFEST.json, SHA256SUMS and run-tests.sh, the licences, and an SPDX 2.3 document.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.events import Event
-        from modelprep.tree.bundle import plan_bundle, write_bundle
+        from modelprep.tree.bundle import plan_bundle, tell_and_write
         from modelprep.tree.selection import select
 
         chosen = common.catalogue(recipes).resolve(targets)
         plan = plan_bundle(select(out, chosen, include_restricted=include_restricted))
-        listen = output.listener()
-        task = f"bundle:{output_file.name}"
-        listen(Event("start", task=task, label=output_file.name, done=0, total=plan.size))
-        made = write_bundle(
-            plan,
-            output_file,
-            progress=lambda done, total: listen(
-                Event("progress", task=task, label=output_file.name, done=done, total=total)
-            ),
-        )
-        listen(Event("done", task=task, done=plan.size, total=plan.size))
+        made = tell_and_write(plan, output_file, output.listener())
         output.close()
-        for name, licence in sorted(plan.left_out.items()):
+        for name, licence in sorted(made.left_out.items()):
             output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted takes it along")
         output.value(str(made.path))
         output.line(f"{made.files} files, {size_text(made.size)}, sha256 {made.sha256}")
@@ -58,6 +47,6 @@ def command(
                 "size": made.size,
                 "sha256": made.sha256,
                 "files": made.files,
-                "left_out": dict(plan.left_out),
+                "left_out": dict(made.left_out),
             }
         )

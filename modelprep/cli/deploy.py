@@ -60,10 +60,7 @@ def command(
         parts = select(out, chosen, include_restricted=True)
         status = 0
         with remote.connect(board, remote.ssh_words(ssh)) as channel:
-            plans = [
-                deploy.plan_deploy(part, deploy.probe(channel, part, deploy.target_of(part, board.path)))
-                for part in parts
-            ]
+            plans = deploy.plan_parts(channel, parts)
             if dry_run:
                 _tell(output, plans, board.login, done=False)
                 return

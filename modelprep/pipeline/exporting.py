@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from modelprep.events import Listener, silent
 from modelprep.fetch import urls
 from modelprep.pipeline.mirroring import unique_name
 from modelprep.recipe.schema import Recipe, Source
@@ -23,6 +24,7 @@ def export_yocto(
     bundle_url: str = "",
     release: str = "scarthgap",
     include_restricted: bool = False,
+    listen: Listener = silent,
 ) -> Exported:
     """Write a layer for demos whose trees are finished.
 
@@ -58,7 +60,7 @@ def export_yocto(
     if not include_restricted:
         whole = tuple(_without_restricted(part, downloads) for part in whole)
     units, left_out = plan_units(whole, downloads)
-    return write_layer(folder, whole, units, left_out, bundle_url=bundle_url, release=release)
+    return write_layer(folder, whole, units, left_out, bundle_url=bundle_url, release=release, listen=listen)
 
 
 def _without_restricted(part: TreePart, downloads: object) -> TreePart:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from modelprep.errors import DigestMismatch, Interrupted, MissingTool, UsageError
+from modelprep.events import Event, Listener
 from modelprep.store.disk import storage
 from modelprep.tree import spdx
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile
@@ -76,12 +77,25 @@ class BundlePlan:
 
 @dataclass(frozen=True)
 class Bundled:
-    """A bundle that was written: where, its size in bytes, its digest, how many files."""
+    """A bundle that was written.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    size, sha256
+        Of the archive; `size` in bytes.
+    files
+        How many files it holds.
+    left_out
+        Names of files that may not be passed on, with the licence that says so.
+    """
 
     path: Path
     size: int
     sha256: str
     files: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_bundle(parts: Sequence[TreePart], *, moment: int | None = None) -> BundlePlan:
@@ -192,7 +206,20 @@ def write_bundle(
             temporary.replace(output)
         finally:
             temporary.unlink(missing_ok=True)
-    return Bundled(output, size, digest.hexdigest(), len(plan.entries) + 1)
+    return Bundled(output, size, digest.hexdigest(), len(plan.entries) + 1, plan.left_out)
+
+
+def tell_and_write(plan: BundlePlan, output: Path, listen: Listener) -> Bundled:
+    """Write a bundle as :func:`write_bundle` does, and tell of it as of a task ``bundle:<name>``."""
+    task, label = f"bundle:{output.name}", output.name
+    listen(Event("start", task=task, label=label, done=0, total=plan.size))
+    made = write_bundle(
+        plan,
+        output,
+        progress=lambda done, total: listen(Event("progress", task=task, label=label, done=done, total=total)),
+    )
+    listen(Event("done", task=task, done=plan.size, total=plan.size))
+    return made
 
 
 class _Checked(io.RawIOBase):

@@ -208,6 +208,18 @@ def plan_deploy(part: TreePart, board: BoardState) -> DeployPlan:
     return DeployPlan(part, board, tuple(send), tuple(staged), tuple(keep), manifest, method)
 
 
+def plan_parts(channel: Channel, parts: Sequence[TreePart]) -> list[DeployPlan]:
+    """Ask the board about some trees, each at the place that is its own there, and decide for each what goes over.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`probe` and :func:`plan_deploy`.
+    """
+    path = channel.board.path
+    return [plan_deploy(part, probe(channel, part, target_of(part, path))) for part in parts]
+
+
 def _merged(part: TreePart, there: Manifest) -> Manifest:
     """Give the manifest of what will lie on the board: what we bring, and what earlier deployments brought."""
     ours = part.manifest
@@ -320,3 +332,39 @@ echo finished
 def run_on_board(channel: Channel, folder: str, arguments: Sequence[str]) -> int:
     """Run ``run-tests.sh`` on the board with our terminal, and give its exit status."""
     return channel.interactive(shlex.join(["sh", f"{folder}/run-tests.sh", *arguments]))
+
+
+@dataclass(frozen=True)
+class BoardRun:
+    """What ``run-tests.sh`` said on the board.
+
+    Parameters
+    ----------
+    folder
+        The tree there.
+    status
+        Its exit status: 0 when every test passed.
+    output
+        All that it and the tests printed; its table is the end.
+    """
+
+    folder: str
+    status: int
+    output: str
+
+    @property
+    def ok(self) -> bool:
+        """True when every test passed."""
+        return self.status == 0
+
+
+def hear_tests(channel: Channel, folder: str, arguments: Sequence[str]) -> BoardRun:
+    """Run ``run-tests.sh`` on the board without a terminal, and bring back what it prints.
+
+    Raises
+    ------
+    DeployError
+        The connection failed.
+    """
+    status, said = channel.hear(shlex.join(["sh", f"{folder}/run-tests.sh", *arguments]))
+    return BoardRun(folder, status, said)

@@ -99,6 +99,23 @@ class Channel:
         """Run a command on the board with our own terminal; give its exit status."""
         return subprocess.run([*self.command, self.board.login, remote], check=False).returncode
 
+    def hear(self, remote: str) -> tuple[int, str]:
+        """Run a command on the board without a terminal; give its exit status and all that it printed.
+
+        Raises
+        ------
+        DeployError
+            The connection failed.
+        """
+        done = subprocess.run(
+            [*self.command, self.board.login, remote],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        said = done.stdout.decode(errors="replace")
+        if done.returncode == 255:
+            raise self.failed(done.returncode, said, "the board refused a command")
+        return done.returncode, said
+
     def failed(self, status: int, said: str, what: str) -> DeployError:
         """Make the error for a command that failed, from what it said."""
         return failed(self.board.login, status, said, what)

@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 
 from modelprep import __version__
 from modelprep.errors import RecipeError, UsageError
+from modelprep.events import Listener, silent
 from modelprep.store.disk import write_atomic
-from modelprep.tree.bundle import plan_bundle, write_bundle
+from modelprep.tree.bundle import plan_bundle, tell_and_write
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest
 from modelprep.tree.selection import TreePart, run_tests
 from modelprep.tree.spdx import KNOWN_IDS
@@ -141,6 +142,7 @@ def write_layer(
     *,
     bundle_url: str = "",
     release: str = "scarthgap",
+    listen: Listener = silent,
 ) -> Exported:
     """Write the layer.
 
@@ -150,6 +152,8 @@ def write_layer(
         Where the bundles will lie; without one they lie in the layer.
     release
         The Yocto release that it is for.
+    listen
+        Hears of each bundle that is written.
 
     Raises
     ------
@@ -174,7 +178,7 @@ def write_layer(
             archive = (folder / "bundles" if bundle_url else home / "files") / f"{unit.name}.tar.gz"
             files = {file.path: file for file in unit.bundled}
             part = replace(unit.part, manifest=Manifest(unit.part.name, {}, files))
-            made = write_bundle(plan_bundle([part]), archive)
+            made = tell_and_write(plan_bundle([part]), archive, listen)
             place = f"{bundle_url.rstrip('/')}/{archive.name}" if bundle_url else f"file://{archive.name}"
             bundle = (place, made.sha256)
             if bundle_url:
