@@ -4,9 +4,9 @@
 >>> report = modelprep.fetch(["armnn-caffe/mnist"], out="out")      # doctest: +SKIP
 >>> report.ok, report.demos[0].files                                # doctest: +SKIP
 
-The verbs are those of the command line: :func:`fetch`, :func:`plan`, :func:`list_demos`, :func:`catalogue`. Everything
-that goes wrong is a :class:`ModelprepError` with facts and an exit code. What is named here is imported when it is
-first used, so that ``import modelprep`` costs nothing.
+The verbs are those of the command line (``docs/python.md``). Everything that goes wrong is a :class:`ModelprepError`
+with facts and an exit code. What is named here is imported when it is first used, so that ``import modelprep`` costs
+nothing.
 """
 
 from __future__ import annotations
@@ -18,41 +18,175 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "Asset",
+    "AuditReport",
+    "BoardRun",
+    "Bundled",
     "Catalogue",
+    "CheckFailed",
+    "Checked",
     "DemoReport",
+    "DeployError",
+    "DeployPlan",
+    "Deployed",
+    "Deployment",
+    "DigestMismatch",
     "Event",
+    "Exported",
+    "FetchError",
+    "Finding",
+    "HostReport",
+    "Interrupted",
+    "Listener",
+    "Mirrored",
+    "MissingTool",
     "ModelprepError",
+    "NeedsBringing",
+    "PictureSearch",
     "Plan",
+    "PlannedAsset",
     "PlannedDemo",
+    "PlannedStep",
+    "Proof",
+    "Recipe",
+    "RecipeError",
     "Report",
     "Request",
+    "StepError",
+    "StorageError",
+    "TriedPicture",
+    "UsageError",
+    "Verdict",
+    "VerifiedMirror",
     "__version__",
+    "audit",
+    "bundle",
+    "cache_key",
     "catalogue",
+    "check",
+    "count_hosts",
+    "deploy",
+    "export_yocto",
     "fetch",
+    "find_pictures",
+    "lint",
     "list_demos",
+    "mirror",
     "plan",
+    "plan_deploy",
+    "run",
+    "verify_mirror",
 ]
 
 if TYPE_CHECKING:
-    from modelprep.api import catalogue, fetch, list_demos, plan
-    from modelprep.errors import ModelprepError
-    from modelprep.events import Event
-    from modelprep.pipeline import DemoReport, Plan, PlannedDemo, Report, Request
+    from modelprep.api import (
+        Deployment,
+        audit,
+        bundle,
+        cache_key,
+        catalogue,
+        check,
+        count_hosts,
+        deploy,
+        export_yocto,
+        fetch,
+        find_pictures,
+        lint,
+        list_demos,
+        mirror,
+        plan,
+        plan_deploy,
+        run,
+        verify_mirror,
+    )
+    from modelprep.check.demos import Checked
+    from modelprep.check.findings import Finding
+    from modelprep.check.pictures import PictureSearch, TriedPicture
+    from modelprep.check.proof import Proof
+    from modelprep.check.verdict import Verdict
+    from modelprep.errors import (
+        CheckFailed,
+        DeployError,
+        DigestMismatch,
+        FetchError,
+        Interrupted,
+        MissingTool,
+        ModelprepError,
+        NeedsBringing,
+        RecipeError,
+        StepError,
+        StorageError,
+        UsageError,
+    )
+    from modelprep.events import Event, Listener
+    from modelprep.fetch.audit import AuditReport, HostReport
+    from modelprep.pipeline import DemoReport, Plan, PlannedAsset, PlannedDemo, PlannedStep, Report, Request
+    from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
     from modelprep.recipe.catalogue import Catalogue
+    from modelprep.recipe.schema import Asset, Recipe
+    from modelprep.tree.bundle import Bundled
+    from modelprep.tree.deploy import BoardRun, Deployed, DeployPlan
+    from modelprep.tree.yocto import Exported
 
+#: Name -> the module that it is imported from when it is first used.
 _HOMES = {
+    "Asset": "modelprep.recipe.schema",
+    "AuditReport": "modelprep.fetch.audit",
+    "BoardRun": "modelprep.tree.deploy",
+    "Bundled": "modelprep.tree.bundle",
     "Catalogue": "modelprep.recipe.catalogue",
+    "CheckFailed": "modelprep.errors",
+    "Checked": "modelprep.check.demos",
     "DemoReport": "modelprep.pipeline",
+    "DeployError": "modelprep.errors",
+    "DeployPlan": "modelprep.tree.deploy",
+    "Deployed": "modelprep.tree.deploy",
+    "Deployment": "modelprep.api",
+    "DigestMismatch": "modelprep.errors",
     "Event": "modelprep.events",
+    "Exported": "modelprep.tree.yocto",
+    "FetchError": "modelprep.errors",
+    "Finding": "modelprep.check.findings",
+    "HostReport": "modelprep.fetch.audit",
+    "Interrupted": "modelprep.errors",
+    "Listener": "modelprep.events",
+    "Mirrored": "modelprep.pipeline.mirroring",
+    "MissingTool": "modelprep.errors",
     "ModelprepError": "modelprep.errors",
+    "NeedsBringing": "modelprep.errors",
+    "PictureSearch": "modelprep.check.pictures",
     "Plan": "modelprep.pipeline",
+    "PlannedAsset": "modelprep.pipeline",
     "PlannedDemo": "modelprep.pipeline",
+    "PlannedStep": "modelprep.pipeline",
+    "Proof": "modelprep.check.proof",
+    "Recipe": "modelprep.recipe.schema",
+    "RecipeError": "modelprep.errors",
     "Report": "modelprep.pipeline",
     "Request": "modelprep.pipeline",
+    "StepError": "modelprep.errors",
+    "StorageError": "modelprep.errors",
+    "TriedPicture": "modelprep.check.pictures",
+    "UsageError": "modelprep.errors",
+    "Verdict": "modelprep.check.verdict",
+    "VerifiedMirror": "modelprep.pipeline.mirroring",
+    "audit": "modelprep.api",
+    "bundle": "modelprep.api",
+    "cache_key": "modelprep.api",
     "catalogue": "modelprep.api",
+    "check": "modelprep.api",
+    "count_hosts": "modelprep.api",
+    "deploy": "modelprep.api",
+    "export_yocto": "modelprep.api",
     "fetch": "modelprep.api",
+    "find_pictures": "modelprep.api",
+    "lint": "modelprep.api",
     "list_demos": "modelprep.api",
+    "mirror": "modelprep.api",
     "plan": "modelprep.api",
+    "plan_deploy": "modelprep.api",
+    "run": "modelprep.api",
+    "verify_mirror": "modelprep.api",
 }
 
 

@@ -6,6 +6,7 @@ records are part of the public interface and are documented in ``docs/events.md`
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -48,3 +49,26 @@ Listener = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """Ignore the event."""
+
+
+#: Seconds between two words of progress about one task: a bar that moves ten times a second moves smoothly, and a log
+#: does not drown.
+PACE = 0.1
+
+
+def paced(listen: Listener) -> Listener:
+    """Give a listener that passes on every event, but of progress only so much; the last of a task always.
+
+    To be called by one thread at a time.
+    """
+    told: dict[str, float] = {}
+
+    def hear(event: Event) -> None:
+        if event.kind == "progress" and event.done != event.total:
+            now = time.monotonic()
+            if now - told.get(event.task, float("-inf")) < PACE:
+                return
+            told[event.task] = now
+        listen(event)
+
+    return hear

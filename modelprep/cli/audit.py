@@ -73,7 +73,9 @@ def command(
         output.note(f"asking {len(lanes)} hosts for {len(asked)} sources, one request at a time at each")
         result = run_audit(found, asked, remembered, manners(jobs, pause, timeout), _progress(output))
         if page is not None:
-            _write_page(page, result)
+            from modelprep.fetch.audit.page import write_page
+
+            write_page(page, result)
         _tell(output, result, everything=everything)
         raise typer.Exit(1 if result.lost else 0)
 
@@ -88,13 +90,6 @@ def _progress(output: Output) -> Callable[[int, int], None] | None:
             output.note(f"{done} of {total}")
 
     return tell
-
-
-def _write_page(path: Path, result: AuditReport) -> None:
-    from modelprep.fetch.audit.page import page
-    from modelprep.store.disk import write_atomic
-
-    write_atomic(path, page(result).encode("utf-8", "backslashreplace"))
 
 
 _STYLES: Mapping[str, tuple[Style, ...]] = {

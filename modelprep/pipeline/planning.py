@@ -85,6 +85,8 @@ def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]
                 f"no recipe that is asked for has an asset called '{name}'",
                 hint=nearest(name, known) or (f"assets: {', '.join(known)}" if known else None),
             )
+        if not path.is_file():
+            raise UsageError(f"the file for '{name}' is not there", where=str(path))
         if len(set(meanings[name].values())) > 1:
             places = sorted(f"{recipe}:{asset}" for recipe, asset in meanings[name])
             raise UsageError(

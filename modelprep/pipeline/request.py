@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from modelprep.errors import ModelprepError
+from modelprep.errors import ModelprepError, UsageError
 from modelprep.fetch import Planned, Policy
 from modelprep.pipeline.binding import Bound
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.store import Result, Store
+
+#: Downloads at once, at most: more would only annoy servers.
+MOST_JOBS = 64
 
 State = Literal["present", "stale", "missing", "bring", "nothing"]
 
@@ -57,6 +60,10 @@ class Request:
     locked: bool = False
     lockfile: Path | None = None
     armnn: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MOST_JOBS:
+            raise UsageError("jobs cannot be that many", expected=f"1 to {MOST_JOBS}", got=str(self.jobs))
 
     @property
     def policy(self) -> Policy:

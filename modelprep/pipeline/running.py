@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from modelprep.errors import Interrupted, ModelprepError
-from modelprep.events import Event, Listener, silent
+from modelprep.events import Event, Listener, paced, silent
 from modelprep.fetch import Fetched, Fetcher
 from modelprep.pipeline.failures import as_error
 from modelprep.pipeline.installing import Installer, install_task
@@ -29,8 +29,6 @@ from modelprep.tree.install import Installed
 
 #: Seconds that threads get to leave after Ctrl-C before the process ends without them.
 _PATIENCE = 2.0
-#: Seconds between two words of progress about one task.
-_PACE = 0.1
 
 
 def run(plan: Plan, listen: Listener = silent) -> Report:
@@ -73,7 +71,7 @@ class _Run:
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
         self._hearing = threading.Lock()
-        self._last_told: dict[str, float] = {}
+        self._tell = paced(self.heard)
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         request = self.plan.request
         processors = os.cpu_count() or 1
@@ -97,16 +95,10 @@ class _Run:
         """Hand an event on; a task that reports while all is to stop is stopped thereby."""
         if self._stopping.is_set() and event.kind in ("start", "progress", "retry", "source"):
             raise Interrupted("stopped")
-        if event.kind == "progress" and event.done != event.total:
-            # A bar that moves ten times a second moves smoothly; a log must not drown.
-            now = time.monotonic()
-            if now - self._last_told.get(event.task, 0.0) < _PACE:
-                return
-            self._last_told[event.task] = now
         if event.kind == "warning" and event.task.startswith("install:"):
             self.warned.setdefault(event.task, []).append(event.text)
         with self._hearing:
-            self.heard(event)
+            self._tell(event)
 
     # -- the loop --------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from pathlib import Path
 
 from modelprep.fetch.audit.report import AssetReport, AuditReport, Row
 from modelprep.fetch.audit.verdicts import VERDICTS
-from modelprep.store.disk import human
+from modelprep.store.disk import human, write_atomic
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -50,6 +51,17 @@ def page(report: AuditReport) -> str:
     meanings = "".join(f'<dt class="v {v}">{v}</dt><dd>{html.escape(text)}</dd>' for v, text in VERDICTS.items())
     parts.append(f"<h2>What the words mean</h2><dl>{meanings}</dl></body></html>\n")
     return "\n".join(parts)
+
+
+def write_page(path: Path, report: AuditReport) -> None:
+    """Write the page of :func:`page` to a file.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
+    """
+    write_atomic(path, page(report).encode("utf-8", "backslashreplace"))
 
 
 def _asset(asset: AssetReport) -> str:

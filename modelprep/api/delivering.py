@@ -1,0 +1,230 @@
+"""Verbs that take finished demos elsewhere: into an archive, onto a board, into an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.api.given import AnyPath, Paths, Words, framed, words
+from modelprep.events import Listener, silent
+
+if TYPE_CHECKING:
+    from modelprep.tree.bundle import Bundled
+    from modelprep.tree.deploy import BoardRun, Deployed, DeployPlan
+    from modelprep.tree.selection import TreePart
+    from modelprep.tree.yocto import Exported
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment did.
+
+    Parameters
+    ----------
+    board
+        The login, as ssh takes it.
+    trees
+        What was sent into each tree's folder there.
+    tests
+        With ``run``: what ``run-tests.sh`` said in each of them.
+    """
+
+    board: str
+    trees: tuple[Deployed, ...]
+    tests: tuple[BoardRun, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when every test that was run on the board passed."""
+        return all(run.ok for run in self.tests)
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that went over."""
+        return sum(tree.bytes_sent for tree in self.trees)
+
+
+def bundle(
+    targets: Words,
+    output: AnyPath,
+    *,
+    out: AnyPath = "out",
+    include_restricted: bool = False,
+    recipes: Paths = (),
+    listen: Listener = silent,
+) -> Bundled:
+    """Pack finished demos into one archive: the same bytes from the same inputs, on any machine, on any day.
+
+    Parameters
+    ----------
+    targets, out, recipes
+        As for :func:`modelprep.plan`.
+    output
+        The archive: ``.tar.gz``, ``.tar.zst``, ``.tar`` or ``.zip``.
+    include_restricted
+        Also files whose rights do not allow passing them on.
+    listen
+        As for :func:`modelprep.run`; the task is ``bundle:<name of the file>``.
+
+    Raises
+    ------
+    UsageError
+        A demo has not been fetched, or the name is of no kind of archive.
+    DigestMismatch
+        A file of the tree was changed since it was installed.
+    MissingTool
+        ``.tar.zst`` without the zstandard module.
+    StorageError, Interrupted
+        The disk would not take it; Ctrl-C. What was at the name before is still there.
+    """
+    with framed(listen) as tell:
+        from modelprep.tree.bundle import plan_bundle, tell_and_write
+
+        parts = _parts(targets, out, recipes, include_restricted=include_restricted)
+        return tell_and_write(plan_bundle(parts), Path(output), tell)
+
+
+def plan_deploy(
+    targets: Words, board: str, *, out: AnyPath = "out", ssh: str | None = None, recipes: Paths = ()
+) -> tuple[DeployPlan, ...]:
+    """Ask a board what it has, and decide what would go over; changes nothing. The command's ``deploy --dry-run``.
+
+    Parameters
+    ----------
+    targets, board, out, ssh, recipes
+        As for :func:`deploy`.
+
+    Returns
+    -------
+    tuple of DeployPlan
+        One a tree: what to ``send``, what is ``staged`` there by a run that was cut, what to ``keep``.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`deploy`.
+    """
+    with framed():
+        from modelprep.tree import deploy as deploying
+        from modelprep.tree import remote
+
+        place = remote.parse_board(board)
+        parts = _parts(targets, out, recipes, include_restricted=True)
+        with remote.connect(place, remote.ssh_words(ssh)) as channel:
+            return tuple(deploying.plan_parts(channel, parts))
+
+
+def deploy(
+    targets: Words,
+    board: str,
+    *,
+    out: AnyPath = "out",
+    ssh: str | None = None,
+    run: bool = False,
+    compute: Words = (),
+    recipes: Paths = (),
+    listen: Listener = silent,
+) -> Deployment:
+    """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.
+
+    Parameters
+    ----------
+    targets, out, recipes
+        As for :func:`modelprep.plan`.
+    board
+        ``user@host`` or ``user@host:path``, as ssh knows it. Demos that have a place of their own there go to it.
+    ssh
+        The ssh command with your options (None: ``MODELPREP_SSH``, else ``ssh``). A password is asked for on the
+        terminal, if there is one; a program had better use keys.
+    run
+        Then run ``run-tests.sh`` on the board.
+    compute
+        With `run`: backends for the Arm NN tests (``CpuRef``).
+    listen
+        As for :func:`modelprep.run`; the tasks are ``deploy:<tree>``.
+
+    Raises
+    ------
+    UsageError
+        The board's name is none, or a demo has not been fetched.
+    DeployError
+        The board cannot be reached or refuses; what has arrived is not sent again by the next run.
+    StorageError
+        The place on the board cannot be written or has no room.
+    DigestMismatch
+        What arrived is not what was sent; nothing was put in place.
+    MissingTool
+        No ssh program here.
+    """
+    with framed(listen) as tell:
+        from modelprep.tree import deploy as deploying
+        from modelprep.tree import remote
+
+        place = remote.parse_board(board)
+        # Own use of the user's own files: restricted assets go to his board like all others.
+        parts = _parts(targets, out, recipes, include_restricted=True)
+        with remote.connect(place, remote.ssh_words(ssh)) as channel:
+            plans = deploying.plan_parts(channel, parts)
+            trees = tuple(deploying.apply_deploy(channel, plan, listen=tell) for plan in plans)
+            backends = [word for name in words(compute) for word in ("-c", name)]
+            folders = [plan.board.folder for plan in plans] if run else []
+            tests = tuple(deploying.hear_tests(channel, folder, backends) for folder in folders)
+        return Deployment(place.login, trees, tests)
+
+
+def export_yocto(
+    targets: Words,
+    folder: AnyPath,
+    *,
+    bundle_url: str = "",
+    release: str = "scarthgap",
+    include_restricted: bool = False,
+    out: AnyPath = "out",
+    recipes: Paths = (),
+    listen: Listener = silent,
+) -> Exported:
+    """Write a Yocto layer that puts finished demos into an image. The command's ``export yocto``.
+
+    Parameters
+    ----------
+    targets, out, recipes
+        As for :func:`modelprep.plan`.
+    folder
+        The layer.
+    bundle_url
+        Where converted files will lie; empty: in the layer itself.
+    release
+        Yocto release.
+    include_restricted
+        Bundle files whose rights do not allow passing them on, too.
+    listen
+        As for :func:`modelprep.run`; the tasks are ``bundle:<name>``.
+
+    Raises
+    ------
+    UsageError
+        A demo has not been fetched, the release is not known, or the URL cannot be written into a recipe.
+    StorageError, DigestMismatch
+        As :func:`bundle`.
+    """
+    with framed(listen) as tell:
+        from modelprep.api.fetching import catalogue
+        from modelprep.pipeline.exporting import export_yocto as export
+
+        return export(
+            Path(out),
+            catalogue(recipes).resolve(words(targets)),
+            Path(folder),
+            bundle_url=bundle_url,
+            release=release,
+            include_restricted=include_restricted,
+            listen=tell,
+        )
+
+
+def _parts(targets: Words, out: AnyPath, recipes: Paths, *, include_restricted: bool) -> tuple[TreePart, ...]:
+    from modelprep.api.fetching import catalogue
+    from modelprep.tree.selection import select
+
+    return select(Path(out), catalogue(recipes).resolve(words(targets)), include_restricted=include_restricted)

@@ -1,0 +1,225 @@
+"""Verbs that look at recipes, decide, and prepare trees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.api.given import AnyPath, Paths, Words, framed, path_or_none, paths, places, words
+from modelprep.events import Event, Listener, silent
+
+if TYPE_CHECKING:
+    from modelprep.pipeline import Plan, PlannedDemo, Report
+    from modelprep.recipe.catalogue import Catalogue
+
+
+def catalogue(recipes: Paths = ()) -> Catalogue:
+    """Open the shipped recipes, those of ``MODELPREP_RECIPES``, and folders of one's own, which may replace ours.
+
+    Raises
+    ------
+    UsageError
+        A folder is not there.
+    """
+    with framed():
+        from modelprep.recipe.catalogue import Catalogue
+
+        return Catalogue.open(paths(recipes))
+
+
+def plan(
+    targets: Words,
+    *,
+    out: AnyPath = "out",
+    cache: AnyPath | None = None,
+    mirrors: Paths = (),
+    offline: bool = False,
+    archives: bool = True,
+    jobs: int = 4,
+    overrides: Mapping[str, AnyPath] | None = None,
+    link: bool = False,
+    locked: bool = False,
+    lockfile: AnyPath | None = None,
+    armnn: str | None = None,
+    recipes: Paths = (),
+) -> Plan:
+    """Decide what a fetch would do; opens no socket and writes nothing. The command's ``fetch --dry-run``.
+
+    Parameters
+    ----------
+    targets
+        Groups, recipes, demos' own names, paths of recipe files, ``all``; one, or a sequence of them.
+    out, cache
+        Folder of the finished trees; the store (None: where it lies by default).
+    mirrors, offline, archives
+        Folders or base URLs to ask first; open no socket; ask the archives of last resort.
+    jobs
+        Downloads at once, 1 to 64.
+    overrides
+        Asset name -> file of one's own, as ``--set``.
+    link
+        Hard links into the store instead of copies.
+    locked, lockfile
+        Refuse to add pins of first use; where they are kept (None: ``modelprep.lock`` in `out`).
+    armnn
+        Arm NN version to prepare for.
+    recipes
+        Folders of recipes of one's own.
+
+    Returns
+    -------
+    Plan
+        Data to look at, and to hand to :func:`run`. A demo that cannot be prepared carries its problem.
+
+    Raises
+    ------
+    ModelprepError
+        A target is not known, a recipe is broken, the store or lock file cannot be read.
+    """
+    with framed():
+        from modelprep.pipeline import Request
+        from modelprep.pipeline import plan as decide
+
+        request = Request(
+            targets=words(targets),
+            out=Path(out),
+            cache=path_or_none(cache),
+            mirrors=places(mirrors),
+            offline=offline,
+            archives=archives,
+            jobs=jobs,
+            overrides={name: Path(path) for name, path in (overrides or {}).items()},
+            link=link,
+            locked=locked,
+            lockfile=path_or_none(lockfile),
+            armnn=armnn,
+        )
+        return decide(request, catalogue(recipes))
+
+
+def run(decided: Plan, *, listen: Listener = silent) -> Report:
+    """Do what :func:`plan` decided: download, verify, convert, install.
+
+    Parameters
+    ----------
+    decided
+        A plan; one that is some time old is held to what there is now.
+    listen
+        Called with an :class:`~modelprep.events.Event` for everything that happens, from several threads, one at a
+        time. What it raises ends the run as Ctrl-C would, and comes out of here as it is.
+
+    Returns
+    -------
+    Report
+        One entry a demo; a demo that failed carries its error and stops no other (:attr:`Report.ok`,
+        :attr:`Report.exit_code`).
+
+    Raises
+    ------
+    StorageError
+        What is to come does not fit; nothing was fetched then.
+    Interrupted
+        Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
+    """
+    with framed(listen) as tell:
+        from modelprep.pipeline import run as do
+
+        return do(decided, tell)
+
+
+def fetch(
+    targets: Words,
+    *,
+    out: AnyPath = "out",
+    cache: AnyPath | None = None,
+    mirrors: Paths = (),
+    offline: bool = False,
+    archives: bool = True,
+    jobs: int = 4,
+    overrides: Mapping[str, AnyPath] | None = None,
+    link: bool = False,
+    locked: bool = False,
+    lockfile: AnyPath | None = None,
+    armnn: str | None = None,
+    recipes: Paths = (),
+    listen: Listener = silent,
+) -> Report:
+    """Prepare demos: :func:`plan` and :func:`run` in one. Parameters, results and errors as theirs."""
+    decided = plan(
+        targets,
+        out=out,
+        cache=cache,
+        mirrors=mirrors,
+        offline=offline,
+        archives=archives,
+        jobs=jobs,
+        overrides=overrides,
+        link=link,
+        locked=locked,
+        lockfile=lockfile,
+        armnn=armnn,
+        recipes=recipes,
+    )
+    return run(decided, listen=listen)
+
+
+def list_demos(
+    targets: Words = (),
+    *,
+    out: AnyPath = "out",
+    cache: AnyPath | None = None,
+    lockfile: AnyPath | None = None,
+    recipes: Paths = (),
+    listen: Listener = silent,
+) -> tuple[PlannedDemo, ...]:
+    """List demos with their states (``present``, ``stale``, ``missing``, ``bring``, ``nothing``); all by default.
+
+    Parameters
+    ----------
+    targets, out, cache, lockfile, recipes
+        As for :func:`plan`.
+    listen
+        Hears a warning for each broken recipe: where everything is listed they are left out, by name they are raised.
+
+    Raises
+    ------
+    ModelprepError
+        A target is not known or its recipe is broken.
+    """
+    with framed(listen) as tell:
+        from modelprep.pipeline import Request
+        from modelprep.pipeline.inventory import sound_recipes
+        from modelprep.pipeline.planning import plan_recipes
+
+        found, broken = sound_recipes(catalogue(recipes), words(targets))
+        for error in broken:
+            tell(Event("warning", text=f"a recipe is broken: {error}", data=error.to_json()))
+        request = Request(
+            targets=words(targets), out=Path(out), cache=path_or_none(cache), lockfile=path_or_none(lockfile)
+        )
+        return plan_recipes(request, found).demos
+
+
+def cache_key(
+    targets: Words = (), *, out: AnyPath = "out", lockfile: AnyPath | None = None, recipes: Paths = ()
+) -> str:
+    """Give the key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes.
+
+    Parameters
+    ----------
+    targets, out, lockfile, recipes
+        As for :func:`plan`; everything when there are no targets.
+
+    Raises
+    ------
+    ModelprepError
+        A target is not known, a recipe is broken, the lock file cannot be read.
+    """
+    with framed():
+        from modelprep.pipeline import Request
+        from modelprep.pipeline.inventory import cache_key as key_of
+
+        wanted = words(targets) or ("all",)
+        found = catalogue(recipes).resolve(wanted)
+        return key_of(Request(targets=wanted, out=Path(out), lockfile=path_or_none(lockfile)), found)
