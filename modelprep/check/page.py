@@ -132,20 +132,46 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
     if case.seen is not None:
         how = preprocessing(verdict.test)
         caption = "what the network sees" if verdict.test.cases else f"record {case.id}"
-        pictures.append(_figure(seen.as_picture(case.seen, how), caption))
+        pictures.append(_figure(seen.as_picture(case.seen, how), caption, _outlines(case)))
+    got = "nothing found" if case.got is None else label(listing, case.got)
     if case.wanted is None:
-        line = f"{label(listing, case.got)}; with -i no class is compared"
+        line = f"{got}; with -i no class is compared"
     elif case.passes:
-        line = f"{label(listing, case.got)}, as wanted"
+        line = f"{got}, as wanted"
     else:
-        line = f"{label(listing, case.got)}, wanted {label(listing, case.wanted)}"
+        line = f"{got}, wanted {label(listing, case.wanted)}"
     best = max((score for _, score in case.top), default=0.0)
     bars = "".join(_bar(listing, number, score, best, number == case.got) for number, score in case.top)
     colour = "" if case.passes else " class=reject"
     return (
         f"<div class=case><div class=pictures>{''.join(pictures)}</div><div>"
-        f"<strong{colour}>Case {case.id}: {escape(line)}</strong><ol class=top>{bars}</ol></div></div>"
+        f"<strong{colour}>Case {case.id}: {escape(line)}</strong><ol class=top>{bars}</ol>{_legend(case)}</div></div>"
     )
+
+
+def _outlines(case: Judged) -> str:
+    """Draw the box that a test wants and the best that was found over what the network sees."""
+    if case.asked is None:
+        return ""
+    lines = [("asked", case.asked), *(("found", one) for one in case.found[:1])]
+    drawn = "".join(
+        f"<rect class={kind} x='{left:.4f}' y='{top:.4f}' width='{right - left:.4f}' height='{bottom - top:.4f}'/>"
+        for kind, one in lines
+        for left, top, right, bottom in [one.corners()]
+    )
+    return f"<svg viewBox='0 0 1 1' preserveAspectRatio='none' aria-hidden=true>{drawn}</svg>"
+
+
+def _legend(case: Judged) -> str:
+    if case.asked is None:
+        return ""
+    lines = [("asked", "wanted", case.asked), *(("found", "best found", one) for one in case.found[:1])]
+    rows = "".join(
+        f"<li><span class='key {kind}'></span>{words}: {one.score:.4g} at "
+        f"({', '.join(f'{value:.4g}' for value in one.box)})</li>"
+        for kind, words, one in lines
+    )
+    return f"<ul class=legend>{rows}</ul>"
 
 
 def _bar(listing: str, number: int, score: float, best: float, first: bool) -> str:
@@ -166,13 +192,13 @@ def _photograph(path: Path) -> NDArray[np.uint8] | None:
         return None
 
 
-def _figure(pixels: NDArray[np.uint8] | None, caption: str) -> str:
+def _figure(pixels: NDArray[np.uint8] | None, caption: str, drawn: str = "") -> str:
     if pixels is None:
         return ""
     data = base64.b64encode(png.encode(pixels)).decode()
     tiny = " class=tiny" if max(pixels.shape[:2]) < _TINY else ""
     return (
-        f'<figure><img{tiny} alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+        f'<figure><div class=shown><img{tiny} alt="{escape(caption)}" src="data:image/png;base64,{data}">{drawn}</div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelprep.check import preprocess
+from modelprep.check import boxes, preprocess
+from modelprep.check.boxes import Detection
 from modelprep.check.findings import Finding
 from modelprep.check.lint import Asked, lint
 from modelprep.check.preprocess import Preprocessing
@@ -34,9 +35,11 @@ class Judged:
     id, file
         The case, and the data file it comes from.
     wanted, got
-        Class asked for (None where none is compared) and class that came first.
+        Class asked for (None where none is compared) and class that came first (None where nothing was detected).
     top
         (class, score) of the five best.
+    found, asked
+        Of a detection test: the boxes that the network found, best first, and the one wanted.
     message
         What the board prints when the case fails; empty when it passes.
     seen
@@ -46,9 +49,11 @@ class Judged:
     id: int
     file: str
     wanted: int | None
-    got: int
+    got: int | None
     top: tuple[tuple[int, float], ...] = ()
     message: str = ""
+    found: tuple[Detection, ...] = ()
+    asked: Detection | None = None
     seen: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -115,6 +120,8 @@ class Verdict:
                     "got": case.got,
                     "passes": case.passes,
                     "message": case.message,
+                    "found": [detection.to_json() for detection in case.found],
+                    "asked": None if case.asked is None else case.asked.to_json(),
                     "top": [
                         {"class": number, "name": label(self.test.names, number), "score": score}
                         for number, score in case.top
@@ -164,9 +171,6 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
         )
     if not run:
         return Verdict(test, "unknown", "the model parses; it was not run (--lint-only)", findings=findings)
-    if test.preprocess["kind"] in ("yolo", "ssd"):
-        return Verdict(test, "unknown", "detections are not judged on the host; model and data are in order",
-                       findings=findings)  # fmt: skip
     return _run(test, model, files.data, findings, iterations)
 
 
@@ -201,7 +205,11 @@ def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...]
     for number in _loaded(test, iterations):
         try:
             values, wanted, name = _load(test, data, number, how, loaded)
-            case = _judge_case(number, name, values, None if iterations else wanted, loaded)
+            outputs = loaded.run(values)
+            if how.kind in _DETECTORS:
+                case = _judge_boxes(test, number, values, outputs)
+            else:
+                case = _judge_case(number, name, values, None if iterations else wanted, outputs[0])
         except StepError as error:
             return Verdict(
                 test, "fails", _unreadable(test, data, number), _why(error), findings, tuple(cases), loaded.runtime
@@ -248,10 +256,32 @@ def _load(test: BoardTest, data: Path, number: int, how: Preprocessing, loaded: 
     return preprocess.prepare_picture(data / case.file, how, loaded.quantisation), case.label, case.file
 
 
-def _judge_case(number: int, file: str, values: Any, wanted: int | None, loaded: Ready) -> Judged:
+_DETECTORS = ("yolo", "ssd")
+
+
+def _judge_boxes(test: BoardTest, number: int, values: Any, outputs: list[NDArray[Any]]) -> Judged:
+    """Judge what a detection test does: it compares also with -i, which only repeats its one case."""
+    case = test.cases[number % len(test.cases)]
+    is_yolo = test.preprocess["kind"] == "yolo"
+    sizes = (boxes.YOLO_ELEMENTS,) if is_yolo else boxes.SSD_ELEMENTS
+    if tuple(output.size for output in outputs) != sizes:
+        # tests/InferenceModel.hpp, MakeOutputTensors: before the first run, and it ends the program.
+        raise CheckFailed(
+            "the outputs have other sizes than the test reads",
+            expected=", ".join(str(size) for size in sizes),
+            got="Output tensor has incorrect size",
+        )
+    found = boxes.yolo(outputs[0]) if is_yolo else boxes.ssd(outputs)
+    message = (boxes.yolo_says if is_yolo else boxes.ssd_says)(number, found, case)
+    top = tuple((one.number, one.score) for one in found[:5])
+    got = found[0].number if found else None
+    return Judged(number, case.file, case.label, got, top, message, found, boxes.wanted(case), values)
+
+
+def _judge_case(number: int, file: str, values: Any, wanted: int | None, output: NDArray[Any]) -> Judged:
     import numpy as np
 
-    scores = np.asarray(loaded.run(values)[0]).reshape(-1)
+    scores = np.asarray(output).reshape(-1)
     # The first of equal scores wins, as std::max_element has it.
     got = int(scores.argmax())
     best = sorted(range(scores.size), key=lambda i: (-float(scores[i]), i))[:5]
@@ -259,19 +289,41 @@ def _judge_case(number: int, file: str, values: Any, wanted: int | None, loaded:
     message = ""
     if wanted is not None and got != wanted:
         message = f"Prediction for test case {number} ({got}) is incorrect (should be {wanted})"
-    return Judged(number, file, wanted, got, top, message, values)
+    return Judged(number, file, wanted, got, top, message, seen=values)
 
 
 def _advice(test: BoardTest, case: Judged) -> str:
     if case.wanted is None:
         return ""
-    wanted, got = label(test.names, case.wanted), label(test.names, case.got)
+    if case.asked is not None:
+        return _advice_on_boxes(test, case, case.asked)
+    wanted = label(test.names, case.wanted)
+    got = "nothing" if case.got is None else label(test.names, case.got)
     if test.cases:
         return (
             f"{case.file}: the test wants {wanted}, your picture is {got}; the picture that Arm tested with passes "
             f"(leave out --set), or search a folder: modelprep check --find-picture DIR {test.name}"
         )
     return f"record {case.id} of {case.file} is {wanted}, the model says {got}"
+
+
+def _advice_on_boxes(test: BoardTest, case: Judged, asked: Detection) -> str:
+    said = f"the test wants one {_told(test, asked)}"
+    if not case.found:
+        return f"{said}; the model found nothing in {case.file}"
+    first = f"the model's best in {case.file} is {_told(test, case.found[0])}"
+    if test.preprocess["kind"] == "ssd" and len(case.found) > 1:
+        second = case.found[1].score
+        return (
+            f"{said}; {first}, the next has {second:.3g}: convert the model with an nms_score_threshold between the "
+            f"two, so that one is left"
+        )
+    return f"{said}, each number within one per cent; {first}. Weights or picture are not the ones that Arm used"
+
+
+def _told(test: BoardTest, one: Detection) -> str:
+    places = ", ".join(f"{value:.4g}" for value in one.box)
+    return f"{label(test.names, one.number)} with {one.score:.4g} at ({places})"
 
 
 # -- what the board prints -----------------------------------------------------------------------------------------

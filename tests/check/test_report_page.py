@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ def read(text: str) -> Reader:
 def checked(**changes: Any) -> Checked:
     test = of_version()["CaffeAlexNet-Armnn"]
     values = np.zeros((1, 3, 227, 227), np.float32)
-    case = Judged(0, HOSTILE, 2, 283, ((283, 0.5), (2, 0.25), (5, -1.0)), HOSTILE, values)
+    case = Judged(0, HOSTILE, 2, 283, ((283, 0.5), (2, 0.25), (5, -1.0)), HOSTILE, seen=values)
     verdict = Verdict(
         test, "fails", HOSTILE, HOSTILE, (Finding("CF05", HOSTILE, HOSTILE),), (case,), HOSTILE, (HOSTILE,)
     )
@@ -263,3 +264,21 @@ def test_the_page_of_a_run_in_a_real_browser(
     content, _, window = width[1:].partition("/")
     assert drawn == "P11", title
     assert int(content) <= int(window), title
+
+
+def test_boxes_wanted_and_found_are_drawn_over_what_the_network_sees(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from modelprep.check.boxes import Detection, wanted
+
+    test = of_version()["TfLiteMobileNetSsd-Armnn"]
+    files = Files(tmp_path / "models", tmp_path / "data")
+    files.data.mkdir()
+    Image.new("RGB", (30, 20), (90, 60, 30)).save(files.data / "Cat.jpg")
+    found = Detection(17, 0.5, (0.25, 0.125, 0.75, 0.875))
+    case = Judged(0, "Cat.jpg", 16, 17, ((17, 0.5),), "no", (found,), wanted(test.cases[0]), np.zeros((1, 300, 300, 3)))
+    html = page.page([replace(checked(), verdict=Verdict(test, "fails", "no", cases=(case,)), files=files)], tmp_path)
+    assert "<rect class=found x='0.2500' y='0.1250' width='0.5000' height='0.7500'/>" in html
+    assert "<rect class=asked x='0.2090'" in html
+    assert "best found: 0.5 at (0.25, 0.125, 0.75, 0.875)" in html

@@ -1,0 +1,173 @@
+"""What the two detection tests make of a network's outputs: boxes, and whether they are those asked for.
+
+Sources, in Arm NN's own tree: tests/YoloInferenceTest.hpp, tests/MobileNetSsdInferenceTest.hpp,
+tests/ObjectDetectionCommon.hpp. That a 19.02 board prints ``Number of detections is incorrect`` is to be seen in
+ARM-software/armnn issue 214. Both compare with boost's ``percent_tolerance(1)``, which asks for at most one per cent of
+the smaller of the two numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from modelprep.targets.armnn_tests import Case
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Share of the smaller number that the two may differ by.
+TOLERANCE = 0.01
+#: tests/YoloInferenceTest.hpp: the picture is cut into 7 by 7 cells with 20 classes and 2 boxes each.
+YOLO_CELLS, YOLO_CLASSES, YOLO_BOXES, YOLO_PIXELS = 7, 20, 2, 448
+YOLO_ELEMENTS = YOLO_CELLS**2 * (YOLO_CLASSES + YOLO_BOXES * 5)
+#: tests/MobileNetSsdInferenceTest.hpp: elements of boxes, classes, scores and the number of detections.
+SSD_ELEMENTS = (40, 10, 10, 1)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One object that a network found, or that a test wants.
+
+    Parameters
+    ----------
+    number
+        Its class.
+    score
+        0 to 1.
+    box, form
+        As the test compares it: ``centre_px`` (YOLO) is centre x, centre y, width, height in pixels of a picture of
+        448 x 448; ``corners`` (SSD) is left, top, right, bottom as shares of the picture.
+    """
+
+    number: int
+    score: float
+    box: tuple[float, float, float, float]
+    form: Literal["centre_px", "corners"] = "corners"
+
+    def corners(self) -> tuple[float, float, float, float]:
+        """Give left, top, right, bottom as shares of the picture, whichever way the box is told."""
+        one, two, three, four = self.box
+        if self.form == "corners":
+            return self.box
+        left, top = (one - three / 2) / YOLO_PIXELS, (two - four / 2) / YOLO_PIXELS
+        return left, top, left + three / YOLO_PIXELS, top + four / YOLO_PIXELS
+
+    def to_json(self) -> dict[str, object]:
+        """Give it as JSON-ready values."""
+        return {"class": self.number, "score": self.score, "box": list(self.box)}
+
+
+def wanted(case: Case) -> Detection:
+    """Give what a test case wants to be found."""
+    one, two, three, four = case.box
+    form: Literal["centre_px", "corners"] = "centre_px" if case.box_form == "centre_px" else "corners"
+    return Detection(case.label, float(case.confidence or 0.0), (one, two, three, four), form)
+
+
+def yolo(output: NDArray[Any], best: int = 5) -> tuple[Detection, ...]:
+    """Read the output of YOLO v1 as the test does.
+
+    Parameters
+    ----------
+    output
+        1470 numbers: 7 x 7 x 20 classes, 7 x 7 x 2 box scores, 7 x 7 x 2 boxes (x and y in the cell, square roots of
+        width and height in the picture).
+    best
+        How many detections to give.
+
+    Returns
+    -------
+    tuple of Detection
+        The highest scores first, of equal ones the higher class first.
+    """
+    import numpy as np
+
+    flat = np.asarray(output, np.float32).reshape(-1)
+    cells = YOLO_CELLS * YOLO_CELLS
+    classes, scales, boxes = np.split(flat, [cells * YOLO_CLASSES, cells * (YOLO_CLASSES + YOLO_BOXES)])
+    scores = classes.reshape(cells, 1, YOLO_CLASSES) * scales.reshape(cells, YOLO_BOXES, 1)
+    places = boxes.reshape(cells, YOLO_BOXES, 4)
+    cell, box, number = (index.reshape(-1) for index in np.indices(scores.shape))
+    order = np.lexsort((-number, -scores.reshape(-1)))[:best]
+    return tuple(
+        Detection(
+            int(number[i]),
+            float(scores[cell[i], box[i], number[i]]),
+            _pixels(places[cell[i], box[i]], cell[i]),
+            "centre_px",
+        )
+        for i in order
+    )
+
+
+def _pixels(place: NDArray[Any], cell: Any) -> tuple[float, float, float, float]:
+    row, column = divmod(int(cell), YOLO_CELLS)
+    x, y, width, height = (float(value) for value in place)
+    return (
+        (x + column) / YOLO_CELLS * YOLO_PIXELS,
+        (y + row) / YOLO_CELLS * YOLO_PIXELS,
+        width * width * YOLO_PIXELS,
+        height * height * YOLO_PIXELS,
+    )
+
+
+def ssd(outputs: Sequence[NDArray[Any]]) -> tuple[Detection, ...]:
+    """Read the four outputs of ``TFLite_Detection_PostProcess``: as many detections as the last one says.
+
+    Parameters
+    ----------
+    outputs
+        Boxes (top, left, bottom, right), classes, scores, number of detections.
+    """
+    import numpy as np
+
+    boxes, classes, scores, count = (np.asarray(output, np.float32).reshape(-1) for output in outputs)
+    found = min(int(count[0]), classes.size)
+    return tuple(
+        Detection(
+            int(classes[i]),
+            float(scores[i]),
+            (float(boxes[4 * i + 1]), float(boxes[4 * i]), float(boxes[4 * i + 3]), float(boxes[4 * i + 2])),
+        )
+        for i in range(found)
+    )
+
+
+def yolo_says(number: int, found: Sequence[Detection], case: Case) -> str:
+    """Give what the board prints of the best detection of test case `number`; empty when it is the one wanted."""
+    asked, first = wanted(case), found[0]
+    if first.number != asked.number:
+        return _other_class(number, first, asked)
+    if not (_close(first.box, asked.box) and _close([first.score], [asked.score])):
+        return _other_box(number)
+    return ""
+
+
+def ssd_says(number: int, found: Sequence[Detection], case: Case) -> str:
+    """Give what the board prints of the detections of test case `number`; empty when they are those wanted."""
+    asked = wanted(case)
+    if len(found) != case.detections:
+        return f"Number of detections is incorrect: Expected ({case.detections}) but got ({len(found)})"
+    first = found[0]
+    if first.number != asked.number:
+        return _other_class(number, first, asked)
+    if not _close([first.score], [asked.score]):
+        return (
+            f"Confidence of prediction for test case {number} is incorrect: Expected ({asked.score:g})  +- 1.0 pc "
+            f"but predicted ({first.score:g})"
+        )
+    return "" if _close(first.box, asked.box) else _other_box(number)
+
+
+def _other_class(number: int, got: Detection, asked: Detection) -> str:
+    return f"Prediction for test case {number} is incorrect: Expected ({asked.number}) but predicted ({got.number})"
+
+
+def _other_box(number: int) -> str:
+    return f"Detected bounding box for test case {number} is incorrect"
+
+
+def _close(got: Sequence[float], asked: Sequence[float]) -> bool:
+    return all(abs(a - b) <= TOLERANCE * min(abs(a), abs(b)) for a, b in zip(got, asked, strict=True))
