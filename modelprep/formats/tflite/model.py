@@ -20,6 +20,8 @@ from modelprep.formats.tflite.flatbuffer import Buffer, Scalar, Table, Text
 
 IDENTIFIER = b"TFL3"
 CUSTOM = 32
+#: Bytes of a custom operator's own options that are read; a detection post-process has some 250.
+MAX_CUSTOM_OPTIONS = 1 << 16
 #: TensorType by number.
 TYPES = (
     "FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "STRING", "BOOL", "INT16", "COMPLEX64", "INT8", "FLOAT64",
@@ -77,7 +79,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: its name (``CONV_2D``; ``CUSTOM`` with `custom` naming it), tensors by index, options by name."""
+    """One operator: its name (``CONV_2D``; ``CUSTOM`` with `custom` naming it), tensors by index, options by name.
+
+    `custom_options` are the bytes that a custom operator keeps its own options in, empty beyond `MAX_CUSTOM_OPTIONS`.
+    """
 
     index: int
     name: str
@@ -86,6 +91,7 @@ class Operator:
     outputs: tuple[int, ...]
     custom: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    custom_options: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -278,6 +284,7 @@ def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buff
             Operator(
                 index, operator_name(code), version, indices(holder, 1, f"the inputs of {holder.what}", -1),
                 indices(holder, 2, f"the outputs of {holder.what}", -1), custom, _options(holder),
+                _custom_options(holder) if code == CUSTOM else b"",
             )
         )  # fmt: skip
     return Subgraph(
@@ -331,6 +338,13 @@ def _options(operator: Table) -> dict[str, object]:
             number = cast("int", values[name])
             values[name] = words[number] if 0 <= number < len(words) else str(number)
     return values
+
+
+def _custom_options(operator: Table) -> bytes:
+    extent = operator.extent(5, 1, f"the custom options of {operator.what}")
+    if extent is None or extent[1] > MAX_CUSTOM_OPTIONS:
+        return b""
+    return bytes(operator.buffer.data[extent[0] : sum(extent)])
 
 
 def _signature(table: Table, subgraphs: tuple[Subgraph, ...]) -> Signature:
