@@ -44,7 +44,8 @@ class Event:
     data: dict[str, object] = field(default_factory=dict)
 
 
-Listener = Callable[[Event], None]
+#: What it gives back is not looked at.
+Listener = Callable[[Event], object]
 
 
 def silent(event: Event) -> None:

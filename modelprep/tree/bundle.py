@@ -155,7 +155,7 @@ def write_bundle(
     plan: BundlePlan,
     output: Path,
     *,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Callable[[int, int | None], object] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Bundled:
     """Write a bundle; the kind follows from the name (:data:`KINDS`).
