@@ -3,7 +3,7 @@
 Sources, in Arm NN's own tree: tests/YoloInferenceTest.hpp, tests/MobileNetSsdInferenceTest.hpp,
 tests/ObjectDetectionCommon.hpp. That a 19.02 board prints ``Number of detections is incorrect`` is to be seen in
 ARM-software/armnn issue 214. Both compare with boost's ``percent_tolerance(1)``, which asks for at most one per cent of
-the smaller of the two numbers.
+the smaller of the two numbers; 21.02 without boost asks for one per cent of the number found.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from modelprep.targets.armnn_tests import Case
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Share of the smaller number that the two may differ by.
+#: Share by which two numbers may differ: of both of them, or of the one that was found.
 TOLERANCE = 0.01
+ShareOf = Literal["both", "found"]
 #: tests/YoloInferenceTest.hpp: the picture is cut into 7 by 7 cells with 20 classes and 2 boxes each.
 YOLO_CELLS, YOLO_CLASSES, YOLO_BOXES, YOLO_PIXELS = 7, 20, 2, 448
 YOLO_ELEMENTS = YOLO_CELLS**2 * (YOLO_CLASSES + YOLO_BOXES * 5)
@@ -135,17 +136,30 @@ def ssd(outputs: Sequence[NDArray[Any]]) -> tuple[Detection, ...]:
     )
 
 
-def yolo_says(number: int, found: Sequence[Detection], case: Case) -> str:
+def sizes_say(sizes: Sequence[int], kind: str) -> str:
+    """Give what the board prints of outputs that have so many elements; empty when they are as many as it reads.
+
+    It makes room for as many as it reads, and looks at every output for too little room before it looks for too much
+    (tests/InferenceModel.hpp, Run and MakeOutputTensors). Either ends the program.
+    """
+    room = (YOLO_ELEMENTS,) if kind == "yolo" else SSD_ELEMENTS
+    for place, (has, wants) in enumerate(zip(sizes, room, strict=True)):
+        if has > wants:
+            return f"Not enough data for output #{place}: expected {has} elements, got {wants}"
+    return "" if tuple(sizes) == room else "Output tensor has incorrect size"
+
+
+def yolo_says(number: int, found: Sequence[Detection], case: Case, share_of: ShareOf = "both") -> str:
     """Give what the board prints of the best detection of test case `number`; empty when it is the one wanted."""
     asked, first = wanted(case), found[0]
     if first.number != asked.number:
         return _other_class(number, first, asked)
-    if not (_close(first.box, asked.box) and _close([first.score], [asked.score])):
+    if not _close((*first.box, first.score), (*asked.box, asked.score), share_of):
         return _other_box(number)
     return ""
 
 
-def ssd_says(number: int, found: Sequence[Detection], case: Case) -> str:
+def ssd_says(number: int, found: Sequence[Detection], case: Case, share_of: ShareOf = "both") -> str:
     """Give what the board prints of the detections of test case `number`; empty when they are those wanted."""
     asked = wanted(case)
     if len(found) != case.detections:
@@ -153,12 +167,24 @@ def ssd_says(number: int, found: Sequence[Detection], case: Case) -> str:
     first = found[0]
     if first.number != asked.number:
         return _other_class(number, first, asked)
-    if not _close([first.score], [asked.score]):
+    if not _close([first.score], [asked.score], share_of):
         return (
             f"Confidence of prediction for test case {number} is incorrect: Expected ({asked.score:g})  +- 1.0 pc "
             f"but predicted ({first.score:g})"
         )
-    return "" if _close(first.box, asked.box) else _other_box(number)
+    return "" if _close(first.box, asked.box, share_of) else _other_box(number)
+
+
+def farthest(found: Detection, asked: Detection) -> tuple[str, float]:
+    """Give which of the numbers compared is farthest off, and by what share of the smaller of the two."""
+    pixels = found.form == "centre_px"
+    names = ("centre x", "centre y", "width", "height") if pixels else ("left", "top", "right", "bottom")
+    off = {
+        name: abs(a - b) / max(min(abs(a), abs(b)), 1e-9)
+        for name, a, b in zip((*names, "score"), (*found.box, found.score), (*asked.box, asked.score), strict=True)
+    }
+    worst = max(off, key=lambda name: off[name])
+    return worst, off[worst]
 
 
 def _other_class(number: int, got: Detection, asked: Detection) -> str:
@@ -169,5 +195,9 @@ def _other_box(number: int) -> str:
     return f"Detected bounding box for test case {number} is incorrect"
 
 
-def _close(got: Sequence[float], asked: Sequence[float]) -> bool:
-    return all(abs(a - b) <= TOLERANCE * min(abs(a), abs(b)) for a, b in zip(got, asked, strict=True))
+def _close(got: Sequence[float], asked: Sequence[float], share_of: ShareOf) -> bool:
+    # A number that is none is close to nothing, here as there.
+    return all(
+        abs(a - b) <= TOLERANCE * (abs(a) if share_of == "found" else min(abs(a), abs(b)))
+        for a, b in zip(got, asked, strict=True)
+    )

@@ -37,11 +37,14 @@ class Ready:
         outputs asked for, in that order.
     quantisation
         Of the input, where that is uint8.
+    sizes
+        Elements of each output asked for, as Arm NN's parser makes them, where that is known without running.
     """
 
     runtime: str
     run: Callable[[NDArray[Any]], list[NDArray[Any]]]
     quantisation: Quantisation | None = None
+    sizes: tuple[int, ...] = ()
 
 
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
@@ -290,8 +293,15 @@ def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...],
     return Ready(f"OpenCV {cv2.__version__}", run)
 
 
-def litert(path: Path) -> tuple[Any, str]:
+def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
     """Load a TF Lite model into LiteRT: its interpreter, and LiteRT's name and version.
+
+    Parameters
+    ----------
+    path
+        The model.
+    keep
+        Keep the tensors between the operators, so that they can be read.
 
     Raises
     ------
@@ -301,14 +311,21 @@ def litert(path: Path) -> tuple[Any, str]:
         It does not take the model.
     """
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
         raise _missing("LiteRT", "TensorFlow Lite") from error
     from importlib.metadata import version
 
+    # A delegate keeps the tensors within it to itself.
+    options: dict[str, Any] = {}
+    if keep:
+        options = {
+            "experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            "experimental_preserve_all_tensors": True,
+        }
     try:
         with _hushed():
-            runtime = Interpreter(str(path))
+            runtime = Interpreter(str(path), **options)
             runtime.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise refused("LiteRT", path, error) from error
@@ -322,7 +339,10 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
         return pyarmnn.load(interpreter, path, input_name, shape, outputs)
     import numpy as np
 
-    runtime, name = litert(path)
+    from modelprep.check import detector
+
+    head = detector.find(path, outputs)
+    runtime, name = litert(path, keep=head is not None)
     given = {detail["name"]: detail for detail in runtime.get_input_details()}
     made = {detail["name"]: detail for detail in runtime.get_output_details()}
     if input_name not in given or any(name not in made for name in outputs):
@@ -335,10 +355,17 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
         runtime.set_tensor(
             detail["index"], np.ascontiguousarray(values.astype(detail["dtype"]).reshape(detail["shape"]))
         )
-        runtime.invoke()
+        try:
+            runtime.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise refused("LiteRT", path, error) from error
+        if head is not None:
+            return head.outputs(runtime.get_tensor)
         return [np.array(runtime.get_tensor(made[name]["index"])) for name in outputs]
 
     quantisation = Quantisation(float(scale), int(zero_point)) if detail["dtype"] == np.uint8 else None
+    if head is not None:
+        return Ready(f"{name}, Arm NN's detection post-process", run, quantisation, head.sizes)
     return Ready(name, run, quantisation)
 
 

@@ -6,18 +6,18 @@ The program's own order is kept: folders, model, bindings, then the data of case
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelprep.check import boxes, preprocess
+from modelprep.check import boxes, preprocess, words
 from modelprep.check.boxes import Detection
 from modelprep.check.findings import Finding
 from modelprep.check.lint import Asked, lint
 from modelprep.check.preprocess import Preprocessing
 from modelprep.check.runtimes import Ready, ready
 from modelprep.errors import CheckFailed, MissingTool, StepError
-from modelprep.targets.armnn_tests import BoardTest, Case
+from modelprep.targets.armnn_tests import BoardTest
 from modelprep.targets.class_names import label
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
         return Verdict(test, "fails", f"Given directory {folder}/ does not exist", "modelprep fetch it first")
     model = files.models / test.model
     if not model.is_file():
-        return Verdict(test, "fails", _missing_model(test, model), _near(model))
+        return Verdict(test, "fails", words.missing_model(test, model), words.near(model))
     findings = tuple(lint(model, test.parser, Asked.by_test(test)))
     if (worst := next((f for f in findings if f.effect in ("reject", "crash")), None)) is not None:
         said = worst.prints or f"(no clear message: {worst})"
@@ -167,7 +167,11 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     missing = [name for name in needed if not (files.data / name).is_file()]
     if missing:
         return Verdict(
-            test, "fails", _missing_data(test, files.data, missing[0]), _near(files.data / missing[0]), findings
+            test,
+            "fails",
+            words.missing_data(test, files.data, missing[0]),
+            words.near(files.data / missing[0]),
+            findings,
         )
     if not run:
         return Verdict(test, "unknown", "the model parses; it was not run (--lint-only)", findings=findings)
@@ -197,32 +201,34 @@ def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...]
         return Verdict(test, "unknown", error.what, error.hint or "", findings)
     except CheckFailed as error:
         return Verdict(test, "fails", error.got or error.what, "", findings)
-    how = preprocessing(test)
-    wrong = tuple(f"{f.rule}: {f.where} may compute otherwise on the board" for f in findings if f.effect == "wrong")
-    warnings = [*wrong]
+    warnings = [f"{f.rule}: {f.where} may compute otherwise on the board" for f in findings if f.effect == "wrong"]
+    if test.note:
+        warnings.append(test.note)
     cases: list[Judged] = []
-    numbers = _numbers(test, iterations)
+    numbers = set(_numbers(test, iterations))
+    runs = _Runs(test, data, loaded)
     for number in _loaded(test, iterations):
         try:
-            values, wanted, name = _load(test, data, number, how, loaded)
-            outputs = loaded.run(values)
-            if how.kind in _DETECTORS:
-                case = _judge_boxes(test, number, values, outputs)
-            else:
-                case = _judge_case(number, name, values, None if iterations else wanted, outputs[0])
+            case = runs.judged(number, compare=not iterations)
         except StepError as error:
             return Verdict(
-                test, "fails", _unreadable(test, data, number), _why(error), findings, tuple(cases), loaded.runtime
+                test,
+                "fails",
+                words.unreadable(test, data, number),
+                words.why(error),
+                findings,
+                tuple(cases),
+                loaded.runtime,
             )
         except MissingTool as error:
             return Verdict(test, "unknown", error.what, error.hint or "", findings)
         except CheckFailed as error:
             return Verdict(test, "fails", error.got or error.what, "", findings, tuple(cases), loaded.runtime)
         if number in numbers:
-            cases.append(case)
+            cases.append(case if len(cases) < _SHOWN else replace(case, seen=None))
     failed = [case for case in cases if not case.passes]
     outcome: Outcome = "fails" if failed else "passes"
-    hint = _advice(test, failed[0]) if failed else ""
+    hint = words.advice(test, failed[0]) if failed else ""
     message = failed[0].message if failed else ""
     return Verdict(test, outcome, message, hint, findings, tuple(cases), loaded.runtime, tuple(warnings))
 
@@ -244,44 +250,90 @@ def preprocessing(test: BoardTest) -> Preprocessing:
     )
 
 
-def _load(test: BoardTest, data: Path, number: int, how: Preprocessing, loaded: Ready) -> tuple[NDArray[Any], int, str]:
-    if how.kind == "mnist":
-        images, labels = (data / name for name in test.files)
-        values, wanted = preprocess.mnist_record(images.read_bytes(), labels.read_bytes(), number, how)
-        return values, wanted, images.name
-    if how.kind == "cifar10":
-        record, wanted = preprocess.cifar10_record((data / test.files[0]).read_bytes(), number, how)
-        return record, wanted, test.files[0]
-    case: Case = test.cases[number % len(test.cases)]
-    return preprocess.prepare_picture(data / case.file, how, loaded.quantisation), case.label, case.file
-
-
 _DETECTORS = ("yolo", "ssd")
+#: Cases that keep what the network saw: with ``-i 10000`` nobody looks at all of them.
+_SHOWN = 20
 
 
-def _judge_boxes(test: BoardTest, number: int, values: Any, outputs: list[NDArray[Any]]) -> Judged:
-    """Judge what a detection test does: it compares also with -i, which only repeats its one case."""
+class _Runs:
+    """Feeds a model case after case; each file is read once, each picture run once."""
+
+    def __init__(self, test: BoardTest, data: Path, loaded: Ready) -> None:
+        self._test, self._data, self._loaded = test, data, loaded
+        self._how = preprocessing(test)
+        self._read: dict[str, bytes] = {}
+        self._ran: dict[int, tuple[NDArray[Any], list[NDArray[Any]]]] = {}
+
+    def judged(self, number: int, *, compare: bool) -> Judged:
+        """Run one case and judge it as the test does."""
+        test = self._test
+        if not test.cases:
+            values, wanted = self._record(number)
+            return _judge_class(number, test.files[0], wanted if compare else None, values, self._loaded.run(values))
+        place = number % len(test.cases)
+        if place not in self._ran:
+            values = preprocess.prepare_picture(
+                self._data / test.cases[place].file, self._how, self._loaded.quantisation
+            )
+            self._ran[place] = values, self._loaded.run(values)
+        return judge_picture(test, number, *self._ran[place], sizes=self._loaded.sizes, compare=compare)
+
+    def _record(self, number: int) -> tuple[NDArray[Any], int]:
+        for name in self._test.files:
+            if name not in self._read:
+                self._read[name] = (self._data / name).read_bytes()
+        files = [self._read[name] for name in self._test.files]
+        if self._how.kind == "mnist":
+            return preprocess.mnist_record(files[0], files[1], number, self._how)
+        return preprocess.cifar10_record(files[0], number, self._how)
+
+
+def judge_picture(
+    test: BoardTest,
+    number: int,
+    values: NDArray[Any],
+    outputs: list[NDArray[Any]],
+    *,
+    sizes: tuple[int, ...] = (),
+    compare: bool = True,
+) -> Judged:
+    """Judge one case of a picture test.
+
+    Parameters
+    ----------
+    test, number
+        The test and its case.
+    values, outputs
+        What the network was fed, and what it gave.
+    sizes
+        Elements of the outputs as Arm NN's parser makes them, where they may be others than those of `outputs`.
+    compare
+        False with ``-i N``; a detection test compares all the same.
+
+    Raises
+    ------
+    CheckFailed
+        The outputs are not of the sizes that the test reads.
+    """
     case = test.cases[number % len(test.cases)]
-    is_yolo = test.preprocess["kind"] == "yolo"
-    sizes = (boxes.YOLO_ELEMENTS,) if is_yolo else boxes.SSD_ELEMENTS
-    if tuple(output.size for output in outputs) != sizes:
-        # tests/InferenceModel.hpp, MakeOutputTensors: before the first run, and it ends the program.
-        raise CheckFailed(
-            "the outputs have other sizes than the test reads",
-            expected=", ".join(str(size) for size in sizes),
-            got="Output tensor has incorrect size",
-        )
-    found = boxes.yolo(outputs[0]) if is_yolo else boxes.ssd(outputs)
-    message = (boxes.yolo_says if is_yolo else boxes.ssd_says)(number, found, case)
+    kind = test.preprocess["kind"]
+    if kind not in _DETECTORS:
+        return _judge_class(number, case.file, case.label if compare else None, values, outputs)
+    if said := boxes.sizes_say(sizes or [output.size for output in outputs], kind):
+        raise CheckFailed("the outputs have other sizes than the test reads", got=said)
+    found = boxes.yolo(outputs[0]) if kind == "yolo" else boxes.ssd(outputs)
+    message = (boxes.yolo_says if kind == "yolo" else boxes.ssd_says)(number, found, case, test.box_tolerance)
     top = tuple((one.number, one.score) for one in found[:5])
     got = found[0].number if found else None
     return Judged(number, case.file, case.label, got, top, message, found, boxes.wanted(case), values)
 
 
-def _judge_case(number: int, file: str, values: Any, wanted: int | None, output: NDArray[Any]) -> Judged:
+def _judge_class(
+    number: int, file: str, wanted: int | None, values: NDArray[Any], outputs: list[NDArray[Any]]
+) -> Judged:
     import numpy as np
 
-    scores = np.asarray(output).reshape(-1)
+    scores = np.asarray(outputs[0]).reshape(-1)
     # The first of equal scores wins, as std::max_element has it.
     got = int(scores.argmax())
     best = sorted(range(scores.size), key=lambda i: (-float(scores[i]), i))[:5]
@@ -290,80 +342,3 @@ def _judge_case(number: int, file: str, values: Any, wanted: int | None, output:
     if wanted is not None and got != wanted:
         message = f"Prediction for test case {number} ({got}) is incorrect (should be {wanted})"
     return Judged(number, file, wanted, got, top, message, seen=values)
-
-
-def _advice(test: BoardTest, case: Judged) -> str:
-    if case.wanted is None:
-        return ""
-    if case.asked is not None:
-        return _advice_on_boxes(test, case, case.asked)
-    wanted = label(test.names, case.wanted)
-    got = "nothing" if case.got is None else label(test.names, case.got)
-    if test.cases:
-        return (
-            f"{case.file}: the test wants {wanted}, your picture is {got}; the picture that Arm tested with passes "
-            f"(leave out --set), or search a folder: modelprep check --find-picture DIR {test.name}"
-        )
-    return f"record {case.id} of {case.file} is {wanted}, the model says {got}"
-
-
-def _advice_on_boxes(test: BoardTest, case: Judged, asked: Detection) -> str:
-    said = f"the test wants one {_told(test, asked)}"
-    if not case.found:
-        return f"{said}; the model found nothing in {case.file}"
-    first = f"the model's best in {case.file} is {_told(test, case.found[0])}"
-    if test.preprocess["kind"] == "ssd" and len(case.found) > 1:
-        second = case.found[1].score
-        return (
-            f"{said}; {first}, the next has {second:.3g}: convert the model with an nms_score_threshold between the "
-            f"two, so that one is left"
-        )
-    return f"{said}, each number within one per cent; {first}. Weights or picture are not the ones that Arm used"
-
-
-def _told(test: BoardTest, one: Detection) -> str:
-    places = ", ".join(f"{value:.4g}" for value in one.box)
-    return f"{label(test.names, one.number)} with {one.score:.4g} at ({places})"
-
-
-# -- what the board prints -----------------------------------------------------------------------------------------
-
-
-def _missing_model(test: BoardTest, model: Path) -> str:
-    return {
-        "caffe": f"Couldn't find requested output layer '{next(iter(test.outputs), '')}' in graph",
-        "tf": f"Graph file {model} failed to open",
-        "tflite": f"Cannot find the file ({model})",
-        "onnx": "Invalid (null) filename",
-    }[test.parser]
-
-
-def _missing_data(test: BoardTest, data: Path, name: str) -> str:
-    if test.preprocess["kind"] == "mnist":
-        # The program names the images file, whichever of the two is missing.
-        return f"Failed to load {data / test.files[0]}"
-    if test.preprocess["kind"] == "cifar10":
-        return f"Failed to load {data / name}"
-    return f"Could not load the image at {data / name}"
-
-
-def _unreadable(test: BoardTest, data: Path, number: int) -> str:
-    if test.files:
-        return f"Failed to read {data / test.files[0]}"
-    return f"Could not load the image at {data / test.cases[number % len(test.cases)].file}"
-
-
-def _why(error: StepError) -> str:
-    return f"{error.what}: it looks like {error.looks_like}" if error.looks_like else error.what
-
-
-def _near(path: Path) -> str:
-    """Say which file there is meant: one whose name differs in punctuation or case only, or is still packed."""
-    names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
-    meant = _letters(path.name)
-    close = [name for name in names if _letters(name.removesuffix(".gz")) == meant]
-    return f"{path.parent / close[0]} is there: it has to be called {path.name}" if close else f"{path} is missing"
-
-
-def _letters(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -71,6 +71,12 @@ class BoardTest:
         Of record tests (MNIST, CIFAR-10): data files; the labels those hold for the default ids.
     names
         Which list of class names the labels count in.
+    manual
+        Section of NXP's manual.
+    box_tolerance
+        What the one per cent of the detection tests is of: ``both`` numbers, or the one ``found``.
+    note
+        What a host cannot see of this test, for reports.
     """
 
     name: str
@@ -91,6 +97,8 @@ class BoardTest:
     labels: Mapping[int, int] = field(default_factory=dict)
     names: str = ""
     manual: str = ""
+    box_tolerance: Literal["both", "found"] = "both"
+    note: str = ""
 
     @property
     def data_files(self) -> tuple[str, ...]:
@@ -121,8 +129,11 @@ def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
     for step in versions()[1 : versions().index(version) + 1]:
         changes = _document()["versions"][step]
         for entry in entries.values():
-            if entry["input"]["dtype"] == "uint8":
-                _merge(entry, changes.get("all_uint8", {}))
+            kind = entry["preprocess"]["kind"]
+            if entry["input"]["dtype"] == "uint8" and kind == "image":
+                _merge(entry, changes.get("all_uint8_pictures", {}))
+            if kind in ("yolo", "ssd"):
+                _merge(entry, changes.get("all_detectors", {}))
         for name, change in changes["tests"].items():
             _merge(entries.setdefault(name, {}), change)
     return {name: _build(name, version, entry) for name, entry in entries.items()}
@@ -154,6 +165,8 @@ def _build(name: str, version: str, entry: Mapping[str, Any]) -> BoardTest:
         labels=entry.get("labels", {}),
         names=entry.get("names", ""),
         manual=str(entry.get("manual", "")),
+        box_tolerance=entry.get("box_tolerance", "both"),
+        note=entry.get("note") or "",
     )
 
 
