@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelprep.check import postprocess
 from modelprep.check.findings import Finding
 from modelprep.check.lint import Asked
 from modelprep.errors import StepError
@@ -111,12 +112,13 @@ def _operator(
     if check is not None:
         tensors = graph.tensors
         inputs, outputs = ([tensors[i] for i in indices] for indices in (operator.inputs, operator.outputs))
-        for rule, detail in check(_Place(operator, inputs, outputs, constants)):
+        for rule, detail, *said in check(_Place(operator, inputs, outputs, constants)):
             # Resizing by another rule is harmless; resizing to what is not known yet is not done at all.
-            yield Finding(rule, where, detail, effect_here="reject" if detail == _NO_SIZE else None)
+            yield Finding(rule, where, detail, "".join(said), "reject" if detail == _NO_SIZE else None)
 
 
-_Broken = Iterator[tuple[str, str]]
+#: Rule and what is there; what the board prints where that depends on it.
+_Broken = Iterator[tuple[str, str] | tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -212,9 +214,26 @@ def _custom(at: _Place) -> _Broken:
     if operator.custom != "TFLite_Detection_PostProcess":
         yield "TL20", f"the custom operator '{operator.custom}' is taken for a detection post-process"
     elif len(outputs) != 4:
-        yield "TL20", f"{len(outputs)} outputs"
+        yield "TL20", f"{len(outputs)} outputs", f"outputs.size() = {len(outputs)} is not valid, not in {{4}}."
     elif len(inputs) < 3 or not _constant(inputs[2]):
         yield "TL20", "the anchors are not constant"
+    else:
+        yield from _post_process(at)
+
+
+def _post_process(at: _Place) -> _Broken:
+    try:
+        options = postprocess.read_options(at.operator.custom_options)
+    except StepError:
+        # What is no map has no keys for Arm NN, and a threshold that is not there is 0.
+        yield "TL20", "its own options cannot be read", postprocess.IOU_MESSAGE
+        return
+    if not 0 < options.iou_threshold <= 1:
+        yield "TL20", f"nms_iou_threshold {options.iou_threshold:g}", postprocess.IOU_MESSAGE
+    scores = at.inputs[1].shape
+    if scores and scores[-1] != options.classes + 1:
+        detail = f"num_classes {options.classes}, scores of {scores[-1]} columns"
+        yield "TL20", detail, postprocess.CLASSES_MESSAGE
 
 
 _CHECKS: Mapping[str, Callable[[_Place], _Broken]] = {
