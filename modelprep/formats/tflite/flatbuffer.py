@@ -1,19 +1,20 @@
-"""A FlatBuffers reader that believes nothing: every offset, length and alignment is checked before it is followed.
+"""FlatBuffers, read by Google's own library, and never a byte of them believed before it is checked.
 
-The generated readers of the ``flatbuffers`` package follow whatever offset the file holds, so a damaged file ends in an
-``IndexError`` or in gigabytes of zeros. This one raises :class:`~modelprep.errors.StepError` with the position, and it
-counts what it hands out: a file in which a hundred thousand entries share one table or one long vector cannot blow up.
+``flatbuffers`` decodes: field tables, offsets, strings, vectors, numbers. In Python it has no verifier (C++ has one,
+and Arm NN's parser calls it first), so a damaged file would end in a ``struct.error``, in bytes from the wrong end of
+the file, or in gigabytes of zeros. What stands here goes in front of it: before the library follows an offset, the
+offset, the length and the alignment of what it leads to are checked, and what the file makes its reader hold is
+counted, so that a file in which a hundred thousand entries share one table or one long vector cannot blow up. Damage
+is a :class:`~modelprep.errors.StepError` with its position.
 
-The layout read here is the one described in the FlatBuffers internals documentation: little-endian; a table starts with
-a signed 32-bit distance back to its vtable; a vtable holds two 16-bit sizes and then one 16-bit field position a slot;
-strings, vectors and sub-tables are reached through unsigned 32-bit forward offsets.
+See ``docs/decisions/0005-tflite-library.md``.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from modelprep.errors import StepError
 
@@ -23,11 +24,8 @@ MAX_SIZE = 2**31 - 1
 MAX_TABLES = 500_000
 MAX_NUMBERS = 1 << 24
 
-Scalar = Literal["bool", "i8", "u8", "i16", "u16", "i32", "u32", "f32", "i64", "u64", "f64"]
-_FORMATS = {
-    "bool": "<?", "i8": "<b", "u8": "<B", "i16": "<h", "u16": "<H", "i32": "<i", "u32": "<I", "f32": "<f",
-    "i64": "<q", "u64": "<Q", "f64": "<d",
-}  # fmt: skip
+#: The library's names of the numbers (``flatbuffers.number_types.<name>Flags``).
+Scalar = Literal["Bool", "Int8", "Uint8", "Uint16", "Int32", "Uint32", "Float32", "Int64", "Uint64"]
 
 
 class Buffer:
@@ -42,8 +40,13 @@ class Buffer:
     """
 
     def __init__(self, data: memoryview, where: str) -> None:
+        # Here, not at the top: it imports numpy where there is one.
+        from flatbuffers import number_types, table
+
         self.data = data
         self.size = len(data)
+        self._kinds = number_types
+        self._decode = table.Table
         self.where = where
         # A sound file reads each byte about once; a shared vector a few times.
         self._budget = 4 * self.size + (1 << 18)
@@ -87,20 +90,18 @@ class Buffer:
         if self._tables < 0 or self._numbers < 0:
             raise self.broken(f"it claims more than {MAX_TABLES} tables or {MAX_NUMBERS} numbers", at)
 
-    def scalar(self, kind: str, at: int, what: str) -> int | float | bool:
-        """Read one number at a position."""
-        form = _FORMATS[kind]
-        self.need(at, struct.calcsize(form), what)
-        value: int | float | bool = struct.unpack_from(form, self.data, at)[0]
-        return value
+    def kind(self, kind: Scalar) -> Any:
+        """Give the library's description of a kind of number: its width in bytes, how it is unpacked."""
+        return getattr(self._kinds, f"{kind}Flags")
 
-    def u32(self, at: int, what: str) -> int:
-        """Read an unsigned 32-bit number at a position."""
-        return int(self.scalar("u32", at, what))
+    def decoder(self, at: int) -> Any:
+        """Give the library's view of the table at a position; only positions that were checked may be asked of it."""
+        return self._decode(self.data, at)
 
     def follow(self, at: int, what: str) -> int:
         """Follow the forward offset at a position to what it points at (4-byte aligned, as all targets are)."""
-        target = at + self.u32(at, what)
+        self.need(at, 4, what)
+        target: int = self.decoder(0).Indirect(at)
         if target == at or target + 4 > self.size:
             raise self.broken(f"the offset of {what} points outside the file", at)
         if target % 4:
@@ -142,30 +143,35 @@ class Table:
         Position of the table.
     what
         What to call it in errors.
+
+    Raises
+    ------
+    StepError
+        The table or its field table lies outside the file, or is no such thing; so do the methods of what they read.
     """
 
-    __slots__ = ("_size", "_vtable", "_vtable_size", "at", "buffer", "what")
+    __slots__ = ("_decoder", "_size", "_vtable", "at", "buffer", "what")
 
     def __init__(self, buffer: Buffer, at: int, what: str) -> None:
         buffer.count(tables=1, at=at)
         self.buffer, self.at, self.what = buffer, at, what
-        vtable = at - int(buffer.scalar("i32", at, what))
+        self._decoder = decoder = buffer.decoder(at)
+        fields = f"the field table of {what}"
+        buffer.need(at, 4, what)
+        self._vtable = vtable = at - int(decoder.Get(buffer.kind("Int32"), at))
         if vtable % 2:
-            raise buffer.broken(f"the field table of {what} is unaligned", at)
-        self._vtable = vtable
-        self._vtable_size = int(buffer.scalar("u16", vtable, f"the field table of {what}"))
-        self._size = int(buffer.scalar("u16", vtable + 2, f"the field table of {what}"))
-        if self._vtable_size < 4 or self._vtable_size % 2:
-            raise buffer.broken(f"the field table of {what} has an impossible length", vtable)
-        buffer.need(vtable, self._vtable_size, f"the field table of {what}")
+            raise buffer.broken(f"{fields} is unaligned", at)
+        buffer.need(vtable, 4, fields)
+        length, self._size = (int(decoder.Get(buffer.kind("Uint16"), vtable + i)) for i in (0, 2))
+        if length < 4 or length % 2:
+            raise buffer.broken(f"{fields} has an impossible length", vtable)
+        buffer.need(vtable, length, fields)
         buffer.need(at, self._size, what)
 
     def position(self, slot: int) -> int | None:
         """Give the position of a field, or None where the table has none."""
         entry = 4 + 2 * slot
-        if entry + 2 > self._vtable_size:
-            return None
-        offset: int = struct.unpack_from("<H", self.buffer.data, self._vtable + entry)[0]
+        offset = int(self._decoder.Offset(entry))
         if offset == 0:
             return None
         if offset < 4 or offset >= self._size:
@@ -175,7 +181,12 @@ class Table:
     def number(self, slot: int, kind: Scalar, default: float | bool = 0) -> int | float | bool:
         """Read a number field."""
         at = self.position(slot)
-        return default if at is None else self.buffer.scalar(kind, at, self.what)
+        if at is None:
+            return default
+        flags = self.buffer.kind(kind)
+        self.buffer.need(at, flags.bytewidth, self.what)
+        value: int | float | bool = self._decoder.Get(flags, at)
+        return value
 
     def integer(self, slot: int, kind: Scalar, default: int = 0) -> int:
         """Read a whole-number field."""
@@ -192,12 +203,12 @@ class Table:
         if field is None:
             return None
         at = self.buffer.follow(field, what)
-        length = self.buffer.u32(at, what)
+        length = int(self._decoder.VectorLen(field - self.at))
         self.buffer.need(at + 4, length + 1, what)
         if self.buffer.data[at + 4 + length]:
             raise self.buffer.broken(f"{what} is not closed by a zero byte", at)
         self.buffer.strings.setdefault(at, set()).add(field)
-        return Text(at, field, bytes(self.buffer.data[at + 4 : at + 4 + length]))
+        return Text(at, field, self._decoder.String(field))
 
     def extent(self, slot: int, width: int, what: str) -> tuple[int, int] | None:
         """Give where a vector's elements start and how many there are; `width` is an element's length in bytes."""
@@ -205,23 +216,24 @@ class Table:
         if field is None:
             return None
         at = self.buffer.follow(field, what)
-        count = self.buffer.u32(at, what)
-        if at + 4 + count * width > self.buffer.size:
+        start, count = int(self._decoder.Vector(field - self.at)), int(self._decoder.VectorLen(field - self.at))
+        if start + count * width > self.buffer.size:
             raise self.buffer.broken(f"{what} is longer than the file", at)
-        return at + 4, count
+        return start, count
 
     def numbers(self, slot: int, kind: Scalar, what: str) -> tuple[int | float | bool, ...]:
         """Read a vector of numbers (an absent one is empty)."""
-        form = _FORMATS[kind]
-        extent = self.extent(slot, struct.calcsize(form), what)
+        flags = self.buffer.kind(kind)
+        extent = self.extent(slot, flags.bytewidth, what)
         if extent is None:
             return ()
         at, count = extent
         self.buffer.count(numbers=count, at=at)
-        self.buffer.need(at, count * struct.calcsize(form), what)
-        return struct.unpack_from(f"<{count}{form[1]}", self.buffer.data, at)
+        self.buffer.need(at, count * flags.bytewidth, what)
+        # At once: the library reads a vector at once only into numpy, which is no dependency.
+        return struct.unpack_from(f"<{count}{flags.packer_type.format[-1]}", self.buffer.data, at)
 
-    def integers(self, slot: int, what: str, kind: Scalar = "i32") -> tuple[int, ...]:
+    def integers(self, slot: int, what: str, kind: Scalar = "Int32") -> tuple[int, ...]:
         """Read a vector of whole numbers (an absent one is empty)."""
         return tuple(int(value) for value in self.numbers(slot, kind, what))
 

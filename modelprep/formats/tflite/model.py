@@ -1,7 +1,8 @@
 """What a TF Lite file holds: operators, tensors, quantisation, inputs and outputs. Needs no TensorFlow and no extra.
 
-The slots (field numbers of each table) are those of TensorFlow's ``schema.fbs``; the tests read the same files with the
-generated schema of LiteRT and compare. Operator options are read by name where ``options.tsv`` knows them.
+The ``flatbuffers`` library decodes, through the checks of :mod:`~modelprep.formats.tflite.flatbuffer`. The slots (field
+numbers of each table) are those of TensorFlow's ``schema.fbs``; the tests read the same files with the generated schema
+of LiteRT and compare. Operator options are read by name where ``options.tsv`` knows them.
 """
 
 from __future__ import annotations
@@ -215,7 +216,7 @@ def parse(data: memoryview, where: str) -> Model:
         raise buffer.broken("it holds no subgraph", 0)
     return Model(
         size=buffer.size,
-        version=root.integer(0, "u32"),
+        version=root.integer(0, "Uint32"),
         description=str(root.text(3, "the description") or ""),
         subgraphs=subgraphs,
         signatures=tuple(_signature(table, subgraphs) for table in root.tables(7, "signature")),
@@ -255,13 +256,13 @@ def _buffer_size(table: Table) -> int:
     if extent is not None:
         return extent[1]
     # Files beyond 2 GiB keep data outside the FlatBuffer: offset and size from the file's start.
-    return table.integer(2, "u64")
+    return table.integer(2, "Uint64")
 
 
 def _code(table: Table) -> tuple[int, int, str]:
     # Codes beyond 127 live in a second, wider field; whichever is larger counts (schema.fbs, version 3a).
-    code = max(table.integer(0, "i8"), table.integer(3, "i32"))
-    return code, table.integer(2, "i32", 1), str(table.text(1, "a custom code") or "")
+    code = max(table.integer(0, "Int8"), table.integer(3, "Int32"))
+    return code, table.integer(2, "Int32", 1), str(table.text(1, "a custom code") or "")
 
 
 def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buffers: list[int]) -> Subgraph:
@@ -276,7 +277,7 @@ def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buff
 
     operators = []
     for index, holder in enumerate(table.tables(3, "operator")):
-        opcode = holder.integer(0, "u32")
+        opcode = holder.integer(0, "Uint32")
         if opcode >= len(codes):
             raise table.buffer.broken(f"{holder.what} has operator code {opcode} of {len(codes)}", holder.at)
         code, version, custom = codes[opcode]
@@ -297,10 +298,10 @@ def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buff
 
 
 def _tensor(table: Table, index: int, buffers: list[int]) -> Tensor:
-    number = table.integer(2, "u32")
+    number = table.integer(2, "Uint32")
     if number >= len(buffers):
         raise table.buffer.broken(f"{table.what} keeps its data in buffer {number} of {len(buffers)}", table.at)
-    type_ = table.integer(1, "i8")
+    type_ = table.integer(1, "Int8")
     if not 0 <= type_ < len(TYPES):
         raise table.buffer.broken(f"{table.what} has type {type_}, which no version of TF Lite knows", table.at)
     name = table.text(3, f"the name of {table.what}")
@@ -312,15 +313,15 @@ def _tensor(table: Table, index: int, buffers: list[int]) -> Tensor:
 
 
 def _quantisation(table: Table) -> Quantisation | None:
-    scale = tuple(float(value) for value in table.numbers(2, "f32", "the scales of a tensor"))
-    zero_point = table.integers(3, "the zero points of a tensor", "i64")
+    scale = tuple(float(value) for value in table.numbers(2, "Float32", "the scales of a tensor"))
+    zero_point = table.integers(3, "the zero points of a tensor", "Int64")
     if not scale and not zero_point:
         return None
-    return Quantisation(scale, zero_point, table.integer(6, "i32"))
+    return Quantisation(scale, zero_point, table.integer(6, "Int32"))
 
 
 def _options(operator: Table) -> dict[str, object]:
-    fields = _option_table().get(operator.integer(3, "u8"))
+    fields = _option_table().get(operator.integer(3, "Uint8"))
     options = operator.table(4, f"the options of {operator.what}")
     if not fields or options is None:
         return {}
@@ -330,7 +331,7 @@ def _options(operator: Table) -> dict[str, object]:
             values[name] = options.integers(slot, f"{name} of {operator.what}", cast("Scalar", kind.strip("[]")))
             continue
         value = options.number(slot, cast("Scalar", kind), default)
-        if kind == "bool":
+        if kind == "Bool":
             value = bool(value)
         values[name] = value
     for name, words in (("fused_activation_function", _ACTIVATIONS), ("padding", _PADDINGS)):
@@ -348,7 +349,7 @@ def _custom_options(operator: Table) -> bytes:
 
 
 def _signature(table: Table, subgraphs: tuple[Subgraph, ...]) -> Signature:
-    subgraph = table.integer(4, "u32")
+    subgraph = table.integer(4, "Uint32")
     if subgraph >= len(subgraphs):
         raise table.buffer.broken(f"{table.what} belongs to subgraph {subgraph} of {len(subgraphs)}", table.at)
     return Signature(
@@ -362,7 +363,7 @@ def _signature(table: Table, subgraphs: tuple[Subgraph, ...]) -> Signature:
 def _arguments(table: Table, slot: int, subgraph: Subgraph) -> tuple[Argument, ...]:
     found = []
     for entry in table.tables(slot, "signature argument"):
-        tensor = entry.integer(1, "u32")
+        tensor = entry.integer(1, "Uint32")
         if tensor >= len(subgraph.tensors):
             raise table.buffer.broken(f"{entry.what} stands for tensor {tensor} of {len(subgraph.tensors)}", entry.at)
         text = entry.text(0, f"the name of {entry.what}")
