@@ -9,6 +9,9 @@ import pytest
 
 from modelprep.check.postprocess import OPERATOR, Options
 
+#: As the detectors of the COCO challenge have them, but for the threshold.
+SSD_OPTIONS = Options(10, 1, 100, 90, 0.5, 0.6, (10.0, 10.0, 5.0, 5.0), False)
+
 
 def options_of(options: Options, leave_out: Collection[str] = ()) -> bytes:
     """The operator's own options as TensorFlow's converter writes them."""
@@ -108,4 +111,79 @@ def post_process_model(anchors: Any, options: Options) -> bytes:
         OPERATOR, [*inputs, graph.tensor("anchors", anchors.shape, anchors)], outputs, custom=options_of(options)
     )
     graph.graph.inputs, graph.graph.outputs = inputs, outputs
+    return graph.bytes()
+
+
+def ssd_model(
+    found: Sequence[tuple[int, float, Sequence[float]]],
+    *,
+    options: Options = SSD_OPTIONS,
+    input_scale: float = 0.0078125,
+    input_zero: int = 128,
+    by_colour: tuple[int, int] | None = None,
+    custom: bytes | None = None,
+    order: Sequence[int] = (0, 1, 2, 3),
+    columns: int | None = None,
+    outputs: int = 4,
+) -> bytes:
+    """A quantised detector with SSD MobileNet's ends: the picture's mean colour, a dense layer, the post-process.
+
+    Parameters
+    ----------
+    found
+        (class, score, (left, top, right, bottom)) of each of its boxes; the scores are bytes of 256.
+    by_colour
+        (box, class): that class's score is the picture's mean red.
+    order
+        In which order the graph lists the operator's four outputs.
+    """
+    import numpy as np
+
+    graph, boxes = Graph(), len(found)
+    columns = columns or options.classes + 1
+    schema = graph.schema
+    picture = graph.tensor("normalized_input_image_tensor", (1, 300, 300, 3), dtype="UINT8",
+                           scale=input_scale, zero_point=input_zero)  # fmt: skip
+    mean = graph.tensor("mean", (1, 1, 1, 3), dtype="UINT8", scale=input_scale, zero_point=input_zero)
+    pool = schema.Pool2DOptionsT()
+    pool.padding, pool.strideW, pool.strideH = schema.Padding.VALID, 300, 300
+    pool.filterWidth, pool.filterHeight = 300, 300
+    graph.operator("AVERAGE_POOL_2D", [picture], [mean], pool)
+    weights, bias = np.full((boxes * columns, 3), 128, np.uint8), np.zeros(boxes * columns, np.int32)
+    anchors = np.zeros((boxes, 4), np.float32)
+    for box, (number, score, (left, top, right, bottom)) in enumerate(found):
+        bias[box * columns + number + 1] = round(score / (input_scale / 128))
+        anchors[box] = ((top + bottom) / 2, (left + right) / 2, bottom - top, right - left)
+    if by_colour is not None:
+        row = by_colour[0] * columns + by_colour[1] + 1
+        weights[row, 0] = 255  # 127/128 of the mean red, which is 0 to 1
+    flat = graph.tensor("flat", (1, boxes * columns), dtype="UINT8", scale=1 / 256)
+    dense = schema.FullyConnectedOptionsT()
+    graph.operator(
+        "FULLY_CONNECTED",
+        [
+            mean,
+            graph.tensor("weights", weights.shape, weights, dtype="UINT8", scale=1 / 128, zero_point=128),
+            graph.tensor("bias", bias.shape, bias, dtype="INT32", scale=input_scale / 128),
+        ],
+        [flat],
+        dense,
+    )
+    scores = graph.tensor("scores", (1, boxes, columns), dtype="UINT8", scale=1 / 256)
+    reshape = schema.ReshapeOptionsT()
+    reshape.newShape = [1, boxes, columns]
+    graph.operator("RESHAPE", [flat], [scores], reshape)
+    encodings = graph.tensor("encodings", (1, boxes, 4), np.full((1, boxes, 4), 7, np.uint8), dtype="UINT8",
+                             scale=0.1, zero_point=7)  # fmt: skip
+    sizes = (*options.sizes, 1)
+    shapes = ((1, sizes[0] // 4, 4), (1, sizes[1]), (1, sizes[2]), (1,), (1,))[:outputs]
+    names = [OPERATOR, *(f"{OPERATOR}:{place}" for place in range(1, 5))]
+    made = [graph.tensor(name, shape) for name, shape in zip(names, shapes, strict=False)]
+    graph.operator(
+        OPERATOR,
+        [encodings, scores, graph.tensor("anchors", anchors.shape, anchors)],
+        made,
+        custom=options_of(options) if custom is None else custom,
+    )
+    graph.graph.inputs, graph.graph.outputs = [picture], [made[place] for place in order]
     return graph.bytes()
