@@ -6,6 +6,7 @@ records are part of the public interface and are documented in ``docs/events.md`
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,19 +58,21 @@ def silent(event: Event) -> None:
 PACE = 0.1
 
 
-def paced(listen: Listener) -> Listener:
-    """Give a listener that passes on every event, but of progress only so much; the last of a task always.
+def orderly(listen: Listener) -> Listener:
+    """Give a listener that any thread may call: it passes events on one at a time, and of progress only so much.
 
-    To be called by one thread at a time.
+    The last word of progress about a task, with `done` equal to `total`, is always passed on.
     """
     told: dict[str, float] = {}
+    lock = threading.Lock()
 
     def hear(event: Event) -> None:
-        if event.kind == "progress" and event.done != event.total:
-            now = time.monotonic()
-            if now - told.get(event.task, float("-inf")) < PACE:
-                return
-            told[event.task] = now
-        listen(event)
+        with lock:
+            if event.kind == "progress" and event.done != event.total:
+                now = time.monotonic()
+                if now - told.get(event.task, float("-inf")) < PACE:
+                    return
+                told[event.task] = now
+            listen(event)
 
     return hear

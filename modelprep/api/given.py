@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from modelprep.errors import Interrupted, UsageError
-from modelprep.events import Event, Listener, paced, silent
+from modelprep.events import Event, Listener, orderly, silent
 
 AnyPath = str | PathLike[str]
 #: One word or several: ``"armnn-caffe"`` and ``["armnn-caffe"]`` are the same.
@@ -53,25 +52,23 @@ def within(name: str, value: float, least: float, most: float | None = None) -> 
 
 
 class _Hearing:
-    """A caller's listener, called by one thread at a time, not too often, and never again once it has raised.
+    """A caller's listener, which is never called again once it has raised.
 
     What it raises ends the work on the road that Ctrl-C takes, which leaves nothing half-written.
     """
 
     def __init__(self, listen: Listener) -> None:
-        self._listen = paced(listen)
-        self._lock = threading.Lock()
+        self._listen = listen
         self.raised: BaseException | None = None
 
     def __call__(self, event: Event) -> None:
-        with self._lock:
-            if self.raised is None:
-                try:
-                    self._listen(event)
-                except BaseException as error:  # noqa: BLE001 - the caller's own; it gets it back
-                    self.raised = error
-                else:
-                    return
+        if self.raised is None:
+            try:
+                self._listen(event)
+            except BaseException as error:  # noqa: BLE001 - the caller's own; it gets it back
+                self.raised = error
+            else:
+                return
         raise Interrupted("stopped by its listener")
 
 
@@ -89,7 +86,7 @@ def framed(listen: Listener = silent) -> Iterator[Listener]:
     """
     hearing = _Hearing(listen)
     try:
-        yield hearing
+        yield orderly(hearing)
     except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - told apart below
         _leave(caught, hearing.raised)
     if hearing.raised is not None:

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TextIO
 
 from modelprep.errors import ModelprepError
-from modelprep.events import Event, Listener
+from modelprep.events import Event, Listener, orderly
 
 Mode = Literal["human", "json", "quiet"]
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
@@ -128,14 +128,14 @@ class Output:
         """Give the callback that long work reports to; in JSON mode this turns the output into JSON lines."""
         if self.mode == "json":
             self._streaming = True
-            return self._event
+            return orderly(self._event)
         from modelprep.cli.progress import Bars, Lines
 
         if self.mode == "human" and self.err.isatty() and os.environ.get("TERM") != "dumb":
             bars = Bars(self)
             self._bars = bars
-            return bars
-        return Lines(self)
+            return orderly(bars)
+        return orderly(Lines(self))
 
     def close(self) -> None:
         """Take the bars off the screen and flush; a closed reader shows here at the latest (BrokenPipeError)."""

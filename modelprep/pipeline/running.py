@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from modelprep.errors import Interrupted, ModelprepError
-from modelprep.events import Event, Listener, paced, silent
+from modelprep.events import Event, Listener, orderly, silent
 from modelprep.fetch import Fetched, Fetcher
 from modelprep.pipeline.failures import as_error
 from modelprep.pipeline.installing import Installer, install_task
@@ -70,8 +70,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
-        self._hearing = threading.Lock()
-        self._tell = paced(self.heard)
+        self._tell = orderly(self.heard)
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         request = self.plan.request
         processors = os.cpu_count() or 1
@@ -97,8 +96,7 @@ class _Run:
             raise Interrupted("stopped")
         if event.kind == "warning" and event.task.startswith("install:"):
             self.warned.setdefault(event.task, []).append(event.text)
-        with self._hearing:
-            self._tell(event)
+        self._tell(event)
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
