@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from detectors import ssd_model
 
 if TYPE_CHECKING:
     from conftest import Tree
@@ -38,6 +39,36 @@ def test_the_real_mobilenet_passes_in_arm_nn(real: Path) -> None:
     verdict = judge(of_version()[DEMO], Files(real / "models", real / "data"))
     assert verdict.runtime.startswith("pyarmnn")
     assert [case.got for case in verdict.cases] == [209, 283, 3]
+
+
+@pytest.mark.usefixtures("pyarmnn")
+def test_a_small_detector_is_judged_by_arm_nn_as_by_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelprep.check.verdict import Files, judge
+    from modelprep.targets.armnn_tests import of_version
+
+    image = pytest.importorskip("PIL.Image", reason="the test picture is written with Pillow")
+    image.new("RGB", (30, 40), (200, 10, 10)).save(tmp_path / "Cat.jpg", "PNG")
+    test, files = of_version("20.08")["TfLiteMobileNetSsd-Armnn"], Files(tmp_path, tmp_path)
+    cat = (16, 203 / 256, test.cases[0].box)
+    faint = (2, 0.7, (0.0, 0.0, 0.2, 0.3))
+    for found, message in (
+        ([cat], ""),
+        ([cat, faint], "Number of detections is incorrect: Expected (1) but got (2)"),
+        (
+            [(17, 203 / 256, test.cases[0].box)],
+            "Prediction for test case 0 is incorrect: Expected (16) but predicted (17)",
+        ),
+    ):
+        (tmp_path / test.model).write_bytes(ssd_model(found))
+        theirs = judge(test, files)
+        assert (theirs.runtime[:7], theirs.message) == ("pyarmnn", message)
+        with monkeypatch.context() as patch:
+            patch.delenv("MODELPREP_PYARMNN")
+            ours = judge(test, files)
+        assert ours.message == message
+        for one, other in zip(ours.cases[0].found, theirs.cases[0].found, strict=True):
+            assert one.box == pytest.approx(other.box, rel=1e-5)
+            assert (one.number, one.score) == (other.number, other.score)
 
 
 def test_an_interpreter_that_is_not_there_is_told(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
