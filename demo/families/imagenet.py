@@ -118,11 +118,13 @@ class _Writer:
         number = 0
         if data:
             number = len(self.buffers)
-            self.buffers.append(Table({0: Vector("B", data, align=16)}))
+            self.buffers.append(Table({0: Vector("Uint8", data, align=16)}))
         kind = self.kind if type_ is None else type_
         quantised = scale and kind != _FLOAT32
-        how = Table({2: Vector("f", [scale]), 3: Vector("q", [zero], align=8)}) if quantised else Table()
-        self.tensors.append(Table({0: Vector("i", shape), 1: ("b", kind), 2: ("I", number), 3: name, 4: how}))
+        how = Table({2: Vector("Float32", [scale]), 3: Vector("Int64", [zero])}) if quantised else Table()
+        self.tensors.append(
+            Table({0: Vector("Int32", shape), 1: ("Int8", kind), 2: ("Uint32", number), 3: name, 4: how})
+        )
         return len(self.tensors) - 1
 
     def operator(
@@ -133,36 +135,36 @@ class _Writer:
         if (code, custom) not in self.codes:
             self.codes.append((code, custom))
         fields: dict[int, object] = {
-            0: ("I", self.codes.index((code, custom))), 1: Vector("i", inputs), 2: Vector("i", outputs),
+            0: ("Uint32", self.codes.index((code, custom))), 1: Vector("Int32", inputs), 2: Vector("Int32", outputs),
         }  # fmt: skip
         if table is not None:
-            fields |= {3: ("B", options), 4: table}
+            fields |= {3: ("Uint8", options), 4: table}
         self.operators.append(Table(fields))  # type: ignore[arg-type]
 
     def pool(self, given: int, output: int, square: int) -> None:
         """Add a mean over squares side by side."""
-        size = dict.fromkeys((1, 2, 3, 4), ("i", square))
-        self.operator(_AVERAGE_POOL, [given], [output], 5, Table({0: ("b", _VALID), **size}))
+        size = dict.fromkeys((1, 2, 3, 4), ("Int32", square))
+        self.operator(_AVERAGE_POOL, [given], [output], 5, Table({0: ("Int8", _VALID), **size}))
 
     def conv(self, given: int, weights: int, bias: int, output: int) -> None:
         """Add a convolution with a stride of one."""
-        table = Table({0: ("b", _VALID), 1: ("i", 1), 2: ("i", 1)})
+        table = Table({0: ("Int8", _VALID), 1: ("Int32", 1), 2: ("Int32", 1)})
         self.operator(_CONV, [given, weights, bias], [output], 1, table)
 
     def reshape(self, given: int, output: int, shape: tuple[int, ...], name: str) -> None:
         """Add a reshape with its constant shape."""
         data = struct.pack(f"<{len(shape)}i", *shape)
         wanted = self.tensor(name, (len(shape),), type_=_INT32, data=data)
-        self.operator(_RESHAPE, [given, wanted], [output], 17, Table({0: Vector("i", list(shape))}))
+        self.operator(_RESHAPE, [given, wanted], [output], 17, Table({0: Vector("Int32", list(shape))}))
 
     def finish(self, inputs: list[int], outputs: list[int]) -> bytes:
         """Write the model."""
-        graph = Table({0: self.tensors, 1: Vector("i", inputs), 2: Vector("i", outputs), 3: self.operators})
+        graph = Table({0: self.tensors, 1: Vector("Int32", inputs), 2: Vector("Int32", outputs), 3: self.operators})
         codes = [
-            Table({0: ("b", code), **({1: custom} if custom else {}), 2: ("i", 1), 3: ("i", code)})
+            Table({0: ("Int8", code), **({1: custom} if custom else {}), 2: ("Int32", 1), 3: ("Int32", code)})
             for code, custom in self.codes
         ]
-        root = Table({0: ("I", 3), 1: codes, 2: [graph], 3: "modelprep stand-in", 4: self.buffers})
+        root = Table({0: ("Uint32", 3), 1: codes, 2: [graph], 3: "modelprep stand-in", 4: self.buffers})
         return flatbuffer.write(root, b"TFL3")
 
 
@@ -192,7 +194,7 @@ def model(answer: str, side: int = 224, *, floats: bool = False) -> bytes:
     writer.pool(given, cells, side // _CELLS)
     writer.conv(cells, weights, bias, scores)
     writer.reshape(scores, flat, (1, _CLASSES), "shape")
-    writer.operator(_SOFTMAX, [flat], [output], 9, Table({0: ("f", 1.0)}))
+    writer.operator(_SOFTMAX, [flat], [output], 9, Table({0: ("Float32", 1.0)}))
     return writer.finish([given], [output])
 
 
