@@ -129,9 +129,9 @@ class _Writer:
 
     def operator(
         self, code: int, inputs: list[int], outputs: list[int], options: int = 0, table: Table | None = None,
-        *, custom: str = "",
+        *, custom: str = "", own: bytes = b"",
     ) -> None:  # fmt: skip
-        """Add an operator; `options` is the number of its options' type in the schema's union."""
+        """Add an operator; `options` is the number of its options' type in the schema's union, `own` a custom one's."""
         if (code, custom) not in self.codes:
             self.codes.append((code, custom))
         fields: dict[int, object] = {
@@ -139,6 +139,8 @@ class _Writer:
         }  # fmt: skip
         if table is not None:
             fields |= {3: ("Uint8", options), 4: table}
+        if own:
+            fields[5] = Vector("Uint8", own)
         self.operators.append(Table(fields))  # type: ignore[arg-type]
 
     def pool(self, given: int, output: int, square: int) -> None:
@@ -200,7 +202,14 @@ def model(answer: str, side: int = 224, *, floats: bool = False) -> bytes:
 
 def detector() -> bytes:
     """Write a detector of the right inputs, outputs and operators: one anchor, which finds nothing sensible."""
+    from flatbuffers import flexbuffers
+
     side, name = 300, "TFLite_Detection_PostProcess"
+    own = flexbuffers.Dumps({
+        "max_detections": 1, "max_classes_per_detection": 1, "detections_per_class": 1, "use_regular_nms": False,
+        "nms_score_threshold": 0.5, "nms_iou_threshold": 0.6, "num_classes": 90,
+        "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0,
+    })  # fmt: skip
     writer = _Writer(_UINT8)
     given = writer.tensor("normalized_input_image_tensor", (1, side, side, 3), 1 / 128, 128)
     colour = writer.tensor("colour", (1, 1, 1, 3), 1 / 128, 128)
@@ -218,5 +227,5 @@ def detector() -> bytes:
     anchors = writer.tensor("anchors", (1, 4), 1 / 255, 0, data=bytes([128, 128, 255, 255]))
     shapes = [(1, 1, 4), (1, 1), (1, 1), (1,)]
     outputs = [writer.tensor(f"{name}:{i}" if i else name, shape, type_=_FLOAT32) for i, shape in enumerate(shapes)]
-    writer.operator(_CUSTOM, [*parts, anchors], outputs, custom=name)
+    writer.operator(_CUSTOM, [*parts, anchors], outputs, custom=name, own=bytes(own))
     return writer.finish([given], outputs)

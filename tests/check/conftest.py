@@ -90,7 +90,7 @@ def standin(repository: Path) -> dict[str, bytes]:
     return {
         "lenet_iter_9000.caffemodel": made["lenet-caffemodel"],
         "simple_mnist_tf.prototxt": made["simple-mnist-tf"],
-        "mnist_onnx.onnx": with_reshaped_shapes(made["onnx-mnist"]),
+        "mnist_onnx.onnx": made["onnx-mnist"],
         "mobilenet_v1_1.0_224_quant.tflite": made["mobilenet-v1-quant"],
         "t10k-images.idx3-ubyte": gzip.decompress(made["mnist-t10k-images"]),
         "t10k-labels.idx1-ubyte": gzip.decompress(made["mnist-t10k-labels"]),
@@ -98,24 +98,6 @@ def standin(repository: Path) -> dict[str, bytes]:
         "Cat.jpg": made["picture-cat"],
         "shark.jpg": made["picture-shark"],
     }
-
-
-def with_reshaped_shapes(data: bytes) -> bytes:
-    """Say in value_info what becomes of reshaped constants, as the zoo's file does and the stand-in does not."""
-    from modelprep.formats.onnx.model import messages
-
-    model = messages("ModelProto")()
-    model.ParseFromString(data)
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    told = {value.name for value in model.graph.value_info}
-    for node in model.graph.node:
-        reshaped = node.op_type == "Reshape" and all(name in constants for name in node.input)
-        if reshaped and node.output[0] not in told:
-            value = model.graph.value_info.add(name=node.output[0])
-            value.type.tensor_type.elem_type = 1
-            for size in constants[node.input[1]].int64_data:
-                value.type.tensor_type.shape.dim.add(dim_value=size)
-    return bytes(model.SerializeToString())
 
 
 class Tree:

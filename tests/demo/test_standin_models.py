@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import zipfile
 
 import pytest
 
@@ -195,3 +196,38 @@ def test_opencvs_file_storage_reads_the_logistic_regression_data(made, tmp_path)
     assert data.shape == (40, 784)
     assert labels.reshape(-1).tolist() == [0.0] * 20 + [1.0] * 20
     assert data.max() == 255
+
+
+def _models(data):
+    """Give the models of an asset by name: itself, or what is in an archive."""
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {name: archive.read(name) for name in archive.namelist() if name.endswith(".tflite")}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {
+            member.name.rpartition("/")[2]: archive.extractfile(member).read()
+            for member in archive.getmembers()
+            if member.name.endswith((".tflite", ".onnx"))
+        }
+
+
+@pytest.mark.parametrize(
+    ("asset", "name"),
+    [
+        ("lenet-caffemodel", "lenet.caffemodel"), ("simple-mnist-tf", "simple.prototxt"),
+        ("cifar10-tf", "cifar.prototxt"), ("onnx-mnist", "mnist.onnx"), ("onnx-mobilenet-v2", "mobilenet.onnx"),
+        ("mobilenet-v1-quant", "v1.tflite"), ("mobilenet-v2-quant", "v2.tflite"), ("onnx-squeezenet-tgz", ""),
+        ("inception-v3-quant-tgz", ""), ("inception-v4-quant-tgz", ""), ("mnasnet-1.3-tgz", ""),
+        ("resnet-v2-101-tgz", ""), ("coco-ssd-quant-zip", ""),
+    ],
+)  # fmt: skip
+def test_a_model_that_goes_to_the_board_as_it_is_keeps_to_the_parsers_rules(made, tmp_path, asset, name):
+    from modelprep.check.lint import examine
+
+    data = made[asset].data
+    models = {name: data} if name else _models(data)
+    assert models
+    for file, content in models.items():
+        path = tmp_path / file
+        path.write_bytes(content)
+        assert [str(one) for one in examine(path)] == []
