@@ -190,12 +190,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module
+if not TYPE_CHECKING:
+    # A type checker that saw this would take every name for one that is there.
 
-    if name not in _HOMES:
-        raise AttributeError(f"module 'modelprep' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name not in _HOMES:
+            raise AttributeError(f"module 'modelprep' has no attribute '{name}'")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 class _Package(ModuleType):

@@ -45,7 +45,7 @@ def test_a_name_brings_what_it_needs_and_no_more() -> None:
 
 def test_every_name_leads_to_the_same_thing_for_python_and_for_type_checkers() -> None:
     tree = ast.parse((REPOSITORY / "modelprep" / "__init__.py").read_text())
-    (guarded,) = [node for node in tree.body if isinstance(node, ast.If)]
+    (guarded,) = [node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name)]
     typed = {
         alias.name: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
@@ -187,6 +187,24 @@ def test_check_gives_what_the_command_tells(
     assert capsys.readouterr().out == ""
 
 
+def test_pictures_that_pass_are_found(standin: tuple[Path, Path], tmp_path: Path) -> None:
+    for name in ("ai_edge_litert", "cv2"):
+        pytest.importorskip(name, reason="the search runs a model on pictures")
+    mirror, recipes = standin
+    target = "armnn-tflite/mobilenet-v1-quant"
+    options: Here = {"out": tmp_path / "tree", "recipes": recipes}
+    assert modelprep.fetch(target, mirrors=mirror, offline=True, cache=tmp_path / "store", **options).ok
+    album = tmp_path / "album" / "below"
+    album.mkdir(parents=True)
+    for file in (tmp_path / "tree" / "ArmnnTests" / "data").iterdir():
+        (album / f"my {file.name}").write_bytes(file.read_bytes())
+    (album / "notes.txt").write_text("no picture")
+    found = modelprep.find_pictures(target, tmp_path / "album", **options)
+    assert found.pictures == 3
+    assert {each.file for each in found.passing} == {case.file for case in found.test.cases}
+    assert all(each.picture.name == f"my {each.file}" for each in found.passing)
+
+
 def test_deploy_plans_sends_tests_and_says_what_failed(workshop: Workshop, tmp_path: Path, here: Here) -> None:
     if why := missing():
         pytest.skip(why)
@@ -321,7 +339,6 @@ def test_whatever_a_disk_does_is_a_storage_error(workshop: Workshop, here: Here)
         lambda: modelprep.mirror("things", wall, cache=workshop.cache, **here),
         lambda: modelprep.export_yocto("things", wall, **here),
         lambda: modelprep.check("things", html=wall / "page.html", cache=workshop.cache, **here),
-        lambda: modelprep.list_demos("things", cache=workshop.cache, lockfile=wall, **here),
     ]
     for verb in verbs:
         with pytest.raises(modelprep.StorageError) as caught:
