@@ -175,6 +175,36 @@ def test_a_listener_may_raise_at_any_event_of_a_deployment(things: Workshop, tmp
         board.stop()
 
 
+def test_a_listener_may_raise_at_any_event_of_an_audit_and_the_history_stays(things: Workshop) -> None:
+    history = things.root / "history.json"
+    asking: dict[str, Any] = {"history": history, "pause": 0, "recipes": things.recipes, "out": things.out}
+    heard: list[Event] = []
+    modelprep.audit("things", listen=heard.append, **asking)
+    assert [event.kind for event in heard] == ["start", "progress", "progress", "done"]
+    for number in range(len(heard)):
+        history.unlink(missing_ok=True)
+        with stopped(number) as listen:
+            modelprep.audit("things", listen=listen, **asking)
+        assert history.exists() == (listen.last == "done")
+    assert modelprep.audit("things", **asking).counts == {"alive": 2}
+
+
+def test_a_listener_may_raise_while_a_mirror_is_verified_or_a_layer_is_written(things: Workshop) -> None:
+    options = fetching(things, "calm")
+    assert modelprep.fetch("things", **options).ok
+    assert modelprep.mirror("things", things.root / "mirror", **options).exit_code == 0
+    with stopped(0) as listen:
+        modelprep.verify_mirror(things.root / "mirror", listen=listen)
+    assert listen.calls == 1
+    assert modelprep.verify_mirror(things.root / "mirror").ok
+    layer: dict[str, Any] = {"out": options["out"], "recipes": things.recipes}
+    with stopped(1) as listen:
+        modelprep.export_yocto("things", things.root / "layer", listen=listen, **layer)
+    assert listen.calls == 2
+    assert not stray(things.root / "layer")
+    assert modelprep.export_yocto("things", things.root / "layer", **layer).recipes
+
+
 def test_a_listener_that_raises_ctrl_c_is_an_interruption(things: Workshop) -> None:
     for error in (KeyboardInterrupt(), modelprep.Interrupted("enough")):
         with pytest.raises(modelprep.Interrupted) as caught:
