@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,23 +99,3 @@ def test_cifar_records_are_planes_or_interleaved() -> None:
     assert planes[0, :, 5, 5].tolist() == [1, 2, 3]
     assert pixels.shape == (1, 32, 32, 3)
     assert pixels[0, 5, 5].tolist() == [1, 2, 3]
-
-
-def test_arms_pictures_get_their_labels_from_the_quantised_mobilenet(upstream: Path) -> None:
-    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs LiteRT, of the check extra")
-    import zipfile
-
-    archive = "storage.googleapis.com/download.tensorflow.org/models/tflite/mobilenet_v1_1.0_224_quant_and_labels.zip"
-    with zipfile.ZipFile(io.BytesIO((upstream / archive).read_bytes())) as file:
-        model = file.read("mobilenet_v1_1.0_224_quant.tflite")
-    runtime = litert.Interpreter(model_content=model)
-    runtime.allocate_tensors()
-    into = runtime.get_input_details()[0]
-    folder = next(upstream.glob("raw.githubusercontent.com/os-autoinst/*/*/data/ai_ml/images"))
-    for name, label in (("Dog.jpg", 209), ("Cat.jpg", 283)):
-        values = preprocess.prepare_picture(
-            folder / name, Preprocessing("image", 224, 224), Quantisation(*into["quantization"])
-        )
-        runtime.set_tensor(into["index"], values)
-        runtime.invoke()
-        assert int(runtime.get_tensor(runtime.get_output_details()[0]["index"])[0].argmax()) == label, name

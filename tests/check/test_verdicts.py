@@ -297,32 +297,3 @@ def test_a_tensorflow_graph_runs_in_opencv_where_tensorflow_is_missing(
     verdict = tree.judge(TF)
     assert verdict.runtime.startswith("OpenCV")
     assert verdict.outcome == "passes"
-
-
-# -- the real files ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("demo", "classes"),
-    [(CAFFE, [7, 2, 1, 5, 9]), (TF, [7, 2, 1, 0, 4]), (ONNX, [7, 2, 1, 0, 4]), (TFLITE, [209, 283, 3])],
-)
-def test_the_real_files_pass(real: Path, demo: str, classes: list[int]) -> None:
-    from modelprep.check.verdict import Files, judge
-    from modelprep.targets.armnn_tests import of_version
-
-    verdict = judge(of_version()[demo], Files(real / "models", real / "data"))
-    assert verdict.outcome == "passes", verdict.message
-    assert [case.got for case in verdict.cases] == classes
-
-
-def test_19_05_feeds_the_real_mobilenet_the_bytes_themselves(real: Path) -> None:
-    from modelprep.check.verdict import Files, judge
-    from modelprep.targets.armnn_tests import of_version
-
-    files = Files(real / "models", real / "data")
-    old, new = (judge(of_version(version)[TFLITE], files) for version in ("19.02", "19.05"))
-    # Half of the range is never used in 19.02; from 19.05 on the picture arrives as it is.
-    assert min(int(case.seen.min()) for case in old.cases) >= 128
-    assert min(int(case.seen.min()) for case in new.cases) < 20
-    assert new.outcome == "passes"
-    assert [case.top for case in old.cases] != [case.top for case in new.cases]
