@@ -124,15 +124,16 @@ if TYPE_CHECKING:
     from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
     from modelprep.recipe.catalogue import Catalogue
     from modelprep.recipe.schema import Asset, Recipe
+    from modelprep.tree.boardtests import BoardRun
     from modelprep.tree.bundle import Bundled
-    from modelprep.tree.deploy import BoardRun, Deployed, DeployPlan
+    from modelprep.tree.deploy import Deployed, DeployPlan
     from modelprep.tree.yocto import Exported
 
 #: Name -> the module that it is imported from when it is first used.
 _HOMES = {
     "Asset": "modelprep.recipe.schema",
     "AuditReport": "modelprep.fetch.audit",
-    "BoardRun": "modelprep.tree.deploy",
+    "BoardRun": "modelprep.tree.boardtests",
     "Bundled": "modelprep.tree.bundle",
     "Catalogue": "modelprep.recipe.catalogue",
     "CheckFailed": "modelprep.errors",

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.api.given import AnyPath, Paths, Words, framed, words
+from modelprep.errors import UsageError
 from modelprep.events import Listener, silent
 
 if TYPE_CHECKING:
+    from modelprep.tree.boardtests import BoardRun
     from modelprep.tree.bundle import Bundled
-    from modelprep.tree.deploy import BoardRun, Deployed, DeployPlan
+    from modelprep.tree.deploy import Deployed, DeployPlan
     from modelprep.tree.selection import TreePart
     from modelprep.tree.yocto import Exported
 
@@ -123,6 +125,7 @@ def deploy(
     ssh: str | None = None,
     run: bool = False,
     compute: Words = (),
+    junit: AnyPath | None = None,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Deployment:
@@ -141,6 +144,8 @@ def deploy(
         Then run ``run-tests.sh`` on the board.
     compute
         With `run`: backends for the Arm NN tests (``CpuRef``).
+    junit
+        With `run`: a file that gets a JUnit XML report of the tests.
     listen
         As for :func:`modelprep.run`; the tasks are ``deploy:<tree>``.
 
@@ -158,9 +163,11 @@ def deploy(
         No ssh program here.
     """
     with framed(listen) as tell:
+        from modelprep.tree import boardtests, remote
         from modelprep.tree import deploy as deploying
-        from modelprep.tree import remote
 
+        if (junit is not None or words(compute)) and not run:
+            raise UsageError("junit and compute say how the tests are run: they want run=True")
         place = remote.parse_board(board)
         # Own use of the user's own files: restricted assets go to his board like all others.
         parts = _parts(targets, out, recipes, include_restricted=True)
@@ -169,7 +176,13 @@ def deploy(
             trees = tuple(deploying.apply_deploy(channel, plan, listen=tell) for plan in plans)
             backends = [word for name in words(compute) for word in ("-c", name)]
             folders = [plan.board.folder for plan in plans] if run else []
-            tests = tuple(deploying.hear_tests(channel, folder, backends) for folder in folders)
+            tests = tuple(
+                boardtests.hear_tests(channel, folder, backends, junit=junit is not None) for folder in folders
+            )
+        if junit is not None:
+            from modelprep.store.disk import write_atomic
+
+            write_atomic(Path(junit), boardtests.junit_of(tests))
         return Deployment(place.login, trees, tests)
 
 

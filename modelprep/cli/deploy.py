@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
+    from modelprep.tree.boardtests import BoardRun
     from modelprep.tree.deploy import DeployPlan
 
 
@@ -21,6 +23,7 @@ def command(
         typer.Argument(
             metavar="TARGET... USER@BOARD[:PATH]",
             help="What to copy (as for fetch), and in the end where: a login as ssh knows it.",
+            autocompletion=common._complete_target,
         ),
     ],
     out: common.Out = common.DEFAULT_OUT,
@@ -32,6 +35,10 @@ def command(
     backend: Annotated[
         list[str] | None,
         typer.Option("--compute", "-c", metavar="BACKEND", help="With --run: backend for the Arm NN tests (CpuRef)."),
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="With --run: write a JUnit XML report of the tests here."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go over; send nothing.")] = False,
     recipes: common.Recipes = None,
@@ -45,7 +52,7 @@ def command(
     login's home, or of PATH.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.tree import deploy, remote
+        from modelprep.tree import boardtests, deploy, remote
         from modelprep.tree.selection import select
 
         if len(targets) < 2:
@@ -58,11 +65,14 @@ def command(
         # Own use of the user's own files: restricted assets go to his board like all others.
         chosen = common.catalogue(recipes).resolve(targets[:-1])
         parts = select(out, chosen, include_restricted=True)
-        status = 0
+        if (junit is not None or backend) and not run:
+            raise UsageError("--junit and --compute say how the tests are run: they want --run")
+        tests: list[BoardRun] = []
         with remote.connect(board, remote.ssh_words(ssh)) as channel:
             plans = deploy.plan_parts(channel, parts)
             if dry_run:
                 _tell(output, plans, board.login, done=False)
+                output.result(_result(plans, board.login, done=False))
                 return
             listen = output.listener()
             for plan in plans:
@@ -71,31 +81,48 @@ def command(
             _tell(output, plans, board.login, done=True)
             if run:
                 words = [word for name in backend or () for word in ("-c", name)]
+                aloud = output.mode == "human"
                 for plan in plans:
-                    status = max(status, deploy.run_on_board(channel, plan.board.folder, words))
-        if status:
+                    output.line(f"\n{plan.part.name}:")
+                    output.out.flush()
+                    made = boardtests.hear_tests(
+                        channel, plan.board.folder, words, aloud=aloud, junit=junit is not None
+                    )
+                    if not made.ok and output.mode == "quiet":
+                        output.value(made.output.rstrip())
+                    tests.append(made)
+        if junit is not None:
+            from modelprep.store.disk import write_atomic
+
+            write_atomic(junit, boardtests.junit_of(tests))
+        output.result(_result(plans, board.login, done=True, tests=tests))
+        if not all(made.ok for made in tests):
             raise typer.Exit(1)
 
 
+def _result(
+    plans: Sequence[DeployPlan], login: str, *, done: bool, tests: Sequence[BoardRun] = ()
+) -> dict[str, object]:
+    return {
+        "board": login,
+        "trees": [
+            {
+                "tree": plan.part.name,
+                "folder": plan.board.folder,
+                "method": plan.method,
+                "send": [file.path for file in plan.send],
+                "staged": [file.path for file in plan.staged],
+                "keep": [file.path for file in plan.keep],
+                "bytes": plan.size,
+                "done": done,
+            }
+            for plan in plans
+        ],
+        "tests": [{"folder": made.folder, "status": made.status, "output": made.output} for made in tests],
+    }
+
+
 def _tell(output: Output, plans: Sequence[DeployPlan], login: str, *, done: bool) -> None:
-    output.result(
-        {
-            "board": login,
-            "trees": [
-                {
-                    "tree": plan.part.name,
-                    "folder": plan.board.folder,
-                    "method": plan.method,
-                    "send": [file.path for file in plan.send],
-                    "staged": [file.path for file in plan.staged],
-                    "keep": [file.path for file in plan.keep],
-                    "bytes": plan.size,
-                    "done": done,
-                }
-                for plan in plans
-            ],
-        }
-    )
     rows = [
         (
             plan.part.name,

@@ -7,6 +7,8 @@ folder is used by the next run.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from modelprep.errors import DeployError, DigestMismatch, StorageError
 from modelprep.events import Event, Listener, silent
+from modelprep.store.disk import CHUNK, human, storage
 from modelprep.tree import transfer
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest, parse_manifest
 from modelprep.tree.remote import Channel
@@ -39,6 +42,8 @@ class BoardState:
         Whether it (or the nearest folder above that exists) can be written.
     free
         Bytes free there; None where the board cannot say.
+    disk
+        The file system that it is on, as ``df`` names it; empty where the board cannot say.
     tools
         Which programs it has.
     digests
@@ -53,6 +58,7 @@ class BoardState:
     writable: bool
     free: int | None
     tools: Mapping[str, bool]
+    disk: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     staged: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     manifest: Manifest = field(default_factory=Manifest)
@@ -89,6 +95,13 @@ class DeployPlan:
         """Bytes of the files that go over."""
         return sum(file.size for file in self.send)
 
+    @property
+    def room(self) -> int:
+        """Bytes that the board needs beside what lies there: files are put in place only when all have come."""
+        paths = {file.path for file in self.send}
+        begun = sum(size for path, (size, _) in self.board.staged.items() if path in paths)
+        return max(0, self.size - begun)
+
 
 def target_of(part: TreePart, path: str) -> str:
     """Say where a tree belongs on the board: its own place there, else a folder of its name below `path`."""
@@ -117,12 +130,23 @@ def probe(channel: Channel, part: TreePart, target: str) -> BoardState:
         writable=facts.get("writable") == "yes",
         free=int(facts["free"]) * 1024 if facts.get("free", "").isdecimal() else None,
         tools={tool: facts.get(tool) == "yes" for tool in _TOOLS},
+        disk=facts.get("disk", ""),
         digests=dict(_sums(here)),
         staged={path: (size, digests[path]) for path, size in sizes.items() if path in digests},
-        manifest=parse_manifest(manifest, f"{channel.board.login}:{target}/{MANIFEST}")
-        if manifest.strip()
-        else Manifest(),
+        manifest=_manifest(manifest, channel, facts.get("folder", target)),
     )
+
+
+def _manifest(text: str, channel: Channel, folder: str) -> Manifest:
+    if not text.strip():
+        return Manifest()
+    place = f"{folder}/{MANIFEST}"
+    try:
+        return parse_manifest(text, f"{channel.board.login}:{place}")
+    except StorageError as error:
+        # What it said of earlier deployments is lost; files of theirs are known again once they are deployed again.
+        error.hint = f"ssh {channel.board.login} rm {shlex.quote(place)}, then deploy all demos of this folder again"
+        raise
 
 
 def _sums(text: str) -> list[tuple[str, str]]:
@@ -142,7 +166,7 @@ near=$target
 while [ ! -d "$near" ] && [ "$near" != / ]; do near=$(dirname "$near"); done
 if [ -w "$near" ]; then echo writable=yes; else echo writable=no; fi
 {tools}
-echo "free=$(df -Pk "$near" 2>/dev/null | awk 'NR==2 {{print $4}}')"
+df -Pk "$near" 2>/dev/null | awk 'NR==2 {{print "free=" $4; $1 = $2 = $3 = $4 = $5 = ""; print "disk=" $0}}'
 sum_all() {{
     while read -r path; do
         [ -f "$path" ] || continue
@@ -162,13 +186,20 @@ exit 0
 """
 
 
-def plan_deploy(part: TreePart, board: BoardState) -> DeployPlan:
+def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0) -> DeployPlan:
     """Decide what goes over.
+
+    Parameters
+    ----------
+    taken
+        Bytes that other trees will take on the same file system of the board.
 
     Raises
     ------
     StorageError
         The target cannot be written, or has no room.
+    DigestMismatch
+        A file that would go over is not what its tree's manifest says any more.
     DeployError
         The board has nothing to check digests with, or no way to take files.
     """
@@ -189,23 +220,56 @@ def plan_deploy(part: TreePart, board: BoardState) -> DeployPlan:
     manifest = _merged(part, board.manifest)
     changes = bool(send or staged) or manifest.text() != board.manifest.text()
     if changes and not board.writable:
-        raise StorageError(
-            "the folder on the board is not writable for this login",
-            where=board.folder,
-            hint="deploy as root (root@board), or name a folder of your own: user@board:/path",
-        )
-    partial = sum(size for path, (size, _) in board.staged.items() if any(path == file.path for file in send))
-    needed = max(0, sum(file.size for file in send) - partial) + RESERVE
+        raise _not_writable(part, board)
+    method = transfer.choose(board.tools) if send else "tar"
+    plan = DeployPlan(part, board, tuple(send), tuple(staged), tuple(keep), manifest, method)
+    needed = plan.room + taken + RESERVE
     if send and board.free is not None and board.free < needed:
         raise StorageError(
             "the board has no room for these files",
             where=board.folder,
-            expected=f"{needed} bytes free",
-            got=f"{board.free} bytes free",
-            hint="deploy fewer demos, make room, or name a folder on another file system: user@board:/path",
+            expected=f"{human(needed)} free ({needed} bytes)",
+            got=f"{human(board.free)} free ({board.free} bytes)",
+            hint="deploy fewer demos, make room"
+            + ("" if part.board else ", or name a folder on another file system: user@board:/path"),
         )
-    method = transfer.choose(board.tools) if send else "tar"
-    return DeployPlan(part, board, tuple(send), tuple(staged), tuple(keep), manifest, method)
+    for file in send:
+        _check_here(part, file)
+    return plan
+
+
+def _not_writable(part: TreePart, board: BoardState) -> StorageError:
+    if not part.board:
+        return StorageError(
+            "the folder on the board is not writable for this login",
+            where=board.folder,
+            hint="deploy as root (root@board), or name a folder of your own: user@board:/path",
+        )
+    demos = " ".join(sorted(part.manifest.demos))
+    return StorageError(
+        f"{part.name} has a place of its own on the board, which is not writable for this login",
+        where=board.folder,
+        hint=f"deploy as root (root@board), make the folder writable, or leave these demos out: {demos}",
+    )
+
+
+def _check_here(part: TreePart, file: InstalledFile) -> None:
+    """Hold a file of the tree to its manifest: what was changed here would be called damaged there."""
+    path = part.folder / file.path
+    digest, size = hashlib.sha256(), 0
+    with storage(path, doing="read the tree"), contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    if (size, digest.hexdigest()) != (file.size, file.sha256):
+        raise DigestMismatch(
+            "a file of the tree was changed since modelprep wrote it"
+            if path.is_file()
+            else "a file of the tree is gone",
+            where=str(path),
+            expected=f"sha256 {file.sha256}",
+            hint=f"modelprep fetch {' '.join(file.demos)}",
+        )
 
 
 def plan_parts(channel: Channel, parts: Sequence[TreePart]) -> list[DeployPlan]:
@@ -216,8 +280,14 @@ def plan_parts(channel: Channel, parts: Sequence[TreePart]) -> list[DeployPlan]:
     ModelprepError
         As :func:`probe` and :func:`plan_deploy`.
     """
-    path = channel.board.path
-    return [plan_deploy(part, probe(channel, part, target_of(part, path))) for part in parts]
+    plans: list[DeployPlan] = []
+    taken: dict[str, int] = {}
+    for part in parts:
+        state = probe(channel, part, target_of(part, channel.board.path))
+        plan = plan_deploy(part, state, taken=taken.get(state.disk, 0) if state.disk else 0)
+        taken[state.disk] = taken.get(state.disk, 0) + plan.room
+        plans.append(plan)
+    return plans
 
 
 def _merged(part: TreePart, there: Manifest) -> Manifest:
@@ -312,6 +382,7 @@ if [ -s .sums ] && ! sha256sum -c .sums >.said 2>&1; then
     grep -v ': OK$' .said || true
     exit 0
 fi
+sync
 {moves}
 {lists}
 sync
@@ -327,44 +398,3 @@ echo finished
             got="; ".join(answer.split("\n")[1:4]),
             hint="run the same command again: damaged files are sent anew. If it happens again, check the board's disk",
         )
-
-
-def run_on_board(channel: Channel, folder: str, arguments: Sequence[str]) -> int:
-    """Run ``run-tests.sh`` on the board with our terminal, and give its exit status."""
-    return channel.interactive(shlex.join(["sh", f"{folder}/run-tests.sh", *arguments]))
-
-
-@dataclass(frozen=True)
-class BoardRun:
-    """What ``run-tests.sh`` said on the board.
-
-    Parameters
-    ----------
-    folder
-        The tree there.
-    status
-        Its exit status: 0 when every test passed.
-    output
-        All that it and the tests printed; its table is the end.
-    """
-
-    folder: str
-    status: int
-    output: str
-
-    @property
-    def ok(self) -> bool:
-        """True when every test passed."""
-        return self.status == 0
-
-
-def hear_tests(channel: Channel, folder: str, arguments: Sequence[str]) -> BoardRun:
-    """Run ``run-tests.sh`` on the board without a terminal, and bring back what it prints.
-
-    Raises
-    ------
-    DeployError
-        The connection failed.
-    """
-    status, said = channel.hear(shlex.join(["sh", f"{folder}/run-tests.sh", *arguments]))
-    return BoardRun(folder, status, said)

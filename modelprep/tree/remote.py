@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,12 @@ class Board:
 
     login: str
     path: str = ""
+
+    @property
+    def in_a_path(self) -> str:
+        """The login as rsync and sftp want it where a path may follow: a bare IPv6 address stands in brackets."""
+        user, at, host = self.login.rpartition("@")
+        return f"{user}{at}[{host}]" if ":" in host else self.login
 
 
 def parse_board(text: str) -> Board:
@@ -62,15 +69,23 @@ class Channel:
         Whom it talks to.
     command
         The ssh command with the options of the shared connection.
+    folder
+        A folder of this connection's own on this machine, gone when it is closed.
     """
 
     board: Board
     command: tuple[str, ...]
+    folder: Path
 
-    @property
-    def options(self) -> tuple[str, ...]:
-        """What stands behind the program's name; scp's family takes the same."""
-        return self.command[1:]
+    def program(self) -> Path:
+        """Give a program that is the ssh command with all its options, for those that take no options of ssh's.
+
+        sftp has other letters for the same things (``-p`` is no port there), so what the user gave cannot be passed on.
+        """
+        path = self.folder / "ssh"
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(self.command)} "$@"\n')
+        path.chmod(0o700)
+        return path
 
     def script(self, text: str, *, timeout: float | None = None) -> str:
         """Run a shell script on the board and give what it prints.
@@ -96,8 +111,24 @@ class Channel:
         )  # fmt: skip
 
     def interactive(self, remote: str) -> int:
-        """Run a command on the board with our own terminal; give its exit status."""
-        return subprocess.run([*self.command, self.board.login, remote], check=False).returncode
+        """Run a command on the board with our own terminal; give its exit status.
+
+        On a terminal the command has one there too, so that Ctrl-C ends it and not only our end of the line.
+
+        Raises
+        ------
+        DeployError
+            The connection failed.
+        """
+        terminal = ["-t", "-q"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+        stdin = None if terminal else subprocess.DEVNULL
+        sys.stdout.flush()
+        status = subprocess.run(
+            [*self.command, *terminal, self.board.login, remote], stdin=stdin, check=False
+        ).returncode
+        if status == 255:
+            raise self.failed(status, "", "")
+        return status
 
     def hear(self, remote: str) -> tuple[int, str]:
         """Run a command on the board without a terminal; give its exit status and all that it printed.
@@ -163,7 +194,8 @@ def connect(board: Board, ssh: Sequence[str] = ("ssh",)) -> Iterator[Channel]:
     # A short path: sockets may have some 100 characters at most.
     with tempfile.TemporaryDirectory(prefix="mp-", dir="/tmp" if Path("/tmp").is_dir() else None) as folder:  # noqa: S108
         shared = ("-o", "ControlMaster=auto", "-o", f"ControlPath={folder}/s", "-o", "ControlPersist=30")
-        channel = Channel(board, (*ssh, *shared, "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"))
+        alive = ("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
+        channel = Channel(board, (*ssh, *shared, *alive), Path(folder))
         try:
             yield channel
         finally:

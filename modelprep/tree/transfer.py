@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ Progress = Callable[[int], None]
 _CHUNK = 1 << 18
 
 
+#: rsync learned ``--info`` with this release; what some systems ship under its name is older or another program.
+_RSYNC = (3, 1)
+
+
 @dataclass(frozen=True)
 class Sending:
     """One file to send: its path, the same here below the tree and there below the staging folder; size in bytes."""
@@ -36,20 +41,28 @@ class Sending:
 
 
 def choose(tools: Mapping[str, bool]) -> Method:
-    """Choose the way: rsync when both ends have it, else tar, else sftp.
+    """Choose the way: rsync when both ends have it (here 3.1 or newer), else tar, else sftp.
 
     Raises
     ------
     DeployError
         The board has none of them.
     """
-    if tools.get("rsync") and shutil.which("rsync"):
+    if tools.get("rsync") and _rsync_version() >= _RSYNC:
         return "rsync"
     if tools.get("tar"):
         return "tar"
     if shutil.which("sftp"):
         return "sftp"
     raise DeployError("there is no way to copy files to the board", expected="rsync or tar on the board, or sftp here")
+
+
+def _rsync_version() -> tuple[int, int]:
+    if shutil.which("rsync") is None:
+        return (0, 0)
+    said = subprocess.run(["rsync", "--version"], capture_output=True, check=False).stdout.decode(errors="replace")
+    match = re.match(r"rsync +version v?(\d+)\.(\d+)", said)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def send(
@@ -85,18 +98,20 @@ def send(
     if method == "rsync":
         _rsync(channel, root, staging, files, progress)
         return
-    whole = []
+    begun = {}
     for file in files:
         size, digest = partial.get(file.path, (0, ""))
         if 0 < size < file.size and _prefix(root / file.path, size) == digest:
-            progress(size)
-            _append(channel, root, staging, file, size, progress)
-        else:
-            whole.append(file)
-    if whole and method == "tar":
+            begun[file.path] = size
+    if method == "sftp":
+        _sftp(channel, root, staging, files, begun, progress)
+        return
+    for file in files:
+        if file.path in begun:
+            progress(begun[file.path])
+            _append(channel, root, staging, file, begun[file.path], progress)
+    if whole := [file for file in files if file.path not in begun]:
         _tar(channel, root, staging, whole, progress)
-    elif whole:
-        _sftp(channel, root, staging, whole, progress)
 
 
 def _prefix(path: Path, size: int) -> str:
@@ -184,34 +199,48 @@ class _Reading(io.RawIOBase):
 
 def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending], progress: Progress) -> None:
     """Let rsync send; a file that is there in part serves it as a basis, and stays when the line is cut."""
+    # --from0, since a line of names that begins with # or ; is a comment; --protect-args, since a far shell would
+    # split the folder's name at its blanks.
     command = [
         "rsync", "--times", "--ignore-times", "--inplace", "--partial", "--chmod=F644,D755", "--files-from=-",
-        "--info=progress2", "--no-human-readable", "-e", shlex.join(channel.command),
-        f"{root}/", f"{channel.board.login}:{staging}/",
+        "--from0", "--protect-args", "--info=progress2", "--no-human-readable", "-e", shlex.join(channel.command),
+        f"{root}/", f"{channel.board.in_a_path}:{staging}/",
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        with _until_the_other_end_is_gone(process.stdin) as sink:
-            sink.write("".join(f"{file.path}\n" for file in files).encode())
-        seen = 0
-        for count in _byte_counts(process.stdout):
+    seen = 0
+
+    def hear(stdout: IO[bytes]) -> None:
+        nonlocal seen
+        for count in _byte_counts(stdout):
             progress(max(0, count - seen))
             seen = max(seen, count)
-        said = process.stderr.read().decode(errors="replace")
-        status = process.wait()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    finally:
-        process.stdout.close()
-        process.stderr.close()
+
+    status, said = _converse(command, "".join(f"{file.path}\0" for file in files).encode(), hear)
     if status:
         # rsync's own numbers for a line that was cut; 255 is ssh's.
         raise channel.failed(255 if status in (10, 12, 20, 30) else status, said, "rsync could not send the files")
+
+
+def _converse(command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], None]) -> tuple[int, str]:
+    """Run a program here: what it is given, who hears what it prints, its status and its complaints.
+
+    What it is given is a list of names and its complaints are few: neither fills a pipe while the other is waited for.
+    """
+    with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
+        names.write(given)
+        names.seek(0)
+        process = subprocess.Popen(command, stdin=names, stdout=subprocess.PIPE, stderr=complaints)
+        assert process.stdout is not None
+        try:
+            hear(process.stdout)
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            process.stdout.close()
+        complaints.seek(0)
+        return status, complaints.read(1 << 16).decode(errors="replace")
 
 
 def _byte_counts(stream: IO[bytes]) -> Iterator[int]:
@@ -224,21 +253,38 @@ def _byte_counts(stream: IO[bytes]) -> Iterator[int]:
                 yield int(match[1])
 
 
-def _sftp(channel: Channel, root: Path, staging: str, files: Sequence[Sending], progress: Progress) -> None:
+def _sftp(
+    channel: Channel,
+    root: Path,
+    staging: str,
+    files: Sequence[Sending],
+    begun: Mapping[str, int],
+    progress: Progress,
+) -> None:
+    """Let one sftp send all files, one behind the other; `begun` are sizes of those that it goes on with."""
+    lines = []
     for file in files:
-        target = f"{staging}/{file.path}"
-        # -b reads commands; sftp's own quoting is a backslash or double quotes.
-        line = f'put "{_sftp_quote(str(root / file.path))}" "{_sftp_quote(target)}"\n'
-        done = subprocess.run(
-            ["sftp", *channel.options, "-b", "-", channel.board.login],
-            input=line.encode(),
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise channel.failed(done.returncode, done.stderr.decode(errors="replace"), "sftp could not send a file")
-        progress(file.size)
+        how = "put -a" if file.path in begun else "put"
+        lines.append(f"{how} {_sftp_quote(str(root / file.path))} {_sftp_quote(f'{staging}/{file.path}')}\n")
+
+    def hear(stdout: IO[bytes]) -> None:
+        # A batch's commands are printed as each is begun; what came before it is over then.
+        number = 0
+        for line in stdout:
+            if line.startswith(b"sftp> "):
+                if number:
+                    progress(files[number - 1].size)
+                number = min(number + 1, len(files))
+        # The last one's end is the end of all, if that was a good one: the board's sums tell.
+        if number == len(files):
+            progress(files[-1].size)
+
+    command = ["sftp", "-S", str(channel.program()), "-b", "-", channel.board.in_a_path]
+    status, said = _converse(command, "".join(lines).encode(), hear)
+    if status:
+        raise channel.failed(status, said, "sftp could not send the files")
 
 
 def _sftp_quote(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    """Quote a name for a batch of sftp's: between double quotes, where its patterns have no meaning."""
+    return '"' + re.sub(r'([\\"])', r"\\\1", text) + '"'

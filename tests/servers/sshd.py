@@ -42,6 +42,7 @@ APPLETS = [
     "sync",
     "tail",
     "tar",
+    "tee",
     "test",
     "tr",
     "true",
@@ -53,18 +54,21 @@ ENTRY = """#!/bin/sh
 # Every session comes through here, with the board's own programs and home.
 cd "{home}" || exit 1
 echo "$SSH_ORIGINAL_COMMAND" >>"{root}/commands"
-case "$SSH_ORIGINAL_COMMAND" in
-    *sftp-server*|*internal-sftp*)
-        [ -e "{root}/sftp" ] || exit 127
-        exec {sftp} -d "{home}" ;;
-esac
 # Passes so many bytes on at once, as they come, and no more.
 relay='import os, sys
 left = int(sys.argv[1])
 while left and (data := os.read(0, min(left, 65536))):
     os.write(1, data)
     left -= len(data)'
-run() {{ env -i HOME="{home}" PATH="{home}/../bin" "{home}/../bin/sh" -c "$SSH_ORIGINAL_COMMAND"; }}
+run() {{
+    case "$SSH_ORIGINAL_COMMAND" in
+        *sftp-server*|*internal-sftp*)
+            [ -e "{root}/sftp" ] || exit 127
+            {sftp} -d "{home}" ;;
+        *) userland ;;
+    esac
+}}
+userland() {{ env -i HOME="{home}" PATH="{home}/../bin" "{home}/../bin/sh" -c "$SSH_ORIGINAL_COMMAND"; }}
 case "$SSH_ORIGINAL_COMMAND" in
     "sh -s") run; exit $? ;;
 esac

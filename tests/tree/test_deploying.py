@@ -15,7 +15,8 @@ import pytest
 from servers.sshd import BoardServer, missing
 
 from modelprep.errors import DeployError, MissingTool, StorageError, UsageError
-from modelprep.tree.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, probe, run_on_board, target_of
+from modelprep.tree.boardtests import hear_tests
+from modelprep.tree.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, probe, target_of
 from modelprep.tree.manifest import AssetUsed, InstalledDemo, InstalledFile, Manifest, Provenance
 from modelprep.tree.remote import Board, connect, failed, parse_board, ssh_words
 from modelprep.tree.selection import TreePart
@@ -91,9 +92,9 @@ def test_what_arrives_is_what_was_sent_and_a_second_run_sends_nothing(
     assert server.commands()[before:] == ["sh -s"]  # the question alone
 
 
-@pytest.mark.parametrize("method", ["tar", "rsync"])
+@pytest.mark.parametrize("method", ["tar", "rsync", "sftp"])
 def test_after_one_change_one_file_goes_over(board: MakeBoard, tmp_path: Path, method: str) -> None:
-    server = board(rsync=method == "rsync")
+    server = board(rsync=method == "rsync", tar=method == "tar", sftp=method == "sftp")
     deploy(server, tree(tmp_path / "t", CONTENT))
     changed = {**CONTENT, "models/it's a model.pb": b"another graph"}
     plan, done = deploy(server, tree(tmp_path / "t", changed))
@@ -102,9 +103,9 @@ def test_after_one_change_one_file_goes_over(board: MakeBoard, tmp_path: Path, m
     assert there(server.home / "ArmnnTests") == changed
 
 
-@pytest.mark.parametrize("method", ["tar", "rsync"])
+@pytest.mark.parametrize("method", ["tar", "rsync", "sftp"])
 def test_a_cut_line_is_an_error_and_the_next_run_goes_on(board: MakeBoard, tmp_path: Path, method: str) -> None:
-    server = board(rsync=method == "rsync")
+    server = board(rsync=method == "rsync", tar=method == "tar", sftp=method == "sftp")
     part = tree(tmp_path / "t", CONTENT)
     server.cut_after(2 << 20)
     with pytest.raises(DeployError, match="cut"):
@@ -210,9 +211,9 @@ def test_the_tests_can_be_run_there_at_once(board: MakeBoard, tmp_path: Path) ->
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     with connect(Board(server.login), ssh_words(server.ssh)) as channel:
-        assert run_on_board(channel, str(server.home / "ArmnnTests"), []) == 1
+        assert hear_tests(channel, str(server.home / "ArmnnTests"), []).status == 1
         program.write_text("#!/bin/sh\nexit 0\n")
-        assert run_on_board(channel, str(server.home / "ArmnnTests"), ["-c", "CpuRef"]) == 0
+        assert hear_tests(channel, str(server.home / "ArmnnTests"), ["-c", "CpuRef"]).ok
 
 
 def test_an_unreachable_board_is_a_deploy_error(board: MakeBoard, tmp_path: Path) -> None:
