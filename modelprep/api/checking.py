@@ -107,9 +107,10 @@ def find_pictures(
     """
     with framed():
         from modelprep.api.fetching import catalogue
-        from modelprep.check.pictures import search
+        from modelprep.pipeline.checking import search_pictures
 
-        return search(catalogue(recipes).resolve(words(targets)), Path(out), Path(folder), armnn)
+        known = catalogue(recipes)
+        return search_pictures(known.resolve(words(targets)), known, out=Path(out), folder=Path(folder), armnn=armnn)
 
 
 def lint(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelprep.check.proof import Proof
-from modelprep.check.verdict import Files, Verdict, judge
+from modelprep.check.verdict import Files, Judged, Verdict, judge, judge_picture, preprocessing
+from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
 from modelprep.recipe.schema import Recipe
 from modelprep.targets import armnn_tests
@@ -121,47 +122,64 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
         return Checked(recipe, None, "its program compares nothing")
     tree = out / tree_name(recipe)
     files = Files(tree / "models", tree / "data")
-    verdict = judge(test, files, iterations=iterations, run=run)
-    if not (files.models / test.model).is_file() and verdict.outcome == "fails":
-        hint = recipe.why or f"modelprep fetch {recipe.name} --out {out}"
-        verdict = replace(verdict, hint=verdict.hint if "has to be called" in verdict.hint else hint)
+    verdict = judge(test, files, iterations=iterations, run=run, options=f" --out {out}")
+    if verdict.missing and "has to be called" not in verdict.hint:
+        verdict = replace(verdict, hint=f"{verdict.hint}: {fetch_command(recipe, out)}")
+        if recipe.why:
+            verdict = replace(verdict, warnings=(*verdict.warnings, recipe.why))
     return Checked(recipe, verdict, files=files)
 
 
-def find_picture(
-    test: BoardTest, models: Path, pictures: Iterable[Path], case: int = 0
-) -> list[tuple[Path, int, bool]]:
+def fetch_command(recipe: Recipe, out: Path) -> str:
+    """Give the command that makes a demo's files.
+
+    Parameters
+    ----------
+    recipe
+        The demo's, in the variant wanted.
+    out
+        ``--out``.
+    """
+    command = f"modelprep fetch {recipe.name}"
+    if recipe.variant.startswith("armnn-"):
+        command += f" --armnn {recipe.variant.removeprefix('armnn-')}"
+    elif recipe.variant:
+        command += f"@{recipe.variant}"
+    brought = [key for key, asset in recipe.assets.items() if not asset.sources]
+    return command + "".join(f" --set {key}=FILE" for key in brought) + f" --out {out}"
+
+
+def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Iterator[tuple[Path, tuple[Judged, ...]]]:
     """Run a test's model on pictures of the user's own.
 
     Parameters
     ----------
     test
         A picture test.
-    models
-        The folder with its model.
+    model
+        Its model.
     pictures
-        Candidates.
-    case
-        Which of the test's cases a picture is sought for.
+        Candidates; unreadable files are left out.
 
-    Returns
-    -------
-    list of (Path, int, bool)
-        Picture, class that came first, whether the case would pass; unreadable files are left out.
+    Yields
+    ------
+    tuple of (Path, tuple of Judged)
+        Picture, and what each case of the test would make of it.
     """
     from modelprep.check import preprocess
     from modelprep.check.runtimes import ready
-    from modelprep.check.verdict import preprocessing
-    from modelprep.errors import StepError
 
-    loaded = ready(models / test.model, test.parser, test.input_name, test.input_shape, test.outputs)
+    loaded = ready(model, test.parser, test.input_name, test.input_shape, test.outputs)
     how = preprocessing(test)
-    found = []
     for picture in pictures:
         try:
             values = preprocess.prepare_picture(picture, how, loaded.quantisation)
         except StepError:
             continue
-        got = int(loaded.run(values)[0].reshape(-1).argmax())
-        found.append((picture, got, got == test.cases[case].label))
-    return found
+        outputs = loaded.run(values)
+        yield (
+            picture,
+            tuple(
+                judge_picture(test, number, values, outputs, sizes=loaded.sizes) for number in range(len(test.cases))
+            ),
+        )

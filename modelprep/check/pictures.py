@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelprep.check.demos import board_test, find_picture
-from modelprep.errors import UsageError
+from modelprep.check.demos import board_test, fetch_command, find_pictures
+from modelprep.errors import CheckFailed, UsageError
 from modelprep.recipe.schema import Recipe
 from modelprep.store.disk import storage
 from modelprep.targets.armnn_tests import BoardTest
@@ -27,15 +27,15 @@ class TriedPicture:
     picture
         The file.
     got
-        Class that came first.
+        Class that came first; None where a detector found nothing.
     passes
-        Whether that is the class the case asks for.
+        Whether the case passes with it.
     """
 
     case: int
     file: str
     picture: Path
-    got: int
+    got: int | None
     passes: bool
 
 
@@ -53,7 +53,7 @@ class PictureSearch:
         return tuple(each for each in self.tried if each.passes)
 
 
-def search(recipes: Sequence[Recipe], out: Path, folder: Path, version: str | None = None) -> PictureSearch:
+def search(recipes: Sequence[Recipe], out: Path, folder: Path) -> PictureSearch:
     """Try every picture of a folder (and of those below it) on each case of a test.
 
     Parameters
@@ -64,8 +64,6 @@ def search(recipes: Sequence[Recipe], out: Path, folder: Path, version: str | No
         The folder that holds the finished trees (``--out``).
     folder
         Where the pictures are; files that are none are passed over.
-    version
-        Arm NN version; the recipe's own when left out.
 
     Raises
     ------
@@ -76,7 +74,7 @@ def search(recipes: Sequence[Recipe], out: Path, folder: Path, version: str | No
     """
     from modelprep.formats.picture import kind_of
 
-    test = board_test(recipes[0], version) if len(recipes) == 1 else None
+    test = board_test(recipes[0]) if len(recipes) == 1 else None
     if test is None or not test.cases:
         raise UsageError("--find-picture wants exactly one test that looks at pictures")
     if not folder.is_dir():
@@ -87,10 +85,13 @@ def search(recipes: Sequence[Recipe], out: Path, folder: Path, version: str | No
             with storage(path, doing="look for pictures"), path.open("rb") as stream:
                 if kind_of(stream.read(16)):
                     pictures.append(path)
-    models = out / tree_name(recipes[0]) / "models"
+    model = out / tree_name(recipes[0]) / "models" / test.model
+    if not model.is_file():
+        raise CheckFailed("there is no model to try pictures on", where=str(model), hint=fetch_command(recipes[0], out))
     tried = [
-        TriedPicture(number, case.file, path, got, passes)
-        for number, case in enumerate(test.cases)
-        for path, got, passes in find_picture(test, models, pictures, number)
+        TriedPicture(case.id, case.file, path, case.got, case.passes)
+        for path, cases in find_pictures(test, model, pictures)
+        for case in cases
     ]
+    tried.sort(key=lambda each: each.case)
     return PictureSearch(test, len(pictures), tuple(tried))

@@ -84,6 +84,8 @@ class Verdict:
         What ran the model.
     warnings
         What does not decide but matters.
+    missing
+        Whether it fails because a file is not there, or is none of its kind.
     """
 
     test: BoardTest
@@ -94,6 +96,7 @@ class Verdict:
     cases: tuple[Judged, ...] = ()
     runtime: str = ""
     warnings: tuple[str, ...] = ()
+    missing: bool = False
 
     @property
     def exit_status(self) -> int | None:
@@ -140,7 +143,7 @@ class Files:
     data: Path
 
 
-def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = True) -> Verdict:
+def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = True, options: str = "") -> Verdict:
     """Say what a test program will say of the files in two folders.
 
     Parameters
@@ -153,16 +156,22 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
         ``-i N``: with N > 0, N cases are run and no class is compared.
     run
         False looks at the model only (``--lint-only``).
+    options
+        What a command about the same files needs besides the test's name, for hints.
     """
     if (folder := next((f for f in (files.models, files.data) if not f.is_dir()), None)) is not None:
-        return Verdict(test, "fails", f"Given directory {folder}/ does not exist", "modelprep fetch it first")
+        said = f"Given directory {folder}/ does not exist"
+        return Verdict(test, "fails", said, f"{folder} is not there", missing=True)
     model = files.models / test.model
     if not model.is_file():
-        return Verdict(test, "fails", words.missing_model(test, model), words.near(model))
+        return Verdict(test, "fails", words.missing_model(test, model), words.near(model), missing=True)
     findings = tuple(lint(model, test.parser, Asked.by_test(test)))
     if (worst := next((f for f in findings if f.effect in ("reject", "crash")), None)) is not None:
         said = worst.prints or f"(no clear message: {worst})"
-        return Verdict(test, "fails", said, worst.mend, findings)
+        if worst.where == model.name:
+            hint = f"{model} is {worst.detail}" if worst.detail else f"{model} is no model"
+            return Verdict(test, "fails", said, hint, findings, missing=True)
+        return Verdict(test, "fails", said, words.mend(test, model, worst), findings)
     needed = _needed(test, iterations)
     missing = [name for name in needed if not (files.data / name).is_file()]
     if missing:
@@ -172,10 +181,11 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
             words.missing_data(test, files.data, missing[0]),
             words.near(files.data / missing[0]),
             findings,
+            missing=True,
         )
     if not run:
         return Verdict(test, "unknown", "the model parses; it was not run (--lint-only)", findings=findings)
-    return _run(test, model, files.data, findings, iterations)
+    return _run(test, model, files.data, findings, iterations, options)
 
 
 def _numbers(test: BoardTest, iterations: int) -> list[int]:
@@ -194,7 +204,9 @@ def _needed(test: BoardTest, iterations: int) -> list[str]:
     return list(dict.fromkeys(test.cases[n % len(test.cases)].file for n in _loaded(test, iterations)))
 
 
-def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...], iterations: int) -> Verdict:
+def _run(
+    test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...], iterations: int, options: str
+) -> Verdict:
     try:
         loaded = ready(model, test.parser, test.input_name, test.input_shape, test.outputs)
     except MissingTool as error:
@@ -204,6 +216,8 @@ def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...]
     warnings = [f"{f.rule}: {f.where} may compute otherwise on the board" for f in findings if f.effect == "wrong"]
     if test.note:
         warnings.append(test.note)
+    if iterations and test.preprocess["kind"] not in _DETECTORS:
+        warnings.append("with -i no class is compared: it passes with any data that can be read")
     cases: list[Judged] = []
     numbers = set(_numbers(test, iterations))
     runs = _Runs(test, data, loaded)
@@ -219,6 +233,7 @@ def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...]
                 findings,
                 tuple(cases),
                 loaded.runtime,
+                missing=True,
             )
         except MissingTool as error:
             return Verdict(test, "unknown", error.what, error.hint or "", findings)
@@ -228,7 +243,7 @@ def _run(test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...]
             cases.append(case if len(cases) < _SHOWN else replace(case, seen=None))
     failed = [case for case in cases if not case.passes]
     outcome: Outcome = "fails" if failed else "passes"
-    hint = words.advice(test, failed[0]) if failed else ""
+    hint = words.advice(test, failed[0], options) if failed else ""
     message = failed[0].message if failed else ""
     return Verdict(test, outcome, message, hint, findings, tuple(cases), loaded.runtime, tuple(warnings))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelprep.check import boxes
 from modelprep.check.boxes import Detection
+from modelprep.check.findings import Finding
 from modelprep.errors import StepError
 from modelprep.targets.armnn_tests import BoardTest
 from modelprep.targets.class_names import label
@@ -15,8 +16,33 @@ if TYPE_CHECKING:
     from modelprep.check.verdict import Judged
 
 
-def advice(test: BoardTest, case: Judged) -> str:
-    """Say what to do about a case that fails; empty where nothing is compared."""
+def mend(test: BoardTest, model: Path, finding: Finding) -> str:
+    """Say what to do about a model that the parser does not take: the command with its names filled in."""
+    command = finding.mend
+    if finding.where.startswith("input"):
+        command = command.replace("--rename-output OLD=OUTPUT", "--rename-input OLD=INPUT")
+    result = f"mended{model.suffix}"
+    names = {
+        "MODEL": str(model),
+        "OUT": result,
+        "DEPLOY": "DEPLOY.prototxt",
+        "INPUT": test.input_name,
+        "OUTPUT": next(iter(test.outputs), "OUTPUT"),
+    }
+    filled = " ".join(names.get(word, word) for word in command.replace("=", " = ").split(" ")).replace(" = ", "=")
+    return f"{filled}, then put {result} in its place" if command else ""
+
+
+def advice(test: BoardTest, case: Judged, options: str = "") -> str:
+    """Say what to do about a case that fails; empty where nothing is compared.
+
+    Parameters
+    ----------
+    test, case
+        Which one.
+    options
+        What a command about the same files needs besides the name (``--out ...``).
+    """
     if case.wanted is None:
         return ""
     if case.asked is not None:
@@ -26,7 +52,7 @@ def advice(test: BoardTest, case: Judged) -> str:
     if test.cases:
         return (
             f"{case.file}: the test wants {wanted}, your picture is {got}; the picture that Arm tested with passes "
-            f"(leave out --set), or search a folder: modelprep check --find-picture DIR {test.name}"
+            f"(fetch without --set), or search a folder: modelprep check {test.name} --find-picture DIR{options}"
         )
     return f"record {case.id} of {case.file} is {wanted}, the model says {got}"
 
@@ -98,7 +124,7 @@ def near(path: Path) -> str:
     names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
     meant = _letters(path.name)
     close = [name for name in names if _letters(name.removesuffix(".gz")) == meant]
-    return f"{path.parent / close[0]} is there: it has to be called {path.name}" if close else f"{path} is missing"
+    return f"{path.parent / close[0]} is there: it has to be called {path.name}" if close else f"{path} is not there"
 
 
 def _letters(name: str) -> str:

@@ -13,9 +13,13 @@ from modelprep.cli.output import Output, Style
 
 if TYPE_CHECKING:
     from modelprep.check.demos import Checked
-    from modelprep.recipe.schema import Recipe
+    from modelprep.check.findings import Finding
+    from modelprep.check.pictures import PictureSearch
+    from modelprep.check.verdict import Judged, Verdict
 
 _STYLES: dict[str, tuple[Style, ...]] = {"passes": ("green",), "fails": ("red",), "unknown": ("yellow",)}
+#: So many cases of a test are named in its row.
+_CASES = 8
 _WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known"}
 
 
@@ -49,7 +53,10 @@ def command(
         catalogue = common.catalogue(recipes)
         chosen = catalogue.resolve(targets)
         if find_picture is not None:
-            raise typer.Exit(_search(output, chosen, out, find_picture, armnn))
+            from modelprep.pipeline.checking import search_pictures
+
+            tried = search_pictures(chosen, catalogue, out=out, folder=find_picture, armnn=armnn)
+            raise typer.Exit(_tell_pictures(output, tried))
         from modelprep.pipeline.checking import check_demos
 
         checked = check_demos(
@@ -89,7 +96,9 @@ def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int
         if verdict is None:
             rows.append((one.recipe.demo, output.style("-", "dim"), "", one.reason))
             continue
-        cases = ", ".join(f"{case.file} {case.got}" if verdict.test.cases else str(case.got) for case in verdict.cases)
+        cases = ", ".join(_short(verdict, case) for case in verdict.cases[:_CASES])
+        if len(verdict.cases) > _CASES:
+            cases += f" and {len(verdict.cases) - _CASES} more"
         word = output.style(_WORDS[verdict.outcome], *_STYLES[verdict.outcome])
         rows.append((one.recipe.demo, word, verdict.runtime, verdict.message or cases))
     output.table("", ["test", "on the board it", "seen by", "it prints / its classes"], rows, key=0)
@@ -102,11 +111,27 @@ def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int
     return 7 if "unknown" in outcomes and not lint_only else 0
 
 
+def _short(verdict: Verdict, case: Judged) -> str:
+    got = "nothing" if case.got is None else str(case.got)
+    if case.asked is not None and case.found:
+        got += f" ({case.found[0].score:.3g})"
+    return f"{case.file} {got}" if verdict.test.cases else got
+
+
+def _findings(verdict: Verdict) -> list[str]:
+    """One line a rule: it stands for all the places where the model breaks it."""
+    places: dict[str, list[Finding]] = {}
+    for finding in verdict.findings:
+        if finding.serious:
+            places.setdefault(finding.rule, []).append(finding)
+    return [f"{first}, and {len(more)} more" if more else str(first) for first, *more in places.values()]
+
+
 def _details(output: Output, one: Checked) -> None:
     verdict = one.verdict
     if verdict is None or not (verdict.hint or verdict.findings or verdict.warnings or one.proofs):
         return
-    lines = [f"  {finding}" for finding in verdict.findings if finding.serious][:8]
+    lines = [f"  {line}" for line in _findings(verdict)]
     lines += [f"  note: {text}" for text in verdict.warnings]
     lines += [f"  {proof}" for proof in one.proofs]
     if verdict.hint:
@@ -118,12 +143,13 @@ def _details(output: Output, one: Checked) -> None:
             output.line(line)
 
 
-def _search(output: Output, chosen: Sequence[Recipe], out: Path, folder: Path, armnn: str | None) -> int:
-    from modelprep.check.pictures import search
+def _tell_pictures(output: Output, found: PictureSearch) -> int:
     from modelprep.targets.class_names import label
 
-    found = search(chosen, out, folder, armnn)
-    rows = [(each.file, str(each.picture), label(found.test.names, each.got)) for each in found.passing]
+    rows = [
+        (each.file, str(each.picture), "" if each.got is None else label(found.test.names, each.got))
+        for each in found.passing
+    ]
     output.table("", ["wanted as", "picture that passes", "class"], rows, key=1)
     if not rows:
         output.note(f"none of {found.pictures} pictures passes")

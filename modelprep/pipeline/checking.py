@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelprep.check.demos import Checked, check
+from modelprep.check.pictures import PictureSearch, search
 from modelprep.errors import UsageError
 from modelprep.events import Listener, silent
 from modelprep.pipeline.planning import plan_recipes
+from modelprep.pipeline.prepared import as_prepared
 from modelprep.pipeline.proving import conversions, installed_blob
 from modelprep.pipeline.request import Request
 from modelprep.recipe.catalogue import Catalogue
@@ -39,7 +41,7 @@ def check_demos(
     out, cache
         Folder of the finished trees; the store, which is read and, but for new proofs, left as it is.
     armnn
-        Arm NN version to judge by, when not the recipes' own.
+        Arm NN version to judge by; when left out, the one that the tree was prepared for, else the recipe's own.
     iterations
         As ``-i N`` on the board.
     lint_only
@@ -52,10 +54,40 @@ def check_demos(
     UsageError
         Nothing has that variant, or the store has not both models.
     """
-    checked = check(recipes, out, version=armnn, iterations=iterations, run=not lint_only, listen=listen)
+    prepared = as_prepared(recipes, catalogue, out, armnn)
+    found = check([one.recipe for one in prepared], out, iterations=iterations, run=not lint_only, listen=listen)
+    checked = [_noted(one, how.note) for one, how in zip(found, prepared, strict=True)]
     if not lint_only:
         checked = _prove(checked, out, cache)
     return checked if against is None else _compare(checked, against, out, cache, catalogue)
+
+
+def search_pictures(
+    recipes: Sequence[Recipe], catalogue: Catalogue, *, out: Path, folder: Path, armnn: str | None = None
+) -> PictureSearch:
+    """Try every picture of a folder on a test, in the form in which its tree was prepared.
+
+    Parameters
+    ----------
+    recipes, catalogue, out, armnn
+        As for :func:`check_demos`.
+    folder
+        Where the pictures are.
+
+    Raises
+    ------
+    UsageError
+        Not exactly one picture test, or no such folder.
+    CheckFailed, MissingTool
+        The model cannot be run here.
+    """
+    return search([one.recipe for one in as_prepared(recipes, catalogue, out, armnn)], out, folder)
+
+
+def _noted(one: Checked, note: str) -> Checked:
+    if not note or one.verdict is None:
+        return one
+    return replace(one, verdict=replace(one.verdict, warnings=(note, *one.verdict.warnings)))
 
 
 def _prove(checked: Sequence[Checked], out: Path, cache: Path | None) -> list[Checked]:

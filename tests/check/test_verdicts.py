@@ -61,7 +61,7 @@ def test_idx_names_with_hyphens(tree: Tree, demo: str, both: bool) -> None:
 
 def test_another_model_is_not_taken_for_a_misspelt_one(tree: Tree) -> None:
     verdict = tree.judge("TfLiteMobilenetV2Quantized-Armnn")
-    assert verdict.hint == f"{tree.models}/mobilenet_v2_1.0_224_quant.tflite is missing"
+    assert verdict.hint == f"{tree.models}/mobilenet_v2_1.0_224_quant.tflite is not there"
     tree.path(MODELS[TFLITE]).rename(tree.models / "MobileNet-v1-1.0-224-quant.tflite")
     assert "has to be called mobilenet_v1_1.0_224_quant.tflite" in tree.judge(TFLITE).hint
 
@@ -173,7 +173,11 @@ def test_a_batch_of_64(tree: Tree) -> None:
     caffe(tree, lambda net: net.layer[0].input_param.shape[0].dim.__setitem__(0, 64))
     verdict = tree.judge(CAFFE)
     assert verdict.message == "Input tensor has incorrect size"
-    assert verdict.hint == "modelprep caffe bake --batch 1"
+    model = tree.path(MODELS[CAFFE])
+    assert verdict.hint == (
+        f"modelprep caffe bake DEPLOY.prototxt {model} -o mended.caffemodel --batch 1, "
+        "then put mended.caffemodel in its place"
+    )
 
 
 def test_the_old_form_of_layers(tree: Tree) -> None:
@@ -239,7 +243,7 @@ def test_a_graph_with_fused_batch_norm_v3(tree: Tree) -> None:
     path.write_text(norm + text)
     verdict = tree.judge(TF)
     assert verdict.message == "Unsupported operation FusedBatchNormV3 in tensorflow::GraphDef"
-    assert verdict.hint == "modelprep tf legalise --target armnn-19.02"
+    assert verdict.hint.startswith(f"modelprep tf legalise {path} -o mended.prototxt --for armnn-19.02,")
 
 
 def test_a_binary_graph_where_text_is_read(tree: Tree) -> None:
@@ -262,7 +266,7 @@ def test_onnx_weights_in_raw_data(tree: Tree) -> None:
             del tensor.float_data[:]
     path.write_bytes(model.SerializeToString())
     assert fails(tree, ONNX).startswith("The number of data provided (0) does not match the tensor")
-    assert tree.judge(ONNX).hint == "modelprep onnx fix --target armnn-19.02"
+    assert tree.judge(ONNX).hint.startswith(f"modelprep onnx fix {path} -o mended.onnx --for armnn-19.02,")
     # 19.05 reads it.
     assert tree.judge(ONNX, "19.05").outcome == "passes"
 

@@ -1,0 +1,98 @@
+"""Recipes as their trees were prepared: by the version of Arm NN and in the variant that the manifest names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.errors import StorageError, UsageError
+from modelprep.pipeline.versions import for_armnn
+from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.schema import Recipe
+from modelprep.tree.manifest import InstalledDemo, Manifest, read_manifest
+from modelprep.tree.places import tree_name
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe in the form that a tree is to be judged by, and what is to be told of the choice."""
+
+    recipe: Recipe
+    note: str = ""
+
+
+def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armnn: str | None = None) -> list[Prepared]:
+    """Give each recipe in the form that its tree was prepared in.
+
+    Parameters
+    ----------
+    recipes
+        As asked for; one in a variant of the user's choice stays in it.
+    catalogue
+        Where other variants are read from.
+    out
+        The folder that holds the trees (``--out``).
+    armnn
+        The version to judge by all the same; a tree that was prepared for another one is told then.
+
+    Returns
+    -------
+    list of Prepared
+        Where there is no tree, or the demo is not in it, the recipe as asked for; so, too, where the manifest cannot
+        be read, with a note. With `armnn`, tests that the version does not have are left out.
+
+    Raises
+    ------
+    UsageError
+        Nobody knows the version `armnn`.
+    """
+    manifests: dict[Path, Manifest | StorageError] = {}
+    found = []
+    for recipe in recipes if armnn is None else for_armnn(recipes, armnn, catalogue):
+        folder = out / tree_name(recipe)
+        if folder not in manifests:
+            manifests[folder] = _manifest(folder)
+        manifest = manifests[folder]
+        if isinstance(manifest, StorageError):
+            by = f"for Arm NN {recipe.expect['armnn']}" if recipe.expect.get("armnn") else "by its recipe"
+            found.append(Prepared(recipe, f"{manifest.what} ({manifest.where}): judged {by}"))
+        elif (demo := manifest.demos.get(recipe.name)) is None:
+            found.append(Prepared(recipe))
+        elif armnn is None:
+            found.append(_as_made(recipe, demo, catalogue))
+        else:
+            found.append(Prepared(recipe, _other(demo, armnn)))
+    return found
+
+
+def _manifest(folder: Path) -> Manifest | StorageError:
+    try:
+        return read_manifest(folder)
+    except StorageError as error:
+        return error
+
+
+def _as_made(recipe: Recipe, demo: InstalledDemo, catalogue: Catalogue) -> Prepared:
+    if recipe.variant and recipe.variant != demo.variant:
+        return Prepared(recipe, f"the tree holds {_named(demo)}, which is judged as {recipe.name}@{recipe.variant}")
+    if demo.variant in recipe.variants and not recipe.variant:
+        [recipe] = catalogue.resolve([f"{recipe.path}@{demo.variant}"])
+    version = str(demo.expect.get("armnn") or "")
+    if not version or not recipe.expect.get("armnn") or version == str(recipe.expect["armnn"]):
+        return Prepared(recipe)
+    try:
+        [made] = for_armnn([recipe], version, catalogue)
+    except UsageError:
+        judged = recipe.expect["armnn"]
+        return Prepared(recipe, f"the tree was prepared for Arm NN {version}, unknown here: judged for {judged}")
+    return Prepared(made)
+
+
+def _other(demo: InstalledDemo, armnn: str) -> str:
+    version = demo.expect.get("armnn")
+    return f"the tree was prepared for Arm NN {version}, judged for {armnn}" if version and version != armnn else ""
+
+
+def _named(demo: InstalledDemo) -> str:
+    return f"{demo.recipe}@{demo.variant}" if demo.variant else demo.recipe
