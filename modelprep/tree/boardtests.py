@@ -80,7 +80,7 @@ def junit_of(runs: Sequence[BoardRun]) -> bytes:
     import xml.etree.ElementTree as ET
 
     suites = ET.Element("testsuites")
-    suites.extend(_suite(run) for run in runs)
+    suites.extend([_suite(run) for run in runs])
     ET.indent(suites)
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode").encode() + b"\n"
 

@@ -111,7 +111,10 @@ def target_of(part: TreePart, path: str) -> str:
 
 
 def probe(channel: Channel, part: TreePart, target: str) -> BoardState:
-    """Ask the board what it has of a tree; one script, nothing is changed.
+    """Ask the board what it has of a tree; one script, which leaves everything as it was.
+
+    Whether a folder can be written is tried, with an empty folder: ``test -w`` of a small userland tells root that he
+    can write anywhere, on a file system mounted read-only too.
 
     Raises
     ------
@@ -164,7 +167,8 @@ case $target in /*) ;; *) target=$(pwd)/$target ;; esac
 echo "folder=$target"
 near=$target
 while [ ! -d "$near" ] && [ "$near" != / ]; do near=$(dirname "$near"); done
-if [ -w "$near" ]; then echo writable=yes; else echo writable=no; fi
+try=$near/.modelprep-$$
+if mkdir "$try" 2>/dev/null; then echo writable=yes; rmdir "$try"; else echo writable=no; fi
 {tools}
 df -Pk "$near" 2>/dev/null | awk 'NR==2 {{print "free=" $4; $1 = $2 = $3 = $4 = $5 = ""; print "disk=" $0}}'
 sum_all() {{

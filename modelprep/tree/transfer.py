@@ -199,8 +199,8 @@ class _Reading(io.RawIOBase):
 
 def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending], progress: Progress) -> None:
     """Let rsync send; a file that is there in part serves it as a basis, and stays when the line is cut."""
-    # --from0, since a line of names that begins with # or ; is a comment; --protect-args, since a far shell would
-    # split the folder's name at its blanks.
+    # --protect-args, since a far shell would split the folder's name at its blanks; the names begin with ./, since one
+    # that begins with # or ; would be a comment.
     command = [
         "rsync", "--times", "--ignore-times", "--inplace", "--partial", "--chmod=F644,D755", "--files-from=-",
         "--from0", "--protect-args", "--info=progress2", "--no-human-readable", "-e", shlex.join(channel.command),
@@ -214,7 +214,7 @@ def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending],
             progress(max(0, count - seen))
             seen = max(seen, count)
 
-    status, said = _converse(command, "".join(f"{file.path}\0" for file in files).encode(), hear)
+    status, said = _converse(command, "".join(f"./{file.path}\0" for file in files).encode(), hear)
     if status:
         # rsync's own numbers for a line that was cut; 255 is ssh's.
         raise channel.failed(255 if status in (10, 12, 20, 30) else status, said, "rsync could not send the files")

@@ -36,6 +36,7 @@ APPLETS = [
     "printf",
     "pwd",
     "rm",
+    "rmdir",
     "sed",
     "sha256sum",
     "sleep",
@@ -165,6 +166,10 @@ class BoardServer:
         """Every command that a session asked for."""
         path = self.root / "commands"
         return path.read_text().splitlines() if path.exists() else []
+
+    def connections(self) -> int:
+        """How many connections were let in."""
+        return (self.root / "sshd.log").read_text().count("Accepted publickey")
 
     def stop(self) -> None:
         self._process.kill()

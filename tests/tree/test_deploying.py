@@ -6,21 +6,23 @@ import hashlib
 import os
 import shutil
 import subprocess
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import pytest
 from servers.sshd import BoardServer, missing
 
-from modelprep.errors import DeployError, MissingTool, StorageError, UsageError
-from modelprep.tree.boardtests import hear_tests
-from modelprep.tree.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, probe, target_of
+from modelprep.errors import DeployError, DigestMismatch, MissingTool, StorageError, UsageError
+from modelprep.tree.boardtests import BoardRun, hear_tests, junit_of
+from modelprep.tree.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, plan_parts, probe, target_of
 from modelprep.tree.manifest import AssetUsed, InstalledDemo, InstalledFile, Manifest, Provenance
 from modelprep.tree.remote import Board, connect, failed, parse_board, ssh_words
 from modelprep.tree.selection import TreePart
-from modelprep.tree.transfer import _feed
+from modelprep.tree.transfer import _feed, choose
 
 MakeBoard = Callable[..., BoardServer]
 CONTENT = {
@@ -271,3 +273,139 @@ def test_a_command_that_hangs_up_while_it_is_fed_leaves_no_pipe_open() -> None:
     with pytest.raises(DeployError, match="full"):
         _feed(Local(), "exec <&-; echo 'No space left on device' >&2; exit 3", write, "the board could not write")  # type: ignore[arg-type]
     assert pipes[0].closed
+
+
+@pytest.mark.parametrize("method", ["tar", "rsync", "sftp"])
+def test_ports_and_odd_folders_reach_every_way_of_sending(board: MakeBoard, tmp_path: Path, method: str) -> None:
+    server = board(rsync=method == "rsync", tar=method == "tar", sftp=method == "sftp")
+    config = server.root / "ssh_config"
+    port = str(server.port)
+    config.write_text(config.read_text().replace(f" Port {port}\n", ""))
+    content = {'models/#1 [a*b?] "x" $HOME.pb': b"odd", ";semicolon": b"also odd"}
+    part = tree(tmp_path / "a [tree] 'here'", content)
+    # -p says a port to ssh, and something else to sftp.
+    with connect(Board(server.login, "two words; $(x)"), ssh_words(f"{server.ssh} -p {port}")) as channel:
+        [plan] = plan_parts(channel, [part])
+        assert plan.method == method
+        apply_deploy(channel, plan)
+    assert there(server.home / "two words; $(x)" / "ArmnnTests") == content
+
+
+def test_an_sftp_that_was_cut_sends_only_the_rest(board: MakeBoard, tmp_path: Path) -> None:
+    server = board(tar=False, sftp=True)
+    part = tree(tmp_path / "t", CONTENT)
+    server.cut_after(2 << 20)
+    with pytest.raises(DeployError, match="cut"):
+        deploy(server, part)
+    # Another cut, before the whole file could have come: what has come by then is more than the first time.
+    staged = server.home / "ArmnnTests" / ".modelprep-incoming" / "models" / "big.caffemodel"
+    first = staged.stat().st_size
+    server.cut_after(1 << 20)
+    with pytest.raises(DeployError, match="cut"):
+        deploy(server, part)
+    assert first < staged.stat().st_size < len(CONTENT["models/big.caffemodel"])
+    deploy(server, part)
+    assert there(server.home / "ArmnnTests") == CONTENT
+
+
+def test_trees_on_one_disk_share_its_room(board: MakeBoard, tmp_path: Path) -> None:
+    server = board()
+    one, two = tree(tmp_path / "1", {"a": b"a" * 1000}), tree(tmp_path / "2", {"b": b"b" * 1000})
+    state = probe_only(server, one)
+    assert state.disk.strip().startswith("/")
+    enough_for_one = replace(state, free=(1 << 20) + 1500)
+    assert plan_deploy(one, enough_for_one).room == 1000
+    with pytest.raises(StorageError, match="no room"):
+        plan_deploy(two, enough_for_one, taken=1000)
+
+
+def test_a_family_whose_own_place_cannot_be_written_is_named(board: MakeBoard, tmp_path: Path) -> None:
+    server = board()
+    place = server.home / "usr"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", place], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        part = tree(tmp_path / "t", {"a": b"a"}, "opencv-dnn/a", board=f"{place}/share/OpenCV")
+        with pytest.raises(StorageError, match="place of its own") as caught:
+            deploy(server, part)
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert caught.value.where == f"{place}/share/OpenCV"
+    assert "opencv-dnn/a" in str(caught.value.hint)
+    # PATH moves no family that has a place of its own: not to be advised.
+    assert "user@board:" not in str(caught.value)
+
+
+def test_a_file_changed_here_is_not_called_damaged_there(board: MakeBoard, tmp_path: Path) -> None:
+    server = board()
+    part = tree(tmp_path / "t", {"a": b"a", "b": b"b"})
+    (tmp_path / "t" / "a").write_bytes(b"x")
+    with pytest.raises(DigestMismatch, match="changed since") as caught:
+        deploy(server, part)
+    assert caught.value.hint == "modelprep fetch armnn-caffe/a"
+    (tmp_path / "t" / "a").unlink()
+    with pytest.raises(DigestMismatch, match="gone"):
+        deploy(server, part)
+    assert not (server.home / "ArmnnTests").exists()
+
+
+def test_a_manifest_that_the_board_has_spoilt_is_named_with_the_way_out(board: MakeBoard, tmp_path: Path) -> None:
+    server = board()
+    part = tree(tmp_path / "t", {"a": b"a"})
+    deploy(server, part)
+    spoilt = server.home / "ArmnnTests" / "MANIFEST.json"
+    spoilt.write_bytes(spoilt.read_bytes()[:50])
+    with pytest.raises(StorageError) as caught:
+        deploy(server, part)
+    assert caught.value.hint is not None
+    assert f"ssh {server.login} rm {spoilt}" in caught.value.hint
+    spoilt.unlink()
+    deploy(server, part)
+    # As after a power cut: an empty one says nothing, and is written anew.
+    spoilt.write_bytes(b"")
+    deploy(server, part)
+    assert spoilt.stat().st_size > 50
+
+
+def test_a_board_behind_a_jump_host_is_reached_through_the_users_own_configuration(
+    board: MakeBoard, tmp_path: Path
+) -> None:
+    server = board()
+    config = server.root / "ssh_config"
+    # The same server plays the host in between: it passes the line on, no command is run there.
+    behind = config.read_text().replace("Host board\n", "Host behind\n ProxyJump board\n")
+    config.write_text(config.read_text() + behind)
+    user = server.login.partition("@")[0]
+    part = tree(tmp_path / "t", CONTENT)
+    with connect(Board(f"{user}@behind"), ssh_words(server.ssh)) as channel:
+        [plan] = plan_parts(channel, [part])
+        apply_deploy(channel, plan)
+    assert there(server.home / "ArmnnTests") == CONTENT
+    assert server.connections() == 2
+
+
+def test_two_boards_reports_are_one_document() -> None:
+    report = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name="{}" tests="1"/>\n'
+    runs = [BoardRun(name, 0, "", report.format(name)) for name in ("ArmnnTests", "tflite")]
+    assert [suite.get("name") for suite in ET.fromstring(junit_of(runs))] == ["ArmnnTests", "tflite"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "<a>", '<!DOCTYPE a [<!ENTITY b "c">]><testsuite name="&b;"/>'])
+def test_what_is_no_report_is_an_error(text: str) -> None:
+    with pytest.raises(DeployError, match="no report"):
+        junit_of([BoardRun("x", 0, "", text)])
+
+
+def test_an_old_rsync_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for said, method in (
+        ("rsync  version 3.2.7  protocol version 31", "rsync"),
+        ("rsync  version 2.6.9  protocol version 29", "tar"),
+        ("openrsync: protocol version 29", "tar"),
+    ):
+        program = tmp_path / "rsync"
+        program.write_text(f"#!/bin/sh\necho '{said}'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        assert choose({"rsync": True, "tar": True}) == method

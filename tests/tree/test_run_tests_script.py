@@ -48,10 +48,12 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def run(shell: list[str], tree: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+def run(
+    shell: list[str], tree: Path, *arguments: str, errors: str = "strict", **extra: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*shell, str(tree / "run-tests.sh"), *arguments],
-        capture_output=True, text=True, cwd="/", env={**os.environ, **extra}, check=False, timeout=60,
+        capture_output=True, text=True, errors=errors, cwd="/", env={**os.environ, **extra}, check=False, timeout=60,
     )  # fmt: skip
 
 
@@ -117,6 +119,98 @@ def test_the_junit_report_is_well_formed_and_says_the_same(shell: list[str], tre
     failure = suite.find("testcase[@name='TfMnist-Armnn']/failure")
     assert failure is not None
     assert "(should be <3>)" in str(failure.get("message"))
+    assert suite.get("name") == "ArmnnTests"
+    assert "called with --data-dir=data" in str(suite.findtext("testcase[@name='CaffeMnist-Armnn']/system-out"))
+
+
+#: What a test program may print, and what of it a report can hold.
+HOSTILE = {
+    "control": (bytes(range(32)) + b"\x7f end", "end"),
+    "markup": (b"</testcase> <![CDATA[ ]]> &amp; &#0; \"quoted\" 'single' <b>", "&amp; &#0; \"quoted\" 'single' <b>"),
+    "latin": (b"caf\xe9 \xff\xfe \xc3", "caf? ?? ?"),
+    "utf-8": ("\u00e9\u4e2d\ufffe\U0001f600 end".encode(), "end"),
+    "terminal": (b"\x1b]0;title\x07\x1b[31mred", "[31mred"),
+    "nothing": (b"", ""),
+    "one long line": (b"x" * 100_000, "xxxx"),
+    "percent": (b"%s %d %n \\n \\0 $(id) `id`", "%s %d %n \\n \\0 $(id) `id`"),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_output_of_a_test_breaks_the_report(shell: list[str], tree: Path, tmp_path: Path, name: str) -> None:
+    printed, held = HOSTILE[name]
+    (tree / "printed").write_bytes(printed)
+    (tree / "CaffeMnist-Armnn").write_text("#!/bin/sh\ncat printed\nexit 1\n")
+    report = tmp_path / "report.xml"
+    done = run(shell, tree, "-j", str(report), "CaffeMnist", LC_ALL="C.UTF-8", errors="replace")
+    assert done.returncode == 1
+    data = report.read_bytes()
+    assert len(data) < 1 << 17
+    case = ET.fromstring(data).find("testcase")
+    assert case is not None
+    assert held in (case.findtext("system-out") or "")
+    assert held in str(case.find("failure").get("message"))  # type: ignore[union-attr]
+    # The table goes to a terminal: nothing in it may give that orders.
+    assert "\x1b" not in done.stdout
+    if printed:
+        assert printed in (tree / "run-tests.log").read_bytes()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_damaged_files_are_in_the_report_too(shell: list[str], tree: Path, tmp_path: Path) -> None:
+    (tree / "models" / "lenet.caffemodel").write_bytes(b"weighty")
+    assert run(shell, tree, "-j", str(tmp_path / "r.xml")).returncode == 3
+    suite = ET.parse(tmp_path / "r.xml").getroot()
+    assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
+    assert "models/lenet.caffemodel" in str(suite.findtext("testcase/error"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_files_are_named_from_where_the_caller_stands(shell: list[str], tree: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*shell, "ArmnnTests/run-tests.sh", "-j", "r.xml", "-l", "r.log", "CaffeMnist"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "r.xml").is_file()
+    assert "Overall accuracy" in (tmp_path / "r.log").read_text()
+    assert f"log: {tmp_path / 'r.log'}" in done.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_report_that_cannot_be_written_is_said_before_anything_runs(shell: list[str], tree: Path) -> None:
+    done = run(shell, tree, "-j", "/no/such/folder/r.xml")
+    assert done.returncode == 2
+    assert "/no/such/folder/r.xml cannot be written" in done.stderr
+    assert "called with" not in (tree / "run-tests.log").read_text()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_whole_name_is_that_demo_and_a_part_is_all_that_have_it(shell: list[str], tree: Path) -> None:
+    names = ("mobilenet", "mobilenet-ssd", "ssd")
+    commands = [BoardCommand(name, f"echo {name}", takes_backends=False) for name in names]
+    (tree / "run-tests.sh").write_text(script(commands))
+
+    def ran(*words: str) -> list[str]:
+        done = run(shell, tree, "-s", "-n", *words)
+        return [line.split()[0] for line in done.stdout.splitlines()] if done.returncode == 0 else [done.stderr]
+
+    assert ran("mobilenet") == ["mobilenet"]
+    assert ran("mob") == ["mobilenet", "mobilenet-ssd"]
+    assert ran("ssd", "mobilenet-") == ["mobilenet-ssd", "ssd"]
+    assert ran() == list(names)
+    for wrong in ("", "net ssd", "*"):
+        assert "no demo here" in ran(wrong)[0]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_crash_is_told_and_a_test_that_reads_finds_nothing(shell: list[str], tree: Path) -> None:
+    (tree / "CaffeMnist-Armnn").write_text("#!/bin/sh\nkill -SEGV $$\n")
+    (tree / "TfMnist-Armnn").write_text("#!/bin/sh\ncat\nexit 0\n")
+    done = run(shell, tree, "Mnist")
+    assert "killed by signal 11" in done.stdout
+    assert "1 passed, 1 failed" in done.stdout
 
 
 @pytest.mark.parametrize("shell", SHELLS)
