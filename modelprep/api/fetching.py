@@ -202,13 +202,18 @@ def list_demos(
 
 
 def cache_key(
-    targets: Words = (), *, out: AnyPath = "out", lockfile: AnyPath | None = None, recipes: Paths = ()
+    targets: Words = (),
+    *,
+    out: AnyPath = "out",
+    lockfile: AnyPath | None = None,
+    armnn: str | None = None,
+    recipes: Paths = (),
 ) -> str:
     """Give the key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes.
 
     Parameters
     ----------
-    targets, out, lockfile, recipes
+    targets, out, lockfile, armnn, recipes
         As for :func:`plan`; everything when there are no targets.
 
     Raises
@@ -219,7 +224,7 @@ def cache_key(
     with framed():
         from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import cache_key as key_of
+        from modelprep.pipeline.inventory import cache_keys
 
-        wanted = words(targets) or ("all",)
-        found = catalogue(recipes).resolve(wanted)
-        return key_of(Request(targets=wanted, out=Path(out), lockfile=path_or_none(lockfile)), found)
+        request = Request(targets=words(targets), out=Path(out), lockfile=path_or_none(lockfile))
+        return key_of(cache_keys(catalogue(recipes), request.targets, request.lock_path, armnn=armnn))

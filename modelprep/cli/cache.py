@@ -130,19 +130,27 @@ def gc(
 @app.command()
 def key(
     targets: common.SomeTargets = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="A line for each recipe, its own key first, instead of one key for all.")
+    ] = False,
     out: common.Out = common.DEFAULT_OUT,
     lockfile: common.LockFile = None,
+    armnn: common.Armnn = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
-    """Print a key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes."""
+    """Print a key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes.
+
+    It is the same on every machine, and speaks of the recipes asked for only.
+    """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.pipeline import Request
-        from modelprep.pipeline.inventory import cache_key
+        from modelprep.pipeline.inventory import cache_key, cache_keys
 
-        found = common.catalogue(recipes).resolve(targets or ["all"])
-        request = Request(targets=tuple(targets or ("all",)), out=out, lockfile=lockfile)
-        text = cache_key(request, found)
-        output.result({"key": text, "recipes": [recipe.name for recipe in found]})
-        output.value(text)
+        request = Request(targets=tuple(targets or ()), out=out, lockfile=lockfile)
+        keys = cache_keys(common.catalogue(recipes), request.targets, request.lock_path, armnn=armnn)
+        one = cache_key(keys)
+        output.result({"key": one, "recipes": list(keys), "keys": keys})
+        for line in [f"{text}  {name}" for name, text in keys.items()] if each else [one]:
+            output.value(line)

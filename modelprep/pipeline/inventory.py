@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from modelprep.errors import RecipeError
 from modelprep.fetch import Fetcher
-from modelprep.pipeline.keys import request_key
-from modelprep.pipeline.planning import plan_recipes
-from modelprep.pipeline.request import Plan, Request
+from modelprep.pipeline.keys import recipe_key, request_key
+from modelprep.pipeline.request import Plan
+from modelprep.pipeline.versions import for_armnn
 from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.lockfile import read_lock
 from modelprep.recipe.schema import Recipe
-from modelprep.store import Store
 
 
 def sound_recipes(catalogue: Catalogue, targets: Sequence[str]) -> tuple[list[Recipe], list[RecipeError]]:
@@ -37,16 +36,49 @@ def _read(catalogue: Catalogue, name: str) -> Recipe | RecipeError:
         return error
 
 
-def cache_key(request: Request, recipes: Sequence[Recipe]) -> str:
-    """Give one key over everything that decides what a fetch of these recipes brings.
+def cache_keys(
+    catalogue: Catalogue, targets: Sequence[str], lock_path: Path, *, armnn: str | None = None
+) -> dict[str, str]:
+    """Give a key for each recipe over all that decides what a fetch of it brings.
 
-    It is the same on every machine, and changes exactly when a recipe, a shared asset, a step's version or the lock
-    file changes; where the recipes lie, what is in the store, and mirrors take no part.
+    A key is the same on every machine, and changes exactly when the recipe, a shared asset that it uses, the version of
+    one of its steps or its pins in the lock file change. Comments, notes, further places of a file whose first stays,
+    where the recipes lie, what is in the store or installed, optional extras and mirrors take no part.
+
+    Parameters
+    ----------
+    targets
+        As for ``fetch``; everything when there are none.
+    lock_path
+        The lock file; one that is not there holds no pins.
+    armnn
+        As for ``fetch --armnn``.
+
+    Returns
+    -------
+    dict
+        Recipe (``group/name``, with ``@variant`` where one was chosen) -> 64 hexadecimal digits.
+
+    Raises
+    ------
+    UsageError
+        A target or the version is not known.
+    RecipeError
+        A recipe or the lock file is broken.
     """
-    # An empty store: what this machine happens to have must not show.
-    with TemporaryDirectory() as empty:
-        made = plan_recipes(request, recipes, Store(Path(empty)))
-    return request_key(f"{demo.recipe.name}@{demo.recipe.variant} {demo.key}" for demo in made.demos)
+    recipes = catalogue.resolve(targets or ("all",))
+    if armnn is not None:
+        recipes = for_armnn(recipes, armnn, catalogue)
+    pins = read_lock(lock_path)
+    return {
+        f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name: recipe_key(recipe, pins)
+        for recipe in recipes
+    }
+
+
+def cache_key(keys: Mapping[str, str]) -> str:
+    """Give one key for several recipes (see :func:`cache_keys`), whatever their order."""
+    return request_key(keys.values())
 
 
 def blobs_in_use(plans: Sequence[Plan]) -> set[str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from modelprep.pipeline.binding import Bound
+from modelprep.pipeline.binding import Bound, bind
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.schema import Asset, Recipe, Source
+from modelprep.stepcheck import check_steps, references
 from modelprep.tree.manifest import plain
 
 _SCHEMA = 1
@@ -32,7 +34,8 @@ def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None =
     -------
     str
         ``<algorithm>:<digest>`` of the override, the recipe's strongest digest or the pin of first use, else
-        ``unpinned:<first source>`` or ``slot:<name>``.
+        ``unpinned:<first source>`` (with a digest of the digests that are known of an archive or its members) or
+        ``slot:<name>``.
     """
     if override is not None:
         return f"sha256:{override}"
@@ -41,7 +44,10 @@ def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None =
     if asset.pin == "first-use" and asset.key in pins:
         return f"sha256:{pins[asset.key].sha256}"
     if asset.sources:
-        return f"unpinned:{source_name(asset.sources[0])}"
+        # The file's own digest is not published; that of the archive it comes in, or those of its members, may be.
+        known = {"archive": dict(asset.sources[0].digests.values)} if asset.sources[0].digests else {}
+        known |= {f"member {path}": dict(digests.values) for path, digests in asset.members.items()}
+        return f"unpinned:{source_name(asset.sources[0])}" + (f" {_digest(known)}" if known else "")
     return f"slot:{asset.key}"
 
 
@@ -95,6 +101,35 @@ def demo_key(recipe: Recipe, files: Mapping[str, tuple[str, str]], assets: Itera
             "assets": sorted([asset.id, *_story(asset)] for asset in assets),
         }
     )
+
+
+def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
+    """Give what decides what a recipe brings, wherever its file lies: its part of ``cache key``.
+
+    The same as the key of a demo that was planned, but for the folder that the recipe's file lies in, which is part of
+    its name: that may be a checkout's, and is another one on every machine.
+
+    Parameters
+    ----------
+    pins
+        The lock file's pins by asset key.
+
+    Raises
+    ------
+    RecipeError
+        A step is not known, or its parameters are wrong.
+    """
+    if wrong := check_steps(recipe):
+        raise wrong[0]
+    used = {ref.name for ref in references(recipe)}
+    assets = [asset for asset in recipe.assets.values() if asset.id in used]
+    names = {asset.id: asset_identity(asset, pins) for asset in assets}
+    for use in recipe.steps:
+        bound = bind(recipe, use)
+        inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
+        names[use.id] = step_identity(bound, inputs)
+    files = {path: (names[ref.name], ref.inner) for path, ref in recipe.install.items()}
+    return demo_key(replace(recipe, name=recipe.name.rpartition("/")[2]), files, assets)
 
 
 def _story(asset: Asset) -> list[str]:

@@ -43,6 +43,7 @@ PART_OF = {
 #: Verbs without a command, and why.
 WITHOUT = {
     "catalogue": "what --recipes opens; its names are shown by list and show",
+    "convert": "every conversion in one; each command has options of its own for its step's parameters",
     "run": "a plan is printed by the command line and never kept",
 }
 #: Options that no verb has, and why.
@@ -53,6 +54,7 @@ LEFT_OUT = {
     "--verify": "verify_mirror is a verb of its own",
     "--hosts": "count_hosts is a verb of its own",
     "--find-picture": "find_pictures is a verb of its own",
+    "--each": "says what is printed of the keys, which --json and pipeline.inventory hold too",
     "--all": "says what is printed of a report, which always holds all",
 }
 #: Options that are called otherwise in Python, and why.
