@@ -36,6 +36,7 @@ NEIGHBOURS = {("check", "steps"), ("check", "tree"), ("targets", "formats")}
 HEAVY = {
     "requests", "tqdm", "google", "numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "yaml", "PIL", "tf2onnx",
     "ai_edge_litert", "tf_slim", "tf_keras", "filelock", "platformdirs", "urllib3", "multiprocessing", "asyncio",
+    "flatbuffers",
 }  # fmt: skip
 #: Module -> why it may import something heavy at its top.
 MAY_BE_HEAVY = {
