@@ -21,7 +21,7 @@ ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help all $(GROUPS) venv test check bench demo clean distclean
+.PHONY: help all $(GROUPS) venv test check bench demo man clean distclean
 
 help:  ## say what there is
 	@printf 'make TARGET [OUT=%s] [ARGS="--dry-run"] [PYTHON=%s]\n\n' '$(OUT)' '$(PYTHON)'
@@ -52,6 +52,9 @@ bench: $(VENV)/test.stamp  ## measure: every script in benchmarks/, or ONE=bench
 	@for script in $(or $(ONE),$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
 	  echo "$(BIN)/python $$script $(ARGS)"; $(BIN)/python "$$script" $(ARGS) || exit; \
 	done
+
+man: $(VENV)/core.stamp  ## write the man page anew from the commands: docs/man/modelprep.1
+	$(BIN)/python docs/make_man.py
 
 venv: $(VENV)/core.stamp  ## make .venv and no more
 

@@ -38,9 +38,10 @@ def test_the_wheel_holds_every_file_of_the_package_and_every_recipe(installed: I
         assert f"modelprep/{name}" in held
 
 
-def test_the_wheel_holds_nothing_else(installed: Installed) -> None:
-    for name in members(installed.wheel):
-        assert name.startswith(("modelprep/", "modelprep-")), name
+def test_the_wheel_holds_nothing_else_but_the_man_page(installed: Installed) -> None:
+    held = members(installed.wheel)
+    for name in held:
+        assert name.startswith(("modelprep/", f"modelprep-{modelprep.__version__}.d")), name
         assert "__pycache__" not in name
 
 
@@ -65,6 +66,11 @@ def test_the_installed_command_works_in_another_folder(installed: Installed, tmp
     shown = installed.run("show", "CaffeMnist-Armnn", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert "t10k-images.idx3-ubyte" in shown.stdout
+
+
+def test_the_man_page_lies_where_man_looks_for_it(installed: Installed) -> None:
+    page = installed.folder / "share" / "man" / "man1" / "modelprep.1"
+    assert page.read_bytes() == (installed.source / "docs" / "man" / "modelprep.1").read_bytes()
 
 
 def test_what_it_imports_is_the_wheel_and_not_the_checkout(installed: Installed, tmp_path: Path) -> None:
