@@ -142,8 +142,8 @@ def render() -> str:
             "Recipes in, a board-ready folder out: each demo of the eIQ manual has a recipe that says where its models "
             "and pictures come from, how they are converted, and what the test program wants them to be called.\n\n"
             "A TARGET is a group (armnn-caffe), a recipe (armnn-caffe/mnist, with a variant "
-            "armnn-tf/inception-v3@frozen), a demo's own name (CaffeMnist-Armnn), a path to a recipe file, or 'all'.\n\n"
-            "Results go to standard output, everything else to standard error. With --json a command prints one "
+            "armnn-tf/inception-v3@frozen), a demo's own name (CaffeMnist-Armnn), a path to a recipe file, or 'all'."
+            "\n\nResults go to standard output, everything else to standard error. With --json a command prints one "
             "object, or one event a line while it works."
         ),
         ".SH COMMANDS",
