@@ -25,6 +25,7 @@ __all__ = [
     "Catalogue",
     "CheckFailed",
     "Checked",
+    "Converted",
     "DemoReport",
     "DeployError",
     "DeployPlan",
@@ -64,6 +65,7 @@ __all__ = [
     "cache_key",
     "catalogue",
     "check",
+    "convert",
     "count_hosts",
     "deploy",
     "export_yocto",
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
         cache_key,
         catalogue,
         check,
+        convert,
         count_hosts,
         deploy,
         export_yocto,
@@ -121,6 +124,7 @@ if TYPE_CHECKING:
     from modelprep.events import Event, Listener
     from modelprep.fetch.audit import AuditReport, HostReport
     from modelprep.pipeline import DemoReport, Plan, PlannedAsset, PlannedDemo, PlannedStep, Report, Request
+    from modelprep.pipeline.converting import Converted
     from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
     from modelprep.recipe.catalogue import Catalogue
     from modelprep.recipe.schema import Asset, Recipe
@@ -138,6 +142,7 @@ _HOMES = {
     "Catalogue": "modelprep.recipe.catalogue",
     "CheckFailed": "modelprep.errors",
     "Checked": "modelprep.check.demos",
+    "Converted": "modelprep.pipeline.converting",
     "DemoReport": "modelprep.pipeline",
     "DeployError": "modelprep.errors",
     "DeployPlan": "modelprep.tree.deploy",
@@ -176,6 +181,7 @@ _HOMES = {
     "cache_key": "modelprep.api",
     "catalogue": "modelprep.api",
     "check": "modelprep.api",
+    "convert": "modelprep.api",
     "count_hosts": "modelprep.api",
     "deploy": "modelprep.api",
     "export_yocto": "modelprep.api",

@@ -7,6 +7,7 @@ A verb is thin: it turns what a caller hands in into what the rooms below take, 
 from __future__ import annotations
 
 from modelprep.api.checking import check, find_pictures, lint
+from modelprep.api.converting import convert
 from modelprep.api.delivering import Deployment, bundle, deploy, export_yocto, plan_deploy
 from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
 from modelprep.api.keeping import audit, count_hosts, mirror, verify_mirror
@@ -18,6 +19,7 @@ __all__ = [
     "cache_key",
     "catalogue",
     "check",
+    "convert",
     "count_hosts",
     "deploy",
     "export_yocto",

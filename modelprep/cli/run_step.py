@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.errors import StorageError, UsageError
+from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
     from modelprep.cli.output import Output
@@ -36,39 +36,16 @@ def run_step(output: Output, name: str, params: Mapping[str, object], target: Pa
     MissingTool
         The step needs an extra that is not installed.
     """
-    import tempfile
+    from modelprep.pipeline.converting import convert
 
-    from modelprep.steps import Call, find
-    from modelprep.steps._extras import require
-
-    step = find(name)
-    if target.is_dir():
-        raise UsageError("the output is a folder", where=str(target), hint="give it a file name: -o FILE")
-    if target.exists() and not force:
-        raise UsageError("the output is there already", where=str(target), hint="--force replaces it")
-    for value in params.values():
-        for path in value.values() if isinstance(value, dict) else (value,):
-            if isinstance(path, Path) and not path.is_file():
-                raise UsageError("the input file is not there", where=str(path))
-            if isinstance(path, Path) and target.exists() and path.samefile(target):
-                raise UsageError("the output would replace its own input", where=str(target))
-    filled = {key: params.get(key, param.default) for key, param in step.params.items()}
-    require(step.extras(filled), f"{name}")
-    if not target.parent.is_dir():
-        raise StorageError("the output's folder is not there", where=str(target.parent))
-    warnings: list[str] = []
-    # Beside the target, so that the last move is a rename on one file system.
-    with tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent) as folder:
-        made = Path(folder) / "result"
-        facts = step.run(Call(filled, made, warn=warnings.append)) or {}
-        made.replace(target)
-    for text in warnings:
+    made = convert(name, params, target, force=force)
+    for text in made.warnings:
         output.warning(text)
     output.value(str(target))
-    for key, value in facts.items():
+    for key, value in made.facts.items():
         if value not in ((), [], {}, "", None):
             output.note(f"  {key.replace('_', ' ')}: {_text(value)}")
-    output.result({"output": str(target), "step": name, "facts": facts, "warnings": warnings})
+    output.result({"output": str(target), "step": name, "facts": dict(made.facts), "warnings": list(made.warnings)})
 
 
 def _text(value: object) -> str:
