@@ -179,7 +179,5 @@ def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Ite
         outputs = loaded.run(values)
         yield (
             picture,
-            tuple(
-                judge_picture(test, number, values, outputs, sizes=loaded.sizes) for number in range(len(test.cases))
-            ),
+            tuple(judge_picture(test, number, values, outputs) for number in range(len(test.cases))),
         )

@@ -14,6 +14,9 @@ from modelprep.formats.tflite import model as reader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Elements of boxes that are made room for; the challenges' detectors have 400 at most.
+_ROOM = 1 << 18
+
 
 @dataclass(frozen=True)
 class Head:
@@ -66,6 +69,11 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
         A TF Lite model.
     outputs
         Names of the outputs.
+
+    Raises
+    ------
+    CheckFailed
+        It wants room for more detections than any has.
     """
     try:
         graph = reader.read(path).main
@@ -79,6 +87,11 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
     places = [named.get(name, -1) for name in outputs]
     if len(operator.inputs) < 3 or -1 in operator.inputs or not set(places) <= set(operator.outputs):
         return None
+    if options.sizes[0] > _ROOM:
+        raise CheckFailed(
+            f"the detection post-process wants room for {options.sizes[1]} detections", where=str(path),
+            expected=f"at most {_ROOM // 4}",
+        )  # fmt: skip
     # The parser keeps the four shapes in the operator's order and looks them up by an output's place in the graph.
     sizes = dict(zip(graph.outputs, options.sizes, strict=False))
     return Head(

@@ -12,6 +12,7 @@ src/backends/reference/workloads/DetectionPostProcess.cpp; held to Arm NN 20.08 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -89,8 +90,10 @@ def read_options(data: bytes, where: str = "") -> Options:
     given = read_map(data, where)
 
     def whole(name: str, default: int = 0) -> int:
-        value = given.get(name, default)
-        return default if value is None else max(0, int(value))
+        value = given.get(name)
+        if value is None:
+            return default
+        return max(0, int(value)) if isinstance(value, int) or math.isfinite(value) else 0
 
     def real(name: str) -> float:
         return float(given.get(name) or 0)

@@ -6,6 +6,7 @@ The program's own order is kept: folders, model, bindings, then the data of case
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -290,8 +291,10 @@ class _Runs:
             values = preprocess.prepare_picture(
                 self._data / test.cases[place].file, self._how, self._loaded.quantisation
             )
+            if self._loaded.sizes:
+                _fit(test, self._loaded.sizes)
             self._ran[place] = values, self._loaded.run(values)
-        return judge_picture(test, number, *self._ran[place], sizes=self._loaded.sizes, compare=compare)
+        return judge_picture(test, number, *self._ran[place], compare=compare)
 
     def _record(self, number: int) -> tuple[NDArray[Any], int]:
         for name in self._test.files:
@@ -309,7 +312,6 @@ def judge_picture(
     values: NDArray[Any],
     outputs: list[NDArray[Any]],
     *,
-    sizes: tuple[int, ...] = (),
     compare: bool = True,
 ) -> Judged:
     """Judge one case of a picture test.
@@ -320,8 +322,6 @@ def judge_picture(
         The test and its case.
     values, outputs
         What the network was fed, and what it gave.
-    sizes
-        Elements of the outputs as Arm NN's parser makes them, where they may be others than those of `outputs`.
     compare
         False with ``-i N``; a detection test compares all the same.
 
@@ -334,13 +334,19 @@ def judge_picture(
     kind = test.preprocess["kind"]
     if kind not in _DETECTORS:
         return _judge_class(number, case.file, case.label if compare else None, values, outputs)
-    if said := boxes.sizes_say(sizes or [output.size for output in outputs], kind):
-        raise CheckFailed("the outputs have other sizes than the test reads", got=said)
+    _fit(test, [output.size for output in outputs])
     found = boxes.yolo(outputs[0]) if kind == "yolo" else boxes.ssd(outputs)
     message = (boxes.yolo_says if kind == "yolo" else boxes.ssd_says)(number, found, case, test.box_tolerance)
     top = tuple((one.number, one.score) for one in found[:5])
     got = found[0].number if found else None
     return Judged(number, case.file, case.label, got, top, message, found, boxes.wanted(case), values)
+
+
+def _fit(test: BoardTest, sizes: Sequence[int]) -> None:
+    """See that a detector's outputs have as many elements as its test makes room for."""
+    kind = test.preprocess["kind"]
+    if kind in _DETECTORS and (said := boxes.sizes_say(sizes, kind)):
+        raise CheckFailed("the outputs have other sizes than the test reads", got=said)
 
 
 def _judge_class(

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from detectors import options_of, post_process_model
 
-from modelprep.check import postprocess
+from modelprep.check import detector, postprocess
 from modelprep.check.postprocess import Options, detect, read_options
-from modelprep.errors import StepError
+from modelprep.errors import CheckFailed, StepError
 
 np = pytest.importorskip("numpy", reason="the post-process needs the check extra (numpy)")
 PYTHON = "/usr/bin/python3"
@@ -168,3 +168,28 @@ def test_the_order_of_equal_scores_is_libstdcxxs(tmp_path: Path) -> None:
     told = subprocess.run([tmp_path / "sort"], input=asked, capture_output=True, text=True, check=True).stdout
     for line, values, count in zip(told.splitlines(), rows * 2, counts, strict=True):
         assert postprocess.highest(count, values) == [int(word) for word in line.split()]
+
+
+def test_options_that_are_no_sane_numbers_are_none_at_all() -> None:
+    flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="comes with LiteRT, of the check extra")
+    data = {"max_detections": float("inf"), "max_classes_per_detection": float("nan"), "num_classes": -3}
+    read = read_options(bytes(flexbuffers.Dumps(data)))
+    assert (read.max_detections, read.max_classes, read.classes) == (0, 0, 0)
+
+
+def test_room_for_a_billion_detections_is_not_made(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the model is written with LiteRT's schema")
+    path = tmp_path / "model.tflite"
+    encodings, scores, anchors = row((0.0, 0.2, 0.9))
+    path.write_bytes(post_process_model(anchors, replace(ONE, max_detections=10**9)))
+    with pytest.raises(CheckFailed, match="room for 1000000000 detections"):
+        detector.find(path, ["boxes", "classes", "values", "number"])
+    path.write_bytes(post_process_model(anchors, ONE))
+    head = detector.find(path, ["number", "boxes"])
+    assert head is not None
+    assert (head.slots, head.sizes) == ((3, 0), (1, 40))
+    values = dict(zip((one.index for one in head.inputs), (encodings, scores, anchors), strict=True))
+    found = head.outputs(values.__getitem__)
+    assert found[0].tolist() == [1]
+    # Other outputs than its own are the runtime's business.
+    assert detector.find(path, ["number", "elsewhere"]) is None
