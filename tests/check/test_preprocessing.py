@@ -51,6 +51,16 @@ def test_caffe_input_is_bgr_planes_less_the_mean(tmp_path: Path) -> None:
     assert values[0, :, 0, 0].tolist() == pytest.approx([30 - 104.007965, 20 - 116.669472, 10 - 122.675102])
 
 
+def test_caffe_input_of_the_right_size_is_resized_all_the_same(tmp_path: Path) -> None:
+    # CaffePreprocessor.cpp calls Resize whatever the size; stb then smooths with Mitchell-Netravali: of a single bright
+    # pixel 8/9 a side are left in its place and 1/18 on either side.
+    pixels = np.zeros((5, 5, 3), np.uint8)
+    pixels[2, 2] = 162
+    values = preprocess.prepare_picture(write(tmp_path / "p.png", pixels), Preprocessing("caffe", 5, 5))
+    seen = (values[0, 0] + np.float32(104.007965)).round().astype(int)
+    assert seen[1:4, 1:4].tolist() == [[1, 8, 1], [8, 128, 8], [1, 8, 1]]
+
+
 def test_image_input_is_normalised_per_channel(tmp_path: Path) -> None:
     path = write(tmp_path / "p.png", np.full((3, 3, 3), (255, 0, 51)))
     how = Preprocessing("image", 2, 2, "NCHW", mean=(0.485, 0.456, 0.406), stddev=(0.229, 0.224, 0.225))
