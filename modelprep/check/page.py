@@ -35,6 +35,10 @@ WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known", "n
 _THUMBNAIL = 320
 #: Below this many pixels a side a browser is told not to blur.
 _TINY = 64
+#: Where the upper half of a byte's range begins.
+_MIDDLE = 128
+#: So many places of one rule are named; a model that breaks it everywhere fills no screens with it.
+_PLACES = 12
 
 
 def write_page(path: Path, checked: Sequence[Checked], out: Path) -> None:
@@ -64,7 +68,7 @@ def page(checked: Sequence[Checked], out: Path) -> str:
     summed = ", ".join(f"{count} {WORDS[outcome]}" for outcome, count in counts.items() if count)
     versions = sorted({one.verdict.test.version for one in checked if one.verdict is not None})
     index = "".join(
-        f'<li><a href="#t{number}">{escape(one.recipe.demo)}</a>{_badge(one)}</li>'
+        f'<li><div><a href="#t{number}">{escape(one.recipe.demo)}</a>{_in_brief(one)}</div>{_badge(one)}</li>'
         for number, one in enumerate(checked)
     )
     cards = "".join(_card(number, one, out) for number, one in enumerate(checked))
@@ -91,6 +95,20 @@ def _badge(one: Checked) -> str:
     return f'<span class="verdict {outcome}">{WORDS[outcome]}</span>'
 
 
+def _in_brief(one: Checked) -> str:
+    """Give what the board will print, or why there is nothing to say, for the list at the top."""
+    verdict = one.verdict
+    if verdict is not None and verdict.message:
+        return f"<div class='brief said'>{escape(verdict.message)}</div>"
+    text = one.reason if verdict is None else _answers(verdict)
+    return f"<div class=brief>{escape(text)}</div>" if text else ""
+
+
+def _answers(verdict: Verdict) -> str:
+    listing = verdict.test.names
+    return ", ".join(label(listing, case.got) for case in verdict.cases if case.got is not None)
+
+
 def _card(number: int, one: Checked, out: Path) -> str:
     recipe, verdict = one.recipe, one.verdict
     body = "".join(_verdict(one, verdict)) if verdict is not None else f"<p class=soft>{escape(one.reason)}</p>"
@@ -102,7 +120,9 @@ def _card(number: int, one: Checked, out: Path) -> str:
 
 def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
     if verdict.message:
-        yield f"<div class=says>{escape(verdict.message)}</div>"
+        ends = f" and ends with status {verdict.exit_status}" if verdict.exit_status else ""
+        words = f"The board prints{ends}" if verdict.outcome == "fails" else "Not run"
+        yield f"<p class=lead>{words}</p><div class=says>{escape(verdict.message)}</div>"
     if verdict.hint:
         yield f"<p>Next: {escape(verdict.hint)}</p>"
     for text in verdict.warnings:
@@ -113,9 +133,17 @@ def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
         for case in verdict.cases:
             yield _case(one, verdict, case)
         yield "</div>"
+        if _is_pale(verdict):
+            yield (
+                f"<p class=soft>Arm NN {escape(verdict.test.version)} feeds this network bytes from 128 up only; "
+                "that is why what it sees looks pale.</p>"
+            )
     if verdict.findings:
         yield f"<h3>What the parser makes of {escape(verdict.test.model)}</h3><ul class=list>"
-        yield from map(_finding, verdict.findings)
+        groups: dict[tuple[str, str, str, str], list[Finding]] = {}
+        for found in verdict.findings:
+            groups.setdefault((found.rule, found.effect, found.prints, found.mend), []).append(found)
+        yield from map(_rule, groups.values())
         yield "</ul>"
     if one.proofs:
         yield "<h3>Conversions, before against after on seeded inputs</h3><ul class=list>"
@@ -124,15 +152,22 @@ def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
         yield "</ul>"
 
 
+def _is_pale(verdict: Verdict) -> bool:
+    fed = [case.seen for case in verdict.cases if case.seen is not None]
+    return bool(fed) and all(values.dtype.kind == "u" and values.min() >= _MIDDLE for values in fed)
+
+
 def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
     listing = verdict.test.names
     pictures = []
     if verdict.test.cases and one.files is not None:
-        pictures.append(_figure(_photograph(one.files.data / case.file), case.file))
+        pictures.append(_figure(_photograph(one.files.data / case.file), escape(case.file)))
     if case.seen is not None:
         how = preprocessing(verdict.test)
-        caption = "what the network sees" if verdict.test.cases else f"record {case.id}"
-        pictures.append(_figure(seen.as_picture(case.seen, how), caption, _outlines(case)))
+        pixels = seen.as_picture(case.seen, how)
+        size = f"{pixels.shape[1]} &times; {pixels.shape[0]}"
+        caption = f"what the network sees, {size}" if verdict.test.cases else f"record {case.id}, {size}"
+        pictures.append(_figure(pixels, caption, _outlines(case)))
     got = "nothing found" if case.got is None else label(listing, case.got)
     if case.wanted is None:
         line = f"{got}; with -i no class is compared"
@@ -141,7 +176,10 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
     else:
         line = f"{got}, wanted {label(listing, case.wanted)}"
     best = max((score for _, score in case.top), default=0.0)
-    bars = "".join(_bar(listing, number, score, best, number == case.got) for number, score in case.top)
+    bars = "".join(
+        _bar(label(listing, number), score, best, first=number == case.got, wanted=number == case.wanted)
+        for number, score in case.top
+    )
     colour = "" if case.passes else " class=reject"
     return (
         f"<div class=case><div class=pictures>{''.join(pictures)}</div><div>"
@@ -174,12 +212,13 @@ def _legend(case: Judged) -> str:
     return f"<ul class=legend>{rows}</ul>"
 
 
-def _bar(listing: str, number: int, score: float, best: float, first: bool) -> str:
+def _bar(name: str, score: float, best: float, *, first: bool, wanted: bool) -> str:
     # As long as its share of the best; scores that are no probabilities (logits) may be negative, and get none.
     share = max(0.0, min(1.0, score / best)) if best > 0 else 0.0
+    mark = " <b class=wanted>wanted</b>" if wanted else ""
     return (
         f"<li{' class=first' if first else ''}><span class=bar style='width:{share:.1%}'></span>"
-        f"<span>{escape(label(listing, number))}</span><span class=score>{score:.4g}</span></li>"
+        f"<span>{escape(name)}{mark}</span><span class=score>{score:.4g}</span></li>"
     )
 
 
@@ -193,24 +232,31 @@ def _photograph(path: Path) -> NDArray[np.uint8] | None:
 
 
 def _figure(pixels: NDArray[np.uint8] | None, caption: str, drawn: str = "") -> str:
+    """Give a picture with its caption, which is HTML, and what is drawn over it."""
     if pixels is None:
         return ""
     data = base64.b64encode(png.encode(pixels)).decode()
     tiny = " class=tiny" if max(pixels.shape[:2]) < _TINY else ""
     return (
-        f'<figure><div class=shown><img{tiny} alt="{escape(caption)}" src="data:image/png;base64,{data}">{drawn}</div>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><div class=shown><img{tiny} alt="{caption}" src="data:image/png;base64,{data}">{drawn}</div>'
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
-def _finding(found: Finding) -> str:
-    says = f"; the board prints <code>{escape(found.prints)}</code>" if found.prints and found.serious else ""
-    mend = f"; mend it with <code>{escape(found.mend)}</code>" if found.mend else ""
-    detail = f" ({escape(found.detail)})" if found.detail else ""
-    return (
-        f'<li><span class="effect {found.effect}">{escape(found.rule)} {found.effect}</span> {escape(found.where)}: '
-        f"{escape(rules()[found.rule].says)}{detail}{says}{mend}</li>"
-    )
+def _rule(found: list[Finding]) -> str:
+    """Show one rule with every place that goes against it."""
+    one = found[0]
+    lines = [
+        f'<span class="effect {one.effect}">{escape(one.rule)} {one.effect}</span> {escape(rules()[one.rule].says)}'
+    ]
+    if one.prints and one.serious:
+        lines.append(f"The board prints <code>{escape(one.prints)}</code>")
+    if one.mend:
+        lines.append(f"Mend it: <code>{escape(one.mend)}</code>")
+    places = [f"<li>{escape(each.where)}{f' ({escape(each.detail)})' if each.detail else ''}</li>" for each in found]
+    if len(places) > _PLACES:
+        places[_PLACES - 1 :] = [f"<li>and {len(found) - _PLACES + 1} more</li>"]
+    return f"<li>{'<br>'.join(lines)}<ul class=places>{''.join(places)}</ul></li>"
 
 
 def _files(one: Checked, out: Path) -> Iterator[str]:
@@ -221,7 +267,8 @@ def _files(one: Checked, out: Path) -> Iterator[str]:
     files = [manifest.files[path] for path in one.recipe.install if path in manifest.files]
     if not files:
         return
-    yield f"<details><summary>Where its {len(files)} files come from</summary><ul class=list>"
+    count = "file comes" if len(files) == 1 else f"{len(files)} files come"
+    yield f"<details><summary>Where its {count} from</summary><ul class=list>"
     yield from (_file(file, out / tree_name(one.recipe)) for file in files)
     yield "</ul></details>"
 
@@ -235,24 +282,23 @@ def _now(path: Path) -> str:
 
 
 def _file(file: InstalledFile, tree: Path) -> str:
-    lines = [
-        f"<strong>{escape(file.path)}</strong>, {file.size:,} bytes",
-        f"<code class=sum>sha256 {escape(file.sha256)}</code>",
-    ]
+    rows = [("size", f"{file.size:,} bytes"), ("sha256", f"<code>{escape(file.sha256)}</code>")]
     try:
         same = _now(tree / file.path) == file.sha256
     except OSError:
         same = False
     if not same:
-        lines.append('<span class="effect reject">what lies there now is another file, or none</span>')
+        rows.append(("now", '<span class="effect reject">what lies there now is another file, or none</span>'))
     for asset in file.provenance.assets:
-        licence = f", licence {escape(asset.licence)}" if asset.licence else ", no licence is stated"
-        lines.append(f"from {_link(asset.source)}{licence}{', not to be passed on' if asset.restricted else ''}")
+        licence = escape(asset.licence) if asset.licence else "no licence is stated"
+        rows += [("source", _link(asset.source)), ("licence", licence + ", not to be passed on" * asset.restricted)]
         if asset.sha256 != file.sha256:
-            lines.append(f"<code class=sum>sha256 {escape(asset.sha256)}</code>")
+            rows.append(("its sha256", f"<code>{escape(asset.sha256)}</code>"))
     if file.provenance.steps:
-        lines.append("by " + ", then ".join(escape(f"{s.step} {s.version}") for s in file.provenance.steps))
-    return f"<li>{'<br>'.join(lines)}</li>"
+        steps = ", then ".join(f"{escape(used.step)} (version {used.version})" for used in file.provenance.steps)
+        rows.append(("steps", steps))
+    table = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
+    return f"<li><strong>{escape(file.path)}</strong><dl>{table}</dl></li>"
 
 
 def _link(source: str) -> str:
