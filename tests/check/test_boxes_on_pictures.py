@@ -127,6 +127,7 @@ def test_what_is_found_depends_on_the_picture(files: Files) -> None:
     verdict = ssd(files, by_colour=(0, 17))
     assert verdict.message == "Prediction for test case 0 is incorrect: Expected (16) but predicted (17)"
     assert "cat (16)" in verdict.hint
+    assert "dog (17)" in verdict.hint
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,20 @@ _VOC = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant sheep "
     "sofa train tvmonitor"
 )
+#: The ninety categories of COCO's papers; ten of them (street sign, hat, ...) have no pictures and are never found.
+_COCO = (
+    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, street sign, "
+    "stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, hat, "
+    "backpack, umbrella, shoe, eye glasses, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, "
+    "baseball bat, baseball glove, skateboard, surfboard, tennis racket, bottle, plate, wine glass, cup, fork, knife, "
+    "spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, "
+    "potted plant, bed, mirror, dining table, window, desk, toilet, door, tv, laptop, mouse, remote, keyboard, cell "
+    "phone, microwave, oven, toaster, sink, refrigerator, blender, book, clock, vase, scissors, teddy bear, hair "
+    "drier, toothbrush"
+)
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 _SOME = {
     "inception21k_zero_based": {3694: "great white shark"},
-    "coco90_zero_based": {16: "cat"},
 }
 
 
@@ -24,7 +34,7 @@ _SOME = {
 def names(listing: str) -> dict[int, str]:
     """Give class number -> name of a listing as :class:`~modelprep.targets.armnn_tests.BoardTest` names it.
 
-    Lists known in part (Inception 21k, COCO) give the classes that a test asks for; an unknown listing is empty.
+    A list known in part (Inception 21k) gives the classes that a test asks for; an unknown listing is empty.
     """
     if listing.startswith("imagenet_"):
         text = resources.files(__name__).joinpath("imagenet.txt").read_text("utf-8")
@@ -34,6 +44,8 @@ def names(listing: str) -> dict[int, str]:
         return dict(enumerate(classes))
     if listing == "voc20_zero_based":
         return dict(enumerate(_VOC.split()))
+    if listing == "coco90_zero_based":
+        return dict(enumerate(_COCO.split(", ")))
     if listing == "cifar10":
         return dict(enumerate(_CIFAR10.split()))
     return _SOME.get(listing, {})
