@@ -59,14 +59,12 @@ DEFAULT_OUT = Path("out")
 DEFAULT_JOBS = 4
 
 
-def _complete_target(incomplete: str) -> list[str]:
-    """Offer groups, recipes and ``all`` to the shell's completion; a broken recipe must not break the shell."""
+def complete_target(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer what a TARGET may be to the shell's completion; what is wrong with a recipe must not break the shell."""
     try:
-        names = catalogue(None).names()
-    except ModelprepError:
+        return catalogue([Path(each) for each in context.params.get("recipes") or ()]).offers(incomplete)
+    except (ModelprepError, OSError):
         return []
-    groups = {name.rpartition("/")[0] for name in names}
-    return sorted(name for name in {"all", *groups, *names} if name.startswith(incomplete))
 
 
 Targets = Annotated[
@@ -74,21 +72,19 @@ Targets = Annotated[
     typer.Argument(
         metavar="TARGET...",
         help="A group, a recipe (group/name, with @variant), a demo's own name, a path to a recipe file, or 'all'.",
-        autocompletion=_complete_target,
+        autocompletion=complete_target,
     ),
 ]
 SomeTargets = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[TARGET]...", help="As for fetch; everything if left out.", autocompletion=_complete_target
-    ),
+    typer.Argument(metavar="[TARGET]...", help="As for fetch; everything if left out.", autocompletion=complete_target),
 ]
 Target = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
         help="A recipe, a demo's own name or a path to a recipe file.",
-        autocompletion=_complete_target,
+        autocompletion=complete_target,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one event a line while it runs.")]

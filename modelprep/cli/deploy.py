@@ -23,7 +23,7 @@ def command(
         typer.Argument(
             metavar="TARGET... USER@BOARD[:PATH]",
             help="What to copy (as for fetch), and in the end where: a login as ssh knows it.",
-            autocompletion=common._complete_target,
+            autocompletion=common.complete_target,
         ),
     ],
     out: common.Out = common.DEFAULT_OUT,

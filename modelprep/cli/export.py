@@ -22,7 +22,9 @@ def yocto(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="TARGET... DIR", help="Finished demos (as for fetch), and in the end the layer's folder."
+            metavar="TARGET... DIR",
+            help="Finished demos (as for fetch), and in the end the layer's folder.",
+            autocompletion=common.complete_target,
         ),
     ],
     bundle_url: Annotated[

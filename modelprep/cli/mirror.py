@@ -21,7 +21,7 @@ def command(
         typer.Argument(
             metavar="TARGET... DIR",
             help="What to mirror (as for fetch), and in the end the folder. With --verify the folder alone.",
-            autocompletion=common._complete_target,
+            autocompletion=common.complete_target,
         ),
     ],
     verify: Annotated[

@@ -169,6 +169,26 @@ class Catalogue:
                 found.setdefault((str(recipe.path), recipe.variant), recipe)
         return list(found.values())
 
+    def offers(self, incomplete: str) -> list[str]:
+        """Give the targets that begin so, sorted, for a shell's completion; reads no recipe that it need not.
+
+        Parameters
+        ----------
+        incomplete
+            What has been typed. With an ``@`` in it the variants of the recipe before that are given; the demos' own
+            names only where no group or recipe begins so.
+        """
+        plain, at, _ = incomplete.rpartition("@")
+        if at:
+            recipe = self._sound(plain) if plain in self._paths else None
+            found = [f"{plain}@{variant}" for variant in recipe.variants] if recipe is not None else []
+        else:
+            found = ["all", *self.groups(), *self.names()]
+        fitting = {name for name in found if name.startswith(incomplete)}
+        if not fitting and not at:
+            fitting = {name for name in self._demo_names(incomplete) if name.startswith(incomplete)}
+        return sorted(fitting)
+
     def _of(self, target: str) -> list[Recipe]:
         if _is_path(target):
             return [self._from_path(target, "")]
@@ -204,15 +224,16 @@ class Catalogue:
         return [self.recipe(each.name, variant) if variant in each.variants else each for each in recipes]
 
     def _by_demo(self, demo: str) -> list[str]:
-        """Find recipes by their demo's own name; only files in which it occurs are read."""
+        """Find recipes by their demo's own name."""
         wanted = demo.casefold()
-        return [
-            name
-            for name in self.names()
-            if wanted in document.read_text(self.path(name)).casefold()
-            and (recipe := self._sound(name)) is not None
-            and recipe.demo.casefold() == wanted
-        ]
+        return [recipe.name for recipe in self._mentioning(demo) if recipe.demo.casefold() == wanted]
+
+    def _mentioning(self, text: str) -> Iterator[Recipe]:
+        """Give the sound recipes in whose files a text occurs; only these are read."""
+        wanted = text.casefold()
+        for name in self.names():
+            if wanted in document.read_text(self.path(name)).casefold() and (recipe := self._sound(name)) is not None:
+                yield recipe
 
     def _from_path(self, text: str, variant: str) -> Recipe:
         path = Path(text).expanduser()
@@ -255,8 +276,8 @@ class Catalogue:
             hint=hint or f"groups: {', '.join(self.groups())}",
         )
 
-    def _demo_names(self) -> list[str]:
-        return [recipe.demo for name in self.names() if (recipe := self._sound(name)) is not None]
+    def _demo_names(self, part: str = "") -> list[str]:
+        return [recipe.demo for recipe in self._mentioning(part)]
 
     def _sound(self, name: str) -> Recipe | None:
         """Give a recipe, or None for a broken one: it must not stand between the user and a sound one."""
