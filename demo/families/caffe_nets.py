@@ -22,10 +22,10 @@ def make() -> list[Made]:
     ]
 
 
-def _lrn(name: str, bottom: str, region: str = "") -> str:
+def _lrn(name: str, bottom: str, region: str = "", alpha: float = 5e-05) -> str:
     more = f" norm_region: {region}" if region else ""
     return caffe.layer(
-        name, "LRN", bottom, parameters=f"  lrn_param {{ local_size: 3 alpha: 5e-05 beta: 0.75{more} }}\n"
+        name, "LRN", bottom, parameters=f"  lrn_param {{ local_size: 3 alpha: {alpha} beta: 0.75{more} }}\n"
     )
 
 
@@ -82,11 +82,12 @@ def _vgg() -> str:
 
 
 def _cifar10() -> str:
-    # Convolutions of one pixel and pools of one: the picture reaches ip1 as it came, so the twin's weights fit.
+    # Convolutions of one pixel and an LRN too weak to change a float: the picture reaches ip1 as it came, so the twin's
+    # weights fit.
     return (
         'name: "CIFAR10_full_deploy"\n' + caffe.given("data", 1, 3, 32, 32)
-        + caffe.convolution("conv1", "data", 3, 1) + _lrn("norm1", "conv1", "WITHIN_CHANNEL")
-        + caffe.convolution("conv2", "norm1", 3, 1) + _lrn("norm2", "conv2", "WITHIN_CHANNEL")
+        + caffe.convolution("conv1", "data", 3, 1) + _lrn("norm1", "conv1", "WITHIN_CHANNEL", 1e-13)
+        + caffe.convolution("conv2", "norm1", 3, 1) + _lrn("norm2", "conv2", "WITHIN_CHANNEL", 1e-13)
         + caffe.convolution("conv3", "norm2", 3, 1) + caffe.dense("ip1", "conv3", 10)
         + caffe.layer("prob", "Softmax", "ip1")
     )  # fmt: skip

@@ -206,7 +206,7 @@ def detector() -> bytes:
 
     side, name = 300, "TFLite_Detection_PostProcess"
     own = flexbuffers.Dumps({
-        "max_detections": 1, "max_classes_per_detection": 1, "detections_per_class": 1, "use_regular_nms": False,
+        "max_detections": 10, "max_classes_per_detection": 1, "detections_per_class": 1, "use_regular_nms": False,
         "nms_score_threshold": 0.5, "nms_iou_threshold": 0.6, "num_classes": 90,
         "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0,
     })  # fmt: skip
@@ -225,7 +225,7 @@ def detector() -> bytes:
         writer.reshape(raw, flat, (1, 1, count), f"{part}/shape")
         parts.append(flat)
     anchors = writer.tensor("anchors", (1, 4), 1 / 255, 0, data=bytes([128, 128, 255, 255]))
-    shapes = [(1, 1, 4), (1, 1), (1, 1), (1,)]
+    shapes = [(1, 10, 4), (1, 10), (1, 10), (1,)]
     outputs = [writer.tensor(f"{name}:{i}" if i else name, shape, type_=_FLOAT32) for i, shape in enumerate(shapes)]
     writer.operator(_CUSTOM, [*parts, anchors], outputs, custom=name, own=bytes(own))
     return writer.finish([given], outputs)
