@@ -1,37 +1,51 @@
 """Conversions prove themselves: original and converted model, run on the same seeded inputs, have to answer alike.
 
-Which runtime says so is written down with the proof. A proof belongs to the bytes of the inputs and the output and to
-the step's parameters; it is kept in the store, so that it is made once and any later ``check`` only reads it.
+How far apart they were is kept in the store under the key of the step's result, with the runtimes that said so and
+their versions: a measurement is made once, and again when a runtime or the way of measuring has changed. What it is
+held to is the recipe's tolerance, or the step's own.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from modelprep.check.proof_record import Measured, Record
 from modelprep.errors import CheckFailed, MissingTool, StepError
-from modelprep.store import Store
-from modelprep.store.disk import write_atomic
+from modelprep.steps import Exempt, find
+from modelprep.store import Store, result_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Part of a proof's key: raise it when another way of proving would say something else.
-VERSION = 1
-#: Largest difference allowed, as a share of the largest value of the output, where a recipe says nothing
-#: (``expect: {tolerance: {relative: ...}}``). Runtimes fuse and reorder float32 sums; 1e-5 is some 80 units in the last
-#: place.
-TOLERANCE = 1e-5
 #: How many inputs are tried.
 INPUTS = 2
+#: What to do about a conversion that gave other numbers: first see that it was not the disk.
+HINT = "modelprep cache verify (has a stored file changed?)"
 
 Outcome = Literal["same", "differs", "unknown"]
 #: One side: takes input number, gives the outputs.
 Side = Callable[[int], "list[NDArray[Any]]"]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a comparison; each is loaded when it is opened, and let go before the other one is.
+
+    Parameters
+    ----------
+    outputs
+        What is compared, by the names of the result.
+    before, after
+        Open the original and the result.
+    """
+
+    outputs: tuple[str, ...]
+    before: Callable[[], AbstractContextManager[Side]]
+    after: Callable[[], AbstractContextManager[Side]]
 
 
 @dataclass(frozen=True)
@@ -45,13 +59,15 @@ class Conversion:
     params
         Its parameters, files as Paths.
     inputs
-        sha256 of each file parameter, by name.
+        sha256 of each file parameter, by slot.
     output
         What it made, and its sha256.
-    tolerance
-        Largest relative difference allowed.
+    tolerance, origin
+        Largest relative difference allowed and where that number comes from; None where the recipe says nothing.
     shape
         Of the input that the recipe's test feeds; empty where it does not say.
+    missing
+        Why there is nothing to run: what has gone from the store. A proof made before still holds.
     """
 
     step: str
@@ -60,15 +76,16 @@ class Conversion:
     inputs: Mapping[str, str]
     output: Path
     output_sha256: str
-    tolerance: float = TOLERANCE
+    tolerance: float | None = None
+    origin: str = ""
     shape: tuple[int, ...] = ()
+    missing: str = ""
 
     def key(self) -> str:
-        """Give what the proof is kept under; a tolerance is no part of it, the difference measured is kept."""
-        files = {slot.partition("/")[0] for slot in self.inputs}
-        plain = {name: value for name, value in self.params.items() if name not in files}
-        facts = [VERSION, self.step, self.version, plain, dict(self.inputs), self.output_sha256, list(self.shape)]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+        """Give the key of the step's result, under which the store has both it and its proof."""
+        known = find(self.step).params
+        plain = {name: self.params.get(name) for name, kind in known.items() if kind.kind not in ("file", "files")}
+        return result_key(self.step, self.version, plain, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -81,20 +98,30 @@ class Proof:
         Which step.
     outcome
         ``same``, ``differs``, or ``unknown`` with the `reason`.
+    reason
+        Why there is no number.
     difference
         Largest difference over all outputs and inputs, as a share of the output's largest value.
-    tolerance
-        What it was held to.
+    tolerance, origin
+        What it was held to, and where that number comes from.
     runtimes
         Who ran the original, who the result.
+    tensor, input
+        Which output differed most, on which of the inputs (from 1).
+    hint
+        What to do about numbers that differ.
     """
 
     step: str
     outcome: Outcome
     reason: str = ""
     difference: float | None = None
-    tolerance: float = TOLERANCE
-    runtimes: tuple[str, ...] = field(default=())
+    tolerance: float | None = None
+    origin: str = ""
+    runtimes: tuple[str, ...] = ()
+    tensor: str = ""
+    input: int = 0
+    hint: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Give it as JSON-ready values."""
@@ -103,11 +130,17 @@ class Proof:
     def __str__(self) -> str:
         if self.outcome == "unknown":
             return f"{self.step}: not compared, {self.reason}"
-        word = "the same numbers" if self.outcome == "same" else "other numbers"
         by = " and ".join(dict.fromkeys(self.runtimes))
+        allowed = f"allowed {self.tolerance:.2g}" + (f" ({self.origin})" if self.origin else "")
+        if self.outcome == "same":
+            return (
+                f"{self.step}: the same numbers before and after, largest difference {self.difference:.2g} of the "
+                f"largest value, {allowed}; {by}, {INPUTS} inputs"
+            )
+        far = self.reason or f"the largest difference is {self.difference:.2g} of its largest value"
         return (
-            f"{self.step}: {word} before and after, largest difference {self.difference:.2g} of the largest value, "
-            f"allowed {self.tolerance:.2g} ({by}, {INPUTS} inputs)"
+            f"{self.step}: other numbers before and after: '{self.tensor}', input {self.input} of {INPUTS}: {far}, "
+            f"{allowed}; {by}; next: {self.hint}"
         )
 
 
@@ -128,25 +161,39 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
     """
     from modelprep.check import sides
 
-    path = store.root / "proofs" / f"{conversion.key()}.json" if store is not None else None
-    if path is not None and (kept := _read(path)) is not None:
-        return _judged(conversion.step, *kept, conversion.tolerance)
-    maker = sides.MAKERS.get(conversion.step)
-    if maker is None:
-        return Proof(conversion.step, "unknown", "this step has no comparison")
+    declared = find(conversion.step).proof
+    if isinstance(declared, Exempt):
+        return Proof(conversion.step, "unknown", f"no proof is needed: {declared.reason}")
+    record = Record.read(None if store is None else store.root / "proofs", conversion.key())
+    kind = sides.KINDS[declared.by]
+    of = (conversion.output_sha256, conversion.shape)
     try:
-        before, after, runtimes = maker(conversion)
-        difference = _difference(before, after)
-    except (MissingTool, CheckFailed, StepError) as error:
-        return not_compared(conversion.step, error)
-    if path is not None and difference is not None:
-        write_atomic(path, json.dumps({"difference": difference, "runtimes": list(runtimes)}).encode())
-    return _judged(conversion.step, difference, runtimes, conversion.tolerance)
+        runtimes = kind.runtimes(conversion)
+    except (MissingTool, StepError) as error:
+        # What another machine, or this one with more installed, measured before is as true as ever.
+        older = record.newest(*of)
+        return not_compared(conversion.step, error) if older is None else _judged(conversion, older)
+    measured = record.find(*of, runtimes)
+    if measured is None:
+        if conversion.missing:
+            older = record.newest(*of)
+            return (
+                Proof(conversion.step, "unknown", conversion.missing) if older is None else _judged(conversion, older)
+            )
+        try:
+            sides.spare(conversion, kind)
+            measured = measure(kind.sides(conversion), runtimes)
+        except (MissingTool, CheckFailed, StepError) as error:
+            return not_compared(conversion.step, error)
+        if measured.moved:
+            record.keep(*of, measured)
+    return _judged(conversion, measured)
 
 
 def held_to(step: str, before: Side, after: Side, runtimes: tuple[str, ...], tolerance: float) -> Proof:
     """Compare two sides and hold the difference to a tolerance; nothing is kept."""
-    return _judged(step, _difference(before, after), runtimes, tolerance)
+    olds, news = ([side(number) for number in range(INPUTS)] for side in (before, after))
+    return _held(step, _compared((), olds, news, runtimes), tolerance, "", "")
 
 
 def not_compared(step: str, error: MissingTool | CheckFailed | StepError) -> Proof:
@@ -156,40 +203,73 @@ def not_compared(step: str, error: MissingTool | CheckFailed | StepError) -> Pro
     return Proof(step, "unknown", f"{error.what}: {error.got}" if error.got else error.what)
 
 
-def _judged(step: str, difference: float | None, runtimes: tuple[str, ...], tolerance: float) -> Proof:
-    if difference is None:
-        return Proof(step, "unknown", "the outputs do not depend on the input", runtimes=runtimes)
-    outcome: Outcome = "same" if difference <= tolerance else "differs"
-    return Proof(step, outcome, "", difference, tolerance, runtimes)
+def measure(sides: Sides, runtimes: tuple[str, ...]) -> Measured:
+    """Run both sides on the same inputs, one after the other, and give how far apart their answers are.
+
+    Raises
+    ------
+    CheckFailed
+        A runtime does not take its model.
+    """
+    with sides.before() as side:
+        olds = [side(number) for number in range(INPUTS)]
+    del side  # the model is let go before the other one is loaded
+    with sides.after() as side:
+        news = [side(number) for number in range(INPUTS)]
+    return _compared(sides.outputs, olds, news, runtimes)
 
 
-def _read(path: Path) -> tuple[float, tuple[str, ...]] | None:
-    try:
-        kept = json.loads(path.read_bytes())
-        return float(kept["difference"]), tuple(str(name) for name in kept["runtimes"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _judged(conversion: Conversion, measured: Measured) -> Proof:
+    declared = find(conversion.step).proof
+    assert not isinstance(declared, Exempt)
+    own = conversion.tolerance is None
+    tolerance = declared.tolerance if conversion.tolerance is None else conversion.tolerance
+    hint = f"{HINT}; {declared.otherwise}" if declared.otherwise else HINT
+    return _held(conversion.step, measured, tolerance, declared.origin if own else conversion.origin, hint)
 
 
-def _difference(before: Side, after: Side) -> float | None:
-    """Give the largest relative difference; None where the inputs change nothing, so that nothing is proven."""
+def _held(step: str, measured: Measured, tolerance: float, origin: str, hint: str) -> Proof:
+    if not measured.moved:
+        reason = measured.said or "the outputs do not depend on the input"
+        return Proof(step, "unknown", reason, runtimes=measured.runtimes)
+    same = not measured.said and measured.difference is not None and measured.difference <= tolerance
+    return Proof(
+        step, "same" if same else "differs", measured.said, measured.difference, tolerance, origin, measured.runtimes,
+        measured.tensor, measured.input, "" if same else hint,
+    )  # fmt: skip
+
+
+def _compared(
+    names: Sequence[str],
+    olds: Sequence[list[NDArray[Any]]],
+    news: Sequence[list[NDArray[Any]]],
+    runtimes: tuple[str, ...],
+) -> Measured:
+    """Find the largest relative difference, or say why there is none."""
     import numpy as np
 
-    largest, firsts = 0.0, []
-    for number in range(INPUTS):
-        old, new = before(number), after(number)
+    worst = Measured(0.0, "", 0, "", runtimes)
+    for number, (old, new) in enumerate(zip(olds, news, strict=True), 1):
         if len(old) != len(new):
-            return float("inf")
-        firsts.append(old)
-        for mine, theirs in zip(old, new, strict=True):
+            said = f"{len(old)} outputs before, {len(new)} after"
+            return Measured(None, ", ".join(names), number, said, runtimes)
+        for index, (mine, theirs) in enumerate(zip(old, new, strict=True)):
+            name = names[index] if index < len(names) else f"output {index + 1}"
             if mine.size != theirs.size:
-                return float("inf")
+                said = f"{mine.size} values before, {theirs.size} after"
+                return Measured(None, name, number, said, runtimes)
             # Uneven bytes wrap around: the difference is taken in floats.
             one, two = (side.reshape(-1).astype(np.float64) for side in (mine, theirs))
-            if not (np.isfinite(one).all() and np.isfinite(two).all()):
-                return float("inf")
+            if not np.isfinite(one).all():
+                said = "the original itself answers the seeded inputs with values that are no numbers"
+                return Measured(None, name, number, said, runtimes, moved=False)
+            if not np.isfinite(two).all():
+                return Measured(None, name, number, "values that are no numbers after, numbers before", runtimes)
             scale = float(np.abs(one).max(initial=0.0))
             gap = float(np.abs(one - two).max(initial=0.0))
-            largest = max(largest, gap / scale if scale else gap)
-    moved = any(not np.array_equal(a, b) for a, b in zip(firsts[0], firsts[-1], strict=True))
-    return largest if moved else None
+            share = gap / scale if scale else gap
+            if share > (worst.difference or 0.0) or not worst.tensor:
+                worst = Measured(share, name, number, "", runtimes)
+    if any(not np.array_equal(a, b) for a, b in zip(olds[0], olds[-1], strict=True)):
+        return worst
+    return Measured(None, "", 0, "", runtimes, moved=False)

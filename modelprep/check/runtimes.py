@@ -174,7 +174,7 @@ def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, .
 def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, Any, list[Any], Any]:
     """Load a GraphDef into TensorFlow: name and version, session, the tensors that are fed and those wanted."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _hushed():
+    with hushed():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # whatever it has to say of the machine, it says here
@@ -189,7 +189,7 @@ def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[s
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
     except (ValueError, KeyError, tf.errors.OpError) as error:
         raise refused("TensorFlow", path, error) from error
-    with _hushed():
+    with hushed():
         session = tf.compat.v1.Session(graph=graph)
     return f"TensorFlow {tf.__version__}", session, fed, fetched
 
@@ -204,45 +204,6 @@ def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[NDArray
         raise refused("TensorFlow", path, error) from error
 
 
-def graph_session(
-    path: Path, inputs: Sequence[str], outputs: Sequence[str]
-) -> tuple[Callable[[Sequence[NDArray[Any]]], list[NDArray[Any]]], str]:
-    """Load a GraphDef into TensorFlow.
-
-    Parameters
-    ----------
-    path
-        The GraphDef, binary or text.
-    inputs, outputs
-        Names of the nodes to feed and to ask.
-
-    Returns
-    -------
-    tuple
-        A function from the inputs' values to the outputs', and TensorFlow's name and version.
-
-    Raises
-    ------
-    MissingTool
-        TensorFlow is not installed.
-    CheckFailed
-        TensorFlow does not take the graph.
-    """
-    from importlib.util import find_spec
-
-    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph
-
-    if find_spec("tensorflow") is None:
-        raise MissingTool("running a TensorFlow graph needs TensorFlow", hint="pip install 'modelprep[tf]'")
-    data = b"".join(bytes(piece) for piece in encode_graph(read_graph(path)))
-    name, session, fed, fetched = _session(path, data, inputs, outputs)
-
-    def run(values: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-        return _evaluated(path, session, fetched, dict(zip(fed, values, strict=True)))
-
-    return run, name
-
-
 def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Give the shapes to try: Arm NN takes [1, 784, 1, 1] for what the graph multiplies as a matrix of [1, 784]."""
     if fed.shape.rank is not None:
@@ -255,7 +216,7 @@ def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keep native libraries from writing to the terminal: they do it below Python, on descriptor 2."""
     kept = os.dup(2)
     try:
@@ -324,7 +285,7 @@ def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
             "experimental_preserve_all_tensors": True,
         }
     try:
-        with _hushed():
+        with hushed():
             runtime = Interpreter(str(path), **options)
             runtime.allocate_tensors()
     except (ValueError, RuntimeError) as error:

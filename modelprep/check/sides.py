@@ -1,109 +1,103 @@
-"""The two sides of a proof, step by step: the original and the converted model, each in a runtime of its own kind.
+"""The two sides of a proof, kind by kind: the original and the converted model, each in a runtime of its own kind.
 
 The original is read by the runtime itself (OpenCV reads prototxt and weights as they were downloaded), never by our
-readers, so that a mistake of ours cannot be on both sides.
+readers, so that a mistake of ours cannot be on both sides. Which kind a step is proven by stands in the step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check import runtimes
-from modelprep.check.proof import Conversion, Side
+from modelprep.check import caffe_sides, checkpoints, graphs, runtimes
+from modelprep.check.graphs import SCALES, SMALL, values
+from modelprep.check.proof import Conversion, Side, Sides
 from modelprep.errors import CheckFailed, MissingTool
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Sides = tuple[Side, Side, tuple[str, ...]]
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of comparison.
+
+    Parameters
+    ----------
+    runtimes
+        Says who would run the original and who the result, with versions, and loads neither; raises MissingTool.
+    sides
+        Makes both sides ready to be opened.
+    memory
+        Bytes that a file of a side takes when it is run, as a multiple of its own.
+    """
+
+    runtimes: Callable[[Conversion], tuple[str, str]]
+    sides: Callable[[Conversion], Sides]
+    memory: Callable[[Path], float]
 
 
-def _values(shape: Sequence[int], number: int, *, low: float = 0.0, high: float = 1.0) -> NDArray[Any]:
-    import numpy as np
+def spare(conversion: Conversion, kind: Kind) -> None:
+    """See that there is memory for a proof: it is no reason to bring a machine down.
 
-    return np.random.default_rng([20190228, number]).uniform(low, high, tuple(shape)).astype(np.float32)
-
-
-def _bake(conversion: Conversion) -> Sides:
-    if conversion.params.get("set"):
-        raise CheckFailed("the recipe changes fields of the net (set), so other numbers are wanted")
-    cv2 = runtimes.opencv()
-    if cv2 is None:
-        raise MissingTool("running a Caffe model needs OpenCV before version 5", hint=runtimes.INSTALL)
-    from modelprep.formats.caffe import messages, prototxt, wire_index
-
-    net = messages.new("NetParameter")
-    net.ParseFromString(wire_index.index(conversion.output).structure())
-    layer = next((layer for layer in net.layer if layer.type == "Input" and layer.input_param.shape), None)
-    if layer is None:
-        raise CheckFailed("the baked net says no shape of its input")
-    shape = conversion.shape or tuple(int(dim) for dim in layer.input_param.shape[0].dim)
-    after = _network(cv2, prototxt.write(net).encode(), conversion.output)
-    before = _network(cv2, Path(conversion.params["prototxt"]).read_bytes(), Path(conversion.params["weights"]))
-    # What nothing takes up at the end of the baked net is its output; layers keep their names.
-    names = list(after.getUnconnectedOutLayersNames())
-
-    def side(one: Any) -> Side:
-        def run(number: int) -> list[NDArray[Any]]:
-            import numpy as np
-
-            try:
-                # What is left of a picture when its mean is off.
-                one.setInput(_values(shape, number, low=-120, high=140))
-                return [np.array(one.forward(name)) for name in names]
-            except cv2.error as error:
-                raise runtimes.refused("OpenCV", conversion.output, error) from error
-
-        return run
-
-    name = f"OpenCV {cv2.__version__}"
-    return side(before), side(after), (name, name)
+    Raises
+    ------
+    CheckFailed
+        Less is free than the larger side will take.
+    """
+    before: list[Path] = []
+    for value in conversion.params.values():
+        several = value.values() if isinstance(value, Mapping) else (value,)
+        before += [one for one in several if isinstance(one, Path)]
+    wanted = int(
+        max(sum(kind.memory(path) * path.stat().st_size for path in paths) for paths in (before, [conversion.output]))
+    )
+    free = _free_memory()
+    if free is not None and wanted > free:
+        raise CheckFailed(
+            "there is not memory enough to run the models", got=f"{wanted >> 20} MiB wanted, {free >> 20} MiB free"
+        )
 
 
-def _network(cv2: Any, text: bytes, weights: Path) -> Any:
-    import numpy as np
-
+def _free_memory() -> int | None:
+    """Give the bytes that can be had without swapping, where the system says so."""
     try:
-        net = cv2.dnn.readNetFromCaffe(np.frombuffer(text, np.uint8), np.fromfile(weights, np.uint8))
-    except cv2.error as error:
-        raise runtimes.refused("OpenCV", weights, error) from error
-    net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-    # Winograd trades the last digits for speed, and chooses by the layer's surroundings.
-    if hasattr(net, "enableWinograd"):
-        net.enableWinograd(False)
-    return net
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _graph_runtimes(conversion: Conversion) -> tuple[str, str]:
+    del conversion
+    name = graphs.runtime()
+    return name, name
 
 
 def _graph(conversion: Conversion) -> Sides:
-    from modelprep.formats.tensorflow.graphdef import input_name, read_graph
+    from modelprep.formats.tensorflow.graphdef import read_graph
 
     result = read_graph(conversion.output)
-    used = {input_name(reference) for node in result.nodes for reference in node.inputs}
-    given = [node for node in result.nodes if node.op == "Placeholder"]
-    quiet = ("Placeholder", "Const", "NoOp", "Assert")
-    names = [node.name for node in result.nodes if node.name not in used and node.op not in quiet]
-    if not given or not names:
-        raise CheckFailed("the graph has no placeholder or nothing that comes out of it")
-    shapes: dict[str, tuple[int, ...]] = {}
-    for node in given:
-        own = node.shape("shape")
-        if not own and not conversion.shape:
-            raise CheckFailed(f"the graph does not say the shape of '{node.name}'")
-        shapes[node.name] = tuple(max(size, 1) for size in own) if own else conversion.shape
+    original = Path(conversion.params["graph"])
     back_in = _backwards(conversion.params.get("inputs"))
     back_out = _backwards(conversion.params.get("outputs"))
-
-    def side(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> tuple[Side, str]:
-        run, name = runtimes.graph_session(
-            path, [inputs.get(one, one) for one in shapes], [outputs.get(one, one) for one in names]
-        )
-        return (lambda number: run([_values(shape, number) for shape in shapes.values()])), name
-
-    before, first = side(Path(conversion.params["graph"]), back_in, back_out)
-    after, second = side(conversion.output, {}, {})
-    return before, after, (first, second)
+    back = back_in | back_out
+    shapes = graphs.placeholders(result, conversion.output, conversion.shape)
+    known = {node.name for node in read_graph(original).nodes}
+    names = [name for name in graphs.results(result, conversion.output) if back.get(name, name) in known]
+    if not names:
+        raise CheckFailed("the result has no output that the original has")
+    before = {back.get(name, name): shape for name, shape in shapes.items()}
+    return Sides(
+        tuple(names),
+        lambda: graphs.opened(original, before, [back.get(name, name) for name in names]),
+        lambda: graphs.opened(conversion.output, shapes, names),
+    )
 
 
 def _backwards(renamed: object) -> dict[str, str]:
@@ -112,64 +106,186 @@ def _backwards(renamed: object) -> dict[str, str]:
     return {str(new): str(old).partition(":")[0] for old, new in renamed.items()}
 
 
+def _onnx_runtime() -> str:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=runtimes.INSTALL) from error
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
+def _onnx_runtimes(conversion: Conversion) -> tuple[str, str]:
+    del conversion
+    name = _onnx_runtime()
+    return name, name
+
+
+def _fed(session: Any) -> dict[str, tuple[int, ...]]:
+    """Give the inputs that a session has to be fed, with sizes left open taken as one.
+
+    Initialisers that are listed among the inputs are none that has to be fed.
+    """
+    if any(value.type != "tensor(float)" for value in session.get_inputs()):
+        raise CheckFailed("an input is not of floats")
+    return {
+        value.name: tuple(size if isinstance(size, int) and size > 0 else 1 for size in value.shape)
+        for value in session.get_inputs()
+    }
+
+
+def _answers(session: Any, path: Path, fed: Mapping[str, NDArray[Any]], asked: list[str]) -> list[NDArray[Any]]:
+    try:
+        return list(session.run(asked, dict(fed)))
+    except Exception as error:
+        raise runtimes.refused("onnxruntime", path, error) from error
+
+
 def _onnx(conversion: Conversion) -> Sides:
     original = Path(conversion.params["model"])
     if conversion.params.get("external"):
         raise CheckFailed("the original's weights lie in files of their own")
-    (before, name), (after, _) = runtimes.onnx_session(original), runtimes.onnx_session(conversion.output)
-    # Initialisers that are listed among the inputs are none that has to be fed.
-    shapes = [
-        tuple(size if isinstance(size, int) and size > 0 else 1 for size in value.shape) for value in after.get_inputs()
-    ]
-    if any(value.type != "tensor(float)" for value in after.get_inputs()):
-        raise CheckFailed("an input is not of floats")
+    from modelprep.formats.onnx.model import read_header
 
-    def side(session: Any, path: Path) -> Side:
-        names = [value.name for value in session.get_inputs()]
+    names = [value.name for value in read_header(conversion.output).graph.output]
+    # The original leaves sizes open that the result may have settled.
+    shapes = list(_fed(runtimes.onnx_session(conversion.output)[0]).values())
+
+    @contextmanager
+    def before() -> Iterator[Side]:
+        session, _ = runtimes.onnx_session(original)
+        own = list(_fed(session))
+        if len(own) != len(shapes):
+            raise CheckFailed("original and result do not have the same number of inputs")
+        asked = [value.name for value in session.get_outputs()]
+        yield lambda number: _answers(
+            session, original, {n: values(s, number, SMALL) for n, s in zip(own, shapes, strict=True)}, asked
+        )
+
+    @contextmanager
+    def after() -> Iterator[Side]:
+        session, _ = runtimes.onnx_session(conversion.output)
+        own = _fed(session)
+        yield lambda number: _answers(
+            session, conversion.output, {n: values(s, number, SMALL) for n, s in own.items()}, names
+        )
+
+    return Sides(tuple(names), before, after)
+
+
+def _to_onnx_runtimes(conversion: Conversion) -> tuple[str, str]:
+    return _graph_runtimes(conversion)[0], _onnx_runtime()
+
+
+def _to_onnx(conversion: Conversion) -> Sides:
+    from modelprep.formats.onnx.inspect import shape
+    from modelprep.formats.onnx.model import read_header
+
+    model = read_header(conversion.output)
+    original = Path(conversion.params["graph"])
+    nchw_in, nchw_out = (
+        {str(name).partition(":")[0] for name in conversion.params.get(key) or ()}
+        for key in ("inputs_as_nchw", "outputs_as_nchw")
+    )
+    fed: dict[str, tuple[int, ...]] = {}
+    for value in model.inputs():
+        sizes = shape(value)
+        given = conversion.shape if len(conversion.shape) == len(sizes) else (1,) * len(sizes)
+        own = [size if isinstance(size, int) and size > 0 else other for size, other in zip(sizes, given, strict=True)]
+        channels_last = own if value.name.partition(":")[0] not in nchw_in else [own[i] for i in (0, 2, 3, 1)]
+        fed[value.name] = tuple(channels_last)
+    names = [value.name for value in model.graph.output]
+    nodes = [name.partition(":")[0] for name in names]
+    if any(name.partition(":")[2] not in ("", "0") for name in (*fed, *names)):
+        raise CheckFailed("an input or output is not the first value of its node", got=", ".join((*fed, *names)))
+
+    @contextmanager
+    def after() -> Iterator[Side]:
+        session, _ = runtimes.onnx_session(conversion.output)
+        wanted = _fed(session)
 
         def run(number: int) -> list[NDArray[Any]]:
-            fed = {name: _values(shape, number) for name, shape in zip(names, shapes, strict=True)}
-            try:
-                return list(session.run(None, fed))
-            except Exception as error:
-                raise runtimes.refused("onnxruntime", path, error) from error
+            given = {name: values(fed[name], number, SMALL) for name in wanted}
+            for name in given:
+                if name.partition(":")[0] in nchw_in:
+                    given[name] = given[name].transpose(0, 3, 1, 2)
+            found = _answers(session, conversion.output, given, names)
+            return [
+                one.transpose(0, 2, 3, 1) if node in nchw_out and one.ndim == 4 else one
+                for one, node in zip(found, nodes, strict=True)
+            ]
 
-        return run
+        yield run
 
-    if len(before.get_inputs()) != len(shapes):
-        raise CheckFailed("original and result do not have the same number of inputs")
-    return side(before, original), side(after, conversion.output), (name, name)
+    shapes = {name.partition(":")[0]: size for name, size in fed.items()}
+    return Sides(tuple(names), lambda: graphs.opened(original, shapes, nodes, scales=SMALL), after)
+
+
+def _tflite_runtimes(conversion: Conversion) -> tuple[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    del conversion
+    try:
+        name = f"LiteRT {version('ai-edge-litert')}"
+    except PackageNotFoundError as error:
+        raise MissingTool(
+            "running a TensorFlow Lite model on this machine needs LiteRT", hint=runtimes.INSTALL
+        ) from error
+    return name, name
 
 
 def _tflite(conversion: Conversion) -> Sides:
-    original = Path(conversion.params["model"])
+    @contextmanager
+    def opened(path: Path) -> Iterator[Side]:
+        import numpy as np
 
-    def side(path: Path) -> tuple[Side, str]:
-        runtime, name = runtimes.litert(path)
+        runtime, _ = runtimes.litert(path)
 
         def run(number: int) -> list[NDArray[Any]]:
-            import numpy as np
-
             for detail in runtime.get_input_details():
                 whole = np.issubdtype(detail["dtype"], np.integer)
-                values = _values(detail["shape"], number, high=255.0 if whole else 1.0)
-                runtime.set_tensor(detail["index"], values.astype(detail["dtype"]))
+                given = values(detail["shape"], number, (128.0, 128.0) if whole else SCALES)
+                if whole:  # bytes: from 0 or from -128
+                    given = np.clip(given, -128, 127) + (128 if detail["dtype"] == np.uint8 else 0)
+                runtime.set_tensor(detail["index"], given.astype(detail["dtype"]))
             runtime.invoke()
             return [np.array(runtime.get_tensor(detail["index"])) for detail in runtime.get_output_details()]
 
-        return run, name
+        yield run
 
-    (before, first), (after, second) = side(original), side(conversion.output)
-    return before, after, (first, second)
+    from modelprep.formats.tflite.model import read
+
+    main = read(conversion.output).main
+    names = tuple(main.tensors[index].name for index in main.outputs)
+    return Sides(names, lambda: opened(Path(conversion.params["model"])), lambda: opened(conversion.output))
 
 
-#: Step -> how its two sides are run. A freeze has no runnable original here: its checkpoint is no model by itself.
-MAKERS: Mapping[str, Callable[[Conversion], Sides]] = {
-    "caffe.bake": _bake,
-    "tf.legalise": _graph,
-    "tf.rename_io": _graph,
-    "tf.convert": _graph,
-    "onnx.fix": _onnx,
-    "onnx.rename_io": _onnx,
-    "tflite.rename_io": _tflite,
+def _of_opencv(path: Path) -> float:
+    """VGG-19 (548 MiB) took 1106 MiB more than OpenCV by itself, AlexNet (232 MiB) 446: 2.0 and 1.9 times."""
+    del path
+    return 2.5
+
+
+def _of_tensorflow(path: Path) -> float:
+    """Inception v3 (91 MiB) took 751 MiB more than TensorFlow by itself: 8.3 times; as text (254 MiB) 3731: 14.7 times."""
+    from modelprep.formats.tensorflow.text import looks_like_text
+
+    with path.open("rb") as file:
+        return 16 if looks_like_text(file.read(4096)) else 9
+
+
+def _of_others(path: Path) -> float:
+    """Inception v3 (91 MiB) took 259 MiB more than onnxruntime by itself: 2.8 times."""
+    del path
+    return 4
+
+
+#: What a step declares itself proven by -> how that is done.
+KINDS: Mapping[str, Kind] = {
+    "caffe": Kind(caffe_sides.runtimes_of, caffe_sides.bake, _of_opencv),
+    "caffe-twin": Kind(caffe_sides.twin_runtimes, caffe_sides.twin, _of_tensorflow),
+    "checkpoint": Kind(checkpoints.runtimes_of, checkpoints.sides, _of_tensorflow),
+    "graph": Kind(_graph_runtimes, _graph, _of_tensorflow),
+    "graph-onnx": Kind(_to_onnx_runtimes, _to_onnx, _of_tensorflow),
+    "onnx": Kind(_onnx_runtimes, _onnx, _of_others),
+    "tflite": Kind(_tflite_runtimes, _tflite, _of_others),
 }

@@ -11,7 +11,7 @@ from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
     from modelprep.pipeline import Plan, PlannedDemo
-    from modelprep.recipe.schema import Asset
+    from modelprep.recipe.schema import Asset, StepUse
 
 
 def command(
@@ -60,7 +60,9 @@ def describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
         "run": recipe.run,
         "key": demo.key,
         "assets": [_asset(plan, demo, asset) for asset in recipe.assets.values()],
-        "steps": [{"id": use.id, "uses": use.uses, "with": plain(use.params)} for use in recipe.steps],
+        "steps": [
+            {"id": use.id, "uses": use.uses, "with": plain(use.params), "proof": _proof(use)} for use in recipe.steps
+        ],
         "install": {place: str(ref) for place, ref in recipe.install.items()},
         "expect": plain(recipe.expect),
         "prints": list(recipe.prints),
@@ -68,6 +70,26 @@ def describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
         "manual_errors": list(recipe.manual_errors),
         "notes": list(recipe.notes),
         **({"problem": demo.problem.to_json()} if demo.problem is not None else {}),
+    }
+
+
+def _proof(use: StepUse) -> dict[str, object] | None:
+    """Say what the step's result is held to when `check` runs it, or why it is not; None for a step that is unknown."""
+    from modelprep import steps
+    from modelprep.errors import RecipeError
+
+    try:
+        proof = steps.find(use.uses).proof
+    except RecipeError:
+        return None
+    if isinstance(proof, steps.Exempt):
+        return {"needed": False, "reason": proof.reason}
+    own = use.tolerance is None
+    return {
+        "needed": True,
+        "tolerance": proof.tolerance if use.tolerance is None else use.tolerance.relative,
+        "origin": proof.origin if use.tolerance is None else use.tolerance.origin,
+        "from": "step" if own else "recipe",
     }
 
 
@@ -129,7 +151,12 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         output.line(output.style("assets", "bold"))
     for asset in facts["assets"]:
         _print_asset(output, asset)
-    steps = [f"{step['id']} = {step['uses']}({_plain(step['with'])[1:-1]})" for step in facts["steps"]]
+    steps: list[str] = []
+    for step in facts["steps"]:
+        steps.append(f"{step['id']} = {step['uses']}({_plain(step['with'])[1:-1]})")
+        proof = step["proof"]
+        if proof and proof["needed"]:
+            steps.append(f"    proven to {proof['tolerance']:.2g} of the largest value ({proof['origin']})")
     _section(output, "steps", steps)
     if "problem" in facts:
         output.line()

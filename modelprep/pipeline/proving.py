@@ -3,55 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from modelprep.check.proof import TOLERANCE, Conversion
+from modelprep.check.proof import Conversion
 from modelprep.pipeline.planning import output_of
 from modelprep.pipeline.request import Plan, PlannedDemo, PlannedStep
 from modelprep.recipe.schema import Recipe
+from modelprep.steps import Exempt
 from modelprep.store import Blob
 
 
 def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
-    """List the steps of a demo that turn one model into another and whose files are at hand.
+    """List the steps of a demo that turn one model into another, as far as it is known what they made.
 
     Parameters
     ----------
     plan, demo
         As planned; nothing is fetched or run.
     """
-    from modelprep.check.sides import MAKERS
-
-    tolerance, shape = _wanted(demo.recipe)
-    mine = set(demo.names.values())
-    for identity, step in plan.steps.items():
-        if identity not in mine or step.bound.step.name not in MAKERS or step.result is None:
+    uses = {demo.names[use.id]: use for use in demo.recipe.steps if use.id in demo.names}
+    for identity, use in uses.items():
+        step = plan.steps.get(identity)
+        if step is None or isinstance(step.bound.step.proof, Exempt) or step.result is None:
             continue
         digests = _digests(plan, step)
-        output = plan.store.get(step.result.outputs.get("", "")) if "" in step.result.outputs else None
-        if digests is None or output is None:
+        if digests is None or "" not in step.result.outputs:
             continue
-        params = step.bound.params({slot: plan.store.blob_path(sha256) for slot, sha256 in digests.items()})
+        made = step.result.outputs[""]
+        gone = [sha256 for sha256 in (*digests.values(), made) if plan.store.get(sha256) is None]
+        tolerance = use.tolerance
         yield Conversion(
-            step.bound.step.name, step.bound.step.version, params, digests, output.path, output.sha256, tolerance, shape
+            step.bound.step.name,
+            step.bound.step.version,
+            step.bound.params({slot: plan.store.blob_path(sha256) for slot, sha256 in digests.items()}),
+            digests,
+            plan.store.blob_path(made),
+            made,
+            None if tolerance is None else tolerance.relative,
+            "" if tolerance is None else tolerance.origin,
+            _shape(demo.recipe),
+            f"the store no longer has all that it was made from (modelprep fetch {demo.recipe.name})" if gone else "",
         )
 
 
-def _wanted(recipe: Recipe) -> tuple[float, tuple[int, ...]]:
-    expect: Mapping[str, Any] = recipe.expect
-    tolerance, given = expect.get("tolerance"), expect.get("input")
-    relative = tolerance.get("relative") if isinstance(tolerance, Mapping) else None
+def _shape(recipe: Recipe) -> tuple[int, ...]:
+    given = recipe.expect.get("input")
     shape = given.get("shape") if isinstance(given, Mapping) else None
-    return float(relative or TOLERANCE), tuple(int(size) for size in shape or ())
+    return tuple(int(size) for size in shape or ())
 
 
 def _digests(plan: Plan, step: PlannedStep) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for slot, (identity, inner) in step.inputs.items():
-        blob = _blob(plan, identity, inner)
-        if blob is None:
+        sha256 = _sha256(plan, identity, inner)
+        if sha256 is None:
             return None
-        found[slot] = blob.sha256
+        found[slot] = sha256
     return found
 
 
@@ -62,11 +68,15 @@ def installed_blob(plan: Plan, demo: PlannedDemo, path: str) -> Blob | None:
 
 def _blob(plan: Plan, identity: str, inner: str) -> Blob | None:
     """Give the blob of an asset, or of a file that a step made, when the store holds it."""
+    sha256 = _sha256(plan, identity, inner)
+    return None if sha256 is None else plan.store.get(sha256)
+
+
+def _sha256(plan: Plan, identity: str, inner: str) -> str | None:
+    """Give the digest of an asset, or of a file that a step made, where it is known."""
     if identity in plan.steps:
         step = plan.steps[identity]
-        sha256 = None if step.result is None else output_of(step, step.result, inner)
-    else:
-        asset = plan.assets[identity]
-        here = asset.fetch.here if asset.fetch is not None else None
-        sha256 = asset.sha256 or (here.sha256 if here is not None else None)
-    return None if sha256 is None else plan.store.get(sha256)
+        return None if step.result is None else output_of(step, step.result, inner)
+    asset = plan.assets[identity]
+    here = asset.fetch.here if asset.fetch is not None else None
+    return asset.sha256 or (here.sha256 if here is not None else None)

@@ -18,7 +18,7 @@ from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
 from modelprep.recipe.scalars import BAD
-from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, Recipe, Ref, Source, StepUse
+from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, Recipe, Ref, Source, StepUse, Tolerance
 from modelprep.recipe.shapes import Table
 
 
@@ -367,7 +367,9 @@ def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], step
 def _step(table: Table, path: Path) -> StepUse:
     params = value_of(table["with"]) if "with" in table else {}
     assert isinstance(params, Mapping)
-    return StepUse(table["id"], table["uses"], params, Problems(path).where(table.node))
+    given = table.get("tolerance")
+    tolerance = None if given is None else Tolerance(given["relative"], given["origin"])
+    return StepUse(table["id"], table["uses"], params, tolerance, Problems(path).where(table.node))
 
 
 def _ref(text: str) -> Ref:

@@ -150,6 +150,30 @@ class Int:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A number in a range, whole or not."""
+
+    what: str
+    least: float = 0.0
+    most: float = 1.0
+
+    def read(self, node: Node, at: str, problems: Problems) -> Any:
+        """Give the number as a float."""
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
+            return BAD
+        if not self.least <= value <= self.most:
+            problems.add("the number is out of range", node, at, expected=self.what, got=str(value))
+            return BAD
+        return float(value)
+
+    def schema(self) -> JsonSchema:
+        """Describe it."""
+        return {"type": "number", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True)
 class Bool:
     """``true`` or ``false``."""
 

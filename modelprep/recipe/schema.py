@@ -137,15 +137,33 @@ Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far a step's result may be from what it was made from, and where that number comes from.
+
+    Parameters
+    ----------
+    relative
+        Largest difference allowed, as a share of the output's largest value.
+    origin
+        Who measured it, on what.
+    """
+
+    relative: float
+    origin: str
+
+
+@dataclass(frozen=True)
 class StepUse:
     """One step of a recipe: which step (`uses`), called what (`id`), with which parameters.
 
+    `tolerance` is what its proof is held to instead of the step's own; it takes no part in what the step makes.
     `place` is where it stands (``file:line:column``), for messages; it takes no part in comparisons.
     """
 
     id: str
     uses: str
     params: Mapping[str, Value] = field(default_factory=dict)
+    tolerance: Tolerance | None = None
     place: str = field(default="", compare=False, repr=False)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from modelprep.recipe.scalars import Bool, Choice, Free, Hex, Int, Text
+from modelprep.recipe.scalars import Bool, Choice, Free, Hex, Int, Number, Text
 from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH, SCHEMA_VERSION, STATUSES
 from modelprep.recipe.shapes import ByKey, Either, Field, ListOf, MapOf, Struct
 
@@ -137,12 +137,20 @@ SHARED_USE = Struct(
 )
 RECIPE_ASSET = ByKey("use", SHARED_USE, ASSET)
 
+TOLERANCE = Struct(
+    "a tolerance",
+    (
+        Field("relative", Number("a share from 0 to 1 (1.0e-5)"), "share of the output's largest value", required=True),
+        Field("origin", LINE, "where that number comes from: measured on what, by whom", required=True),
+    ),
+)
 STEP = Struct(
     "a step",
     (
         Field("id", NAME, "name of what it makes", required=True),
         Field("uses", Text("the name of a step", STEP_PATTERN), "which step: caffe.bake, unpack, ...", required=True),
         Field("with", Free(nodes=True), "its parameters"),
+        Field("tolerance", TOLERANCE, "how far its result may be from what it was made from; default: the step's own"),
     ),
 )
 

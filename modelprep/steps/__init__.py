@@ -10,7 +10,7 @@ its file parameters, writes only at ``call.output``, and knows nothing of recipe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -82,6 +82,35 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Proven:
+    """A step that turns one model into another: both have to answer alike on the same inputs.
+
+    Parameters
+    ----------
+    by
+        The comparison that shows it, by its name in :mod:`modelprep.check.sides`.
+    tolerance
+        Largest difference allowed where a recipe says nothing, as a share of the output's largest value.
+    origin
+        Where that number comes from.
+    otherwise
+        How the same result can be had another way, to see which of the two is wrong; empty where there is none.
+    """
+
+    by: str
+    tolerance: float
+    origin: str
+    otherwise: str = ""
+
+
+@dataclass(frozen=True)
+class Exempt:
+    """A step whose result needs no comparison, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Step:
     """A step: what it is called, what it takes, how it is run.
 
@@ -101,6 +130,9 @@ class Step:
     extras
         Names of the extras (``tf``, ``onnx``) that must be installed; checked before anything is downloaded. A
         function, because an engine parameter may decide.
+    proof
+        How its results are proven to compute what its inputs did, or why there is nothing to prove. No default: whoever
+        writes a step has to decide.
     """
 
     name: str
@@ -111,6 +143,7 @@ class Step:
     produces: Literal["file", "folder"] = "file"
     cpu_bound: bool = False
     extras: Callable[[Mapping[str, object]], tuple[str, ...]] = _no_extras
+    proof: Proven | Exempt = field(kw_only=True)
 
 
 def module_of(name: str) -> str:

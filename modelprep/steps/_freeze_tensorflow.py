@@ -61,7 +61,7 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
     tf.compat.v1.disable_v2_behavior()
     graph = graph_pb2.GraphDef.FromString(b"".join(encode_graph(read_graph(Path(request["graph"])))))
     with tempfile.TemporaryDirectory() as folder:
-        prefix = _laid_out(Path(request["checkpoint"]), cast("dict[str, str]", request["shards"]), Path(folder))
+        prefix = laid_out(Path(request["checkpoint"]), cast("dict[str, str]", request["shards"]), Path(folder))
         try:
             frozen = freeze_graph.freeze_graph_with_def_protos(
                 graph, _saver(graph, saver_pb2), prefix, ",".join(request["outputs"]), None, None, None,
@@ -86,7 +86,7 @@ def _saver(graph: Any, saver_pb2: Any) -> Any:
     return None
 
 
-def _laid_out(checkpoint: Path, shards: Mapping[str, str], folder: Path) -> str:
+def laid_out(checkpoint: Path, shards: Mapping[str, str], folder: Path) -> str:
     """Give the prefix that TensorFlow wants; files whose names mean nothing are linked under names that do."""
     if not shards:
         return str(checkpoint).removesuffix(".index")

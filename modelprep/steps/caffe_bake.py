@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from modelprep.steps import Call, Param, Step
+from modelprep.steps import Call, Param, Proven, Step
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -58,4 +58,11 @@ STEP = Step(
         "engine": Param("str", "native, or pycaffe for a real Caffe.", default="native", choices=("native", "pycaffe")),
     },
     run=_run,
+    proof=Proven(
+        "caffe",
+        1e-6,
+        "measured 0 on VGG-19, AlexNet, GoogLeNet, ResNet-50, Inception-BN and SqueezeNet with random weights; "
+        "the rest is left to runtimes that sum in another order",
+        otherwise="engine: pycaffe makes it with a real Caffe",
+    ),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from modelprep.errors import StepError
-from modelprep.steps import Call, Param, Step
+from modelprep.steps import Call, Exempt, Param, Step
 from modelprep.targets.armnn_onnx import TARGETS
 
 
@@ -71,6 +71,7 @@ STEP = Step(
         "target": Param("str", "also refuse what this parser cannot take", choices=TARGETS),
     },
     run=_run,
+    proof=Exempt("it looks at a model and passes its bytes on"),
     cpu_bound=True,
     extras=lambda params: ("onnx",),  # noqa: ARG005 - the signature is the interface
 )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from modelprep.errors import StepError
-from modelprep.steps import Call, Param, Step
+from modelprep.steps import Call, Exempt, Param, Step
 
 _MEMBER = re.compile(r"(?P<set>test_data_set_\d+)/(?P<kind>input|output)_(?P<index>\d{1,4})\.pb\Z")
 _NUMBER = re.compile(r"\d+")
@@ -182,5 +182,6 @@ STEP = Step(
         "sets": Param("int", "how many test sets there must be"),
     },
     run=_run,
+    proof=Exempt("it unpacks a model and its test sets, bytes as they were"),
     produces="folder",
 )

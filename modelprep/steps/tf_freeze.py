@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from modelprep.errors import RecipeError
-from modelprep.steps import Call, Param, Step
+from modelprep.steps import Call, Param, Proven, Step
 
 if TYPE_CHECKING:
     from modelprep.formats.protowire import Buffer
@@ -77,6 +77,12 @@ STEP = Step(
         ),
     },
     run=_run,
+    proof=Proven(
+        "checkpoint",
+        0.0,
+        "exact: TensorFlow runs both as they stand, the same values in the same kernels",
+        otherwise="engine: tensorflow makes it with TensorFlow",
+    ),
     cpu_bound=True,
     extras=lambda params: ("tf",) if params.get("engine") == "tensorflow" else (),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from modelprep.errors import StepError
-from modelprep.steps import Call, Param, Step
+from modelprep.steps import Call, Param, Proven, Step
 
 TARGETS = ("armnn-19.02",)
 _SHOWN = 12
@@ -66,5 +66,8 @@ STEP = Step(
         "outputs": Param("strs", "the nodes to keep (default: those whose value nobody uses)"),
     },
     run=_run,
+    proof=Proven(
+        "graph", 1e-6, "measured 0 on Inception v3 with random weights; other operators may come with other kernels"
+    ),
     cpu_bound=True,
 )

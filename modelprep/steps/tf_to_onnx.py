@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from modelprep.errors import RecipeError, StepError
-from modelprep.steps import Call, Param, Step
+from modelprep.steps import Call, Param, Proven, Step
 
 
 def _orders(params: Mapping[str, Any], output: Path) -> dict[str, object]:
@@ -102,6 +102,11 @@ STEP = Step(
         "outputs_as_nchw": Param("strs", "outputs that the ONNX model is to give as NCHW"),
     },
     run=_run,
+    proof=Proven(
+        "graph-onnx",
+        5e-5,
+        "measured 2.4e-6 on Inception v3 with random weights; two runtimes, which sum in other orders",
+    ),
     cpu_bound=True,
     extras=lambda params: ("tf", "onnx"),  # noqa: ARG005 - the signature is the interface
 )

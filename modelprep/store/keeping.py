@@ -73,7 +73,7 @@ class Removed:
     Parameters
     ----------
     what
-        ``blob``, ``result``, ``partial``, ``scratch`` or ``quarantine``.
+        ``blob``, ``result``, ``proof``, ``partial``, ``scratch`` or ``quarantine``.
     name
         Its digest, key or file name.
     size
@@ -185,8 +185,8 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
 def gc(store: Store, keep: set[str], *, older_than: float = 0.0, dry_run: bool = False) -> GcReport:
     """Remove what nothing refers to.
 
-    Blobs not in `keep`; results one of whose blobs goes or is gone; downloads that nobody is writing; working folders
-    of processes that are gone; evidence in quarantine.
+    Blobs not in `keep`; results one of whose blobs goes or is gone, and what was proven of them; downloads that nobody
+    is writing; working folders of processes that are gone; evidence in quarantine.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def gc(store: Store, keep: set[str], *, older_than: float = 0.0, dry_run: bool =
             with storage(path, doing="remove"):
                 for one in (path, *more):
                     one.unlink(missing_ok=True)
-        removed.append(Removed(what, path.stem if what == "result" else path.name, size))
+        removed.append(Removed(what, path.stem if what in ("result", "proof") else path.name, size))
 
     staying, kept_bytes = set(), 0
     going = []
@@ -225,10 +225,17 @@ def gc(store: Store, keep: set[str], *, older_than: float = 0.0, dry_run: bool =
         else:
             going.append((path, stat.st_size))
     # Results first: a kill in between leaves blobs without a result, never a result without its blobs.
+    known = set()
     for path, stat in _files(store.root / "results"):
         result = parse_result(path.read_bytes())
         if result is None or not staying.issuperset(result.outputs.values()):
             remove("result", path, stat.st_size)
+        else:
+            known.add(path.name)
+    # What was proven of a result lies under its name.
+    for path, stat in _files(store.root / "proofs"):
+        if path.name not in known and old(stat):
+            remove("proof", path, stat.st_size)
     for path, size in going:
         remove("blob", path, size)
     _collect_partials(store, old, remove)

@@ -206,7 +206,7 @@ def test_a_fetched_conversion_is_proven_once_and_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import modelprep
-    from modelprep.check import sides
+    from modelprep.check import proof as proof_module
 
     pytest.importorskip("ai_edge_litert", reason="TF Lite models run in LiteRT, of the check extra")
     recipes = tmp_path / "recipes" / "own"
@@ -227,7 +227,7 @@ def test_a_fetched_conversion_is_proven_once_and_told(
         (told,) = json.loads(capsys.readouterr().out.splitlines()[-1])["checks"]
         (proof,) = told["proofs"]
         assert (proof["step"], proof["outcome"], proof["difference"]) == ("tflite.rename_io", "same", 0.0)
-        monkeypatch.setattr(sides, "MAKERS", {"tflite.rename_io": None})  # the second time it is only read
+        monkeypatch.setattr(proof_module, "measure", None)  # the second time it is only read
 
 
 def test_the_page_of_a_run_in_a_real_browser(

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.caffe import prepare, prototxt
+from modelprep.formats.caffe import bake, prepare, prototxt
 from modelprep.formats.caffe.shapes import LayerShapes, Shape, count, infer, show
 
 #: DT_FLOAT of TensorFlow's DataType.
 _FLOAT = 1
 
 
-def convert(graph_path: Path, prototxt_path: Path, constants: Mapping[str, Sequence[str]]) -> Any:
+def convert(
+    graph_path: Path,
+    prototxt_path: Path,
+    constants: Mapping[str, Sequence[str]],
+    fields: Mapping[str, object] | None = None,
+) -> Any:
     """Fill a Caffe net with the constants of a TensorFlow graph.
 
     Parameters
@@ -32,6 +37,9 @@ def convert(graph_path: Path, prototxt_path: Path, constants: Mapping[str, Seque
         The Caffe net.
     constants
         Layer name -> names of the Const nodes for its blobs, in the order of the blobs.
+    fields
+        Single fields of the net by path, where the twin differs from it, see
+        :func:`modelprep.formats.caffe.edits.set_fields`.
 
     Returns
     -------
@@ -47,7 +55,10 @@ def convert(graph_path: Path, prototxt_path: Path, constants: Mapping[str, Seque
     from modelprep.formats.tensorflow.graphdef import read_graph
 
     nodes = {node.name: node for node in read_graph(graph_path).nodes}
-    net = prepare.prepare(prototxt.read_file(prototxt_path))
+    if fields:
+        net = bake.structure(prototxt_path, bake.Options(set=fields)).net
+    else:
+        net = prepare.prepare(prototxt.read_file(prototxt_path))
     shapes = {layer.name: layer for layer in infer(net).layers}
     for name in constants:
         if name not in shapes:
