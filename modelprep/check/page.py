@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known", "nothing": "nothing to judge"}
+#: What came of a proof -> the colour that says so.
+_PROOF = {"same": "sound", "differs": "reject", "unknown": "wrong"}
 #: Pixels of the longer side of an embedded photograph.
 _THUMBNAIL = 320
 #: Below this many pixels a side a browser is told not to blur.
@@ -148,7 +150,8 @@ def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
     if one.proofs:
         yield "<h3>Conversions, before against after on seeded inputs</h3><ul class=list>"
         for proof in one.proofs:
-            yield f"<li>{escape(str(proof))}</li>"
+            step, _, text = str(proof).partition(": ")
+            yield f"<li><span class='effect {_PROOF[proof.outcome]}'>{escape(step)}</span> {escape(text)}</li>"
         yield "</ul>"
 
 
@@ -304,4 +307,4 @@ def _file(file: InstalledFile, tree: Path) -> str:
 def _link(source: str) -> str:
     if source.startswith(("http://", "https://")):
         return f'<a rel="noreferrer" href="{escape(source)}">{escape(source)}</a>'
-    return escape(source) or "a file of the user&rsquo;s own"
+    return "a file of the user&rsquo;s own" + (f" ({escape(source)})" if source else "")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import struct
 import subprocess
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,8 +233,126 @@ def test_a_fetched_conversion_is_proven_once_and_told(
         monkeypatch.setattr(proof_module, "measure", None)  # the second time it is only read
 
 
+def test_the_page_tells_where_each_file_comes_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import modelprep
+
+    recipes = tmp_path / "recipes" / "own"
+    recipes.mkdir(parents=True)
+    (recipes / "net.tflite").write_bytes(data := tiny())
+    digest = hashlib.sha256(data).hexdigest()
+    (recipes / "net.yaml").write_text(
+        "schema: 1\ndemo: Own\nsummary: a net of our own\nstatus: ready\ntree: Own\nassets:\n  model:\n"
+        f"    urls: [file:net.tflite]\n    sha256: {digest}\n    pinned_by: this test\n"
+        "    licence: CC0-1.0\nsteps:\n  - id: named\n    uses: tflite.rename_io\n"
+        "    with: {model: $model, outputs: {MobilenetV2/Predictions/Softmax: output}}\n"
+        "install:\n  models/net.tflite: $named\n"
+    )
+    folders = {"out": tmp_path / "out", "cache": tmp_path / "cache"}
+    assert modelprep.fetch(["own/net"], recipes=[recipes.parent], offline=True, **folders).exit_code == 0
+    report = tmp_path / "report.html"
+    run("check", "own/net", "--recipes", recipes.parent, "--out", folders["out"], "--cache", folders["cache"],
+        "--html", report)  # fmt: skip
+    capsys.readouterr()
+    installed = folders["out"] / "Own" / "models" / "net.tflite"
+    text = read(report.read_text()).text
+    for fact in ("net.tflite", "CC0-1.0", digest, hashlib.sha256(installed.read_bytes()).hexdigest(),
+                 "tflite.rename_io (version "):  # fmt: skip
+        assert fact in text, fact
+    assert "another file" not in text
+    installed.chmod(0o644)
+    installed.write_bytes(b"spoilt")
+    run("check", "own/net", "--recipes", recipes.parent, "--out", folders["out"], "--cache", folders["cache"],
+        "--html", report)  # fmt: skip
+    capsys.readouterr()
+    assert "what lies there now is another file, or none" in read(report.read_text()).text
+
+
+def test_a_rule_is_told_once_with_every_place_that_goes_against_it(tmp_path: Path) -> None:
+    found = tuple(Finding("ON02", f"initialiser w{number}", "raw_data") for number in range(40))
+    one = checked()
+    assert one.verdict is not None
+    text = read(page.page([replace(one, verdict=replace(one.verdict, findings=found))], tmp_path)).text
+    assert text.count("ON02 reject") == 1
+    assert [f"initialiser w{n} (raw_data)" in text for n in (0, 10, 11, 39)] == [True, True, False, False]
+    assert "and 29 more" in text
+
+
+def test_the_class_that_is_wanted_is_marked_among_the_five(tmp_path: Path) -> None:
+    html = page.page([checked()], tmp_path)
+    assert html.count("<b class=wanted>") == 1
+    assert "tiger shark (3)" not in html
+    assert "great white shark (2) <b class=wanted>wanted</b>" in html
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2's contrast ratio of two colours (#rrggbb)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_can_be_read_on_what_lies_below_it(theme: str) -> None:
+    style = Path(page.__file__).with_name("page.css").read_text()
+    light, _, rest = style.partition("@media (prefers-color-scheme: dark)")
+    dark = rest.partition("* {")[0]
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light if theme == "light" else dark))
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    for text, below in (
+        ("ink", "ground"), ("ink", "card"), ("ink", "bar"), ("ink", "first"), ("soft", "card"), ("soft", "ground"),
+        ("good", "good-ground"), ("bad", "bad-ground"), ("open", "open-ground"), ("good", "card"), ("bad", "card"),
+        ("open", "card"),
+    ):  # fmt: skip
+        assert contrast(colours[text], colours[below]) >= 4.5, (text, below)
+
+
+# -- in a browser --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Callable[[str, int], dict[str, Any]]:
+    """Draw a page in Chromium: what a script of the test's own finds in it."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs Chromium to be drawn")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+    script = """<script>onload = () => {
+      const root = document.documentElement, wide = [];
+      for (const one of document.body.querySelectorAll('*'))
+        if (one.getBoundingClientRect().right > innerWidth + 1) wide.push(one.tagName + ' ' + one.textContent);
+      document.title = JSON.stringify({
+        window: innerWidth, page: root.scrollWidth, wide: wide.slice(0, 5),
+        pictures: [...document.images].filter(one => one.naturalWidth).length,
+        ground: getComputedStyle(document.body).backgroundColor,
+      });
+    }</script>"""
+
+    def draw(html: str, width: int, *more: str) -> dict[str, Any]:
+        # All that can be opened is open.
+        html = html.replace("<details>", "<details open>").replace("</main>", f"</main>{script}")
+        probe = tmp_path / "probe.html"
+        probe.write_text(html.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'"))
+        done = subprocess.run(
+            [browser, *flags, *more, f"--window-size={width},900", "--dump-dom", probe.as_uri()],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        title = done.stdout.partition("<title>")[2].partition("</title>")[0]
+        found: dict[str, Any] = json.loads(unescape(title))
+        return found
+
+    return draw
+
+
 def test_the_page_of_a_run_in_a_real_browser(
-    fetched: Path, tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fetched: Path, tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     shutil.copy(tree.path("Dog.jpg"), tree.path("Cat.jpg"))
     report = tmp_path / "report.html"
@@ -242,28 +363,32 @@ def test_the_page_of_a_run_in_a_real_browser(
     assert "Prediction for test case 1 (209) is incorrect (should be 283)" in reader.text
     # Five digits; three pictures, each beside what the network sees.
     assert sum(tag == "img" for tag, _ in reader.tags) == 5 + 3 * 2
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("the page as text is right; needs Chromium to be drawn")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
-    # A script of the test's own tells the width that the page takes on a phone, and how many pictures were drawn.
-    probe = tmp_path / "probe.html"
-    text = report.read_text().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
-    script = (
-        "<script>onload=()=>{document.title='W'+document.documentElement.scrollWidth+'/'+innerWidth+' P'"
-        "+[...document.images].filter(i=>i.naturalWidth).length}</script>"
+    for width in (390, 1200):
+        found = request.getfixturevalue("drawn")(report.read_text(), width)
+        assert found["pictures"] == 11
+        assert (found["wide"], found["page"] <= found["window"]) == ([], True)
+
+
+def test_long_names_run_out_of_no_phone_s_screen(drawn: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    long = "models/" + "a_very_long_name_without_a_blank" * 12
+    one = checked()
+    assert one.verdict is not None
+    case = replace(one.verdict.cases[0], file=long)
+    verdict = replace(
+        one.verdict, message=long, hint=long, warnings=(long,), cases=(case,), findings=(Finding("CF05", long, long),)
     )
-    probe.write_text(text.replace("</main>", f"</main>{script}"))
-    done = subprocess.run(
-        [browser, *flags, "--window-size=500,900", "--dump-dom", probe.as_uri()],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    title = done.stdout.partition("<title>")[2].partition("</title>")[0]
-    width, _, drawn = title.partition(" ")
-    content, _, window = width[1:].partition("/")
-    assert drawn == "P11", title
-    assert int(content) <= int(window), title
+    recipe = replace(one.recipe, demo=long, summary=long)
+    proofs = (Proof(long, "unknown", long),)
+    found = drawn(page.page([replace(one, recipe=recipe, verdict=verdict, proofs=proofs)], tmp_path), 390)
+    assert (found["wide"], found["page"] <= found["window"]) == ([], True)
+
+
+def test_the_page_follows_the_system_s_light_or_dark(drawn: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    html = page.page([checked()], tmp_path)
+    grounds = [
+        drawn(html, 1200, f"--blink-settings=preferredColorScheme={scheme}")["ground"] for scheme in (0, 1)
+    ]  # 0 is dark
+    assert grounds == ["rgb(20, 23, 29)", "rgb(244, 245, 247)"]
 
 
 def test_boxes_wanted_and_found_are_drawn_over_what_the_network_sees(tmp_path: Path) -> None:
