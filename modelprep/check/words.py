@@ -61,15 +61,16 @@ def _advice_on_boxes(test: BoardTest, case: Judged, asked: Detection) -> str:
     said = f"the test wants one {_told(test, asked)}"
     if not case.found:
         return f"{said}; the model found nothing in {case.file}"
-    first = f"the model's best in {case.file} is {_told(test, case.found[0])}"
-    if test.preprocess["kind"] == "ssd" and len(case.found) > 1:
-        second = case.found[1].score
+    best = case.found[0]
+    first = f"the model's best in {case.file} is {_told(test, best)}"
+    name, share = boxes.farthest(best, asked)
+    same = best.number == asked.number
+    if test.preprocess["kind"] == "ssd" and len(case.found) > 1 and same and share <= boxes.TOLERANCE:
         return (
-            f"{said}; {first}, the next has {second:.3g}: convert the model with an nms_score_threshold between the "
-            f"two, so that one is left"
+            f"{said}; {first}, the next has {case.found[1].score:.3g}: convert the model with an nms_score_threshold "
+            f"between the two, so that one is left"
         )
-    name, share = boxes.farthest(case.found[0], asked)
-    off = f": its {name} is {share:.1%} off" if case.found[0].number == asked.number else ""
+    off = f": its {name} is {share:.1%} off" if same else ""
     return f"{said}, each number within one per cent; {first}{off}. Weights or picture are not the ones that Arm used"
 
 

@@ -168,6 +168,21 @@ def test_each_way_of_failing(files: Files, found: Any, changes: dict[str, Any], 
     assert (verdict.outcome, verdict.message, verdict.exit_status) == ("fails", message, 1)
 
 
+def test_another_threshold_is_advised_only_where_it_would_do(files: Files) -> None:
+    painted(files, "Cat.jpg", (40, 30), (0, 0, 0))
+    faint = (0, 0.6, (0.0, 0.0, 0.1, 0.1))
+    for first, advised, off in (
+        (THE_CAT, True, ""),
+        ((16, 203 / 256, (0.25, *CAT.box[1:])), False, "its left is 19.6% off"),
+        ((16, 220 / 256, CAT.box), False, "its score is 8.4% off"),
+        ((17, 203 / 256, CAT.box), False, "dog (17)"),
+    ):
+        verdict = ssd(files, [first, faint])
+        assert verdict.message == "Number of detections is incorrect: Expected (1) but got (2)"
+        assert ("nms_score_threshold" in verdict.hint) is advised
+        assert off in verdict.hint
+
+
 def test_scores_that_do_not_fit_the_classes(files: Files) -> None:
     painted(files, "Cat.jpg", (40, 30), (0, 0, 0))
     verdict = ssd(files, columns=90)
