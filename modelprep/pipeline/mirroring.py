@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelprep.errors import Interrupted, ModelprepError, RecipeError, UsageError
+from modelprep.errors import Interrupted, ModelprepError, RecipeError
 from modelprep.events import Event, Listener, silent
 from modelprep.fetch import Fetcher, urls
 from modelprep.fetch.sources import places_in_mirror
@@ -23,7 +23,7 @@ from modelprep.pipeline.request import Plan, PlannedAsset
 from modelprep.recipe.schema import Asset, Source
 from modelprep.store import Blob
 from modelprep.tree import mirror
-from modelprep.tree.mirror import Damage, Index, MirrorFile
+from modelprep.tree.mirror import Damage, MirrorFile
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,7 @@ class _Making:
     def go(self) -> Mirrored:
         layout = "flat" if self.bitbake else "tree"
         self.index = mirror.read_index(self.folder, layout)
-        if self.index.layout != layout:
-            raise UsageError(
-                "this folder is a mirror of the other layout",
-                where=str(self.folder),
-                expected="laid out as before: " + ("with --bitbake" if layout == "tree" else "without --bitbake"),
-            )
+        mirror.check_layout(self.folder, self.index, layout)
         self.fetcher = Fetcher(self.plan.store, self.plan.request.policy, lock=self.plan.pins, listen=self.listen)
         left_out: dict[str, str] = {}
         failed: dict[str, ModelprepError] = {
@@ -138,7 +133,7 @@ class _Making:
         written: dict[str, MirrorFile] = {}
         for file, (_, _, blob) in zip(files, found, strict=True):
             (written if self._put(file, blob) else kept)[file.path] = file
-        mirror.write_index(self.folder, self.index)
+        self.index = mirror.record(self.folder, layout, files)
         kept = {path: self.index.files[path] for path in kept if path not in written}
         written = {path: self.index.files[path] for path in written}
         return Mirrored(
@@ -209,18 +204,8 @@ class _Making:
             mirror.alias(self.folder, file, other)
             for name in (file.path, other):
                 mirror.stamp(self.folder, name)
-        known = self.index.files.get(file.path)
-        if known is not None and known.sha256 == file.sha256:
-            licences = dict.fromkeys(filter(None, [*known.licence.split("; "), file.licence]))
-            file = replace(
-                file,
-                licence="; ".join(sorted(licences)),
-                restricted=known.restricted or file.restricted,
-                assets=tuple(sorted({*known.assets, *file.assets})),
-            )
-        self.index = Index(self.index.layout, {**self.index.files, file.path: file})
         if new:
-            mirror.write_index(self.folder, self.index)
+            self.index = mirror.record(self.folder, self.index.layout, [file])
             self.listen(Event("done", task=task, label=file.path, done=file.size, total=file.size))
         return new
 

@@ -13,13 +13,14 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelprep.errors import DigestMismatch, StorageError, UsageError
 from modelprep.store import Blob, Store
 from modelprep.store.disk import CHUNK, storage, sync_folder, write_atomic
+from modelprep.tree.places import tree_lock
 
 INDEX = "modelprep-mirror.json"
 SCHEMA = 1
@@ -208,12 +209,64 @@ def stamp(folder: Path, name: str) -> None:
         write_atomic(path, b"")
 
 
-def write_index(folder: Path, index: Index) -> None:
-    """Write the index, unless it says the same already."""
-    text = index.text().encode()
-    path = folder / INDEX
-    if not (path.is_file() and path.read_bytes() == text):
-        write_atomic(path, text)
+def record(folder: Path, layout: str, files: Iterable[MirrorFile]) -> Index:
+    """Write files into the index, beside what it says by now: another process may mirror into the same folder.
+
+    Returns
+    -------
+    Index
+        As it is written. An entry of the same path and digest keeps its licences and assets; one of the same path and
+        another digest is replaced. Nothing is written when it says the same already.
+
+    Raises
+    ------
+    StorageError
+        The index cannot be read or written.
+    UsageError
+        The folder has become a mirror of the other layout.
+    """
+    with tree_lock(folder):
+        index = read_index(folder, layout)
+        check_layout(folder, index, layout)
+        known = dict(index.files)
+        for file in files:
+            known[file.path] = _joined(known.get(file.path), file)
+        index = Index(layout, known)
+        text = index.text().encode()
+        path = folder / INDEX
+        with storage(path, doing="read the mirror's index"):
+            same = path.is_file() and path.read_bytes() == text
+        if not same:
+            write_atomic(path, text)
+    return index
+
+
+def check_layout(folder: Path, index: Index, layout: str) -> None:
+    """Refuse a mirror of the other layout.
+
+    Raises
+    ------
+    UsageError
+        It is one.
+    """
+    if index.layout != layout:
+        raise UsageError(
+            "this folder is a mirror of the other layout",
+            where=str(folder),
+            expected="laid out as before: " + ("with --bitbake" if layout == "tree" else "without --bitbake"),
+        )
+
+
+def _joined(known: MirrorFile | None, file: MirrorFile) -> MirrorFile:
+    if known is None or known.sha256 != file.sha256:
+        return file
+    licences = dict.fromkeys(filter(None, [*known.licence.split("; "), *file.licence.split("; ")]))
+    return replace(
+        file,
+        licence="; ".join(sorted(licences)),
+        restricted=known.restricted or file.restricted,
+        assets=tuple(sorted({*known.assets, *file.assets})),
+    )
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,8 @@ def _sftp(
     command = ["sftp", "-S", str(channel.program()), "-b", "-", channel.board.in_a_path]
     status, said = _converse(command, "".join(lines).encode(), hear)
     if status:
-        raise channel.failed(status, said, "sftp could not send the files")
+        # A line that was cut ends sftp with 255, or with the signal of a pipe that nobody reads.
+        raise channel.failed(255 if status < 0 else status, said, "sftp could not send the files")
 
 
 def _sftp_quote(text: str) -> str:

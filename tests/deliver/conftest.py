@@ -1,0 +1,126 @@
+"""The small demos, finished: from their real files where the machine has them, and from the demo's stand-ins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from servers.sshd import BoardServer, missing
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+TARGETS = ("armnn-caffe/mnist", "armnn-tf/mnist", "armnn-onnx/mnist", "armnn-tflite/mobilenet-v1-quant")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def modelprep(*arguments: str | Path, cwd: Path, **environment: str) -> Ran:
+    """Run the real command in a process of its own, with nothing of the caller's settings, and no way to a network."""
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MODELPREP_", "SOURCE_DATE"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "modelprep", *map(str, arguments)],
+        cwd=cwd,
+        env={**kept, **nowhere, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Goods:
+    """Demos that are ready to go out.
+
+    Parameters
+    ----------
+    upstream
+        What they were fetched from, laid out as a mirror.
+    out
+        Their finished trees (``--out``).
+    recipes
+        Options that name the recipes of a stand-in; none for the real files.
+    more
+        What a fetch of them has to be told besides.
+    """
+
+    upstream: Path
+    out: Path
+    recipes: tuple[str, ...]
+    more: tuple[str, ...]
+
+    def fetch(self, out: Path, mirror: Path | str, *options: str, **environment: str) -> Ran:
+        """Fetch them once more, into another tree with a store of its own."""
+        return modelprep(
+            "fetch", *TARGETS, "--out", out, "--cache", out.with_name(f"{out.name}-cache"), "--mirror", mirror,
+            *self.recipes, *self.more, *options, cwd=out.parent, **environment,
+        )  # fmt: skip
+
+    def run(self, command: str, *arguments: str | Path, out: Path | None = None, **environment: str) -> Ran:
+        """Run a command that takes finished trees."""
+        where = out or self.out
+        return modelprep(command, *arguments, "--out", where, *self.recipes, cwd=where.parent, **environment)
+
+
+def _standin(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    pytest.importorskip("numpy", reason="the stand-in is fitted with numpy")
+    if str(REPOSITORY) not in sys.path:
+        sys.path.insert(0, str(REPOSITORY))
+    from demo import layout
+    from demo.families import imagenet, mnist
+    from demo.standin import RECIPES, make_overlay
+    from modelprep.recipe.loader import load_shared
+
+    made = {item.asset: item for family in (imagenet, mnist) for item in family.make()}
+    layout.write(folder / "upstream", layout.addresses(load_shared(RECIPES / "assets"), made))
+    make_overlay(folder / "upstream", folder / "recipes")
+    return folder / "upstream", ("--recipes", str(folder / "recipes"))
+
+
+@pytest.fixture(scope="session", params=["real", "stand-in"])
+def goods(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Goods:
+    """Give the small demos, fetched through the real command."""
+    folder = tmp_path_factory.mktemp("goods")
+    more: tuple[str, ...] = ()
+    if request.param == "real":
+        # The shark is nobody's to pass on and lies on no mirror: as a user would, one brings a picture of one's own.
+        upstream, recipes = request.getfixturevalue("upstream"), ()
+        shark = upstream / (
+            "raw.githubusercontent.com/EliSchwartz/imagenet-sample-images/master/n01484850_great_white_shark.JPEG"
+        )
+        more = ("--set", f"picture-shark={shark}")
+    else:
+        upstream, recipes = _standin(folder)
+    made = Goods(upstream, folder / "out", recipes, more)
+    ran = made.fetch(made.out, upstream, "--offline")
+    assert ran.code == 0, ran.err
+    return made
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Callable[..., BoardServer]]:
+    """Give a maker of boards: a real OpenSSH server on loopback, with a busybox userland of its own."""
+    if why := missing():
+        pytest.skip(why)
+    servers: list[BoardServer] = []
+
+    def make(*, rsync: bool = False, tar: bool = True, sftp: bool = False) -> BoardServer:
+        if rsync and not shutil.which("rsync"):
+            pytest.skip("needs rsync")
+        servers.append(BoardServer(tmp_path / f"sshd{len(servers)}", rsync=rsync, tar=tar, sftp=sftp))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
