@@ -10,6 +10,7 @@ import typer
 
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
+from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
     from modelprep.fetch.audit import AuditReport, HostReport
@@ -67,6 +68,8 @@ def command(
         if hosts:
             _tell_hosts(output, count_hosts(found))
             return
+        if page is not None and page.is_dir():
+            raise UsageError("a folder is where the page should go", where=str(page), expected="--html FILE")
         remembered = History(history or default_history())
         asked = [place for subject in found for place in places(subject, archives=archives)]
         lanes = {place.host for place in asked if place.host}

@@ -50,9 +50,12 @@ def bake(
     with common.sink(json=json, quiet=quiet) as out:
         from modelprep.cli.run_step import run_step
         from modelprep.errors import UsageError
+        from modelprep.formats.caffe.bake import TARGETS
 
         if engine not in ("native", "pycaffe"):
             raise UsageError("there is no such engine", got=engine, expected="native, pycaffe")
+        if target not in (None, *TARGETS):
+            raise UsageError("there is no such target", got=target, expected=", ".join(TARGETS))
         params: dict[str, object] = {
             "prototxt": prototxt,
             "weights": weights,
@@ -93,9 +96,11 @@ def _compare(out: Output, params: dict[str, object], output: Path, *, force: boo
 
     from modelprep.cli.run_step import run_step
     from modelprep.errors import CheckFailed
+    from modelprep.formats.caffe import pycaffe
     from modelprep.formats.caffe.bake import compare
     from modelprep.steps import Call, find
 
+    pycaffe.interpreter()  # no work where half of it cannot be done
     step = find("caffe.bake")
     run_step(_Muted(out), "caffe.bake", {**params, "engine": "native"}, output, force=force)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory(prefix="modelprep-compare-") as folder:
@@ -144,7 +149,10 @@ def inspect(
     """Show layers, shapes, parameters and multiply-accumulates, and what a bake would change."""
     with common.sink(json=json, quiet=quiet) as out:
         from modelprep.formats.caffe.inspect import inspect as look
+        from modelprep.formats.given import require_input
 
+        for path in filter(None, (file, weights)):
+            require_input(path)
         report = look(file, weights)
         rows = [
             (row.name, row.type, " ".join(row.outputs), " ".join(row.blobs), _number(row.parameters), _number(row.macs))
@@ -184,15 +192,21 @@ def to_npy(
         import tempfile
 
         from modelprep.errors import UsageError
+        from modelprep.formats.given import cannot_write, require_input
         from modelprep.steps import Call, find
 
         for path in filter(None, (weights, prototxt)):
-            if not path.is_file():
-                raise UsageError("the input file is not there", where=str(path))
+            require_input(path)
+        if str(output) == "-":
+            raise UsageError("the result cannot go to standard output", got="-", expected="a folder: -o DIR")
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise UsageError("the output is there already", where=str(output), expected="a new or an empty folder")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{output.name[:40]}.", dir=output.parent) as folder:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            beside = tempfile.TemporaryDirectory(prefix=f".{output.name[:40]}.", dir=output.parent)
+        except OSError as error:
+            raise cannot_write(output, error) from None
+        with beside as folder:
             made = Path(folder) / "npy"
             made.mkdir()
             params = {"weights": weights, "prototxt": prototxt, "layers": list(layers or ())}

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelprep.cli import common
+from modelprep.cli.files import Force, OutputFile
 
 app = common.group("Idx files (MNIST): info, unpack.")
 
@@ -19,7 +20,9 @@ def info(file: _File, json: common.Json = False, quiet: common.Quiet = False) ->
     """Say what an idx file holds; a compressed one is unpacked in memory and read to its end."""
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.formats import idx
+        from modelprep.formats.given import require_input
 
+        require_input(file)
         header, compression, counts = idx.inspect(file)
         facts = {"file": str(file), "compression": compression, **header.to_json()}
         if counts is not None:
@@ -41,17 +44,19 @@ def info(file: _File, json: common.Json = False, quiet: common.Quiet = False) ->
 @app.command()
 def unpack(
     file: _File,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the plain file.")],
+    output: OutputFile,
+    force: Force = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
     """Write an idx file in its plain form, after checking that it is whole."""
     with common.sink(json=json, quiet=quiet) as out:
-        from modelprep.errors import UsageError
         from modelprep.formats import idx
+        from modelprep.formats.given import require_apart, require_input, require_output
 
-        if output.exists() and output.samefile(file):
-            raise UsageError("input and output are the same file", where=str(file))
+        require_input(file)
+        require_apart(file, output)
+        require_output(output, force=force)
         header = idx.unpack(file, output)
         shape = " x ".join(map(str, header.shape))
         out.line(f"{output}: {idx.meaning(header)}, {shape}, {header.size + header.data_size} bytes")

@@ -72,7 +72,8 @@ def _tables(output: Output, plan: Plan) -> None:
     # A file that several demos share is downloaded once: the sum of the rows would be too much.
     to_come = f"; {size_text(plan.bytes_to_come)} to download in all" if plan.to_fetch else ""
     unknown = f" and {plan.sizes_unknown} files whose size nobody publishes" if plan.sizes_unknown else ""
-    output.line(f"{len(plan.demos)} demos: {', '.join(counts)}{to_come}{unknown}")
+    shown = "1 demo" if len(plan.demos) == 1 else f"{len(plan.demos)} demos"
+    output.line(f"{shown}: {', '.join(counts)}{to_come}{unknown}")
     output.line("  ".join(f"{letter} {meaning}" for state, (letter, _, meaning) in LETTERS.items() if state in used))
 
 

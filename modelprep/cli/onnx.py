@@ -52,8 +52,13 @@ def fix(
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.run_step import choice, names, run_step
         from modelprep.errors import UsageError
+        from modelprep.formats.given import require_apart, require_input, require_output
         from modelprep.steps.onnx_fix import STEP
 
+        # Before the model is read for the files of its external data.
+        require_input(model)
+        require_apart(model, output_file)
+        require_output(output_file, force=force)
         dims: dict[str, int] = {}
         for name, number in names(dim, "--dim").items():
             if not number.isdecimal():
@@ -103,11 +108,13 @@ def check(
     """See that a model is valid ONNX, and that a board's parser can take it."""
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.run_step import choice
+        from modelprep.formats.given import require_input
         from modelprep.formats.onnx.model import read_header
         from modelprep.steps import onnx_check
         from modelprep.steps._extras import require
         from modelprep.steps.onnx_fix import refuse
 
+        require_input(model)
         wanted = choice(onnx_check.STEP, "target", target, "--for")
         require(("onnx",), "onnx check")
         facts = onnx_check.check(model, shapes=shapes)
@@ -128,9 +135,11 @@ def inspect(
     """Show inputs, outputs, operators, opset and sizes. Needs no extra."""
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.output import size_text
+        from modelprep.formats.given import require_input
         from modelprep.formats.onnx import inspect as look
         from modelprep.formats.onnx.model import guarded, read_header
 
+        require_input(model)
         found = read_header(model)
         with guarded(str(model)):
             facts: dict[str, Any] = look.summary(found)

@@ -77,7 +77,7 @@ def _files(paths: Sequence[Path] | None, recipes: Sequence[Path] | None) -> list
     found: dict[Path, None] = {}
     for path in folders:
         if path.is_dir():
-            inside = sorted(each for pattern in ("*.yaml", "*.yml") for each in path.rglob(pattern))
+            inside = _recipes_below(path)
             if not inside and paths:
                 raise UsageError("there are no recipes in this folder", where=str(path))
             found.update(dict.fromkeys(inside))
@@ -86,6 +86,15 @@ def _files(paths: Sequence[Path] | None, recipes: Sequence[Path] | None) -> list
         else:
             raise UsageError("there is no such file or folder", where=str(path))
     return list(found)
+
+
+def _recipes_below(folder: Path) -> list[Path]:
+    """Give a folder's YAML files; what vanishes or cannot be entered on the way is not there to be checked."""
+    import os
+
+    return sorted(
+        Path(place) / name for place, _, names in os.walk(folder) for name in names if name.endswith((".yaml", ".yml"))
+    )
 
 
 def lint_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Linted]:

@@ -58,16 +58,35 @@ def freeze(
 
 
 def _files(checkpoint: Path) -> tuple[Path, dict[str, Path]]:
-    """Find the files of a checkpoint by any of the names that TensorFlow's tools know it by."""
-    prefix = checkpoint.with_name(checkpoint.name.removesuffix(".index"))
+    """Find the files of a checkpoint by any of the names that TensorFlow's tools know it by.
+
+    Raises
+    ------
+    UsageError
+        Of a V2 checkpoint the data or the graph are there, and not the index.
+    """
+    import re
+
+    from modelprep.errors import UsageError
+
+    part = re.search(r"\.(index|meta|data-\d{5}-of-\d{5})\Z", checkpoint.name)
+    prefix = checkpoint.with_name(checkpoint.name[: part.start()]) if part else checkpoint
     index = prefix.with_name(f"{prefix.name}.index")
-    if checkpoint.is_file() and checkpoint != index:
-        return checkpoint, {}
-    if not index.is_file():
+    if not part and checkpoint.is_file():
         return checkpoint, {}
     import glob
 
     found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*"))
+    if not index.is_file():
+        if not found:
+            return checkpoint, {}
+        raise UsageError(
+            "the checkpoint's index is not there",
+            where=str(checkpoint),
+            expected=str(index),
+            got=", ".join(path.name for path in found[:4]),
+            hint="a V2 checkpoint is an index and its data files: they are needed both",
+        )
     return index, {path.name: path for path in found}
 
 
@@ -138,8 +157,10 @@ def inspect(
     """Show inputs, outputs, operations and the sizes of constants."""
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.output import size_text
+        from modelprep.formats.given import require_input
         from modelprep.formats.tensorflow.inspect import inspect as look
 
+        require_input(graph)
         found = look(graph)
         versions = f", made by GraphDef version {found.producer}" if found.producer else ""
         output.line(f"{graph}: {size_text(graph.stat().st_size)}, {found.form}, {len(found.nodes)} nodes{versions}")

@@ -49,8 +49,10 @@ def inspect(
         from collections import Counter
 
         from modelprep.cli.output import size_text
+        from modelprep.formats.given import require_input
         from modelprep.formats.tflite.model import read
 
+        require_input(model)
         found = read(model)
         graph = found.main
         output.line(

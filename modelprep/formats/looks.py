@@ -55,6 +55,44 @@ def looks_like(head: bytes) -> str:
     return ""
 
 
+def looks_like_model(head: bytes) -> str:
+    """As :func:`looks_like`, and tells the models apart that have no magic number: Caffe, TensorFlow, ONNX.
+
+    Their binary forms are protobuf messages without a mark; what is looked at are the first fields of each
+    (``caffe.proto``: name, then layers; ``graph.proto``: nodes with name and op; ``onnx.proto``: ir_version, then
+    producer, opset or graph).
+    """
+    found = looks_like(head)
+    if found == "text":
+        words = head.replace(b" ", b"")
+        if b"node{" in words:
+            return "a TensorFlow graph as text"
+        is_net = any(word in words for word in (b"layer{", b"layers{", b"input:", b"input_dim:", b'name:"'))
+        return "a Caffe prototxt" if is_net else found
+    return found or _protobuf_model(head)
+
+
+def _protobuf_model(head: bytes) -> str:
+    if len(head) < 4:
+        return ""
+    if head[0] == 0x08 and 1 <= head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A, 0x42):
+        return "an ONNX model"
+    if head[0] in (0x12, 0xA2):  # a NetParameter without a name: layers (V1) or layer (V2)
+        return "a Caffe model" if head[0] == 0x12 or head[1] == 0x06 else ""
+    if head[0] != 0x0A:
+        return ""
+    length, start = head[1], 2
+    if length & 0x80:
+        length, start = (length & 0x7F) | (head[2] & 0x7F) << 7, 3 if head[2] < 0x80 else 4
+    inside, after = head[start : start + length], head[start + length : start + length + 2]
+    name = inside[2 : 2 + inside[1]] if len(inside) > 2 and inside[0] == 0x0A else b""
+    if name and name.isascii() and inside[2 + len(name) : 3 + len(name)] in (b"\x12", b""):
+        return "a TensorFlow graph"
+    if inside.isascii() and (after[:1] in (b"\x12", b"\x1a") or after == b"\xa2\x06"):
+        return "a Caffe model"
+    return ""
+
+
 def looks_like_file(path: Path) -> str:
     """As :func:`looks_like`, of a file; an empty string when it cannot be read."""
     try:

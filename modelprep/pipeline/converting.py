@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelprep.errors import StorageError, UsageError
 from modelprep.events import Event, Listener, silent
+from modelprep.formats.given import cannot_write, require_apart, require_input, require_output
 from modelprep.steps import Call, find
 from modelprep.steps._extras import require
 
@@ -66,23 +66,18 @@ def convert(
         The step needs an extra that is not installed.
     StepError
         The step cannot do its work on these files.
+    StorageError
+        The target cannot be written; what was at the name before is still there.
     """
     step = find(name)
-    if target.is_dir():
-        hint = "give it a file name: -o FILE" if step.produces == "file" else "name one that is not there yet"
-        raise UsageError("the output is a folder", where=str(target), hint=hint)
-    if target.exists() and (not force or step.produces == "folder"):
-        raise UsageError("the output is there already", where=str(target), hint="--force replaces it")
-    for value in params.values():
-        for path in value.values() if isinstance(value, dict) else (value,):
-            if isinstance(path, Path) and not path.is_file():
-                raise UsageError("the input file is not there", where=str(path))
-            if isinstance(path, Path) and target.exists() and path.samefile(target):
-                raise UsageError("the output would replace its own input", where=str(target))
+    given = [path for value in params.values() for path in (value.values() if isinstance(value, dict) else (value,))]
+    inputs = [path for path in given if isinstance(path, Path)]
+    for path in inputs:
+        require_input(path)
+        require_apart(path, target)
+    require_output(target, force=force, folder=step.produces == "folder")
     filled = {key: params.get(key, param.default) for key, param in step.params.items()}
     require(step.extras(filled), f"{name}")
-    if not target.parent.is_dir():
-        raise StorageError("the output's folder is not there", where=str(target.parent))
     warnings: list[str] = []
     task, label = f"convert:{name}", target.name
 
@@ -91,7 +86,11 @@ def convert(
 
     listen(Event("start", task=task, label=label))
     # Beside the target, so that the last move is a rename on one file system.
-    with tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent) as folder:
+    try:
+        beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
+    except OSError as error:
+        raise cannot_write(target, error) from None
+    with beside as folder:
         made = Path(folder) / "result"
         if step.produces == "folder":
             made.mkdir()

@@ -238,6 +238,17 @@ def test_a_batch_that_is_there_already_is_no_error(small_net: Path, small_weight
     assert bake.plan(small_net, small_weights, bake.Options(batch=4)).structure.changes == ()
 
 
+@pytest.mark.parametrize("batch", [0, -1, 2**31, 2**63, 10**20])
+def test_a_batch_that_no_blob_can_have_is_an_error(small_net: Path, small_weights: Path, batch: int) -> None:
+    with pytest.raises(StepError, match="no such batch"):
+        bake.plan(small_net, small_weights, bake.Options(batch=batch))
+
+
+def test_an_input_layer_without_a_name_is_an_error(small_net: Path, small_weights: Path) -> None:
+    with pytest.raises(StepError, match="needs a name"):
+        bake.plan(small_net, small_weights, bake.Options(input=""))
+
+
 def test_a_batch_for_a_net_without_input_is_an_error(net_file: Callable[..., Path], small_weights: Path) -> None:
     structure = net_file('layer { name: "d" type: "Data" top: "data" data_param { source: "x" batch_size: 3 } }')
     with pytest.raises(StepError) as caught:

@@ -194,6 +194,14 @@ def test_without_a_real_caffe_the_engine_says_how_to_get_one(
     assert "conda/pycaffe.yml" in (caught.value.hint or "")
 
 
+def test_compare_without_a_real_caffe_makes_nothing(small_net: Path, small_weights: Path, tmp_path: Path) -> None:
+    environment = {"MODELPREP_PYCAFFE": str(tmp_path / "nothing")}
+    done = modelprep("caffe", "bake", small_net, small_weights, "-o", tmp_path / "o", "--compare", env=environment)
+    assert done.returncode == 7
+    assert "names no program" in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -208,5 +216,7 @@ def test_what_caffe_said_is_passed_on(
     monkeypatch.setenv("MODELPREP_PYCAFFE", fake(tmp_path, body))
     with pytest.raises(error) as caught:
         pycaffe.save("", small_weights, tmp_path / "o")
+    if body == "exit 0":
+        assert "wrote nothing" in str(caught.value)
     if "F0101" in body:
         assert "Cannot copy param 0" in str(caught.value)

@@ -157,7 +157,7 @@ def test_the_command_ends_with_the_documented_codes(tmp_path, repository):
     assert wrong.returncode == 5
     assert "a web page" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    assert run("info", tmp_path / "nothing", cwd=repository).returncode == 6
+    assert run("info", tmp_path / "nothing", cwd=repository).returncode == 2
     good = tmp_path / "good"
     good.write_bytes(idx_bytes([1], b"1"))
     same = run("unpack", good, "-o", good, cwd=repository)

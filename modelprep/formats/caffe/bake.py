@@ -48,7 +48,8 @@ class Options:
     @property
     def edit(self) -> bool:
         """Whether anything is to be changed at all."""
-        return bool(self.batch or self.input or self.outputs or self.target or self.set)
+        given = self.batch is not None or self.input is not None or self.target is not None
+        return given or bool(self.outputs or self.set)
 
 
 @dataclass(frozen=True)

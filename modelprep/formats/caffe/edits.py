@@ -12,6 +12,9 @@ from typing import Any
 
 from modelprep.errors import StepError, nearest
 
+#: Caffe counts in int: a dimension beyond fits no blob (``blob.cpp``, Blob::Reshape).
+MAX_DIMENSION = 2**31 - 1
+
 _SEGMENT = re.compile(r"(?P<name>[a-z0-9_]+)(?:\[(?P<index>\d+)\])?\Z")
 _SELECTOR = re.compile(r"(?P<what>layer|net)(?:\[(?P<where>[^\]]*)\])?\.(?P<path>.+)\Z", re.DOTALL)
 
@@ -29,8 +32,8 @@ def set_batch(net: Any, batch: int) -> list[str]:
     StepError
         There is no Input layer, or one has no shape to set.
     """
-    if batch < 1:
-        raise StepError("the batch must be at least 1", got=str(batch))
+    if not 1 <= batch <= MAX_DIMENSION:
+        raise StepError("there is no such batch", expected=f"1 to {MAX_DIMENSION}", got=str(batch))
     layers = inputs_of(net)
     if not layers:
         others = [f"'{layer.name}' ({layer.type})" for layer in net.layer if not layer.bottom]
@@ -64,6 +67,8 @@ def rename_input(net: Any, name: str) -> list[str]:
     StepError
         There is not exactly one Input layer, or another layer has that name already.
     """
+    if not name:
+        raise StepError("the input layer needs a name", got="''", hint="the one that the board's program binds: data")
     layers = inputs_of(net)
     if len(layers) != 1:
         raise StepError(

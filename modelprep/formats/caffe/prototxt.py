@@ -49,7 +49,7 @@ def read_bytes(data: bytes, *, message: str = "NetParameter", origin: str = "<pr
     """Read a prototxt from bytes: as :func:`read`, and what is no UTF-8 text is named for what it is."""
     if len(data) > MAX_SIZE:
         raise StepError(
-            "The prototxt is too large", where=origin, expected=f"at most {MAX_SIZE} bytes", got=f"{len(data)} bytes"
+            "the prototxt is too large", where=origin, expected=f"at most {MAX_SIZE} bytes", got=f"{len(data)} bytes"
         )
     try:
         text = data.decode("utf-8")
@@ -63,7 +63,7 @@ def read_bytes(data: bytes, *, message: str = "NetParameter", origin: str = "<pr
         bare = "\n".join(one.partition("#")[0] for one in text.splitlines())
         if "\ufffd" in bare:
             raise StepError(
-                "The prototxt is not UTF-8 text",
+                "the prototxt is not UTF-8 text",
                 where=f"{origin}:{line}",
                 got=f"byte 0x{data[error.start]:02x}",
                 hint="convert it: iconv -f latin1 -t utf-8",
@@ -77,7 +77,7 @@ def read_file(path: Path, *, message: str = "NetParameter") -> Any:
         with path.open("rb") as file:
             data = file.read(MAX_SIZE + 1)
     except OSError as error:
-        raise StorageError(f"The prototxt cannot be read: {error.strerror}", where=str(path)) from error
+        raise StorageError(f"the prototxt cannot be read: {error.strerror}", where=str(path)) from error
     return read_bytes(data, message=message, origin=str(path))
 
 
@@ -91,7 +91,7 @@ def _refuse_foreign(text: str, origin: str) -> None:
 
 def _foreign(origin: str, looks_like: str) -> StepError:
     return StepError(
-        "This is not a prototxt",
+        "this is not a prototxt",
         where=origin,
         expected="a network in Caffe's text format (name: ..., layer { ... })",
         looks_like=looks_like,

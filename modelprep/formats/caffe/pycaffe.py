@@ -93,6 +93,13 @@ def save(prototxt: str, weights: Path, output: Path, *, seconds: float = 1800.0)
             raise MissingTool(
                 "this Python has no Caffe", where=" ".join(command), got=said[-1], hint="see docs/pycaffe.md"
             )
+        if done.returncode == 0:
+            raise StepError(
+                "the program that should be pycaffe ended well and wrote nothing",
+                where=" ".join(command),
+                expected=f"{VARIABLE}: a Python interpreter that can import caffe",
+                hint="see docs/pycaffe.md",
+            )
         telling = [line for line in said if line.startswith(("F", "E")) or "Error" in line or "rror:" in line] or said
         raise StepError(
             "pycaffe could not load the net with these weights",

@@ -102,7 +102,7 @@ def upgrade_v1(net: NetParameter) -> list[str]:
 def _upgrade_layer(old: V1LayerParameter) -> LayerParameter:
     layer = new("LayerParameter")
     if old.HasField("layer"):
-        raise StepError("A V0 layer is left inside a V1 layer", where=f"layers '{old.name}'")
+        raise StepError("a V0 layer is left inside a V1 layer", where=f"layers '{old.name}'")
     same = layer.DESCRIPTOR.fields_by_name
     for descriptor, value in old.ListFields():
         name = descriptor.name

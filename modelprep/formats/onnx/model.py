@@ -154,12 +154,18 @@ def guarded(where: str, view: memoryview | None = None) -> Iterator[None]:
     try:
         yield
     except (WireError, NotOnnx, DecodeError, EncodeError, UnicodeDecodeError) as error:
-        from modelprep.formats.looks import looks_like
-
         raise StepError(
             "this is no ONNX file, or a damaged one", where=where, got=str(error).splitlines()[0][:200],
-            looks_like=(looks_like(bytes(view[:512])) if view is not None else "") or None,
+            looks_like=looks(view) if view is not None else None,
         ) from error  # fmt: skip
+
+
+def looks(view: memoryview) -> str | None:
+    """Say what a file that is no ONNX model looks like; None where it looks like one, or like nothing known."""
+    from modelprep.formats.looks import HEAD, looks_like_model
+
+    found = looks_like_model(bytes(view[:HEAD]))
+    return found if found and "ONNX" not in found else None
 
 
 def read(path: Path, external: Mapping[str, Path] | None = None) -> Model:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.onnx.model import looks
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, mapped, size
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, read_varint, varint
 
@@ -68,11 +69,9 @@ class Renamer:
         return [before, *block(_MODEL_GRAPH, graph or []), after]
 
     def _damaged(self, error: Exception) -> StepError:
-        from modelprep.formats.looks import looks_like
-
         return StepError(
             "this is no ONNX file, or a damaged one", where=self.where, got=str(error),
-            looks_like=looks_like(bytes(self.view[:512])) or None,
+            looks_like=looks(self.view),
         )  # fmt: skip
 
     def _only_graph(self) -> Field:

@@ -203,20 +203,23 @@ def parse_graph(data: Buffer, name: str = "") -> Graph:
 
 
 def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
+    looks = _looks_like(data)
     return StepError(
         "this is no GraphDef, or it is damaged",
         where=f"{name}, offset {error.offset}" if name else f"offset {error.offset}",
         expected="nodes in protobuf's binary form (or text that begins with 'node {')",
         got=error.reason,
-        looks_like=_looks_like(data),
-        hint="fetch it again, or compare its digest and size with the original's",
+        looks_like=looks,
+        hint=None if looks else "fetch it again, or compare its digest and size with the original's",
     )
 
 
 def _looks_like(data: Buffer) -> str | None:
-    from modelprep.formats.looks import HEAD, looks_like
+    from modelprep.formats.looks import HEAD, looks_like_model
 
-    return looks_like(bytes(data[:HEAD])) or None
+    # A graph that is damaged further on looks like a graph: that tells nobody anything.
+    found = looks_like_model(bytes(data[:HEAD]))
+    return found if found and "TensorFlow graph" not in found else None
 
 
 def _node(data: Buffer, start: int, end: int) -> Node:

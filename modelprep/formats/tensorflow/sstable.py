@@ -75,12 +75,18 @@ class Table:
     def _footer(self) -> tuple[Handle, Handle]:
         size = len(self._data)
         if size < FOOTER_SIZE or int.from_bytes(self._data[size - 8 :], "little") != MAGIC:
+            from modelprep.formats.looks import HEAD, looks_like_model
+
+            looks = looks_like_model(bytes(self._data[:HEAD]))
             raise StepError(
                 "this is no checkpoint table, or its end is missing",
                 where=f"{self.name}, offset {max(0, size - 8)}",
                 expected=f"a footer that ends in the magic number {MAGIC:#x}",
                 got=f"{bytes(self._data[-8:]).hex() or 'nothing'} at the end of {size} bytes",
-                hint="compare the file's size with the original; a download that broke off looks like this",
+                looks_like=looks or None,
+                hint=None
+                if looks
+                else "compare the file's size with the original; a download that broke off looks like this",
             )
         footer = self._data[size - FOOTER_SIZE : size - 8]
         try:

@@ -246,9 +246,9 @@ def small_constants(path: Path, buffers: Collection[int], *, limit: int = 256) -
 
 
 def _looks(data: memoryview) -> str | None:
-    from modelprep.formats.looks import looks_like
+    from modelprep.formats.looks import HEAD, looks_like_model
 
-    return looks_like(bytes(data[:512])) or None
+    return looks_like_model(bytes(data[:HEAD])) or None
 
 
 def _buffer_size(table: Table) -> int:

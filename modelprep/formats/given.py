@@ -1,0 +1,92 @@
+"""See that what a user names can be an input or an output, before any work is done on it.
+
+The commands on a user's own files and :func:`modelprep.convert` ask here, so that one mistake has one message.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from modelprep.errors import StorageError, UsageError
+
+
+def require_input(path: Path) -> None:
+    """See that `path` is a file that can be read more than once: no folder, no device, no pipe.
+
+    Raises
+    ------
+    UsageError
+        It is not.
+    """
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise UsageError("the input is a folder", where=str(path), expected="a file")
+    if path.is_symlink() and not path.exists():
+        raise UsageError("the input is a link to nothing", where=str(path), got=f"-> {path.readlink()}")
+    if path.exists():
+        raise UsageError(
+            "the input is no ordinary file", where=str(path), expected="a file", hint="save it to a file first"
+        )
+    raise UsageError("the input file is not there", where=str(path))
+
+
+def require_output(path: Path, *, force: bool = False, folder: bool = False) -> None:
+    """See that a result may be put at `path`: nothing is there, or a file that may be replaced.
+
+    Parameters
+    ----------
+    path
+        Where the result goes by a rename, so that a link is replaced and not followed.
+    force
+        Whether a file that is there may be replaced. Folders, devices and pipes never are.
+    folder
+        The result is a folder.
+
+    Raises
+    ------
+    UsageError
+        The place is taken, or is no place in the file system.
+    StorageError
+        The folder that it belongs into is not there.
+    """
+    if str(path) == "-":
+        raise UsageError("the result cannot go to standard output", got="-", expected="a file name: -o FILE")
+    if path.is_dir():
+        hint = "name one that is not there yet" if folder else "give it a file name: -o FILE"
+        raise UsageError("the output is a folder", where=str(path), hint=hint)
+    if path.exists() and not path.is_file():
+        raise UsageError(
+            "the output is no ordinary file", where=str(path), expected="a file name", hint="name a file: -o FILE"
+        )
+    if os.path.lexists(path) and (folder or not force):
+        hint = "name one that is not there yet" if folder else "--force replaces it"
+        raise UsageError("the output is there already", where=str(path), hint=hint)
+    if not path.parent.is_dir():
+        raise StorageError("the output's folder is not there", where=str(path.parent))
+
+
+def require_apart(source: Path, output: Path) -> None:
+    """See that an output does not replace its own input, under whatever names the two are given.
+
+    Raises
+    ------
+    UsageError
+        They are one file.
+    """
+    if output.exists() and source.exists() and source.samefile(output):
+        raise UsageError("the output would replace its own input", where=str(output))
+
+
+def cannot_write(output: Path, error: OSError) -> StorageError:
+    """Make the error for an output that the system refuses."""
+    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return StorageError(
+        f"the output cannot be written: {error.strerror or error}",
+        where=str(output),
+        hint=f"make {output.parent} writable, or name another place with -o"
+        if refused
+        else "name another place with -o",
+    )
