@@ -140,7 +140,7 @@ class Proof:
         far = self.reason or f"the largest difference is {self.difference:.2g} of its largest value"
         return (
             f"{self.step}: other numbers before and after: '{self.tensor}', input {self.input} of {INPUTS}: {far}, "
-            f"{allowed}; {by}; next: {self.hint}"
+            f"{allowed}; {by}" + (f"; next: {self.hint}" if self.hint else "")
         )
 
 
@@ -190,10 +190,29 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
     return _judged(conversion, measured)
 
 
-def held_to(step: str, before: Side, after: Side, runtimes: tuple[str, ...], tolerance: float) -> Proof:
-    """Compare two sides and hold the difference to a tolerance; nothing is kept."""
-    olds, news = ([side(number) for number in range(INPUTS)] for side in (before, after))
-    return _held(step, _compared((), olds, news, runtimes), tolerance, "", "")
+def held_to(
+    step: str,
+    sides: tuple[Side, Side],
+    runtimes: tuple[str, ...],
+    tolerance: float,
+    *,
+    outputs: Sequence[str] = (),
+    origin: str = "",
+    hint: str = "",
+) -> Proof:
+    """Compare two sides and hold the difference to a tolerance; nothing is kept.
+
+    Parameters
+    ----------
+    step
+        What to call the comparison.
+    sides
+        Who answers before, who after.
+    runtimes, tolerance, outputs, origin, hint
+        As in :class:`Proof` and :class:`Sides`.
+    """
+    olds, news = ([side(number) for number in range(INPUTS)] for side in sides)
+    return _held(step, _compared(outputs, olds, news, runtimes), tolerance, origin, hint)
 
 
 def not_compared(step: str, error: MissingTool | CheckFailed | StepError) -> Proof:

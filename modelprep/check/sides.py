@@ -266,7 +266,7 @@ def _of_opencv(path: Path) -> float:
 
 
 def _of_tensorflow(path: Path) -> float:
-    """Inception v3 (91 MiB) took 751 MiB more than TensorFlow by itself: 8.3 times; as text (254 MiB) 3731: 14.7 times."""
+    """Inception v3 (91 MiB) took 751 MiB more than TensorFlow by itself, 8.3 times; as text (254 MiB) 14.7 times."""
     from modelprep.formats.tensorflow.text import looks_like_text
 
     with path.open("rb") as file:

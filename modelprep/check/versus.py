@@ -36,7 +36,15 @@ def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: floa
     label = f"compared with @{name}"
     try:
         sides = [ready(path, test.parser, test.input_name, test.input_shape, test.outputs) for path in (mine, other)]
-        return held_to(label, _side(test, sides[0]), _side(test, sides[1]), tuple(s.runtime for s in sides), tolerance)
+        return held_to(
+            label,
+            (_side(test, sides[0]), _side(test, sides[1])),
+            tuple(side.runtime for side in sides),
+            tolerance,
+            outputs=test.outputs,
+            origin="the same weights in graphs that different tools wrote",
+            hint=f"modelprep show TARGET and TARGET@{name}: are both made from the same weights?",
+        )
     except (MissingTool, CheckFailed) as error:
         return not_compared(label, error)
 

@@ -129,12 +129,13 @@ def _findings(verdict: Verdict) -> list[str]:
 
 def _details(output: Output, one: Checked) -> None:
     verdict = one.verdict
-    if verdict is None or not (verdict.hint or verdict.findings or verdict.warnings or one.proofs):
-        return
-    lines = [f"  {line}" for line in _findings(verdict)]
-    lines += [f"  note: {text}" for text in verdict.warnings]
+    lines: list[str] = []
+    if verdict is not None:
+        lines += [f"  {line}" for line in _findings(verdict)]
+        lines += [f"  note: {text}" for text in verdict.warnings]
+    # A demo that has no test of Arm NN's has conversions all the same, and one that went wrong decides the exit code.
     lines += [f"  {proof}" for proof in one.proofs]
-    if verdict.hint:
+    if verdict is not None and verdict.hint:
         lines.append(f"  next: {verdict.hint}")
     if lines:
         output.line()
@@ -153,9 +154,12 @@ def _tell_pictures(output: Output, found: PictureSearch) -> int:
     output.table("", ["wanted as", "picture that passes", "class"], rows, key=1)
     if not rows:
         output.note(f"none of {found.pictures} pictures passes")
+    if found.command and output.mode == "human":
+        output.line()
+        output.line(f"  next: {found.command}")
     pictures = [
         {"case": each.case, "file": each.file, "picture": str(each.picture), "class": each.got, "passes": each.passes}
         for each in found.tried
     ]
-    output.result({"test": found.test.name, "pictures": pictures})
+    output.result({"test": found.test.name, "pictures": pictures, "next": found.command})
     return 0 if rows else 1
