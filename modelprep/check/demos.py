@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from modelprep.check.proof import Proof
 from modelprep.check.verdict import Files, Judged, Verdict, judge, judge_picture, preprocessing
 from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
-from modelprep.recipe.schema import Recipe
+from modelprep.recipe.schema import Recipe, Ref, Value
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn_tests import BoardTest, Case
 from modelprep.tree.places import tree_name
@@ -130,7 +131,7 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
     return Checked(recipe, verdict, files=files)
 
 
-def fetch_command(recipe: Recipe, out: Path) -> str:
+def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = None) -> str:
     """Give the command that makes a demo's files.
 
     Parameters
@@ -139,14 +140,46 @@ def fetch_command(recipe: Recipe, out: Path) -> str:
         The demo's, in the variant wanted.
     out
         ``--out``.
+    given
+        Files of the user's own, by asset.
     """
+    files = {key: shlex.quote(str(path)) for key, path in (given or {}).items()}
     command = f"modelprep fetch {recipe.name}"
     if recipe.variant.startswith("armnn-"):
         command += f" --armnn {recipe.variant.removeprefix('armnn-')}"
     elif recipe.variant:
         command += f"@{recipe.variant}"
-    brought = [key for key, asset in recipe.assets.items() if not asset.sources]
-    return command + "".join(f" --set {key}=FILE" for key in brought) + f" --out {out}"
+    brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
+    set_ = "".join(f" --set {key}={value}" for key, value in {**brought, **files}.items())
+    return f"{command}{set_} --out {shlex.quote(str(out))}"
+
+
+def asset_of(recipe: Recipe, path: str) -> str:
+    """Give the one asset that a file of the tree is made from; empty where it is made from several.
+
+    Parameters
+    ----------
+    recipe
+        The demo's.
+    path
+        Where the file is installed (``data/Cat.jpg``).
+    """
+    ref: Ref | None = recipe.install.get(path)
+    steps = {step.id: step for step in recipe.steps}
+    while ref is not None and ref.name in steps:
+        made_from = list(_refs(steps[ref.name].params.values()))
+        ref = made_from[0] if len(made_from) == 1 else None
+    return ref.name if ref is not None and ref.name in recipe.assets else ""
+
+
+def _refs(values: Iterable[Value]) -> Iterator[Ref]:
+    for value in values:
+        if isinstance(value, Ref):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _refs(value.values())
+        elif isinstance(value, tuple):
+            yield from _refs(value)
 
 
 def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Iterator[tuple[Path, tuple[Judged, ...]]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelprep.check.demos import board_test, fetch_command, find_pictures
+from modelprep.check.demos import asset_of, board_test, fetch_command, find_pictures
 from modelprep.errors import CheckFailed, UsageError
 from modelprep.recipe.schema import Recipe
 from modelprep.store.disk import storage
@@ -41,11 +41,24 @@ class TriedPicture:
 
 @dataclass(frozen=True)
 class PictureSearch:
-    """What a search found: the test, how many pictures the folder has, and what became of each that can be read."""
+    """What a search found.
+
+    Parameters
+    ----------
+    test
+        Which test.
+    pictures
+        How many pictures the folder has.
+    tried
+        What became of each that can be read, case by case.
+    command
+        Puts the first that passes of each case into the tree; empty where none does.
+    """
 
     test: BoardTest
     pictures: int
     tried: tuple[TriedPicture, ...]
+    command: str = ""
 
     @property
     def passing(self) -> tuple[TriedPicture, ...]:
@@ -94,4 +107,8 @@ def search(recipes: Sequence[Recipe], out: Path, folder: Path) -> PictureSearch:
         for case in cases
     ]
     tried.sort(key=lambda each: each.case)
-    return PictureSearch(test, len(pictures), tuple(tried))
+    first = {each.file: each.picture for each in reversed(tried) if each.passes}
+    given = {asset_of(recipes[0], f"data/{file}"): picture for file, picture in sorted(first.items())}
+    given.pop("", None)
+    command = fetch_command(recipes[0], out, given) if given else ""
+    return PictureSearch(test, len(pictures), tuple(tried), command)

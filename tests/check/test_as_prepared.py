@@ -174,6 +174,47 @@ def test_the_search_for_pictures_goes_by_the_tree_too(place: Place, tmp_path: Pa
     assert modelprep.find_pictures("things/ssd", album, armnn="19.02", **others).passing == ()
 
 
+def test_the_search_names_the_command_that_takes_what_it_found(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shlex
+
+    from modelprep.cli.main import invoke
+
+    place.fetch()
+    installed = place.out / "Things" / "data" / "Cat.jpg"
+    album = tmp_path / "an album"
+    album.mkdir()
+    image.new("RGB", (5, 5), (9, 9, 9)).save(album / "other cat.png")
+    found = modelprep.find_pictures("things/ssd", album, out=place.out, recipes=[tmp_path / "recipes"])
+    words = shlex.split(found.command)
+    assert words == [
+        "modelprep",
+        "fetch",
+        "things/ssd",
+        "--set",
+        f"cat={album / 'other cat.png'}",
+        "--out",
+        str(place.out),
+    ]
+    monkeypatch.setenv("MODELPREP_CACHE", str(place.root / "cache"))
+    assert invoke([*words[1:], "--recipes", str(tmp_path / "recipes"), "--quiet"]) == 0
+    assert installed.read_bytes() == (album / "other cat.png").read_bytes()
+    assert place.told() == ("19.02", "", "")
+
+
+def test_a_file_of_the_tree_is_traced_to_the_one_asset_below_it(repository: Path) -> None:
+    from modelprep.check.demos import asset_of
+    from modelprep.recipe.catalogue import Catalogue
+
+    known = Catalogue([repository / "recipes"])
+    mobilenet, vgg = known.recipe("armnn-tflite/mobilenet-v1-quant"), known.recipe("armnn-caffe/vgg")
+    assert asset_of(mobilenet, "data/Cat.jpg") == "picture-cat"
+    assert asset_of(mobilenet, "data/nothing.jpg") == ""
+    # Structure and weights: no one file can stand for both.
+    assert asset_of(vgg, "models/VGG_CNN_S.caffemodel") == ""
+
+
 def test_the_search_without_a_model_names_the_command_that_fetches_it(place: Place, tmp_path: Path) -> None:
     with pytest.raises(modelprep.CheckFailed) as caught:
         modelprep.find_pictures("things/ssd", tmp_path, out=place.out, recipes=[tmp_path / "recipes"])
