@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
 import tarfile
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -193,3 +196,103 @@ def test_a_mirror_of_real_demos_serves_a_fresh_offline_run(
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert (out / "ArmnnTests" / "MANIFEST.json").is_file()
+
+
+def mirror_arguments(workshop: Workshop, target: str, folder: Path) -> list[str]:
+    return workshop.arguments("mirror", target, folder, "--no-archives")
+
+
+def test_a_run_that_is_interrupted_leaves_a_mirror_that_the_next_one_completes(
+    workshop: Workshop, modelprep: Run
+) -> None:
+    workshop.simple("first", b"1" * 1000)
+    folder = workshop.root / "mirror"
+    assert modelprep("mirror", "things", folder, "--no-archives").code == 0
+    slow = bytes(range(256)) * 4000
+    workshop.simple("slow", slow, urls=workshop.server.put("/slow.bin", slow, pause=0.05, piece=4096))
+    process = subprocess.Popen(
+        workshop.command(*mirror_arguments(workshop, "things", folder)),
+        env=workshop.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while workshop.server.sent() < 50_000 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert modelprep("mirror", "--verify", folder, bare=True).code == 0
+    assert not list(folder.rglob("*.modelprep"))
+    before = workshop.server.sent()
+    workshop.server.put("/slow.bin", slow)
+    again = modelprep("mirror", "things", folder, "--no-archives", "--json")
+    assert again.code == 0, again.err
+    assert [Path(path).name for path in json.loads(again.out.splitlines()[-1])["written"]] == ["slow.bin"]
+    assert workshop.server.sent() - before < len(slow)  # what had come was not asked for again
+    assert modelprep("mirror", "--verify", folder, bare=True).code == 0
+
+
+def test_a_full_disk_is_said_and_leaves_a_whole_mirror(workshop: Workshop, modelprep: Run) -> None:
+    small = workshop.root / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        workshop.simple("good", b"g" * 1000)
+        folder = small / "mirror"
+        assert modelprep("mirror", "things", folder, "--no-archives").code == 0
+        workshop.simple("huge", b"h" * (2 << 20))
+        ran = modelprep("mirror", "things", folder, "--no-archives")
+        assert ran.code == 6
+        assert str(folder) in ran.err
+        assert {path.name for path in folder.rglob("*") if path.is_file()} == {"good.bin", "modelprep-mirror.json"}
+        assert modelprep("mirror", "--verify", folder, bare=True).code == 0
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_two_runs_at_once_into_one_folder_lose_nothing_of_one_another(workshop: Workshop, modelprep: Run) -> None:
+    names = [f"n{number}" for number in range(6)]
+    for name in names:
+        data = name.encode() * 2000
+        workshop.simple(name, data, urls=workshop.server.put(f"/{name}.bin", data, pause=0.01, piece=512))
+    folder = workshop.root / "mirror"
+    runs = [
+        subprocess.Popen(
+            workshop.command(*mirror_arguments(workshop, f"things/{name}", folder)),
+            env=workshop.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for name in names
+    ]  # fmt: skip
+    for process in runs:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    entries = json.loads((folder / "modelprep-mirror.json").read_text())["files"]
+    assert sorted(Path(entry["path"]).name for entry in entries) == [f"{name}.bin" for name in names]
+    assert modelprep("mirror", "--verify", folder, bare=True).code == 0
+
+
+def test_a_dl_dir_of_bitbakes_own_is_read_as_a_mirror(workshop: Workshop, modelprep: Run) -> None:
+    """It has no index of ours: files are looked up by the names that BitBake gives them, and believed by digest."""
+    data = b"d" * 700
+    workshop.simple("one", data, urls="'https://example.invalid/get/one.bin'")
+    downloads = workshop.root / "downloads"
+    downloads.mkdir()
+    (downloads / "one.bin").write_bytes(b"another file of that name")
+    ran = modelprep("fetch", "things", "--offline", "--mirror", downloads)
+    assert ran.code in (3, 4)
+    (downloads / "one.bin").write_bytes(data)
+    (downloads / "one.bin.done").write_bytes(b"")
+    ran = modelprep("fetch", "things", "--offline", "--mirror", downloads)
+    assert ran.code == 0, ran.err
+    assert workshop.installed() == {"data/one.bin": data}
+
+
+def test_a_mirror_of_one_layout_is_not_mixed_with_the_other(workshop: Workshop, modelprep: Run) -> None:
+    workshop.simple("one", b"1" * 100)
+    folder = workshop.root / "mirror"
+    assert modelprep("mirror", "things", folder, "--no-archives").code == 0
+    ran = modelprep("mirror", "things", folder, "--no-archives", "--bitbake")
+    assert ran.code == 2
+    assert "other layout" in ran.err
