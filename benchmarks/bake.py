@@ -75,7 +75,7 @@ def blobs() -> list[tuple[str, tuple[int, ...]]]:
 
 def write_weights(path: Path) -> None:
     """The weights as V1 layers with legacy shapes; 575 MB of ordinary floats."""
-    from modelprep.formats.caffe.wire_index import varint
+    from modelprep.formats.protowire import varint
 
     source = random.Random(19)
     pool = array("f", (source.gauss(0, 0.01) for _ in range(1 << 18))).tobytes()

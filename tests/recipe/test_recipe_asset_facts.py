@@ -172,6 +172,62 @@ def test_every_asset_says_who_pins_it_and_what_its_licence_is(assets: Mapping[st
             assert asset.pinned_by, asset.id
 
 
+#: Licence sources that somebody has read beyond the facts, each with what was read.
+READ = {
+    "forresti/SqueezeNet, LICENSE": "two clauses, at commit 40eddd44581b4c32d1c7ffb0b2289e55d19cef32",
+    "the gist that holds the file": "its own words; the file is among the upstream files",
+    "the model's readme in its repository": "named by the facts",
+    "the picture's EXIF data": "in the file",
+    "developer.arm.com": "the site that the facts mean",
+    "www.cs.toronto.edu/~kriz/cifar.html": "the page that the facts mean",
+}
+
+
+def of_fact(assets: Mapping[str, Asset], fact: Mapping[str, Any]) -> Iterator[Asset]:
+    """Give our assets that are fetched, as they are, from an address that the facts give for this file."""
+    urls = {fact.get("manual_url"), fact.get("url")}
+    urls |= {mirror["url"] for mirror in fact["mirrors"] if mirror["same_bytes"] in ("proven", "stated")}
+    for asset in assets.values():
+        if any(source.url in urls and not source.member for source in asset.sources):
+            yield asset
+
+
+def test_each_asset_has_the_digests_and_the_size_of_its_own_file(
+    assets: Mapping[str, Asset], facts: dict[str, Any]
+) -> None:
+    """Digests are joined to files by address: a true digest on the wrong asset is found here."""
+    wrong, compared = [], 0
+    for fact in facts["assets"]:
+        digests = {check["value"] for check in fact["checksums"]}
+        for asset in of_fact(assets, fact):
+            if asset.digests and digests:
+                compared += 1
+                if not set(asset.digests.values.values()) & digests:
+                    wrong.append((asset.id, fact["id"], "digest"))
+            if asset.size is not None and fact["size"] is not None and asset.size != fact["size"]:
+                wrong.append((asset.id, fact["id"], "size"))
+    assert wrong == []
+    assert compared > 40
+
+
+def test_a_licence_names_no_place_that_the_facts_do_not_name(
+    assets: Mapping[str, Asset], facts: dict[str, Any]
+) -> None:
+    """What only the facts say is said to be theirs; a repository is a source only where they name it as one."""
+    more = []
+    for fact in facts["assets"]:
+        said = re.sub(r"\W+", " ", f"{fact['licence']} {' '.join(map(str, fact.get('notes', ())))}").casefold()
+        for asset in of_fact(assets, fact):
+            assert asset.licence is not None
+            source = asset.licence.source
+            if "the asset facts" in source or source in READ or asset.restricted:
+                continue
+            named = [word for word in re.split(r"[/ ,]+", source.casefold()) if re.sub(r"\W+", " ", word) in said]
+            if not named:
+                more.append((asset.id, source, fact["licence"]))
+    assert more == []
+
+
 def test_real_files_have_the_pinned_bytes(assets: Mapping[str, Asset], upstream: Path) -> None:
     import hashlib
     from urllib.parse import urlsplit
