@@ -87,7 +87,8 @@ def gc(
 ) -> None:
     """Remove what no recipe uses: old versions, archives that were taken apart, evidence, dead downloads.
 
-    With targets, only what these use is kept. Finished trees are never touched.
+    With targets, only what these use is kept. Finished trees are never touched. While a run is at work with the store,
+    nothing is removed (exit code 6).
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.pipeline import Request
@@ -106,7 +107,10 @@ def gc(
             if not recipe.variant:
                 everything += [catalogue.load_file(recipe.path, variant) for variant in recipe.variants]
         request = Request(targets=tuple(targets or ("all",)), out=out, cache=cache, lockfile=lockfile)
-        keep = blobs_in_use([plan_recipes(request, [recipe], store) for recipe in everything])
+
+        def keep() -> set[str]:
+            return blobs_in_use([plan_recipes(request, [recipe], store) for recipe in everything])
+
         report = store.gc(keep, older_than=older_than * 86400, dry_run=dry_run)
         removed = [{"what": item.what, "name": item.name, "size": item.size} for item in report.removed]
         output.result(

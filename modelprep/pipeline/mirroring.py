@@ -92,7 +92,8 @@ def make_mirror(
     Interrupted
         Ctrl-C, or a listener that raised it; what is in the mirror by then is whole and in its index.
     """
-    return _Making(plan, folder, include_restricted, bitbake, listen).go()
+    with plan.store.in_use():
+        return _Making(plan, folder, include_restricted, bitbake, listen).go()
 
 
 @dataclass

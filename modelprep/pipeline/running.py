@@ -16,6 +16,7 @@ from modelprep.fetch import Fetched, Fetcher
 from modelprep.pipeline.failures import as_error
 from modelprep.pipeline.installing import Installer, install_task
 from modelprep.pipeline.lanes import Lane, Outcome
+from modelprep.pipeline.planning import plan_recipes
 from modelprep.pipeline.report import Report
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedStep
 from modelprep.pipeline.space import check_room
@@ -51,8 +52,23 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
     Interrupted
         Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
     """
-    check_room(plan)
-    return _Run(plan, listen).go()
+    if not plan.wanted:
+        return _Run(plan, listen).go()
+    with plan.store.in_use():
+        if not _still_true(plan):
+            # Collected between the plan and now; from here on it cannot be.
+            plan = plan_recipes(plan.request, [demo.recipe for demo in plan.demos], plan.store)
+        check_room(plan)
+        return _Run(plan, listen).go()
+
+
+def _still_true(plan: Plan) -> bool:
+    """Whether everything that the plan found in the store is still there."""
+    assets = (plan.assets[name].fetch for name in plan.wanted & plan.assets.keys())
+    blobs = [fetch.here.path for fetch in assets if fetch is not None and fetch.here is not None]
+    outputs = (step.result.outputs.values() for step in plan.steps.values() if step.result is not None)
+    blobs += [plan.store.blob_path(sha256) for found in outputs for sha256 in found]
+    return all(path.exists() for path in blobs)
 
 
 @dataclass

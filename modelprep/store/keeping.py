@@ -16,6 +16,7 @@ from modelprep.store.memo import Progress
 from modelprep.store.partial import lock_name
 from modelprep.store.results import parse_result
 from modelprep.store.session import stale_sessions
+from modelprep.store.users import alone
 
 if TYPE_CHECKING:
     from modelprep.store.store import Store
@@ -182,8 +183,10 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     )
 
 
-def gc(store: Store, keep: set[str], *, older_than: float = 0.0, dry_run: bool = False) -> GcReport:
-    """Remove what nothing refers to.
+def gc(
+    store: Store, keep: set[str] | Callable[[], set[str]], *, older_than: float = 0.0, dry_run: bool = False
+) -> GcReport:
+    """Remove what nothing refers to, alone with the store: a run that starts meanwhile waits.
 
     Blobs not in `keep`; results one of whose blobs goes or is gone, and what was proven of them; downloads that nobody
     is writing; working folders of processes that are gone; evidence in quarantine.
@@ -191,7 +194,8 @@ def gc(store: Store, keep: set[str], *, older_than: float = 0.0, dry_run: bool =
     Parameters
     ----------
     keep
-        SHA-256 digests of the blobs that must stay.
+        SHA-256 digests of the blobs that must stay; or a function that tells them, which is asked once nobody is at
+        work with the store any more: a run that ends just before may have brought what it did not know of.
     older_than
         Spare what was made or last read within so many seconds.
     dry_run
@@ -200,8 +204,16 @@ def gc(store: Store, keep: set[str], *, older_than: float = 0.0, dry_run: bool =
     Raises
     ------
     StorageError
-        Something cannot be removed.
+        A run is at work with the store, and may need anything in it (nothing was removed then; a rehearsal takes no
+        notice of it); or something cannot be removed.
     """
+    if not store.root.is_dir():
+        return GcReport((), 0, 0, dry_run)
+    with contextlib.nullcontext() if dry_run else alone(store.root):
+        return _gc(store, keep() if callable(keep) else keep, older_than=older_than, dry_run=dry_run)
+
+
+def _gc(store: Store, keep: set[str], *, older_than: float, dry_run: bool) -> GcReport:
     limit = time.time() - older_than
     removed: list[Removed] = []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StorageError
-from modelprep.store import locks
+from modelprep.store import locks, users
 from modelprep.store.disk import CHUNK, ensure_free, human, storage, sync_folder, write_atomic
 from modelprep.store.index import Index
 from modelprep.store.locate import default_root
@@ -283,6 +283,17 @@ class Store:
     def _lock_path(self, name: str) -> Path:
         return self.root / "locks" / f"{locks.file_name(name)}.lock"
 
+    def in_use(self, *, stop: Callable[[], bool] | None = None) -> contextlib.AbstractContextManager[None]:
+        """Keep everything that is here from being collected until the end of the block, by whatever process.
+
+        Parameters
+        ----------
+        stop
+            Asked while a collection that is under way is waited for; when true,
+            :class:`~modelprep.errors.Interrupted` is raised.
+        """
+        return users.entered(self.root, stop=stop)
+
     def partial(self, name: str, *, lock: str = "") -> Partial:
         """Give the download under way called `name`; `lock` is the lock under which it is written."""
         return Partial(self.root / "partial" / locks.file_name(name), self._lock_path(lock or name))
@@ -341,7 +352,9 @@ class Store:
 
         return verify(self, progress)
 
-    def gc(self, keep: set[str], *, older_than: float = 0.0, dry_run: bool = False) -> GcReport:
+    def gc(
+        self, keep: set[str] | Callable[[], set[str]], *, older_than: float = 0.0, dry_run: bool = False
+    ) -> GcReport:
         """Remove what nothing refers to: see :func:`modelprep.store.keeping.gc`."""
         from modelprep.store.keeping import gc
 
