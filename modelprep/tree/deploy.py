@@ -277,13 +277,7 @@ def _check_here(part: TreePart, file: InstalledFile) -> None:
 
 
 def plan_parts(channel: Channel, parts: Sequence[TreePart]) -> list[DeployPlan]:
-    """Ask the board about some trees, each at the place that is its own there, and decide for each what goes over.
-
-    Raises
-    ------
-    ModelprepError
-        As :func:`probe` and :func:`plan_deploy`.
-    """
+    """Ask the board about some trees, each at its own place there, and decide what goes over; raises as both do."""
     plans: list[DeployPlan] = []
     taken: dict[str, int] = {}
     for part in parts:

@@ -87,6 +87,11 @@ def plan_units(
     downloads
         Gives URL and name in DL_DIR of a file that is installed as it is downloaded, or None.
 
+    Raises
+    ------
+    UsageError
+        Two demos would become one recipe, or two trees one folder.
+
     Returns
     -------
     tuple
@@ -95,6 +100,7 @@ def plan_units(
     """
     units: list[Unit] = []
     left_out: dict[str, str] = {}
+    _refuse_clashes(parts)
     for part in parts:
         for file in part.left_out:
             for user in file.demos:
@@ -118,6 +124,20 @@ def plan_units(
         twice = sorted({name for name in names if names.count(name) > 1})
         raise UsageError("two demos would become one BitBake recipe", got=", ".join(twice), hint="export them apart")
     return tuple(units), left_out
+
+
+def _refuse_clashes(parts: Sequence[TreePart]) -> None:
+    """Refuse two trees that go to one folder of the image: their lists, at the least, would be each other's."""
+    places: dict[str, TreePart] = {}
+    for part in parts:
+        other = places.setdefault(part.board.rstrip("/") or part.name, part)
+        if other is not part:
+            raise UsageError(
+                "two trees would be installed into one folder of the image",
+                where=part.board or part.name,
+                got=f"{other.name} and {part.name}",
+                hint="export them apart, with another MODELPREP_DIR for one of them",
+            )
 
 
 def _unit(

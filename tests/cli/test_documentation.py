@@ -29,8 +29,9 @@ def test_every_exit_code_is_documented(repository: Path) -> None:
 def test_every_command_and_every_option_of_fetch_is_documented(repository: Path, modelprep: Run) -> None:
     text = (repository / "docs" / "commands.md").read_text()
     assert not [name for name in COMMANDS if f"`{name}" not in text]
-    options = set(re.findall(r"--[a-z-]+", modelprep("fetch", "--help", bare=True).out))
-    assert options - set(re.findall(r"--[a-z-]+", text)) == set()
+    for command in (["fetch"], ["deploy"], ["bundle"], ["mirror"], ["export", "yocto"]):
+        options = set(re.findall(r"--[a-z-]+", modelprep(*command, "--help", bare=True).out))
+        assert options - set(re.findall(r"--[a-z-]+", text)) == set(), command
 
 
 def test_the_example_of_events_is_json_and_every_kind_is_explained(

@@ -1,7 +1,7 @@
 """Exported recipes keep to BitBake's grammar, and their do_install puts the tree's own bytes into the image.
 
-There is no BitBake to be had from a package registry, so every line is held to the documented grammar and the shell
-function is really run.
+Every line is held to the documented grammar and the shell function is really run, here also for releases whose syntax
+today's BitBake no longer reads; ``tests/deliver`` has a real one parse, fetch and install.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from pathlib import Path
 import pytest
 from cli.conftest import Run
 from cli.workshop import Workshop, sha256
+
+from modelprep.errors import UsageError
+from modelprep.tree.manifest import InstalledDemo, Manifest
+from modelprep.tree.selection import TreePart
+from modelprep.tree.yocto import plan_units
 
 ASSIGN = re.compile(r'^[A-Za-z_][\w.:${}-]*(\[[\w.]+\])? (=|\?=|\?\?=|\+=|\.=) "[^"]*"$')
 
@@ -155,3 +160,45 @@ def test_an_unknown_release_is_refused(workshop: Workshop, modelprep: Run, tmp_p
         bare=True,
     )
     assert ran.code == 2
+
+
+def part(name: str, board: str = "") -> TreePart:
+    return TreePart(Path(name), name, board, Manifest(name, {}, {}))
+
+
+def test_two_trees_at_one_place_of_the_image_are_refused() -> None:
+    with pytest.raises(UsageError, match="one folder of the image") as caught:
+        plan_units([part("a", "/usr/share/x"), part("b", "/usr/share/x/")], lambda _: None)
+    assert "a and b" in str(caught.value)
+    assert plan_units([part("a", "/usr/share/x"), part("b", "/usr/share/y"), part("c")], lambda _: None) == ((), {})
+
+
+def test_two_demos_that_would_be_one_recipe_are_refused() -> None:
+    demos = {name: InstalledDemo(name, name, "key") for name in ("things/a_b", "things/a-b")}
+    whole = TreePart(Path("Things"), "Things", "", Manifest("Things", demos, {}))
+    with pytest.raises(UsageError, match="one BitBake recipe"):
+        plan_units([whole], lambda _: None)
+
+
+def test_a_demo_made_from_restricted_files_is_left_out_with_its_reason_and_the_tests_do_without_it(
+    workshop: Workshop, modelprep: Run, tmp_path: Path
+) -> None:
+    workshop.simple("free", b"f" * 100)
+    path = workshop.simple("secret", b"s" * 100)
+    path.write_text(path.read_text().replace("    pinned_by", "    restricted: true\n    pinned_by"))
+    assert modelprep("fetch", "things").code == 0
+    arguments = ("--out", workshop.out, "--recipes", workshop.recipes)
+    layer = tmp_path / "layer"
+    ran = modelprep("export", "yocto", "things", layer, *arguments, bare=True)
+    assert ran.code == 0, ran.err
+    assert "left out: things/secret" in ran.err
+    assert "--include-restricted" in ran.err
+    home = layer / "recipes-models"
+    assert {each.name for each in home.iterdir()} == {"modelprep-things-free", "modelprep-things-tests"}
+    [recipe] = (home / "modelprep-things-tests").glob("*.bb")
+    assert parsed(recipe.read_text())[0]["RDEPENDS:${PN}"] == "modelprep-things-free"
+    assert not [p for p in layer.rglob("*") if p.is_file() and b"secret" in p.read_bytes()]
+    ran = modelprep("export", "yocto", "things", tmp_path / "all", *arguments, "--include-restricted", bare=True)
+    assert ran.code == 0, ran.err
+    [recipe] = (tmp_path / "all" / "recipes-models" / "modelprep-things-secret").glob("*.bb")
+    assert parsed(recipe.read_text())[0]["LICENSE_FLAGS"] == "modelprep-restricted"
