@@ -121,6 +121,27 @@ def test_a_twin_whose_picture_is_flattened_in_the_wrong_order_is_told(store: Sto
     assert prove(replace(conversion, output=other, output_sha256="0" * 64)).outcome == "differs"
 
 
+def test_arm_s_own_twin_is_proven_and_that_its_normalisation_is_another_one_is_seen(
+    upstream: Path, store: Store, tmp_path: Path
+) -> None:
+    pytest.importorskip("cv2", reason="Caffe models run in OpenCV, of the check extra")
+    pytest.importorskip("tensorflow", reason="the twin is a text, which only TensorFlow reads")
+    raw = upstream / "raw.githubusercontent.com"
+    files = {
+        "graph": raw / "ARM-software/armnn/v18.02/tests/TfCifar10-Armnn/cifar10_tf.prototxt",
+        "prototxt": raw / "BVLC/caffe/master/examples/cifar10/cifar10_full.prototxt",
+    }
+    constants = {layer: [f"{layer}/weights", f"{layer}/biases"] for layer in ("conv1", "conv2", "conv3", "ip1")}
+    # As the recipe has it; and as it would be without its `set`, the weights being the same.
+    for wishes, outcome in (
+        ({"set": {"layer[type=LRN].lrn_param.norm_region": "ACROSS_CHANNELS"}}, "same"),
+        ({}, "differs"),
+    ):
+        conversion = convert(store, "caffe.from_tf", dict(files), tmp_path, constants=constants, **wishes)
+        found = prove(replace(conversion, tolerance=2e-6, shape=(1, 3, 32, 32)))
+        assert found.outcome == outcome, found
+
+
 def test_without_tensorflow_a_twin_and_an_onnx_model_are_held_to_opencv(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
