@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from modelprep.errors import Interrupted, ModelprepError
 from modelprep.store.disk import storage_error
+
+#: Attribute of an exception that names the file with its traceback.
+_PLACE = "__modelprep_log__"
 
 
 class BugError(ModelprepError):
@@ -31,14 +36,23 @@ def as_error(caught: BaseException) -> ModelprepError:
         from pathlib import Path
 
         return storage_error(caught, Path(str(caught.filename2 or caught.filename or ".")), doing="go on")
+    text = str(caught).strip().partition("\n")[0]
+    return BugError(
+        "this is a bug in modelprep",
+        got=f"{type(caught).__name__}: {text}" if text else type(caught).__name__,
+        hint=f"please report it with the traceback in {_written(caught)}",
+    )
+
+
+def _written(caught: BaseException) -> str:
+    """Give the file with the traceback of a bug: one, however often the same exception comes by here."""
+    if (path := getattr(caught, _PLACE, None)) is not None:
+        return str(path)
     import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile("w", prefix="modelprep-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write("".join(traceback.format_exception(caught)))
-    text = str(caught).strip().partition("\n")[0]
-    return BugError(
-        "this is a bug in modelprep",
-        got=f"{type(caught).__name__}: {text}" if text else type(caught).__name__,
-        hint=f"please report it with the traceback in {log.name}",
-    )
+    with contextlib.suppress(AttributeError):  # a type with slots
+        setattr(caught, _PLACE, log.name)
+    return log.name
