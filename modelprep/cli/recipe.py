@@ -270,11 +270,11 @@ def pin_targets(targets: Sequence[str], catalogue: Catalogue, lock: Path) -> dic
         for asset in recipe.assets.values():
             if asset.pin != "first-use":
                 continue
-            if asset.key not in pins:
-                missing.append(asset.key)
+            if asset.lock_key not in pins:
+                missing.append(asset.lock_key)
                 continue
             path = catalogue.shared.path(asset.shared) if asset.shared else recipe.path
-            wanted.setdefault(path, {})[asset.shared or asset.id] = pins[asset.key]
+            wanted.setdefault(path, {})[asset.shared or asset.id] = pins[asset.lock_key]
     if not wanted:
         what = (
             "none of these assets is in the lock file" if missing else "no asset of the target is pinned at first use"

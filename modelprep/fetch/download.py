@@ -17,13 +17,14 @@ from modelprep.errors import Interrupted
 from modelprep.fetch import encoded, share
 from modelprep.fetch.broken import Broken
 from modelprep.fetch.digests import BackgroundHash, MultiHash, first_difference, hash_path
-from modelprep.fetch.failures import SourceFailed, Want
-from modelprep.fetch.looks import HEAD, Looks, describe, describe_bytes, is_lfs_pointer, is_web_page
+from modelprep.fetch.failures import SourceFailed, Want, content_failure
+from modelprep.fetch.looks import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.policy import Policy
+from modelprep.fetch.partials import partial_of
 from modelprep.fetch.progress import Task
 from modelprep.fetch.transport import Answer, Transport
 from modelprep.fetch.urls import redact
-from modelprep.store import Partial, Store, Validator
+from modelprep.store import Store, Validator
 from modelprep.store.disk import ensure_free, human, storage_error, write_all
 
 #: An attempt that gained this many bytes is no failure of the line: the count of attempts begins anew.
@@ -312,20 +313,6 @@ class Download:
         self._task.tell("retry", f"{broken.text}; again in {seconds:.1f} s", seconds=round(seconds, 2))
         if self._stop.wait(seconds):
             raise Interrupted(f"stopped while fetching {self._want.name}")
-
-
-def partial_of(store: Store, url: str, lock: str) -> Partial:
-    """Give the partial of one URL, under one lock: the bytes of two servers never meet in one file."""
-    return store.partial(f"{url} {lock}", lock=lock)
-
-
-def content_failure(want: Want, looks: Looks, size: int, algorithm: str, got: str) -> SourceFailed:
-    """Say that a whole file came and is another one."""
-    if want.replaced_by(looks) and size != want.size:
-        return SourceFailed(f"gave {looks} instead of the file", looks=looks, got=f"{algorithm} {got}, {human(size)}")
-    return SourceFailed(
-        f"gave another file: {algorithm} {got}", mismatch=True, looks=looks, got=f"{algorithm} {got}, {human(size)}"
-    )
 
 
 def _may_continue(held: Validator | None, *, pinned: bool) -> bool:

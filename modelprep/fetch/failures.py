@@ -131,7 +131,7 @@ def all_failed(asset: Asset, want: Want, tried: Sequence[Tried], *, offline: boo
         hint = f"run again without --offline, or name a mirror that has it with --mirror;\n{hint}"
     if locked and wrong is not None:
         hint = (
-            f"the file has changed since the first fetch; if you trust the new one, remove '{asset.key}' from "
+            f"the file has changed since the first fetch; if you trust the new one, remove '{asset.lock_key}' from "
             f"modelprep.lock and fetch again;\n{hint}"
         )
     kind: type[ModelprepError] = DigestMismatch if wrong is not None else FetchError
@@ -148,4 +148,13 @@ def all_failed(asset: Asset, want: Want, tried: Sequence[Tried], *, offline: boo
         looks_like=str(arrived.looks) if arrived is not None and arrived.looks is not None else None,
         hint=hint,
         tried=[str(t) for t in tried],
+    )
+
+
+def content_failure(want: Want, looks: Looks, size: int, algorithm: str, got: str) -> SourceFailed:
+    """Say that a whole file came and is another one."""
+    if want.replaced_by(looks) and size != want.size:
+        return SourceFailed(f"gave {looks} instead of the file", looks=looks, got=f"{algorithm} {got}, {human(size)}")
+    return SourceFailed(
+        f"gave another file: {algorithm} {got}", mismatch=True, looks=looks, got=f"{algorithm} {got}, {human(size)}"
     )

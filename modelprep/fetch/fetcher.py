@@ -9,24 +9,28 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from threading import Event as Flag
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from modelprep.errors import NeedsBringing, StepError, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
 from modelprep.fetch.digests import first_difference, hash_path
-from modelprep.fetch.download import Download, Landed, content_failure, partial_of
-from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, name_of
-from modelprep.fetch.local import copy_in
+from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, content_failure, name_of
 from modelprep.fetch.looks import Looks, describe
+from modelprep.fetch.partials import partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
-from modelprep.fetch.transport import Transport
 from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
+
+if TYPE_CHECKING:
+    from modelprep.fetch.download import Landed
+    from modelprep.fetch.transport import Transport
 
 #: Algorithms of aliases that are no digests: what the first fetch of an unpinned asset gave, what lay at a URL, and the
 #: archive whose members have the pinned digests.
@@ -43,7 +47,7 @@ class Fetcher:
     policy
         How.
     lock
-        Entries of ``modelprep.lock`` by asset key; they pin assets that nothing else pins.
+        Entries of ``modelprep.lock`` by their ``lock_key``; they pin assets that nothing else pins.
     listen
         Hears what goes on; called from the thread that fetches.
 
@@ -66,8 +70,14 @@ class Fetcher:
         self._policy = policy
         self._lock = lock
         self._listen = listen
-        self._transport = Transport(policy.connect_timeout, policy.stall_timeout)
         self._stop = Flag()
+
+    @cached_property
+    def _transport(self) -> Transport:
+        # Whoever has everything in the store already pays for no HTTP.
+        from modelprep.fetch.transport import Transport
+
+        return Transport(self._policy.connect_timeout, self._policy.stall_timeout)
 
     def cancel(self) -> None:
         """Make every fetch under way, in whatever thread, end soon with Interrupted; what has come is kept."""
@@ -96,7 +106,7 @@ class Fetcher:
 
     def _want(self, asset: Asset) -> Want:
         name = name_of(asset)
-        if not asset.digests and not asset.members and (pin := self._lock.get(asset.key)) is not None:
+        if not asset.digests and not asset.members and (pin := self._lock.get(asset.lock_key)) is not None:
             return Want(name, {"sha256": pin.sha256}, pin.size)
         return Want(name, dict(asset.digests.values), asset.size)
 
@@ -225,7 +235,7 @@ class Fetcher:
                 first_use=not want.digests and not asset.members,
                 tried=tuple(str(t) for t in tried),
             )
-        locked = asset.key in self._lock and not asset.digests
+        locked = asset.lock_key in self._lock and not asset.digests
         raise all_failed(asset, want, tried, offline=self._policy.offline, locked=locked)
 
     def _accept(self, asset: Asset, want: Want, landed: Landed, shown: str) -> Blob:
@@ -245,11 +255,15 @@ class Fetcher:
 
     def _transfer(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
         if candidate.is_local:
+            from modelprep.fetch.local import copy_in
+
             try:
                 path = candidate.path
             except UsageError as error:
                 raise SourceFailed(error.what) from error
             return copy_in(self._store, path, want, task, self._stop)
+        from modelprep.fetch.download import Download
+
         return Download(self._store, self._policy, self._transport, candidate.url, want, name, task, self._stop).run()
 
     def fetch_archive(self, planned: Planned) -> tuple[Source, Blob]:

@@ -41,8 +41,8 @@ def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None =
         return f"sha256:{override}"
     if best := asset.digests.best():
         return ":".join(best)
-    if asset.pin == "first-use" and asset.key in pins:
-        return f"sha256:{pins[asset.key].sha256}"
+    if asset.pin == "first-use" and asset.lock_key in pins:
+        return f"sha256:{pins[asset.lock_key].sha256}"
     if asset.sources:
         # The file's own digest is not published; that of the archive it comes in, or those of its members, may be.
         known = {"archive": dict(asset.sources[0].digests.values)} if asset.sources[0].digests else {}

@@ -14,7 +14,6 @@ from modelprep.fetch import Fetcher
 from modelprep.pipeline.binding import Bound, bind
 from modelprep.pipeline.keys import asset_identity, demo_key, step_identity
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
-from modelprep.pipeline.versions import for_armnn
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import Pin, read_lock
 from modelprep.recipe.schema import Asset, Recipe, Source
@@ -63,7 +62,11 @@ def plan_recipes(request: Request, recipes: Sequence[Recipe], store: Store | Non
 
 def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
     recipes = catalogue.resolve(request.targets)
-    return recipes if request.armnn is None else for_armnn(recipes, request.armnn, catalogue)
+    if request.armnn is None:
+        return recipes
+    from modelprep.pipeline.versions import for_armnn
+
+    return for_armnn(recipes, request.armnn, catalogue)
 
 
 def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]) -> dict[tuple[str, str], Path]:
@@ -183,17 +186,19 @@ class _Planner:
             self.assets[identity] = PlannedAsset(identity, asset, sha256, path)
         elif known.override is None:
             more = tuple(source for source in asset.sources if source not in known.asset.sources)
-            if more:
-                merged = replace(known.asset, sources=known.asset.sources + more)
-                self.assets[identity] = replace(known, asset=merged)
+            merged = replace(known.asset, sources=known.asset.sources + more) if more else known.asset
+            also = known.also_locked
+            if asset.lock_key not in (merged.lock_key, *also):
+                also = (*also, asset.lock_key)
+            self.assets[identity] = replace(known, asset=merged, also_locked=also)
         return identity
 
     def _claim_pin(self, recipe: Recipe, asset: Asset) -> None:
         """Refuse a second asset under a name that the lock file would give to another one."""
-        other, sources = self.loose.setdefault(asset.key, (recipe.name, asset.sources))
+        other, sources = self.loose.setdefault(asset.lock_key, (recipe.name, asset.sources))
         if sources != asset.sources:
             raise RecipeError(
-                f"two assets without a published digest are called '{asset.key}', which is their name in the lock file",
+                f"two assets without a published digest are called '{asset.lock_key}' in the lock file",
                 where=str(recipe.path),
                 got=f"also in {other}, from another source",
                 hint="give one of them another name",
@@ -207,8 +212,8 @@ class _Planner:
                 return sha256
         if asset.digests:
             return None
-        if asset.pin == "first-use" and asset.key in self.pins:
-            return self.pins[asset.key].sha256
+        if asset.pin == "first-use" and asset.lock_key in self.pins:
+            return self.pins[asset.lock_key].sha256
         here = self.fetcher.plan(asset).here
         return here.sha256 if here is not None else None
 
@@ -255,9 +260,9 @@ class _Planner:
             planned = self.assets.get(identity)
             if planned is None or planned.override is not None or planned.asset.digests:
                 continue
-            if planned.asset.pin == "first-use" and planned.asset.key not in self.pins:
+            if planned.asset.pin == "first-use" and planned.asset.lock_key not in self.pins:
                 raise UsageError(
-                    f"'{planned.asset.key}' has no pin yet, and --locked refuses to add one",
+                    f"'{planned.asset.lock_key}' has no pin yet, and --locked refuses to add one",
                     where=str(self.request.lock_path),
                     hint="fetch once without --locked and commit the lock file",
                 )

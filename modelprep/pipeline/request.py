@@ -90,6 +90,8 @@ class PlannedAsset:
         Of its bytes, where that is known beforehand.
     override
         The user's own file that takes its place.
+    also_locked
+        Names that other recipes' own declarations of the same file have in the lock file.
     fetch
         What fetching it means; None for an override and for what no demo needs fetched.
     """
@@ -99,6 +101,7 @@ class PlannedAsset:
     sha256: str | None
     override: Path | None = None
     fetch: Planned | None = None
+    also_locked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class _Run:
         elif isinstance(value, Fetched):
             self.fetched[name], self.blobs[name] = value, value.blob
             if value.first_use:
-                self._pin(value)
+                self._pin(self.plan.assets[name], value)
         elif isinstance(value, Blob):
             self.blobs[name] = value
         elif isinstance(value, Result):
@@ -271,15 +271,16 @@ class _Run:
 
     # -- what came of it -------------------------------------------------------------------------------------------
 
-    def _pin(self, fetched: Fetched) -> None:
+    def _pin(self, planned: PlannedAsset, fetched: Fetched) -> None:
         """Write down what the first fetch of an unpinned asset saw, at once: a later interruption must not lose it."""
         path = self.plan.request.lock_path
         pin = Pin(fetched.blob.sha256, fetched.blob.size, fetched.source)
         with self.plan.store.lock(f"lockfile-{path.absolute()}", stop=self.stopping):
             with storage(path.parent, doing="make the folder of the lock file"):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            write_lock(path, {**read_lock(path), fetched.asset.key: pin})
-        self.pins[fetched.asset.key] = pin
+            pins = dict.fromkeys((planned.asset.lock_key, *planned.also_locked), pin)
+            write_lock(path, {**read_lock(path), **pins})
+        self.pins.update(pins)
         text = f"{fetched.asset.key}: nobody publishes a digest; the one of today went to {path} (commit that file)"
         self.listen(Event("note", task=f"fetch:{fetched.asset.key}", text=text))
 

@@ -286,7 +286,7 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
             problems.add("the source stands here twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
 
 
-def make_asset(asset_id: str, table: Table, folder: Path, *, shared: str = "") -> Asset:
+def make_asset(asset_id: str, table: Table, folder: Path, *, shared: str = "", recipe: str = "") -> Asset:
     """Make the struct of an asset that was read without problems.
 
     Parameters
@@ -309,6 +309,7 @@ def make_asset(asset_id: str, table: Table, folder: Path, *, shared: str = "") -
         summary=table.get("summary", ""),
         notes=tuple(table.get("notes", ())),
         shared=shared,
+        recipe=recipe,
     )
 
 
@@ -337,7 +338,7 @@ def _licence(read: str | Table | None) -> Licence | None:
 
 def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], steps: list[Table], variant: str) -> Recipe:
     assets = {
-        key: used[key] if key in used else make_asset(key, value, path.parent)
+        key: used[key] if key in used else make_asset(key, value, path.parent, recipe=name)
         for key, value in table.get("assets", {}).items()
     }
     expect: dict[str, Any] = {key: plain(node) for key, node in table.get("expect", {}).items()}

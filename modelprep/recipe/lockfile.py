@@ -14,12 +14,12 @@ from modelprep.recipe import document
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.scalars import BAD, Hex
 from modelprep.recipe.shapes import Field, MapOf, Struct
-from modelprep.recipe.tables import LINE, NAME, SIZE
+from modelprep.recipe.tables import LINE, LOCK_KEY, SIZE
 
 LOCK_NAME = "modelprep.lock"
 _HEADER = "# First-use pins of modelprep; commit this file. A later fetch that finds other bytes fails.\n"
 _PINS = MapOf(
-    NAME,
+    LOCK_KEY,
     Struct(
         "a pin",
         (
@@ -49,7 +49,7 @@ class Pin:
 
 
 def read_lock(path: Path) -> dict[str, Pin]:
-    """Read a lock file by asset key; one that is not there holds nothing.
+    """Read a lock file by :attr:`~modelprep.recipe.schema.Asset.lock_key`; one that is not there holds nothing.
 
     Raises
     ------

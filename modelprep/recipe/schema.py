@@ -98,6 +98,8 @@ class Asset:
         The file's own name (used in messages and for mirrors of slots).
     shared
         Id of the shared asset when it came in through ``use:``, else an empty string.
+    recipe
+        Name of the recipe that declares it; empty for a shared one.
     """
 
     id: str
@@ -114,11 +116,20 @@ class Asset:
     summary: str = ""
     notes: tuple[str, ...] = ()
     shared: str = ""
+    recipe: str = ""
 
     @property
     def key(self) -> str:
-        """Name under which `modelprep.lock` and reports know this asset, the same in every recipe that shares it."""
+        """Name under which events and reports know this asset, the same in every recipe that shares it."""
         return self.shared or self.id
+
+    @property
+    def lock_key(self) -> str:
+        """Name under which ``modelprep.lock`` keeps its pin: of a recipe's own asset ``group/name#id``.
+
+        Two recipes may well call different files ``model``.
+        """
+        return self.shared or (f"{self.recipe}#{self.id}" if self.recipe else self.id)
 
 
 @dataclass(frozen=True)

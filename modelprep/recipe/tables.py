@@ -67,6 +67,7 @@ def url_fault(text: str) -> str | None:
 
 
 NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
+LOCK_KEY = Text("a shared asset's name, or group/recipe#asset", rf"^(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]}")
 PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault)
 URL = Text("an http, https or file URL", URL_PATTERN, url_fault)
 REF = Text("a reference: $asset, $step or $step/inner/path", REF_PATTERN)

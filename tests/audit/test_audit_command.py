@@ -127,7 +127,7 @@ def test_a_pin_of_the_lock_file_is_what_is_held_against(workshop: Workshop, audi
     import hashlib
 
     digest = hashlib.sha256(data).hexdigest()
-    lock.write_text(f"loose-file: {{sha256: {digest}, size: {len(data)}, first_seen_from: '{url}'}}\n")
+    lock.write_text(f"things/loose#loose-file: {{sha256: {digest}, size: {len(data)}, first_seen_from: '{url}'}}\n")
     assert audit("things", "--lockfile", lock).code == 0
     workshop.server.put("/loose", b"as later sold")
     ran = audit("things", "--lockfile", lock)

@@ -94,7 +94,7 @@ class Bench:
         (self.recipes / "assets" / "shared.yaml").write_text(ASSETS)
         self.path("first").write_text(FIRST)
         self.path("second").write_text(SECOND)
-        write_lock(self.lock, {"loose": PIN})
+        write_lock(self.lock, {"things/first#loose": PIN})
 
     def path(self, name: str) -> Path:
         return self.recipes / "things" / f"{name}.yaml"
@@ -331,12 +331,12 @@ def test_a_pin_changes_the_keys_of_the_recipes_that_need_it(bench: Bench) -> Non
     before = bench.keys()
     bench.lock.write_bytes(b"# reviewed\r\n" + bench.lock.read_bytes().replace(b"\n", b"\r\n"))
     assert bench.keys() == before
-    write_lock(bench.lock, {"loose": PIN, "somebody-elses": dataclasses.replace(PIN, sha256="1" * 64)})
+    write_lock(bench.lock, {"things/first#loose": PIN, "somebody-elses": dataclasses.replace(PIN, sha256="1" * 64)})
     assert bench.keys() == before
     # Where it was first seen is told to people; the bytes are the same.
-    write_lock(bench.lock, {"loose": dataclasses.replace(PIN, first_seen_from="https://mirror.example/loose.bin")})
+    write_lock(bench.lock, {"things/first#loose": dataclasses.replace(PIN, first_seen_from="https://mirror.example/loose.bin")})
     assert bench.keys() == before
-    write_lock(bench.lock, {"loose": dataclasses.replace(PIN, sha256="1" * 64)})
+    write_lock(bench.lock, {"things/first#loose": dataclasses.replace(PIN, sha256="1" * 64)})
     after = bench.keys()
     assert {name for name in before if before[name] != after[name]} == {"things/first"}
     bench.lock.unlink()

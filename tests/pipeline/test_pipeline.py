@@ -13,9 +13,10 @@ import pytest
 from cli.workshop import Workshop, gzipped, sha256
 
 import modelprep
-from modelprep.errors import UsageError
+from modelprep.errors import DigestMismatch, UsageError
 from modelprep.events import Event
 from modelprep.pipeline.report import worst
+from modelprep.recipe.lockfile import LOCK_NAME
 from modelprep.steps import Call, gunzip
 from modelprep.steps import find as find_step
 
@@ -306,13 +307,40 @@ def test_unpinned_files_that_turn_out_different_cannot_share_a_place(workshop: W
     assert len(workshop.installed()) == 1
 
 
-def test_two_unpinned_assets_cannot_have_one_name_in_the_lock_file(workshop: Workshop) -> None:
+def test_unpinned_assets_of_two_recipes_may_have_one_name(workshop: Workshop) -> None:
     loose_recipe(workshop, "a", "model", workshop.server.put("/one", b"one"), "a.bin")
     loose_recipe(workshop, "b", "model", workshop.server.put("/two", b"two"), "b.bin")
-    report = modelprep.fetch(["things"], **options(workshop))
+    # In two runs, too: the first one's pin is none of the second one's business.
+    assert modelprep.fetch(["things/a"], **options(workshop)).pins_added == ("things/a#model",)
+    assert modelprep.fetch(["things/b"], **options(workshop)).pins_added == ("things/b#model",)
+    assert workshop.installed() == {"a.bin": b"one", "b.bin": b"two"}
+    assert modelprep.fetch(["things"], **options(workshop), locked=True).exit_code == 0
+
+
+def test_an_unpinned_file_that_two_recipes_declare_is_pinned_for_both(workshop: Workshop) -> None:
+    url = workshop.server.put("/one", b"one")
+    loose_recipe(workshop, "a", "model", url, "a.bin")
+    loose_recipe(workshop, "b", "weights", url, "b.bin")
+    assert modelprep.fetch(["things"], **options(workshop)).pins_added == ("things/a#model", "things/b#weights")
+    assert len(workshop.server.log) == 1
+    workshop.server.put("/one", b"other")
+    fresh = {**options(workshop), "cache": workshop.root / "fresh"}
+    report = modelprep.fetch(["things/b"], **{**fresh, "out": workshop.root / "new"}, lockfile=workshop.out / LOCK_NAME)
+    assert isinstance(report.demos[0].error, DigestMismatch)
+    assert "things/b#weights" in (report.demos[0].error.hint or "")
+
+
+def test_a_recipe_and_its_variant_cannot_pin_two_files_under_one_name(workshop: Workshop) -> None:
+    one, two = workshop.server.put("/one", b"one"), workshop.server.put("/two", b"two")
+    text = (
+        f"assets:\n  model: {{urls: [{one}], pin: first-use}}\ninstall: {{a.bin: $model}}\n"
+        f"variants:\n  other:\n    assets: {{model: {{urls: [{two}], pin: first-use}}}}\n"
+        "    install: {b.bin: $model}\n"
+    )
+    workshop.recipe("a", HEAD.format(demo="a") + text)
+    report = modelprep.fetch(["things/a", "things/a@other"], **options(workshop))
     assert [demo.outcome for demo in report.demos] == ["installed", "failed"]
-    assert "their name in the lock file" in str(report.demos[1].error)
-    assert workshop.installed() == {"a.bin": b"one"}
+    assert "'things/a#model' in the lock file" in str(report.demos[1].error)
 
 
 def test_where_a_file_lies_on_this_machine_shows_neither_in_the_key_nor_in_the_manifest(

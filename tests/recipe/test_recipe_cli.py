@@ -111,7 +111,9 @@ def test_pin_moves_a_pin_into_the_recipe_and_the_shared_assets(tmp_path: Path) -
     shared = tmp_path / "mine" / "assets" / "a.yaml"
     shared.parent.mkdir()
     shared.write_text("schema: 1\nassets:\n  ours:\n    urls: [http://e.org/b]\n    pin: first-use\n", encoding="utf-8")
-    write_lock(tmp_path / "out.lock", {"own": Pin(SHA, 3, "http://e.org/a"), "ours": Pin(SHA, 4, "http://e.org/b")})
+    write_lock(
+        tmp_path / "out.lock", {"demos/r#own": Pin(SHA, 3, "http://e.org/a"), "ours": Pin(SHA, 4, "http://e.org/b")}
+    )
     done = run("pin", "demos/r", "--recipes", "mine", "--lockfile", "out.lock", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f'    sha256: "{SHA}"\n    size: 3\n' in recipe.read_text("utf-8")
@@ -129,4 +131,4 @@ def test_pin_without_a_lock_says_to_fetch_first(tmp_path: Path) -> None:
     )
     done = run("pin", "r.yaml", cwd=tmp_path)
     assert done.returncode == 2
-    assert "fetch first: own" in done.stderr
+    assert f"fetch first: {tmp_path.name}/r#own" in done.stderr

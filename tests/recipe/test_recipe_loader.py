@@ -67,7 +67,7 @@ expect: {{labels: {{a: 3}}, armnn: "19.02"}}
     assert zipped.notes == ("one",)
     assert zipped.licence is not None
     assert zipped.licence.source == "there"
-    assert recipe.assets["slot"] == Asset("slot", provide=True, restricted=True, filename="p.jpg")
+    assert recipe.assets["slot"] == Asset("slot", provide=True, restricted=True, filename="p.jpg", recipe="armnn/thing")
     (step,) = recipe.steps
     assert step.params == {
         "file": Ref("zip"), "price": "$5", "shape": (1, 3, Ref("slot")), "deep": {"k": Ref("zip")},

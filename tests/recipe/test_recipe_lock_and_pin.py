@@ -132,3 +132,17 @@ def test_an_asset_shared_by_an_alias_is_refused_rather_than_changed_twice() -> N
     text = "schema: 1\ndemo: D\nassets:\n  a: &a {urls: [http://e.org/x], pin: first-use}\n  b: *a\n"
     with pytest.raises(RecipeError, match="changed safely"):
         pin_assets(text, Path("r.yaml"), {"a": PIN})
+
+
+@pytest.mark.parametrize("key", ["a b", "one/two", "one/two#", "#three", "one#three", "a/b#c d", "a/b/c#d"])
+def test_a_name_that_no_asset_can_have_is_an_error(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "modelprep.lock"
+    path.write_text(f'"{key}": {{sha256: "{"0" * 64}", size: 1, first_seen_from: "http://e.org/a"}}\n')
+    with pytest.raises(RecipeError):
+        read_lock(path)
+
+
+def test_a_pin_of_a_recipes_own_asset_is_read_as_it_was_written(tmp_path: Path) -> None:
+    pins = {"shared-one": Pin("0" * 64, 1, "u"), "my group/r.v2#own": Pin("1" * 64, 2, "v")}
+    write_lock(tmp_path / "modelprep.lock", pins)
+    assert read_lock(tmp_path / "modelprep.lock") == pins

@@ -84,7 +84,7 @@ def subjects(
 
     def take(key: str, asset: Asset) -> None:
         known = assets.get(key)
-        pin = pins.get(asset.key)
+        pin = pins.get(asset.lock_key)
         if pin is not None and not asset.digests and not asset.members:
             asset = replace(asset, digests=Digests({"sha256": pin.sha256}), size=pin.size)
         if known is None:
