@@ -27,7 +27,10 @@ def test_inspect_shows_inputs_outputs_and_operators(tmp_path: Path) -> None:
     assert "ADD" in done.stdout
     facts = json.loads(modelprep("tflite", "inspect", path, "--json").stdout)
     assert facts["subgraphs"][0]["inputs"] == ["input"]
-    assert facts["subgraphs"][0]["operators"][0]["options"] == {"fused_activation_function": "RELU"}
+    assert facts["subgraphs"][0]["operators"][0]["options"] == {
+        "fused_activation_function": "RELU",
+        "pot_scale_int16": True,
+    }
     assert modelprep("tflite", "inspect", path, "--quiet").stdout.split() == ["input", SOFTMAX]
 
 

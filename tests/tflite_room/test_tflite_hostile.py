@@ -61,6 +61,37 @@ def test_a_real_model_with_damage_is_an_error_or_still_a_model(upstream: Path) -
     assert slowest < 5
 
 
+#: What LiteRT's own verifier (FlatBuffers' C++ one) says of each file in a folder; a line a file.
+VERIFY = """
+import sys
+from pathlib import Path
+from ai_edge_litert.interpreter import Interpreter
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        Interpreter(model_content=path.read_bytes())
+        print(path.name, "taken")
+    except ValueError as error:
+        print(path.name, "damaged" if "not a valid Flatbuffer" in str(error) else "other")
+"""
+
+
+def test_what_the_runtime_s_own_verifier_refuses_is_refused(upstream: Path, tmp_path: Path) -> None:
+    """Arm NN's parser calls that verifier before all else; a file that it refuses must not pass for a sound one."""
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is the oracle here")
+    sound = (upstream / SMALLEST).read_bytes()
+    for seed in range(120):
+        (tmp_path / f"{seed:03}").write_bytes(damaged(sound, seed))
+    command = [sys.executable, "-c", VERIFY, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = dict(line.split() for line in done.stdout.splitlines() if line.count(" ") == 1)
+    refused = [name for name, word in said.items() if word == "damaged"]
+    assert len(said) == 120
+    assert len(refused) > 20
+    for name in refused:
+        with pytest.raises(StepError):
+            parse(memoryview((tmp_path / name).read_bytes()), name)
+
+
 def options(**values: object) -> bytes:
     from flatbuffers import flexbuffers
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import re
 import struct
 import tracemalloc
 from pathlib import Path
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from tiny_tflite import Builder, T, tiny
 
 from modelprep.errors import ModelprepError, StepError
-from modelprep.formats.tflite import flatbuffer, model
+from modelprep.formats.tflite import flatbuffer, model, tables
 from modelprep.formats.tflite.model import parse, read
 
 
@@ -26,7 +28,8 @@ def test_a_small_model_is_read_whole() -> None:
     assert [t.name for t in found.main.tensors] == ["input", "weights", "MobilenetV2/Predictions/Softmax"]
     assert (found.main.inputs, found.main.outputs) == ((0,), (2,))
     (operator,) = found.main.operators
-    assert (operator.name, operator.inputs, operator.options) == ("ADD", (0, 1), {"fused_activation_function": "RELU"})
+    assert (operator.name, operator.inputs) == ("ADD", (0, 1))
+    assert operator.options == {"fused_activation_function": "RELU", "pot_scale_int16": True}
     assert found.main.tensors[1].bytes == 16
     assert [(s.key, s.inputs[0].name, s.inputs[0].tensor) for s in found.signatures] == [("serving_default", "x", 0)]
 
@@ -92,10 +95,33 @@ def test_the_table_of_operators_is_litert_s() -> None:
         if isinstance(code, int):
             assert model.operator_name(code) == name
     assert list(model.TYPES) == [k for k, v in vars(schema.TensorType).items() if isinstance(v, int)]
-    unions = {v: k for k, v in vars(schema.BuiltinOptions).items() if isinstance(v, int)}
-    for row in model._rows("options.tsv"):
-        assert unions[int(row[0])] == row[1]
     assert model.operator_name(4711) == "OPERATOR_4711"
+
+
+def test_the_table_of_options_is_litert_s() -> None:
+    """Each field of an options table, in its slot, with its kind and default, as the generated code reads it."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="LiteRT is the oracle here")
+    generated = {}
+    for union, number in vars(schema.BuiltinOptions).items():
+        if not union.endswith("Options"):
+            continue
+        for name, method in vars(getattr(schema, union)).items():
+            code = inspect.getsource(method) if inspect.isfunction(method) else ""
+            slot = re.search(r"_tab\.Offset\((\d+)\)", code)
+            read = re.search(r"number_types\.(\w+)Flags, (?:a|o \+ self\._tab\.Pos)", code)
+            if slot is None or read is None or name.endswith("AsNumpy"):
+                continue
+            vector = "_tab.Vector(o)" in code
+            default = float(eval(code.rstrip().rpartition("return ")[2]))
+            kind = f"[{read[1]}]" if vector else read[1]
+            generated[union, number, name.lower(), (int(slot[1]) - 4) // 2, kind] = default
+    ours = {
+        (union, int(number), name.replace("_", ""), int(slot), kind): float(default or 0)
+        for number, union, name, slot, kind, default in tables.rows("options.tsv")
+    }
+    # A later schema may have more of them.
+    assert ours.items() <= generated.items()
+    assert len(ours) > 140
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 40, 200, 700])
