@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.cli import common
+from modelprep.cli.files import Force, OutputFile
 
 if TYPE_CHECKING:
     from modelprep.cli.output import Output
 
 app = common.group("Caffe models without Caffe: bake, inspect, to-npy.")
 
-_Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")]
-
 
 @app.command()
 def bake(
     prototxt: Annotated[Path, typer.Argument(metavar="PROTOTXT", help="The structure, in any syntax Caffe reads.")],
     weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="The trained .caffemodel.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the baked model.")],
+    output: OutputFile,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="First dimension of the inputs.")] = None,
     input_name: Annotated[str | None, typer.Option("--input", metavar="NAME", help="Name of the Input layer.")] = None,
     outputs: Annotated[
@@ -42,7 +41,7 @@ def bake(
         str, typer.Option("--engine", metavar="ENGINE", help="native, or pycaffe (a real Caffe).")
     ] = "native",
     compare: Annotated[bool, typer.Option("--compare", help="Run both engines and compare the bytes.")] = False,
-    force: _Force = False,
+    force: Force = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:

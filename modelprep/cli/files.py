@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it is there.")]
 RenameInput = Annotated[
     list[str] | None, typer.Option("--rename-input", metavar="OLD=NEW", help="Rename an input; may be repeated.")
 ]
