@@ -141,7 +141,7 @@ def deploy(
         The ssh command with your options (None: ``MODELPREP_SSH``, else ``ssh``). A password is asked for on the
         terminal, if there is one; a program had better use keys.
     run
-        Then run ``run-tests.sh`` on the board.
+        Then run the tests of these demos on the board (``run-tests.sh``).
     compute
         With `run`: backends for the Arm NN tests (``CpuRef``).
     junit
@@ -165,6 +165,7 @@ def deploy(
     with framed(listen) as tell:
         from modelprep.tree import boardtests, remote
         from modelprep.tree import deploy as deploying
+        from modelprep.tree.selection import names_of_tests
 
         if (junit is not None or words(compute)) and not run:
             raise UsageError("junit and compute say how the tests are run: they want run=True")
@@ -175,9 +176,11 @@ def deploy(
             plans = deploying.plan_parts(channel, parts)
             trees = tuple(deploying.apply_deploy(channel, plan, listen=tell) for plan in plans)
             backends = [word for name in words(compute) for word in ("-c", name)]
-            folders = [plan.board.folder for plan in plans] if run else []
+            chosen = [(plan.board.folder, names_of_tests(plan.part.manifest)) for plan in plans] if run else []
             tests = tuple(
-                boardtests.hear_tests(channel, folder, backends, junit=junit is not None) for folder in folders
+                boardtests.hear_tests(channel, folder, [*backends, *names], junit=junit is not None)
+                for folder, names in chosen
+                if names
             )
         if junit is not None:
             from modelprep.store.disk import write_atomic

@@ -31,7 +31,7 @@ def command(
         str | None,
         typer.Option("--ssh", metavar="COMMAND", envvar="MODELPREP_SSH", help="The ssh command, with your options."),
     ] = None,
-    run: Annotated[bool, typer.Option("--run", help="Then run run-tests.sh on the board.")] = False,
+    run: Annotated[bool, typer.Option("--run", help="Then run the tests of these demos on the board.")] = False,
     backend: Annotated[
         list[str] | None,
         typer.Option("--compute", "-c", metavar="BACKEND", help="With --run: backend for the Arm NN tests (CpuRef)."),
@@ -53,7 +53,7 @@ def command(
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.tree import boardtests, deploy, remote
-        from modelprep.tree.selection import select
+        from modelprep.tree.selection import names_of_tests, select
 
         if len(targets) < 2:
             raise UsageError(
@@ -83,10 +83,13 @@ def command(
                 words = [word for name in backend or () for word in ("-c", name)]
                 aloud = output.mode == "human"
                 for plan in plans:
+                    names = names_of_tests(plan.part.manifest)
+                    if not names:
+                        continue
                     output.line(f"\n{plan.part.name}:")
                     output.out.flush()
                     made = boardtests.hear_tests(
-                        channel, plan.board.folder, words, aloud=aloud, junit=junit is not None
+                        channel, plan.board.folder, [*words, *names], aloud=aloud, junit=junit is not None
                     )
                     if not made.ok and output.mode == "quiet":
                         output.value(made.output.rstrip())

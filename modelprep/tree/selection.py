@@ -111,13 +111,22 @@ def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None
         A demo's command or name does not fit.
     """
     commands = [
-        # A name is a word on the script's command line.
-        BoardCommand("-".join(demo.demo.split()), demo.run, takes_backends=demo.demo.endswith("-Armnn"))
+        BoardCommand(_word(demo.demo), demo.run, takes_backends=demo.demo.endswith("-Armnn"))
         for _, demo in sorted(manifest.demos.items())
     ]
     if unfit is None:
         return script(commands)
     return script([command for command in commands if _fits(command, unfit)])
+
+
+def names_of_tests(manifest: Manifest) -> list[str]:
+    """Give the names that ``run-tests.sh`` knows the demos of a manifest by: those that have a command."""
+    return [_word(demo.demo) for _, demo in sorted(manifest.demos.items()) if demo.run]
+
+
+def _word(name: str) -> str:
+    """Make one word of a demo's name: it stands on a command line."""
+    return "-".join(name.split())
 
 
 def _fits(command: BoardCommand, unfit: Callable[[RecipeError], None]) -> bool:
