@@ -1,7 +1,8 @@
 """What a board's parser will make of a model file, before the board is asked.
 
-One module a parser; each reads the file through the readers of `formats`, so that neither Caffe nor TensorFlow is needed. What a
-reader refuses outright (a web page, a file cut short) becomes the finding that the board's own complaint belongs to.
+One module a parser; each reads the file through the readers of `formats`, so that neither Caffe nor TensorFlow is
+needed. What a reader refuses outright (a web page, a file cut short) becomes the finding that the board's own complaint
+belongs to.
 """
 
 from __future__ import annotations
