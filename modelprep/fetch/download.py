@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Event as Flag
@@ -19,8 +18,8 @@ from modelprep.fetch.broken import Broken
 from modelprep.fetch.digests import BackgroundHash, MultiHash, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.looks import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
+from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Policy
-from modelprep.fetch.partials import partial_of
 from modelprep.fetch.progress import Task
 from modelprep.fetch.transport import Answer, Transport
 from modelprep.fetch.urls import redact
@@ -33,16 +32,6 @@ GAIN = 64 * 1024
 MOST_ATTEMPTS = 200
 #: Bytes that are looked at before anything is written.
 SNIFF = 1024
-
-
-@dataclass(frozen=True)
-class Landed:
-    """A finished file on the store's file system, its digests, and the bytes that were transferred for it."""
-
-    path: Path
-    digests: dict[str, str]
-    size: int
-    transferred: int
 
 
 class Download:

@@ -158,3 +158,12 @@ def content_failure(want: Want, looks: Looks, size: int, algorithm: str, got: st
     return SourceFailed(
         f"gave another file: {algorithm} {got}", mismatch=True, looks=looks, got=f"{algorithm} {got}, {human(size)}"
     )
+
+
+def member_failure(want: Want, looks: Looks, size: int, difference: tuple[str, str, str]) -> SourceFailed:
+    """Say that a member of an archive is another file than the one wanted."""
+    algorithm, _, got = difference
+    failed = content_failure(want, looks, size, algorithm, got)
+    return SourceFailed(
+        f"its member {want.name} is another file: {algorithm} {got}", mismatch=True, looks=looks, got=failed.got
+    )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -19,9 +18,10 @@ from modelprep.errors import NeedsBringing, StepError, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
 from modelprep.fetch.digests import first_difference, hash_path
-from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, content_failure, name_of
-from modelprep.fetch.looks import Looks, describe
-from modelprep.fetch.partials import partial_of
+from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, member_failure, name_of
+from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
+from modelprep.fetch.looks import describe
+from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
@@ -29,12 +29,7 @@ from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
 
 if TYPE_CHECKING:
-    from modelprep.fetch.download import Landed
     from modelprep.fetch.transport import Transport
-
-#: Algorithms of aliases that are no digests: what the first fetch of an unpinned asset gave, what lay at a URL, and the
-#: archive whose members have the pinned digests.
-_FIRST, _AT_URL, _MEMBERS = "first-use", "url", "members"
 
 
 class Fetcher:
@@ -113,8 +108,8 @@ class Fetcher:
     def _find(self, asset: Asset, want: Want) -> Blob | None:
         if want.digests:
             return self._find_by(want.digests)
-        kind = _MEMBERS if asset.members else _FIRST
-        sha256 = self._store.alias(kind, _identity(asset, want))
+        kind = MEMBERS if asset.members else FIRST
+        sha256 = self._store.alias(kind, identity(asset, want))
         return self._store.get(sha256) if sha256 is not None else None
 
     def _find_by(self, digests: Mapping[str, str]) -> Blob | None:
@@ -129,7 +124,7 @@ class Fetcher:
         return None
 
     def _resumable(self, asset: Asset, want: Want, places: tuple[Candidate, ...]) -> int:
-        name = _identity(asset, want)
+        name = identity(asset, want)
         sizes = (
             partial_of(self._store, c.url, name).size for c in places if not c.is_local and c.source.member is None
         )
@@ -138,7 +133,7 @@ class Fetcher:
     def _archive_here(self, source: Source) -> Blob | None:
         if source.digests:
             return self._find_by(source.digests.values)
-        sha256 = self._store.alias(_AT_URL, _hashed(source.url))
+        sha256 = self._store.alias(AT_URL, hashed(source.url))
         return self._store.get(sha256) if sha256 is not None else None
 
     # -- doing ---------------------------------------------------------------------------------------------------
@@ -172,7 +167,7 @@ class Fetcher:
                 f"'{asset.id}' has no public source", where=f"asset {asset.id}", hint=by_hand(asset, want)
             )
         task.tell("start", bytes=planned.bytes_to_come)
-        name = _identity(asset, want)
+        name = identity(asset, want)
         waiting = lambda: task.tell("note", "another process is fetching it; waiting")  # noqa: E731
         try:
             with self._store.lock(name, on_wait=waiting, stop=self._stop.is_set):
@@ -244,7 +239,7 @@ class Fetcher:
             if algorithm != "sha256":
                 self._store.set_alias(algorithm, value, blob.sha256)
         if not want.digests:
-            self._store.set_alias(_MEMBERS if asset.members else _FIRST, _identity(asset, want), blob.sha256)
+            self._store.set_alias(MEMBERS if asset.members else FIRST, identity(asset, want), blob.sha256)
         self._store.set_origin(blob.sha256, shown)
         return blob
 
@@ -309,7 +304,7 @@ class Fetcher:
             if fresh or candidate.source.digests:
                 raise
             # Nothing but its URL speaks for an archive of an earlier run; what lies there may be better by now.
-            self._store.forget_alias(_AT_URL, _hashed(candidate.source.url))
+            self._store.forget_alias(AT_URL, hashed(candidate.source.url))
             archive, transferred, _ = self._archive(candidate, task)
             landed = self._member(archive, candidate, want, task)
         return Landed(landed.path, landed.digests, landed.size, transferred)
@@ -320,7 +315,7 @@ class Fetcher:
         if (blob := self._archive_here(source)) is not None:
             return blob, 0, False
         digests = dict(source.digests.values)
-        name = _digest_name(digests) or f"url-{_hashed(source.url)}"
+        name = digest_name(digests) or f"url-{hashed(source.url)}"
         with self._store.lock(name, stop=self._stop.is_set):
             if (blob := self._archive_here(source)) is not None:
                 return blob, 0, False
@@ -330,7 +325,7 @@ class Fetcher:
             for algorithm, value in landed.digests.items():
                 if algorithm != "sha256":
                     self._store.set_alias(algorithm, value, blob.sha256)
-            self._store.set_alias(_AT_URL, _hashed(source.url), blob.sha256)
+            self._store.set_alias(AT_URL, hashed(source.url), blob.sha256)
             self._store.set_origin(blob.sha256, candidate.shown)
             if not candidate.is_local:
                 partial_of(self._store, candidate.url, name).discard()
@@ -345,7 +340,7 @@ class Fetcher:
             digests, size = hash_path(output, want.digests)
             if (difference := first_difference(want.digests, digests)) is not None:
                 looks = describe(output, expected_size=want.size)
-                raise _wrong_member(Want(member, want.digests, want.size), looks, size, difference)
+                raise member_failure(Want(member, want.digests, want.size), looks, size, difference)
             kept = self._store.new_file()
             output.replace(kept)
         return Landed(kept, digests, size, 0)
@@ -373,37 +368,11 @@ class Fetcher:
                     got, size = hash_path(output, digests.values)
                     if (difference := first_difference(digests.values, got)) is not None:
                         looks = describe(output)
-                        raise _wrong_member(Want(member, digests.values, None), looks, size, difference)
+                        raise member_failure(Want(member, digests.values, None), looks, size, difference)
         except SourceFailed as failure:
             note = {"what": "an archive without the wanted members", "url": candidate.shown, "got": failure.text}
             self._store.quarantine(landed.path, note)
             raise
-
-
-def _wrong_member(want: Want, looks: Looks, size: int, difference: tuple[str, str, str]) -> SourceFailed:
-    algorithm, _, got = difference
-    failed = content_failure(want, looks, size, algorithm, got)
-    return SourceFailed(
-        f"its member {want.name} is another file: {algorithm} {got}", mismatch=True, looks=looks, got=failed.got
-    )
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _digest_name(digests: Mapping[str, str]) -> str:
-    best = Digests(digests).best()
-    return f"{best[0]}-{best[1]}" if best is not None else ""
-
-
-def _identity(asset: Asset, want: Want) -> str:
-    """Name what is wanted: the same for everybody who wants the same bytes."""
-    if name := _digest_name(want.digests):
-        return name
-    pins = [f"{path} {_digest_name(d.values)}" for path, d in sorted(asset.members.items())]
-    places = [f"{s.url} {s.member or ''}" for s in asset.sources]
-    return f"{_MEMBERS if pins else _FIRST}-{_hashed(chr(10).join(pins or [asset.key, *places]))}"
 
 
 def _lfs_content(candidate: Candidate, failure: SourceFailed) -> Candidate | None:

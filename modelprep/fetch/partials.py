@@ -1,0 +1,23 @@
+"""What a transfer begins and ends with: the file under way, the finished one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.store import Partial, Store
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A finished file on the store's file system, its digests, and the bytes that were transferred for it."""
+
+    path: Path
+    digests: dict[str, str]
+    size: int
+    transferred: int
+
+
+def partial_of(store: Store, url: str, lock: str) -> Partial:
+    """Give the partial of one URL, under one lock: the bytes of two servers never meet in one file."""
+    return store.partial(f"{url} {lock}", lock=lock)
