@@ -49,7 +49,7 @@ def test_gc_takes_nothing_from_a_run_in_another_process(workshop: Workshop, how:
         running.send_signal(signal.SIGKILL)
         running.communicate(timeout=20)
     else:
-        out, err = running.communicate(timeout=60)
+        _out, err = running.communicate(timeout=60)
         assert running.returncode == 0, err
         assert workshop.installed().keys() == {"data/quick.bin", "data/slow.bin"}
     # Whoever is dead holds nobody up.
@@ -90,7 +90,7 @@ def test_a_run_that_starts_during_gc_waits_and_brings_again_what_its_plan_had_fo
         collecting.stdin.write("\n")
         collecting.stdin.close()
         assert collecting.wait(20) == 0
-    out, err = running.communicate(timeout=60)
+    _out, err = running.communicate(timeout=60)
     assert running.returncode == 0, err
     assert workshop.installed() == {"data/quick.bin": b"quick" * 1000}
     assert len(workshop.server.requests("/quick.bin")) == 2
