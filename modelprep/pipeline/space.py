@@ -36,6 +36,15 @@ class Room:
         """Whether what is known fits."""
         return self.free is None or self.needed <= self.free
 
+    def to_json(self) -> dict[str, object]:
+        """Give it JSON-ready."""
+        return {
+            "places": [str(place) for place in self.places],
+            "needed": self.needed,
+            "free": self.free,
+            "unknown": self.unknown,
+        }
+
 
 def rooms(plan: Plan) -> tuple[Room, ...]:
     """Say what each file system has to take for a plan; opens no socket and writes nothing."""

@@ -12,6 +12,7 @@ from modelprep.fetch import Fetched
 from modelprep.pipeline.installing import install_task
 from modelprep.pipeline.report import DemoReport, Outcome
 from modelprep.pipeline.request import Plan, PlannedDemo
+from modelprep.pipeline.space import rooms
 from modelprep.store import Result
 from modelprep.tree.install import Installed
 from modelprep.tree.manifest import read_manifest
@@ -35,6 +36,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "sizes_unknown": plan.sizes_unknown,
         "fetch": fetches,
         "steps": [step.task for step in plan.to_run],
+        "room": [room.to_json() for room in rooms(plan)],
         "demos": [_demo_json(plan, demo) for demo in plan.demos],
     }
 

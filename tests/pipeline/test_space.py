@@ -46,3 +46,13 @@ def test_a_download_and_its_installed_copy_are_both_counted_and_nothing_after_it
     assert modelprep.fetch(["things"], **given).ok  # type: ignore[arg-type]
     (room,) = rooms(modelprep.plan(["things"], **given))  # type: ignore[arg-type]
     assert (room.needed, room.unknown) == (0, 0)
+
+
+def test_a_rehearsal_as_json_tells_the_room_per_file_system(workshop: Workshop) -> None:
+    thing(workshop, 5)
+    ran = workshop.run("fetch", "things", "--dry-run", "--json")
+    assert ran.code == 0, ran.err
+    (room,) = ran.object["room"]
+    assert sorted(room["places"]) == sorted([str(workshop.cache), str(workshop.out)])
+    assert (room["needed"], room["unknown"]) == (10, 0)
+    assert room["free"] > 10
