@@ -37,11 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "idx": "Idx files (MNIST): info, unpack.",
     "lint": "Say what a board's parser will make of a model.",
     "doctor": "Which extras, tools, space and mirrors there are.",
-    "completion": "Print the completion script of a shell: bash, zsh, fish.",
 }
-
-#: First word of a call by a completion script: ``modelprep __complete WORD...`` (:mod:`modelprep.cli.candidates`).
-COMPLETE = "__complete"
 
 # typer carries a click of its own from 0.2x on and needs the separate one before; its public BadParameter leads to the
 # base classes of either.
@@ -148,21 +144,7 @@ def invoke(arguments: list[str]) -> int:
     return code
 
 
-def _complete(words: list[str]) -> int:
-    """Answer a shell that completes a line. Whatever goes wrong, it must see nothing but an answer."""
-    from modelprep.cli.candidates import Answer, answer
-
-    try:
-        told = answer(words)
-    except Exception:  # noqa: BLE001 - a traceback in the middle of the user's line helps nobody
-        told = Answer()
-    typer.echo(told.text())
-    return 0
-
-
 def _run(arguments: list[str]) -> int:
-    if arguments[:1] == [COMPLETE]:
-        return _complete(arguments[1:])
     command = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False)

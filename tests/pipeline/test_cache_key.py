@@ -334,7 +334,9 @@ def test_a_pin_changes_the_keys_of_the_recipes_that_need_it(bench: Bench) -> Non
     write_lock(bench.lock, {"things/first#loose": PIN, "somebody-elses": dataclasses.replace(PIN, sha256="1" * 64)})
     assert bench.keys() == before
     # Where it was first seen is told to people; the bytes are the same.
-    write_lock(bench.lock, {"things/first#loose": dataclasses.replace(PIN, first_seen_from="https://mirror.example/loose.bin")})
+    write_lock(
+        bench.lock, {"things/first#loose": dataclasses.replace(PIN, first_seen_from="https://mirror.example/loose.bin")}
+    )
     assert bench.keys() == before
     write_lock(bench.lock, {"things/first#loose": dataclasses.replace(PIN, sha256="1" * 64)})
     after = bench.keys()
