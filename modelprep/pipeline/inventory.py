@@ -11,7 +11,7 @@ from modelprep.pipeline.keys import recipe_key, request_key
 from modelprep.pipeline.request import Plan
 from modelprep.pipeline.versions import for_armnn
 from modelprep.recipe.catalogue import Catalogue
-from modelprep.recipe.lockfile import read_lock, with_old_names
+from modelprep.recipe.lockfile import read_lock
 from modelprep.recipe.schema import Recipe
 
 
@@ -69,7 +69,7 @@ def cache_keys(
     recipes = catalogue.resolve(targets or ("all",))
     if armnn is not None:
         recipes = for_armnn(recipes, armnn, catalogue)
-    pins = with_old_names(read_lock(lock_path), (asset for recipe in recipes for asset in recipe.assets.values()))
+    pins = read_lock(lock_path)
     return {
         f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name: recipe_key(recipe, pins)
         for recipe in recipes

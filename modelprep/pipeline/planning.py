@@ -15,7 +15,7 @@ from modelprep.pipeline.binding import Bound, bind
 from modelprep.pipeline.keys import asset_identity, demo_key, step_identity
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
 from modelprep.recipe.catalogue import Catalogue
-from modelprep.recipe.lockfile import Pin, read_lock, with_old_names
+from modelprep.recipe.lockfile import Pin, read_lock
 from modelprep.recipe.schema import Asset, Recipe, Source
 from modelprep.stepcheck import check_steps, references
 from modelprep.steps._extras import require
@@ -54,8 +54,7 @@ def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> 
 
 def plan_recipes(request: Request, recipes: Sequence[Recipe], store: Store | None = None) -> Plan:
     """Decide what a request means for recipes that have been looked up already: see :func:`plan`."""
-    assets = (asset for recipe in recipes for asset in recipe.assets.values())
-    pins = with_old_names(read_lock(request.lock_path), assets)
+    pins = read_lock(request.lock_path)
     planner = _Planner(request, store or Store.open(request.cache), pins, _chosen(request, recipes, pins))
     demos = tuple(planner.demo(recipe) for recipe in recipes)
     return planner.finish(demos)

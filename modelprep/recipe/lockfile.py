@@ -5,7 +5,7 @@ A file to commit: sorted YAML, one block an asset, so that a new pin is a small 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from modelprep.errors import RecipeError, StorageError
 from modelprep.recipe import document
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.scalars import BAD, Hex
-from modelprep.recipe.schema import Asset
 from modelprep.recipe.shapes import Field, MapOf, Struct
 from modelprep.recipe.tables import LINE, LOCK_KEY, SIZE
 
@@ -69,34 +68,6 @@ def read_lock(path: Path) -> dict[str, Pin]:
     problems.raise_any()
     assert table is not BAD
     return {key: Pin(pin["sha256"], pin["size"], pin["first_seen_from"]) for key, pin in table.items()}
-
-
-def with_old_names(pins: Mapping[str, Pin], assets: Iterable[Asset]) -> dict[str, Pin]:
-    """Find the pins of recipes' own assets that stand under their bare id, as lock files had them at first.
-
-    A bare id may mean an asset of any recipe, so the pin counts for the one that has the place it was seen at: its URL,
-    or the same ``host/path`` in a mirror.
-
-    Parameters
-    ----------
-    pins
-        As read.
-    assets
-        The assets that are asked for.
-
-    Returns
-    -------
-    dict
-        `pins`, with what was found under its ``lock_key`` as well.
-    """
-    found = dict(pins)
-    for asset in assets:
-        if asset.pin != "first-use" or asset.lock_key in pins or (pin := pins.get(asset.id)) is None:
-            continue
-        places = (source.url.partition("://")[2] for source in asset.sources)
-        if any(place and pin.first_seen_from.endswith(place) for place in places):
-            found[asset.lock_key] = pin
-    return found
 
 
 def format_lock(pins: Mapping[str, Pin]) -> str:
