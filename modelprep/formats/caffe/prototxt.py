@@ -8,7 +8,7 @@ from typing import Any
 from modelprep.errors import StepError, StorageError
 from modelprep.formats import looks
 from modelprep.formats.caffe.messages import new
-from modelprep.formats.caffe.prototxt_reader import Reader
+from modelprep.formats.caffe.prototxt_reader import read_into
 from modelprep.formats.caffe.prototxt_writer import write
 
 __all__ = ["MAX_SIZE", "read", "read_bytes", "read_file", "write"]
@@ -37,8 +37,7 @@ def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>"
     """
     _refuse_foreign(text, origin)
     result = new(message)
-    reader = Reader(text, origin, _text_looks_like)
-    reader.read(result)
+    read_into(result, text, origin, _text_looks_like)
     if not result.IsInitialized():
         missing = ", ".join(result.FindInitializationErrors())
         raise StepError("Required fields are missing", where=origin, expected=missing)
