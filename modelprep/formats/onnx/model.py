@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, mapped, size
+from modelprep.formats.mapped import MappedFile
+from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, varint
 
+#: What errors call a file of this kind.
+WHAT = "ONNX file"
 #: TensorProto.DataType by number.
 TYPES: Mapping[int, str] = {
     0: "UNDEFINED", 1: "FLOAT", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "STRING",
@@ -194,7 +197,7 @@ def read(path: Path, external: Mapping[str, Path] | None = None) -> Model:
 def read_header(path: Path) -> Model:
     """As :func:`read`, but external data stay where they are; for looking at a model, not for writing it."""
     where = str(path)
-    view = mapped(path)
+    view = MappedFile(path, what=WHAT).view
     with guarded(where, view):
         skeleton, payloads = _cut(view)
         proto = messages("ModelProto")()
@@ -312,7 +315,7 @@ def _take_external(model: Model) -> None:
                 hint=f"give the file as external: {{{location}: ...}}" if location else None,
             )  # fmt: skip
         if location not in views:
-            views[location] = mapped(path, "the external data")
+            views[location] = MappedFile(path, what="external data").view
         view = views[location]
         try:
             offset, length = int(said.get("offset", "0")), int(said.get("length", str(len(view))))

@@ -6,12 +6,12 @@ to change keeps its very bytes. The wire format itself is :mod:`modelprep.format
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
-from modelprep.errors import StepError, StorageError
+from modelprep.errors import StepError
+from modelprep.formats.mapped import forget
 from modelprep.formats.output import writing
 from modelprep.formats.protowire import MAX_MESSAGE, Buffer, bytes_header
 
@@ -33,31 +33,6 @@ def size(pieces: Iterable[Piece]) -> int:
 def block(number: int, pieces: list[Piece]) -> list[Piece]:
     """Wrap pieces as a length-delimited field."""
     return [bytes_header(number, size(pieces)), *pieces]
-
-
-def mapped(path: Path, what: str = "the ONNX file") -> memoryview:
-    """Map a file; the mapping lives as long as the view and its slices do.
-
-    Raises
-    ------
-    StorageError
-        It cannot be read.
-    StepError
-        It is empty.
-    """
-    try:
-        with path.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except ValueError as error:
-        raise StepError(f"{what} is empty", where=str(path)) from error
-    except OSError as error:
-        raise StorageError(f"cannot read {what}: {error.strerror}", where=str(path)) from error
-
-
-def _let_go(piece: Piece) -> None:
-    """Tell the system that the pages of a mapped file are not needed any more (they come back when read)."""
-    if isinstance(piece, memoryview) and isinstance(piece.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        piece.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
@@ -84,7 +59,7 @@ def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None
                 put(cast("bytes", part))  # a file takes any buffer
                 done += len(part)
                 if len(piece) >= _CHUNK:
-                    _let_go(piece)
+                    forget(piece)
                 if progress is not None and len(piece) >= _CHUNK:
                     progress(done, total)
     if progress is not None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.onnx.model import looks
-from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, mapped, size
+from modelprep.formats.mapped import MappedFile
+from modelprep.formats.onnx.model import WHAT, looks
+from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, read_varint, varint
 
 #: What edits one field: its new payload in pieces, or None to leave it.
@@ -51,7 +52,7 @@ class Renamer:
 
     def __init__(self, path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
         self.where = str(path)
-        self.view = mapped(path)
+        self.view = MappedFile(path, what=WHAT).view
         self.count: Counter[str] = Counter()
         try:
             self._graph = self._only_graph()

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError, StorageError, nearest
+from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import BYTES, VARINT, WireError, fields
-from modelprep.formats.tensorflow.mapped import MappedFile
 from modelprep.formats.tensorflow.slices import Slice, copy_box
 from modelprep.formats.tensorflow.sstable import Table
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, dtype_name, element_count

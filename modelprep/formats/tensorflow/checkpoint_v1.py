@@ -9,9 +9,9 @@ import struct
 from collections.abc import Sequence
 
 from modelprep.errors import StepError
+from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import BYTES, WireError, fields
 from modelprep.formats.tensorflow.checkpoint import Checkpoint, Stored
-from modelprep.formats.tensorflow.mapped import MappedFile
 from modelprep.formats.tensorflow.slices import FULL, Slice, slice_key
 from modelprep.formats.tensorflow.sstable import Entry, Table
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, element_count

@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeVar
 
 from modelprep.errors import StepError, StorageError
 from modelprep.formats import protowire
+from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import BYTES, Buffer, WireError, bytes_field, bytes_header
 from modelprep.formats.tensorflow.attrs import (
     TensorHead,
@@ -24,7 +25,6 @@ from modelprep.formats.tensorflow.attrs import (
     read_strings,
     varint_in,
 )
-from modelprep.formats.tensorflow.mapped import MappedFile
 
 _T = TypeVar("_T")
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
+from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import bytes_field
 from modelprep.formats.tensorflow.graphdef import Graph, encode_node
-from modelprep.formats.tensorflow.mapped import MappedFile
 from modelprep.formats.tensorflow.messages import message
 
 #: Deeper nesting than any attribute has; protobuf's parsers stop at 100, too.

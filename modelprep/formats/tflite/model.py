@@ -10,17 +10,18 @@ looks at anything, and refuses one that is damaged where it would never have loo
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from modelprep.errors import StepError, StorageError
+from modelprep.errors import StepError
+from modelprep.formats.mapped import MappedFile
 from modelprep.formats.tflite.flatbuffer import Buffer, Scalar, Table, Text
 from modelprep.formats.tflite.tables import operator_name, option_fields
 
+#: What errors call a file of this kind.
+WHAT = "TF Lite file"
 IDENTIFIER = b"TFL3"
 CUSTOM = 32
 #: Bytes of a custom operator's own options that are read; a detection post-process has some 250.
@@ -155,29 +156,6 @@ class Model:
         return self.subgraphs[0]
 
 
-@contextmanager
-def opened(path: Path, where: str) -> Iterator[memoryview]:
-    """Map a file into memory for reading.
-
-    Raises
-    ------
-    StorageError
-        It cannot be read.
-    StepError
-        It is empty.
-    """
-    try:
-        with path.open("rb") as file:
-            try:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise StepError("the TF Lite file is empty", where=where) from error
-            with mapped, memoryview(mapped) as view:
-                yield view
-    except OSError as error:
-        raise StorageError(f"cannot read the file: {error.strerror}", where=where) from error
-
-
 def read(path: Path, *, where: str = "") -> Model:
     """Read a TF Lite file, checking every offset on the way.
 
@@ -196,8 +174,8 @@ def read(path: Path, *, where: str = "") -> Model:
         It cannot be read.
     """
     where = where or str(path)
-    with opened(path, where) as view:
-        return parse(view, where)
+    with MappedFile(path, where, what=WHAT) as file:
+        return parse(file.view, where)
 
 
 def parse(data: memoryview, where: str) -> Model:
@@ -239,12 +217,12 @@ def small_constants(path: Path, buffers: Collection[int], *, limit: int = 256) -
         Numbers of the buffers (:attr:`Tensor.buffer`).
     """
     found = {}
-    with opened(path, str(path)) as view:
-        tables = Buffer(view, str(path)).root().tables(4, "buffer")
+    with MappedFile(path, what=WHAT) as file:
+        tables = Buffer(file.view, str(path)).root().tables(4, "buffer")
         for number in buffers:
             extent = tables[number].extent(0, 1, "constant data") if 0 <= number < len(tables) else None
             if extent is not None and extent[1] <= limit:
-                found[number] = bytes(view[extent[0] : sum(extent)])
+                found[number] = bytes(file.view[extent[0] : sum(extent)])
     return found
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.mapped import MappedFile
 from modelprep.formats.output import cannot_write, copy
 from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Text
-from modelprep.formats.tflite.model import Argument, Model, Subgraph, opened, parse, read
+from modelprep.formats.tflite.model import WHAT, Argument, Model, Subgraph, parse, read
 
 #: A name longer than this is no name; it also keeps the appended strings small.
 MAX_NAME = 4096
@@ -69,11 +70,11 @@ def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, w
         The file is damaged; an old name is not there; a new name is taken, empty or too long; nothing would change.
     """
     where = where or str(path)
-    with opened(path, where) as view:
-        model = parse(view, where)
+    with MappedFile(path, where, what=WHAT) as file:
+        model = parse(file.view, where)
         wanted = _wanted(model.main, inputs, outputs, where)
         slots = _slots(model, wanted)
-        return _place(view, slots, model, where)
+        return _place(file.view, slots, model, where)
 
 
 def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:

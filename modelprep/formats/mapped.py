@@ -13,8 +13,22 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+def forget(view: bytes | memoryview) -> None:
+    """Let go of the memory of the whole file that a view looks into (see :meth:`MappedFile.forget`).
+
+    Parameters
+    ----------
+    view
+        Of a mapped file; where it is of anything else, nothing is done.
+    """
+    if isinstance(view, memoryview) and isinstance(view.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        view.obj.madvise(mmap.MADV_DONTNEED)
+
+
 class MappedFile:
     """A file's bytes, read when they are looked at.
+
+    The mapping lives as long as this, or a view into it, does.
 
     Parameters
     ----------
@@ -22,6 +36,8 @@ class MappedFile:
         The file.
     name
         What messages call it; its path when empty (blobs of a store are named by digest, which tells nobody anything).
+    what
+        What it is, for messages: ``TF Lite file``.
 
     Raises
     ------
@@ -31,7 +47,7 @@ class MappedFile:
         It is empty.
     """
 
-    def __init__(self, path: Path, name: str = "") -> None:
+    def __init__(self, path: Path, name: str = "", *, what: str = "file") -> None:
         self.path = path
         self.name = name or str(path)
         try:
@@ -39,9 +55,9 @@ class MappedFile:
                 self.size = file.seek(0, 2)
                 self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
         except OSError as error:
-            raise StorageError(f"cannot read the file: {error.strerror or error}", where=self.name) from None
+            raise StorageError(f"cannot read the {what}: {error.strerror or error}", where=self.name) from None
         if self._mapping is None:
-            raise StepError("the file is empty", where=self.name, hint="fetch it again")
+            raise StepError(f"the {what} is empty", where=self.name, hint="fetch it again")
         self.view = memoryview(self._mapping)
 
     @property
@@ -55,8 +71,7 @@ class MappedFile:
 
         Views stay valid: the bytes come from the file again when they are looked at.
         """
-        if self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._mapping.madvise(mmap.MADV_DONTNEED)
+        forget(self.view)
 
     def close(self) -> None:
         """Unmap, or leave that to the garbage collector where views are still about."""
