@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from modelprep.errors import StorageError
 from modelprep.recipe.schema import ALGORITHMS
 from modelprep.store.disk import CHUNK, storage
 
@@ -55,6 +56,13 @@ class MultiHash:
             for name, digest in self._hashes.items()
             if name != "git" or self.size == self._announced
         }
+
+
+def digests_of(data: bytes) -> dict[str, str]:
+    """Give every digest that a recipe can name of some bytes."""
+    hashes = MultiHash(ALGORITHMS, size=len(data))
+    hashes.update(data)
+    return hashes.digests()
 
 
 class BackgroundHash:
@@ -118,6 +126,14 @@ def hash_path(
             if progress is not None:
                 progress(hashes.size, size)
     return hashes.digests(), hashes.size
+
+
+def all_digests(path: Path, known: Mapping[str, str]) -> dict[str, str]:
+    """Give every digest that a recipe can name, so that a wrong file may be recognised; `known` when it is gone."""
+    try:
+        return hash_path(path, ALGORITHMS)[0]
+    except StorageError:
+        return dict(known)
 
 
 def first_difference(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str, str] | None:

@@ -15,7 +15,7 @@ from threading import Event as Flag
 from modelprep.errors import Interrupted
 from modelprep.fetch import encoded, share
 from modelprep.fetch.broken import Broken
-from modelprep.fetch.digests import BackgroundHash, MultiHash, first_difference, hash_path
+from modelprep.fetch.digests import BackgroundHash, MultiHash, all_digests, digests_of, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.looks import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.partials import Landed, partial_of
@@ -170,6 +170,8 @@ class Download:
                 mismatch=not self._want.replaced_by(looks),
                 looks=looks,
                 got=got,
+                digests=digests_of(plain) if total == len(plain) else {},
+                size=total,
             )
 
     def _restart(self, answer: Answer, total: int | None) -> None:
@@ -273,9 +275,10 @@ class Download:
         return Landed(plain, digests, size, self._transferred)
 
     def _bad(self, landed: Landed, difference: tuple[str, str, str]) -> SourceFailed:
-        algorithm, wanted, got = difference
+        algorithm, wanted, _ = difference
         looks = describe(landed.path, expected_size=self._want.size)
-        failed = content_failure(self._want, looks, landed.size, algorithm, got)
+        digests = all_digests(landed.path, landed.digests)
+        failed = content_failure(self._want, looks, landed.size, difference, digests)
         note = {
             "what": "a download that is not what was asked for",
             "url": redact(self._url),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from modelprep.errors import DigestMismatch, FetchError, ModelprepError
 from modelprep.fetch import urls
 from modelprep.fetch.looks import Looks
+from modelprep.recipe.known import recognise
 from modelprep.recipe.schema import Asset
 from modelprep.store.disk import human
 
@@ -26,14 +28,27 @@ class SourceFailed(Exception):
         What came looks like, when something did.
     got
         Digest and size of what came, when all of it did.
+    digests, size
+        The same for whoever compares: digests by algorithm where all of it came, bytes where they are known.
     """
 
-    def __init__(self, text: str, *, mismatch: bool = False, looks: Looks | None = None, got: str = "") -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        mismatch: bool = False,
+        looks: Looks | None = None,
+        got: str = "",
+        digests: Mapping[str, str] = MappingProxyType({}),
+        size: int | None = None,
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.mismatch = mismatch
         self.looks = looks
         self.got = got
+        self.digests = digests
+        self.size = size
 
 
 @dataclass(frozen=True)
@@ -118,10 +133,23 @@ def by_hand(asset: Asset, want: Want) -> str:
     return "get it by hand, in a browser or with these, and name the file:\n" + "\n".join(steps)
 
 
-def all_failed(asset: Asset, want: Want, tried: Sequence[Tried], *, offline: bool, locked: bool) -> ModelprepError:
+def all_failed(
+    asset: Asset,
+    want: Want,
+    tried: Sequence[Tried],
+    *,
+    offline: bool,
+    locked: bool,
+    known: Iterable[Asset] = (),
+) -> ModelprepError:
     """Make the error out of every source's failure.
 
     A :class:`DigestMismatch` when a file came and was another one, else a :class:`FetchError`.
+
+    Parameters
+    ----------
+    known
+        Assets that a file may turn out to be; looked at only when a wrong one came.
     """
     failures = [t.failure for t in tried if t.failure is not None]
     wrong = next((f for f in failures if f.mismatch), None)
@@ -145,25 +173,46 @@ def all_failed(asset: Asset, want: Want, tried: Sequence[Tried], *, offline: boo
         where=f"asset {asset.id}",
         expected=str(want) + (f" (pinned by {asset.pinned_by})" if asset.pinned_by else ""),
         got=(arrived.got or None) if arrived is not None else None,
-        looks_like=str(arrived.looks) if arrived is not None and arrived.looks is not None else None,
+        looks_like=_looks_like(asset, arrived, known),
         hint=hint,
         tried=[str(t) for t in tried],
     )
 
 
-def content_failure(want: Want, looks: Looks, size: int, algorithm: str, got: str) -> SourceFailed:
-    """Say that a whole file came and is another one."""
+def _looks_like(asset: Asset, arrived: SourceFailed | None, known: Iterable[Asset]) -> str | None:
+    if arrived is None or arrived.looks is None:
+        return None
+    file = recognise(arrived.digests, arrived.size, asset, known) if arrived.mismatch else ""
+    return f"{arrived.looks}; {file}" if file else str(arrived.looks)
+
+
+def content_failure(
+    want: Want, looks: Looks, size: int, difference: tuple[str, str, str], digests: Mapping[str, str]
+) -> SourceFailed:
+    """Say that a whole file came and is another one; `difference` is of :func:`first_difference`."""
+    algorithm, _, got = difference
     if want.replaced_by(looks) and size != want.size:
         return SourceFailed(f"gave {looks} instead of the file", looks=looks, got=f"{algorithm} {got}, {human(size)}")
     return SourceFailed(
-        f"gave another file: {algorithm} {got}", mismatch=True, looks=looks, got=f"{algorithm} {got}, {human(size)}"
+        f"gave another file: {algorithm} {got}",
+        mismatch=True,
+        looks=looks,
+        got=f"{algorithm} {got}, {human(size)}",
+        digests=digests,
+        size=size,
     )
 
 
-def member_failure(want: Want, looks: Looks, size: int, difference: tuple[str, str, str]) -> SourceFailed:
+def member_failure(
+    want: Want, looks: Looks, size: int, difference: tuple[str, str, str], digests: Mapping[str, str]
+) -> SourceFailed:
     """Say that a member of an archive is another file than the one wanted."""
     algorithm, _, got = difference
-    failed = content_failure(want, looks, size, algorithm, got)
     return SourceFailed(
-        f"its member {want.name} is another file: {algorithm} {got}", mismatch=True, looks=looks, got=failed.got
+        f"its member {want.name} is another file: {algorithm} {got}",
+        mismatch=True,
+        looks=looks,
+        got=f"{algorithm} {got}, {human(size)}",
+        digests=digests,
+        size=size,
     )

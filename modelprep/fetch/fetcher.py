@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Event as Flag
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from modelprep.errors import NeedsBringing, StepError, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
-from modelprep.fetch.digests import first_difference, hash_path
+from modelprep.fetch.digests import all_digests, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, member_failure, name_of
 from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
 from modelprep.fetch.looks import describe
@@ -45,6 +45,8 @@ class Fetcher:
         Entries of ``modelprep.lock`` by their ``lock_key``; they pin assets that nothing else pins.
     listen
         Hears what goes on; called from the thread that fetches.
+    known
+        Gives assets that a wrong file may turn out to be; asked only when one came.
 
     Raises
     ------
@@ -59,12 +61,14 @@ class Fetcher:
         *,
         lock: Mapping[str, Pin] = MappingProxyType({}),
         listen: Listener = silent,
+        known: Callable[[], Iterable[Asset]] = tuple,
     ) -> None:
         check_mirrors(policy.mirrors)
         self._store = store
         self._policy = policy
         self._lock = lock
         self._listen = listen
+        self._known = known
         self._stop = Flag()
 
     @cached_property
@@ -231,7 +235,7 @@ class Fetcher:
                 tried=tuple(str(t) for t in tried),
             )
         locked = asset.lock_key in self._lock and not asset.digests
-        raise all_failed(asset, want, tried, offline=self._policy.offline, locked=locked)
+        raise all_failed(asset, want, tried, offline=self._policy.offline, locked=locked, known=self._known())
 
     def _accept(self, asset: Asset, want: Want, landed: Landed, shown: str) -> Blob:
         blob = self._store.land(landed.path, landed.digests["sha256"], landed.size)
@@ -292,7 +296,7 @@ class Fetcher:
             if (blob := self._archive_here(candidate.source)) is not None:
                 task.done(blob.size, candidate.shown, source=candidate.shown, bytes_fetched=landed.transferred)
                 return candidate.source, blob
-        raise all_failed(asset, want, tried, offline=self._policy.offline, locked=False)
+        raise all_failed(asset, want, tried, offline=self._policy.offline, locked=False, known=self._known())
 
     # -- members of archives -------------------------------------------------------------------------------------
 
@@ -340,7 +344,8 @@ class Fetcher:
             digests, size = hash_path(output, want.digests)
             if (difference := first_difference(want.digests, digests)) is not None:
                 looks = describe(output, expected_size=want.size)
-                raise member_failure(Want(member, want.digests, want.size), looks, size, difference)
+                wanted = Want(member, want.digests, want.size)
+                raise member_failure(wanted, looks, size, difference, all_digests(output, digests))
             kept = self._store.new_file()
             output.replace(kept)
         return Landed(kept, digests, size, 0)
@@ -368,7 +373,7 @@ class Fetcher:
                     got, size = hash_path(output, digests.values)
                     if (difference := first_difference(digests.values, got)) is not None:
                         looks = describe(output)
-                        raise member_failure(Want(member, digests.values, None), looks, size, difference)
+                        raise member_failure(Want(member, digests.values, None), looks, size, difference, got)
         except SourceFailed as failure:
             note = {"what": "an archive without the wanted members", "url": candidate.shown, "got": failure.text}
             self._store.quarantine(landed.path, note)

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event as Flag
 
 from modelprep.errors import Interrupted
-from modelprep.fetch.digests import MultiHash, first_difference
+from modelprep.fetch.digests import MultiHash, all_digests, first_difference
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.looks import describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.partials import Landed
@@ -37,7 +37,13 @@ def copy_in(store: Store, path: Path, want: Want, task: Task, stop: Flag) -> Lan
         raise SourceFailed("not a regular file")
     if want.size is not None and stat.st_size != want.size:
         looks = describe(path, expected_size=want.size)
-        raise SourceFailed(f"is {looks}", mismatch=not want.replaced_by(looks), looks=looks, got=human(stat.st_size))
+        raise SourceFailed(
+            f"is {looks}",
+            mismatch=not want.replaced_by(looks),
+            looks=looks,
+            got=human(stat.st_size),
+            size=stat.st_size,
+        )
     ensure_free(store.root, stat.st_size, what=want.name)
     target = store.new_file()
     try:
@@ -76,7 +82,7 @@ def _copy(path: Path, target: Path, size: int, want: Want, task: Task, stop: Fla
     digests = hashes.digests()
     if (difference := first_difference(want.digests, digests)) is not None:
         looks = describe(path, expected_size=want.size)
-        raise content_failure(want, looks, hashes.size, difference[0], difference[2])
+        raise content_failure(want, looks, hashes.size, difference, all_digests(path, digests))
     return Landed(target, digests, hashes.size, hashes.size)
 
 

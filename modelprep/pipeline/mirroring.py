@@ -108,7 +108,8 @@ class _Making:
         layout = "flat" if self.bitbake else "tree"
         self.index = mirror.read_index(self.folder, layout)
         mirror.check_layout(self.folder, self.index, layout)
-        self.fetcher = Fetcher(self.plan.store, self.plan.request.policy, lock=self.plan.pins, listen=self.listen)
+        plan = self.plan
+        self.fetcher = Fetcher(plan.store, plan.request.policy, lock=plan.pins, listen=self.listen, known=plan.known)
         left_out: dict[str, str] = {}
         failed: dict[str, ModelprepError] = {
             demo.recipe.name: demo.problem for demo in self.plan.demos if isinstance(demo.problem, RecipeError)

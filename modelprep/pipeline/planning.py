@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, UsageError, nearest
 from modelprep.fetch import Fetcher
@@ -49,15 +50,26 @@ def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> 
     StorageError
         The lock file or the store cannot be read.
     """
-    return plan_recipes(request, _recipes(request, catalogue), store)
+    return plan_recipes(request, _recipes(request, catalogue), store, catalogue.shared)
 
 
-def plan_recipes(request: Request, recipes: Sequence[Recipe], store: Store | None = None) -> Plan:
-    """Decide what a request means for recipes that have been looked up already: see :func:`plan`."""
+def plan_recipes(
+    request: Request,
+    recipes: Sequence[Recipe],
+    store: Store | None = None,
+    shared: Mapping[str, Asset] = MappingProxyType({}),
+) -> Plan:
+    """Decide what a request means for recipes that have been looked up already: see :func:`plan`.
+
+    Parameters
+    ----------
+    shared
+        The catalogue's shared assets, to recognise a wrong file by.
+    """
     pins = read_lock(request.lock_path)
     planner = _Planner(request, store or Store.open(request.cache), pins, _chosen(request, recipes, pins))
     demos = tuple(planner.demo(recipe) for recipe in recipes)
-    return planner.finish(demos)
+    return planner.finish(demos, shared)
 
 
 def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
@@ -128,14 +140,14 @@ class _Planner:
     def __post_init__(self) -> None:
         self.fetcher = Fetcher(self.store, self.request.policy, lock=self.pins)
 
-    def finish(self, demos: tuple[PlannedDemo, ...]) -> Plan:
+    def finish(self, demos: tuple[PlannedDemo, ...], shared: Mapping[str, Asset]) -> Plan:
         """Ask the fetcher about the assets that have to be had."""
         needed = frozenset().union(*(demo.needs for demo in demos))
         for identity in sorted(needed & self.assets.keys()):
             asset = self.assets[identity]
             if asset.override is None:
                 self.assets[identity] = replace(asset, fetch=self.fetcher.plan(asset.asset))
-        return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store)
+        return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store, shared)
 
     def _demo(self, blank: PlannedDemo) -> PlannedDemo:
         recipe = blank.recipe

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from modelprep.errors import ModelprepError, UsageError
+from modelprep.errors import ModelprepError, RecipeError, UsageError
 from modelprep.fetch import Planned, Policy
 from modelprep.pipeline.binding import Bound
 from modelprep.recipe.lockfile import Pin
@@ -183,6 +184,8 @@ class Plan:
         The lock file's pins by asset key.
     store
         The store it was made against.
+    shared
+        The catalogue's shared assets: what a file that is not the wanted one may turn out to be.
     """
 
     request: Request
@@ -191,6 +194,15 @@ class Plan:
     steps: Mapping[str, PlannedStep]
     pins: Mapping[str, Pin]
     store: Store
+    shared: Mapping[str, Asset] = field(default_factory=dict)
+
+    def known(self) -> Iterator[Asset]:
+        """Give the assets of this plan and all shared ones; a shared one that is broken is left out."""
+        yield from (planned.asset for planned in self.assets.values())
+        with suppress(RecipeError):
+            for name in self.shared:
+                with suppress(RecipeError):
+                    yield self.shared[name]
 
     @property
     def wanted(self) -> frozenset[str]:

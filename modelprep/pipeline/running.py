@@ -57,7 +57,7 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
     with plan.store.in_use():
         if not _still_true(plan):
             # Collected between the plan and now; from here on it cannot be.
-            plan = plan_recipes(plan.request, [demo.recipe for demo in plan.demos], plan.store)
+            plan = plan_recipes(plan.request, [demo.recipe for demo in plan.demos], plan.store, plan.shared)
         check_room(plan)
         return _Run(plan, listen).go()
 
@@ -96,7 +96,9 @@ class _Run:
             # One tree is written by one thread at a time anyway, and a disk likes one writer best.
             "install": Lane(1, self._outcomes),
         }
-        self._fetcher = Fetcher(self.plan.store, request.policy, lock=self.plan.pins, listen=self.listen)
+        self._fetcher = Fetcher(
+            self.plan.store, request.policy, lock=self.plan.pins, listen=self.listen, known=self.plan.known
+        )
         self._stepper = StepRunner(self.plan.store, self.plan.steps, self.listen, self.stopping)
         self._installer = Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping)
         for step in self.plan.steps.values():

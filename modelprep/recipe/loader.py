@@ -18,7 +18,18 @@ from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
 from modelprep.recipe.scalars import BAD
-from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, Recipe, Ref, Source, StepUse, Tolerance
+from modelprep.recipe.schema import (
+    ALGORITHMS,
+    Asset,
+    Digests,
+    Licence,
+    OtherVersion,
+    Recipe,
+    Ref,
+    Source,
+    StepUse,
+    Tolerance,
+)
 from modelprep.recipe.shapes import Table
 
 
@@ -308,6 +319,9 @@ def make_asset(asset_id: str, table: Table, folder: Path, *, shared: str = "", r
         filename=table.get("filename", ""),
         summary=table.get("summary", ""),
         notes=tuple(table.get("notes", ())),
+        other_versions=tuple(
+            OtherVersion(each["what"], _digests(each), each.get("size")) for each in table.get("other_versions", ())
+        ),
         shared=shared,
         recipe=recipe,
     )

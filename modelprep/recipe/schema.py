@@ -65,6 +65,23 @@ class Source:
 
 
 @dataclass(frozen=True)
+class OtherVersion:
+    """Another file that servers are known to give under an asset's name; never taken, only named when it comes.
+
+    Parameters
+    ----------
+    what
+        Which it is, in a few words.
+    digests, size
+        Of its bytes.
+    """
+
+    what: str
+    digests: Digests
+    size: int | None = None
+
+
+@dataclass(frozen=True)
 class Licence:
     """What is known of an asset's licence: an SPDX id or a phrase, and where that is said."""
 
@@ -96,6 +113,8 @@ class Asset:
         True where the rights do not allow passing the file on: never in a mirror or bundle unless asked for.
     filename
         The file's own name (used in messages and for mirrors of slots).
+    other_versions
+        Other files that are known to come under this one's name or URL.
     shared
         Id of the shared asset when it came in through ``use:``, else an empty string.
     recipe
@@ -115,6 +134,7 @@ class Asset:
     filename: str = ""
     summary: str = ""
     notes: tuple[str, ...] = ()
+    other_versions: tuple[OtherVersion, ...] = ()
     shared: str = ""
     recipe: str = ""
 

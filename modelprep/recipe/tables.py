@@ -108,6 +108,19 @@ LICENCE = Either(
     ),
 )
 MEMBERS = MapOf(PATH, Struct("an archive's member", DIGEST_FIELDS, any_of=((ALGORITHMS, "its digest"),)))
+OTHER_VERSIONS = ListOf(
+    Struct(
+        "another version",
+        (
+            Field("what", LINE, "which version it is", required=True),
+            *DIGEST_FIELDS,
+            Field("size", SIZE, "its bytes"),
+        ),
+        any_of=((ALGORITHMS, "its digest"),),
+    ),
+    "a list of other versions",
+    most=100,
+)
 
 ASSET = Struct(
     "an asset",
@@ -123,6 +136,7 @@ ASSET = Struct(
         Field("provide", Bool(), "true for a slot that the user fills with --set"),
         Field("restricted", Bool(), "true where the file must not be passed on"),
         Field("filename", PATH, "the file's own name"),
+        Field("other_versions", OTHER_VERSIONS, "files known to come in its place, to be named when they do"),
         Field("notes", NOTES, "what else is worth knowing"),
     ),
     apart=tuple((name, "pin", "pin: first-use is for an asset whose digest nobody publishes") for name in ALGORITHMS),

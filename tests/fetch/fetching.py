@@ -37,7 +37,8 @@ class Bench:
     def fetcher(self, **policy: Any) -> Fetcher:
         settings = {"backoff": 0.01, "archives": False, "stall_timeout": 1.0, **self.policy, **policy}
         lock = settings.pop("lock", {})
-        return Fetcher(self.store, Policy(**settings), lock=lock, listen=self.events.append)
+        known = settings.pop("known", ())
+        return Fetcher(self.store, Policy(**settings), lock=lock, listen=self.events.append, known=lambda: known)
 
     def fetch(self, what: Asset, **policy: Any) -> Fetched:
         fetcher = self.fetcher(**policy)

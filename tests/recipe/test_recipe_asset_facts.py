@@ -93,7 +93,12 @@ def test_no_digest_is_our_own_invention(all_assets: Mapping[str, Asset], facts_t
     digests = [
         (asset.id, value)
         for asset in all_assets.values()
-        for each in (asset.digests, *asset.members.values(), *(source.digests for source in asset.sources))
+        for each in (
+            asset.digests,
+            *asset.members.values(),
+            *(source.digests for source in asset.sources),
+            *(version.digests for version in asset.other_versions),
+        )
         for value in each.values.values()
     ]
     assert len(digests) > 100
@@ -103,7 +108,9 @@ def test_no_digest_is_our_own_invention(all_assets: Mapping[str, Asset], facts_t
 def test_no_size_is_our_own_invention(all_assets: Mapping[str, Asset], facts_text: str) -> None:
     known = {int(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]{2,}\b", facts_text)}
     sizes = [
-        (asset.id, size) for asset in all_assets.values() for size in (asset.size, *(s.size for s in asset.sources))
+        (asset.id, size)
+        for asset in all_assets.values()
+        for size in (asset.size, *(each.size for each in (*asset.sources, *asset.other_versions)))
     ]
     assert [(name, size) for name, size in sizes if size is not None and size not in known] == []
 
@@ -161,6 +168,12 @@ def test_a_digest_that_nobody_publishes_is_never_passed_off_as_published(
     for asset in assets.values():
         if asset.digests and not set(asset.digests.values.values()) & published:
             assert "no publisher states" in asset.pinned_by, asset.id
+
+
+def test_no_other_version_is_a_file_that_is_wanted(all_assets: Mapping[str, Asset]) -> None:
+    for asset in all_assets.values():
+        for version in asset.other_versions:
+            assert not set(version.digests.values.values()) & set(asset.digests.values.values()), asset.id
 
 
 def test_every_asset_says_who_pins_it_and_what_its_licence_is(assets: Mapping[str, Asset]) -> None:

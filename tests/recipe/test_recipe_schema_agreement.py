@@ -56,6 +56,8 @@ def test_the_tables_have_a_key_for_every_field_of_the_structs() -> None:
     assert recipe == names(schema.Recipe) - {"name", "path", "variant", "shadows"}
     asset = set(tables.ASSET.by_name) - set(schema.ALGORITHMS) - {"urls"}
     assert asset == names(schema.Asset) - {"id", "sources", "digests", "shared", "recipe"}
+    version = {*tables.OTHER_VERSIONS.element.by_name} - set(schema.ALGORITHMS)  # type: ignore[attr-defined]
+    assert version == names(schema.OtherVersion) - {"digests"}
     step = {"params" if name == "with" else name for name in tables.STEP.by_name}
     assert step == names(schema.StepUse) - {"place"}
     assert isinstance(tables.SOURCE.long, shapes.Struct)
