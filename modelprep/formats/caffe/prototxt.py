@@ -105,10 +105,7 @@ def _text_looks_like(text: str) -> str:
     found = looks.looks_like(head.encode("utf-8", "replace")[: looks.HEAD])
     if found not in ("", "text"):
         return found
-    stripped = head.lstrip()
-    if stripped.startswith(("{", "[")):
-        return "JSON"
-    if stripped.startswith(("import ", "from ", "def ", "#!")):
+    if head.lstrip().startswith(("import ", "from ", "def ", "#!")):
         return "a script"
     return ""
 
