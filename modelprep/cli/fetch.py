@@ -95,7 +95,8 @@ def _tell_plan(output: Output, plan: Plan) -> int:
     output.line()
     output.line(f"to come: {plan.bytes_to_come} bytes ({size_text(plan.bytes_to_come)}){unknown}")
     for room in rooms(plan):
-        more = f", and {room.unknown} files of unknown size" if room.unknown else ""
+        more = f", at most {size_text(room.at_most)}" if room.at_most > room.needed else ""
+        more += f", and {room.unknown} files of unknown size" if room.unknown else ""
         output.line(
             f"room in {', '.join(map(str, room.places))}: {size_text(room.needed)} needed{more}; "
             f"{size_text(room.free)} free"

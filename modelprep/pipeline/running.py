@@ -19,7 +19,7 @@ from modelprep.pipeline.lanes import Lane, Outcome
 from modelprep.pipeline.planning import plan_recipes
 from modelprep.pipeline.report import Report
 from modelprep.pipeline.request import Plan, PlannedAsset, PlannedStep
-from modelprep.pipeline.space import check_room
+from modelprep.pipeline.space import check_room, rooms
 from modelprep.pipeline.stepping import StepRunner
 from modelprep.pipeline.tally import Spent, Tally, plan_json
 from modelprep.recipe.lockfile import Pin, read_lock, write_lock
@@ -121,6 +121,9 @@ class _Run:
     def go(self) -> Report:
         started = time.monotonic()
         self.listen(Event("plan", data=plan_json(self.plan)))
+        for room in rooms(self.plan) if self.plan.wanted else ():
+            if room.doubt:
+                self.listen(Event("warning", text=room.doubt))
         for demo in self.plan.demos:
             if demo.problem is not None:
                 self._tell_failure(f"demo:{demo.recipe.name}", demo.recipe.demo, demo.problem)

@@ -32,6 +32,11 @@ def _no_extras(params: Mapping[str, object]) -> tuple[str, ...]:
     return ()
 
 
+def _unforeseen(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
+    del params, sizes
+    return None
+
+
 @dataclass(frozen=True)
 class Param:
     """One parameter of a step.
@@ -130,6 +135,10 @@ class Step:
     extras
         Names of the extras (``tf``, ``onnx``) that must be installed; checked before anything is downloaded. A
         function, because an engine parameter may decide.
+    room
+        Says how many bytes a call writes at most, None where nobody can say before it is done: from its plain
+        parameters and the sizes of its files by slot (``param``, or ``param/name`` of kind ``files``), each an upper
+        bound in bytes itself or None.
     proof
         How its results are proven to compute what its inputs did, or why there is nothing to prove. No default: whoever
         writes a step has to decide.
@@ -143,7 +152,15 @@ class Step:
     produces: Literal["file", "folder"] = "file"
     cpu_bound: bool = False
     extras: Callable[[Mapping[str, object]], tuple[str, ...]] = _no_extras
+    room: Callable[[Mapping[str, object], Mapping[str, int | None]], int | None] = _unforeseen
     proof: Proven | Exempt = field(kw_only=True)
+
+
+def same_size(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
+    """Give the :attr:`Step.room` of a step that writes its files as they are: their sizes together, bytes."""
+    del params
+    known = [size for size in sizes.values() if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def module_of(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelprep.formats.output import copy
-from modelprep.steps import Call, Exempt, Param, Step
+from modelprep.steps import Call, Exempt, Param, Step, same_size
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -21,5 +21,6 @@ STEP = Step(
     summary="Give a file as it is.",
     params={"file": Param("file", "The file.", required=True)},
     run=_run,
+    room=same_size,
     proof=Exempt("the bytes are copied"),
 )

@@ -12,6 +12,9 @@ from modelprep.formats.looks import HEAD, looks_like
 from modelprep.formats.output import writing
 from modelprep.steps import Call, Exempt, Param, Step
 
+#: What a byte of deflate can become at most (zlib's technical details: 1032:1).
+DEFLATE_RATIO = 1032
+
 
 def _run(call: Call) -> Mapping[str, object]:
     source, limit = call.params["file"], call.params["max_bytes"]
@@ -45,6 +48,14 @@ def _run(call: Call) -> Mapping[str, object]:
     return {"compressed_bytes": stream.consumed, "bytes": stream.position, "members": stream.parts}
 
 
+def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
+    limit, size = params["max_bytes"], sizes["file"]
+    assert isinstance(limit, int)
+    if size is None:
+        return limit if limit < MAX_BYTES else None
+    return min(limit, DEFLATE_RATIO * size)
+
+
 STEP = Step(
     name="gunzip",
     version=1,
@@ -54,5 +65,6 @@ STEP = Step(
         "max_bytes": Param("int", "Refuse to write more than this (bytes).", default=MAX_BYTES),
     },
     run=_run,
+    room=_room,
     proof=Exempt("it unpacks bytes and looks into no model; gzip carries a CRC-32 of them"),
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from modelprep.errors import StepError
 from modelprep.formats import idx
 from modelprep.formats.output import copy
-from modelprep.steps import Call, Exempt, Param, Step
+from modelprep.steps import Call, Exempt, Param, Step, same_size
 
 _SIDE = 28
 
@@ -123,6 +123,7 @@ STEP = Step(
         "classes": Param("int", "Labels are below this.", default=10),
     },
     run=_run,
+    room=same_size,
     proof=Exempt("it reads a data set and passes its bytes on"),
     produces="folder",
 )

@@ -60,6 +60,14 @@ def plan(members: object) -> dict[str, str]:
     return planned
 
 
+def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
+    # How far an archive swells, its bytes alone do not say; what the recipe allows a member does.
+    del sizes
+    limit, members = params["max_bytes"], params["members"]
+    assert isinstance(limit, int)
+    return limit * len(plan(members)) if limit < archive.MAX_BYTES else None
+
+
 STEP = Step(
     name="unpack",
     version=1,
@@ -72,6 +80,7 @@ STEP = Step(
         "max_bytes": Param("int", "Refuse a member that is larger (bytes).", default=archive.MAX_BYTES),
     },
     run=_run,
+    room=_room,
     proof=Exempt("it unpacks bytes and looks into no model"),
     produces="folder",
 )

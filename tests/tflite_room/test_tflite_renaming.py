@@ -169,3 +169,16 @@ def test_the_mobilenet_v2_of_another_publisher_gives_the_same_outputs(upstream: 
     assert names == [new]
     assert (values[0] == litert_run(before)[1][0]).all()
     assert values[0].any()
+
+
+@pytest.mark.parametrize("name", ["x", "a/very/long/name" * 50, "n\u00e4me"])
+def test_the_step_writes_no_more_than_it_says(tmp_path: Path, name: str) -> None:
+    step, source, output = find("tflite.rename_io"), tmp_path / "in.tflite", tmp_path / "out.tflite"
+    source.write_bytes(tiny(signature=True))
+    old = read(source).main
+    names = {"outputs": {old.tensors[old.outputs[0]].name: name}, "inputs": {}}
+    step.run(Call({"model": source, **names}, output))
+    bound = step.room(names, {"model": source.stat().st_size})
+    assert bound is not None
+    assert output.stat().st_size <= bound <= source.stat().st_size + len(name.encode()) + 16
+    assert step.room(names, {"model": None}) is None
