@@ -76,7 +76,16 @@ def opened(archive: Path, *, max_members: int) -> Iterator[ZipFile]:
                         got=str(len(bundle.infolist())),
                     )
                 yield bundle
-        except (zipfile.BadZipFile, struct.error, zlib.error, ValueError, EOFError, OverflowError, IndexError) as error:
+        except (
+            zipfile.BadZipFile,
+            struct.error,
+            zlib.error,
+            ValueError,
+            EOFError,
+            OverflowError,
+            IndexError,
+            NotImplementedError,  # a version of the format that is not known, which damage can claim
+        ) as error:
             size = archive.stat().st_size
             raise StepError(
                 f"the zip archive is truncated or damaged: {error or type(error).__name__}",

@@ -575,6 +575,16 @@ def test_whatever_the_names_what_is_listed_comes_out_and_nothing_else_is_written
         out.unlink()
 
 
+def test_a_zip_of_a_version_that_nobody_knows_is_damaged(tmp_path):
+    blob = bytearray(zip_bytes({"a": b"data"}))
+    at = blob.index(b"PK\x01\x02") + 6  # version needed to extract
+    blob[at : at + 2] = struct.pack("<H", 99)
+    path = tmp_path / "a.zip"
+    path.write_bytes(bytes(blob))
+    with pytest.raises(StepError, match="zip file version 9.9"):
+        archive.members(path)
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_random_damage_never_ends_in_another_exception(tmp_path, data):
