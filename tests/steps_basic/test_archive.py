@@ -581,7 +581,7 @@ def test_a_zip_of_a_version_that_nobody_knows_is_damaged(tmp_path):
     blob[at : at + 2] = struct.pack("<H", 99)
     path = tmp_path / "a.zip"
     path.write_bytes(bytes(blob))
-    with pytest.raises(StepError, match="zip file version 9.9"):
+    with pytest.raises(StepError, match="zip file version"):
         archive.members(path)
 
 
