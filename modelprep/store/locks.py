@@ -11,10 +11,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelprep.errors import Interrupted
 from modelprep.store.disk import storage, storage_error
+
+_T = TypeVar("_T")
 
 _FIRST_POLL, _LONGEST_POLL = 0.02, 0.25  # seconds
 
@@ -48,6 +50,36 @@ def try_lock(path: Path) -> Any | None:
         return lock
 
 
+def wait_for(
+    take: Callable[[], _T | None], *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
+) -> _T:
+    """Try to take something until it is there, with pauses that grow to a quarter of a second; give what was taken.
+
+    Parameters
+    ----------
+    take
+        Tries once; None while somebody else has it.
+    on_wait, stop
+        See :func:`hold`.
+
+    Raises
+    ------
+    Interrupted
+        `stop` said so.
+    """
+    pause = _FIRST_POLL
+    waiting = False
+    while (taken := take()) is None:
+        if not waiting and on_wait is not None:
+            on_wait()
+        waiting = True
+        if stop is not None and stop():
+            raise Interrupted("stopped while waiting for another process")
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_POLL)
+    return taken
+
+
 @contextlib.contextmanager
 def hold(
     path: Path, *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
@@ -68,16 +100,7 @@ def hold(
     StorageError
         The lock file cannot be made.
     """
-    pause = _FIRST_POLL
-    waiting = False
-    while (lock := try_lock(path)) is None:
-        if not waiting and on_wait is not None:
-            on_wait()
-        waiting = True
-        if stop is not None and stop():
-            raise Interrupted("stopped while waiting for another process")
-        time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_POLL)
+    lock = wait_for(lambda: try_lock(path), on_wait=on_wait, stop=stop)
     try:
         yield
     finally:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from modelprep.errors import Interrupted, StorageError
+from modelprep.errors import StorageError
 from modelprep.recipe.schema import Recipe
 from modelprep.store.disk import storage
-
-_POLL = 0.1  # seconds
+from modelprep.store.locks import wait_for
 
 
 def tree_name(recipe: Recipe) -> str:
@@ -85,23 +83,20 @@ def tree_lock(
     with storage(folder, doing="make the folder of the tree"):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def take() -> int | None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        except OSError:
+            # Some network file systems lock no folders. Each file still lands whole; only two processes that install
+            # different demos at the same instant could miss one another's manifest entry.
+            pass
+        return descriptor
+
     try:
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not waiting and on_wait is not None:
-                    on_wait()
-                waiting = True
-                if stop is not None and stop():
-                    raise Interrupted("stopped while waiting for another process") from None
-                time.sleep(_POLL)
-            except OSError:
-                # Some network file systems lock no folders. Each file still lands whole; only two processes that
-                # install different demos at the same instant could miss one another's manifest entry.
-                break
+        wait_for(take, on_wait=on_wait, stop=stop)
         yield
     finally:
         os.close(descriptor)

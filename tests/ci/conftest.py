@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
+from cli.conftest import workshop
 from cli.workshop import Workshop
-from servers.http import FaultServer
+
+__all__ = ["workshop"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -74,12 +75,3 @@ def filled(value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [filled(item, known) for item in value]
     return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", lambda m: known[m[1]], value) if isinstance(value, str) else value
-
-
-@pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
-    for name in ("MODELPREP_CACHE", "MODELPREP_RECIPES"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "*")
-    with FaultServer() as server:
-        yield Workshop(tmp_path, server)
