@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from modelprep.fetch.fetcher import Fetcher
-from modelprep.fetch.looks import Looks, describe
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.sources import Candidate
 
-__all__ = ["Candidate", "Fetched", "Fetcher", "Looks", "Pin", "Planned", "Policy", "describe"]
+__all__ = ["Candidate", "Fetched", "Fetcher", "Pin", "Planned", "Policy"]

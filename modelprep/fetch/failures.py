@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from modelprep.errors import DigestMismatch, FetchError, ModelprepError
 from modelprep.fetch import urls
-from modelprep.fetch.looks import Looks
-from modelprep.recipe.known import recognise
 from modelprep.recipe.schema import Asset
 from modelprep.store.disk import human
+
+if TYPE_CHECKING:
+    from modelprep.fetch.looks import Looks
 
 
 class SourceFailed(Exception):
@@ -118,6 +119,8 @@ def name_of(asset: Asset) -> str:
 
 def by_hand(asset: Asset, want: Want) -> str:
     """Write the commands that end the matter by hand: a curl line and the ``--set``."""
+    import shlex
+
     name = shlex.quote(want.name)
     steps = []
     source = next((s for s in asset.sources if not s.member), asset.sources[0] if asset.sources else None)
@@ -182,6 +185,8 @@ def all_failed(
 def _looks_like(asset: Asset, arrived: SourceFailed | None, known: Iterable[Asset]) -> str | None:
     if arrived is None or arrived.looks is None:
         return None
+    from modelprep.recipe.known import recognise
+
     file = recognise(arrived.digests, arrived.size, asset, known) if arrived.mismatch else ""
     return f"{arrived.looks}; {file}" if file else str(arrived.looks)
 

@@ -20,7 +20,6 @@ from modelprep.fetch import urls
 from modelprep.fetch.digests import all_digests, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, member_failure, name_of
 from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
-from modelprep.fetch.looks import describe
 from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
@@ -343,6 +342,8 @@ class Fetcher:
             self._extract(archive.path, member, output, want.size, task)
             digests, size = hash_path(output, want.digests)
             if (difference := first_difference(want.digests, digests)) is not None:
+                from modelprep.fetch.looks import describe
+
                 looks = describe(output, expected_size=want.size)
                 wanted = Want(member, want.digests, want.size)
                 raise member_failure(wanted, looks, size, difference, all_digests(output, digests))
@@ -357,6 +358,8 @@ class Fetcher:
         try:
             extract_member(archive, member, output, max_bytes=limit, progress=task.progress)
         except StepError as error:
+            from modelprep.fetch.looks import describe
+
             looks = describe(archive)
             raise SourceFailed(f"gave {looks}: {error.what}", looks=looks) from error
 
@@ -372,6 +375,8 @@ class Fetcher:
                     self._extract(landed.path, member, output, None, task)
                     got, size = hash_path(output, digests.values)
                     if (difference := first_difference(digests.values, got)) is not None:
+                        from modelprep.fetch.looks import describe
+
                         looks = describe(output)
                         raise member_failure(Want(member, digests.values, None), looks, size, difference, got)
         except SourceFailed as failure:

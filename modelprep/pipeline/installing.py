@@ -17,12 +17,6 @@ from modelprep.tree.install import Installed, apply_install
 from modelprep.tree.plan import demo_entry, plan_install
 
 
-def install_task(demo: PlannedDemo) -> str:
-    """Name the installation of a demo in events."""
-    variant = f"@{demo.recipe.variant}" if demo.recipe.variant else ""
-    return f"install:{demo.recipe.name}{variant}"
-
-
 class Installer:
     """Installs the demos of one run.
 
@@ -75,7 +69,7 @@ class Installer:
         done = apply_install(decided, self._plan.store, link=link, listen=self._listen, stop=self._stop)
         text = f"{len(done.written)} of {len(files)} files written to {demo.folder}"
         data: dict[str, object] = {"written": list(done.written), "folder": str(demo.folder)}
-        self._listen(Event("done", task=install_task(demo), label=demo.recipe.demo, text=text, data=data))
+        self._listen(Event("done", task=demo.install_task, label=demo.recipe.demo, text=text, data=data))
         return done
 
     def _files(self, demo: PlannedDemo) -> Iterator[tuple[str, Blob]]:

@@ -169,6 +169,12 @@ class PlannedDemo:
     names: Mapping[str, str] = field(default_factory=dict)
     problem: ModelprepError | None = None
 
+    @property
+    def install_task(self) -> str:
+        """Name of its installation in events."""
+        variant = f"@{self.recipe.variant}" if self.recipe.variant else ""
+        return f"install:{self.recipe.name}{variant}"
+
 
 @dataclass(frozen=True)
 class Plan:

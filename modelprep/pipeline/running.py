@@ -8,17 +8,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, cast
 
 from modelprep.errors import Interrupted, ModelprepError
 from modelprep.events import Event, Listener, orderly, silent
 from modelprep.fetch import Fetched, Fetcher
 from modelprep.pipeline.failures import as_error
-from modelprep.pipeline.installing import Installer, install_task
 from modelprep.pipeline.lanes import Lane, Outcome
 from modelprep.pipeline.planning import plan_recipes
 from modelprep.pipeline.report import Report
-from modelprep.pipeline.request import Plan, PlannedAsset, PlannedStep
+from modelprep.pipeline.request import Plan, PlannedAsset, PlannedDemo, PlannedStep
 from modelprep.pipeline.space import check_room, rooms
 from modelprep.pipeline.stepping import StepRunner
 from modelprep.pipeline.tally import Spent, Tally, plan_json
@@ -26,7 +26,10 @@ from modelprep.recipe.lockfile import Pin, read_lock, write_lock
 from modelprep.recipe.schema import Asset
 from modelprep.store import Blob, Result
 from modelprep.store.disk import storage
-from modelprep.tree.install import Installed
+
+if TYPE_CHECKING:
+    from modelprep.pipeline.installing import Installer
+    from modelprep.tree.install import Installed
 
 #: Seconds that threads get to leave after Ctrl-C before the process ends without them.
 _PATIENCE = 2.0
@@ -100,7 +103,6 @@ class _Run:
             self.plan.store, request.policy, lock=self.plan.pins, listen=self.listen, known=self.plan.known
         )
         self._stepper = StepRunner(self.plan.store, self.plan.steps, self.listen, self.stopping)
-        self._installer = Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping)
         for step in self.plan.steps.values():
             if step.result is not None:
                 self.results[step.identity] = step.result
@@ -187,7 +189,7 @@ class _Run:
         for demo in self.plan.demos:
             if demo.problem is None and demo.state in ("missing", "stale"):
                 after = frozenset(identity for identity, _ in demo.files.values())
-                work[install_task(demo)] = _Work("install", after, partial(self._installer.install, demo))
+                work[demo.install_task] = _Work("install", after, partial(self._install, demo))
         return work
 
     def _cause(self, work: _Work) -> ModelprepError | None:
@@ -213,8 +215,8 @@ class _Run:
             self.blobs[name] = value
         elif isinstance(value, Result):
             self.results[name] = value
-        elif isinstance(value, Installed):
-            self.installed[name] = value
+        elif value is not None:
+            self.installed[name] = cast("Installed", value)
 
     def _task(self, name: str) -> tuple[str, str]:
         """Give the name in events and the label of a piece of work."""
@@ -273,6 +275,16 @@ class _Run:
             return result
 
         return do
+
+    @cached_property
+    def _installer(self) -> Installer:
+        # Whoever finds everything in place needs none of the machinery that writes trees.
+        from modelprep.pipeline.installing import Installer
+
+        return Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping)
+
+    def _install(self, demo: PlannedDemo) -> Installed:
+        return self._installer.install(demo)
 
     # -- what came of it -------------------------------------------------------------------------------------------
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from modelprep.errors import ModelprepError
 from modelprep.fetch import Fetched
-from modelprep.pipeline.installing import install_task
 from modelprep.pipeline.report import DemoReport, Outcome
 from modelprep.pipeline.request import Plan, PlannedDemo
 from modelprep.pipeline.space import rooms
 from modelprep.store import Result
-from modelprep.tree.install import Installed
 from modelprep.tree.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from modelprep.tree.install import Installed
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
@@ -101,7 +103,7 @@ class Tally:
 
     def demo(self, demo: PlannedDemo) -> DemoReport:
         """Tell what became of a demo."""
-        recipe, task = demo.recipe, install_task(demo)
+        recipe, task = demo.recipe, demo.install_task
         done = self.installed.get(task)
         error = demo.problem or self.failed.get(task)
         outcome: Outcome

@@ -2,6 +2,8 @@
 
 Each shape can do two things: `read` a node (noting problems with their places) and describe itself as JSON Schema. The
 tables in :mod:`modelprep.recipe.tables` are made of shapes, so the loader and the exported schema cannot disagree.
+
+Shapes are never compared, printed or changed: each start of the program would pay for the methods that do or forbid it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def words(names: Sequence[object]) -> str:
     return ", ".join(str(name).lower() if isinstance(name, bool) else str(name) for name in names)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Text:
     """A string.
 
@@ -84,7 +86,7 @@ class Text:
         return made
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Hex:
     """A digest in hexadecimal digits; capitals are taken and made small."""
 
@@ -125,7 +127,7 @@ class Hex:
         return {"type": "string", "pattern": f"^[0-9a-fA-F]{{{self.length}}}$(?![\\s\\S])"}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Int:
     """A whole number in a range."""
 
@@ -149,7 +151,7 @@ class Int:
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Number:
     """A number in a range, whole or not."""
 
@@ -173,7 +175,7 @@ class Number:
         return {"type": "number", "minimum": self.least, "maximum": self.most}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Bool:
     """``true`` or ``false``."""
 
@@ -190,7 +192,7 @@ class Bool:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Choice:
     """One of a few words or numbers."""
 
@@ -211,7 +213,7 @@ class Choice:
         return {"const": self.allowed[0]} if len(self.allowed) == 1 else {"enum": list(self.allowed)}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Free:
     """Anything; given as plain Python values, or as the node itself where `nodes` is set."""
 

@@ -47,7 +47,7 @@ class Shape(Protocol):
         """Describe the shape as JSON Schema (draft 2020-12)."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class ListOf:
     """A list, or one element written without its list where `single` is set."""
 
@@ -83,7 +83,7 @@ class ListOf:
         return {"anyOf": [self.element.schema(), made]} if self.single else made
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class MapOf:
     """A mapping whose keys are names of the user's own."""
 
@@ -126,7 +126,7 @@ def _as_text(key: Scalar) -> Scalar:
     return Scalar(key.text, False, key.start, key.end)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Field:
     """One key of a mapping: its name, what it holds, and a sentence on what it is for."""
 
@@ -136,7 +136,7 @@ class Field:
     required: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Struct:
     """A mapping with known keys.
 
@@ -226,7 +226,7 @@ class Struct:
         return made
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Either:
     """A short form (one scalar) or a long form (a mapping)."""
 
@@ -242,7 +242,7 @@ class Either:
         return {"anyOf": [self.short.schema(), self.long.schema()]}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class ByKey:
     """A mapping that is of one kind when it has a certain key, and of another when not."""
 

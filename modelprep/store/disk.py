@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,7 +121,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     StorageError
         Nothing was changed at `path`.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     with storage(path, needed=len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

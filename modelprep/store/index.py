@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -106,7 +105,7 @@ class Index:
 
     def _rewrite(self) -> None:
         # A record appended by another process between our reading and our rename is lost: it costs one re-hash.
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         lines = "".join(json.dumps([k, v], separators=(",", ":")) + "\n" for k, v in self._values.items())
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import threading
 import weakref
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ class Session:
                     self._folder.mkdir(parents=True, exist_ok=True)
                     for stale in stale_sessions(self._folder):
                         stale.remove()
-                    name = f"{os.getpid()}-{secrets.token_hex(6)}"
+                    name = f"{os.getpid()}-{os.urandom(6).hex()}"
                     lock = try_lock(self._folder / f"{name}.lock")
                     place = self._folder / name
                     place.mkdir()
@@ -59,12 +58,12 @@ class Session:
 
     def new_file(self) -> Path:
         """Give a path inside the session's folder at which nothing exists."""
-        return self.place() / f"file-{secrets.token_hex(8)}"
+        return self.place() / f"file-{os.urandom(8).hex()}"
 
     @contextlib.contextmanager
     def new_folder(self) -> Iterator[Path]:
         """Make a folder, give it, and remove it with all inside."""
-        path = self.place() / f"work-{secrets.token_hex(8)}"
+        path = self.place() / f"work-{os.urandom(8).hex()}"
         with storage(path):
             path.mkdir()
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def entered(root: Path, *, stop: Callable[[], bool] | None = None) -> Iterator[N
         `stop` said so.
     """
     folder = root / "users"
-    mine = folder / f"{os.getpid()}-{secrets.token_hex(6)}.lock"
+    mine = folder / f"{os.getpid()}-{os.urandom(6).hex()}.lock"
     lock = None
     with contextlib.suppress(StorageError), hold(_gate(root), stop=stop), storage(folder):
         lock = try_lock(mine)
