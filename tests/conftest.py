@@ -44,3 +44,12 @@ def upstream() -> Path:
     if not folder.is_dir():
         pytest.skip("the real upstream files are not on this machine (MODELPREP_TEST_UPSTREAM names their folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def pycaffe() -> str:
+    """A Python that has a real Caffe."""
+    python = os.environ.get("MODELPREP_PYCAFFE")
+    if not python:
+        pytest.skip("no real Caffe here: MODELPREP_PYCAFFE names no Python that has one (docs/pycaffe.md)")
+    return python

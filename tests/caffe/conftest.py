@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 from array import array
@@ -136,15 +135,6 @@ def small_net(net_file: Callable[..., Path]) -> Path:
 def small_weights(small_net: Path, weights_for: Callable[..., Path]) -> Path:
     """Random weights of the small net."""
     return weights_for(small_net)
-
-
-@pytest.fixture(scope="session")
-def pycaffe() -> str:
-    """A Python with a real Caffe."""
-    python = os.environ.get("MODELPREP_PYCAFFE")
-    if not python:
-        pytest.skip("no real Caffe here: MODELPREP_PYCAFFE names no Python that has one (docs/pycaffe.md)")
-    return python
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,15 +10,6 @@ import pytest
 
 ORACLE = Path(__file__).with_name("pycaffe_oracle.py")
 Save = Callable[..., dict[str, "bytes | None"]]
-
-
-@pytest.fixture(scope="session")
-def pycaffe() -> str:
-    """The interpreter that has pycaffe."""
-    interpreter = os.environ.get("MODELPREP_PYCAFFE")
-    if not interpreter:
-        pytest.skip("no real Caffe to compare with (MODELPREP_PYCAFFE names an interpreter that has pycaffe)")
-    return interpreter
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Run
 from cli.workshop import Workshop, gzipped, sha256
+from servers.disks import mounted
 from servers.http import PAGE
 
 DATA = random.Random(2).randbytes(200_000)
@@ -226,15 +227,8 @@ def test_a_file_larger_than_allowed_is_6_and_nothing_half_written(workshop: Work
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 400 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("this user may not mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "size=400k") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_6_and_good_files_stay(workshop: Workshop, small_disk: Path) -> None:

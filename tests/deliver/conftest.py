@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers.sshd import BoardServer, missing
+from servers.sshd import board
+
+__all__ = ["board"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 TARGETS = ("armnn-caffe/mnist", "armnn-tf/mnist", "armnn-onnx/mnist", "armnn-tflite/mobilenet-v1-quant")
@@ -106,21 +106,3 @@ def goods(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     ran = made.fetch(made.out, upstream, "--offline")
     assert ran.code == 0, ran.err
     return made
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[Callable[..., BoardServer]]:
-    """Give a maker of boards: a real OpenSSH server on loopback, with a busybox userland of its own."""
-    if why := missing():
-        pytest.skip(why)
-    servers: list[BoardServer] = []
-
-    def make(*, rsync: bool = False, tar: bool = True, sftp: bool = False) -> BoardServer:
-        if rsync and not shutil.which("rsync"):
-            pytest.skip("needs rsync")
-        servers.append(BoardServer(tmp_path / f"sshd{len(servers)}", rsync=rsync, tar=tar, sftp=sftp))
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.stop()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fetching import Bench, asset, payload
+from servers.disks import mounted
 from servers.http import LONG_AGO, PAGE, Behaviour, FaultServer, closed_port
 
 from modelprep.errors import DigestMismatch, FetchError, Interrupted, StorageError
@@ -617,12 +618,7 @@ def test_no_room_is_told_before_the_first_byte(
 def test_a_disk_that_fills_up_leaves_nothing_behind_and_says_so(server: FaultServer, tmp_path: Path) -> None:
     from modelprep.store import Store
 
-    mount = tmp_path / "small"
-    mount.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount)], capture_output=True)
-    if made.returncode:
-        pytest.skip("this machine does not let tests mount a small file system")
-    try:
+    with mounted(tmp_path / "small", "size=2m") as mount:
         bench = Bench(Store.open(mount / "cache"))
         url = server.put("/m", payload(5_000_000), length=-2)  # a size that nobody tells beforehand
         with pytest.raises(StorageError) as caught:
@@ -634,8 +630,6 @@ def test_a_disk_that_fills_up_leaves_nothing_behind_and_says_so(server: FaultSer
         assert list(bench.store.blobs()) == []
         small = server.put("/small", payload(100_000))
         assert bench.fetch(asset(small, data=payload(100_000))).blob.size == 100_000
-    finally:
-        subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
 def test_a_limit_on_file_sizes_is_a_storage_error(server: FaultServer, bench: Bench, repository: Path) -> None:

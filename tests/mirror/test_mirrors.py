@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from cli.conftest import Run
 from cli.workshop import Workshop, sha256
+from servers.disks import mounted
 
 from modelprep.fetch import urls
 
@@ -233,12 +234,7 @@ def test_a_run_that_is_interrupted_leaves_a_mirror_that_the_next_one_completes(
 
 
 def test_a_full_disk_is_said_and_leaves_a_whole_mirror(workshop: Workshop, modelprep: Run) -> None:
-    small = workshop.root / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
+    with mounted(workshop.root / "small", "size=1m") as small:
         workshop.simple("good", b"g" * 1000)
         folder = small / "mirror"
         assert modelprep("mirror", "things", folder, "--no-archives").code == 0
@@ -248,8 +244,6 @@ def test_a_full_disk_is_said_and_leaves_a_whole_mirror(workshop: Workshop, model
         assert str(folder) in ran.err
         assert {path.name for path in folder.rglob("*") if path.is_file()} == {"good.bin", "modelprep-mirror.json"}
         assert modelprep("mirror", "--verify", folder, bare=True).code == 0
-    finally:
-        subprocess.run(["umount", small], check=True)
 
 
 def test_two_runs_at_once_into_one_folder_lose_nothing_of_one_another(workshop: Workshop, modelprep: Run) -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,21 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "needs root: sshd wants its privilege separation folder"
     return ""
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Callable[..., BoardServer]]:
+    """Give a maker of boards: a real OpenSSH server on loopback, with a busybox userland of its own."""
+    if why := missing():
+        pytest.skip(why)
+    servers: list[BoardServer] = []
+
+    def make(*, rsync: bool = False, tar: bool = True, sftp: bool = False) -> BoardServer:
+        if rsync and not shutil.which("rsync"):
+            pytest.skip("needs rsync")
+        servers.append(BoardServer(tmp_path / f"sshd{len(servers)}", rsync=rsync, tar=tar, sftp=sftp))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()

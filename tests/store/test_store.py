@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.disks import mounted
 
 from modelprep.errors import DigestMismatch, Interrupted, StorageError
 from modelprep.store import Result, Store, Validator, result_key
@@ -459,12 +460,7 @@ def test_a_disk_that_refuses_is_a_storage_error_and_leaves_nothing(
 
 
 def test_a_read_only_store_serves_what_it_has_and_refuses_the_rest(tmp_path: Path) -> None:
-    mount = tmp_path / "shared"
-    mount.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)], capture_output=True)
-    if made.returncode:
-        pytest.skip("this machine does not let tests mount a file system")
-    try:
+    with mounted(tmp_path / "shared", "size=1m") as mount:
         writable = Store.open(mount)
         digest = put(writable, b"hello")
         rotten = put(writable, b"rotten")
@@ -485,8 +481,6 @@ def test_a_read_only_store_serves_what_it_has_and_refuses_the_rest(tmp_path: Pat
                 refused()
         with pytest.raises(StorageError, match="read-only"), store.lock("x"):
             pass
-    finally:
-        subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
 def test_a_cache_is_found_by_option_then_environment_then_checkout(

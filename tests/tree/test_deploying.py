@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import pytest
-from servers.sshd import BoardServer, missing
+from servers.disks import mounted
+from servers.sshd import BoardServer
 
 from modelprep.errors import DeployError, DigestMismatch, MissingTool, StorageError, UsageError
 from modelprep.tree.boardtests import BoardRun, hear_tests, junit_of
@@ -30,23 +29,6 @@ CONTENT = {
     "models/it's a model.pb": b"graph",
     "data/t10k-images.idx3-ubyte": b"digits" * 1000,
 }
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[MakeBoard]:
-    if why := missing():
-        pytest.skip(why)
-    servers: list[BoardServer] = []
-
-    def make(*, rsync: bool = False, tar: bool = True, sftp: bool = False) -> BoardServer:
-        if rsync and not shutil.which("rsync"):
-            pytest.skip("needs rsync")
-        servers.append(BoardServer(tmp_path / f"sshd{len(servers)}", rsync=rsync, tar=tar, sftp=sftp))
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.stop()
 
 
 def tree(folder: Path, content: dict[str, bytes], recipe: str = "armnn-caffe/a", board: str = "") -> TreePart:
@@ -142,12 +124,7 @@ def test_a_beginning_that_is_not_ours_is_not_gone_on_from(board: MakeBoard, tmp_
 
 def test_a_full_disk_on_the_board_is_said_and_nothing_good_is_lost(board: MakeBoard, tmp_path: Path) -> None:
     server = board()
-    small = server.home / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", small], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
+    with mounted(server.home / "small", "size=2m") as small:
         old = {"data/t10k-images.idx3-ubyte": b"good"}
         deploy(server, tree(tmp_path / "old", old), "small")
         with pytest.raises(StorageError, match="no room"):
@@ -158,9 +135,6 @@ def test_a_full_disk_on_the_board_is_said_and_nothing_good_is_lost(board: MakeBo
             deploy(server, tree(tmp_path / "t", CONTENT), "small")
         assert (small / "ArmnnTests/data/t10k-images.idx3-ubyte").read_bytes() == b"good"
         assert not (small / "ArmnnTests/models").exists()
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            subprocess.run(["umount", small], check=True)
 
 
 def test_demos_deployed_earlier_stay_in_the_lists(board: MakeBoard, tmp_path: Path) -> None:
@@ -321,17 +295,10 @@ def test_trees_on_one_disk_share_its_room(board: MakeBoard, tmp_path: Path) -> N
 
 def test_a_family_whose_own_place_cannot_be_written_is_named(board: MakeBoard, tmp_path: Path) -> None:
     server = board()
-    place = server.home / "usr"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", place], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a file system")
-    try:
+    with mounted(server.home / "usr", "ro") as place:
         part = tree(tmp_path / "t", {"a": b"a"}, "opencv-dnn/a", board=f"{place}/share/OpenCV")
         with pytest.raises(StorageError, match="place of its own") as caught:
             deploy(server, part)
-    finally:
-        subprocess.run(["umount", place], check=True)
     assert caught.value.where == f"{place}/share/OpenCV"
     assert "opencv-dnn/a" in str(caught.value.hint)
     # PATH moves no family that has a place of its own: not to be advised.
