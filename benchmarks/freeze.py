@@ -2,8 +2,9 @@
 
     python benchmarks/freeze.py [FOLDER] [--runs N] [--json]
 
-Needs the extra ``tf``: TensorFlow makes the checkpoint and is the peer. Every run is a process of its own; times are of
-the whole process less the bare interpreter's start, medians of N; memory is the peak resident size over it.
+Needs the extra ``tf``: TensorFlow makes the checkpoint and is the peer. Every run is a process of its own; the sides
+take turns, so that what else the machine does falls on all of them. Times are of the whole process less the bare
+interpreter's start, medians of N with the fastest and the slowest; memory is the peak resident size over it.
 """
 
 from __future__ import annotations
@@ -37,25 +38,40 @@ graph, checkpoint, output, node = sys.argv[1:5]
 freeze_graph.freeze_graph(graph, "", True, checkpoint, node, "", "", output, True, "")
 """
 COPY = "import shutil, sys; shutil.copyfile(sys.argv[2], sys.argv[3])"
+SIDES = {"bare": BARE, "copy": COPY, "native": NATIVE, "tensorflow": TENSORFLOW}
 
 
-def measure(code: str, folder: Path, name: str, runs: int) -> dict[str, float]:
-    """Run a piece of Python some times; give median seconds and peak MiB."""
+def run_once(name: str, folder: Path) -> tuple[float, float]:
+    """Run one side in a process of its own; give seconds and peak MiB."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     output = folder / f"{name}.pb"
-    command = [sys.executable, "-c", code, str(folder / "graph.pb"), str(folder / "v1.ckpt"), str(output), OUTPUT]
-    seconds, peaks = [], []
-    for _ in range(runs):
-        output.unlink(missing_ok=True)
-        start = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds.append(time.perf_counter() - start)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"{name} failed with exit code {process.returncode}")
-        peaks.append(usage.ru_maxrss / 1024)
-    return {"seconds": statistics.median(seconds), "fastest": min(seconds), "peak_mib": max(peaks)}
+    output.unlink(missing_ok=True)
+    command = [sys.executable, "-c", SIDES[name], *map(str, (folder / "graph.pb", folder / "v1.ckpt", output)), OUTPUT]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{name} failed with exit code {process.returncode}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def measure(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Run every side once a round; give seconds (median, fastest, slowest) and peak MiB of each."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in SIDES}
+    for number in range(rounds):
+        for name in list(SIDES)[:: 1 if number % 2 else -1]:
+            found[name].append(run_once(name, folder))
+    return {
+        name: {
+            "seconds": statistics.median(seconds for seconds, _ in runs),
+            "fastest": min(seconds for seconds, _ in runs),
+            "slowest": max(seconds for seconds, _ in runs),
+            "peak_mib": max(peak for _, peak in runs),
+        }
+        for name, runs in found.items()
+    }
 
 
 def main() -> None:
@@ -72,27 +88,35 @@ def main() -> None:
                 [sys.executable, str(ROOT / "tests/tensorflow_room/tf_inception.py"), str(folder)],
                 check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-        found = {
-            "bare": measure(BARE, folder, "bare", max(chosen.runs, 5)),
-            "copy": measure(COPY, folder, "copy", chosen.runs),
-            "native": measure(NATIVE, folder, "native", chosen.runs),
-            "tensorflow": measure(TENSORFLOW, folder, "tensorflow", max(1, chosen.runs // 2)),
-        }
+        busy = os.getloadavg()[0]
+        found = measure(folder, chosen.runs)
         same = _same(folder)
     bare = found["bare"]
     over = {
-        name: {"seconds": one["seconds"] - bare["seconds"], "peak_mib": one["peak_mib"] - bare["peak_mib"]}
+        name: {
+            **{key: one[key] - bare["seconds"] for key in ("seconds", "fastest", "slowest")},
+            "peak_mib": one["peak_mib"] - bare["peak_mib"],
+        }
         for name, one in found.items()
     }
     ratio = over["tensorflow"]["seconds"] / over["native"]["seconds"]
-    result = {"measured": found, "over_bare": over, "times_faster": ratio, "same_nodes": same,
-              "reached": over["native"]["seconds"] <= 0.5 and over["native"]["peak_mib"] <= 250}  # fmt: skip
+    result = {
+        "runs": chosen.runs,
+        "load_before": busy,
+        "measured": found,
+        "over_bare": over,
+        "times_faster": ratio,
+        "same_nodes": same,
+        "reached": over["native"]["seconds"] <= 0.5 and over["native"]["peak_mib"] <= 250,
+    }
     if chosen.json:
         print(json.dumps(result, indent=2))
         return
-    print(f"{'':12}{'seconds':>9}{'peak MiB':>10}   (over a bare interpreter: {bare['seconds']:.3f} s)")
+    print(f"medians of {chosen.runs} over a bare interpreter ({bare['seconds']:.3f} s); load before: {busy:.1f}")
+    print(f"{'':12}{'seconds':>9}{'fastest':>9}{'slowest':>9}{'peak MiB':>10}")
     for name in ("copy", "native", "tensorflow"):
-        print(f"{name:12}{over[name]['seconds']:9.3f}{over[name]['peak_mib']:10.0f}")
+        one = over[name]
+        print(f"{name:12}{one['seconds']:9.3f}{one['fastest']:9.3f}{one['slowest']:9.3f}{one['peak_mib']:10.0f}")
     print(
         f"native is {ratio:.1f} times faster than TensorFlow; the graphs are {'the same' if same else 'NOT the same'}"
     )
