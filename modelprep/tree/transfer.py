@@ -135,21 +135,28 @@ def _until_the_other_end_is_gone(sink: IO[bytes]) -> Iterator[IO[bytes]]:
             sink.close()
 
 
-def _feed(channel: Channel, remote: str, write: Callable[[IO[bytes]], None], what: str) -> None:
-    process = channel.pipe(remote)
-    assert process.stdin is not None
-    assert process.stderr is not None
+@contextlib.contextmanager
+def _reaped(process: subprocess.Popen[bytes], heard: IO[bytes]) -> Iterator[None]:
+    """See that a process ends when the block fails, and close the pipe that it is heard through either way."""
     try:
-        with _until_the_other_end_is_gone(process.stdin) as sink:
-            write(sink)
-        said = process.stderr.read().decode(errors="replace")
-        status = process.wait()
+        yield
     except BaseException:
         process.kill()
         process.wait()
         raise
     finally:
-        process.stderr.close()
+        heard.close()
+
+
+def _feed(channel: Channel, remote: str, write: Callable[[IO[bytes]], None], what: str) -> None:
+    process = channel.pipe(remote)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    with _reaped(process, process.stderr):
+        with _until_the_other_end_is_gone(process.stdin) as sink:
+            write(sink)
+        said = process.stderr.read().decode(errors="replace")
+        status = process.wait()
     if status:
         raise channel.failed(status, said, what)
 
@@ -230,15 +237,9 @@ def _converse(command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], 
         names.seek(0)
         process = subprocess.Popen(command, stdin=names, stdout=subprocess.PIPE, stderr=complaints)
         assert process.stdout is not None
-        try:
+        with _reaped(process, process.stdout):
             hear(process.stdout)
             status = process.wait()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        finally:
-            process.stdout.close()
         complaints.seek(0)
         return status, complaints.read(1 << 16).decode(errors="replace")
 
