@@ -77,6 +77,7 @@ def main() -> None:
         fetch()  # the first run, which brings everything
         fetch()
         rows = [(cost(lambda: hash_all(paths)), cost(fetch)) for _ in range(options.rounds)]
+    print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f} after the run, which is about 1 itself")
     for index, what in enumerate(("CPU", "wall")):
         ratios = sorted(run[index] / one_pass[index] for one_pass, run in rows)
         print(

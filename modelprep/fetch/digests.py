@@ -75,10 +75,11 @@ class BackgroundHash:
     hashes
         What is fed.
     depth
-        How many pieces may wait; this bounds the memory.
+        How many pieces may wait, which bounds the memory: enough for the thread that receives to go on while the
+        processors are busy with something else for a moment.
     """
 
-    def __init__(self, hashes: MultiHash, *, depth: int = 4) -> None:
+    def __init__(self, hashes: MultiHash, *, depth: int = 8) -> None:
         self._hashes = hashes
         self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="modelprep-hash", daemon=True)

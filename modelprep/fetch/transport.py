@@ -24,7 +24,8 @@ from modelprep.store import Validator
 if TYPE_CHECKING:
     import requests
 
-CHUNK = 1 << 19
+#: Bytes taken from a connection at a time, at most: large, as each piece changes hands between two threads.
+CHUNK = 1 << 20
 #: Fewer bytes than this within one stall timeout count as a stall: a trickle that keeps the socket awake is none.
 TRICKLE = 1024
 #: Statuses after which the same request may well succeed.
@@ -61,7 +62,7 @@ class Answer:
     framed: bool = True
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the body as it comes, in pieces of at most 512 KiB, undecoded.
+        """Give the body as it comes, in pieces of at most 1 MiB, undecoded.
 
         Raises
         ------
