@@ -8,7 +8,6 @@ for messages, where a wrong guess costs a sentence and no more.
 from __future__ import annotations
 
 import codecs
-import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +172,11 @@ def one_line(text: str | bytes, limit: int = 90) -> str:
 
 def _page(head: bytes) -> Kind:
     title = _TITLE.search(head)
-    return Kind("web page", "a web page", one_line(html.unescape(title[1].decode("utf-8", "replace"))) if title else "")
+    if title is None:
+        return Kind("web page", "a web page")
+    from html import unescape  # with its table of names; few files are pages
+
+    return Kind("web page", "a web page", one_line(unescape(title[1].decode("utf-8", "replace"))))
 
 
 def _text(head: bytes) -> Kind:
