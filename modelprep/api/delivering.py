@@ -56,7 +56,7 @@ def bundle(
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Bundled:
-    """Pack finished demos into one archive: the same bytes from the same inputs, on any machine, on any day.
+    """Pack finished demos into one archive: the same bytes from the same inputs, whoever packs them, on any day.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: floa
             tolerance,
             outputs=test.outputs,
             origin="the same weights in graphs that different tools wrote",
-            hint=f"modelprep show TARGET and TARGET@{name}: are both made from the same weights?",
+            hint=f"modelprep show {test.name} and {test.name}@{name}: are both made from the same weights?",
         )
     except (MissingTool, CheckFailed) as error:
         return not_compared(label, error)

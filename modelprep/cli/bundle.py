@@ -25,7 +25,7 @@ def command(
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
-    """Pack finished demos into one archive: the same bytes from the same inputs, on any machine, on any day.
+    """Pack finished demos into one archive: the same bytes from the same inputs, whoever packs them, on any day.
 
     It holds the trees with their MANIFEST.json, SHA256SUMS and run-tests.sh, the licences, and an SPDX 2.3 document.
     """

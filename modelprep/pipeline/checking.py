@@ -8,8 +8,9 @@ from pathlib import Path
 
 from modelprep.check.demos import Checked, check
 from modelprep.check.pictures import PictureSearch, search
+from modelprep.check.proof import Conversion, Proof, prove
 from modelprep.errors import UsageError
-from modelprep.events import Listener, silent
+from modelprep.events import Event, Listener, silent
 from modelprep.pipeline.planning import plan_recipes
 from modelprep.pipeline.prepared import as_prepared
 from modelprep.pipeline.proving import conversions, installed_blob
@@ -58,7 +59,7 @@ def check_demos(
     found = check([one.recipe for one in prepared], out, iterations=iterations, run=not lint_only, listen=listen)
     checked = [_noted(one, how.note) for one, how in zip(found, prepared, strict=True)]
     if not lint_only:
-        checked = _prove(checked, out, cache)
+        checked = _prove(checked, out, cache, listen)
     return checked if against is None else _compare(checked, against, out, cache, catalogue)
 
 
@@ -90,13 +91,20 @@ def _noted(one: Checked, note: str) -> Checked:
     return replace(one, verdict=replace(one.verdict, warnings=(note, *one.verdict.warnings)))
 
 
-def _prove(checked: Sequence[Checked], out: Path, cache: Path | None) -> list[Checked]:
+def _prove(checked: Sequence[Checked], out: Path, cache: Path | None, listen: Listener) -> list[Checked]:
     """Add to each demo what is proven of the conversions that made its files; those of other files are left alone."""
-    from modelprep.check.proof import prove
-
     plan = plan_recipes(Request(targets=(), out=out, cache=cache, offline=True), [one.recipe for one in checked])
+
+    def told(one: Checked, conversion: Conversion) -> Proof:
+        # A large network takes a while: both of its forms are run.
+        task, label = f"prove:{one.recipe.name}#{conversion.step}", f"{one.recipe.demo}: proof of {conversion.step}"
+        listen(Event("start", task=task, label=label))
+        proof = prove(conversion, plan.store)
+        listen(Event("done", task=task, label=label, data={"outcome": proof.outcome}))
+        return proof
+
     return [
-        replace(one, proofs=tuple(prove(conversion, plan.store) for conversion in conversions(plan, demo)))
+        replace(one, proofs=tuple(told(one, conversion) for conversion in conversions(plan, demo)))
         for one, demo in zip(checked, plan.demos, strict=True)
     ]
 

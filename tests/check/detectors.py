@@ -15,7 +15,7 @@ SSD_OPTIONS = Options(10, 1, 100, 90, 0.5, 0.6, (10.0, 10.0, 5.0, 5.0), False)
 
 def options_of(options: Options, leave_out: Collection[str] = ()) -> bytes:
     """The operator's own options as TensorFlow's converter writes them."""
-    flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="comes with LiteRT, of the check extra")
+    flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="needs NumPy beside flatbuffers")
     y, x, h, w = options.scales
     numbers: dict[str, Any] = {
         "max_detections": options.max_detections,

@@ -171,7 +171,7 @@ def test_the_order_of_equal_scores_is_libstdcxxs(tmp_path: Path) -> None:
 
 
 def test_options_that_are_no_sane_numbers_are_none_at_all() -> None:
-    flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="comes with LiteRT, of the check extra")
+    flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="needs NumPy beside flatbuffers")
     data = {"max_detections": float("inf"), "max_classes_per_detection": float("nan"), "num_classes": -3}
     read = read_options(bytes(flexbuffers.Dumps(data)))
     assert (read.max_detections, read.max_classes, read.classes) == (0, 0, 0)

@@ -227,8 +227,11 @@ def test_a_fetched_conversion_is_proven_once_and_told(
     command = ("check", "own/net", "--recipes", recipes.parent, "--out", folders["out"], "--cache", folders["cache"])
     for _ in range(2):
         run(*command, "--json")
-        (told,) = json.loads(capsys.readouterr().out.splitlines()[-1])["checks"]
+        *events, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        (told,) = last["checks"]
         (proof,) = told["proofs"]
+        proving = [(event["event"], event["label"]) for event in events if event["task"].startswith("prove:")]
+        assert proving == [(kind, "Own: proof of tflite.rename_io") for kind in ("start", "done")]
         assert (proof["step"], proof["outcome"], proof["difference"]) == ("tflite.rename_io", "same", 0.0)
         monkeypatch.setattr(proof_module, "measure", None)  # the second time it is only read
 

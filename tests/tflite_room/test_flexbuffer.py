@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from modelprep.errors import StepError
 from modelprep.formats.tflite.flexbuffer import read_map
 
-flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="comes with LiteRT, of the check extra")
+flexbuffers = pytest.importorskip("flatbuffers.flexbuffers", reason="needs NumPy beside flatbuffers")
 
 KEYS = st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=12)
 NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(-3e38, 3e38), st.booleans())
