@@ -35,6 +35,8 @@ WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known", "n
 _PROOF = {"same": "sound", "differs": "reject", "unknown": "wrong"}
 #: Pixels of the longer side of an embedded photograph.
 _THUMBNAIL = 320
+#: Answers listed in the index before it counts the others.
+_ANSWERS = 10
 #: Below this many pixels a side a browser is told not to blur.
 _TINY = 64
 #: Where the upper half of a byte's range begins.
@@ -108,7 +110,8 @@ def _in_brief(one: Checked) -> str:
 
 def _answers(verdict: Verdict) -> str:
     listing = verdict.test.names
-    return ", ".join(label(listing, case.got) for case in verdict.cases if case.got is not None)
+    got = [label(listing, case.got) for case in verdict.cases if case.got is not None]
+    return ", ".join(got[:_ANSWERS]) + (f" and {len(got) - _ANSWERS} more" if len(got) > _ANSWERS else "")
 
 
 def _card(number: int, one: Checked, out: Path) -> str:
@@ -132,9 +135,14 @@ def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
     if verdict.cases:
         kind = "cases" if verdict.test.cases else "cases records"
         yield f"<h3>Cases, run by {escape(verdict.runtime)}</h3><div class='{kind}'>"
-        for case in verdict.cases:
+        # As many as keep what the network saw: the ten thousand records of -i 10000 would be no page any more.
+        shown = [case for case in verdict.cases if case.seen is not None] or verdict.cases[:1]
+        for case in shown:
             yield _case(one, verdict, case)
         yield "</div>"
+        if rest := len(verdict.cases) - len(shown):
+            wrong = sum(not case.passes for case in verdict.cases)
+            yield f"<p class=soft>{rest} more cases were run; {wrong} of all {len(verdict.cases)} fail.</p>"
         if _is_pale(verdict):
             yield (
                 f"<p class=soft>Arm NN {escape(verdict.test.version)} feeds this network bytes from 128 up only; "

@@ -410,3 +410,15 @@ def test_boxes_wanted_and_found_are_drawn_over_what_the_network_sees(tmp_path: P
     assert "<rect class=found x='0.2500' y='0.1250' width='0.5000' height='0.7500'/>" in html
     assert "<rect class=asked x='0.2090'" in html
     assert "best found: 0.5 at (0.25, 0.125, 0.75, 0.875)" in html
+
+
+def test_many_cases_are_counted_and_not_all_drawn(tmp_path: Path) -> None:
+    test = of_version()["CaffeMnist-Armnn"]
+    values = np.zeros((1, 1, 28, 28), np.float32)
+    cases = tuple(
+        Judged(number, "images", None, 7, ((7, 1.0),), seen=values if number < 20 else None) for number in range(500)
+    )
+    html = page.page([replace(checked(), verdict=Verdict(test, "passes", cases=cases))], tmp_path)
+    assert html.count("class=case>") == 20
+    assert "480 more cases were run; 0 of all 500 fail." in html
+    assert "and 490 more" in html
