@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from modelprep.formats.caffe import messages, prepare, prototxt, shapes
+from modelprep.formats.caffe import messages, prepare, prototxt
+from modelprep.formats.caffe.shapes import infer
 
 
 def layer(name: str, type_: str, bottom: str, top: str = "", parameters: str = "") -> str:
@@ -56,7 +57,7 @@ def weights(text: str, *, v1: bool = False, own_input: str = "") -> bytes:
         Name of a net-level input without dimensions, as ResNet-50's file has, in place of the input layer.
     """
     net = prepare.prepare(prototxt.read(text, origin="stand-in"))
-    known = {each.name: each for each in shapes.infer(net).layers}
+    known = {each.name: each for each in infer.infer(net).layers}
     out = messages.new("NetParameter")
     out.name = net.name or "stand-in"
     if own_input:

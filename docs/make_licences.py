@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from modelprep.fetch.audit import Subject, subjects
+from modelprep.audit import Subject, subjects
 from modelprep.recipe.catalogue import Catalogue, shipped_folder
 
 PAGE = Path(__file__).resolve().parent / "licences.md"

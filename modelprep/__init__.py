@@ -102,11 +102,16 @@ if TYPE_CHECKING:
         run,
         verify_mirror,
     )
+    from modelprep.audit import AuditReport, HostReport
     from modelprep.check.demos import Checked
-    from modelprep.check.findings import Finding
-    from modelprep.check.pictures import PictureSearch, TriedPicture
-    from modelprep.check.proof import Proof
+    from modelprep.check.lint.findings import Finding
+    from modelprep.check.picture_search import PictureSearch, TriedPicture
+    from modelprep.check.proof.prove import Proof
     from modelprep.check.verdict import Verdict
+    from modelprep.deliver.board_tests import BoardRun
+    from modelprep.deliver.bundle import Bundled
+    from modelprep.deliver.deploy import Deployed, DeployPlan
+    from modelprep.deliver.yocto import Exported
     from modelprep.errors import (
         CheckFailed,
         DeployError,
@@ -122,57 +127,53 @@ if TYPE_CHECKING:
         UsageError,
     )
     from modelprep.events import Event, Listener
-    from modelprep.fetch.audit import AuditReport, HostReport
-    from modelprep.pipeline import DemoReport, Plan, PlannedAsset, PlannedDemo, PlannedStep, Report, Request
     from modelprep.pipeline.converting import Converted
     from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
+    from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request
+    from modelprep.pipeline.run.report import DemoReport, Report
     from modelprep.recipe.catalogue import Catalogue
     from modelprep.recipe.schema import Asset, Recipe
-    from modelprep.tree.boardtests import BoardRun
-    from modelprep.tree.bundle import Bundled
-    from modelprep.tree.deploy import Deployed, DeployPlan
-    from modelprep.tree.yocto import Exported
 
 #: Name -> the module that it is imported from when it is first used.
 _HOMES = {
     "Asset": "modelprep.recipe.schema",
-    "AuditReport": "modelprep.fetch.audit",
-    "BoardRun": "modelprep.tree.boardtests",
-    "Bundled": "modelprep.tree.bundle",
+    "AuditReport": "modelprep.audit",
+    "BoardRun": "modelprep.deliver.board_tests",
+    "Bundled": "modelprep.deliver.bundle",
     "Catalogue": "modelprep.recipe.catalogue",
     "CheckFailed": "modelprep.errors",
     "Checked": "modelprep.check.demos",
     "Converted": "modelprep.pipeline.converting",
-    "DemoReport": "modelprep.pipeline",
+    "DemoReport": "modelprep.pipeline.run.report",
     "DeployError": "modelprep.errors",
-    "DeployPlan": "modelprep.tree.deploy",
-    "Deployed": "modelprep.tree.deploy",
+    "DeployPlan": "modelprep.deliver.deploy",
+    "Deployed": "modelprep.deliver.deploy",
     "Deployment": "modelprep.api",
     "DigestMismatch": "modelprep.errors",
     "Event": "modelprep.events",
-    "Exported": "modelprep.tree.yocto",
+    "Exported": "modelprep.deliver.yocto",
     "FetchError": "modelprep.errors",
-    "Finding": "modelprep.check.findings",
-    "HostReport": "modelprep.fetch.audit",
+    "Finding": "modelprep.check.lint.findings",
+    "HostReport": "modelprep.audit",
     "Interrupted": "modelprep.errors",
     "Listener": "modelprep.events",
     "Mirrored": "modelprep.pipeline.mirroring",
     "MissingTool": "modelprep.errors",
     "ModelprepError": "modelprep.errors",
     "NeedsBringing": "modelprep.errors",
-    "PictureSearch": "modelprep.check.pictures",
-    "Plan": "modelprep.pipeline",
-    "PlannedAsset": "modelprep.pipeline",
-    "PlannedDemo": "modelprep.pipeline",
-    "PlannedStep": "modelprep.pipeline",
-    "Proof": "modelprep.check.proof",
+    "PictureSearch": "modelprep.check.picture_search",
+    "Plan": "modelprep.pipeline.plan.request",
+    "PlannedAsset": "modelprep.pipeline.plan.request",
+    "PlannedDemo": "modelprep.pipeline.plan.request",
+    "PlannedStep": "modelprep.pipeline.plan.request",
+    "Proof": "modelprep.check.proof.prove",
     "Recipe": "modelprep.recipe.schema",
     "RecipeError": "modelprep.errors",
-    "Report": "modelprep.pipeline",
-    "Request": "modelprep.pipeline",
+    "Report": "modelprep.pipeline.run.report",
+    "Request": "modelprep.pipeline.plan.request",
     "StepError": "modelprep.errors",
     "StorageError": "modelprep.errors",
-    "TriedPicture": "modelprep.check.pictures",
+    "TriedPicture": "modelprep.check.picture_search",
     "UsageError": "modelprep.errors",
     "Verdict": "modelprep.check.verdict",
     "VerifiedMirror": "modelprep.pipeline.mirroring",

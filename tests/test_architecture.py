@@ -23,16 +23,16 @@ LEVELS = {
     "fetch": 3,
     "steps": 3,
     "tree": 3,
-    "check": 3,
-    # Knows both recipes and steps, for the rooms above.
-    "stepcheck": 4,
+    "check": 4,
+    "audit": 4,
+    "deliver": 4,
     "pipeline": 5,
     "api": 6,
     "cli": 7,
     "__main__": 8,
 }
 #: Rooms on one level that may know each other, one way.
-NEIGHBOURS = {("check", "steps"), ("check", "tree"), ("targets", "formats")}
+NEIGHBOURS = {("targets", "formats")}
 HEAVY = {
     "requests", "tqdm", "google", "numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "yaml", "PIL", "tf2onnx",
     "ai_edge_litert", "tf_slim", "tf_keras", "filelock", "platformdirs", "urllib3", "multiprocessing", "asyncio",
@@ -40,8 +40,8 @@ HEAVY = {
 }  # fmt: skip
 #: Module -> why it may import something heavy at its top.
 MAY_BE_HEAVY = {
-    "modelprep/pipeline/apart.py": "the connection between parent and child is what it is about",
-    "modelprep/pipeline/worker.py": "its other end",
+    "modelprep/pipeline/run/subprocess.py": "the connection between parent and child is what it is about",
+    "modelprep/pipeline/run/worker.py": "its other end",
 }
 LONGEST = 400
 #: Module -> why it is longer than that.

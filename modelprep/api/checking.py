@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.given import AnyPath, Paths, Words, framed, path_or_none, within, words
+from modelprep.api.arguments import AnyPath, Paths, Words, framed, path_or_none, within, words
 from modelprep.events import Listener, silent
 
 if TYPE_CHECKING:
     from modelprep.check.demos import Checked
-    from modelprep.check.findings import Finding
-    from modelprep.check.pictures import PictureSearch
+    from modelprep.check.lint.findings import Finding
+    from modelprep.check.picture_search import PictureSearch
 
 
 def check(
@@ -78,7 +78,7 @@ def check(
             listen=tell,
         )
         if html is not None:
-            from modelprep.check.page import write_page
+            from modelprep.check.report.page import write_page
 
             write_page(Path(html), checked, Path(out))
         return tuple(checked)
@@ -156,7 +156,7 @@ def lint(
 
         found = examine(Path(model), target, parser=parser, test=test, outputs=words(outputs))
         if sarif is not None:
-            from modelprep.check.sarif import write_sarif
+            from modelprep.check.lint.sarif import write_sarif
 
             write_sarif(Path(sarif), Path(model), found)
         return tuple(found)

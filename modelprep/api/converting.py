@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.given import AnyPath, framed
+from modelprep.api.arguments import AnyPath, framed
 from modelprep.errors import UsageError
 from modelprep.events import Listener, silent
 
@@ -61,8 +61,8 @@ def convert(
 
 def _values(step: Step, params: Mapping[str, object]) -> dict[str, object]:
     """Give parameters as a step takes them; they are checked as those of a recipe are."""
+    from modelprep.pipeline.plan.validate import check_params
     from modelprep.recipe.schema import Ref
-    from modelprep.stepcheck import check_params
 
     values = {name: _value(step.params[name].kind, value) if name in step.params else value
               for name, value in params.items()}  # fmt: skip

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.given import AnyPath, Paths, Words, framed, words
+from modelprep.api.arguments import AnyPath, Paths, Words, framed, words
 from modelprep.errors import UsageError
 from modelprep.events import Listener, silent
 
 if TYPE_CHECKING:
-    from modelprep.tree.boardtests import BoardRun
-    from modelprep.tree.bundle import Bundled
-    from modelprep.tree.deploy import Deployed, DeployPlan
+    from modelprep.deliver.board_tests import BoardRun
+    from modelprep.deliver.bundle import Bundled
+    from modelprep.deliver.deploy import Deployed, DeployPlan
+    from modelprep.deliver.yocto import Exported
     from modelprep.tree.selection import TreePart
-    from modelprep.tree.yocto import Exported
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def bundle(
         The disk would not take it; Ctrl-C. What was at the name before is still there.
     """
     with framed(listen) as tell:
-        from modelprep.tree.bundle import plan_bundle, tell_and_write
+        from modelprep.deliver.bundle import plan_bundle, tell_and_write
 
         parts = _parts(targets, out, recipes, include_restricted=include_restricted)
         return tell_and_write(plan_bundle(parts), Path(output), tell)
@@ -108,8 +108,8 @@ def plan_deploy(
         As :func:`deploy`.
     """
     with framed():
-        from modelprep.tree import deploy as deploying
-        from modelprep.tree import remote
+        from modelprep.deliver import deploy as deploying
+        from modelprep.deliver import remote
 
         place = remote.parse_board(board)
         parts = _parts(targets, out, recipes, include_restricted=True)
@@ -163,8 +163,8 @@ def deploy(
         No ssh program here.
     """
     with framed(listen) as tell:
-        from modelprep.tree import boardtests, remote
-        from modelprep.tree import deploy as deploying
+        from modelprep.deliver import board_tests, remote
+        from modelprep.deliver import deploy as deploying
         from modelprep.tree.selection import names_of_tests
 
         if (junit is not None or words(compute)) and not run:
@@ -178,14 +178,14 @@ def deploy(
             backends = [word for name in words(compute) for word in ("-c", name)]
             chosen = [(plan.board.folder, names_of_tests(plan.part.manifest)) for plan in plans] if run else []
             tests = tuple(
-                boardtests.hear_tests(channel, folder, [*backends, *names], junit=junit is not None)
+                board_tests.hear_tests(channel, folder, [*backends, *names], junit=junit is not None)
                 for folder, names in chosen
                 if names
             )
         if junit is not None:
             from modelprep.store.disk import write_atomic
 
-            write_atomic(Path(junit), boardtests.junit_of(tests))
+            write_atomic(Path(junit), board_tests.junit_of(tests))
         return Deployment(place.login, trees, tests)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.given import AnyPath, Paths, Words, framed, path_or_none, paths, places, words
+from modelprep.api.arguments import AnyPath, Paths, Words, framed, path_or_none, paths, places, words
 from modelprep.events import Event, Listener, silent
 
 if TYPE_CHECKING:
-    from modelprep.pipeline import Plan, PlannedDemo, Report
+    from modelprep.pipeline.plan.request import Plan, PlannedDemo
+    from modelprep.pipeline.run.report import Report
     from modelprep.recipe.catalogue import Catalogue
 
 
@@ -78,8 +79,8 @@ def plan(
         A target is not known, a recipe is broken, the store or lock file cannot be read.
     """
     with framed():
-        from modelprep.pipeline import Request
-        from modelprep.pipeline import plan as decide
+        from modelprep.pipeline.plan.planner import plan as decide
+        from modelprep.pipeline.plan.request import Request
 
         request = Request(
             targets=words(targets),
@@ -123,7 +124,7 @@ def run(decided: Plan, *, listen: Listener = silent) -> Report:
         Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
     """
     with framed(listen) as tell:
-        from modelprep.pipeline import run as do
+        from modelprep.pipeline.run.runner import run as do
 
         return do(decided, tell)
 
@@ -188,9 +189,9 @@ def list_demos(
         A target is not known or its recipe is broken.
     """
     with framed(listen) as tell:
-        from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import sound_recipes
-        from modelprep.pipeline.planning import plan_recipes
+        from modelprep.pipeline.plan.planner import plan_recipes
+        from modelprep.pipeline.plan.request import Request
 
         found, broken = sound_recipes(catalogue(recipes), words(targets))
         for error in broken:
@@ -222,9 +223,9 @@ def cache_key(
         A target is not known, a recipe is broken, the lock file cannot be read.
     """
     with framed():
-        from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import cache_key as key_of
         from modelprep.pipeline.inventory import cache_keys
+        from modelprep.pipeline.plan.request import Request
 
         request = Request(targets=words(targets), out=Path(out), lockfile=path_or_none(lockfile))
         return key_of(cache_keys(catalogue(recipes), request.targets, request.lock_path, armnn=armnn))

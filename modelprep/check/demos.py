@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelprep.check.proof import Proof
+from modelprep.check.proof.prove import Proof
 from modelprep.check.verdict import Files, Judged, Verdict, judge, judge_picture, preprocessing
 from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
@@ -199,8 +199,8 @@ def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Ite
     tuple of (Path, tuple of Judged)
         Picture, and what each case of the test would make of it.
     """
-    from modelprep.check import preprocess
-    from modelprep.check.runtimes import ready
+    from modelprep.check.board import preprocess
+    from modelprep.check.runtimes.host import ready
 
     loaded = ready(model, test.parser, test.input_name, test.input_shape, test.outputs)
     how = preprocessing(test)

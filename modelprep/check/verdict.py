@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelprep.check import boxes, preprocess, words
-from modelprep.check.boxes import Detection
-from modelprep.check.findings import Finding
+from modelprep.check import messages
+from modelprep.check.board import boxes, preprocess
+from modelprep.check.board.boxes import Detection
+from modelprep.check.board.preprocess import Preprocessing
 from modelprep.check.lint import Asked, lint
-from modelprep.check.preprocess import Preprocessing
-from modelprep.check.runtimes import Ready, ready
+from modelprep.check.lint.findings import Finding
+from modelprep.check.runtimes.host import Ready, ready
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.targets.armnn_tests import BoardTest
 from modelprep.targets.class_names import label
@@ -165,22 +166,22 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
         return Verdict(test, "fails", said, f"{folder} is not there", missing=True)
     model = files.models / test.model
     if not model.is_file():
-        return Verdict(test, "fails", words.missing_model(test, model), words.near(model), missing=True)
+        return Verdict(test, "fails", messages.missing_model(test, model), messages.near(model), missing=True)
     findings = tuple(lint(model, test.parser, Asked.by_test(test)))
     if (worst := next((f for f in findings if f.effect in ("reject", "crash")), None)) is not None:
         said = worst.prints or f"(no clear message: {worst})"
         if worst.where == model.name:
             hint = f"{model} is {worst.detail}" if worst.detail else f"{model} is no model"
             return Verdict(test, "fails", said, hint, findings, missing=True)
-        return Verdict(test, "fails", said, words.mend(test, model, worst), findings)
+        return Verdict(test, "fails", said, messages.mend(test, model, worst), findings)
     needed = _needed(test, iterations)
     missing = [name for name in needed if not (files.data / name).is_file()]
     if missing:
         return Verdict(
             test,
             "fails",
-            words.missing_data(test, files.data, missing[0]),
-            words.near(files.data / missing[0]),
+            messages.missing_data(test, files.data, missing[0]),
+            messages.near(files.data / missing[0]),
             findings,
             missing=True,
         )
@@ -229,8 +230,8 @@ def _run(
             return Verdict(
                 test,
                 "fails",
-                words.unreadable(test, data, number),
-                words.why(error),
+                messages.unreadable(test, data, number),
+                messages.why(error),
                 findings,
                 tuple(cases),
                 loaded.runtime,
@@ -244,7 +245,7 @@ def _run(
             cases.append(case if len(cases) < _SHOWN else replace(case, seen=None))
     failed = [case for case in cases if not case.passes]
     outcome: Outcome = "fails" if failed else "passes"
-    hint = words.advice(test, failed[0], options) if failed else ""
+    hint = messages.advice(test, failed[0], options) if failed else ""
     message = failed[0].message if failed else ""
     return Verdict(test, outcome, message, hint, findings, tuple(cases), loaded.runtime, tuple(warnings))
 

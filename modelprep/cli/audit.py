@@ -13,8 +13,8 @@ from modelprep.cli.output import Output, Style, size_text
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelprep.fetch.audit import AuditReport, HostReport
-    from modelprep.fetch.audit.report import Row
+    from modelprep.audit import AuditReport, HostReport
+    from modelprep.audit.report import Row
 
 
 def command(
@@ -59,7 +59,7 @@ def command(
     One request at a time at each host. Exits with 1 when an asset has no living source.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.fetch.audit import History, count_hosts, default_history, places
+        from modelprep.audit import History, count_hosts, default_history, places
         from modelprep.pipeline.auditing import audit_subjects, manners, run_audit
 
         found, broken = audit_subjects(common.catalogue(recipes), targets or [], lockfile or out / "modelprep.lock")
@@ -76,7 +76,7 @@ def command(
         output.note(f"asking {len(lanes)} hosts for {len(asked)} sources, one request at a time at each")
         result = run_audit(found, asked, remembered, manners(jobs, pause, timeout), _progress(output))
         if page is not None:
-            from modelprep.fetch.audit.page import write_page
+            from modelprep.audit.page import write_page
 
             write_page(page, result)
         _tell(output, result, everything=everything)
@@ -110,7 +110,7 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
 
 
 def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
-    from modelprep.fetch.audit.verdicts import VERDICTS
+    from modelprep.audit.verdicts import VERDICTS
 
     output.result(result.to_json())
     if output.mode == "quiet":

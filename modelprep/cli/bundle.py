@@ -30,7 +30,7 @@ def command(
     It holds the trees with their MANIFEST.json, SHA256SUMS and run-tests.sh, the licences, and an SPDX 2.3 document.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.tree.bundle import plan_bundle, tell_and_write
+        from modelprep.deliver.bundle import plan_bundle, tell_and_write
         from modelprep.tree.selection import select
 
         chosen = common.catalogue(recipes).resolve(targets)

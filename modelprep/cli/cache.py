@@ -91,9 +91,9 @@ def gc(
     nothing is removed (exit code 6).
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import blobs_in_use, sound_recipes
-        from modelprep.pipeline.planning import plan_recipes
+        from modelprep.pipeline.plan.planner import plan_recipes
+        from modelprep.pipeline.plan.request import Request
         from modelprep.store import Store
 
         catalogue = common.catalogue(recipes)
@@ -149,8 +149,8 @@ def key(
     It is the same on every machine, and speaks of the recipes asked for only.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import cache_key, cache_keys
+        from modelprep.pipeline.plan.request import Request
 
         request = Request(targets=tuple(targets or ()), out=out, lockfile=lockfile)
         keys = cache_keys(common.catalogue(recipes), request.targets, request.lock_path, armnn=armnn)

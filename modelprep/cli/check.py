@@ -13,8 +13,8 @@ from modelprep.cli.output import Output, Style
 
 if TYPE_CHECKING:
     from modelprep.check.demos import Checked
-    from modelprep.check.findings import Finding
-    from modelprep.check.pictures import PictureSearch
+    from modelprep.check.lint.findings import Finding
+    from modelprep.check.picture_search import PictureSearch
     from modelprep.check.verdict import Judged, Verdict
 
 _STYLES: dict[str, tuple[Style, ...]] = {"passes": ("green",), "fails": ("red",), "unknown": ("yellow",)}
@@ -72,7 +72,7 @@ def command(
         )
         output.close()
         if html is not None:
-            from modelprep.check.page import write_page
+            from modelprep.check.report.page import write_page
 
             write_page(html, checked, out)
             output.note(f"report: {html}")

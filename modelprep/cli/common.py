@@ -36,7 +36,7 @@ opens the sink, calls the library, and says what came of it::
 A :class:`~modelprep.errors.ModelprepError` raised inside ``sink`` becomes one message and its exit code. An ``OSError``
 that nobody turned into one counts as :class:`~modelprep.errors.StorageError`; Ctrl-C as exit code 130; anything else is
 a bug of ours, and is said to be one
-(:func:`modelprep.pipeline.failures.as_error`).
+(:func:`modelprep.pipeline.run.errors.as_error`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from modelprep.cli.output import Output, hush
 from modelprep.errors import ModelprepError, UsageError
 
 if TYPE_CHECKING:
-    from modelprep.pipeline import Plan, PlannedDemo
+    from modelprep.pipeline.plan.request import Plan, PlannedDemo
     from modelprep.recipe.catalogue import Catalogue
 
 DEFAULT_OUT = Path("out")
@@ -155,7 +155,7 @@ def sink(*, json: bool = False, quiet: bool = False) -> Iterator[Output]:
         raise
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame
         # Whatever comes is told in the mode the user asked for.
-        from modelprep.pipeline.failures import as_error
+        from modelprep.pipeline.run.errors import as_error
 
         output.close()
         error = as_error(caught)
@@ -197,7 +197,7 @@ def overrides(values: list[str] | None) -> dict[str, Path]:
 def download_size(plan: Plan, demo: PlannedDemo) -> str:
     """Write what there is to download for one demo: ``~`` where only the size inside an archive is known, or ``?``."""
     from modelprep.cli.output import size_text
-    from modelprep.pipeline.tally import bytes_of
+    from modelprep.pipeline.run.summary import bytes_of
 
     exact = bytes_of(plan, demo)
     if exact is not None:

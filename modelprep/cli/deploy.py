@@ -13,8 +13,8 @@ from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelprep.tree.boardtests import BoardRun
-    from modelprep.tree.deploy import DeployPlan
+    from modelprep.deliver.board_tests import BoardRun
+    from modelprep.deliver.deploy import DeployPlan
 
 
 def command(
@@ -52,7 +52,7 @@ def command(
     login's home, or of PATH.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.tree import boardtests, deploy, remote
+        from modelprep.deliver import board_tests, deploy, remote
         from modelprep.tree.selection import names_of_tests, select
 
         if len(targets) < 2:
@@ -88,7 +88,7 @@ def command(
                         continue
                     output.line(f"\n{plan.part.name}:")
                     output.out.flush()
-                    made = boardtests.hear_tests(
+                    made = board_tests.hear_tests(
                         channel, plan.board.folder, [*words, *names], aloud=aloud, junit=junit is not None
                     )
                     if not made.ok and output.mode == "quiet":
@@ -97,7 +97,7 @@ def command(
         if junit is not None:
             from modelprep.store.disk import write_atomic
 
-            write_atomic(junit, boardtests.junit_of(tests))
+            write_atomic(junit, board_tests.junit_of(tests))
         output.result(_result(plans, board.login, done=True, tests=tests))
         if not all(made.ok for made in tests):
             raise typer.Exit(1)

@@ -11,7 +11,8 @@ from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
 
 if TYPE_CHECKING:
-    from modelprep.pipeline import Plan, Report
+    from modelprep.pipeline.plan.request import Plan
+    from modelprep.pipeline.run.report import Report
 
 
 def command(
@@ -38,7 +39,9 @@ def command(
     --out, one for each family of demos, each with a MANIFEST.json and a SHA256SUMS.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline import Request, plan, run
+        from modelprep.pipeline.plan.planner import plan
+        from modelprep.pipeline.plan.request import Request
+        from modelprep.pipeline.run.runner import run
 
         request = Request(
             targets=tuple(targets),
@@ -65,9 +68,9 @@ def command(
 
 def _tell_plan(output: Output, plan: Plan) -> int:
     """Print what a run would do; give the exit code that is certain already."""
-    from modelprep.pipeline.report import worst
-    from modelprep.pipeline.space import check_room, rooms
-    from modelprep.pipeline.tally import plan_json
+    from modelprep.pipeline.plan.disk_space import check_room, rooms
+    from modelprep.pipeline.run.report import worst
+    from modelprep.pipeline.run.summary import plan_json
 
     output.result(plan_json(plan))
     rows = [

@@ -37,7 +37,7 @@ def command(
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.check.lint import examine
-        from modelprep.check.sarif import write_sarif
+        from modelprep.check.lint.sarif import write_sarif
 
         findings = examine(model, target, parser=parser, test=test, outputs=output_names or ())
         if sarif is not None:

@@ -9,7 +9,7 @@ from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
 
 if TYPE_CHECKING:
-    from modelprep.pipeline import Plan, PlannedDemo
+    from modelprep.pipeline.plan.request import Plan, PlannedDemo
 
 #: State -> (letter, colour, meaning); scripts may rely on the letters.
 LETTERS: Mapping[str, tuple[str, Style, str]] = {
@@ -36,9 +36,9 @@ def command(
     - needs no files.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline import Request
         from modelprep.pipeline.inventory import sound_recipes
-        from modelprep.pipeline.planning import plan_recipes
+        from modelprep.pipeline.plan.planner import plan_recipes
+        from modelprep.pipeline.plan.request import Request
 
         request = Request(targets=tuple(targets or ()), out=out, cache=cache, lockfile=lockfile)
         found, broken = sound_recipes(common.catalogue(recipes), targets or ())
@@ -95,7 +95,7 @@ def _licences(demo: PlannedDemo) -> list[str]:
 
 
 def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
-    from modelprep.pipeline.tally import bytes_of
+    from modelprep.pipeline.run.summary import bytes_of
 
     recipe = demo.recipe
     facts: dict[str, object] = {

@@ -157,7 +157,7 @@ def _run(arguments: list[str]) -> int:
         # The last frame there is: nothing may end in a traceback.
         if isinstance(caught, BrokenPipeError):
             raise
-        from modelprep.pipeline.failures import as_error
+        from modelprep.pipeline.run.errors import as_error
 
         error = as_error(caught)
     else:

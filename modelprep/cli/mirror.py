@@ -60,8 +60,9 @@ def command(
             raise UsageError(
                 "mirror wants targets and a folder", got=" ".join(targets), hint="modelprep mirror armnn-caffe DIR"
             )
-        from modelprep.pipeline import Request, plan
         from modelprep.pipeline.mirroring import make_mirror
+        from modelprep.pipeline.plan.planner import plan
+        from modelprep.pipeline.plan.request import Request
 
         request = Request(
             targets=tuple(targets[:-1]),

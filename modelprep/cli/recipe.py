@@ -133,8 +133,8 @@ def _lint_assets(path: Path, seen: dict[tuple[Path, str], str]) -> Linted:
 
 
 def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
+    from modelprep.pipeline.plan.validate import check_steps
     from modelprep.recipe.problems import flatten
-    from modelprep.stepcheck import check_steps
 
     text = str(path)
     try:
@@ -155,7 +155,7 @@ def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
 
 def _unused(recipe: Recipe) -> list[str]:
     """Name the assets and steps that nothing refers to."""
-    from modelprep.stepcheck import references
+    from modelprep.pipeline.plan.validate import references
 
     used = {ref.name for ref in references(recipe)}
     names = [("asset", name) for name in recipe.assets] + [("step", step.id) for step in recipe.steps]
@@ -206,8 +206,8 @@ def write_new(name: str, folder: Path) -> Path:
 
     from modelprep.recipe.catalogue import ASSETS_FOLDER
     from modelprep.recipe.lockfile import write_whole
-    from modelprep.recipe.starter import starter
     from modelprep.recipe.tables import NAME_PATTERN
+    from modelprep.recipe.template import starter
 
     parts = name.removesuffix(".yaml").split("/")
     if len(parts) > 2 or not all(re.search(NAME_PATTERN, part) for part in parts) or parts[0] == ASSETS_FOLDER:
@@ -259,9 +259,9 @@ def pin_targets(targets: Sequence[str], catalogue: Catalogue, lock: Path) -> dic
     UsageError
         There is nothing to pin: no asset is pinned at first use, or none of them is in the lock file.
     """
-    from modelprep.recipe.document import read_text
     from modelprep.recipe.edit import pin_assets
     from modelprep.recipe.lockfile import Pin, read_lock, write_whole
+    from modelprep.recipe.yaml_tree import read_text
 
     pins = read_lock(lock)
     wanted: dict[Path, dict[str, Pin]] = {}

@@ -10,7 +10,7 @@ from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelprep.pipeline import Plan, PlannedDemo
+    from modelprep.pipeline.plan.request import Plan, PlannedDemo
     from modelprep.recipe.schema import Asset, StepUse
 
 
@@ -26,7 +26,8 @@ def command(
 ) -> None:
     """Show one recipe: the command for the board and its answer, what the manual gets wrong, files, sources, steps."""
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline import Request, plan
+        from modelprep.pipeline.plan.planner import plan
+        from modelprep.pipeline.plan.request import Request
 
         request = Request(targets=(target,), out=out, cache=cache, lockfile=lockfile, armnn=armnn)
         planned = plan(request, common.catalogue(recipes))

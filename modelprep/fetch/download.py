@@ -14,13 +14,13 @@ from threading import Event as Flag
 
 from modelprep.errors import Interrupted
 from modelprep.fetch import encoded, share
-from modelprep.fetch.broken import Broken
 from modelprep.fetch.digests import BackgroundHash, MultiHash, all_digests, digests_of, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
-from modelprep.fetch.looks import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
+from modelprep.fetch.network_errors import Broken
 from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Policy
 from modelprep.fetch.progress import Task
+from modelprep.fetch.sniff import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.transport import Answer, Transport
 from modelprep.fetch.urls import redact
 from modelprep.store import Store, Validator

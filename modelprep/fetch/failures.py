@@ -13,7 +13,7 @@ from modelprep.recipe.schema import Asset
 from modelprep.store.disk import human
 
 if TYPE_CHECKING:
-    from modelprep.fetch.looks import Looks
+    from modelprep.fetch.sniff import Looks
 
 
 class SourceFailed(Exception):

@@ -342,7 +342,7 @@ class Fetcher:
             self._extract(archive.path, member, output, want.size, task)
             digests, size = hash_path(output, want.digests)
             if (difference := first_difference(want.digests, digests)) is not None:
-                from modelprep.fetch.looks import describe
+                from modelprep.fetch.sniff import describe
 
                 looks = describe(output, expected_size=want.size)
                 wanted = Want(member, want.digests, want.size)
@@ -352,13 +352,13 @@ class Fetcher:
         return Landed(kept, digests, size, 0)
 
     def _extract(self, archive: Path, member: str, output: Path, size: int | None, task: Task) -> None:
-        from modelprep.formats.archive import extract_member
+        from modelprep.formats.archive.members import extract_member
 
         limit = size if size is not None else self._policy.max_bytes
         try:
             extract_member(archive, member, output, max_bytes=limit, progress=task.progress)
         except StepError as error:
-            from modelprep.fetch.looks import describe
+            from modelprep.fetch.sniff import describe
 
             looks = describe(archive)
             raise SourceFailed(f"gave {looks}: {error.what}", looks=looks) from error
@@ -375,7 +375,7 @@ class Fetcher:
                     self._extract(landed.path, member, output, None, task)
                     got, size = hash_path(output, digests.values)
                     if (difference := first_difference(digests.values, got)) is not None:
-                        from modelprep.fetch.looks import describe
+                        from modelprep.fetch.sniff import describe
 
                         looks = describe(output)
                         raise member_failure(Want(member, digests.values, None), looks, size, difference, got)

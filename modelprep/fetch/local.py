@@ -10,9 +10,9 @@ from threading import Event as Flag
 from modelprep.errors import Interrupted
 from modelprep.fetch.digests import MultiHash, all_digests, first_difference
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
-from modelprep.fetch.looks import describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.partials import Landed
 from modelprep.fetch.progress import Task
+from modelprep.fetch.sniff import describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.store import Store
 from modelprep.store.disk import CHUNK, ensure_free, human, storage, storage_error, write_all
 

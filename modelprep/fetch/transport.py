@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import modelprep
-from modelprep.fetch.broken import MAX_REDIRECTS, Broken, classify
+from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
 from modelprep.store import Validator
 
 if TYPE_CHECKING:

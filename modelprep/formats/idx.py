@@ -12,9 +12,9 @@ from math import prod
 from pathlib import Path
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.decompress import Reader, compression_of
-from modelprep.formats.looks import HEAD, looks_like
+from modelprep.formats.archive.decompress import Reader, compression_of
 from modelprep.formats.output import writing
+from modelprep.formats.sniff import HEAD, looks_like
 
 #: Element type byte -> (its name, bytes an element).
 TYPES: dict[int, tuple[str, int]] = {

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from modelprep.audit import AuditReport, History, Manners, Place, Subject, crawl, report, subjects
 from modelprep.errors import RecipeError
-from modelprep.fetch.audit import AuditReport, History, Manners, Place, Subject, crawl, report, subjects
 from modelprep.pipeline.inventory import sound_recipes
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import read_lock
@@ -60,7 +60,7 @@ def run_audit(
     found
         The assets.
     asked
-        Their places (:func:`modelprep.fetch.audit.places`).
+        Their places (:func:`modelprep.audit.places`).
     history
         Written in the end, unless not one server answered: a machine without a network must not mark the whole world
         as failing.

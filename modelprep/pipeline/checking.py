@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelprep.check.demos import Checked, check
-from modelprep.check.pictures import PictureSearch, search
-from modelprep.check.proof import Conversion, Proof, prove
+from modelprep.check.picture_search import PictureSearch, search
+from modelprep.check.proof.prove import Conversion, Proof, prove
 from modelprep.errors import UsageError
 from modelprep.events import Event, Listener, silent
-from modelprep.pipeline.planning import plan_recipes
+from modelprep.pipeline.plan.planner import plan_recipes
+from modelprep.pipeline.plan.request import Request
 from modelprep.pipeline.prepared import as_prepared
 from modelprep.pipeline.proving import conversions, installed_blob
-from modelprep.pipeline.request import Request
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
 
@@ -113,7 +113,7 @@ def _compare(
     checked: Sequence[Checked], variant: str, out: Path, cache: Path | None, catalogue: Catalogue
 ) -> list[Checked]:
     """Add to each demo how its model and another variant's answer on the same inputs."""
-    from modelprep.check.versus import compare
+    from modelprep.check.compare import compare
 
     compared = []
     for one in checked:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from modelprep.deliver.yocto import Exported, plan_units, write_layer
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
 from modelprep.pipeline.mirroring import unique_name
 from modelprep.recipe.schema import Recipe, Source
 from modelprep.tree.manifest import InstalledFile
 from modelprep.tree.selection import TreePart, select
-from modelprep.tree.yocto import Exported, plan_units, write_layer
 
 
 def export_yocto(
@@ -36,7 +36,7 @@ def export_yocto(
     UsageError
         A demo has not been fetched into `out`.
     ModelprepError
-        As :func:`modelprep.tree.yocto.write_layer`.
+        As :func:`modelprep.deliver.yocto.write_layer`.
     """
     sources: dict[str, list[Source]] = {}
     for recipe in recipes:

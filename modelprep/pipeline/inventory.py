@@ -7,9 +7,9 @@ from pathlib import Path
 
 from modelprep.errors import RecipeError
 from modelprep.fetch import Fetcher
-from modelprep.pipeline.keys import recipe_key, request_key
-from modelprep.pipeline.request import Plan
-from modelprep.pipeline.versions import for_armnn
+from modelprep.pipeline.plan.armnn_versions import for_armnn
+from modelprep.pipeline.plan.keys import recipe_key, request_key
+from modelprep.pipeline.plan.request import Plan
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import read_lock
 from modelprep.recipe.schema import Recipe

@@ -13,17 +13,17 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modelprep.deliver import mirror
+from modelprep.deliver.mirror import Damage, MirrorFile
 from modelprep.errors import Interrupted, ModelprepError, RecipeError
 from modelprep.events import Event, Listener, silent
 from modelprep.fetch import Fetcher, urls
 from modelprep.fetch.sources import places_in_mirror
-from modelprep.pipeline.failures import as_error
-from modelprep.pipeline.report import worst
-from modelprep.pipeline.request import Plan, PlannedAsset
+from modelprep.pipeline.plan.request import Plan, PlannedAsset
+from modelprep.pipeline.run.errors import as_error
+from modelprep.pipeline.run.report import worst
 from modelprep.recipe.schema import Asset, Source
 from modelprep.store import Blob
-from modelprep.tree import mirror
-from modelprep.tree.mirror import Damage, MirrorFile
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def verify_mirror(folder: Path, listen: Listener = silent) -> VerifiedMirror:
     Raises
     ------
     ModelprepError
-        As :func:`modelprep.tree.mirror.verify`.
+        As :func:`modelprep.deliver.mirror.verify`.
     """
     total = sum(file.size for file in mirror.read_index(folder).files.values())
     done = 0

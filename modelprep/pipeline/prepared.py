@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import StorageError, UsageError
-from modelprep.pipeline.versions import for_armnn
+from modelprep.pipeline.plan.armnn_versions import for_armnn
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
 from modelprep.tree.manifest import InstalledDemo, Manifest, read_manifest

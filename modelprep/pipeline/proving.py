@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from modelprep.check.proof import Conversion
-from modelprep.pipeline.planning import output_of
-from modelprep.pipeline.request import Plan, PlannedDemo, PlannedStep
+from modelprep.check.proof.prove import Conversion
+from modelprep.pipeline.plan.planner import output_of
+from modelprep.pipeline.plan.request import Plan, PlannedDemo, PlannedStep
 from modelprep.recipe.schema import Recipe
 from modelprep.steps import Exempt
 from modelprep.store import Blob

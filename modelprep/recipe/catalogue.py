@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelprep.errors import RecipeError, UsageError, nearest
-from modelprep.recipe import document
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.loader import SharedFile, load_recipe, shared_files
 from modelprep.recipe.schema import Asset, Recipe
 
@@ -48,7 +48,7 @@ class SharedAssets(Mapping[str, Asset]):
     def _all(self) -> list[tuple[Path, str]]:
         if self._texts is None:
             paths = [path for folder in reversed(self._folders) for path in shared_files(folder)]
-            self._texts = [(path, document.read_text(path)) for path in paths]
+            self._texts = [(path, yaml_tree.read_text(path)) for path in paths]
         return self._texts
 
     def _file(self, path: Path, text: str) -> SharedFile:
@@ -232,7 +232,7 @@ class Catalogue:
         """Give the sound recipes in whose files a text occurs; only these are read."""
         wanted = text.casefold()
         for name in self.names():
-            if wanted in document.read_text(self.path(name)).casefold() and (recipe := self._sound(name)) is not None:
+            if wanted in yaml_tree.read_text(self.path(name)).casefold() and (recipe := self._sound(name)) is not None:
                 yield recipe
 
     def _from_path(self, text: str, variant: str) -> Recipe:

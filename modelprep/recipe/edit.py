@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import RecipeError
-from modelprep.recipe import document
-from modelprep.recipe.document import Scalar
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.lockfile import Pin, quoted
+from modelprep.recipe.yaml_tree import Scalar
 
 #: Written into `pinned_by`: nobody publishes the digest, we saw it.
 SEEN = "first use, from {url}; no publisher states it"
@@ -50,12 +50,12 @@ def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
         An asset is not in the file or does not say ``pin: first-use``; or the changed text no longer reads as the old
         one with the pins (nothing is returned then).
     """
-    root = document.compose(text, path)
+    root = yaml_tree.compose(text, path)
     assets = root.entries.get("assets")
     changes: list[_Change] = []
     for asset_id, pin in pins.items():
-        node = assets.entries.get(asset_id) if isinstance(assets, document.Mapping) else None
-        if not isinstance(node, document.Mapping):
+        node = assets.entries.get(asset_id) if isinstance(assets, yaml_tree.Mapping) else None
+        if not isinstance(node, yaml_tree.Mapping):
             raise RecipeError(f"there is no asset '{asset_id}' here to pin", where=str(path))
         mark = node.entries.get("pin")
         if not isinstance(mark, Scalar) or mark.value != "first-use":
@@ -66,7 +66,7 @@ def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
     return changed
 
 
-def _pin(node: document.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
+def _pin(node: yaml_tree.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
     key = node.keys["pin"]
     new = {"sha256": quoted(pin.sha256), "size": str(pin.size)}
     if "pinned_by" not in node.entries:
@@ -81,11 +81,11 @@ def _pin(node: document.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
     return [*changes, _Change(_start(key), _end(mark), lines)]
 
 
-def _start(node: document.Placed) -> tuple[int, int]:
+def _start(node: yaml_tree.Placed) -> tuple[int, int]:
     return node.start.line, node.start.column
 
 
-def _end(node: document.Placed) -> tuple[int, int]:
+def _end(node: yaml_tree.Placed) -> tuple[int, int]:
     return node.end.line, node.end.column
 
 
@@ -99,14 +99,14 @@ def _apply(text: str, changes: list[_Change]) -> str:
 
 def _verify(old: str, new: str, path: Path, pins: Mapping[str, Pin]) -> None:
     """Check that the new text reads as the old one with the pins and nothing else."""
-    want = document.plain(document.compose(old, path))
+    want = yaml_tree.plain(yaml_tree.compose(old, path))
     for asset_id, pin in pins.items():
         asset = want["assets"][asset_id]
         del asset["pin"]
         asset["sha256"], asset["size"] = pin.sha256, pin.size
         asset.setdefault("pinned_by", SEEN.format(url=pin.first_seen_from))
     try:
-        read = document.plain(document.compose(new, path))
+        read = yaml_tree.plain(yaml_tree.compose(new, path))
     except RecipeError:
         read = None
     if read != want:

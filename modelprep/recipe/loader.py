@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from modelprep.errors import RecipeError
-from modelprep.recipe import document, tables
-from modelprep.recipe.document import Scalar, plain
+from modelprep.recipe import tables, yaml_tree
 from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
@@ -31,6 +30,7 @@ from modelprep.recipe.schema import (
     Tolerance,
 )
 from modelprep.recipe.shapes import Table
+from modelprep.recipe.yaml_tree import Scalar, plain
 
 
 def load_recipe(
@@ -54,7 +54,7 @@ def load_recipe(
     RecipeError
         One thing is wrong with the file (:class:`~modelprep.recipe.problems.RecipeErrors`: several).
     """
-    return parse_recipe(document.read_text(path), path, name=name, shared=shared, variant=variant)
+    return parse_recipe(yaml_tree.read_text(path), path, name=name, shared=shared, variant=variant)
 
 
 def parse_recipe(
@@ -62,7 +62,7 @@ def parse_recipe(
 ) -> Recipe:
     """Read a recipe from text; as :func:`load_recipe`, `path` being named in messages only."""
     problems = Problems(path)
-    root = document.compose(text, path, problems)
+    root = yaml_tree.compose(text, path, problems)
     if variant:
         root = _with_variant(root, variant, problems)
     table = tables.RECIPE.read(root, "", problems)
@@ -139,10 +139,10 @@ class SharedFile:
 
     def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
-        self._root = document.compose(document.read_text(path) if text is None else text, path)
+        self._root = yaml_tree.compose(yaml_tree.read_text(path) if text is None else text, path)
         self._made: dict[str, Asset] = {}
         entries = self._root.entries.get("assets")
-        self._entries = entries if isinstance(entries, document.Mapping) else None
+        self._entries = entries if isinstance(entries, yaml_tree.Mapping) else None
 
     def __contains__(self, asset_id: object) -> bool:
         return self._entries is not None and asset_id in self._entries.entries
@@ -190,11 +190,11 @@ def _table(table: Table, key: str) -> Table | None:
     return value if isinstance(value, Table) else None
 
 
-def _with_variant(root: document.Mapping, variant: str, problems: Problems) -> document.Mapping:
+def _with_variant(root: yaml_tree.Mapping, variant: str, problems: Problems) -> yaml_tree.Mapping:
     variants = root.entries.get("variants")
-    known = list(variants.entries) if isinstance(variants, document.Mapping) else []
-    over = variants.entries.get(variant) if isinstance(variants, document.Mapping) else None
-    if not isinstance(over, document.Mapping):
+    known = list(variants.entries) if isinstance(variants, yaml_tree.Mapping) else []
+    over = variants.entries.get(variant) if isinstance(variants, yaml_tree.Mapping) else None
+    if not isinstance(over, yaml_tree.Mapping):
         problems.add(
             f"the recipe has no variant called '{variant}'",
             variants if variants is not None else root,
@@ -251,8 +251,8 @@ def _check_steps(names: Names, problems: Problems) -> dict[str, list[str]]:
         at = f"steps[{index}].with"
         if parameters is None:
             continue
-        if not isinstance(parameters, document.Mapping):
-            got = document.kind_of(parameters)
+        if not isinstance(parameters, yaml_tree.Mapping):
+            got = yaml_tree.kind_of(parameters)
             problems.add("wrong kind of value", parameters, at, expected="a mapping of parameters", got=got)
             continue
         for node, where in references(parameters, at):
@@ -293,7 +293,7 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
         key = (source, "") if isinstance(source, str) else (source.get("url", ""), source.get("member", ""))
         if seen.setdefault(key, index) != index and key[0]:
             node = table.place("urls")
-            assert isinstance(node, document.Sequence)
+            assert isinstance(node, yaml_tree.Sequence)
             problems.add("the source stands here twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import RecipeError, StorageError
-from modelprep.recipe import document
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.scalars import BAD, Hex
 from modelprep.recipe.shapes import Field, MapOf, Struct
@@ -58,13 +58,13 @@ def read_lock(path: Path) -> dict[str, Pin]:
     """
     if not path.exists():
         return {}
-    text = document.read_text(path)
+    text = yaml_tree.read_text(path)
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return {}
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
         raise RecipeError("the lock file holds a merge conflict", where=str(path), hint="keep one side of each")
     problems = Problems(path)
-    table = _PINS.read(document.compose(text, path, problems), "", problems)
+    table = _PINS.read(yaml_tree.compose(text, path, problems), "", problems)
     problems.raise_any()
     assert table is not BAD
     return {key: Pin(pin["sha256"], pin["size"], pin["first_seen_from"]) for key, pin in table.items()}

@@ -6,7 +6,7 @@ recipe is checked, so that an error in a variant names the variant's own line.
 
 from __future__ import annotations
 
-from modelprep.recipe.document import Mapping, Node, Scalar
+from modelprep.recipe.yaml_tree import Mapping, Node, Scalar
 
 
 def overlay(base: Mapping, over: Mapping) -> Mapping:

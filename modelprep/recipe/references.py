@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from modelprep.recipe import document
-from modelprep.recipe.document import Node, Scalar
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems, one_of
 from modelprep.recipe.schema import Ref, Value
 from modelprep.recipe.shapes import Table
 from modelprep.recipe.tables import OWN_FILES, REF, path_fault
+from modelprep.recipe.yaml_tree import Node, Scalar
 
 
 def parse_ref(text: str) -> Ref:
@@ -20,9 +20,9 @@ def parse_ref(text: str) -> Ref:
 
 def value_of(node: Node) -> Value:
     """Give a step parameter: strings that start with ``$`` become :class:`Ref`, ``$$`` is a dollar sign."""
-    if isinstance(node, document.Mapping):
+    if isinstance(node, yaml_tree.Mapping):
         return {key: value_of(value) for key, value in node.entries.items()}
-    if isinstance(node, document.Sequence):
+    if isinstance(node, yaml_tree.Sequence):
         return tuple(value_of(item) for item in node.items)
     value = node.value
     if isinstance(value, str) and value.startswith("$"):
@@ -32,10 +32,10 @@ def value_of(node: Node) -> Value:
 
 def references(node: Node, at: str) -> Iterator[tuple[Scalar, str]]:
     """Walk all strings below a node that are references, each with its key path."""
-    if isinstance(node, document.Mapping):
+    if isinstance(node, yaml_tree.Mapping):
         for key, value in node.entries.items():
             yield from references(value, f"{at}.{key}")
-    elif isinstance(node, document.Sequence):
+    elif isinstance(node, yaml_tree.Sequence):
         for index, item in enumerate(node.items):
             yield from references(item, f"{at}[{index}]")
     elif isinstance(node.value, str) and node.text.startswith("$") and not node.text.startswith("$$"):

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelprep.recipe import document
-from modelprep.recipe.document import Node, Scalar, kind_of, shorten
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems
+from modelprep.recipe.yaml_tree import Node, Scalar, kind_of, shorten
 
 #: What `read` gives for a value that is wrong; the problem has been noted.
 BAD: Final = object()
@@ -221,7 +221,7 @@ class Free:
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:  # noqa: ARG002 - the interface
         """Give the value."""
-        return node if self.nodes else document.plain(node)
+        return node if self.nodes else yaml_tree.plain(node)
 
     def schema(self) -> JsonSchema:
         """Describe it."""

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from modelprep.recipe import document
-from modelprep.recipe.document import Node, Scalar, kind_of, shorten
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.scalars import BAD, JsonSchema, Text, words
+from modelprep.recipe.yaml_tree import Node, Scalar, kind_of, shorten
 
 
 class Table(dict[str, Any]):
@@ -24,7 +24,7 @@ class Table(dict[str, Any]):
         The mapping's own node.
     """
 
-    def __init__(self, node: document.Mapping) -> None:
+    def __init__(self, node: yaml_tree.Mapping) -> None:
         super().__init__()
         self.node = node
 
@@ -59,7 +59,7 @@ class ListOf:
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Give a list of what could be read."""
-        if not isinstance(node, document.Sequence):
+        if not isinstance(node, yaml_tree.Sequence):
             if self.single and isinstance(node, Scalar):
                 value = self.element.read(node, at, problems)
                 return BAD if value is BAD else [value]
@@ -94,7 +94,7 @@ class MapOf:
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Give a :class:`Table` of what could be read."""
-        if not isinstance(node, document.Mapping):
+        if not isinstance(node, yaml_tree.Mapping):
             problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
         if len(node.entries) < self.least:
@@ -166,7 +166,7 @@ class Struct:
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Give a :class:`Table` of what could be read; keys with problems are left out."""
-        if not isinstance(node, document.Mapping):
+        if not isinstance(node, yaml_tree.Mapping):
             problems.add("wrong kind of value", node, at, expected=f"{self.what} (a mapping)", got=kind_of(node))
             return BAD
         table = Table(node)
@@ -252,7 +252,7 @@ class ByKey:
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Give what the fitting kind gives."""
-        has = isinstance(node, document.Mapping) and self.key in node.entries
+        has = isinstance(node, yaml_tree.Mapping) and self.key in node.entries
         return (self.having if has else self.lacking).read(node, at, problems)
 
     def schema(self) -> JsonSchema:

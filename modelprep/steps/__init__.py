@@ -93,7 +93,7 @@ class Proven:
     Parameters
     ----------
     by
-        The comparison that shows it, by its name in :mod:`modelprep.check.sides`.
+        The comparison that shows it, by its name in :mod:`modelprep.check.proof.kinds`.
     tolerance
         Largest difference allowed where a recipe says nothing, as a share of the output's largest value.
     origin

@@ -12,7 +12,7 @@ from modelprep.steps import Call, Exempt, Param, Step
 
 def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.caffe import npy
-    from modelprep.formats.caffe.wire_index import index
+    from modelprep.formats.caffe.wire.index import index
 
     # The values were checked against STEP.params; their types are known.
     params = cast("Any", call.params)

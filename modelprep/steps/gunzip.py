@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.archive import MAX_BYTES
-from modelprep.formats.decompress import Reader, compression_of
-from modelprep.formats.looks import HEAD, looks_like
+from modelprep.formats.archive.decompress import Reader, compression_of
+from modelprep.formats.archive.members import MAX_BYTES
 from modelprep.formats.output import writing
+from modelprep.formats.sniff import HEAD, looks_like
 from modelprep.steps import Call, Exempt, Param, Step
 
 #: What a byte of deflate can become at most (zlib's technical details: 1032:1).

@@ -67,7 +67,7 @@ def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
 
 
 def _run(call: Call) -> Mapping[str, object]:
-    from modelprep.formats import archive
+    from modelprep.formats.archive import members as archive
     from modelprep.formats.onnx.model import guarded, read_header
 
     source = cast("Path", call.params["archive"])

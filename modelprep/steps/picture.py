@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 def _run(call: Call) -> Mapping[str, object]:
     from importlib.util import find_spec
 
-    from modelprep.formats import picture
-    from modelprep.formats.picture_headers import read_headers
+    from modelprep.formats.picture import decode
+    from modelprep.formats.picture.headers import read_headers
 
     source = call.params["file"]
     assert isinstance(source, Path)
     try:
         size = source.stat().st_size
-        if size > picture.MAX_BYTES:
+        if size > decode.MAX_BYTES:
             raise StepError(
-                "the picture file is too large", where=str(source), expected=f"at most {picture.MAX_BYTES} bytes",
+                "the picture file is too large", where=str(source), expected=f"at most {decode.MAX_BYTES} bytes",
                 got=f"{size} bytes",
             )  # fmt: skip
         data = source.read_bytes()
@@ -41,7 +41,7 @@ def _run(call: Call) -> Mapping[str, object]:
         raise StorageError(f"the picture cannot be read: {error.strerror or error}", where=str(source)) from None
     found = read_headers(data, origin=str(source))
     if not found.kind:
-        from modelprep.formats.looks import HEAD, looks_like
+        from modelprep.formats.sniff import HEAD, looks_like
 
         raise StepError(
             "this is not a picture", where=str(source), expected="JPEG, PNG or BMP",
@@ -51,7 +51,7 @@ def _run(call: Call) -> Mapping[str, object]:
     if not found.unfit:
         # The headers are whole. Where numpy is at hand a JPEG's coded data are looked at, too: every code in them.
         if found.kind == "jpeg" and find_spec("numpy") is not None:
-            picture.decode(data, origin=str(source))
+            decode.decode(data, origin=str(source))
         copy(source, call.output, call.progress)
         return {"kind": found.kind, "width": found.width, "height": found.height, "converted": ""}
     pixels = _as_seen(data, found.kind, str(source), found.unfit)
@@ -64,16 +64,16 @@ def _run(call: Call) -> Mapping[str, object]:
 
 def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> NDArray[np.uint8]:
     """Decode to the upright red, green and blue that a person sees: uint8 (height, width, 3)."""
-    from modelprep.formats import picture
+    from modelprep.formats.picture import decode
 
     try:
         import numpy as np
 
         if kind == "jpeg":
-            pixels = picture.decode(data, origin=origin).pixels
+            pixels = decode.decode(data, origin=origin).pixels
             if pixels.shape[2] == 1:
                 pixels = np.repeat(pixels, 3, axis=2)
-            return np.ascontiguousarray(_turned(pixels, picture.exif_orientation(data)))
+            return np.ascontiguousarray(_turned(pixels, decode.exif_orientation(data)))
         return _by_pillow(data, origin)
     except ImportError as error:
         raise MissingTool(
@@ -101,7 +101,7 @@ def _by_pillow(data: bytes, origin: str) -> NDArray[np.uint8]:
     import numpy as np
     from PIL import Image, ImageOps
 
-    from modelprep.formats.picture_headers import MAX_PIXELS
+    from modelprep.formats.picture.headers import MAX_PIXELS
 
     # AssertionError, struct.error and the like come out of Pillow's plug-ins for damaged files.
     damage = (OSError, ValueError, SyntaxError, EOFError, AssertionError, KeyError, IndexError, TypeError)

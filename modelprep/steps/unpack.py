@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelprep.errors import RecipeError
-from modelprep.formats import archive
+from modelprep.formats.archive import members as archive
 from modelprep.steps import Call, Exempt, Param, Step
 
 

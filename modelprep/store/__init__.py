@@ -13,7 +13,7 @@ from modelprep.store.store import Blob, Store
 from modelprep.store.writer import BlobWriter
 
 if TYPE_CHECKING:
-    from modelprep.store.keeping import GcReport, Removed, StoreInfo, VerifyReport
+    from modelprep.store.maintenance import GcReport, Removed, StoreInfo, VerifyReport
 
 __all__ = [
     "Blob",
@@ -32,7 +32,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in ("GcReport", "Removed", "StoreInfo", "VerifyReport"):  # housekeeping, which a fetch has no need of
-        from modelprep.store import keeping
+        from modelprep.store import maintenance
 
-        return getattr(keeping, name)
+        return getattr(maintenance, name)
     raise AttributeError(f"module 'modelprep.store' has no attribute '{name}'")

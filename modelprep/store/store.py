@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StorageError
-from modelprep.store import locks, users
+from modelprep.store import leases, locks
 from modelprep.store.disk import CHUNK, ensure_free, human, storage, sync_folder, write_atomic
 from modelprep.store.index import Index
 from modelprep.store.locate import default_root
@@ -26,7 +26,7 @@ from modelprep.store.session import Session
 from modelprep.store.writer import BlobWriter
 
 if TYPE_CHECKING:
-    from modelprep.store.keeping import GcReport, StoreInfo, VerifyReport
+    from modelprep.store.maintenance import GcReport, StoreInfo, VerifyReport
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ class Store:
             Asked while a collection that is under way is waited for; when true,
             :class:`~modelprep.errors.Interrupted` is raised.
         """
-        return users.entered(self.root, stop=stop)
+        return leases.entered(self.root, stop=stop)
 
     def partial(self, name: str, *, lock: str = "") -> Partial:
         """Give the download under way called `name`; `lock` is the lock under which it is written."""
@@ -342,20 +342,20 @@ class Store:
 
     def info(self) -> StoreInfo:
         """Count what is here."""
-        from modelprep.store.keeping import info
+        from modelprep.store.maintenance import info
 
         return info(self)
 
     def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Hash every blob again, trusting nothing; what is rotten goes to quarantine."""
-        from modelprep.store.keeping import verify
+        from modelprep.store.maintenance import verify
 
         return verify(self, progress)
 
     def gc(
         self, keep: set[str] | Callable[[], set[str]], *, older_than: float = 0.0, dry_run: bool = False
     ) -> GcReport:
-        """Remove what nothing refers to: see :func:`modelprep.store.keeping.gc`."""
-        from modelprep.store.keeping import gc
+        """Remove what nothing refers to: see :func:`modelprep.store.maintenance.gc`."""
+        from modelprep.store.maintenance import gc
 
         return gc(self, keep, older_than=older_than, dry_run=dry_run)

@@ -62,7 +62,7 @@ class BoardTest:
         Elements of a classifier's output, None where not known.
     preprocess
         ``kind``, ``size`` ([height, width]), ``layout``, ``mean``, ``stddev``, ``scale``, ``raw_bytes``, ``centred``:
-        see :class:`modelprep.check.preprocess.Preprocessing`.
+        see :class:`modelprep.check.board.preprocess.Preprocessing`.
     default_ids
         Test cases that run when no ``-i`` is given; the case 0 always runs first as a warm-up.
     cases

@@ -91,7 +91,7 @@ class InstalledDemo:
     demo, summary, manual, run, board, variant
         As in the recipe.
     key
-        Digest over all that decides the demo's files (:mod:`modelprep.pipeline.keys`): equal keys, equal files.
+        Digest over all that decides the demo's files (:mod:`modelprep.pipeline.plan.keys`): equal keys, equal files.
     expect
         What ``check`` and the board's test runner go by, as in the recipe.
     """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from servers.http import FaultServer
 
-from modelprep.fetch.audit import AuditReport, History, Manners, Subject, crawl, places, report
+from modelprep.audit import AuditReport, History, Manners, Subject, crawl, places, report
 from modelprep.recipe.schema import Asset, Digests, Licence, Source
 
 Audit = Callable[..., AuditReport]

@@ -9,8 +9,8 @@ from audit.conftest import pinned
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelprep.fetch.audit import count_hosts, subjects
-from modelprep.fetch.audit.hosts import independent_host
+from modelprep.audit import count_hosts, subjects
+from modelprep.audit.hosts import independent_host
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Source
 

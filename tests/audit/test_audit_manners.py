@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servers.http import FaultServer, closed_port
 
+from modelprep.audit import History
 from modelprep.errors import UsageError
-from modelprep.fetch.audit import History
 
 BIG = random.Random(6).randbytes(100_000)
 

@@ -12,8 +12,8 @@ import pytest
 from audit.conftest import Audit, pinned
 from servers.http import PAGE, FaultServer, closed_port
 
+from modelprep.audit.report import Row
 from modelprep.fetch import share, urls
-from modelprep.fetch.audit.report import Row
 from modelprep.recipe.schema import Digests, Source
 
 BIG = random.Random(5).randbytes(300_000)

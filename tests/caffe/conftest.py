@@ -14,7 +14,7 @@ import pytest
 
 from modelprep.formats.caffe import prepare, prototxt
 from modelprep.formats.caffe.messages import schema
-from modelprep.formats.caffe.shapes import infer
+from modelprep.formats.caffe.shapes.infer import infer
 from modelprep.formats.protowire import varint
 
 #: A pool of ordinary floats that blobs are cut from; a megabyte, so that a VGG-19 is made in a second.

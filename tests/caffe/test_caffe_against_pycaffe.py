@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelprep.formats.caffe import bake, prepare, prototxt
-from modelprep.formats.caffe.shapes import infer
+from modelprep.formats.caffe.shapes.infer import infer
 
 RAW = "raw.githubusercontent.com"
 DEPLOYS = {

@@ -145,7 +145,7 @@ def test_a_name_that_two_layers_of_the_net_have_is_told(
 def test_a_file_that_lost_its_last_layers_is_an_error_and_never_a_shorter_model(
     small_net: Path, small_weights: Path, tmp_path: Path
 ) -> None:
-    from modelprep.formats.caffe.wire_index import index
+    from modelprep.formats.caffe.wire.index import index
 
     last = next(one for one in reversed(index(small_weights).layers) if one.blobs)
     cut = tmp_path / "cut"

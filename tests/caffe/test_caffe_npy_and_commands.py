@@ -16,7 +16,7 @@ from caffe_bytes import blob, field, layer, v1_layer, varint
 from modelprep.errors import MissingTool, StepError
 from modelprep.formats.caffe import bake, npy, pycaffe
 from modelprep.formats.caffe.inspect import inspect
-from modelprep.formats.caffe.wire_index import index
+from modelprep.formats.caffe.wire.index import index
 from modelprep.steps import Call, find
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe import prototxt
-from modelprep.formats.caffe.shapes import infer
+from modelprep.formats.caffe.shapes.infer import infer
 
 
 def net(layer: str, *inputs: tuple[int, ...]) -> Any:

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe import wire_index
-from modelprep.formats.caffe.wire_index import index
+from modelprep.formats.caffe.wire import index as wire_index
+from modelprep.formats.caffe.wire.index import index
 
 
 def model(tmp_path: Path, *parts: bytes) -> Path:
@@ -193,7 +193,7 @@ resource.setrlimit(resource.RLIMIT_AS, (220 << 20, 220 << 20))
 resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
 from pathlib import Path
 from modelprep.errors import StepError
-from modelprep.formats.caffe.wire_index import index
+from modelprep.formats.caffe.wire.index import index
 try:
     index(Path(sys.argv[1]))
 except StepError as error:

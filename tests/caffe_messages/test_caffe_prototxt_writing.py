@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from modelprep.formats.caffe import prototxt
 from modelprep.formats.caffe.messages import message_class, new
-from modelprep.formats.caffe.prototxt_writer import shortest_float
+from modelprep.formats.caffe.prototxt.writer import shortest_float
 
 _INTS = {
     3: (-(1 << 63), (1 << 63) - 1), 4: (0, (1 << 64) - 1), 5: (-(1 << 31), (1 << 31) - 1), 13: (0, (1 << 32) - 1),

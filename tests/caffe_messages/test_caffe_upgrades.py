@@ -13,7 +13,7 @@ from modelprep.formats.caffe.phase import filter_net
 from modelprep.formats.caffe.prepare import prepare
 from modelprep.formats.caffe.splits import insert_splits
 from modelprep.formats.caffe.upgrades import needs_upgrade, upgrade
-from modelprep.formats.caffe.upgrades_v1 import V1_TYPES
+from modelprep.formats.caffe.upgrades.v1 import V1_TYPES
 
 
 @pytest.mark.parametrize("name", NETS)

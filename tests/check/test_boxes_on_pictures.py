@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from detectors import SSD_OPTIONS, ssd_model
 
-from modelprep.check import boxes, resize
-from modelprep.check.postprocess import IOU_MESSAGE
+from modelprep.check.board import boxes, resize
+from modelprep.check.board.postprocess import IOU_MESSAGE
 from modelprep.check.verdict import Files, Verdict, judge
 from modelprep.formats.caffe import messages
 from modelprep.targets.armnn_tests import of_version

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from modelprep.check import boxes
-from modelprep.check.boxes import Detection
+from modelprep.check.board import boxes
+from modelprep.check.board.boxes import Detection
 from modelprep.check.verdict import Files, Verdict, judge
 from modelprep.targets.armnn_tests import of_version
 

@@ -204,7 +204,7 @@ def test_of_many_cases_some_are_named_and_the_rest_counted(out: Path, capsys: py
 
 
 def test_a_picture_is_prepared_once_however_often_it_runs(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modelprep.check import preprocess
+    from modelprep.check.board import preprocess
 
     prepared: list[str] = []
     prepare = preprocess.prepare_picture

@@ -10,7 +10,8 @@ import pytest
 from tflite_room.tiny_tflite import Builder, T
 
 from modelprep.check.lint import Asked, Parser, lint
-from modelprep.formats.caffe import messages, prototxt, shapes
+from modelprep.formats.caffe import messages, prototxt
+from modelprep.formats.caffe.shapes import infer
 from modelprep.formats.onnx.model import messages as onnx_messages
 from modelprep.targets.armnn_rules import rules
 
@@ -60,7 +61,7 @@ def caffe(
     def make(folder: Path) -> Case:
         net = prototxt.read(text)
         if weights:
-            for layer, around in zip(net.layer, shapes.infer(net).layers, strict=True):
+            for layer, around in zip(net.layer, infer.infer(net).layers, strict=True):
                 for shape in around.weights or ():
                     blob = layer.blobs.add()
                     count = 1

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import StepError
-from modelprep.formats import jpeg, picture
+from modelprep.formats import jpeg
+from modelprep.formats.picture import decode
 
 if TYPE_CHECKING:
     from conftest import Stb
@@ -68,7 +69,7 @@ def test_png_and_bmp_have_stbs_pixels(stb: Stb) -> None:
     for kind, mode in (("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "L"), ("PNG", "LA"), ("PNG", "P"), ("BMP", "RGB")):
         out = io.BytesIO()
         Image.fromarray(pixels).convert(mode).save(out, kind)
-        assert np.array_equal(picture.decode(out.getvalue(), origin="x").pixels, stb.decode(out.getvalue())), (
+        assert np.array_equal(decode.decode(out.getvalue(), origin="x").pixels, stb.decode(out.getvalue())), (
             kind,
             mode,
         )
@@ -111,7 +112,7 @@ def test_a_huge_size_in_the_header_is_refused_before_memory_is_taken() -> None:
 def test_other_kinds_are_named() -> None:
     for data, kind in ((b"GIF89a" + bytes(20), "gif"), (b"<html>", "3c 68"), (b"II*\0" + bytes(20), "tiff")):
         with pytest.raises(StepError) as caught:
-            picture.decode(data, origin="shark.jpg")
+            decode.decode(data, origin="shark.jpg")
         assert kind in str(caught.value)
 
 
@@ -121,7 +122,7 @@ def test_a_rotated_picture_is_read_unturned_and_said_so() -> None:
     exif[274] = 6
     out = io.BytesIO()
     image.save(out, "JPEG", exif=exif)
-    read = picture.decode(out.getvalue(), origin="x.jpg")
+    read = decode.decode(out.getvalue(), origin="x.jpg")
     assert read.pixels.shape == (10, 20, 3)
     assert any("EXIF" in w for w in read.warnings)
 
@@ -129,6 +130,6 @@ def test_a_rotated_picture_is_read_unturned_and_said_so() -> None:
 def test_a_grey_picture_gives_red_only() -> None:
     out = io.BytesIO()
     Image.new("L", (4, 4), 77).save(out, "PNG")
-    read = picture.decode(out.getvalue(), origin="x.png")
+    read = decode.decode(out.getvalue(), origin="x.png")
     assert read.three_channels()[0, 0].tolist() == [77, 0, 0]
     assert any("grey" in w for w in read.warnings)

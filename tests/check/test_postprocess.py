@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from detectors import options_of, post_process_model
 
-from modelprep.check import detector, postprocess
-from modelprep.check.postprocess import Options, detect, read_options
+from modelprep.check.board import postprocess, ssd_head
+from modelprep.check.board.postprocess import Options, detect, read_options
 from modelprep.errors import CheckFailed, StepError
 
 np = pytest.importorskip("numpy", reason="the post-process needs the check extra (numpy)")
@@ -183,13 +183,13 @@ def test_room_for_a_billion_detections_is_not_made(tmp_path: Path) -> None:
     encodings, scores, anchors = row((0.0, 0.2, 0.9))
     path.write_bytes(post_process_model(anchors, replace(ONE, max_detections=10**9)))
     with pytest.raises(CheckFailed, match="room for 1000000000 detections"):
-        detector.find(path, ["boxes", "classes", "values", "number"])
+        ssd_head.find(path, ["boxes", "classes", "values", "number"])
     path.write_bytes(post_process_model(anchors, ONE))
-    head = detector.find(path, ["number", "boxes"])
+    head = ssd_head.find(path, ["number", "boxes"])
     assert head is not None
     assert (head.slots, head.sizes) == ((3, 0), (1, 40))
     values = dict(zip((one.index for one in head.inputs), (encodings, scores, anchors), strict=True))
     found = head.outputs(values.__getitem__)
     assert found[0].tolist() == [1]
     # Other outputs than its own are the runtime's business.
-    assert detector.find(path, ["number", "elsewhere"]) is None
+    assert ssd_head.find(path, ["number", "elsewhere"]) is None

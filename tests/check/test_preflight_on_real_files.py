@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from modelprep.check.preprocess import Preprocessing, Quantisation, prepare_picture
+from modelprep.check.board.preprocess import Preprocessing, Quantisation, prepare_picture
 from modelprep.check.verdict import Files, Verdict, judge
 from modelprep.targets.armnn_tests import of_version
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelprep.check import preprocess, resize
-from modelprep.check.preprocess import Preprocessing, Quantisation
+from modelprep.check.board import preprocess, resize
+from modelprep.check.board.preprocess import Preprocessing, Quantisation
 from modelprep.errors import StepError
 
 if TYPE_CHECKING:

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 from proof_cases import CASES, bake, convert, freeze, made_by_tensorflow, onnx_file, text_graph, to_onnx, twin
 
-from modelprep.check import graphs, proof, proof_record, runtimes, sides
-from modelprep.check.proof import Conversion, Side, Sides, prove
+from modelprep.check.proof import kinds
+from modelprep.check.proof import prove as proof
+from modelprep.check.proof import record as proof_record
+from modelprep.check.proof import tensorflow as graphs
+from modelprep.check.proof.prove import Conversion, Side, Sides, prove
+from modelprep.check.runtimes import host as runtimes
 from modelprep.errors import MissingTool
 from modelprep.steps import Exempt, Proven, find, names
 from modelprep.store import Store
@@ -47,7 +51,7 @@ def test_every_step_is_proven_or_says_why_not(name: str) -> None:
         assert len(declared.reason.split()) >= 4
         assert name not in CASES
     else:
-        assert declared.by in sides.KINDS
+        assert declared.by in kinds.KINDS
         assert name in CASES, "a step that is proven needs a case here, and a fault that its proof tells"
         assert 0 <= declared.tolerance <= 1e-4
         assert declared.origin.startswith("exact: ") if declared.tolerance == 0 else "measured" in declared.origin
@@ -55,7 +59,7 @@ def test_every_step_is_proven_or_says_why_not(name: str) -> None:
 
 def test_every_kind_of_proof_is_some_step_s() -> None:
     declared = [find(name).proof for name in names()]
-    assert {one.by for one in declared if isinstance(one, Proven)} == set(sides.KINDS)
+    assert {one.by for one in declared if isinstance(one, Proven)} == set(kinds.KINDS)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -102,7 +106,7 @@ def test_a_change_that_was_asked_for_is_made_to_the_original_too(store: Store, t
 
 
 def test_what_goes_into_the_softmax_is_compared_too(baked: Conversion) -> None:
-    assert sides.KINDS["caffe"].sides(baked).outputs == ("prob", "ip")
+    assert kinds.KINDS["caffe"].sides(baked).outputs == ("prob", "ip")
 
 
 def test_a_twin_whose_picture_is_flattened_in_the_wrong_order_is_told(store: Store, tmp_path: Path) -> None:
@@ -396,7 +400,7 @@ def test_without_onnxruntime_or_litert_it_is_said(
     def absent() -> str:
         raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=runtimes.INSTALL)
 
-    monkeypatch.setattr(sides, "_onnx_runtime", absent)
+    monkeypatch.setattr(kinds, "_onnx_runtime", absent)
     assert "modelprep[check]" in str(prove(named))
 
 
@@ -415,7 +419,7 @@ def test_what_the_store_has_lost_is_said_and_what_was_proven_of_it_still_holds(b
 def test_a_proof_that_memory_does_not_allow_is_not_tried(
     baked: Conversion, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sides, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(kinds, "_free_memory", lambda: 1000)
     monkeypatch.setattr(proof, "measure", never)
     found = prove(baked, store)
     assert found.outcome == "unknown"
@@ -424,7 +428,7 @@ def test_a_proof_that_memory_does_not_allow_is_not_tried(
 
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="only Linux tells")
 def test_free_memory_is_what_the_system_has() -> None:
-    free = sides._free_memory()
+    free = kinds._free_memory()
     assert free is not None
     assert 0 < free <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -437,8 +441,8 @@ def answers(monkeypatch: pytest.MonkeyPatch, before: Side, after: Side) -> None:
         yield side
 
     made = Sides(("out",), lambda: opened(before), lambda: opened(after))
-    kind = replace(sides.KINDS["caffe"], sides=lambda _: made)
-    monkeypatch.setattr(sides, "KINDS", {**sides.KINDS, "caffe": kind})
+    kind = replace(kinds.KINDS["caffe"], sides=lambda _: made)
+    monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, "caffe": kind})
 
 
 def test_what_answers_alike_whatever_it_is_fed_proves_nothing(
@@ -489,7 +493,7 @@ def test_one_model_is_let_go_before_the_other_is_loaded(monkeypatch: pytest.Monk
         events.append(f"{name} closed")
 
     made = Sides(("out",), lambda: opened("before"), lambda: opened("after"))
-    kind = replace(sides.KINDS["caffe"], sides=lambda _: made)
-    monkeypatch.setattr(sides, "KINDS", {**sides.KINDS, "caffe": kind})
+    kind = replace(kinds.KINDS["caffe"], sides=lambda _: made)
+    monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, "caffe": kind})
     assert prove(baked).outcome == "same"
     assert events == ["before opened", "before closed", "after opened", "after closed"]

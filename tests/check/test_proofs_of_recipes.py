@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tflite_room.tiny_tflite import tiny
 
-from modelprep.check import proof
+from modelprep.check.proof import prove
 from modelprep.cli.main import invoke
 from modelprep.errors import RecipeError
 from modelprep.recipe.jsonschema import recipe_schema
@@ -91,7 +91,7 @@ def test_a_step_that_went_wrong_fails_the_check_and_says_what_and_what_next(
     for part in ("other numbers", "'output'", "input 1 of 2", "allowed 0", "exact: ", "next: modelprep cache verify"):
         assert part in line
     # From what was kept, the same verdict.
-    monkeypatch.setattr(proof, "measure", None)
+    monkeypatch.setattr(prove, "measure", None)
     (told,) = shop.proofs("own/net")
     assert (told["outcome"], told["tensor"]) == ("differs", "output")
 
@@ -104,7 +104,7 @@ def test_a_proof_is_kept_under_its_result_s_name_and_read_the_second_time(
     assert (first["outcome"], first["difference"]) == ("same", 0.0)
     kept = [sorted(path.name for path in (shop.folder / "cache" / room).iterdir()) for room in ("results", "proofs")]
     assert kept[0] == kept[1]
-    monkeypatch.setattr(proof, "measure", None)
+    monkeypatch.setattr(prove, "measure", None)
     assert shop.proofs("own/net") == [first]
 
 
@@ -115,13 +115,13 @@ def test_two_recipes_share_a_measurement_and_each_holds_it_to_its_own_tolerance(
     broken(monkeypatch)
     shop.run("fetch", "own/net", "own/loose")
     measured: list[tuple[str, ...]] = []
-    real = proof.measure
+    real = prove.measure
 
-    def counted(both: proof.Sides, runtimes: tuple[str, ...]) -> Any:
+    def counted(both: prove.Sides, runtimes: tuple[str, ...]) -> Any:
         measured.append(runtimes)
         return real(both, runtimes)
 
-    monkeypatch.setattr(proof, "measure", counted)
+    monkeypatch.setattr(prove, "measure", counted)
     told = {one["origin"]: one["outcome"] for one in shop.proofs("own/net", "own/loose")}
     assert told == {"exact: nothing but names is changed": "differs", "this test": "same"}
     assert len(measured) == 1
@@ -206,7 +206,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 import cv2
-from modelprep.check.proof import Conversion, prove
+from modelprep.check.proof.prove import Conversion, prove
 from modelprep.formats.caffe.messages import new
 from modelprep.steps import Call, find
 

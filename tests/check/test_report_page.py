@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tflite_room.tiny_tflite import tiny
 
-from modelprep.check import page, png, seen
+from modelprep.check.board.preprocess import CAFFE_MEAN_BGR, Preprocessing
 from modelprep.check.demos import Checked
-from modelprep.check.findings import Finding
-from modelprep.check.preprocess import CAFFE_MEAN_BGR, Preprocessing
-from modelprep.check.proof import Proof
+from modelprep.check.lint.findings import Finding
+from modelprep.check.proof.prove import Proof
+from modelprep.check.report import page, png, thumbnails
 from modelprep.check.verdict import Files, Judged, Verdict
 from modelprep.recipe.schema import Recipe
 from modelprep.targets.armnn_tests import of_version
@@ -122,23 +122,23 @@ def test_what_the_network_sees_is_the_picture_again() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     floats = pixels.astype(np.float32)
     caffe = (floats[:, :, ::-1] - np.array(CAFFE_MEAN_BGR, np.float32)).transpose(2, 0, 1)[None]
-    assert np.array_equal(seen.as_picture(caffe, Preprocessing("caffe", 4, 4)), pixels)
+    assert np.array_equal(thumbnails.as_picture(caffe, Preprocessing("caffe", 4, 4)), pixels)
     mean, stddev = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     onnx = ((floats / 255 - np.array(mean)) / np.array(stddev)).transpose(2, 0, 1)[None]
     how = Preprocessing("image", 4, 4, "NCHW", mean=mean, stddev=stddev)
-    assert np.array_equal(seen.as_picture(onnx, how), pixels)
+    assert np.array_equal(thumbnails.as_picture(onnx, how), pixels)
     centred = (floats / 127.5 - 0.5)[None]
-    assert np.array_equal(seen.as_picture(centred, Preprocessing("image", 4, 4, centred=True)), pixels)
+    assert np.array_equal(thumbnails.as_picture(centred, Preprocessing("image", 4, 4, centred=True)), pixels)
     digit = np.arange(784, dtype=np.float32) % 256
-    assert seen.as_picture(digit / 255, Preprocessing("mnist", scale=True)).reshape(-1).tolist() == digit.tolist()
+    assert thumbnails.as_picture(digit / 255, Preprocessing("mnist", scale=True)).reshape(-1).tolist() == digit.tolist()
     # Bytes of a quantised network are shown as they are fed.
-    assert np.array_equal(seen.as_picture(pixels[None], Preprocessing("image", 4, 4)), pixels)
+    assert np.array_equal(thumbnails.as_picture(pixels[None], Preprocessing("image", 4, 4)), pixels)
 
 
 def test_a_thumbnail_is_no_longer_than_asked() -> None:
     for shape in ((1000, 7, 3), (321, 320, 3), (20, 30, 3), (1, 1000, 3)):
         picture = np.full(shape, 9, np.uint8)
-        small = seen.thumbnail(picture, 320)
+        small = thumbnails.thumbnail(picture, 320)
         assert max(small.shape[:2]) <= 320
         assert (small == 9).all()
 
@@ -165,7 +165,7 @@ def run(*arguments: object) -> int:
 def test_exit_codes_of_check(
     fetched: Path, tree: Tree, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modelprep.check import runtimes
+    from modelprep.check.runtimes import host as runtimes
 
     name = "armnn-caffe/mnist"
     assert run("check", name, "--out", fetched) == 0
@@ -209,7 +209,7 @@ def test_a_fetched_conversion_is_proven_once_and_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import modelprep
-    from modelprep.check import proof as proof_module
+    from modelprep.check.proof import prove as proof_module
 
     pytest.importorskip("ai_edge_litert", reason="TF Lite models run in LiteRT, of the check extra")
     recipes = tmp_path / "recipes" / "own"
@@ -398,7 +398,7 @@ def test_boxes_wanted_and_found_are_drawn_over_what_the_network_sees(tmp_path: P
     import numpy as np
     from PIL import Image
 
-    from modelprep.check.boxes import Detection, wanted
+    from modelprep.check.board.boxes import Detection, wanted
 
     test = of_version()["TfLiteMobileNetSsd-Armnn"]
     files = Files(tmp_path / "models", tmp_path / "data")

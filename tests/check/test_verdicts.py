@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modelprep.check import runtimes
+from modelprep.check.runtimes import host as runtimes
 from modelprep.errors import MissingTool
 from modelprep.formats.caffe import messages, prototxt
 

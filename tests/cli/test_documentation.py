@@ -11,7 +11,7 @@ from cli.workshop import Workshop
 
 from modelprep import errors
 from modelprep.cli.main import COMMANDS
-from modelprep.pipeline.report import SEVERITY
+from modelprep.pipeline.run.report import SEVERITY
 
 
 def test_every_exit_code_is_documented(repository: Path) -> None:

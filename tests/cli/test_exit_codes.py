@@ -358,12 +358,12 @@ def test_a_closed_reader_ends_quietly(workshop: Workshop) -> None:
 def test_a_bug_of_ours_is_5_and_its_traceback_goes_to_a_named_file(
     workshop: Workshop, modelprep: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modelprep.pipeline import planning
+    from modelprep.pipeline.plan import planner
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oh no")
 
-    monkeypatch.setattr(planning, "plan_recipes", broken)
+    monkeypatch.setattr(planner, "plan_recipes", broken)
     workshop.simple("one", DATA)
     ran = modelprep("fetch", "things")
     assert ran.code == 5

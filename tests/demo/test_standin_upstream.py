@@ -137,7 +137,7 @@ def test_the_overlay_differs_from_the_shipped_recipes_in_digests_and_sizes_only(
 def test_every_digest_of_the_overlay_is_that_of_the_file_at_every_address(overlaid, standin, made):
     from demo.layout import digest
     from modelprep.fetch.urls import mirror_path
-    from modelprep.formats.archive import extract_member
+    from modelprep.formats.archive.members import extract_member
 
     assets = load_shared(overlaid[0] / "assets")
     for asset_id in made:

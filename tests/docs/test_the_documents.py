@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from modelprep.fetch.audit.verdicts import VERDICTS
+from modelprep.audit.verdicts import VERDICTS
 from modelprep.recipe.catalogue import Catalogue, shipped_folder
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent

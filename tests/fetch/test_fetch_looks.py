@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelprep.fetch.digests import BackgroundHash, MultiHash, hash_path
-from modelprep.fetch.looks import describe, describe_bytes, is_web_page
+from modelprep.fetch.sniff import describe, describe_bytes, is_web_page
 from modelprep.fetch.transport import retry_after
 
 

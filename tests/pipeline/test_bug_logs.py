@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelprep.errors import Interrupted, UsageError
-from modelprep.pipeline.failures import as_error
+from modelprep.pipeline.run.errors import as_error
 
 
 def test_a_bug_is_written_down_once_and_the_message_names_the_file(

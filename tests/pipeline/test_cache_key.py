@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from modelprep.errors import RecipeError, UsageError
-from modelprep.pipeline import Request
 from modelprep.pipeline.inventory import cache_key, cache_keys
-from modelprep.pipeline.planning import plan_recipes
+from modelprep.pipeline.plan.planner import plan_recipes
+from modelprep.pipeline.plan.request import Request
 from modelprep.recipe.catalogue import Catalogue, shipped_folder
 from modelprep.recipe.lockfile import Pin, write_lock
 from modelprep.steps import gunzip
@@ -375,7 +375,7 @@ def test_a_variant_and_an_armnn_version_have_their_own_keys(bench: Bench) -> Non
 
 def test_it_is_the_key_that_a_plan_goes_by(tmp_path: Path) -> None:
     """Of recipes whose name is their file's own, the plan's demo keys and ours are one."""
-    from modelprep.pipeline.keys import recipe_key
+    from modelprep.pipeline.plan.keys import recipe_key
 
     catalogue = Catalogue([shipped_folder()])
     recipes = [dataclasses.replace(recipe, name=recipe.path.stem) for recipe in catalogue.resolve(["all"])]

@@ -15,7 +15,7 @@ from cli.workshop import Workshop, gzipped, sha256
 import modelprep
 from modelprep.errors import DigestMismatch, UsageError
 from modelprep.events import Event
-from modelprep.pipeline.report import worst
+from modelprep.pipeline.run.report import worst
 from modelprep.recipe.lockfile import LOCK_NAME
 from modelprep.steps import Call, gunzip
 from modelprep.steps import find as find_step

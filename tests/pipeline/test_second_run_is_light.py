@@ -11,13 +11,13 @@ from cli.workshop import REPOSITORY, Workshop
 IDLE = {
     "modelprep.fetch.download",
     "modelprep.fetch.local",
-    "modelprep.fetch.looks",
+    "modelprep.fetch.sniff",
     "modelprep.fetch.transport",
-    "modelprep.formats.archive",
-    "modelprep.pipeline.apart",
-    "modelprep.pipeline.installing",
+    "modelprep.formats.archive.members",
+    "modelprep.pipeline.run.subprocess",
+    "modelprep.pipeline.run.install",
     "modelprep.recipe.known",
-    "modelprep.store.keeping",
+    "modelprep.store.maintenance",
     "modelprep.tree.install",
     "filelock",
     "random",
@@ -40,5 +40,5 @@ def loaded(workshop: Workshop) -> set[str]:
 def test_a_second_run_loads_neither_what_transfers_nor_what_writes_trees(workshop: Workshop) -> None:
     workshop.simple("a", b"the thing")
     first = loaded(workshop)
-    assert {"requests", "modelprep.fetch.download", "modelprep.pipeline.installing"} <= first
+    assert {"requests", "modelprep.fetch.download", "modelprep.pipeline.run.install"} <= first
     assert loaded(workshop) & IDLE == set()

@@ -11,8 +11,8 @@ from cli.workshop import Workshop, sha256
 import modelprep
 from modelprep.errors import StorageError
 from modelprep.events import Event
-from modelprep.pipeline import space
-from modelprep.pipeline.space import rooms
+from modelprep.pipeline.plan import disk_space
+from modelprep.pipeline.plan.disk_space import rooms
 from modelprep.store.disk import human
 
 HUGE = 1 << 60
@@ -102,7 +102,7 @@ def test_a_doubt_about_the_room_is_a_warning_and_stops_nothing(
 ) -> None:
     packed = squeezed(workshop, b"y" * 5000, 7000)
     heard: list[Event] = []
-    monkeypatch.setattr(space, "free_space", lambda place: 2 * packed + 4 * 7000 - 1)
+    monkeypatch.setattr(disk_space, "free_space", lambda place: 2 * packed + 4 * 7000 - 1)
     assert modelprep.fetch(["things"], **options(workshop), listen=heard.append).ok  # type: ignore[arg-type]
     (warning,) = [event for event in heard if event.kind == "warning"]
     assert f"up to {human(2 * packed + 4 * 7000)} may be written" in warning.text
@@ -112,6 +112,6 @@ def test_a_doubt_about_the_room_is_a_warning_and_stops_nothing(
 def test_what_fits_by_its_bound_is_given_no_warning(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = squeezed(workshop, b"y" * 5000, 7000)
     heard: list[Event] = []
-    monkeypatch.setattr(space, "free_space", lambda place: 2 * packed + 4 * 7000)
+    monkeypatch.setattr(disk_space, "free_space", lambda place: 2 * packed + 4 * 7000)
     assert modelprep.fetch(["things"], **options(workshop), listen=heard.append).ok  # type: ignore[arg-type]
     assert [event for event in heard if event.kind == "warning"] == []

@@ -15,7 +15,7 @@ import pytest
 from cli.workshop import REPOSITORY
 
 from modelprep.errors import Interrupted, StepError
-from modelprep.pipeline.apart import Job, run_apart
+from modelprep.pipeline.run.subprocess import Job, run_apart
 from modelprep.steps import find
 
 
@@ -61,7 +61,7 @@ def fifo_job(tmp_path: Path) -> Job:
 
 def children() -> list[int]:
     text = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in text.splitlines() if "modelprep.pipeline.worker" in line]
+    return [int(line.split()[0]) for line in text.splitlines() if "modelprep.pipeline.run.worker" in line]
 
 
 def test_a_stop_ends_the_child_at_once(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_child_that_dies_is_a_step_error_that_says_how(tmp_path: Path, monkeyp
 
 def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     driver = (
-        "import sys; from pathlib import Path; from modelprep.pipeline.apart import Job, run_apart\n"
+        "import sys; from pathlib import Path; from modelprep.pipeline.run.subprocess import Job, run_apart\n"
         "p = Path(sys.argv[1])\n"
         "n = lambda *a: None\n"
         "job = Job('gunzip', {'file': p / 'pipe'}, p / 'out')\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelprep.errors import UsageError
-from modelprep.pipeline.versions import for_armnn
+from modelprep.pipeline.plan.armnn_versions import for_armnn
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
 from modelprep.targets.armnn_tests import of_version, versions

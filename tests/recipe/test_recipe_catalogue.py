@@ -9,7 +9,7 @@ import pytest
 
 from modelprep.errors import RecipeError, UsageError
 from modelprep.recipe import catalogue as module
-from modelprep.recipe import document
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.catalogue import Catalogue
 
 SHA = "0123456789abcdef" * 4
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_names_and_groups_come_without_reading_a_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "read_text", lambda path: pytest.fail(f"read {path}"))
+    monkeypatch.setattr(yaml_tree, "read_text", lambda path: pytest.fail(f"read {path}"))
     found = Catalogue([folder])
     assert found.names() == ("caffe/mnist", "caffe/vgg", "tf/mnist")
     assert found.groups() == ("caffe", "tf")
@@ -46,13 +46,13 @@ def test_names_and_groups_come_without_reading_a_recipe(folder: Path, monkeypatc
 def test_one_recipe_is_resolved_without_parsing_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "tf" / "mnist.yaml").write_text("broken: [", encoding="utf-8")
     composed: list[str] = []
-    real = document.compose
+    real = yaml_tree.compose
 
-    def compose(text: str, path: object, *rest: object) -> document.Mapping:
+    def compose(text: str, path: object, *rest: object) -> yaml_tree.Mapping:
         composed.append(Path(str(path)).name)
         return real(text, path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(document, "compose", compose)
+    monkeypatch.setattr(yaml_tree, "compose", compose)
     (recipe,) = Catalogue([folder]).resolve(["caffe/vgg"])
     assert (recipe.name, composed) == ("caffe/vgg", ["vgg.yaml"])
     (recipe,) = Catalogue([folder]).resolve(["CAFFEmnist"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelprep.errors import RecipeError
-from modelprep.recipe import document, loader, tables
+from modelprep.recipe import loader, tables, yaml_tree
 from modelprep.recipe.problems import RecipeErrors, flatten
 from modelprep.recipe.schema import Asset, Digests, Ref, Source
 
@@ -285,7 +285,7 @@ def test_a_bomb_of_aliases_is_refused_early() -> None:
 
 def test_a_file_that_is_too_large_or_not_text_is_refused(tmp_path: Path) -> None:
     large = tmp_path / "large.yaml"
-    large.write_bytes(b"#" * (document.MAX_BYTES + 1))
+    large.write_bytes(b"#" * (yaml_tree.MAX_BYTES + 1))
     with pytest.raises(RecipeError, match="too large"):
         loader.load_recipe(large)
     latin = tmp_path / "latin.yaml"
@@ -307,8 +307,8 @@ def test_the_same_is_read_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_plain_words_mean_what_yaml_1_2_says() -> None:
-    root = document.compose("a: no\nb: 2019-03-08\nc: 1:30\nd: 010\ne: 1e3\nf: ~\ng: 'true'\nh: -7\ni: 1_000\n", "x")
-    assert document.plain(root) == {
+    root = yaml_tree.compose("a: no\nb: 2019-03-08\nc: 1:30\nd: 010\ne: 1e3\nf: ~\ng: 'true'\nh: -7\ni: 1_000\n", "x")
+    assert yaml_tree.plain(root) == {
         "a": "no", "b": "2019-03-08", "c": "1:30", "d": "010", "e": 1000.0, "f": None, "g": "true", "h": -7,
         "i": "1_000",
     }  # fmt: skip

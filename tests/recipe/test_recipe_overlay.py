@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelprep.recipe import document
+from modelprep.recipe import yaml_tree
 from modelprep.recipe.overlay import overlay
 
 KEYS = st.sampled_from("abcd")
@@ -17,10 +17,10 @@ TREES = st.dictionaries(KEYS, st.recursive(LEAVES, lambda inner: st.dictionaries
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> Any:
-    nodes = [document.compose(yaml.safe_dump(each), "r.yaml") for each in (base, over)]
-    before = [document.plain(node) for node in nodes]
-    result = document.plain(overlay(*nodes))
-    assert [document.plain(node) for node in nodes] == before, "an operand was changed"
+    nodes = [yaml_tree.compose(yaml.safe_dump(each), "r.yaml") for each in (base, over)]
+    before = [yaml_tree.plain(node) for node in nodes]
+    result = yaml_tree.plain(overlay(*nodes))
+    assert [yaml_tree.plain(node) for node in nodes] == before, "an operand was changed"
     return result
 
 

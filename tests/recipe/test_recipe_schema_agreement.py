@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import RecipeError
-from modelprep.recipe import document, loader, schema, shapes, tables
+from modelprep.recipe import loader, schema, shapes, tables, yaml_tree
 from modelprep.recipe.jsonschema import assets_schema, recipe_schema
 from modelprep.recipe.problems import Problems
 
@@ -35,7 +35,7 @@ def test_every_shipped_file_is_valid_by_the_schema_too(repository: Path) -> None
     files = sorted((repository / "recipes").rglob("*.yaml"))
     assert files
     for path in files:
-        value = document.plain(document.compose(path.read_text("utf-8"), path))
+        value = yaml_tree.plain(yaml_tree.compose(path.read_text("utf-8"), path))
         check = ASSETS if path.parent.name == "assets" else RECIPE
         assert [error.message for error in check.iter_errors(value)] == [], path
 
@@ -45,7 +45,7 @@ def test_an_ordinary_yaml_reader_gives_editors_the_same_values(repository: Path)
     for path in sorted((repository / "recipes").rglob("*.yaml")):
         text = path.read_text("utf-8")
         ordinary = json.dumps(yaml.load(text, yaml.CSafeLoader), sort_keys=True, default=str)
-        assert json.dumps(document.plain(document.compose(text, path)), sort_keys=True) == ordinary, path
+        assert json.dumps(yaml_tree.plain(yaml_tree.compose(text, path)), sort_keys=True) == ordinary, path
 
 
 def test_the_tables_have_a_key_for_every_field_of_the_structs() -> None:
@@ -118,7 +118,7 @@ def change(value: Any, path: list[int], key: str, new: Any) -> Any:
 
 def structure_problems(value: Any) -> list[str]:
     """Read by the tables alone: what a schema can know, without references and cross-checks."""
-    root = document.compose(yaml.safe_dump(value, allow_unicode=True, sort_keys=False), "r.yaml")
+    root = yaml_tree.compose(yaml.safe_dump(value, allow_unicode=True, sort_keys=False), "r.yaml")
     found = Problems("r.yaml")
     tables.RECIPE.read(root, "", found)
     return [f"{error.where}: {error.what}" for error in found.found]

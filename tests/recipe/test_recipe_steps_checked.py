@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from modelprep.pipeline.plan.validate import check_params, check_steps
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.loader import parse_recipe
 from modelprep.recipe.schema import Ref
-from modelprep.stepcheck import check_params, check_steps
 from modelprep.steps import Exempt, Param, Step
 
 SHA = "0123456789abcdef" * 4

@@ -18,8 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import ModelprepError, StepError, StorageError
-from modelprep.formats import archive, decompress, tarstream, zipstream
-from modelprep.formats.decompress import Reader
+from modelprep.formats.archive import decompress
+from modelprep.formats.archive import members as archive
+from modelprep.formats.archive import tar as tarstream
+from modelprep.formats.archive import zip as zipstream
+from modelprep.formats.archive.decompress import Reader
 
 FILES = {"model/net.onnx": os.urandom(3000), "model/labels.txt": b"cat\ndog\n", "empty": b"", "top": b"x" * 512}
 

@@ -12,7 +12,7 @@ import pytest
 from modelprep.cli.main import invoke
 from modelprep.errors import StorageError, UsageError
 from modelprep.formats.given import cannot_write, require_apart, require_input, require_output
-from modelprep.formats.looks import looks_like_model
+from modelprep.formats.sniff import looks_like_model
 
 #: Every command on a user's own files, its input and output to be put in.
 CONVERSIONS: dict[str, tuple[str, ...]] = {

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelprep.fetch.looks import describe_bytes
-from modelprep.formats.caffe.foreign import is_foreign
-from modelprep.formats.looks import HEAD, is_text, looks_like, recognise_model
+from modelprep.fetch.sniff import describe_bytes
+from modelprep.formats.caffe.wire.foreign import is_foreign
 from modelprep.formats.protowire import bytes_field, number_field
+from modelprep.formats.sniff import HEAD, is_text, looks_like, recognise_model
 
 
 def layer(kind: int) -> bytes:

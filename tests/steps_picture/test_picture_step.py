@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import ModelprepError, StepError
-from modelprep.formats.picture_headers import read_headers
+from modelprep.formats.picture.headers import read_headers
 from modelprep.steps import Call, find
 
 np = pytest.importorskip("numpy", reason="pictures are made with numpy")
@@ -63,7 +63,7 @@ def refused(tmp_path: Path, data: bytes) -> StepError:
 
 def board_sees(data: bytes) -> Any:
     """What the board's decoder makes of a file: the first three channels, those that are missing black."""
-    from modelprep.formats.picture import decode
+    from modelprep.formats.picture.decode import decode
 
     return decode(data, origin="test").three_channels()
 

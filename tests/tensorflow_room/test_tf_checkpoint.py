@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import ModelprepError, StepError, StorageError
-from modelprep.formats.tensorflow.checkpoint import open_checkpoint
+from modelprep.formats.tensorflow.checkpoint.open import open_checkpoint
 from modelprep.formats.tensorflow.slices import Slice
 
 

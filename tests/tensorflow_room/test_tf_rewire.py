@@ -402,7 +402,7 @@ class _Held:
     name = "held"
 
     def __init__(self, *names: str) -> None:
-        from modelprep.formats.tensorflow.checkpoint import Stored
+        from modelprep.formats.tensorflow.checkpoint.open import Stored
 
         self.stored = {name: Stored(1, (4,)) for name in names}
 

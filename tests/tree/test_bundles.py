@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from modelprep.deliver import bundle
 from modelprep.errors import DigestMismatch, StorageError, UsageError
 from modelprep.recipe.schema import Recipe, Ref
-from modelprep.tree import bundle
 from modelprep.tree.manifest import AssetUsed, InstalledDemo, InstalledFile, Manifest, Provenance
 from modelprep.tree.selection import TreePart, select
 

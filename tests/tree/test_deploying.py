@@ -15,13 +15,13 @@ import pytest
 from servers.disks import mounted
 from servers.sshd import BoardServer
 
+from modelprep.deliver.board_tests import BoardRun, hear_tests, junit_of
+from modelprep.deliver.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, plan_parts, probe, target_of
+from modelprep.deliver.remote import Board, connect, failed, parse_board, ssh_words
+from modelprep.deliver.transfer import _feed, choose
 from modelprep.errors import DeployError, DigestMismatch, MissingTool, StorageError, UsageError
-from modelprep.tree.boardtests import BoardRun, hear_tests, junit_of
-from modelprep.tree.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, plan_parts, probe, target_of
 from modelprep.tree.manifest import AssetUsed, InstalledDemo, InstalledFile, Manifest, Provenance
-from modelprep.tree.remote import Board, connect, failed, parse_board, ssh_words
 from modelprep.tree.selection import TreePart
-from modelprep.tree.transfer import _feed, choose
 
 MakeBoard = Callable[..., BoardServer]
 CONTENT = {

@@ -15,10 +15,10 @@ import pytest
 from cli.conftest import Run
 from cli.workshop import Workshop, sha256
 
+from modelprep.deliver.yocto import plan_units
 from modelprep.errors import UsageError
 from modelprep.tree.manifest import InstalledDemo, Manifest
 from modelprep.tree.selection import TreePart
-from modelprep.tree.yocto import plan_units
 
 ASSIGN = re.compile(r'^[A-Za-z_][\w.:${}-]*(\[[\w.]+\])? (=|\?=|\?\?=|\+=|\.=) "[^"]*"$')
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from modelprep.check.findings import Finding
+from modelprep.check.lint.findings import Finding
 from modelprep.errors import StorageError, UsageError, nearest
 from modelprep.targets import armnn_tests
 

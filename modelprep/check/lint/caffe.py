@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check.findings import Finding
 from modelprep.check.lint import Asked
+from modelprep.check.lint.findings import Finding
 from modelprep.errors import StepError
 from modelprep.targets.armnn_rules import Effect
 
 if TYPE_CHECKING:
-    from modelprep.formats.caffe.shapes import NetShapes
-    from modelprep.formats.caffe.wire_index import LayerIndex, ModelIndex
+    from modelprep.formats.caffe.shapes.infer import NetShapes
+    from modelprep.formats.caffe.wire.index import LayerIndex, ModelIndex
 
 #: Rule that a second or third blob that is missing goes against.
 _SECOND = {"InnerProduct": "CF32", "BatchNorm": "CF41", "Scale": "CF43"}
@@ -25,7 +25,8 @@ _MISREAD = frozenset({"CF22", "CF28", "CF29"})
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
     """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
-    from modelprep.formats.caffe import messages, wire_index
+    from modelprep.formats.caffe import messages
+    from modelprep.formats.caffe.wire import index as wire_index
 
     if path.stat().st_size == 0:
         return [_no_output("CF03", asked, "the file is empty")]
@@ -49,7 +50,7 @@ def _no_output(rule: str, asked: Asked, detail: str) -> Finding:
 
 
 def _net(net: Any, index: ModelIndex, asked: Asked) -> Iterator[Finding]:
-    from modelprep.formats.caffe import shapes
+    from modelprep.formats.caffe.shapes import infer
 
     layers = list(net.layer)
     tops = {top for layer in layers for top in layer.top} | set(net.input)
@@ -64,7 +65,7 @@ def _net(net: Any, index: ModelIndex, asked: Asked) -> Iterator[Finding]:
     yield from _bottoms(net, reached)
     part = _part(net, reached)
     try:
-        inferred = shapes.infer(part)
+        inferred = infer.infer(part)
     except StepError as error:
         yield Finding("C3", error.where or "net", error.what)
         return

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.check.findings import Finding
 from modelprep.check.lint import Asked
+from modelprep.check.lint.findings import Finding
 from modelprep.errors import StepError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.check import postprocess
-from modelprep.check.findings import Finding
+from modelprep.check.board import postprocess
 from modelprep.check.lint import Asked
+from modelprep.check.lint.findings import Finding
 from modelprep.errors import StepError
 
 if TYPE_CHECKING:

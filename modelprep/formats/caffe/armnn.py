@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.shape_rules_windows import pooled, pooling_window
-from modelprep.formats.caffe.shapes import LayerShapes, NetShapes, Site
+from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, Site
+from modelprep.formats.caffe.shapes.windows import pooled, pooling_window
 
 #: ``ms_CaffeLayerNameToParsingFunctions``: exact, case-sensitive.
 SUPPORTED = frozenset({
@@ -98,7 +98,7 @@ def legalise(net: Any, shapes: NetShapes) -> Legalised:
     net
         V2 layers of one phase.
     shapes
-        What :func:`~modelprep.formats.caffe.shapes.infer` found for it.
+        What :func:`~modelprep.formats.caffe.shapes.infer.infer` found for it.
 
     Raises
     ------

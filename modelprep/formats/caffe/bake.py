@@ -14,8 +14,8 @@ from typing import Any, Literal
 from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe import edits, phase, prepare, prototxt, upgrades, weights, write
 from modelprep.formats.caffe.messages import generation
-from modelprep.formats.caffe.shapes import NetShapes, infer
-from modelprep.formats.caffe.wire_index import ModelIndex, index
+from modelprep.formats.caffe.shapes.infer import NetShapes, infer
+from modelprep.formats.caffe.wire.index import ModelIndex, index
 
 Engine = Literal["native", "pycaffe"]
 TARGETS = ("armnn-19.02",)

@@ -15,7 +15,7 @@ from typing import Any
 
 from modelprep.errors import StepError, nearest
 from modelprep.formats.caffe import bake, prepare, prototxt
-from modelprep.formats.caffe.shapes import LayerShapes, Shape, count, infer, show
+from modelprep.formats.caffe.shapes.infer import LayerShapes, Shape, count, infer, show
 
 #: DT_FLOAT of TensorFlow's DataType.
 _FLOAT = 1

@@ -8,11 +8,11 @@ from typing import Any
 
 from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe import bake, npy, weights
-from modelprep.formats.caffe.foreign import is_foreign
 from modelprep.formats.caffe.messages import new
 from modelprep.formats.caffe.prepare import prepare
-from modelprep.formats.caffe.shapes import LayerShapes, NetShapes, count, infer, show
-from modelprep.formats.caffe.wire_index import ModelIndex, index
+from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, count, infer, show
+from modelprep.formats.caffe.wire.foreign import is_foreign
+from modelprep.formats.caffe.wire.index import ModelIndex, index
 
 #: Types that a net for the board never holds.
 _TRAINING = frozenset({"Data", "ImageData", "HDF5Data", "WindowData", "MemoryData", "Accuracy"})

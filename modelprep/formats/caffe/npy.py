@@ -15,9 +15,9 @@ from typing import Any
 from modelprep.errors import StepError, nearest
 from modelprep.formats.caffe import phase, prototxt, upgrades
 from modelprep.formats.caffe.messages import new
-from modelprep.formats.caffe.shapes import NetShapes, infer
+from modelprep.formats.caffe.shapes.infer import NetShapes, infer
 from modelprep.formats.caffe.weights import BlobPlan, resolve
-from modelprep.formats.caffe.wire_index import ModelIndex
+from modelprep.formats.caffe.wire.index import ModelIndex
 from modelprep.formats.caffe.write import Mover, Progress
 
 #: What a layer's first and second blob are called in a file name, of whatever type the layer is: that is how the Arm

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.caffe.shapes import NetShapes, Shape, fits, show
-from modelprep.formats.caffe.wire_index import BlobIndex, ModelIndex
+from modelprep.formats.caffe.shapes.infer import NetShapes, Shape, fits, show
+from modelprep.formats.caffe.wire.index import BlobIndex, ModelIndex
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def match(net: Any, shapes: NetShapes, index: ModelIndex, *, zeros: Zeros = froz
     Parameters
     ----------
     net, shapes
-        The net as it will be written, and what :func:`~modelprep.formats.caffe.shapes.infer` found for it.
+        The net as it will be written, and what :func:`~modelprep.formats.caffe.shapes.infer.infer` found for it.
     index
         The weights.
     zeros

@@ -23,7 +23,7 @@ from typing import Any
 
 from modelprep.errors import ModelprepError, StepError, StorageError
 from modelprep.formats.caffe.weights import BlobPlan, WeightPlan
-from modelprep.formats.caffe.wire_index import BlobIndex, Segment
+from modelprep.formats.caffe.wire.index import BlobIndex, Segment
 from modelprep.formats.protowire import MAX_MESSAGE, varint
 
 Progress = Callable[[int, int | None], None]

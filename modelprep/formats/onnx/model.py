@@ -165,7 +165,7 @@ def guarded(where: str, view: memoryview | None = None) -> Iterator[None]:
 
 def looks(view: memoryview) -> str | None:
     """Say what a file that is no ONNX model looks like; None where it looks like one, or like nothing known."""
-    from modelprep.formats.looks import HEAD, looks_like_model
+    from modelprep.formats.sniff import HEAD, looks_like_model
 
     found = looks_like_model(bytes(view[:HEAD]))
     return found if found and "ONNX" not in found else None

@@ -215,7 +215,7 @@ def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
 
 
 def _looks_like(data: Buffer) -> str | None:
-    from modelprep.formats.looks import HEAD, looks_like_model
+    from modelprep.formats.sniff import HEAD, looks_like_model
 
     # A graph that is damaged further on looks like a graph: that tells nobody anything.
     found = looks_like_model(bytes(data[:HEAD]))

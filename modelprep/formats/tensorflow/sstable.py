@@ -75,7 +75,7 @@ class Table:
     def _footer(self) -> tuple[Handle, Handle]:
         size = len(self._data)
         if size < FOOTER_SIZE or int.from_bytes(self._data[size - 8 :], "little") != MAGIC:
-            from modelprep.formats.looks import HEAD, looks_like_model
+            from modelprep.formats.sniff import HEAD, looks_like_model
 
             looks = looks_like_model(bytes(self._data[:HEAD]))
             raise StepError(

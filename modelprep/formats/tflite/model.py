@@ -227,7 +227,7 @@ def small_constants(path: Path, buffers: Collection[int], *, limit: int = 256) -
 
 
 def _looks(data: memoryview) -> str | None:
-    from modelprep.formats.looks import HEAD, looks_like_model
+    from modelprep.formats.sniff import HEAD, looks_like_model
 
     return looks_like_model(bytes(data[:HEAD])) or None
 

@@ -1,0 +1,121 @@
+"""Who is asked when: one queue a host, few hosts at a time, threads that end when they are told to."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from modelprep.audit.exchange import Exchange
+from modelprep.audit.history import History
+from modelprep.audit.politeness import Doors, Manners, Stopped
+from modelprep.audit.probe import probe
+from modelprep.audit.subjects import Place, media_place, question, unique
+from modelprep.audit.verdicts import Finding
+from modelprep.errors import Interrupted, UsageError
+from modelprep.fetch import urls
+
+Progress = Callable[[int, int], None]
+_Told = tuple[Place, Finding | None, BaseException | None]
+
+
+def crawl(
+    places: Sequence[Place],
+    history: History,
+    manners: Manners = Manners(),  # noqa: B008 - frozen
+    progress: Progress | None = None,
+) -> tuple[tuple[Place, Finding], ...]:
+    """Ask every place, each URL once, hosts side by side and one request at a time at each.
+
+    Where a raw GitHub link gives a Git LFS pointer, the place of the content itself is asked too and told at the end.
+
+    Parameters
+    ----------
+    progress
+        Called with (URLs done, URLs in all) as they come in, from the calling thread.
+
+    Raises
+    ------
+    Interrupted
+        Ctrl-C; requests under way are let go.
+    """
+    asked = unique([place for place in places if askable(place)])
+    answers: dict[tuple[object, ...], Finding] = {}
+    onward: list[Place] = []
+    for batch in (asked, onward):
+        # The second batch is known when the first is done: contents of pointers.
+        wanted = [place for place in unique(batch) if question(place) not in answers]
+        answers.update(_ask_all(wanted, history, manners, progress))
+        if batch is asked:
+            pointers = [place for place in places if _verdict(answers, place) == "pointer"]
+            onward.extend(media for place in pointers if (media := media_place(place)) is not None)
+    return tuple((place, answers.get(question(place)) or unasked(place)) for place in (*places, *onward))
+
+
+def _verdict(answers: Mapping[tuple[object, ...], Finding], place: Place) -> str:
+    finding = answers.get(question(place))
+    return finding.verdict if finding is not None else ""
+
+
+def askable(place: Place) -> bool:
+    """Tell whether a place is asked at all: http or https, with a host."""
+    return urls.mirror_path(place.candidate.url) is not None
+
+
+def unasked(place: Place) -> Finding:
+    """Give the finding of a place for which no server is asked: a local file, or no address at all."""
+    candidate = place.candidate
+    if not candidate.is_local:
+        return Finding("skipped", "not an address that can be asked")
+    try:
+        size = candidate.path.stat().st_size
+    except (UsageError, OSError, ValueError):
+        return Finding("dead", "there is no such file")
+    return Finding("alive", "a local file", size=size)
+
+
+def _ask_all(
+    places: Sequence[Place], history: History, manners: Manners, progress: Progress | None
+) -> dict[tuple[object, ...], Finding]:
+    stop = threading.Event()
+    exchange = Exchange(manners, Doors(manners.pause, stop))
+    lanes: dict[str, list[Place]] = {}
+    for place in places:
+        lanes.setdefault(place.host, []).append(place)
+    # The longest queue first: it decides how long all of it takes.
+    waiting = deque(sorted(lanes.values(), key=len, reverse=True))
+    told: queue.SimpleQueue[_Told] = queue.SimpleQueue()
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                lane = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                for place in lane:
+                    told.put((place, probe(exchange, manners, place, history.of(place), stop), None))
+            except Stopped:
+                return
+            except Exception as error:  # noqa: BLE001 - raised in the calling thread
+                told.put((place, None, error))
+
+    # Daemons: a server that answers no more must not keep Ctrl-C waiting.
+    for _ in range(min(manners.hosts_at_once, len(lanes))):
+        threading.Thread(target=work, daemon=True, name="audit").start()
+    found: dict[tuple[object, ...], Finding] = {}
+    try:
+        while len(found) < len(places):
+            place, finding, error = told.get()
+            if finding is None:
+                assert error is not None
+                raise error
+            found[question(place)] = finding
+            if progress is not None:
+                progress(len(found), len(places))
+    except KeyboardInterrupt:
+        raise Interrupted("the audit was stopped") from None
+    finally:
+        stop.set()
+    return found

@@ -1,0 +1,188 @@
+"""One question to one URL: its headers, and as many first bytes as are wanted; redirects followed by hand.
+
+By hand, because each hop is a request at another host, for which that host's door has to be held; and because a
+permanent redirect is a finding, while a temporary one (to a signed address, as release downloads have) is not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from modelprep.audit.politeness import Doors, Manners
+from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
+from modelprep.fetch.transport import CHUNK, content_length, new_session, refusal, validator_of
+from modelprep.fetch.urls import redact
+
+if TYPE_CHECKING:
+    import requests
+
+_PERMANENT = (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT)
+_REDIRECTS = (*_PERMANENT, HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a server said.
+
+    Parameters
+    ----------
+    url
+        The address that answered in the end; may hold credentials.
+    moved_to
+        Where the permanent redirects at the start of the way lead, redacted; empty without any.
+    status
+        200 or 206.
+    size
+        Bytes of the whole object; None where it is not told, or where a Content-Encoding makes it another number.
+    head
+        The first bytes, as many as were asked for or as there are.
+    whole
+        Whether `head` is all of it.
+    headers
+        Of every answer on the way, later ones first; names in lower case.
+    """
+
+    url: str
+    moved_to: str
+    status: int
+    size: int | None
+    content_type: str
+    encoding: str
+    etag: str
+    last_modified: str
+    head: bytes = field(repr=False, default=b"")
+    whole: bool = False
+    headers: tuple[Mapping[str, str], ...] = field(repr=False, default=())
+
+
+class Exchange:
+    """Asks, one session a thread, with every host's door held for each request."""
+
+    def __init__(self, manners: Manners, doors: Doors) -> None:
+        self._manners = manners
+        self._doors = doors
+        self._local = threading.local()
+
+    def headers(self, url: str) -> Answered:
+        """Ask with HEAD.
+
+        Raises
+        ------
+        Broken
+            No answer, or none that stands for a file.
+        """
+        return self._follow("HEAD", url, 0)
+
+    def first_bytes(self, url: str, count: int) -> Answered:
+        """Ask with GET for the first `count` bytes; a server that overlooks Range is read no further than that.
+
+        Raises
+        ------
+        Broken
+            No answer, or none that stands for a file.
+        """
+        return self._follow("GET", url, count)
+
+    def _follow(self, method: str, url: str, count: int) -> Answered:
+        moved, permanent, passed = "", True, list[Mapping[str, str]]()
+        for _ in range(MAX_REDIRECTS + 1):
+            with self._doors.at(urlsplit(url).netloc.rpartition("@")[2].lower()):
+                response = self._request(method, url, count)
+                try:
+                    passed.insert(0, {name.lower(): value for name, value in response.headers.items()})
+                    location = response.headers.get("Location", "")
+                    if response.status_code not in _REDIRECTS or not location:
+                        return self._answered(response, url, moved, count, tuple(passed))
+                finally:
+                    response.close()
+            # Header bytes are latin-1 to requests; most servers that send others mean UTF-8.
+            url = urljoin(url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
+            permanent = permanent and response.status_code in _PERMANENT
+            if permanent:
+                moved = redact(url)
+        raise Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
+
+    def _request(self, method: str, url: str, count: int) -> requests.Response:
+        headers = {"Range": f"bytes=0-{count - 1}"} if count else {}
+        timeouts = (self._manners.connect_timeout, self._manners.stall_timeout)
+        try:
+            return self._session().request(
+                method, url, headers=headers, stream=True, timeout=timeouts, allow_redirects=False
+            )
+        except Exception as error:
+            raise classify(error) from error
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = new_session()
+        return session
+
+    def _answered(
+        self, response: requests.Response, url: str, moved: str, count: int, passed: tuple[Mapping[str, str], ...]
+    ) -> Answered:
+        status = response.status_code
+        size: int | None
+        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and count:
+            # The first byte of an empty object cannot be had.
+            size = _total(response.headers.get("Content-Range", ""))
+            if size != 0:
+                raise refusal(response)
+            head, whole = b"", True
+        elif status == HTTPStatus.OK:
+            size = content_length(response.headers)
+            head, whole = self._read(response, count)
+            size = len(head) if whole and count else size
+        elif status == HTTPStatus.PARTIAL_CONTENT and count:
+            size = _total(response.headers.get("Content-Range", ""))
+            head, ended = self._read(response, count)
+            whole = ended and size == len(head)
+        else:
+            raise refusal(response)
+        validator = validator_of(response.headers, size)
+        return Answered(
+            url=url,
+            moved_to=moved,
+            status=status,
+            size=None if validator.encoding and not whole else size,
+            content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+            encoding=validator.encoding,
+            etag=response.headers.get("ETag", "").strip()[:200],
+            last_modified=response.headers.get("Last-Modified", "").strip()[:60],
+            head=head,
+            whole=whole,
+            headers=passed,
+        )
+
+    def _read(self, response: requests.Response, count: int) -> tuple[bytes, bool]:
+        """Read the first `count` bytes: (bytes, whether the body ended there)."""
+        if not count:
+            return b"", False
+        head, deadline = b"", time.monotonic() + self._manners.stall_timeout
+        length = content_length(response.headers)
+        read = getattr(response.raw, "read1", None) or response.raw.read
+        while len(head) < count:
+            if time.monotonic() > deadline:
+                raise Broken(f"stalled: {len(head)} bytes in {self._manners.stall_timeout:g} s", retry=True)
+            try:
+                data = read(min(CHUNK, count - len(head)), decode_content=False)
+            except Exception as error:
+                raise classify(error, body=True) from error
+            if not data:
+                if length is not None and len(head) < length:
+                    raise Broken(f"the connection was cut {len(head)} bytes into {length}", retry=True)
+                return head, True
+            head += data
+        return head, length == len(head)
+
+
+def _total(content_range: str) -> int | None:
+    """Read the whole size out of ``bytes 0-9/1234`` or ``bytes */1234``."""
+    total = content_range.rpartition("/")[2].strip()
+    return int(total) if total.isascii() and total.isdigit() and len(total) < 20 else None

@@ -1,0 +1,203 @@
+"""One URL, one verdict: HEAD where that tells enough, the first bytes where it does not."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from modelprep.audit import evidence
+from modelprep.audit.exchange import Answered, Exchange
+from modelprep.audit.history import Remembered
+from modelprep.audit.politeness import Manners, Stopped
+from modelprep.audit.subjects import Place
+from modelprep.audit.verdicts import Finding
+from modelprep.fetch import encoded, share
+from modelprep.fetch.failures import Want
+from modelprep.fetch.network_errors import Broken
+from modelprep.fetch.sniff import describe_bytes, is_lfs_pointer, is_web_page
+from modelprep.store.disk import human
+
+#: Files of at most so many bytes are taken whole, so that their digest can be told.
+SMALL = 64 * 1024
+#: What else is looked at of a file.
+SNIFF = 4096
+#: Content types under which a file of another kind is what it says it is.
+_OF_FILES = ("application/octet-stream", "binary/octet-stream", "application/x-", "application/zip", "image/")
+
+
+def probe(
+    exchange: Exchange, manners: Manners, place: Place, before: Remembered | None, stop: threading.Event
+) -> Finding:
+    """Ask one URL, again where asking again makes sense, and judge what it says.
+
+    Parameters
+    ----------
+    before
+        What the history remembers of it.
+    stop
+        Set by whoever wants the audit to end.
+
+    Raises
+    ------
+    Stopped
+        `stop` was set.
+    """
+    pause = manners.backoff
+    for attempt in range(1, manners.attempts + 1):
+        try:
+            return _judge(exchange, place, before)
+        except Broken as broken:
+            last = attempt >= min(manners.attempts, broken.attempts or manners.attempts) or not broken.retry
+            wait = max(pause, broken.retry_after or 0.0)
+            if last or wait > max(pause, manners.longest_pause):
+                return _failure(broken, attempt)
+        if stop.wait(wait):
+            raise Stopped
+        pause *= 2
+    raise AssertionError("attempts is at least one")
+
+
+def _failure(broken: Broken, attempts: int) -> Finding:
+    times = f" (asked {attempts} times)" if attempts > 1 else ""
+    status = _status_of(broken)
+    text = f"{broken.text}{times}"
+    if "certificate" in broken.text and not broken.answered:
+        return Finding("certificate", text)
+    if status == 429 or (status == 503 and broken.retry_after is not None):
+        return Finding("unclear", text, status=status)
+    return Finding("dead", text, status=status)
+
+
+def _status_of(broken: Broken) -> int | None:
+    word = broken.text.removeprefix("answered ")[:3]
+    return int(word) if broken.text.startswith("answered ") and word.isascii() and word.isdigit() else None
+
+
+def _judge(exchange: Exchange, place: Place, before: Remembered | None) -> Finding:
+    """Ask once.
+
+    Raises
+    ------
+    Broken
+        The URL gives nothing.
+    """
+    url, want = place.candidate.url, place.want
+    answer = _ask_headers(exchange, url)
+    difference = ""
+    if answer is not None:
+        proof, difference = evidence.compare(want.digests, answer.headers, encoded=bool(answer.encoding))
+        # What came in its place is worth a look, even where the headers say already that it is another file.
+        if not difference and _headers_suffice(answer, want, proof):
+            return _alive(answer, proof or "size", before)
+    size = want.size if want.size is not None else answer.size if answer is not None else None
+    count = SMALL if want.digests and size is not None and size <= SMALL else SNIFF
+    answer = exchange.first_bytes(url, count)
+    if share.asks(answer.url) and is_web_page(_plain(answer)):
+        # A page that asks whether one really wants so large a file: its form leads on.
+        page = exchange.first_bytes(answer.url, share.PAGE_LIMIT)
+        onward = share.form_target(page.url, page.head)
+        if onward is not None and onward != url and share.asks(onward):
+            answer = exchange.first_bytes(onward, count)
+    return _by_bytes(answer, want, before, difference)
+
+
+def _ask_headers(exchange: Exchange, url: str) -> Answered | None:
+    """Ask with HEAD; None where its refusal says nothing of the file.
+
+    Servers refuse HEAD with about every status there is, signed addresses among them, so only those that are about the
+    whole server, or that say that the file is gone for good, are believed.
+    """
+    try:
+        return exchange.headers(url)
+    except Broken as broken:
+        # A line that breaks or stalls may be a server that knows no HEAD; who is not to be reached is not asked again.
+        unreachable = not broken.answered and (broken.attempts is not None or not broken.retry)
+        if unreachable or _status_of(broken) in (410, 429):
+            raise
+        return None
+
+
+def _headers_suffice(answer: Answered, want: Want, proof: str) -> bool:
+    """Say whether headers alone tell that the file is there."""
+    agrees = want.size is not None and answer.size == want.size
+    if not (proof or agrees) or answer.encoding or not answer.content_type.startswith(_OF_FILES):
+        return False
+    # Of one so small the digest can be told.
+    return bool(proof) or not (want.digests and want.size is not None and want.size <= SMALL)
+
+
+def _plain(answer: Answered) -> bytes:
+    return encoded.decode_head(answer.head, answer.encoding)
+
+
+def _by_bytes(answer: Answered, want: Want, before: Remembered | None, told: str) -> Finding:
+    """Judge by the first bytes, the size and what the server states.
+
+    Parameters
+    ----------
+    told
+        The difference that the headers of a HEAD told: of a part, some are the part's or missing.
+    """
+    plain = _plain(answer)
+    size = len(plain) if answer.whole and not answer.encoding else answer.size
+    looks = describe_bytes(plain, size=size, expected_size=want.size)
+
+    def finding(base: Finding) -> Finding:
+        return replace(
+            base,
+            moved_to=answer.moved_to,
+            size=size,
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+            status=answer.status,
+        )
+
+    if answer.whole and want.digests and not answer.encoding:
+        proof, difference = evidence.of_whole(want.digests, plain)
+    else:
+        proof, difference = evidence.compare(want.digests, answer.headers, encoded=bool(answer.encoding))
+    if proof:
+        return _alive(answer, proof, before, size=size)
+    if is_lfs_pointer(plain) and want.size != size:
+        same = " of the very file" if looks.lfs_oid == want.digests.get("sha256", "-") else ""
+        other = "sha256" in want.digests and not same
+        text = f"gives {looks}{same or (', of another file than pinned' if other else '')}"
+        return finding(Finding("pointer", text, lfs_oid=looks.lfs_oid))
+    wrong_size = want.size is not None and size is not None and size != want.size
+    page = is_web_page(plain) and not want.may_be_page
+    if page or ((wrong_size or want.size is None) and want.replaced_by(looks)):
+        return finding(Finding("page", f"gives {looks}"))
+    if wrong_size and not answer.encoding:
+        assert want.size is not None
+        return finding(Finding("size", f"gives {looks}; {human(want.size)} are pinned"))
+    if difference := difference or told:
+        return finding(Finding("changed", f"gives another file: {difference}"))
+    agrees = "size" if want.size is not None and size == want.size else ""
+    return _alive(answer, agrees, before, size=size, looks=str(looks))
+
+
+def _alive(
+    answer: Answered, proof: str, before: Remembered | None, *, size: int | None = None, looks: str = ""
+) -> Finding:
+    """Make the finding for what seems to be the file; without a pin, hold it against what lay there the last time."""
+    size = size if size is not None else answer.size
+    made = Finding(
+        "moved" if answer.moved_to else "alive",
+        f"gives {looks}" if looks and not proof else "",
+        moved_to=answer.moved_to,
+        size=size,
+        etag=answer.etag,
+        last_modified=answer.last_modified,
+        proof=proof,
+        status=answer.status,
+    )
+    if before is None or (proof and proof != "size"):
+        return made
+    difference = before.difference(size=size, etag=answer.etag, last_modified=answer.last_modified)
+    if not difference:
+        return made
+    since = f"since {before.worked_on} {difference}"
+    if proof:
+        # The size is right, and servers renew their validators when files are moved between disks: a hint, no more.
+        return replace(made, detail=since)
+    return replace(made, verdict="changed", detail=since)

@@ -1,0 +1,186 @@
+"""What the findings mean: for each asset whether it can still be had, for each demo what it lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from modelprep.audit.history import History, Remembered
+from modelprep.audit.subjects import Place, Subject
+from modelprep.audit.verdicts import VERDICTS, Finding, Verdict
+
+_RANK = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One place and what was found there.
+
+    Parameters
+    ----------
+    before
+        What the history remembered of it when the audit began; None for a URL that was never asked.
+    """
+
+    place: Place
+    finding: Finding
+    before: Remembered | None
+
+    @property
+    def last_worked(self) -> str:
+        """When it last gave the file before this audit; UTC, ISO 8601, empty where that is not known."""
+        return self.before.worked if self.before is not None else ""
+
+    def to_json(self) -> dict[str, object]:
+        """Give the row as a JSON-ready mapping, empty facts left out."""
+        finding, candidate = self.finding, self.place.candidate
+        facts: dict[str, object] = {"url": candidate.shown, "kind": candidate.kind, "verdict": finding.verdict}
+        more = {
+            "recipe_url": candidate.source.url if candidate.note and candidate.kind == "recipe" else "",
+            "member": candidate.source.member or "",
+            "detail": finding.detail,
+            "moved_to": finding.moved_to,
+            "status": finding.status,
+            "size": finding.size,
+            "expected_size": self.place.want.size,
+            "proof": finding.proof,
+            "lfs_oid": finding.lfs_oid,
+            "etag": finding.etag,
+            "last_modified": finding.last_modified,
+            "last_worked": self.last_worked,
+            "failing_since": self.before.failing_since if self.before is not None else "",
+            "note": candidate.source.note,
+        }
+        return {**facts, **{name: value for name, value in more.items() if value not in ("", None)}}
+
+
+@dataclass(frozen=True)
+class AssetReport:
+    """One asset, and all its places.
+
+    Parameters
+    ----------
+    state
+        ``living`` (a source of its own gives it), ``archive`` (only an archive of last resort does), ``unclear`` (no
+        source gives it, and one did not let itself be judged), ``lost``, ``skipped`` (nothing could be asked), ``slot``
+        (it has no source: the user brings it).
+    """
+
+    subject: Subject
+    rows: tuple[Row, ...]
+    state: str
+
+    @property
+    def licence(self) -> str:
+        """``stated``, ``untraced`` (a name without a document that says so) or ``missing``."""
+        licence = self.subject.asset.licence
+        if licence is None or not licence.name:
+            return "missing"
+        return "stated" if licence.source and "name no document" not in licence.source else "untraced"
+
+    def to_json(self) -> dict[str, object]:
+        """Give the asset as a JSON-ready mapping."""
+        return {
+            "asset": self.subject.key,
+            "state": self.state,
+            "pinned": self.subject.pinned,
+            "licence": self.licence,
+            "demos": list(self.subject.demos),
+            "sources": [row.to_json() for row in self.rows],
+        }
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """All of an audit.
+
+    Parameters
+    ----------
+    when
+        UTC.
+    assets
+        The worst first.
+    """
+
+    when: datetime
+    assets: tuple[AssetReport, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Every place, worst verdict first."""
+        rows = [row for asset in self.assets for row in asset.rows]
+        return tuple(sorted(rows, key=lambda row: (_RANK[row.finding.verdict], row.place.key)))
+
+    @property
+    def lost(self) -> tuple[AssetReport, ...]:
+        """Assets that no living source gives, none of its own and none of the archives that were asked."""
+        return tuple(asset for asset in self.assets if asset.state == "lost")
+
+    @property
+    def demos_lost(self) -> tuple[str, ...]:
+        """Demos that cannot be prepared from what is alive."""
+        return tuple(sorted({demo for asset in self.lost for demo in asset.subject.demos}))
+
+    @property
+    def counts(self) -> Mapping[Verdict, int]:
+        """How many places have each verdict, worst first, only those that occur."""
+        found = [row.finding.verdict for row in self.rows]
+        return {verdict: found.count(verdict) for verdict in VERDICTS if verdict in found}
+
+    @property
+    def unlicensed(self) -> tuple[str, ...]:
+        """Keys of assets whose recipe says nothing of a licence."""
+        return tuple(asset.subject.key for asset in self.assets if asset.licence == "missing")
+
+    @property
+    def nobody_answered(self) -> bool:
+        """Whether not one server answered anything, which speaks of this machine rather than of them."""
+        asked = [row.finding for row in self.rows if row.finding.verdict != "skipped"]
+        return bool(asked) and all(f.status is None and f.verdict == "dead" for f in asked)
+
+    def to_json(self) -> dict[str, object]:
+        """Give the report as a JSON-ready mapping."""
+        return {
+            "when": self.when.astimezone(timezone.utc).replace(microsecond=0).isoformat(),
+            "assets": [asset.to_json() for asset in self.assets],
+            "summary": {
+                "assets": len(self.assets),
+                "verdicts": dict(self.counts),
+                "lost": [asset.subject.key for asset in self.lost],
+                "demos_lost": list(self.demos_lost),
+                "licence_missing": list(self.unlicensed),
+                "nobody_answered": self.nobody_answered,
+            },
+        }
+
+
+def report(
+    subjects: Iterable[Subject], found: Iterable[tuple[Place, Finding]], history: History, when: datetime
+) -> AuditReport:
+    """Sum up. `history` must not have learnt of this audit yet, or nothing would ever have worked before."""
+    rows: dict[str, list[Row]] = {}
+    for place, finding in found:
+        rows.setdefault(place.key, []).append(Row(place, finding, history.of(place)))
+    assets = [
+        AssetReport(subject, tuple(rows.get(subject.key, ())), _state(rows.get(subject.key, ())))
+        for subject in subjects
+    ]
+    order = ("lost", "unclear", "archive", "living", "skipped", "slot")
+    assets.sort(key=lambda asset: (order.index(asset.state), asset.subject.key))
+    return AuditReport(when, tuple(assets))
+
+
+def _state(rows: Iterable[Row]) -> str:
+    rows = tuple(rows)
+    living = {row.place.candidate.kind for row in rows if row.finding.living}
+    verdicts = {row.finding.verdict for row in rows}
+    if not rows:
+        return "slot"
+    if "recipe" in living:
+        return "living"
+    if living:
+        return "archive"
+    if verdicts == {"skipped"}:
+        return "skipped"
+    return "unclear" if "unclear" in verdicts else "lost"

@@ -1,0 +1,112 @@
+"""The last operator of a TF Lite detector, as the board runs it: found in a model, and done in LiteRT's stead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.board.postprocess import OPERATOR, Options, detect, read_options
+from modelprep.errors import CheckFailed, StepError
+from modelprep.formats.tflite import model as reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Elements of boxes that are made room for; the challenges' detectors have 400 at most.
+_ROOM = 1 << 18
+
+
+@dataclass(frozen=True)
+class Head:
+    """A detection post-process whose outputs are those that a test asks for.
+
+    Parameters
+    ----------
+    options
+        Its own.
+    inputs
+        Raw boxes, scores and anchors.
+    slots
+        For each output asked for, which of the operator's four it is.
+    sizes
+        For each output asked for, the elements that Arm NN's parser gives it.
+    """
+
+    options: Options
+    inputs: tuple[reader.Tensor, ...]
+    slots: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def outputs(self, tensor: Callable[[int], NDArray[Any]]) -> list[NDArray[Any]]:
+        """Give the outputs asked for.
+
+        Parameters
+        ----------
+        tensor
+            Gives the values of a tensor, by its number, after the network has run.
+
+        Raises
+        ------
+        CheckFailed
+            The tensors do not fit each other.
+        """
+        encodings, scores, anchors = (_real(tensor(one.index), one) for one in self.inputs)
+        try:
+            found = detect(encodings, scores, anchors, self.options)
+        except StepError as error:
+            raise CheckFailed(f"{error.what}: {error.got}", expected=error.expected) from error
+        return [found[slot] for slot in self.slots]
+
+
+def find(path: Path, outputs: Sequence[str]) -> Head | None:
+    """Look for a detection post-process that makes the outputs asked for; None where there is none.
+
+    Parameters
+    ----------
+    path
+        A TF Lite model.
+    outputs
+        Names of the outputs.
+
+    Raises
+    ------
+    CheckFailed
+        It wants room for more detections than any has.
+    """
+    try:
+        graph = reader.read(path).main
+        operator = next((one for one in graph.operators if one.custom == OPERATOR), None)
+        if operator is None:
+            return None
+        options = read_options(operator.custom_options, str(path))
+    except StepError:
+        return None  # the runtime says it in its own words
+    named = {graph.tensors[index].name: index for index in graph.outputs}
+    places = [named.get(name, -1) for name in outputs]
+    if len(operator.inputs) < 3 or -1 in operator.inputs or not set(places) <= set(operator.outputs):
+        return None
+    if options.sizes[0] > _ROOM:
+        raise CheckFailed(
+            f"the detection post-process wants room for {options.sizes[1]} detections", where=str(path),
+            expected=f"at most {_ROOM // 4}",
+        )  # fmt: skip
+    # The parser keeps the four shapes in the operator's order and looks them up by an output's place in the graph.
+    sizes = dict(zip(graph.outputs, options.sizes, strict=False))
+    return Head(
+        options,
+        tuple(graph.tensors[index] for index in operator.inputs[:3]),
+        tuple(operator.outputs.index(place) for place in places),
+        tuple(sizes[place] for place in places),
+    )
+
+
+def _real(values: NDArray[Any], of: reader.Tensor) -> NDArray[Any]:
+    """Give the real numbers that a tensor stands for, as armnn::Dequantize does."""
+    import numpy as np
+
+    if of.quantisation is None or values.dtype == np.float32:
+        return np.asarray(values, np.float32)
+    zero_point = of.quantisation.zero_point[0] if of.quantisation.zero_point else 0
+    return (values.astype(np.int64) - zero_point).astype(np.float32) * np.float32(of.quantisation.scale[0])

@@ -1,0 +1,132 @@
+"""What the board prints when a test fails, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.check.board import boxes
+from modelprep.check.board.boxes import Detection
+from modelprep.check.lint.findings import Finding
+from modelprep.errors import StepError
+from modelprep.targets.armnn_tests import BoardTest
+from modelprep.targets.class_names import label
+
+if TYPE_CHECKING:
+    from modelprep.check.verdict import Judged
+
+
+def mend(test: BoardTest, model: Path, finding: Finding) -> str:
+    """Say what to do about a model that the parser does not take: the command with its names filled in."""
+    command = finding.mend
+    if finding.where.startswith("input"):
+        command = command.replace("--rename-output OLD=OUTPUT", "--rename-input OLD=INPUT")
+    result = f"mended{model.suffix}"
+    names = {
+        "MODEL": str(model),
+        "OUT": result,
+        "DEPLOY": "DEPLOY.prototxt",
+        "INPUT": test.input_name,
+        "OUTPUT": next(iter(test.outputs), "OUTPUT"),
+    }
+    filled = " ".join(names.get(word, word) for word in command.replace("=", " = ").split(" ")).replace(" = ", "=")
+    return f"{filled}, then put {result} in its place" if command else ""
+
+
+def advice(test: BoardTest, case: Judged, options: str = "") -> str:
+    """Say what to do about a case that fails; empty where nothing is compared.
+
+    Parameters
+    ----------
+    test, case
+        Which one.
+    options
+        What a command about the same files needs besides the name (``--out ...``).
+    """
+    if case.wanted is None:
+        return ""
+    if case.asked is not None:
+        return _advice_on_boxes(test, case, case.asked)
+    wanted = label(test.names, case.wanted)
+    got = "nothing" if case.got is None else label(test.names, case.got)
+    if test.cases:
+        return (
+            f"{case.file}: the test wants {wanted}, your picture is {got}; the picture that Arm tested with passes "
+            f"(fetch without --set), or search a folder: modelprep check {test.name} --find-picture DIR{options}"
+        )
+    return f"record {case.id} of {case.file} is {wanted}, the model says {got}"
+
+
+def _advice_on_boxes(test: BoardTest, case: Judged, asked: Detection) -> str:
+    said = f"the test wants one {_told(test, asked)}"
+    if not case.found:
+        return f"{said}; the model found nothing in {case.file}"
+    best = case.found[0]
+    first = f"the model's best in {case.file} is {_told(test, best)}"
+    name, share = boxes.farthest(best, asked)
+    same = best.number == asked.number
+    if test.preprocess["kind"] == "ssd" and len(case.found) > 1 and same and share <= boxes.TOLERANCE:
+        return (
+            f"{said}; {first}, the next has {case.found[1].score:.3g}: convert the model with an nms_score_threshold "
+            f"between the two, so that one is left"
+        )
+    off = f": its {name} is {share:.1%} off" if same else ""
+    return f"{said}, each number within one per cent; {first}{off}. Weights or picture are not the ones that Arm used"
+
+
+def _told(test: BoardTest, one: Detection) -> str:
+    places = ", ".join(f"{value:.4g}" for value in one.box)
+    return f"{label(test.names, one.number)} with {one.score:.4g} at ({places})"
+
+
+def missing_model(test: BoardTest, model: Path) -> str:
+    """Give what the parser says of a model file that is not there."""
+    return {
+        "caffe": f"Couldn't find requested output layer '{next(iter(test.outputs), '')}' in graph",
+        "tf": f"Graph file {model} failed to open",
+        "tflite": f"Cannot find the file ({model})",
+        "onnx": "Invalid (null) filename",
+    }[test.parser]
+
+
+def missing_data(test: BoardTest, data: Path, name: str) -> str:
+    """Give what the program says of a data file that is not there."""
+    if test.preprocess["kind"] == "mnist":
+        # The program names the images file, whichever of the two is missing.
+        return f"Failed to load {data / test.files[0]}"
+    if test.preprocess["kind"] == "cifar10":
+        return f"Failed to load {data / name}"
+    return _no_picture(test, data / name, 0)
+
+
+def unreadable(test: BoardTest, data: Path, number: int) -> str:
+    """Give what the program says of the data of case `number` when they cannot be read."""
+    if test.files:
+        return f"Failed to read {data / test.files[0]}"
+    return _no_picture(test, data / test.cases[number % len(test.cases)].file, number)
+
+
+def _no_picture(test: BoardTest, path: Path, number: int) -> str:
+    said = f"Could not load the image at {path}"
+    # YoloDatabase.cpp and MobileNetSsdDatabase.hpp catch the exception and say it in their own words.
+    return {
+        "yolo": f"Failed to load test case {number} with error: {said}",
+        "ssd": f"Failed to load image for test case {number}. Error: {said}",
+    }.get(test.preprocess["kind"], said)
+
+
+def why(error: StepError) -> str:
+    """Say in a line why a file cannot be read."""
+    return f"{error.what}: it looks like {error.looks_like}" if error.looks_like else error.what
+
+
+def near(path: Path) -> str:
+    """Say which file there is meant: one whose name differs in punctuation or case only, or is still packed."""
+    names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    meant = _letters(path.name)
+    close = [name for name in names if _letters(name.removesuffix(".gz")) == meant]
+    return f"{path.parent / close[0]} is there: it has to be called {path.name}" if close else f"{path} is not there"
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -1,0 +1,114 @@
+"""Searching a folder for pictures with which a test passes: for those that nobody publishes any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.check.demos import asset_of, board_test, fetch_command, find_pictures
+from modelprep.errors import CheckFailed, UsageError
+from modelprep.recipe.schema import Recipe
+from modelprep.store.disk import storage
+from modelprep.targets.armnn_tests import BoardTest
+from modelprep.tree.places import tree_name
+
+
+@dataclass(frozen=True)
+class TriedPicture:
+    """What a test makes of one picture.
+
+    Parameters
+    ----------
+    case
+        Number of the test's case that it was tried for, from 0.
+    file
+        Name under which the test looks for it.
+    picture
+        The file.
+    got
+        Class that came first; None where a detector found nothing.
+    passes
+        Whether the case passes with it.
+    """
+
+    case: int
+    file: str
+    picture: Path
+    got: int | None
+    passes: bool
+
+
+@dataclass(frozen=True)
+class PictureSearch:
+    """What a search found.
+
+    Parameters
+    ----------
+    test
+        Which test.
+    pictures
+        How many pictures the folder has.
+    tried
+        What became of each that can be read, case by case.
+    command
+        Puts the first that passes of each case into the tree; empty where none does.
+    """
+
+    test: BoardTest
+    pictures: int
+    tried: tuple[TriedPicture, ...]
+    command: str = ""
+
+    @property
+    def passing(self) -> tuple[TriedPicture, ...]:
+        """Those with which a case passes."""
+        return tuple(each for each in self.tried if each.passes)
+
+
+def search(recipes: Sequence[Recipe], out: Path, folder: Path) -> PictureSearch:
+    """Try every picture of a folder (and of those below it) on each case of a test.
+
+    Parameters
+    ----------
+    recipes
+        What the user named: one test that looks at pictures.
+    out
+        The folder that holds the finished trees (``--out``).
+    folder
+        Where the pictures are; files that are none are passed over.
+
+    Raises
+    ------
+    UsageError
+        Not exactly one picture test, or no such folder.
+    CheckFailed, MissingTool
+        The model cannot be run here.
+    """
+    from modelprep.formats.picture.decode import kind_of
+
+    test = board_test(recipes[0]) if len(recipes) == 1 else None
+    if test is None or not test.cases:
+        raise UsageError("--find-picture wants exactly one test that looks at pictures")
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder '{folder}'")
+    pictures = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with storage(path, doing="look for pictures"), path.open("rb") as stream:
+                if kind_of(stream.read(16)):
+                    pictures.append(path)
+    model = out / tree_name(recipes[0]) / "models" / test.model
+    if not model.is_file():
+        raise CheckFailed("there is no model to try pictures on", where=str(model), hint=fetch_command(recipes[0], out))
+    tried = [
+        TriedPicture(case.id, case.file, path, case.got, case.passes)
+        for path, cases in find_pictures(test, model, pictures)
+        for case in cases
+    ]
+    tried.sort(key=lambda each: each.case)
+    first = {each.file: each.picture for each in reversed(tried) if each.passes}
+    given = {asset_of(recipes[0], f"data/{file}"): picture for file, picture in sorted(first.items())}
+    given.pop("", None)
+    command = fetch_command(recipes[0], out, given) if given else ""
+    return PictureSearch(test, len(pictures), tuple(tried), command)

@@ -1,0 +1,199 @@
+"""Both sides of a proof where the result is a Caffe model: OpenCV runs it, and what it was baked or converted from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.proof import tensorflow as graphs
+from modelprep.check.proof.prove import Conversion, Side, Sides
+from modelprep.check.proof.tensorflow import values
+from modelprep.check.runtimes import host as runtimes
+from modelprep.errors import CheckFailed, MissingTool
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def _opencv() -> Any:
+    cv2 = runtimes.opencv()
+    if cv2 is None:
+        raise MissingTool("running a Caffe model needs OpenCV before version 5", hint=runtimes.INSTALL)
+    return cv2
+
+
+def runtimes_of(conversion: Conversion) -> tuple[str, str]:
+    """Say who runs a Caffe model before and after: OpenCV.
+
+    Raises
+    ------
+    MissingTool
+        It is not installed, or is version 5, which has no Caffe reader.
+    """
+    del conversion
+    name = f"OpenCV {_opencv().__version__}"
+    return name, name
+
+
+def bake(conversion: Conversion) -> Sides:
+    """Compare prototxt and weights as they were downloaded with the baked model.
+
+    Where the recipe changes fields of the net (`set`), the original is given the same fields: what is shown then is
+    that nothing else has changed.
+
+    Raises
+    ------
+    CheckFailed
+        The baked net has no input of a known shape.
+    """
+    net = _structure(conversion.output)
+    shape = conversion.shape or _input_shape(net, conversion.output)
+    names = _ends(net)
+    weights = Path(conversion.params["weights"])
+
+    @contextmanager
+    def before() -> Iterator[Side]:
+        with _opened(_original(conversion), weights, names, shape) as side:
+            yield side
+
+    return Sides(tuple(names), before, lambda: _opened(_text(net), conversion.output, names, shape))
+
+
+def _original(conversion: Conversion) -> bytes:
+    prototxt_path = Path(conversion.params["prototxt"])
+    changed = conversion.params.get("set")
+    if not changed:
+        return prototxt_path.read_bytes()
+    from modelprep.formats.caffe.bake import Options, structure
+
+    return _text(structure(prototxt_path, Options(set=changed)).net)
+
+
+def twin_runtimes(conversion: Conversion) -> tuple[str, str]:
+    """Say who runs the graph (TensorFlow, else OpenCV) and who its Caffe twin (OpenCV).
+
+    Raises
+    ------
+    MissingTool
+        One of them is not installed.
+    """
+    return graphs.runtime(), runtimes_of(conversion)[1]
+
+
+def twin(conversion: Conversion) -> Sides:
+    """Compare a TensorFlow graph with the Caffe net that was given its weights.
+
+    Pictures go in with their channels last on one side and second on the other.
+
+    Raises
+    ------
+    CheckFailed
+        There is more than one input, or no output that both have.
+    """
+    from modelprep.formats.tensorflow.graphdef import read_graph
+
+    net = _structure(conversion.output)
+    path = Path(conversion.params["graph"])
+    graph = read_graph(path)
+    own = _input_shape(net, conversion.output)
+    shape = conversion.shape if len(conversion.shape) == len(own) else (1, *own[1:])
+    turned = tuple(shape[index] for index in (0, 2, 3, 1)) if len(shape) == 4 else shape
+    fed = graphs.placeholders(graph, path, turned)
+    if len(fed) != 1:
+        raise CheckFailed("the graph has several inputs", got=", ".join(fed))
+    fed = dict.fromkeys(fed, turned)
+    known = {node.name for node in graph.nodes}
+    names, ends = _ends(net), graphs.results(graph, path)
+    pairs = {name: name for name in names if name in known}
+    if len(names) == len(ends) <= 2:  # one output, and perhaps what goes into its softmax
+        pairs = dict(zip(names, ends, strict=True))
+    if not pairs:
+        raise CheckFailed("net and graph have no output in common", got=f"{', '.join(names)}; {', '.join(ends)}")
+    return Sides(
+        tuple(pairs),
+        lambda: graphs.opened(path, fed, list(pairs.values()), image=True),
+        lambda: _opened(_text(net), conversion.output, list(pairs), shape, turned=turned),
+    )
+
+
+def _structure(path: Path) -> Any:
+    from modelprep.formats.caffe import messages
+    from modelprep.formats.caffe.wire import index as wire_index
+
+    net = messages.new("NetParameter")
+    net.ParseFromString(wire_index.index(path).structure())
+    return net
+
+
+def _text(net: Any) -> bytes:
+    from modelprep.formats.caffe import prototxt
+
+    return prototxt.write(net).encode()
+
+
+def _input_shape(net: Any, path: Path) -> tuple[int, ...]:
+    found = [layer for layer in net.layer if layer.type == "Input" and layer.input_param.shape]
+    if len(found) != 1:
+        raise CheckFailed("the net has not one input whose shape is known", where=str(path))
+    return tuple(int(dim) for dim in found[0].input_param.shape[0].dim)
+
+
+def _ends(net: Any) -> list[str]:
+    """Give the layers whose values nothing takes up, and what goes into a last softmax.
+
+    A softmax over values that are far apart is all but 0 and 1, and hides what differs before it.
+    """
+    used = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
+    # A layer that works in place writes a top of its bottom's name: the last one is meant.
+    makers = {top: layer for layer in net.layer for top in layer.top}
+    ends = {layer.name: layer for top, layer in makers.items() if top not in used}
+    before = [makers[layer.bottom[0]].name for layer in ends.values() if layer.type == "Softmax"]
+    return list(dict.fromkeys((*ends, *before)))
+
+
+@contextmanager
+def _opened(
+    text: bytes,
+    weights: Path,
+    names: Sequence[str],
+    shape: tuple[int, ...],
+    *,
+    turned: tuple[int, ...] = (),
+) -> Iterator[Side]:
+    """Open a Caffe model in OpenCV.
+
+    Parameters
+    ----------
+    turned
+        The shape, channels last, that the values are made in; the net's own where left out.
+    """
+    import numpy as np
+
+    cv2 = _opencv()
+    with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
+        # From files: OpenCV then never holds the weights' bytes beside the weights.
+        structure = Path(folder) / "net.prototxt"
+        structure.write_bytes(text)
+        try:
+            net = cv2.dnn.readNetFromCaffe(str(structure), str(weights))
+            net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+            # Winograd trades the last digits for speed, and chooses by the layer's surroundings.
+            if hasattr(net, "enableWinograd"):
+                net.enableWinograd(False)
+        except cv2.error as error:
+            raise runtimes.refused("OpenCV", weights, error) from error
+
+        def run(number: int) -> list[NDArray[Any]]:
+            given = values(turned or shape, number)
+            if turned and len(turned) == 4:
+                given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
+            try:
+                net.setInput(given)
+                return [np.array(value) for value in net.forward(list(names))]
+            except cv2.error as error:
+                raise runtimes.refused("OpenCV", weights, error) from error
+
+        yield run

@@ -1,0 +1,113 @@
+"""A graph and its checkpoint, before they were frozen: TensorFlow restores the variables and runs the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from modelprep.check.proof import tensorflow as graphs
+from modelprep.check.proof.prove import Conversion, Side, Sides
+from modelprep.check.runtimes import host as runtimes
+from modelprep.errors import CheckFailed, MissingTool
+
+_VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
+
+
+def runtimes_of(conversion: Conversion) -> tuple[str, str]:
+    """Say who runs both: TensorFlow, as nothing else reads a checkpoint.
+
+    Raises
+    ------
+    MissingTool
+        It is not installed.
+    """
+    del conversion
+    name = graphs.tensorflow()
+    if name is None:
+        raise MissingTool("running a graph with its checkpoint needs TensorFlow", hint=graphs.INSTALL)
+    return name, name
+
+
+def sides(conversion: Conversion) -> Sides:
+    """Compare a graph whose variables TensorFlow restored with the frozen graph.
+
+    Raises
+    ------
+    CheckFailed
+        The frozen graph has no input or output.
+    """
+    from modelprep.formats.tensorflow.graphdef import read_graph
+
+    frozen = read_graph(conversion.output)
+    shapes = graphs.placeholders(frozen, conversion.output, conversion.shape)
+    there = {node.name for node in frozen.nodes}
+    asked = [str(name) for name in conversion.params["outputs"]]
+    names = list(
+        dict.fromkeys([*asked, *(name for name in graphs.results(frozen, conversion.output) if name in there)])
+    )
+
+    @contextmanager
+    def before() -> Iterator[Side]:
+        with _restored(conversion, names) as (path, graph, running):
+            yield graphs.side_of(path, graph, running, shapes, names)
+
+    return Sides(tuple(names), before, lambda: graphs.opened(conversion.output, shapes, names))
+
+
+@contextmanager
+def _restored(conversion: Conversion, outputs: list[str]) -> Iterator[tuple[Path, Any, Any]]:
+    import tempfile
+
+    from modelprep.steps._freeze_tensorflow import laid_out
+
+    tf = graphs.imported()
+    path = Path(conversion.params["graph"])
+    shards = cast("Mapping[str, Path] | None", conversion.params.get("shards")) or {}
+    definition = graphs.definition_of(path)
+    nodes = {node.name for node in definition.node}
+    saver = next((scope for scope in ("save/", "save_1/") if {f"{scope}restore_all", f"{scope}Const"} <= nodes), None)
+    wanted = [*outputs, *([f"{saver}restore_all"] if saver else [])]
+    try:
+        with runtimes.hushed():
+            needed = tf.compat.v1.graph_util.extract_sub_graph(definition, wanted)
+    except (AssertionError, ValueError, TypeError) as error:
+        raise runtimes.refused("TensorFlow", path, error) from error
+    with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
+        prefix = laid_out(
+            Path(conversion.params["checkpoint"]), {name: str(file) for name, file in shards.items()}, Path(folder)
+        )
+        with graphs.session(path, needed) as (graph, running):
+            try:
+                if saver:
+                    running.run(f"{saver}restore_all", {f"{saver}Const:0": prefix})
+                else:
+                    _assign(tf, graph, running, prefix, path)
+            except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+                raise runtimes.refused("TensorFlow", path, error) from error
+            yield path, graph, running
+
+
+def _assign(tf: Any, graph: Any, running: Any, prefix: str, path: Path) -> None:
+    """Restore each variable by its own name, where the graph holds no saver that knows another."""
+    variables = [op for op in graph.get_operations() if op.type in _VARIABLES]
+    stored = tf.compat.v1.train.NewCheckpointReader(prefix).get_variable_to_dtype_map()
+    absent = [op.name for op in variables if op.name not in stored]
+    if absent:
+        raise CheckFailed("the graph has no saver, and the checkpoint does not know its variables by their names",
+                          where=str(path), got=", ".join(absent[:3]))  # fmt: skip
+    # All at once: each run after a change of the graph would make TensorFlow place the whole of it anew.
+    assigned = []
+    with graph.as_default():
+        for op in variables:
+            dtype = op.get_attr("dtype").base_dtype
+            (value,) = tf.raw_ops.RestoreV2(
+                prefix=prefix, tensor_names=[op.name], shape_and_slices=[""], dtypes=[stored[op.name].base_dtype]
+            )
+            value = tf.cast(value, dtype)
+            if op.type == "VarHandleOp":
+                assigned.append(tf.raw_ops.AssignVariableOp(resource=op.outputs[0], value=value))
+            else:
+                assigned.append(tf.raw_ops.Assign(ref=op.outputs[0], value=value, validate_shape=False).op)
+    running.run(assigned)

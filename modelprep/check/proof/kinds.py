@@ -1,0 +1,294 @@
+"""The two sides of a proof, kind by kind: the original and the converted model, each in a runtime of its own kind.
+
+The original is read by the runtime itself (OpenCV reads prototxt and weights as they were downloaded), never by our
+readers, so that a mistake of ours cannot be on both sides. Which kind a step is proven by stands in the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.proof import caffe as caffe_sides
+from modelprep.check.proof import checkpoint as checkpoints
+from modelprep.check.proof import tensorflow as graphs
+from modelprep.check.proof.prove import Conversion, Side, Sides
+from modelprep.check.proof.tensorflow import SCALES, SMALL, values
+from modelprep.check.runtimes import host as runtimes
+from modelprep.errors import CheckFailed, MissingTool
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of comparison.
+
+    Parameters
+    ----------
+    runtimes
+        Says who would run the original and who the result, with versions, and loads neither; raises MissingTool.
+    sides
+        Makes both sides ready to be opened.
+    memory
+        Bytes that a file of a side takes when it is run, as a multiple of its own.
+    """
+
+    runtimes: Callable[[Conversion], tuple[str, str]]
+    sides: Callable[[Conversion], Sides]
+    memory: Callable[[Path], float]
+
+
+def spare(conversion: Conversion, kind: Kind) -> None:
+    """See that there is memory for a proof: it is no reason to bring a machine down.
+
+    Raises
+    ------
+    CheckFailed
+        Less is free than the larger side will take.
+    """
+    before: list[Path] = []
+    for value in conversion.params.values():
+        several = value.values() if isinstance(value, Mapping) else (value,)
+        before += [one for one in several if isinstance(one, Path)]
+    wanted = int(
+        max(sum(kind.memory(path) * path.stat().st_size for path in paths) for paths in (before, [conversion.output]))
+    )
+    free = _free_memory()
+    if free is not None and wanted > free:
+        raise CheckFailed(
+            "there is not memory enough to run the models", got=f"{wanted >> 20} MiB wanted, {free >> 20} MiB free"
+        )
+
+
+def _free_memory() -> int | None:
+    """Give the bytes that can be had without swapping, where the system says so."""
+    try:
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _graph_runtimes(conversion: Conversion) -> tuple[str, str]:
+    del conversion
+    name = graphs.runtime()
+    return name, name
+
+
+def _graph(conversion: Conversion) -> Sides:
+    from modelprep.formats.tensorflow.graphdef import read_graph
+
+    result = read_graph(conversion.output)
+    original = Path(conversion.params["graph"])
+    back_in = _backwards(conversion.params.get("inputs"))
+    back_out = _backwards(conversion.params.get("outputs"))
+    back = back_in | back_out
+    shapes = graphs.placeholders(result, conversion.output, conversion.shape)
+    known = {node.name for node in read_graph(original).nodes}
+    names = [name for name in graphs.results(result, conversion.output) if back.get(name, name) in known]
+    if not names:
+        raise CheckFailed("the result has no output that the original has")
+    before = {back.get(name, name): shape for name, shape in shapes.items()}
+    return Sides(
+        tuple(names),
+        lambda: graphs.opened(original, before, [back.get(name, name) for name in names]),
+        lambda: graphs.opened(conversion.output, shapes, names),
+    )
+
+
+def _backwards(renamed: object) -> dict[str, str]:
+    if not isinstance(renamed, Mapping):
+        return {}
+    return {str(new): str(old).partition(":")[0] for old, new in renamed.items()}
+
+
+def _onnx_runtime() -> str:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=runtimes.INSTALL) from error
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
+def _onnx_runtimes(conversion: Conversion) -> tuple[str, str]:
+    del conversion
+    name = _onnx_runtime()
+    return name, name
+
+
+def _fed(session: Any) -> dict[str, tuple[int, ...]]:
+    """Give the inputs that a session has to be fed, with sizes left open taken as one.
+
+    Initialisers that are listed among the inputs are none that has to be fed.
+    """
+    if any(value.type != "tensor(float)" for value in session.get_inputs()):
+        raise CheckFailed("an input is not of floats")
+    return {
+        value.name: tuple(size if isinstance(size, int) and size > 0 else 1 for size in value.shape)
+        for value in session.get_inputs()
+    }
+
+
+def _answers(session: Any, path: Path, fed: Mapping[str, NDArray[Any]], asked: list[str]) -> list[NDArray[Any]]:
+    try:
+        return list(session.run(asked, dict(fed)))
+    except Exception as error:
+        raise runtimes.refused("onnxruntime", path, error) from error
+
+
+def _onnx(conversion: Conversion) -> Sides:
+    original = Path(conversion.params["model"])
+    if conversion.params.get("external"):
+        raise CheckFailed("the original's weights lie in files of their own")
+    from modelprep.formats.onnx.model import read_header
+
+    names = [value.name for value in read_header(conversion.output).graph.output]
+    # The original leaves sizes open that the result may have settled.
+    shapes = list(_fed(runtimes.onnx_session(conversion.output)[0]).values())
+
+    @contextmanager
+    def before() -> Iterator[Side]:
+        session, _ = runtimes.onnx_session(original)
+        own = list(_fed(session))
+        if len(own) != len(shapes):
+            raise CheckFailed("original and result do not have the same number of inputs")
+        asked = [value.name for value in session.get_outputs()]
+        yield lambda number: _answers(
+            session, original, {n: values(s, number, SMALL) for n, s in zip(own, shapes, strict=True)}, asked
+        )
+
+    @contextmanager
+    def after() -> Iterator[Side]:
+        session, _ = runtimes.onnx_session(conversion.output)
+        own = _fed(session)
+        yield lambda number: _answers(
+            session, conversion.output, {n: values(s, number, SMALL) for n, s in own.items()}, names
+        )
+
+    return Sides(tuple(names), before, after)
+
+
+def _to_onnx_runtimes(conversion: Conversion) -> tuple[str, str]:
+    return _graph_runtimes(conversion)[0], _onnx_runtime()
+
+
+def _to_onnx(conversion: Conversion) -> Sides:
+    from modelprep.formats.onnx.inspect import shape
+    from modelprep.formats.onnx.model import read_header
+
+    model = read_header(conversion.output)
+    original = Path(conversion.params["graph"])
+    nchw_in, nchw_out = (
+        {str(name).partition(":")[0] for name in conversion.params.get(key) or ()}
+        for key in ("inputs_as_nchw", "outputs_as_nchw")
+    )
+    fed: dict[str, tuple[int, ...]] = {}
+    for value in model.inputs():
+        sizes = shape(value)
+        given = conversion.shape if len(conversion.shape) == len(sizes) else (1,) * len(sizes)
+        own = [size if isinstance(size, int) and size > 0 else other for size, other in zip(sizes, given, strict=True)]
+        channels_last = own if value.name.partition(":")[0] not in nchw_in else [own[i] for i in (0, 2, 3, 1)]
+        fed[value.name] = tuple(channels_last)
+    names = [value.name for value in model.graph.output]
+    nodes = [name.partition(":")[0] for name in names]
+    if any(name.partition(":")[2] not in ("", "0") for name in (*fed, *names)):
+        raise CheckFailed("an input or output is not the first value of its node", got=", ".join((*fed, *names)))
+
+    @contextmanager
+    def after() -> Iterator[Side]:
+        session, _ = runtimes.onnx_session(conversion.output)
+        wanted = _fed(session)
+
+        def run(number: int) -> list[NDArray[Any]]:
+            given = {name: values(fed[name], number, SMALL) for name in wanted}
+            for name in given:
+                if name.partition(":")[0] in nchw_in:
+                    given[name] = given[name].transpose(0, 3, 1, 2)
+            found = _answers(session, conversion.output, given, names)
+            return [
+                one.transpose(0, 2, 3, 1) if node in nchw_out and one.ndim == 4 else one
+                for one, node in zip(found, nodes, strict=True)
+            ]
+
+        yield run
+
+    shapes = {name.partition(":")[0]: size for name, size in fed.items()}
+    return Sides(tuple(names), lambda: graphs.opened(original, shapes, nodes, scales=SMALL), after)
+
+
+def _tflite_runtimes(conversion: Conversion) -> tuple[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    del conversion
+    try:
+        name = f"LiteRT {version('ai-edge-litert')}"
+    except PackageNotFoundError as error:
+        raise MissingTool(
+            "running a TensorFlow Lite model on this machine needs LiteRT", hint=runtimes.INSTALL
+        ) from error
+    return name, name
+
+
+def _tflite(conversion: Conversion) -> Sides:
+    @contextmanager
+    def opened(path: Path) -> Iterator[Side]:
+        import numpy as np
+
+        runtime, _ = runtimes.litert(path)
+
+        def run(number: int) -> list[NDArray[Any]]:
+            for detail in runtime.get_input_details():
+                whole = np.issubdtype(detail["dtype"], np.integer)
+                given = values(detail["shape"], number, (128.0, 128.0) if whole else SCALES)
+                if whole:  # bytes: from 0 or from -128
+                    given = np.clip(given, -128, 127) + (128 if detail["dtype"] == np.uint8 else 0)
+                runtime.set_tensor(detail["index"], given.astype(detail["dtype"]))
+            runtime.invoke()
+            return [np.array(runtime.get_tensor(detail["index"])) for detail in runtime.get_output_details()]
+
+        yield run
+
+    from modelprep.formats.tflite.model import read
+
+    main = read(conversion.output).main
+    names = tuple(main.tensors[index].name for index in main.outputs)
+    return Sides(names, lambda: opened(Path(conversion.params["model"])), lambda: opened(conversion.output))
+
+
+def _of_opencv(path: Path) -> float:
+    """VGG-19 (548 MiB) took 1106 MiB more than OpenCV by itself, AlexNet (232 MiB) 446: 2.0 and 1.9 times."""
+    del path
+    return 2.5
+
+
+def _of_tensorflow(path: Path) -> float:
+    """Inception v3 (91 MiB) took 751 MiB more than TensorFlow by itself, 8.3 times; as text (254 MiB) 14.7 times."""
+    from modelprep.formats.tensorflow.text import looks_like_text
+
+    with path.open("rb") as file:
+        return 16 if looks_like_text(file.read(4096)) else 9
+
+
+def _of_others(path: Path) -> float:
+    """Inception v3 (91 MiB) took 259 MiB more than onnxruntime by itself: 2.8 times."""
+    del path
+    return 4
+
+
+#: What a step declares itself proven by -> how that is done.
+KINDS: Mapping[str, Kind] = {
+    "caffe": Kind(caffe_sides.runtimes_of, caffe_sides.bake, _of_opencv),
+    "caffe-twin": Kind(caffe_sides.twin_runtimes, caffe_sides.twin, _of_tensorflow),
+    "checkpoint": Kind(checkpoints.runtimes_of, checkpoints.sides, _of_tensorflow),
+    "graph": Kind(_graph_runtimes, _graph, _of_tensorflow),
+    "graph-onnx": Kind(_to_onnx_runtimes, _to_onnx, _of_tensorflow),
+    "onnx": Kind(_onnx_runtimes, _onnx, _of_others),
+    "tflite": Kind(_tflite_runtimes, _tflite, _of_others),
+}

@@ -1,0 +1,294 @@
+"""Conversions prove themselves: original and converted model, run on the same seeded inputs, have to answer alike.
+
+How far apart they were is kept in the store under the key of the step's result, with the runtimes that said so and
+their versions: a measurement is made once, and again when a runtime or the way of measuring has changed. What it is
+held to is the recipe's tolerance, or the step's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from modelprep.check.proof.record import Measured, Record
+from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.steps import Exempt, find
+from modelprep.store import Store, result_key
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: How many inputs are tried.
+INPUTS = 2
+#: What to do about a conversion that gave other numbers: first see that it was not the disk.
+HINT = "modelprep cache verify (has a stored file changed?)"
+
+Outcome = Literal["same", "differs", "unknown"]
+#: One side: takes input number, gives the outputs.
+Side = Callable[[int], "list[NDArray[Any]]"]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a comparison; each is loaded when it is opened, and let go before the other one is.
+
+    Parameters
+    ----------
+    outputs
+        What is compared, by the names of the result.
+    before, after
+        Open the original and the result.
+    """
+
+    outputs: tuple[str, ...]
+    before: Callable[[], AbstractContextManager[Side]]
+    after: Callable[[], AbstractContextManager[Side]]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A step that turned one model into another.
+
+    Parameters
+    ----------
+    step, version
+        Which step.
+    params
+        Its parameters, files as Paths.
+    inputs
+        sha256 of each file parameter, by slot.
+    output
+        What it made, and its sha256.
+    tolerance, origin
+        Largest relative difference allowed and where that number comes from; None where the recipe says nothing.
+    shape
+        Of the input that the recipe's test feeds; empty where it does not say.
+    missing
+        Why there is nothing to run: what has gone from the store. A proof made before still holds.
+    """
+
+    step: str
+    version: int
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    output: Path
+    output_sha256: str
+    tolerance: float | None = None
+    origin: str = ""
+    shape: tuple[int, ...] = ()
+    missing: str = ""
+
+    def key(self) -> str:
+        """Give the key of the step's result, under which the store has both it and its proof."""
+        known = find(self.step).params
+        plain = {name: self.params.get(name) for name, kind in known.items() if kind.kind not in ("file", "files")}
+        return result_key(self.step, self.version, plain, self.inputs)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of it.
+
+    Parameters
+    ----------
+    step
+        Which step.
+    outcome
+        ``same``, ``differs``, or ``unknown`` with the `reason`.
+    reason
+        Why there is no number.
+    difference
+        Largest difference over all outputs and inputs, as a share of the output's largest value.
+    tolerance, origin
+        What it was held to, and where that number comes from.
+    runtimes
+        Who ran the original, who the result.
+    tensor, input
+        Which output differed most, on which of the inputs (from 1).
+    hint
+        What to do about numbers that differ.
+    """
+
+    step: str
+    outcome: Outcome
+    reason: str = ""
+    difference: float | None = None
+    tolerance: float | None = None
+    origin: str = ""
+    runtimes: tuple[str, ...] = ()
+    tensor: str = ""
+    input: int = 0
+    hint: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Give it as JSON-ready values."""
+        return asdict(self) | {"runtimes": list(self.runtimes)}
+
+    def __str__(self) -> str:
+        if self.outcome == "unknown":
+            return f"{self.step}: not compared, {self.reason}"
+        by = " and ".join(dict.fromkeys(self.runtimes))
+        allowed = f"allowed {self.tolerance:.2g}" + (f" ({self.origin})" if self.origin else "")
+        if self.outcome == "same":
+            return (
+                f"{self.step}: the same numbers before and after, largest difference {self.difference:.2g} of the "
+                f"largest value, {allowed}; {by}, {INPUTS} inputs"
+            )
+        far = self.reason or f"the largest difference is {self.difference:.2g} of its largest value"
+        return (
+            f"{self.step}: other numbers before and after: '{self.tensor}', input {self.input} of {INPUTS}: {far}, "
+            f"{allowed}; {by}" + (f"; next: {self.hint}" if self.hint else "")
+        )
+
+
+def prove(conversion: Conversion, store: Store | None = None) -> Proof:
+    """Run original and result on the same inputs, or read what came of that before.
+
+    Parameters
+    ----------
+    conversion
+        What was converted.
+    store
+        Where proofs are kept; None keeps none.
+
+    Returns
+    -------
+    Proof
+        ``unknown`` where no runtime on this machine, or no runtime at all, can run both; that is not kept.
+    """
+    from modelprep.check.proof import kinds
+
+    declared = find(conversion.step).proof
+    if isinstance(declared, Exempt):
+        return Proof(conversion.step, "unknown", f"no proof is needed: {declared.reason}")
+    record = Record.read(None if store is None else store.root / "proofs", conversion.key())
+    kind = kinds.KINDS[declared.by]
+    of = (conversion.output_sha256, conversion.shape)
+    try:
+        runtimes = kind.runtimes(conversion)
+    except (MissingTool, StepError) as error:
+        # What another machine, or this one with more installed, measured before is as true as ever.
+        older = record.newest(*of)
+        return not_compared(conversion.step, error) if older is None else _judged(conversion, older)
+    measured = record.find(*of, runtimes)
+    if measured is None:
+        if conversion.missing:
+            older = record.newest(*of)
+            return (
+                Proof(conversion.step, "unknown", conversion.missing) if older is None else _judged(conversion, older)
+            )
+        try:
+            kinds.spare(conversion, kind)
+            measured = measure(kind.sides(conversion), runtimes)
+        except (MissingTool, CheckFailed, StepError) as error:
+            return not_compared(conversion.step, error)
+        if measured.moved:
+            record.keep(*of, measured)
+    return _judged(conversion, measured)
+
+
+def held_to(
+    step: str,
+    sides: tuple[Side, Side],
+    runtimes: tuple[str, ...],
+    tolerance: float,
+    *,
+    outputs: Sequence[str] = (),
+    origin: str = "",
+    hint: str = "",
+) -> Proof:
+    """Compare two sides and hold the difference to a tolerance; nothing is kept.
+
+    Parameters
+    ----------
+    step
+        What to call the comparison.
+    sides
+        Who answers before, who after.
+    runtimes, tolerance, outputs, origin, hint
+        As in :class:`Proof` and :class:`Sides`.
+    """
+    olds, news = ([side(number) for number in range(INPUTS)] for side in sides)
+    return _held(step, _compared(outputs, olds, news, runtimes), tolerance, origin, hint)
+
+
+def not_compared(step: str, error: MissingTool | CheckFailed | StepError) -> Proof:
+    """Say why there is nothing to compare: what to install, or what a runtime said of the model."""
+    if isinstance(error, MissingTool):
+        return Proof(step, "unknown", f"{error.what} ({error.hint})" if error.hint else error.what)
+    return Proof(step, "unknown", f"{error.what}: {error.got}" if error.got else error.what)
+
+
+def measure(sides: Sides, runtimes: tuple[str, ...]) -> Measured:
+    """Run both sides on the same inputs, one after the other, and give how far apart their answers are.
+
+    Raises
+    ------
+    CheckFailed
+        A runtime does not take its model.
+    """
+    with sides.before() as side:
+        olds = [side(number) for number in range(INPUTS)]
+    del side  # the model is let go before the other one is loaded
+    with sides.after() as side:
+        news = [side(number) for number in range(INPUTS)]
+    return _compared(sides.outputs, olds, news, runtimes)
+
+
+def _judged(conversion: Conversion, measured: Measured) -> Proof:
+    declared = find(conversion.step).proof
+    assert not isinstance(declared, Exempt)
+    own = conversion.tolerance is None
+    tolerance = declared.tolerance if conversion.tolerance is None else conversion.tolerance
+    hint = f"{HINT}; {declared.otherwise}" if declared.otherwise else HINT
+    return _held(conversion.step, measured, tolerance, declared.origin if own else conversion.origin, hint)
+
+
+def _held(step: str, measured: Measured, tolerance: float, origin: str, hint: str) -> Proof:
+    if not measured.moved:
+        reason = measured.said or "the outputs do not depend on the input"
+        return Proof(step, "unknown", reason, runtimes=measured.runtimes)
+    same = not measured.said and measured.difference is not None and measured.difference <= tolerance
+    return Proof(
+        step, "same" if same else "differs", measured.said, measured.difference, tolerance, origin, measured.runtimes,
+        measured.tensor, measured.input, "" if same else hint,
+    )  # fmt: skip
+
+
+def _compared(
+    names: Sequence[str],
+    olds: Sequence[list[NDArray[Any]]],
+    news: Sequence[list[NDArray[Any]]],
+    runtimes: tuple[str, ...],
+) -> Measured:
+    """Find the largest relative difference, or say why there is none."""
+    import numpy as np
+
+    worst = Measured(0.0, "", 0, "", runtimes)
+    for number, (old, new) in enumerate(zip(olds, news, strict=True), 1):
+        if len(old) != len(new):
+            said = f"{len(old)} outputs before, {len(new)} after"
+            return Measured(None, ", ".join(names), number, said, runtimes)
+        for index, (mine, theirs) in enumerate(zip(old, new, strict=True)):
+            name = names[index] if index < len(names) else f"output {index + 1}"
+            if mine.size != theirs.size:
+                said = f"{mine.size} values before, {theirs.size} after"
+                return Measured(None, name, number, said, runtimes)
+            # Uneven bytes wrap around: the difference is taken in floats.
+            one, two = (side.reshape(-1).astype(np.float64) for side in (mine, theirs))
+            if not np.isfinite(one).all():
+                said = "the original itself answers the seeded inputs with values that are no numbers"
+                return Measured(None, name, number, said, runtimes, moved=False)
+            if not np.isfinite(two).all():
+                return Measured(None, name, number, "values that are no numbers after, numbers before", runtimes)
+            scale = float(np.abs(one).max(initial=0.0))
+            gap = float(np.abs(one - two).max(initial=0.0))
+            share = gap / scale if scale else gap
+            if share > (worst.difference or 0.0) or not worst.tensor:
+                worst = Measured(share, name, number, "", runtimes)
+    if any(not np.array_equal(a, b) for a, b in zip(olds[0], olds[-1], strict=True)):
+        return worst
+    return Measured(None, "", 0, "", runtimes, moved=False)

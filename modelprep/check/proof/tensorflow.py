@@ -1,0 +1,313 @@
+"""Running TensorFlow graphs for a proof, as they stand: no rewriting before the run, one thread for a sum.
+
+The graph is read by TensorFlow (or OpenCV) itself, text or binary, never by our readers: a mistake of ours must not be
+on both sides. From our reader come only the names of what is fed and asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.proof.prove import Side
+from modelprep.check.runtimes import host as runtimes
+from modelprep.errors import CheckFailed, MissingTool
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelprep.formats.tensorflow.graphdef import Graph
+
+INSTALL = "pip install 'modelprep[tf]'"
+#: A text graph larger than this is left alone (bytes). Inception v3 as text (254 MiB) took TensorFlow 3.6 GiB.
+MAX_TEXT = 1 << 28
+#: Distributions that bring the module ``tensorflow``: asking one for its version is quicker than importing it.
+_DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")
+#: Largest value of each input: as networks take that scale their pictures, and as those do that only take the mean off.
+#: On both sides of zero more of a network is awake, and a normalisation is hardly seen in small values.
+SCALES = (1.0, 128.0)
+#: Where two runtimes are compared and a softmax is all there is to see: it blows up the last digits of large values.
+SMALL = (1.0, 1.0)
+_QUIET = ("Placeholder", "PlaceholderWithDefault", "Const", "NoOp", "Assert")
+
+
+def tensorflow() -> str | None:
+    """Give TensorFlow's name and version where it is installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    if find_spec("tensorflow") is None:
+        return None
+    for name in _DISTRIBUTIONS:
+        try:
+            return f"TensorFlow {version(name)}"
+        except PackageNotFoundError:  # noqa: PERF203 - four names
+            continue
+    import tensorflow as tf
+
+    return f"TensorFlow {tf.__version__}"
+
+
+def runtime() -> str:
+    """Give name and version of what runs frozen graphs here: TensorFlow, else OpenCV.
+
+    Raises
+    ------
+    MissingTool
+        Neither is installed.
+    """
+    found = tensorflow()
+    if found is None:
+        cv2 = runtimes.opencv()
+        if cv2 is None:
+            raise MissingTool("running a TensorFlow graph needs TensorFlow, or OpenCV before version 5", hint=INSTALL)
+        found = f"OpenCV {cv2.__version__}"
+    return found
+
+
+def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) -> NDArray[Any]:
+    """Give input `number`: seeded float32 values, evenly spread on both sides of zero up to its scale."""
+    import numpy as np
+
+    scale = scales[number]
+    return np.random.default_rng([20190228, number]).uniform(-scale, scale, tuple(shape)).astype(np.float32)
+
+
+def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
+    """Give the inputs of a graph with the shapes to feed.
+
+    Parameters
+    ----------
+    shape
+        What the recipe's test feeds: for a graph that says nothing, or leaves sizes open.
+
+    Raises
+    ------
+    CheckFailed
+        There is no placeholder, or no shape for one.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for node in graph.nodes:
+        if node.op != "Placeholder":
+            continue
+        own = node.shape("shape")
+        # Graphs of TensorFlow's first versions have an empty shape there, which meant any and means a scalar now.
+        if not own and not shape:
+            raise CheckFailed(f"the graph does not say the shape of '{node.name}'", where=str(path))
+        if own and len(own) == len(shape):
+            found[node.name] = tuple(size if size > 0 else given for size, given in zip(own, shape, strict=True))
+        else:
+            found[node.name] = tuple(max(size, 1) for size in own) if own else shape
+    if not found:
+        raise CheckFailed("the graph has no placeholder", where=str(path))
+    return found
+
+
+def results(graph: Graph, path: Path) -> list[str]:
+    """Give what comes out of a graph, and what goes into a last softmax: where that is all but 0 and 1 it hides much.
+
+    Raises
+    ------
+    CheckFailed
+        Nothing comes out of it.
+    """
+    from modelprep.formats.tensorflow.graphdef import input_name
+
+    used = {input_name(reference) for node in graph.nodes for reference in node.inputs}
+    ends = [node for node in graph.nodes if node.name not in used and node.op not in _QUIET]
+    if not ends:
+        raise CheckFailed("nothing comes out of the graph", where=str(path))
+    if tensorflow() is None:  # OpenCV knows only what is left when it has put operators together
+        return [node.name for node in ends]
+    before = [input_name(node.inputs[0]) for node in ends if node.op == "Softmax" and node.inputs]
+    return [*(node.name for node in ends), *dict.fromkeys(before)]
+
+
+@contextmanager
+def opened(
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    outputs: Sequence[str],
+    *,
+    image: bool = False,
+    scales: Sequence[float] = SCALES,
+) -> Iterator[Side]:
+    """Open a frozen graph in TensorFlow, or in OpenCV where TensorFlow is missing.
+
+    Parameters
+    ----------
+    path
+        The GraphDef, binary or text.
+    shapes
+        Node to feed -> shape.
+    outputs
+        Nodes to ask.
+    image
+        Give values of four dimensions as OpenCV has them, channels second.
+    scales
+        Largest value of each input.
+
+    Raises
+    ------
+    MissingTool
+        Neither is installed, or only OpenCV, which reads no text.
+    CheckFailed
+        The runtime does not take the graph.
+    """
+    if tensorflow() is None:
+        with _opened_by_opencv(path, shapes, outputs, image=image, scales=scales) as side:
+            yield side
+        return
+    definition = definition_of(path)
+    with session(path, definition) as (graph, running):
+        yield side_of(path, graph, running, shapes, outputs, image=image, scales=scales)
+
+
+def definition_of(path: Path) -> Any:
+    """Read a GraphDef with TensorFlow's own message, binary or text.
+
+    Raises
+    ------
+    CheckFailed
+        It is neither, or a text too large to be worth it.
+    """
+    tf = imported()
+    from google.protobuf import message, text_format
+
+    definition = tf.compat.v1.GraphDef()
+    data = path.read_bytes()
+    try:
+        definition.ParseFromString(data)
+    except message.DecodeError:
+        definition.Clear()
+        if len(data) > MAX_TEXT:
+            raise CheckFailed("the text graph is too large to be read by TensorFlow", where=str(path),
+                              expected=f"at most {MAX_TEXT} bytes", got=f"{len(data)} bytes") from None  # fmt: skip
+        try:
+            text_format.Parse(data.decode(), definition)
+        except (UnicodeDecodeError, text_format.ParseError) as error:
+            raise runtimes.refused("TensorFlow", path, error) from error
+    for node in definition.node:
+        node.device = ""
+    return definition
+
+
+@contextmanager
+def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
+    """Load a GraphDef into a session that runs it as it stands: gives TensorFlow's graph and the session.
+
+    The definition is emptied, as TensorFlow has its own by then and its constants are most of the memory.
+
+    Raises
+    ------
+    CheckFailed
+        TensorFlow does not take the graph.
+    """
+    tf = imported()
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, allow_soft_placement=True,
+        device_count={"GPU": 0},
+    )  # fmt: skip
+    # What is folded and fused depends on which values are constants, and that is what a freeze changes.
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+    graph = tf.Graph()
+    try:
+        with graph.as_default():
+            tf.import_graph_def(definition, name="")
+    except (ValueError, KeyError, tf.errors.OpError) as error:
+        raise runtimes.refused("TensorFlow", path, error) from error
+    definition.Clear()
+    with runtimes.hushed():
+        running = tf.compat.v1.Session(graph=graph, config=config)
+    with running:
+        yield graph, running
+
+
+def side_of(
+    path: Path,
+    graph: Any,
+    running: Any,
+    shapes: Mapping[str, tuple[int, ...]],
+    outputs: Sequence[str],
+    *,
+    image: bool = False,
+    scales: Sequence[float] = SCALES,
+) -> Side:
+    """Give one side of a proof from a running session.
+
+    Raises
+    ------
+    CheckFailed
+        The graph has no such nodes.
+    """
+    import numpy as np
+
+    tf = imported()
+    try:
+        fed = {name: graph.get_tensor_by_name(f"{name}:0") for name in shapes}
+        fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
+    except (ValueError, KeyError) as error:
+        raise runtimes.refused("TensorFlow", path, error) from error
+
+    def run(number: int) -> list[NDArray[Any]]:
+        given = {
+            tensor: values(shapes[name], number, scales).astype(tensor.dtype.as_numpy_dtype)
+            for name, tensor in fed.items()
+        }
+        try:
+            found = [np.asarray(value) for value in running.run(fetched, given)]
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            raise runtimes.refused("TensorFlow", path, error) from error
+        return [value.transpose(0, 3, 1, 2) if image and value.ndim == 4 else value for value in found]
+
+    return run
+
+
+def imported() -> Any:
+    """Import TensorFlow, quietly."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with runtimes.hushed():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # whatever it has to say of the machine, it says here
+    return tf
+
+
+@contextmanager
+def _opened_by_opencv(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str], *, image: bool, scales: Sequence[float]
+) -> Iterator[Side]:
+    import numpy as np
+
+    from modelprep.formats.tensorflow.text import looks_like_text
+
+    cv2 = runtimes.opencv()
+    if cv2 is None:
+        raise MissingTool("running a TensorFlow graph needs TensorFlow", hint=INSTALL)
+    with path.open("rb") as file:
+        if looks_like_text(file.read(4096)):
+            raise MissingTool("running a graph in its text form needs TensorFlow", hint=INSTALL)
+    try:
+        net = cv2.dnn.readNetFromTensorflow(str(path))
+        net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+        if hasattr(net, "enableWinograd"):
+            net.enableWinograd(False)
+    except cv2.error as error:
+        raise runtimes.refused("OpenCV", path, error) from error
+
+    def run(number: int) -> list[NDArray[Any]]:
+        try:
+            for name, shape in shapes.items():
+                given = values(shape, number, scales)
+                # OpenCV takes and gives pictures with their channels second.
+                net.setInput(np.ascontiguousarray(given.transpose(0, 3, 1, 2)) if given.ndim == 4 else given, name)
+            found = [np.array(value) for value in net.forward(list(outputs))]
+        except cv2.error as error:
+            raise runtimes.refused("OpenCV", path, error) from error
+        return [value if image or value.ndim != 4 else value.transpose(0, 2, 3, 1) for value in found]
+
+    yield run

@@ -1,0 +1,369 @@
+"""Running a model on the host, as near to the board as the host can be.
+
+Caffe through OpenCV's own reader (which needs no Caffe), TensorFlow graphs through TensorFlow where it is installed
+and else through OpenCV, TensorFlow Lite through LiteRT, ONNX through onnxruntime. Debian's pyarmnn (a real Arm NN
+20.08 with its reference backend) runs TensorFlow Lite models when ``MODELPREP_PYARMNN`` names its interpreter. Each is
+optional; what is missing is named with the command that installs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.board.preprocess import Quantisation
+from modelprep.errors import CheckFailed, MissingTool, StepError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+INSTALL = "pip install 'modelprep[check]'"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model that can be run.
+
+    Parameters
+    ----------
+    runtime
+        Its name and version, for reports.
+    run
+        Takes the input tensor (its elements in the model's order; the shape is the runtime's business) and gives the
+        outputs asked for, in that order.
+    quantisation
+        Of the input, where that is uint8.
+    sizes
+        Elements of each output asked for, as Arm NN's parser makes them, where that is known without running.
+    """
+
+    runtime: str
+    run: Callable[[NDArray[Any]], list[NDArray[Any]]]
+    quantisation: Quantisation | None = None
+    sizes: tuple[int, ...] = ()
+
+
+def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
+    """Load a model into the runtime for its kind.
+
+    Parameters
+    ----------
+    path
+        The model file.
+    parser
+        ``caffe``, ``tf``, ``tflite`` or ``onnx``.
+    input_name, shape
+        Which input is fed, with which shape.
+    outputs
+        Which outputs are wanted.
+
+    Raises
+    ------
+    MissingTool
+        No runtime for this kind is installed.
+    CheckFailed
+        The runtime does not take the model.
+    """
+    loaders = {"caffe": _caffe, "tf": _tensorflow, "tflite": _tflite, "onnx": _onnx}
+    return loaders[parser](path, input_name, tuple(shape), tuple(outputs))
+
+
+def _missing(what: str, parser: str) -> MissingTool:
+    return MissingTool(f"running a {parser} model on this machine needs {what}", hint=INSTALL)
+
+
+def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
+    """Give the error for a model that a runtime does not take, with the runtime's own words in one line."""
+    text = " ".join(str(error).split())
+    return CheckFailed(f"{runtime} does not take the model", where=str(path), got=text[:300] or type(error).__name__)
+
+
+def opencv() -> Any:
+    """Give OpenCV's module where it still has its Caffe reader, else None."""
+    try:
+        import cv2
+    except ImportError:
+        return None
+    # OpenCV 5 dropped its Caffe reader.
+    return cv2 if hasattr(cv2.dnn, "readNetFromCaffe") else None
+
+
+def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    cv2 = opencv()
+    if cv2 is None:
+        raise _missing("OpenCV before version 5", "Caffe")
+    import numpy as np
+
+    from modelprep.formats.caffe import messages, prototxt
+    from modelprep.formats.caffe.wire import index
+
+    net_message = messages.new("NetParameter")
+    try:
+        net_message.ParseFromString(index.index(path).structure())
+    except StepError as error:
+        raise refused("our Caffe reader", path, error) from error
+    top = _set_shape(net_message, input_name, shape)
+    makers = {blob: layer.name for layer in net_message.layer for blob in layer.top}
+    try:
+        text = prototxt.write(net_message).encode()
+        net = cv2.dnn.readNetFromCaffe(np.frombuffer(text, np.uint8), np.fromfile(path, np.uint8))
+        net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+    except (cv2.error, ValueError) as error:
+        raise refused("OpenCV", path, error) from error
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        try:
+            net.setInput(values.reshape(shape).astype(np.float32), top)
+            return [np.array(net.forward(makers.get(name, name))) for name in outputs]
+        except cv2.error as error:
+            raise refused("OpenCV", path, error) from error
+
+    return Ready(f"OpenCV {cv2.__version__}", run)
+
+
+def _set_shape(net: Any, input_name: str, shape: tuple[int, ...]) -> str:
+    """Give the input the shape that the test feeds (the board does the same); give the input blob's name."""
+    for layer in net.layer:
+        if layer.type == "Input" and layer.name == input_name:
+            del layer.input_param.shape[:]
+            layer.input_param.shape.add().dim.extend(shape)
+            return str(layer.top[0])
+    if net.input:
+        del net.input_shape[:]
+        del net.input_dim[:]
+        net.input_shape.add().dim.extend(shape)
+        return str(net.input[0])
+    return input_name
+
+
+def _tensorflow(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    from importlib.util import find_spec
+
+    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph
+
+    try:
+        data = b"".join(bytes(piece) for piece in encode_graph(read_graph(path)))
+    except StepError as error:
+        raise refused("our GraphDef reader", path, error) from error
+    if find_spec("tensorflow") is not None:
+        return _by_tensorflow(path, data, input_name, shape, outputs)
+    return _by_opencv(path, data, input_name, shape, outputs)
+
+
+def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    import numpy as np
+
+    name, session, (fed,), fetched = _session(path, data, [input_name], outputs)
+    shapes = _feedable(fed, shape)
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        refusals: list[CheckFailed] = []
+        for one in shapes:
+            try:
+                return _evaluated(path, session, fetched, {fed: values.astype(np.float32).reshape(one)})
+            except CheckFailed as error:  # noqa: PERF203 - two shapes at most
+                refusals.append(error)
+        raise refusals[-1]
+
+    return Ready(name, run)
+
+
+def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, Any, list[Any], Any]:
+    """Load a GraphDef into TensorFlow: name and version, session, the tensors that are fed and those wanted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with hushed():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # whatever it has to say of the machine, it says here
+
+    graph = tf.Graph()
+    definition = tf.compat.v1.GraphDef()
+    try:
+        definition.ParseFromString(data)
+        with graph.as_default():
+            tf.import_graph_def(definition, name="")
+        fed = [graph.get_tensor_by_name(f"{name}:0") for name in inputs]
+        fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
+    except (ValueError, KeyError, tf.errors.OpError) as error:
+        raise refused("TensorFlow", path, error) from error
+    with hushed():
+        session = tf.compat.v1.Session(graph=graph)
+    return f"TensorFlow {tf.__version__}", session, fed, fetched
+
+
+def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[NDArray[Any]]:
+    import numpy as np
+    import tensorflow as tf
+
+    try:
+        return [np.asarray(value) for value in session.run(fetched, fed)]
+    except (ValueError, tf.errors.OpError) as error:
+        raise refused("TensorFlow", path, error) from error
+
+
+def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Give the shapes to try: Arm NN takes [1, 784, 1, 1] for what the graph multiplies as a matrix of [1, 784]."""
+    if fed.shape.rank is not None:
+        own = (shape[0], *fed.shape[1:].as_list())
+        return [own if all(size is not None for size in own) else shape]
+    flat = shape
+    while len(flat) > 2 and flat[-1] == 1:
+        flat = flat[:-1]
+    return [flat] if flat == shape else [flat, shape]
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep native libraries from writing to the terminal: they do it below Python, on descriptor 2."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    cv2 = opencv()
+    if cv2 is None:
+        raise _missing("TensorFlow (pip install 'modelprep[tf]') or OpenCV before version 5", "TensorFlow")
+    import numpy as np
+
+    try:
+        net = cv2.dnn.readNetFromTensorflow(np.frombuffer(data, np.uint8))
+    except cv2.error as error:
+        raise refused("OpenCV", path, error) from error
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        blob = values.astype(np.float32).reshape(shape)
+        if len(shape) == 4 and shape[-1] in (1, 3) and shape[1] > 4:
+            blob = np.ascontiguousarray(blob.transpose(0, 3, 1, 2))  # OpenCV takes every network as NCHW
+        elif shape[2:] == (1, 1):
+            blob = blob.reshape(shape[:2])
+        try:
+            net.setInput(blob, input_name)
+            return [np.array(net.forward(name)) for name in outputs]
+        except cv2.error as error:
+            raise refused("OpenCV", path, error) from error
+
+    return Ready(f"OpenCV {cv2.__version__}", run)
+
+
+def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
+    """Load a TF Lite model into LiteRT: its interpreter, and LiteRT's name and version.
+
+    Parameters
+    ----------
+    path
+        The model.
+    keep
+        Keep the tensors between the operators, so that they can be read.
+
+    Raises
+    ------
+    MissingTool
+        LiteRT is not installed.
+    CheckFailed
+        It does not take the model.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError as error:
+        raise _missing("LiteRT", "TensorFlow Lite") from error
+    from importlib.metadata import version
+
+    # A delegate keeps the tensors within it to itself.
+    options: dict[str, Any] = {}
+    if keep:
+        options = {
+            "experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            "experimental_preserve_all_tensors": True,
+        }
+    try:
+        with hushed():
+            runtime = Interpreter(str(path), **options)
+            runtime.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise refused("LiteRT", path, error) from error
+    return runtime, f"LiteRT {version('ai-edge-litert')}"
+
+
+def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    if interpreter := os.environ.get("MODELPREP_PYARMNN"):
+        from modelprep.check.runtimes import pyarmnn
+
+        return pyarmnn.load(interpreter, path, input_name, shape, outputs)
+    import numpy as np
+
+    from modelprep.check.board import ssd_head
+
+    head = ssd_head.find(path, outputs)
+    runtime, name = litert(path, keep=head is not None)
+    given = {detail["name"]: detail for detail in runtime.get_input_details()}
+    made = {detail["name"]: detail for detail in runtime.get_output_details()}
+    if input_name not in given or any(name not in made for name in outputs):
+        raise CheckFailed("the model has no such input or output", where=str(path),
+                          expected=", ".join([input_name, *outputs]), got=", ".join([*given, *made]))  # fmt: skip
+    detail = given[input_name]
+    scale, zero_point = detail["quantization"]
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        runtime.set_tensor(
+            detail["index"], np.ascontiguousarray(values.astype(detail["dtype"]).reshape(detail["shape"]))
+        )
+        try:
+            runtime.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise refused("LiteRT", path, error) from error
+        if head is not None:
+            return head.outputs(runtime.get_tensor)
+        return [np.array(runtime.get_tensor(made[name]["index"])) for name in outputs]
+
+    quantisation = Quantisation(float(scale), int(zero_point)) if detail["dtype"] == np.uint8 else None
+    if head is not None:
+        return Ready(f"{name}, Arm NN's detection post-process", run, quantisation, head.sizes)
+    return Ready(name, run, quantisation)
+
+
+def onnx_session(path: Path) -> tuple[Any, str]:
+    """Load an ONNX model into onnxruntime: its session, and onnxruntime's name and version.
+
+    Raises
+    ------
+    MissingTool
+        onnxruntime is not installed.
+    CheckFailed
+        It does not take the model.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise _missing("onnxruntime", "ONNX") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise refused("onnxruntime", path, error) from error
+    return session, f"onnxruntime {onnxruntime.__version__}"
+
+
+def _onnx(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    import numpy as np
+
+    session, name = onnx_session(path)
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        try:
+            found = session.run(list(outputs), {input_name: values.astype(np.float32).reshape(shape)})
+        except Exception as error:
+            raise refused("onnxruntime", path, error) from error
+        return [np.asarray(value) for value in found]
+
+    return Ready(name, run)

@@ -1,0 +1,1 @@
+"""What leaves the host: deploy, bundles, mirrors, Yocto layers."""

@@ -1,0 +1,97 @@
+"""``run-tests.sh`` on a board: started over an open connection, its table and its JUnit report brought back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelprep.deliver.remote import Channel
+from modelprep.errors import DeployError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+
+@dataclass(frozen=True)
+class BoardRun:
+    """What ``run-tests.sh`` said on the board.
+
+    Parameters
+    ----------
+    folder
+        The tree there.
+    status
+        Its exit status: 0 when every test passed.
+    output
+        What it printed: its table; empty where that went to our own terminal.
+    junit
+        Its JUnit XML report, where one was asked for.
+    """
+
+    folder: str
+    status: int
+    output: str
+    junit: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True when every test passed."""
+        return self.status == 0
+
+
+def hear_tests(
+    channel: Channel, folder: str, arguments: Sequence[str], *, aloud: bool = False, junit: bool = False
+) -> BoardRun:
+    """Run ``run-tests.sh`` on the board and bring back what it says.
+
+    Parameters
+    ----------
+    folder
+        The tree on the board.
+    arguments
+        For the script: ``-c BACKEND``, names.
+    aloud
+        Its table goes to our standard output as it comes, and is not kept.
+    junit
+        Bring back its JUnit XML report too.
+
+    Raises
+    ------
+    DeployError
+        The connection failed.
+    """
+    report = channel.script("mktemp /tmp/modelprep.XXXXXX").strip() if junit else ""
+    command = shlex.join(["sh", f"{folder}/run-tests.sh", *(["-j", report] if report else []), *arguments])
+    status, said = (channel.interactive(command), "") if aloud else channel.hear(command)
+    xml = channel.script(f"cat {shlex.quote(report)}; rm -f {shlex.quote(report)}") if report else ""
+    return BoardRun(folder, status, said, xml)
+
+
+def junit_of(runs: Sequence[BoardRun]) -> bytes:
+    """Join the JUnit reports of some trees into one document.
+
+    Raises
+    ------
+    DeployError
+        What the board gave back is no report.
+    """
+    import xml.etree.ElementTree as ET
+
+    suites = ET.Element("testsuites")
+    suites.extend([_suite(run) for run in runs])
+    ET.indent(suites)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode").encode() + b"\n"
+
+
+def _suite(run: BoardRun) -> Element:
+    import xml.etree.ElementTree as ET
+
+    if "<!" in run.junit:
+        # No report of ours has a declaration, and entities in one could grow without end.
+        raise DeployError("the board gave back no report", where=run.folder, got=run.junit[:80])
+    try:
+        return ET.fromstring(run.junit)  # noqa: S314 - see above
+    except ET.ParseError as error:
+        raise DeployError("the board gave back no report", where=run.folder, got=str(error)) from None

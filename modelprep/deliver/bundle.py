@@ -1,0 +1,355 @@
+"""``modelprep bundle``: finished demos in one archive, the same bytes from the same inputs.
+
+Nothing of the machine, the folder or the day goes in: names sorted, owners 0, one fixed date (``SOURCE_DATE_EPOCH``, or
+1980-01-01, the earliest that zip can say), fixed modes. The archive is written beside its name and renamed when whole.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from modelprep.deliver import spdx
+from modelprep.errors import DigestMismatch, Interrupted, MissingTool, UsageError
+from modelprep.events import Event, Listener
+from modelprep.store.disk import storage
+from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile
+from modelprep.tree.selection import TreePart, run_tests
+
+#: 1980-01-01, in seconds since 1970.
+EARLIEST = 315532800
+#: Name of the SPDX document in a bundle.
+SPDX = "modelprep.spdx.json"
+KINDS = (".tar.gz", ".tgz", ".tar.zst", ".tar", ".zip")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a bundle: from a tree (`file` at `source`), or written by us (`data`)."""
+
+    name: str
+    data: bytes = b""
+    source: Path | None = None
+    file: InstalledFile | None = None
+    executable: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.file.size if self.file is not None else len(self.data)
+
+
+@dataclass(frozen=True)
+class BundlePlan:
+    """What goes into a bundle.
+
+    Parameters
+    ----------
+    parts
+        The parts of trees that go along.
+    entries
+        The files, sorted by name; the SPDX document comes behind them when they have been read.
+    left_out
+        Names of files that may not be passed on, with the licence that says so.
+    moment
+        The date that every entry carries, seconds since 1970.
+    """
+
+    parts: tuple[TreePart, ...]
+    entries: tuple[Entry, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    moment: int = EARLIEST
+
+    @property
+    def size(self) -> int:
+        """Bytes before compression."""
+        return sum(entry.size for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A bundle that was written.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    size, sha256
+        Of the archive; `size` in bytes.
+    files
+        How many files it holds.
+    left_out
+        Names of files that may not be passed on, with the licence that says so.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    files: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan_bundle(parts: Sequence[TreePart], *, moment: int | None = None) -> BundlePlan:
+    """Decide what a bundle of some parts of trees holds.
+
+    Parameters
+    ----------
+    parts
+        From :func:`modelprep.tree.selection.select`.
+    moment
+        The entries' date in seconds since 1970; ``SOURCE_DATE_EPOCH`` or :data:`EARLIEST` when left out.
+    """
+    moment = _moment() if moment is None else moment
+    entries: list[Entry] = []
+    left_out: dict[str, str] = {}
+    for part in parts:
+        for path, file in part.files.items():
+            entries.append(Entry(f"{part.name}/{path}", source=part.folder / path, file=file))
+        for file in part.left_out:
+            said = next((a.licence for a in file.provenance.assets if a.restricted), "")
+            left_out[f"{part.name}/{file.path}"] = said
+        entries.append(Entry(f"{part.name}/{MANIFEST}", part.manifest.text().encode()))
+        entries.append(Entry(f"{part.name}/{SUMS}", part.manifest.sums().encode()))
+        entries.append(Entry(f"{part.name}/run-tests.sh", run_tests(part.manifest).encode(), executable=True))
+    entries.append(Entry("LICENCES.txt", _licences(parts, left_out).encode()))
+    return BundlePlan(tuple(parts), tuple(sorted(entries, key=lambda e: e.name)), left_out, moment)
+
+
+def _moment() -> int:
+    said = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return max(EARLIEST, int(said)) if said.isdecimal() else EARLIEST
+
+
+def _spdx(plan: BundlePlan, sha1s: Mapping[str, str]) -> Entry:
+    created = datetime.datetime.fromtimestamp(plan.moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = json.dumps(spdx.document(plan.parts, sha1s, created=created), indent=2, ensure_ascii=False) + "\n"
+    return Entry(SPDX, text.encode())
+
+
+def _licences(parts: Sequence[TreePart], left_out: Mapping[str, str]) -> str:
+    lines = ["What is in here, under which licence, and who says so.", ""]
+    for part in parts:
+        for path, file in sorted(part.files.items()):
+            lines.append(f"{part.name}/{path}")
+            for asset in file.provenance.assets:
+                said = f" ({asset.licence_source})" if asset.licence_source else ""
+                lines.append(f"    from {asset.name}: {asset.licence or 'licence not known'}{said}")
+                if asset.source:
+                    lines.append(f"        {asset.source}")
+    if left_out:
+        lines += ["", "Left out, because their rights do not allow passing them on; fetch them for yourself:"]
+        lines += [f"{name}: {said or 'restricted'}" for name, said in sorted(left_out.items())]
+    return "\n".join(lines) + "\n"
+
+
+def write_bundle(
+    plan: BundlePlan,
+    output: Path,
+    *,
+    progress: Callable[[int, int | None], object] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Bundled:
+    """Write a bundle; the kind follows from the name (:data:`KINDS`).
+
+    Raises
+    ------
+    UsageError
+        The name ends in none of the kinds.
+    DigestMismatch
+        A file of a tree is not what its manifest says any more.
+    MissingTool
+        ``.tar.zst`` asked for and no zstandard module there.
+    StorageError
+        Disk full, no permission; nothing is at the final name that was not there before.
+    """
+    kind = next((kind for kind in KINDS if output.name.endswith(kind)), None)
+    if kind is None:
+        raise UsageError(f"'{output.name}' says no kind of archive", expected=f"a name that ends in {', '.join(KINDS)}")
+    temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.modelprep")
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        if stop():
+            raise Interrupted("stopped while writing the bundle")
+        done += count
+        if progress is not None:
+            progress(done, plan.size)
+
+    with storage(output, needed=plan.size, doing="write the bundle"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as raw:
+                with _writer(kind, raw, plan.moment) as archive:
+                    sha1s: dict[str, str] = {}
+                    for entry in plan.entries:
+                        with _open(entry, step, sha1s) as stream:
+                            archive.add(entry, stream)
+                    document = _spdx(plan, sha1s)
+                    archive.add(document, io.BytesIO(document.data))
+                raw.flush()
+                os.fsync(raw.fileno())
+            digest = hashlib.sha256()
+            with temporary.open("rb") as written:
+                while chunk := written.read(1 << 20):
+                    digest.update(chunk)
+            size = temporary.stat().st_size
+            temporary.replace(output)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return Bundled(output, size, digest.hexdigest(), len(plan.entries) + 1, plan.left_out)
+
+
+def tell_and_write(plan: BundlePlan, output: Path, listen: Listener) -> Bundled:
+    """Write a bundle as :func:`write_bundle` does, and tell of it as of a task ``bundle:<name>``."""
+    task, label = f"bundle:{output.name}", output.name
+    listen(Event("start", task=task, label=label, done=0, total=plan.size))
+    made = write_bundle(
+        plan,
+        output,
+        progress=lambda done, total: listen(Event("progress", task=task, label=label, done=done, total=total)),
+    )
+    listen(Event("done", task=task, done=plan.size, total=plan.size))
+    return made
+
+
+class _Checked(io.RawIOBase):
+    """Reads a file of a tree and holds it to its manifest: size and digest when the end is reached."""
+
+    def __init__(self, raw: IO[bytes], entry: Entry, step: Callable[[int], None]) -> None:
+        self._raw = raw
+        self._entry = entry
+        self._step = step
+        self._digest = hashlib.sha256()
+        self.sha1 = hashlib.sha1(usedforsecurity=False)
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        count = self._raw.readinto(view)  # type: ignore[attr-defined]  # a raw file, opened below
+        self._digest.update(view[:count])
+        self.sha1.update(view[:count])
+        self._read += count
+        self._step(count)
+        return int(count)
+
+    def verify(self) -> None:
+        file = self._entry.file
+        assert file is not None
+        if self._read != file.size or self._digest.hexdigest() != file.sha256:
+            raise changed(self._entry)
+
+
+def changed(entry: Entry) -> DigestMismatch:
+    """Make the error for a file that is not what the manifest of its tree says."""
+    recipes = " ".join(entry.file.demos) if entry.file is not None else ""
+    return DigestMismatch(
+        "a file of the tree was changed since modelprep wrote it",
+        where=str(entry.source),
+        expected=f"sha256 {entry.file.sha256}" if entry.file is not None else None,
+        hint=f"modelprep fetch {recipes}",
+    )
+
+
+@contextmanager
+def _open(entry: Entry, step: Callable[[int], None], sha1s: dict[str, str]) -> Iterator[IO[bytes]]:
+    if entry.source is None:
+        yield io.BytesIO(entry.data)
+        step(len(entry.data))
+        return
+    try:
+        raw = entry.source.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise changed(entry) from None
+    with raw:
+        if os.fstat(raw.fileno()).st_size != entry.size:
+            raise changed(entry)
+        checked = _Checked(raw, entry, step)
+        yield io.BufferedReader(checked, 1 << 20)
+        checked.verify()
+        sha1s[entry.name] = checked.sha1.hexdigest()
+
+
+class _Archive(Protocol):
+    def add(self, entry: Entry, stream: IO[bytes]) -> None: ...
+
+
+class _Tar:
+    def __init__(self, out: IO[bytes], moment: int) -> None:
+        import tarfile
+
+        self.tar = tarfile.open(  # noqa: SIM115 - closed by _writer
+            fileobj=out, mode="w|", format=tarfile.PAX_FORMAT
+        )
+        self._moment = moment
+
+    def add(self, entry: Entry, stream: IO[bytes]) -> None:
+        import tarfile
+
+        info = tarfile.TarInfo(entry.name)
+        info.size, info.mtime = entry.size, self._moment
+        info.mode = 0o755 if entry.executable else 0o644
+        self.tar.addfile(info, stream)
+
+
+class _Zip:
+    def __init__(self, out: IO[bytes], moment: int) -> None:
+        import zipfile
+
+        self.zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
+        self._date = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).timetuple()[:6]
+
+    def add(self, entry: Entry, stream: IO[bytes]) -> None:
+        import shutil
+        import zipfile
+
+        info = zipfile.ZipInfo(entry.name, self._date)
+        info.create_system = 3  # Unix, whatever this machine is: the modes below are Unix's
+        info.external_attr = (0o100755 if entry.executable else 0o100644) << 16
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.file_size = entry.size
+        with self.zip.open(info, "w", force_zip64=entry.size >= 1 << 31) as target:
+            shutil.copyfileobj(stream, target, 1 << 20)
+
+
+@contextmanager
+def _writer(kind: str, raw: IO[bytes], moment: int) -> Iterator[_Archive]:
+    if kind == ".zip":
+        zipped = _Zip(raw, moment)
+        with zipped.zip:
+            yield zipped
+        return
+    with _compressor(kind, raw) as stream:
+        tar = _Tar(stream, moment)
+        with tar.tar:
+            yield tar
+
+
+@contextmanager
+def _compressor(kind: str, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    if kind == ".tar":
+        yield raw
+    elif kind == ".tar.zst":
+        try:
+            import zstandard
+        except ImportError as error:
+            raise MissingTool("writing .tar.zst needs the zstandard module", hint="pip install zstandard") from error
+        with zstandard.ZstdCompressor(level=6).stream_writer(raw, closefd=False) as stream:
+            yield stream
+    else:
+        import gzip
+
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as stream:
+            yield stream  # type: ignore[misc]  # GzipFile is a binary file in all but its declared type

@@ -1,0 +1,398 @@
+"""``modelprep deploy``: finished demos onto a board, over the user's own ssh.
+
+The board is asked first what it has (its own ``sha256sum``); only what differs goes over, into a staging folder beside
+the target, is checked there by the board, and is then renamed into place. What a cut connection left in the staging
+folder is used by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from modelprep.deliver import transfer
+from modelprep.deliver.remote import Channel
+from modelprep.deliver.transfer import Method, Sending
+from modelprep.errors import DeployError, DigestMismatch, StorageError
+from modelprep.events import Event, Listener, silent
+from modelprep.store.disk import CHUNK, human, storage
+from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest, parse_manifest
+from modelprep.tree.selection import TreePart, run_tests
+
+STAGING = ".modelprep-incoming"
+#: Space that a board should have left when all is there, bytes.
+RESERVE = 1 << 20
+_TOOLS = ("sha256sum", "rsync", "tar", "df")
+
+
+@dataclass(frozen=True)
+class BoardState:
+    """What a board says of itself and of one target folder.
+
+    Parameters
+    ----------
+    folder
+        The target, as an absolute path.
+    writable
+        Whether it (or the nearest folder above that exists) can be written.
+    free
+        Bytes free there; None where the board cannot say.
+    disk
+        The file system that it is on, as ``df`` names it; empty where the board cannot say.
+    tools
+        Which programs it has.
+    digests
+        Path inside the target -> sha256, of files that are there.
+    staged
+        The same for the staging folder: path -> (size in bytes, sha256).
+    manifest
+        The manifest that lies there.
+    """
+
+    folder: str
+    writable: bool
+    free: int | None
+    tools: Mapping[str, bool]
+    disk: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    staged: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    manifest: Manifest = field(default_factory=Manifest)
+
+
+@dataclass(frozen=True)
+class DeployPlan:
+    """What deploying one tree would do.
+
+    Parameters
+    ----------
+    send
+        Files that go over.
+    staged
+        Files that are in the staging folder already, whole and right.
+    keep
+        Files that are in place.
+    manifest
+        What will lie there afterwards (demos deployed earlier stay in it).
+    method
+        How the files travel.
+    """
+
+    part: TreePart
+    board: BoardState
+    send: tuple[InstalledFile, ...]
+    staged: tuple[InstalledFile, ...]
+    keep: tuple[InstalledFile, ...]
+    manifest: Manifest
+    method: Method
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that go over."""
+        return sum(file.size for file in self.send)
+
+    @property
+    def room(self) -> int:
+        """Bytes that the board needs beside what lies there: files are put in place only when all have come."""
+        paths = {file.path for file in self.send}
+        begun = sum(size for path, (size, _) in self.board.staged.items() if path in paths)
+        return max(0, self.size - begun)
+
+
+def target_of(part: TreePart, path: str) -> str:
+    """Say where a tree belongs on the board: its own place there, else a folder of its name below `path`."""
+    if part.board:
+        return part.board
+    return f"{path.rstrip('/')}/{part.name}" if path else part.name
+
+
+def probe(channel: Channel, part: TreePart, target: str) -> BoardState:
+    """Ask the board what it has of a tree; one script, which leaves everything as it was.
+
+    Whether a folder can be written is tried, with an empty folder: ``test -w`` of a small userland tells root that he
+    can write anywhere, on a file system mounted read-only too.
+
+    Raises
+    ------
+    DeployError
+        The board cannot be reached.
+    """
+    answer = channel.script(_probe_script(target, sorted(part.files)))
+    head, _, body = answer.partition("--files--\n")
+    facts = dict(line.split("=", 1) for line in head.splitlines() if "=" in line)
+    here, _, rest = body.partition("--staged--\n")
+    staged, _, manifest = rest.partition("--manifest--\n")
+    sizes = {path: int(size) for size, path in re.findall(r"^size (\d+) (.*)$", staged, re.MULTILINE)}
+    digests = dict(_sums(staged))
+    return BoardState(
+        folder=facts.get("folder", target),
+        writable=facts.get("writable") == "yes",
+        free=int(facts["free"]) * 1024 if facts.get("free", "").isdecimal() else None,
+        tools={tool: facts.get(tool) == "yes" for tool in _TOOLS},
+        disk=facts.get("disk", ""),
+        digests=dict(_sums(here)),
+        staged={path: (size, digests[path]) for path, size in sizes.items() if path in digests},
+        manifest=_manifest(manifest, channel, facts.get("folder", target)),
+    )
+
+
+def _manifest(text: str, channel: Channel, folder: str) -> Manifest:
+    if not text.strip():
+        return Manifest()
+    place = f"{folder}/{MANIFEST}"
+    try:
+        return parse_manifest(text, f"{channel.board.login}:{place}")
+    except StorageError as error:
+        # What it said of earlier deployments is lost; files of theirs are known again once they are deployed again.
+        error.hint = f"ssh {channel.board.login} rm {shlex.quote(place)}, then deploy all demos of this folder again"
+        raise
+
+
+def _sums(text: str) -> list[tuple[str, str]]:
+    return [(path, digest) for digest, path in re.findall(r"^([0-9a-f]{64})  (.*)$", text, re.MULTILINE)]
+
+
+def _probe_script(target: str, paths: Sequence[str]) -> str:
+    listing = "\n".join(paths)
+    tools = "\n".join(
+        f"if command -v {tool} >/dev/null 2>&1; then echo {tool}=yes; else echo {tool}=no; fi" for tool in _TOOLS
+    )
+    return f"""
+target={shlex.quote(target)}
+case $target in /*) ;; *) target=$(pwd)/$target ;; esac
+echo "folder=$target"
+near=$target
+while [ ! -d "$near" ] && [ "$near" != / ]; do near=$(dirname "$near"); done
+try=$near/.modelprep-$$
+if mkdir "$try" 2>/dev/null; then echo writable=yes; rmdir "$try"; else echo writable=no; fi
+{tools}
+df -Pk "$near" 2>/dev/null | awk 'NR==2 {{print "free=" $4; $1 = $2 = $3 = $4 = $5 = ""; print "disk=" $0}}'
+sum_all() {{
+    while read -r path; do
+        [ -f "$path" ] || continue
+        [ "$1" = sizes ] && echo "size $(wc -c <"$path" | tr -d ' ') $path"
+        command -v sha256sum >/dev/null 2>&1 && sha256sum "$path"
+    done <<'modelprep-list'
+{listing}
+modelprep-list
+}}
+echo --files--
+cd "$target" 2>/dev/null && sum_all plain
+echo --staged--
+cd "$target/{STAGING}" 2>/dev/null && sum_all sizes
+echo --manifest--
+cat "$target/{MANIFEST}" 2>/dev/null
+exit 0
+"""
+
+
+def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0) -> DeployPlan:
+    """Decide what goes over.
+
+    Parameters
+    ----------
+    taken
+        Bytes that other trees will take on the same file system of the board.
+
+    Raises
+    ------
+    StorageError
+        The target cannot be written, or has no room.
+    DigestMismatch
+        A file that would go over is not what its tree's manifest says any more.
+    DeployError
+        The board has nothing to check digests with, or no way to take files.
+    """
+    if not board.tools.get("sha256sum"):
+        raise DeployError(
+            "the board has no sha256sum, so nothing could be verified there",
+            where=board.folder,
+            hint="install busybox or coreutils on the board, or copy a bundle by hand",
+        )
+    send, staged, keep = [], [], []
+    for path, file in sorted(part.files.items()):
+        if board.digests.get(path) == file.sha256:
+            keep.append(file)
+        elif board.staged.get(path) == (file.size, file.sha256):
+            staged.append(file)
+        else:
+            send.append(file)
+    manifest = _merged(part, board.manifest)
+    changes = bool(send or staged) or manifest.text() != board.manifest.text()
+    if changes and not board.writable:
+        raise _not_writable(part, board)
+    method = transfer.choose(board.tools) if send else "tar"
+    plan = DeployPlan(part, board, tuple(send), tuple(staged), tuple(keep), manifest, method)
+    needed = plan.room + taken + RESERVE
+    if send and board.free is not None and board.free < needed:
+        raise StorageError(
+            "the board has no room for these files",
+            where=board.folder,
+            expected=f"{human(needed)} free ({needed} bytes)",
+            got=f"{human(board.free)} free ({board.free} bytes)",
+            hint="deploy fewer demos, make room"
+            + ("" if part.board else ", or name a folder on another file system: user@board:/path"),
+        )
+    for file in send:
+        _check_here(part, file)
+    return plan
+
+
+def _not_writable(part: TreePart, board: BoardState) -> StorageError:
+    if not part.board:
+        return StorageError(
+            "the folder on the board is not writable for this login",
+            where=board.folder,
+            hint="deploy as root (root@board), or name a folder of your own: user@board:/path",
+        )
+    demos = " ".join(sorted(part.manifest.demos))
+    return StorageError(
+        f"{part.name} has a place of its own on the board, which is not writable for this login",
+        where=board.folder,
+        hint=f"deploy as root (root@board), make the folder writable, or leave these demos out: {demos}",
+    )
+
+
+def _check_here(part: TreePart, file: InstalledFile) -> None:
+    """Hold a file of the tree to its manifest: what was changed here would be called damaged there."""
+    path = part.folder / file.path
+    digest, size = hashlib.sha256(), 0
+    with storage(path, doing="read the tree"), contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    if (size, digest.hexdigest()) != (file.size, file.sha256):
+        raise DigestMismatch(
+            "a file of the tree was changed since modelprep wrote it"
+            if path.is_file()
+            else "a file of the tree is gone",
+            where=str(path),
+            expected=f"sha256 {file.sha256}",
+            hint=f"modelprep fetch {' '.join(file.demos)}",
+        )
+
+
+def plan_parts(channel: Channel, parts: Sequence[TreePart]) -> list[DeployPlan]:
+    """Ask the board about some trees, each at its own place there, and decide what goes over; raises as both do."""
+    plans: list[DeployPlan] = []
+    taken: dict[str, int] = {}
+    for part in parts:
+        state = probe(channel, part, target_of(part, channel.board.path))
+        plan = plan_deploy(part, state, taken=taken.get(state.disk, 0) if state.disk else 0)
+        taken[state.disk] = taken.get(state.disk, 0) + plan.room
+        plans.append(plan)
+    return plans
+
+
+def _merged(part: TreePart, there: Manifest) -> Manifest:
+    """Give the manifest of what will lie on the board: what we bring, and what earlier deployments brought."""
+    ours = part.manifest
+    demos = {**{name: demo for name, demo in there.demos.items() if name not in ours.demos}, **ours.demos}
+    files: dict[str, InstalledFile] = {}
+    for path, file in there.files.items():
+        users = tuple(name for name in file.demos if name in demos and name not in ours.demos)
+        if users:
+            files[path] = replace(file, demos=users)
+    for path, file in ours.files.items():
+        users = tuple(sorted({*file.demos, *(files[path].demos if path in files else ())}))
+        files[path] = replace(file, demos=users)
+    return Manifest(ours.tree, demos, files)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What was done: paths sent and kept, bytes sent, where."""
+
+    folder: str
+    sent: tuple[str, ...]
+    kept: tuple[str, ...]
+    bytes_sent: int
+    method: str
+
+
+def apply_deploy(channel: Channel, plan: DeployPlan, *, listen: Listener = silent) -> Deployed:
+    """Send what a plan says, have the board check it, and rename it into place.
+
+    Raises
+    ------
+    DeployError
+        The connection was cut; what has arrived stays in the staging folder for the next run.
+    DigestMismatch
+        The board's sums of what arrived are not ours; nothing was renamed.
+    """
+    part, board = plan.part, plan.board
+    moving = [*plan.send, *plan.staged]
+    task = f"deploy:{part.name}"
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done = min(done + count, plan.size)
+        listen(Event("progress", task=task, label=f"to {channel.board.login}", done=done, total=plan.size))
+
+    if not moving and plan.manifest.text() == board.manifest.text():
+        return Deployed(board.folder, (), tuple(file.path for file in plan.keep), 0, "")
+    staging = f"{board.folder}/{STAGING}"
+    listen(Event("start", task=task, label=f"to {channel.board.login}", done=0, total=plan.size))
+    if plan.send:
+        folders = sorted({str(Path(file.path).parent) for file in plan.send})
+        channel.script("\n".join(["set -e", *(f"mkdir -p {shlex.quote(f'{staging}/{folder}')}" for folder in folders)]))
+        files = [Sending(file.path, file.size) for file in plan.send]
+        transfer.send(channel, plan.method, part.folder, staging, files, board.staged, progress)
+    _finish(channel, plan, moving, staging)
+    listen(Event("done", task=task, done=plan.size, total=plan.size))
+    return Deployed(
+        board.folder,
+        tuple(file.path for file in moving),
+        tuple(file.path for file in plan.keep),
+        plan.size,
+        plan.method,
+    )
+
+
+def _finish(channel: Channel, plan: DeployPlan, moving: Sequence[InstalledFile], staging: str) -> None:
+    """Check the staged files on the board and rename them, then the lists, in one script."""
+    listed = Manifest(files={file.path: file for file in moving})
+    moves = "\n".join(
+        f"mkdir -p {shlex.quote(str(Path(f'{plan.board.folder}/{file.path}').parent))}\n"
+        f"chmod 644 {shlex.quote(file.path)}\n"
+        f"mv -f {shlex.quote(file.path)} {shlex.quote(f'{plan.board.folder}/{file.path}')}"
+        for file in moving
+    )
+    texts = {MANIFEST: plan.manifest.text(), SUMS: plan.manifest.sums(), "run-tests.sh": run_tests(plan.manifest)}
+    lists = "\n".join(
+        f"cat >{shlex.quote(name)} <<'modelprep-text'\n{text}modelprep-text\n"
+        f"mv -f {shlex.quote(name)} {shlex.quote(f'{plan.board.folder}/{name}')}"
+        for name, text in texts.items()
+    )
+    answer = channel.script(
+        f"""set -e
+mkdir -p {shlex.quote(staging)}
+cd {shlex.quote(staging)}
+cat >.sums <<'modelprep-text'
+{listed.sums()}modelprep-text
+if [ -s .sums ] && ! sha256sum -c .sums >.said 2>&1; then
+    echo damaged
+    grep -v ': OK$' .said || true
+    exit 0
+fi
+sync
+{moves}
+{lists}
+sync
+cd /
+rm -rf {shlex.quote(staging)}
+echo finished
+"""
+    )
+    if not answer.strip().endswith("finished"):
+        raise DigestMismatch(
+            "what arrived on the board is not what was sent; nothing was put in place",
+            where=f"{channel.board.login}:{staging}",
+            got="; ".join(answer.split("\n")[1:4]),
+            hint="run the same command again: damaged files are sent anew. If it happens again, check the board's disk",
+        )

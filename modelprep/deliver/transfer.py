@@ -1,0 +1,292 @@
+"""Three ways to bring files into a staging folder on a board: rsync, tar over ssh, sftp.
+
+All three leave a file that is cut short where it is, so that a second run goes on from there; none touches a final
+name. Whether the bytes are right is the board's own ``sha256sum`` to say, afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from modelprep.deliver.remote import Channel
+from modelprep.errors import DeployError
+
+Method = Literal["rsync", "tar", "sftp"]
+Progress = Callable[[int], None]
+_CHUNK = 1 << 18
+
+
+#: rsync learned ``--info`` with this release; what some systems ship under its name is older or another program.
+_RSYNC = (3, 1)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One file to send: its path, the same here below the tree and there below the staging folder; size in bytes."""
+
+    path: str
+    size: int
+
+
+def choose(tools: Mapping[str, bool]) -> Method:
+    """Choose the way: rsync when both ends have it (here 3.1 or newer), else tar, else sftp.
+
+    Raises
+    ------
+    DeployError
+        The board has none of them.
+    """
+    if tools.get("rsync") and _rsync_version() >= _RSYNC:
+        return "rsync"
+    if tools.get("tar"):
+        return "tar"
+    if shutil.which("sftp"):
+        return "sftp"
+    raise DeployError("there is no way to copy files to the board", expected="rsync or tar on the board, or sftp here")
+
+
+def _rsync_version() -> tuple[int, int]:
+    if shutil.which("rsync") is None:
+        return (0, 0)
+    said = subprocess.run(["rsync", "--version"], capture_output=True, check=False).stdout.decode(errors="replace")
+    match = re.match(r"rsync +version v?(\d+)\.(\d+)", said)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def send(
+    channel: Channel,
+    method: Method,
+    root: Path,
+    staging: str,
+    files: Sequence[Sending],
+    partial: Mapping[str, tuple[int, str]],
+    progress: Progress,
+) -> None:
+    """Bring files into the staging folder.
+
+    Parameters
+    ----------
+    root
+        The tree that the files lie in.
+    staging
+        The folder on the board; it exists.
+    files
+        What to send.
+    partial
+        What lies in the staging folder already: path -> (size in bytes, sha256); the beginning of a file is gone on
+        from when it is the same as ours.
+    progress
+        Called with bytes that have gone over (or need not).
+
+    Raises
+    ------
+    DeployError
+        The connection was cut, or the board could not write.
+    """
+    if method == "rsync":
+        _rsync(channel, root, staging, files, progress)
+        return
+    begun = {}
+    for file in files:
+        size, digest = partial.get(file.path, (0, ""))
+        if 0 < size < file.size and _prefix(root / file.path, size) == digest:
+            begun[file.path] = size
+    if method == "sftp":
+        _sftp(channel, root, staging, files, begun, progress)
+        return
+    for file in files:
+        if file.path in begun:
+            progress(begun[file.path])
+            _append(channel, root, staging, file, begun[file.path], progress)
+    if whole := [file for file in files if file.path not in begun]:
+        _tar(channel, root, staging, whole, progress)
+
+
+def _prefix(path: Path, size: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while size and (chunk := stream.read(min(size, _CHUNK))):
+            digest.update(chunk)
+            size -= len(chunk)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _until_the_other_end_is_gone(sink: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Give a pipe to write to, closed at the end; what a process says that has hung up is read elsewhere."""
+    try:
+        yield sink
+    except ConnectionError:  # a broken pipe is one
+        pass
+    finally:
+        with contextlib.suppress(ConnectionError):  # closing writes what is still buffered
+            sink.close()
+
+
+@contextlib.contextmanager
+def _reaped(process: subprocess.Popen[bytes], heard: IO[bytes]) -> Iterator[None]:
+    """See that a process ends when the block fails, and close the pipe that it is heard through either way."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        heard.close()
+
+
+def _feed(channel: Channel, remote: str, write: Callable[[IO[bytes]], None], what: str) -> None:
+    process = channel.pipe(remote)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    with _reaped(process, process.stderr):
+        with _until_the_other_end_is_gone(process.stdin) as sink:
+            write(sink)
+        said = process.stderr.read().decode(errors="replace")
+        status = process.wait()
+    if status:
+        raise channel.failed(status, said, what)
+
+
+def _copy(source: Path, sink: IO[bytes], skip: int, progress: Progress) -> None:
+    with source.open("rb") as stream:
+        stream.seek(skip)
+        while chunk := stream.read(_CHUNK):
+            sink.write(chunk)
+            progress(len(chunk))
+
+
+def _append(channel: Channel, root: Path, staging: str, file: Sending, skip: int, progress: Progress) -> None:
+    def write(sink: IO[bytes]) -> None:
+        _copy(root / file.path, sink, skip, progress)
+
+    _feed(channel, f"cat >> {shlex.quote(f'{staging}/{file.path}')}", write, "the board could not write")
+
+
+def _tar(channel: Channel, root: Path, staging: str, files: Sequence[Sending], progress: Progress) -> None:
+    def write(sink: IO[bytes]) -> None:
+        with tarfile.open(fileobj=sink, mode="w|", format=tarfile.GNU_FORMAT, bufsize=_CHUNK) as archive:
+            for file in files:
+                info = tarfile.TarInfo(file.path)
+                info.size, info.mode = file.size, 0o644
+                with (root / file.path).open("rb") as stream:
+                    archive.addfile(info, _Reading(stream, progress))
+
+    _feed(channel, f"cd {shlex.quote(staging)} && tar -x -f -", write, "the board could not unpack what was sent")
+
+
+class _Reading(io.RawIOBase):
+    """A source that reports what was read of it."""
+
+    def __init__(self, stream: IO[bytes], progress: Progress) -> None:
+        self._stream = stream
+        self._progress = progress
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._progress(len(data))
+        return data
+
+
+def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending], progress: Progress) -> None:
+    """Let rsync send; a file that is there in part serves it as a basis, and stays when the line is cut."""
+    # --protect-args, since a far shell would split the folder's name at its blanks; the names begin with ./, since one
+    # that begins with # or ; would be a comment.
+    command = [
+        "rsync", "--times", "--ignore-times", "--inplace", "--partial", "--chmod=F644,D755", "--files-from=-",
+        "--from0", "--protect-args", "--info=progress2", "--no-human-readable", "-e", shlex.join(channel.command),
+        f"{root}/", f"{channel.board.in_a_path}:{staging}/",
+    ]  # fmt: skip
+    seen = 0
+
+    def hear(stdout: IO[bytes]) -> None:
+        nonlocal seen
+        for count in _byte_counts(stdout):
+            progress(max(0, count - seen))
+            seen = max(seen, count)
+
+    status, said = _converse(command, "".join(f"./{file.path}\0" for file in files).encode(), hear)
+    if status:
+        # rsync's own numbers for a line that was cut; 255 is ssh's.
+        raise channel.failed(255 if status in (10, 12, 20, 30) else status, said, "rsync could not send the files")
+
+
+def _converse(command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], None]) -> tuple[int, str]:
+    """Run a program here: what it is given, who hears what it prints, its status and its complaints.
+
+    What it is given is a list of names and its complaints are few: neither fills a pipe while the other is waited for.
+    """
+    with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
+        names.write(given)
+        names.seek(0)
+        process = subprocess.Popen(command, stdin=names, stdout=subprocess.PIPE, stderr=complaints)
+        assert process.stdout is not None
+        with _reaped(process, process.stdout):
+            hear(process.stdout)
+            status = process.wait()
+        complaints.seek(0)
+        return status, complaints.read(1 << 16).decode(errors="replace")
+
+
+def _byte_counts(stream: IO[bytes]) -> Iterator[int]:
+    """Read the byte counts that ``rsync --info=progress2`` prints between carriage returns."""
+    rest = b""
+    while chunk := stream.read1(4096):  # type: ignore[attr-defined]  # a pipe's buffered reader has it
+        *lines, rest = re.split(rb"[\r\n]", rest + chunk)
+        for line in lines:
+            if match := re.match(rb"\s*(\d+)\s+\d+%", line):
+                yield int(match[1])
+
+
+def _sftp(
+    channel: Channel,
+    root: Path,
+    staging: str,
+    files: Sequence[Sending],
+    begun: Mapping[str, int],
+    progress: Progress,
+) -> None:
+    """Let one sftp send all files, one behind the other; `begun` are sizes of those that it goes on with."""
+    lines = []
+    for file in files:
+        how = "put -a" if file.path in begun else "put"
+        lines.append(f"{how} {_sftp_quote(str(root / file.path))} {_sftp_quote(f'{staging}/{file.path}')}\n")
+
+    def hear(stdout: IO[bytes]) -> None:
+        # A batch's commands are printed as each is begun; what came before it is over then.
+        number = 0
+        for line in stdout:
+            if line.startswith(b"sftp> "):
+                if number:
+                    progress(files[number - 1].size)
+                number = min(number + 1, len(files))
+        # The last one's end is the end of all, if that was a good one: the board's sums tell.
+        if number == len(files):
+            progress(files[-1].size)
+
+    command = ["sftp", "-S", str(channel.program()), "-b", "-", channel.board.in_a_path]
+    status, said = _converse(command, "".join(lines).encode(), hear)
+    if status:
+        # A line that was cut ends sftp with 255, or with the signal of a pipe that nobody reads.
+        raise channel.failed(255 if status < 0 else status, said, "sftp could not send the files")
+
+
+def _sftp_quote(text: str) -> str:
+    """Quote a name for a batch of sftp's: between double quotes, where its patterns have no meaning."""
+    return '"' + re.sub(r'([\\"])', r"\\\1", text) + '"'

@@ -1,0 +1,1 @@
+"""Archives: members of tar and zip files, and their decompression, within bounds."""

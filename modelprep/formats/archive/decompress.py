@@ -1,0 +1,277 @@
+"""gzip, bzip2 and xz as bounded, forward-only streams that never pass off a broken file as a shorter one.
+
+The file objects of the standard library decompress as well, but say little when data ends early, buffer without a bound
+on the ratio, and know nothing of where in the *compressed* file they stand, which a progress bar and a message about
+damage both want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from modelprep.errors import StepError
+from modelprep.formats.sniff import HEAD, looks_like
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Compression = Literal["gzip", "bzip2", "xz", "none"]
+
+#: A stream may grow to this many times its compressed size. Weights hardly compress at all and text to about a tenth;
+#: deflate itself ends near 1030, bzip2 and xz far above.
+MAX_RATIO = 250
+#: The ratio is not looked at before this many bytes are out: small files of zeros are no bombs.
+RATIO_FLOOR = 64 << 20
+#: xz may ask for this much memory for its dictionary (its largest preset needs 65 MiB).
+_XZ_MEMORY = 256 << 20
+
+_CHUNK_IN = 128 << 10
+_CHUNK_OUT = 512 << 10
+_MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
+
+
+def compression_of(head: bytes) -> Compression:
+    """Tell the compression from the first bytes of a file; ``none`` when it is none of ours."""
+    for kind, magic in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    return "none"
+
+
+class Reader:
+    """A forward-only stream of the unpacked bytes of a file.
+
+    Members of a multi-member gzip (streams of bzip2 and xz) follow one another as one stream, as their own tools do it.
+    Zero bytes after the last one are padding; any other bytes there are an error, for they may as well be a damaged
+    next member, and to ignore them would make a shorter file out of it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    compression
+        How it is compressed; ``None`` finds it from the content. ``none`` passes the bytes through.
+    progress
+        Called with (compressed bytes read, size of the file in bytes).
+    max_ratio, ratio_floor
+        See :data:`MAX_RATIO` and :data:`RATIO_FLOOR` (bytes).
+
+    Attributes
+    ----------
+    position
+        Unpacked bytes handed out.
+    consumed
+        Bytes of the file read.
+
+    Raises
+    ------
+    StepError
+        From :meth:`read`: truncated, damaged or a bomb.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        compression: Compression | None = None,
+        *,
+        progress: Callable[[int, int | None], None] | None = None,
+        max_ratio: int = MAX_RATIO,
+        ratio_floor: int = RATIO_FLOOR,
+    ) -> None:
+        self.path = path
+        self._file: BinaryIO = path.open("rb")
+        self.size = path.stat().st_size
+        if compression is None:
+            compression = compression_of(self._file.read(HEAD))
+            self._file.seek(0)
+        self.compression = compression
+        self.position = 0
+        self.consumed = 0
+        self.parts = 0
+        self._progress = progress
+        self._max_ratio = max_ratio
+        self._ratio_floor = ratio_floor
+        self._produced = 0
+        self._pending = b""  # compressed bytes not given to the codec yet
+        self._buffer = memoryview(b"")  # unpacked bytes not handed out yet
+        self._codec: Any = None
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, count: int) -> bytes:
+        """Give `count` bytes, fewer only at the (verified) end of the stream.
+
+        `count` is kept in memory; ask for no more than a few MiB at a time.
+        """
+        if len(self._buffer) >= count:  # the common case: a slice of what is there
+            taken = bytes(self._buffer[:count])
+            self._buffer = self._buffer[count:]
+            self.position += count
+            return taken
+        pieces: list[bytes] = []
+        missing = count
+        while missing:
+            if not self._buffer and not self._fill():
+                break
+            piece = bytes(self._buffer[:missing])
+            self._buffer = self._buffer[len(piece) :]
+            missing -= len(piece)
+            pieces.append(piece)
+        self.position += count - missing
+        return b"".join(pieces)
+
+    def chunks(self, count: int | None = None) -> Any:
+        """Iterate over the next `count` bytes (all that are left when None) in pieces of bounded size."""
+        left = count
+        while left is None or left:
+            piece = self.read(_CHUNK_OUT if left is None else min(left, _CHUNK_OUT))
+            if not piece:
+                return
+            if left is not None:
+                left -= len(piece)
+            yield piece
+
+    def drain(self) -> int:
+        """Read to the end, so that the checksums there are verified; give the number of bytes skipped."""
+        return sum(len(piece) for piece in self.chunks())
+
+    # -- the compressed side
+
+    def _more(self) -> bytes:
+        data = self._file.read(_CHUNK_IN)
+        self.consumed += len(data)
+        if data and self._progress is not None:
+            self._progress(self.consumed, self.size)
+        return data
+
+    def _fill(self) -> bool:
+        """Put the next unpacked bytes into the buffer; False at the end."""
+        while not self._ended:
+            if self.compression == "none":
+                data = self._more()
+                self._ended = not data
+            else:
+                data = self._inflate()
+            if data:
+                self._produced += len(data)
+                self._buffer = memoryview(data)
+                return True
+        return False
+
+    def _inflate(self) -> bytes:
+        if self._codec is None and not self._next_part():
+            return b""
+        if not self._pending and self._wants_input():
+            self._pending = self._more()
+            if not self._pending:
+                raise self._truncated()
+        data, self._pending = self._pending, b""
+        try:
+            unpacked: bytes = self._codec.decompress(data, _CHUNK_OUT)
+        except Exception as error:  # noqa: BLE001 - zlib.error, OSError (bz2), LZMAError; looked at below
+            raise self._damaged(error) from None
+        if self.compression == "gzip":
+            # zlib gives back what it could not use yet, the other two keep it.
+            self._pending = self._codec.unconsumed_tail
+        if self._codec.eof:
+            self._pending = self._codec.unused_data or self._pending
+            self._codec = None
+        elif not unpacked and not self._pending and self._at_end():
+            raise self._truncated()
+        self._check_ratio(len(unpacked))
+        return unpacked
+
+    def _wants_input(self) -> bool:
+        return self.compression == "gzip" or bool(self._codec.needs_input)
+
+    def _at_end(self) -> bool:
+        if self._wants_input():
+            self._pending = self._more()
+            return not self._pending
+        return False
+
+    def _next_part(self) -> bool:
+        """Begin the next gzip member or bzip2/xz stream; False when the file has properly ended."""
+        magic = _MAGIC[self.compression]
+        while True:
+            if self.parts:
+                self._pending = self._pending.lstrip(b"\0")
+            if len(self._pending) >= len(magic):
+                break
+            more = self._more()
+            if not more:
+                break
+            self._pending += more
+        if not self._pending:
+            if not self.parts:
+                raise self._truncated()
+            self._ended = True
+            return False
+        if not self._pending.startswith(magic):
+            raise StepError(
+                f"there are foreign bytes after the end of the {self.compression} data"
+                if self.parts
+                else f"this is not {self.compression} data",
+                where=f"{self.path}, byte {self.consumed - len(self._pending)}",
+                expected=f"the end of the file, or further {self.compression} data" if self.parts else magic.hex(" "),
+                got=f"{self.size - self.consumed + len(self._pending)} bytes that begin {self._pending[:8].hex(' ')}",
+                looks_like=looks_like(self._pending[:HEAD]),
+                hint="fetch the file again: bytes were added to it, or the next part is damaged",
+            )
+        self._codec = self._make_codec()
+        self.parts += 1
+        return True
+
+    def _make_codec(self) -> Any:
+        if self.compression == "gzip":
+            import zlib
+
+            return zlib.decompressobj(wbits=31)  # 31: gzip framing, CRC-32 and length checked
+        if self.compression == "bzip2":
+            import bz2
+
+            return bz2.BZ2Decompressor()
+        import lzma
+
+        return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+    def _check_ratio(self, coming: int) -> None:
+        total = self._produced + coming
+        if total > self._ratio_floor and total > self._max_ratio * self.consumed:
+            raise StepError(
+                "the compressed data grows beyond reason (a decompression bomb?)",
+                where=f"{self.path}, after {self.consumed} compressed bytes",
+                expected=f"at most {self._max_ratio} times the compressed size",
+                got=f"{total} bytes and more to come",
+            )
+
+    def _truncated(self) -> StepError:
+        return StepError(
+            f"the {self.compression} data ends before its end: the file is truncated",
+            where=f"{self.path}, byte {self.consumed}",
+            expected=f"more {self.compression} data",
+            got=f"the end of the file after {self.consumed} bytes ({self._produced} unpacked)",
+            hint="fetch the file again; `modelprep cache verify` finds broken files in the cache",
+        )
+
+    def _damaged(self, error: Exception) -> StepError:
+        if not (isinstance(error, (OSError, EOFError, ValueError)) or type(error).__name__ in {"error", "LZMAError"}):
+            raise error
+        return StepError(
+            f"the {self.compression} data is damaged: {error}",
+            where=f"{self.path}, within the {_CHUNK_IN} bytes before byte {self.consumed}",
+            got=f"{self._produced} bytes were unpacked before the damage",
+            hint="fetch the file again; `modelprep cache verify` finds broken files in the cache",
+        )

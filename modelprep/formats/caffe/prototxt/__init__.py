@@ -1,0 +1,120 @@
+"""Prototxt files: text to message and back, and what a file is that is no prototxt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import StepError, StorageError
+from modelprep.formats import sniff
+from modelprep.formats.caffe.messages import new
+from modelprep.formats.caffe.prototxt.reader import read_into
+from modelprep.formats.caffe.prototxt.writer import write
+
+__all__ = ["MAX_SIZE", "read", "read_bytes", "read_file", "write"]
+
+#: Bytes; the largest public deploy file is 50 kB, and text with weights inside belongs into a caffemodel.
+MAX_SIZE = 64 << 20
+
+
+def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>") -> Any:
+    """Read a prototxt.
+
+    Parameters
+    ----------
+    text
+        The file's text.
+    message
+        Which message of Caffe's schema it is (``NetParameter``, ``SolverParameter``).
+    origin
+        How errors name the text: a file name.
+
+    Raises
+    ------
+    StepError
+        When it is not well formed, with line, column, the layer around and the nearest known name; or when it is no
+        prototxt at all, with what it looks like.
+    """
+    _refuse_foreign(text, origin)
+    result = new(message)
+    read_into(result, text, origin, _text_looks_like)
+    if not result.IsInitialized():
+        missing = ", ".join(result.FindInitializationErrors())
+        raise StepError("Required fields are missing", where=origin, expected=missing)
+    return result
+
+
+def read_bytes(data: bytes, *, message: str = "NetParameter", origin: str = "<prototxt>") -> Any:
+    """Read a prototxt from bytes: as :func:`read`, and what is no UTF-8 text is named for what it is."""
+    if len(data) > MAX_SIZE:
+        raise StepError(
+            "the prototxt is too large", where=origin, expected=f"at most {MAX_SIZE} bytes", got=f"{len(data)} bytes"
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        if b"\0" in data or sniff.looks_like(data[: sniff.HEAD]) not in ("", "text"):
+            raise _foreign(origin, _binary_looks_like(data)) from None
+        # Comments in Latin-1 or Shift-JIS are common in old files, and nobody reads them: so long as the bytes stand
+        # in comments only they are let through, as Caffe does.
+        text = data.decode("utf-8", "replace")
+        bare = "\n".join(one.partition("#")[0] for one in text.splitlines())
+        if "\ufffd" in bare:
+            raise StepError(
+                "the prototxt is not UTF-8 text",
+                where=f"{origin}:{line}",
+                got=f"byte 0x{data[error.start]:02x}",
+                hint="convert it: iconv -f latin1 -t utf-8",
+            ) from None
+    return read(text, message=message, origin=origin)
+
+
+def read_file(path: Path, *, message: str = "NetParameter") -> Any:
+    """Read a prototxt file: as :func:`read_bytes`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise StorageError(f"the prototxt cannot be read: {error.strerror}", where=str(path)) from error
+    return read_bytes(data, message=message, origin=str(path))
+
+
+def _refuse_foreign(text: str, origin: str) -> None:
+    head = text[:4096]
+    if "\0" in head or head.lstrip("\ufeff \t\r\n").startswith("<") or head.startswith("version https://git-lfs"):
+        raise _foreign(origin, _text_looks_like(text))
+    if not text.strip():
+        raise _foreign(origin, "an empty file")
+
+
+def _foreign(origin: str, looks_like: str) -> StepError:
+    return StepError(
+        "this is not a prototxt",
+        where=origin,
+        expected="a network in Caffe's text format (name: ..., layer { ... })",
+        looks_like=looks_like,
+        hint="fetch the file again from its raw address" if "page" in looks_like or "LFS" in looks_like else None,
+    )
+
+
+def _text_looks_like(text: str) -> str:
+    head = text[:4096]
+    if "\0" in head:
+        return _binary_looks_like(text[:4096].encode("utf-8", "replace"))
+    found = sniff.looks_like(head.encode("utf-8", "replace")[: sniff.HEAD])
+    if found not in ("", "text"):
+        return found
+    if head.lstrip().startswith(("import ", "from ", "def ", "#!")):
+        return "a script"
+    return ""
+
+
+def _binary_looks_like(data: bytes) -> str:
+    found = sniff.looks_like(data[: sniff.HEAD])
+    if found and found != "text":
+        return found
+    # A NetParameter begins with its name (field 1) or a layer (fields 2 and 100).
+    if data[:1] in (b"\x0a", b"\x12") or data[:2] == b"\xa2\x06":
+        return "a binary caffemodel, where the text form is wanted"
+    return "binary data"

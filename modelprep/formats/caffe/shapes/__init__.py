@@ -1,0 +1,1 @@
+"""Shapes of Caffe networks: one rule a layer type."""

@@ -1,0 +1,244 @@
+"""Protocol-buffer bytes of a big file, read field by field through one small buffer.
+
+A caffemodel is one message of up to 2 GiB whose bulk is float arrays. Parsing it needs four times its size in memory;
+walking it needs the few bytes of each field's head. Nothing here knows Caffe: see
+:mod:`modelprep.formats.caffe.wire.index`.
+
+This is :mod:`modelprep.formats.protowire` for files that are never in a buffer, and stays apart from it for three
+reasons. Reading is by ``pread`` through a window, not by a memory map: memory stays bounded whatever a file holds, and
+a file that another process cuts short ends in an error and not in a SIGBUS. The number of fields is bounded. And every
+length is explained to the user where it is wrong, in terms of the file and of the layer that was being read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.errors import StepError
+from modelprep.formats.caffe.wire.foreign import looks_like
+from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, NUMBERS, VARINT, signed
+
+WIRE_NAMES = {0: "varint", 1: "64-bit", 2: "length-delimited", 3: "group start", 4: "group end", 5: "32-bit"}
+
+_WINDOW = 1 << 16
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field as it lies in the file.
+
+    Parameters
+    ----------
+    number, wire
+        Field number and wire type.
+    offset
+        Where its tag starts (bytes from the file's start).
+    start, end
+        Where its value lies; for a varint the bytes of the varint.
+    value
+        The number, for a varint; 0 otherwise.
+    """
+
+    number: int
+    wire: int
+    offset: int
+    start: int
+    end: int
+    value: int = 0
+
+
+class WireReader:
+    """A file's fields, every length held against the enclosing message's end.
+
+    Parameters
+    ----------
+    path
+        Named in errors.
+    fd
+        Open for reading; stays the caller's.
+    size
+        Of the file in bytes.
+    max_fields
+        How many fields may be read in all: bounds the time that a hostile file can take.
+    """
+
+    def __init__(self, path: Path, fd: int, size: int, *, max_fields: int = 1_000_000) -> None:
+        self.path, self.size = path, size
+        self.context = ""
+        self._fd = fd
+        self._base, self._buffer = 0, b""
+        self._left = max_fields
+        self._max_fields = max_fields
+
+    def fail(
+        self,
+        what: str,
+        offset: int,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        looks: str | None = None,
+        hint: str | None = None,
+    ) -> StepError:
+        """Make the error for this place; the caller raises it."""
+        place = f"{self.path}: {self.context + ', ' if self.context else ''}byte {offset}"
+        looks = looks or looks_like(self.slice(0, min(512, self.size)))
+        return StepError(what, where=place, expected=expected, got=got, looks_like=looks, hint=hint)
+
+    def slice(self, start: int, end: int) -> bytes:
+        """Give the bytes of a range that is known to lie in the file."""
+        if end - start > _WINDOW:
+            return self._pread(end - start, start)
+        low = start - self._base
+        if low < 0 or end - self._base > len(self._buffer):
+            self._base, low = start, 0
+            self._buffer = self._pread(min(_WINDOW, self.size - start), start)
+        return self._buffer[low : low + end - start]
+
+    def _pread(self, count: int, offset: int) -> bytes:
+        parts: list[bytes] = []
+        while count > 0:
+            part = os.pread(self._fd, count, offset)
+            if not part:
+                raise StepError("the file became shorter while it was read", where=f"{self.path}: byte {offset}")
+            parts.append(part)
+            count, offset = count - len(part), offset + len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def varint(self, offset: int, end: int, *, limit: int = 10, what: str = "number") -> tuple[int, int]:
+        """Read a varint of at most `limit` bytes; give it and where the next byte is.
+
+        Raises
+        ------
+        StepError
+            It runs past `end`, is longer than `limit` bytes, or does not fit 64 bits.
+        """
+        raw = self.slice(offset, min(end, offset + limit))
+        value = 0
+        for index, byte in enumerate(raw):
+            value |= (byte & 0x7F) << (7 * index)
+            if byte < 0x80:
+                if value >= 1 << 64:
+                    break
+                return value, offset + index + 1
+        if len(raw) < limit:
+            raise self.truncated(offset, end, f"inside a {what}")
+        raise self.fail(f"a {what} is longer than {limit} bytes, or too big", offset, got=raw.hex(" "))
+
+    def truncated(self, offset: int, end: int, inside: str) -> StepError:
+        """Make the error for a message that ends too early."""
+        if end == self.size:
+            return self.fail(
+                f"the file ends {inside}",
+                offset,
+                expected="more bytes",
+                got=f"the end of the file at {self.size} bytes",
+                looks="a file that was cut short (an interrupted download)",
+                hint="fetch the file again and compare its size with the source's",
+            )
+        return self.fail(f"a message ends {inside}", offset, got=f"its end at byte {end}", looks="damaged bytes")
+
+    def fields(self, start: int, end: int) -> Iterator[Field]:
+        """Walk the fields of the message that lies in ``[start, end)``.
+
+        Raises
+        ------
+        StepError
+            A length leads out of the message, a group or an unknown wire type, field number 0, too many fields.
+        """
+        offset = start
+        while offset < end:
+            field = self.field_at(offset, end)
+            yield field
+            offset = field.end
+
+    def field_at(self, offset: int, end: int) -> Field:
+        """Read the head of the field at `offset`, inside a message that ends at `end`; errors as of :meth:`fields`."""
+        self._left -= 1
+        if self._left < 0:
+            raise self.fail(
+                f"more than {self._max_fields:,} fields: no Caffe writes such a file", offset, looks="damaged bytes"
+            )
+        tag, start = self.varint(offset, end, limit=5, what="field tag")
+        number, wire = tag >> 3, tag & 7
+        if number == 0 or number >= NUMBERS:
+            raise self.fail("a field number that does not exist", offset, got=str(number))
+        if wire == VARINT:
+            value, stop = self.varint(start, end)
+            return Field(number, wire, offset, start, stop, value)
+        if wire == BYTES:
+            length, start = self.varint(start, end, what="length")
+            if length > MAX_MESSAGE:
+                raise self.fail(
+                    "a length that no protobuf message can have",
+                    offset,
+                    expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
+                    got=f"{signed(length)} bytes for field {number}",
+                )
+        elif wire in (FIXED32, FIXED64):
+            length = 4 if wire == FIXED32 else 8
+        else:
+            kind = WIRE_NAMES.get(wire, f"wire type {wire}")
+            raise self.fail(f"a {kind}, which Caffe never writes", offset, got=f"field {number}")
+        if start + length > end:
+            missing = start + length - end
+            raise self.truncated(offset, end, f"inside field {number}: {missing} of its {length} bytes are missing")
+        return Field(number, wire, offset, start, start + length)
+
+    def run(self, offset: int, end: int, tag: int, width: int) -> int:
+        """Count the equal one-byte tags that follow each other every ``1 + width`` bytes from `offset` on.
+
+        That is how a repeated number that is not packed lies in a file: tag, value, tag, value. Done by slices, as
+        there can be a hundred million of them.
+        """
+        step, count = 1 + width, 0
+        mark = bytes([tag])
+        most = (_WINDOW // step) * step
+        while offset < end:
+            whole = min(most, (end - offset) // step * step)
+            if not whole:
+                break
+            tags = self.slice(offset, offset + whole)[::step]
+            same = len(tags) - len(tags.lstrip(mark))
+            count += same
+            if same < len(tags):
+                break
+            offset += whole
+        return count
+
+    def expect(self, field: Field, wire: int, name: str) -> None:
+        """Hold a known field to its wire type.
+
+        Raises
+        ------
+        StepError
+            It has another one: damaged bytes, or another kind of message.
+        """
+        if field.wire != wire:
+            raise self.fail(
+                f"the field '{name}' has the wrong wire type",
+                field.offset,
+                expected=WIRE_NAMES[wire],
+                got=WIRE_NAMES[field.wire],
+            )
+
+    def text(self, field: Field, name: str, *, limit: int = 1 << 16) -> str:
+        """Read a string field.
+
+        Raises
+        ------
+        StepError
+            Not length-delimited, longer than `limit` bytes, or not UTF-8.
+        """
+        self.expect(field, BYTES, name)
+        if field.end - field.start > limit:
+            raise self.fail(
+                f"the field '{name}' is {field.end - field.start} bytes long", field.offset, expected=f"up to {limit}"
+            )
+        try:
+            return self.slice(field.start, field.end).decode()
+        except UnicodeDecodeError as error:
+            raise self.fail(f"the field '{name}' is not UTF-8 text", field.offset, got=str(error)) from error

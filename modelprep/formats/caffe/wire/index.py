@@ -1,0 +1,297 @@
+"""Where everything lies in a caffemodel: layers, blobs, shapes, float payloads; not one float is read.
+
+The three generations of the format are told apart by where the layers lie: ``layer`` (field 100, V2), ``layers``
+(field 2, V1), and V1 layers that hold a V0 layer in their field 1. Field numbers: ``schema.tsv``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from modelprep.errors import StepError
+from modelprep.formats.caffe.wire import Field, WireReader
+from modelprep.formats.caffe.wire.foreign import is_foreign
+from modelprep.formats.caffe.wire.model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment
+from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT
+
+__all__ = ["BlobIndex", "LayerIndex", "ModelIndex", "Segment", "index"]
+
+#: Bounds on what a file may hold; each is far above any net that Caffe was seen to write.
+MAX_LAYERS = 100_000
+MAX_BLOBS = 200_000
+MAX_SEGMENTS = 500_000
+#: ``kMaxBlobAxes`` of Caffe, and its bound on a blob's element count.
+MAX_AXES = 32
+MAX_COUNT = 2**31 - 1
+
+
+def index(path: Path) -> ModelIndex:
+    """Index a caffemodel without reading its weights.
+
+    Raises
+    ------
+    StepError
+        No caffemodel, cut short, damaged, or beyond the bounds above; says the layer and the byte.
+    """
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        size = os.fstat(fd).st_size
+        head = os.pread(fd, 512, 0)
+        _refuse_foreign(path, head)
+        if size > MAX_MESSAGE:
+            raise StepError(
+                "the file is larger than a protobuf message can be",
+                where=str(path),
+                expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
+                got=f"{size} bytes",
+                hint="Caffe itself cannot read it, nor can Arm NN",
+            )
+        return _Indexer(WireReader(path, fd, size)).model()
+    finally:
+        os.close(fd)
+
+
+def _refuse_foreign(path: Path, head: bytes) -> None:
+    looks = is_foreign(head)
+    if not looks:
+        return
+    hint = None
+    if "HDF5" in looks:
+        hint = "a .caffemodel.h5 has to be saved again by Caffe, with snapshot_format: BINARYPROTO"
+    elif "prototxt" in looks:
+        hint = "give the prototxt as the structure and the .caffemodel as the weights"
+    raise StepError(
+        "this is not a caffemodel", where=str(path), expected="a binary NetParameter", looks_like=looks, hint=hint
+    )
+
+
+class _Indexer:
+    """Walks one file; the counters bound what the index itself may take."""
+
+    def __init__(self, reader: WireReader) -> None:
+        self.reader = reader
+        self.blobs = 0
+        self.segments = 0
+
+    def model(self) -> ModelIndex:
+        reader = self.reader
+        name, names = "", 0
+        v1: list[LayerIndex] = []
+        v2: list[LayerIndex] = []
+        rest: list[Range] = []
+        for field in reader.fields(0, reader.size):
+            reader.context = ""
+            if field.number == 100:
+                reader.expect(field, BYTES, "layer")
+                v2.append(self._layer(field, len(v2), "V2"))
+            elif field.number == 2:
+                reader.expect(field, BYTES, "layers")
+                v1.append(self._layer(field, len(v1), "V1"))
+            else:
+                if field.number == 1:
+                    name, names = self._net_name(field), names + 1
+                    if names > 2:
+                        raise reader.fail(
+                            "the net's name is written again and again",
+                            field.offset,
+                            looks="a TensorFlow GraphDef or another protobuf message",
+                        )
+                _extend(rest, field)
+            if len(v1) + len(v2) > MAX_LAYERS:
+                raise reader.fail(f"more than {MAX_LAYERS:,} layers", field.offset, looks="damaged bytes")
+        if v1 and v2:
+            raise StepError(
+                "the file holds layers of two generations, which Caffe refuses, too",
+                where=str(reader.path),
+                expected="'layer' (V2) or 'layers' (V1)",
+                got=f"{len(v2)} V2 layers ('{v2[0].name}', ...) and {len(v1)} V1 layers ('{v1[0].name}', ...)",
+            )
+        layers = v1 or v2
+        if not layers:
+            raise StepError(
+                "the file holds no layers",
+                where=str(reader.path),
+                expected="a trained NetParameter",
+                looks_like="another kind of protobuf message" if rest else "an empty file",
+            )
+        form: Form = "V2" if not v1 else ("V0" if any(layer.form == "V0" for layer in v1) else "V1")
+        return ModelIndex(reader.path, reader.size, name, form, tuple(layers), tuple(rest))
+
+    def _net_name(self, field: Field) -> str:
+        if field.wire == VARINT:
+            raise self.reader.fail(
+                "this is not a caffemodel",
+                field.offset,
+                expected="the net's name in field 1",
+                got="a number",
+                looks="an ONNX model, a .solverstate or a mean .binaryproto (each starts with a number)",
+            )
+        return self.reader.text(field, "name")
+
+    def _layer(self, field: Field, position: int, form: Form) -> LayerIndex:
+        reader = self.reader
+        name = type_ = ""
+        name_field, blob_field = (1, 7) if form == "V2" else (4, 6)
+        blobs: list[BlobIndex] = []
+        rest: list[Range] = []
+        old: LayerIndex | None = None
+        reader.context = f"layer {position + 1}"
+        for inner in reader.fields(field.start, field.end):
+            if inner.number == name_field:
+                name = reader.text(inner, "name")
+                reader.context = f"layer '{name}'"
+                _extend(rest, inner)
+            elif inner.number == blob_field:
+                reader.expect(inner, BYTES, "blobs")
+                blobs.append(self._blob(inner, f"layer '{name}' blob {len(blobs)}"))
+                reader.context = f"layer '{name}'"
+            elif form == "V1" and inner.number == 1:
+                reader.expect(inner, BYTES, "layer")
+                old = self._v0_layer(inner, position)
+            else:
+                if form == "V2" and inner.number == 2:
+                    type_ = reader.text(inner, "type")
+                _extend(rest, inner)
+        if old is not None:
+            return LayerIndex(
+                old.name, old.type, "V0", field.start, field.end - field.start, old.blobs, tuple(rest), old.inner
+            )
+        return LayerIndex(name, type_, form, field.start, field.end - field.start, tuple(blobs), tuple(rest))
+
+    def _v0_layer(self, field: Field, position: int) -> LayerIndex:
+        reader = self.reader
+        name = type_ = ""
+        blobs: list[BlobIndex] = []
+        inside: list[Range] = []
+        for inner in reader.fields(field.start, field.end):
+            if inner.number == 50:
+                reader.expect(inner, BYTES, "blobs")
+                blobs.append(self._blob(inner, f"layer '{name or position + 1}' blob {len(blobs)}"))
+                continue
+            if inner.number == 1:
+                name = reader.text(inner, "name")
+                reader.context = f"layer '{name}'"
+            elif inner.number == 2:
+                type_ = reader.text(inner, "type")
+            _extend(inside, inner)
+        return LayerIndex(name, type_, "V0", field.start, field.end - field.start, tuple(blobs), (), tuple(inside))
+
+    def _blob(self, field: Field, context: str) -> BlobIndex:
+        reader = self.reader
+        reader.context = context
+        self.blobs += 1
+        if self.blobs > MAX_BLOBS:
+            raise reader.fail(f"more than {MAX_BLOBS:,} blobs", field.offset, looks="damaged bytes")
+        shape: list[int] | None = None
+        legacy = [0, 0, 0, 0]
+        has_legacy = has_diff = False
+        floats: list[Segment] = []
+        doubles: list[Segment] = []
+        offset = field.start
+        while offset < field.end:
+            inner = reader.field_at(offset, field.end)
+            offset = inner.end
+            if inner.number in (5, 6, 8, 9):
+                width = 4 if inner.number in (5, 6) else 8
+                segment, offset = self._numbers(inner, field.end, width)
+                if inner.number in (6, 9):
+                    has_diff = True
+                elif segment.count:
+                    self._append(floats if width == 4 else doubles, segment, width)
+            elif inner.number == 7:
+                reader.expect(inner, BYTES, "shape")
+                shape = (shape or []) + self._shape(inner)
+            elif inner.number <= 4:
+                reader.expect(inner, VARINT, ("num", "channels", "height", "width")[inner.number - 1])
+                legacy[inner.number - 1] = self._dim(inner.value, inner)
+                has_legacy = True
+        if shape is not None and len(shape) > MAX_AXES:
+            raise reader.fail(f"a blob of {len(shape)} axes", field.offset, expected=f"at most {MAX_AXES}")
+        chosen = doubles or floats
+        blob = BlobIndex(
+            field.start,
+            field.end - field.start,
+            None if shape is None else tuple(shape),
+            (legacy[0], legacy[1], legacy[2], legacy[3]) if has_legacy else None,
+            "float64" if doubles else "float32",
+            tuple(chosen),
+            sum(segment.count for segment in chosen),
+            has_diff,
+        )
+        self._hold_count(blob, field)
+        return blob
+
+    def _hold_count(self, blob: BlobIndex, field: Field) -> None:
+        count = 1
+        for dim in blob.dims:
+            count *= dim
+        if count > MAX_COUNT:
+            raise self.reader.fail("a blob of more than 2^31 - 1 numbers", field.offset, got=f"shape {blob.dims}")
+        if blob.legacy is None and blob.shape is None:
+            # Neither is written: a scalar for Caffe. Nothing but an empty or a single number fits it.
+            count = 1 if blob.count == 1 else 0
+        if count != blob.count:
+            raise self.reader.fail(
+                "a blob does not hold as many numbers as its shape says",
+                field.offset,
+                expected=f"{count} (shape {'x'.join(map(str, blob.dims)) or 'none'})",
+                got=f"{blob.count}",
+                looks="damaged bytes",
+            )
+
+    def _numbers(self, field: Field, end: int, width: int) -> tuple[Segment, int]:
+        reader = self.reader
+        length = field.end - field.start
+        if field.wire == BYTES:
+            if length % width:
+                raise reader.fail(
+                    f"an array of {width}-byte numbers is {length} bytes long", field.offset, looks="damaged bytes"
+                )
+            return Segment(field.start, length // width, width), field.end
+        reader.expect(field, FIXED32 if width == 4 else FIXED64, "data")
+        if field.start - field.offset != 1:
+            raise reader.fail("a tag is longer than it need be", field.offset)
+        tag = field.number << 3 | field.wire
+        count = reader.run(field.offset, end, tag, width)
+        return Segment(field.start, count, width + 1), field.offset + count * (width + 1)
+
+    def _append(self, segments: list[Segment], segment: Segment, width: int) -> None:
+        segments.append(segment)
+        self.segments += 1
+        if self.segments > MAX_SEGMENTS:
+            raise self.reader.fail(
+                f"numbers in more than {MAX_SEGMENTS:,} pieces", segment.offset, got=f"width {width}"
+            )
+
+    def _shape(self, field: Field) -> list[int]:
+        dims: list[int] = []
+        for inner in self.reader.fields(field.start, field.end):
+            if inner.number != 1:
+                continue
+            if inner.wire == VARINT:
+                dims.append(self._dim(inner.value, inner))
+            else:
+                self.reader.expect(inner, BYTES, "dim")
+                offset = inner.start
+                while offset < inner.end:
+                    value, offset = self.reader.varint(offset, inner.end)
+                    dims.append(self._dim(value, inner))
+                    if len(dims) > MAX_AXES:
+                        break
+            if len(dims) > MAX_AXES:
+                raise self.reader.fail("a blob of too many axes", field.offset, expected=f"at most {MAX_AXES}")
+        return dims
+
+    def _dim(self, value: int, field: Field) -> int:
+        if value > MAX_COUNT:
+            signed = value - (1 << 64) if value >> 63 else value
+            raise self.reader.fail("a dimension that no blob can have", field.offset, got=str(signed))
+        return value
+
+
+def _extend(ranges: list[Range], field: Field) -> None:
+    if ranges and ranges[-1][1] == field.offset:
+        ranges[-1] = (ranges[-1][0], field.end)
+    else:
+        ranges.append((field.offset, field.end))

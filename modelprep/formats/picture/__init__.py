@@ -1,0 +1,1 @@
+"""Pictures: headers and decoding."""

@@ -1,0 +1,118 @@
+"""Binding a recipe's step to the step itself: plain parameters with defaults filled in, and files by slot.
+
+That the parameters are known, there and of the right kind has been seen to by :mod:`modelprep.pipeline.plan.validate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from modelprep.errors import RecipeError
+from modelprep.recipe.schema import Recipe, Ref, StepUse, Value
+from modelprep.steps import Step, find
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A step with its parameters.
+
+    Parameters
+    ----------
+    use
+        As the recipe has it.
+    step
+        The step.
+    plain
+        Parameters that are no files, defaults filled in, tuples made lists.
+    files
+        Slot -> reference; a slot is ``param`` (kind ``file``) or ``param/name`` (kind ``files``).
+    absent
+        File parameters left out, with their defaults.
+    """
+
+    use: StepUse
+    step: Step
+    plain: Mapping[str, object] = field(default_factory=dict)
+    files: Mapping[str, Ref] = field(default_factory=dict)
+    absent: Mapping[str, object] = field(default_factory=dict)
+
+    def params(self, paths: Mapping[str, Path]) -> dict[str, object]:
+        """Give the parameters of a call: slot -> path becomes a Path, or a dict of Paths by name."""
+        params: dict[str, object] = {**self.absent, **self.plain}
+        for slot in self.files:
+            param, inside, name = slot.partition("/")
+            if not inside:
+                params[param] = paths[slot]
+                continue
+            several = params.setdefault(param, {})
+            assert isinstance(several, dict)
+            several[name] = paths[slot]
+        return params
+
+
+def bind(recipe: Recipe, use: StepUse) -> Bound:
+    """Bind a step of a recipe that :func:`modelprep.pipeline.plan.validate.check_steps` has found right.
+
+    Raises
+    ------
+    RecipeError
+        Two files of a list have the same name.
+    """
+    step = find(use.uses)
+    plain: dict[str, object] = {}
+    files: dict[str, Ref] = {}
+    absent: dict[str, object] = {}
+    for name, param in step.params.items():
+        value = use.params.get(name)
+        if param.kind not in ("file", "files"):
+            plain[name] = thaw(value) if name in use.params else param.default
+        elif value is None:
+            absent[name] = param.default
+        elif isinstance(value, Ref):
+            files[name] = value
+        else:
+            files.update(_several(recipe, use, name, value))
+    return Bound(use=use, step=step, plain=plain, files=files, absent=absent)
+
+
+def _several(recipe: Recipe, use: StepUse, name: str, value: Value) -> dict[str, Ref]:
+    if isinstance(value, Mapping):
+        return {f"{name}/{key}": ref for key, ref in value.items() if isinstance(ref, Ref)}
+    slots: dict[str, Ref] = {}
+    for ref in value if isinstance(value, tuple) else ():
+        assert isinstance(ref, Ref)
+        slot = f"{name}/{file_name(recipe, ref)}"
+        if slots.setdefault(slot, ref) != ref:
+            raise RecipeError(
+                f"two files of the parameter '{name}' have the same name",
+                where=use.place or str(recipe.path),
+                got=slot.partition("/")[2],
+                hint="write a mapping of name to $ref instead of a list",
+            )
+    return slots
+
+
+def file_name(recipe: Recipe, ref: Ref) -> str:
+    """Give the name by which a step knows a file that came in a list."""
+    if ref.inner:
+        return PurePosixPath(ref.inner).name
+    asset = recipe.assets.get(ref.name)
+    if asset is None:
+        return ref.name
+    if asset.filename:
+        return asset.filename
+    if asset.sources:
+        first = asset.sources[0]
+        return PurePosixPath(first.member or first.url.partition("?")[0].partition("#")[0]).name or ref.name
+    return ref.name
+
+
+def thaw(value: object) -> object:
+    """Make plain dicts and lists of a recipe's frozen values."""
+    if isinstance(value, Mapping):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [thaw(item) for item in value]
+    return value

@@ -1,0 +1,194 @@
+"""Room: what a plan will put on which file system, against what is free there, before the first byte comes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.errors import StorageError
+from modelprep.pipeline.plan.request import Plan, PlannedAsset
+from modelprep.store.disk import free_space, human
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one file system has to take.
+
+    Parameters
+    ----------
+    places
+        The folders of ours that lie on it.
+    needed
+        Bytes that are sure to be written: downloads, and the installed files among them.
+    at_most
+        The same with what steps make and what is installed of that, each by its upper bound
+        (:attr:`modelprep.steps.Step.room`).
+    free
+        Bytes that are free; None where the system does not say.
+    unknown
+        Files of which nobody can say even a bound before they are there; they are in neither number.
+    """
+
+    places: tuple[Path, ...]
+    needed: int
+    at_most: int
+    free: int | None
+    unknown: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether what is sure to come fits."""
+        return self.free is None or self.needed <= self.free
+
+    @property
+    def doubt(self) -> str:
+        """A sentence on a file system that may turn out too small; empty when all that is known fits for certain."""
+        if self.free is None or not self.needed <= self.free < self.at_most:
+            return ""
+        return (
+            f"there may not be room in {', '.join(map(str, self.places))}: up to {human(self.at_most)} may be written, "
+            f"{human(self.free)} are free"
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Give it JSON-ready."""
+        return {
+            "places": [str(place) for place in self.places],
+            "needed": self.needed,
+            "at_most": self.at_most,
+            "free": self.free,
+            "unknown": self.unknown,
+        }
+
+
+def rooms(plan: Plan) -> tuple[Room, ...]:
+    """Say what each file system has to take for a plan; opens no socket and writes nothing."""
+    most = _Bounds(plan)
+    loads = {plan.store.root: _store_load(plan, most), plan.request.out: _tree_load(plan, most)}
+    by_device: dict[int, list[Path]] = {}
+    for place in loads:
+        by_device.setdefault(_device(place), []).append(place)
+    return tuple(
+        Room(
+            places=tuple(places),
+            needed=sum(loads[place].sure for place in places),
+            at_most=sum(loads[place].sure + loads[place].made for place in places),
+            free=free_space(places[0]),
+            unknown=sum(loads[place].unknown for place in places),
+        )
+        for places in by_device.values()
+    )
+
+
+def check_room(plan: Plan) -> None:
+    """Refuse a plan that cannot fit.
+
+    Raises
+    ------
+    StorageError
+        What is known to come is more than a file system has free.
+    """
+    for room in rooms(plan):
+        if room.enough or not room.needed:
+            continue
+        more = f", and {room.unknown} of unknown size" if room.unknown else ""
+        raise StorageError(
+            "there is no room for what is to come; nothing was fetched",
+            where=", ".join(str(place) for place in room.places),
+            expected=f"{human(room.needed)} free ({room.needed} bytes: downloads and installed files{more})",
+            got=f"{human(room.free or 0)} free ({room.free or 0} bytes)",
+            hint="make room, prepare fewer demos at once, or name another disk with --cache DIR or --out DIR",
+        )
+
+
+def _store_load(plan: Plan, most: _Bounds) -> _Load:
+    sure, made, unknown = 0, 0, 0
+    for asset in plan.to_fetch:
+        assert asset.fetch is not None
+        sources = asset.asset.sources
+        # A member is unpacked beside its archive, which stays in the store.
+        parts = [asset.fetch.bytes_to_come]
+        if sources and all(source.member for source in sources):
+            parts.append(asset.asset.size)
+        sure += sum(part for part in parts if part is not None)
+        unknown += parts.count(None)
+    for step in plan.to_run:
+        size = most.of(step.identity, "")
+        made += size or 0
+        unknown += size is None
+    return _Load(sure, made, unknown)
+
+
+def _tree_load(plan: Plan, most: _Bounds) -> _Load:
+    """Count the files that are not there yet; one that is replaced gives back about what it takes."""
+    sure, made, unknown = 0, 0, 0
+    seen: set[Path] = set()
+    copies: Counter[tuple[str, str]] = Counter()
+    for demo in plan.demos:
+        if demo.problem is not None or demo.state not in ("missing", "stale") or plan.request.link:
+            continue
+        for path, (identity, inner) in demo.files.items():
+            target = demo.folder / path
+            if target in seen or target.exists():
+                continue
+            seen.add(target)
+            size = most.of(identity, inner)
+            if identity in plan.steps and plan.steps[identity].result is None and size is not None:
+                copies[identity, inner] += 1
+                continue
+            sure += size or 0
+            unknown += size is None
+    # All files of a folder together are no more than the folder, however many of them are installed.
+    for identity in {identity for identity, _ in copies}:
+        times = max(count for (step, _), count in copies.items() if step == identity)
+        made += times * (most.of(identity, "") or 0)
+    return _Load(sure, made, unknown)
+
+
+@dataclass(frozen=True)
+class _Load:
+    """Bytes that are sure to be written, bytes that steps may add at most, files of which neither is known."""
+
+    sure: int
+    made: int
+    unknown: int
+
+
+class _Bounds:
+    """How large what a plan's demos are made of is at most, in bytes; exact for what is there or stated."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._most: dict[str, int | None] = {identity: _size(asset) for identity, asset in plan.assets.items()}
+        for step in plan.steps.values():  # each stands after what it needs
+            if step.result is None:
+                sizes = {slot: self.of(*source) for slot, source in step.inputs.items()}
+                self._most[step.identity] = step.bound.step.room(step.bound.plain, sizes)
+
+    def of(self, identity: str, inner: str) -> int | None:
+        """Give the bytes of an asset, a step's output, or one file of it; None when nobody can say."""
+        step = self._plan.steps.get(identity)
+        if step is None or step.result is None:
+            return self._most[identity]
+        sha256 = step.result.outputs.get(inner)
+        try:
+            return None if sha256 is None else self._plan.store.blob_path(sha256).stat().st_size
+        except OSError:
+            return None
+
+
+def _size(asset: PlannedAsset) -> int | None:
+    try:
+        if asset.override is not None:
+            return asset.override.stat().st_size
+    except OSError:
+        return None
+    if asset.fetch is not None and asset.fetch.here is not None:
+        return asset.fetch.here.size
+    return asset.asset.size
+
+
+def _device(place: Path) -> int:
+    there = next((folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists()), None)
+    return -1 if there is None else there.stat().st_dev

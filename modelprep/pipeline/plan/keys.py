@@ -1,0 +1,153 @@
+"""Keys: what decides the bytes of an asset, a step's result, a demo's files.
+
+An identity is a text that is the same on every machine and changes exactly when the bytes may change: a digest where
+one is pinned, the place it comes from where none is. Steps and demos have the digest of their parts' identities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from modelprep.pipeline.plan.binding import Bound, bind
+from modelprep.pipeline.plan.validate import check_steps, references
+from modelprep.recipe.lockfile import Pin
+from modelprep.recipe.schema import Asset, Recipe, Source
+from modelprep.tree.manifest import plain
+
+_SCHEMA = 1
+
+
+def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None = None) -> str:
+    """Give what decides an asset's bytes.
+
+    Parameters
+    ----------
+    pins
+        The lock file's pins by asset key.
+    override
+        sha256 of the user's file that takes its place.
+
+    Returns
+    -------
+    str
+        ``<algorithm>:<digest>`` of the override, the recipe's strongest digest or the pin of first use, else
+        ``unpinned:<first source>`` (with a digest of the digests that are known of an archive or its members) or
+        ``slot:<name>``.
+    """
+    if override is not None:
+        return f"sha256:{override}"
+    if best := asset.digests.best():
+        return ":".join(best)
+    if asset.pin == "first-use" and asset.lock_key in pins:
+        return f"sha256:{pins[asset.lock_key].sha256}"
+    if asset.sources:
+        # The file's own digest is not published; that of the archive it comes in, or those of its members, may be.
+        known = {"archive": dict(asset.sources[0].digests.values)} if asset.sources[0].digests else {}
+        known |= {f"member {path}": dict(digests.values) for path, digests in asset.members.items()}
+        return f"unpinned:{source_name(asset.sources[0])}" + (f" {_digest(known)}" if known else "")
+    return f"slot:{asset.key}"
+
+
+def source_name(source: Source) -> str:
+    """Name a source in one text: its URL, with ``#member`` for a file taken out of an archive.
+
+    Of a ``file:`` URL only the file's name is given: where it lies on this machine is nobody's business elsewhere.
+    """
+    url = source.url
+    if url.startswith("file:"):
+        url = f"file:{url.rpartition('/')[2]}"
+    return f"{url}#{source.member}" if source.member else url
+
+
+def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
+    """Give what decides a step's result: name, version, parameters, identities of the inputs."""
+    digest = _digest(
+        {
+            "step": bound.step.name,
+            "version": bound.step.version,
+            "params": plain(bound.plain),
+            "inputs": {slot: list(source) for slot, source in inputs.items()},
+        }
+    )
+    return f"step:{digest}"
+
+
+def demo_key(recipe: Recipe, files: Mapping[str, tuple[str, str]], assets: Iterable[Asset]) -> str:
+    """Give what decides a demo's files and its entry in the manifest.
+
+    Parameters
+    ----------
+    files
+        Destination -> (identity, inner path).
+    assets
+        The assets in their effective form; their licences and sources stand in the manifest too.
+    """
+    return _digest(
+        {
+            "schema": _SCHEMA,
+            "recipe": recipe.name,
+            "variant": recipe.variant,
+            "demo": recipe.demo,
+            "tree": recipe.tree,
+            "board": recipe.board,
+            "manual": recipe.manual,
+            "summary": recipe.summary,
+            "run": recipe.run,
+            "expect": plain(recipe.expect),
+            "files": {path: list(source) for path, source in files.items()},
+            "assets": sorted([asset.id, *_story(asset)] for asset in assets),
+        }
+    )
+
+
+def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
+    """Give what decides what a recipe brings, wherever its file lies: its part of ``cache key``.
+
+    The same as the key of a demo that was planned, but for the folder that the recipe's file lies in, which is part of
+    its name: that may be a checkout's, and is another one on every machine.
+
+    Parameters
+    ----------
+    pins
+        The lock file's pins by asset key.
+
+    Raises
+    ------
+    RecipeError
+        A step is not known, or its parameters are wrong.
+    """
+    if wrong := check_steps(recipe):
+        raise wrong[0]
+    used = {ref.name for ref in references(recipe)}
+    assets = [asset for asset in recipe.assets.values() if asset.id in used]
+    names = {asset.id: asset_identity(asset, pins) for asset in assets}
+    for use in recipe.steps:
+        bound = bind(recipe, use)
+        inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
+        names[use.id] = step_identity(bound, inputs)
+    files = {path: (names[ref.name], ref.inner) for path, ref in recipe.install.items()}
+    return demo_key(replace(recipe, name=recipe.name.rpartition("/")[2]), files, assets)
+
+
+def _story(asset: Asset) -> list[str]:
+    licence = asset.licence
+    return [
+        source_name(asset.sources[0]) if asset.sources else "",
+        licence.name if licence else "",
+        licence.source if licence else "",
+        asset.pinned_by,
+        str(asset.restricted),
+    ]
+
+
+def request_key(keys: Iterable[str]) -> str:
+    """Give one key for several demos, whatever their order: what ``cache key`` prints."""
+    return _digest(sorted(keys))
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,345 @@
+"""Deciding: which assets have to come, which steps have to run, what stands already.
+
+No socket is opened and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, UsageError, nearest
+from modelprep.fetch import Fetcher
+from modelprep.pipeline.plan.binding import Bound, bind
+from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
+from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
+from modelprep.pipeline.plan.validate import check_steps, references
+from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.lockfile import Pin, read_lock
+from modelprep.recipe.schema import Asset, Recipe, Source
+from modelprep.steps._extras import require
+from modelprep.store import Result, Store, result_key
+from modelprep.tree.manifest import Manifest, read_manifest
+from modelprep.tree.places import tree_name
+from modelprep.tree.state import in_place
+
+
+def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> Plan:
+    """Decide what a request means.
+
+    Parameters
+    ----------
+    catalogue
+        Where targets are looked up.
+    store
+        The store to plan against; opened from the request when left out.
+
+    Returns
+    -------
+    Plan
+        A demo that cannot be prepared carries its problem; the others are planned all the same.
+
+    Raises
+    ------
+    UsageError
+        A target, a ``--set`` name or an ``--armnn`` version is not known.
+    RecipeError
+        A recipe that is asked for is broken.
+    StorageError
+        The lock file or the store cannot be read.
+    """
+    return plan_recipes(request, _recipes(request, catalogue), store, catalogue.shared)
+
+
+def plan_recipes(
+    request: Request,
+    recipes: Sequence[Recipe],
+    store: Store | None = None,
+    shared: Mapping[str, Asset] = MappingProxyType({}),
+) -> Plan:
+    """Decide what a request means for recipes that have been looked up already: see :func:`plan`.
+
+    Parameters
+    ----------
+    shared
+        The catalogue's shared assets, to recognise a wrong file by.
+    """
+    pins = read_lock(request.lock_path)
+    planner = _Planner(request, store or Store.open(request.cache), pins, _chosen(request, recipes, pins))
+    demos = tuple(planner.demo(recipe) for recipe in recipes)
+    return planner.finish(demos, shared)
+
+
+def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
+    recipes = catalogue.resolve(request.targets)
+    if request.armnn is None:
+        return recipes
+    from modelprep.pipeline.plan.armnn_versions import for_armnn
+
+    return for_armnn(recipes, request.armnn, catalogue)
+
+
+def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]) -> dict[tuple[str, str], Path]:
+    """Turn ``--set`` into (recipe, asset) -> file.
+
+    A name may be an asset's id, its shared name, or ``recipe:id`` where an id alone would mean different things.
+    """
+    meanings: dict[str, dict[tuple[str, str], str]] = {}
+    for recipe in recipes:
+        for asset in recipe.assets.values():
+            identity = asset_identity(asset, pins)
+            for name in {asset.id, asset.key, f"{recipe.name}:{asset.id}"}:
+                meanings.setdefault(name, {})[recipe.name, asset.id] = identity
+    chosen: dict[tuple[str, str], Path] = {}
+    for name, path in request.overrides.items():
+        if name not in meanings:
+            known = sorted(known for known in meanings if ":" not in known)
+            raise UsageError(
+                f"no recipe that is asked for has an asset called '{name}'",
+                hint=nearest(name, known) or (f"assets: {', '.join(known)}" if known else None),
+            )
+        if not path.is_file():
+            raise UsageError(f"the file for '{name}' is not there", where=str(path))
+        if len(set(meanings[name].values())) > 1:
+            places = sorted(f"{recipe}:{asset}" for recipe, asset in meanings[name])
+            raise UsageError(
+                f"'{name}' means different assets in different recipes",
+                expected=f"--set with one of {', '.join(places)}",
+            )
+        chosen.update(dict.fromkeys(meanings[name], path))
+    return chosen
+
+
+@dataclass
+class _Planner:
+    """Plans demo after demo, sharing what they have in common."""
+
+    request: Request
+    store: Store
+    pins: Mapping[str, Pin]
+    chosen: Mapping[tuple[str, str], Path]
+    assets: dict[str, PlannedAsset] = field(default_factory=dict)
+    steps: dict[str, PlannedStep] = field(default_factory=dict)
+    manifests: dict[Path, Manifest] = field(default_factory=dict)
+    claims: dict[Path, tuple[str, tuple[str, str]]] = field(default_factory=dict)
+    loose: dict[str, tuple[str, tuple[Source, ...]]] = field(default_factory=dict)
+
+    def demo(self, recipe: Recipe) -> PlannedDemo:
+        """Plan one demo; a problem with it is written down, not raised."""
+        folder = self.request.out / tree_name(recipe)
+        blank = PlannedDemo(recipe, folder, key="", state="missing")
+        try:
+            return self._demo(blank)
+        except NeedsBringing as problem:
+            return replace(blank, state="bring", problem=problem)
+        except ModelprepError as problem:
+            return replace(blank, problem=problem)
+
+    def __post_init__(self) -> None:
+        self.fetcher = Fetcher(self.store, self.request.policy, lock=self.pins)
+
+    def finish(self, demos: tuple[PlannedDemo, ...], shared: Mapping[str, Asset]) -> Plan:
+        """Ask the fetcher about the assets that have to be had."""
+        needed = frozenset().union(*(demo.needs for demo in demos))
+        for identity in sorted(needed & self.assets.keys()):
+            asset = self.assets[identity]
+            if asset.override is None:
+                self.assets[identity] = replace(asset, fetch=self.fetcher.plan(asset.asset))
+        return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store, shared)
+
+    def _demo(self, blank: PlannedDemo) -> PlannedDemo:
+        recipe = blank.recipe
+        if not recipe.install:
+            if recipe.status == "bring-your-own":
+                raise _bring(recipe, ())
+            return replace(blank, state="nothing", key=demo_key(recipe, {}, ()))
+        names: dict[str, str] = {}
+        if wrong := check_steps(recipe):
+            raise wrong[0]
+        used = {ref.name for ref in references(recipe)}
+        assets = [asset for asset in recipe.assets.values() if asset.id in used]
+        empty = [a for a in assets if not a.sources and (recipe.name, a.id) not in self.chosen]
+        for asset in assets:
+            names[asset.id] = self._asset(recipe, asset)
+        for use in recipe.steps:
+            bound = bind(recipe, use)
+            names[use.id] = self._step(recipe, bound, names)
+        files = {path: (names[ref.name], ref.inner) for path, ref in recipe.install.items()}
+        key = demo_key(recipe, files, assets)
+        if empty:
+            raise _bring(recipe, empty)
+        found = replace(blank, key=key, files=files, names=names)
+        self._claim(found)
+        state = self._state(found)
+        if state == "present":
+            return replace(found, state=state)
+        needs: set[str] = set()
+        for identity, _ in files.values():
+            self._need(identity, needs)
+        found = replace(found, state=state, needs=frozenset(needs))
+        try:
+            self._check_needs(recipe, needs)
+        except ModelprepError as problem:
+            return replace(found, problem=problem)
+        return found
+
+    def _asset(self, recipe: Recipe, asset: Asset) -> str:
+        path = self.chosen.get((recipe.name, asset.id))
+        if path is None and asset.pin == "first-use" and not asset.digests:
+            self._claim_pin(recipe, asset)
+        sha256 = None if path is None else self.store.digest_of(path)[0]
+        identity = asset_identity(asset, self.pins, sha256)
+        known = self.assets.get(identity)
+        if known is None:
+            if sha256 is None:
+                sha256 = self._known_sha256(asset)
+            self.assets[identity] = PlannedAsset(identity, asset, sha256, path)
+        elif known.override is None:
+            more = tuple(source for source in asset.sources if source not in known.asset.sources)
+            merged = replace(known.asset, sources=known.asset.sources + more) if more else known.asset
+            also = known.also_locked
+            if asset.lock_key not in (merged.lock_key, *also):
+                also = (*also, asset.lock_key)
+            self.assets[identity] = replace(known, asset=merged, also_locked=also)
+        return identity
+
+    def _claim_pin(self, recipe: Recipe, asset: Asset) -> None:
+        """Refuse a second asset under a name that the lock file would give to another one."""
+        other, sources = self.loose.setdefault(asset.lock_key, (recipe.name, asset.sources))
+        if sources != asset.sources:
+            raise RecipeError(
+                f"two assets without a published digest are called '{asset.lock_key}' in the lock file",
+                where=str(recipe.path),
+                got=f"also in {other}, from another source",
+                hint="give one of them another name",
+            )
+
+    def _known_sha256(self, asset: Asset) -> str | None:
+        if "sha256" in asset.digests.values:
+            return asset.digests.values["sha256"]
+        for algorithm, value in asset.digests.values.items():
+            if (sha256 := self.store.alias(algorithm, value)) is not None:
+                return sha256
+        if asset.digests:
+            return None
+        if asset.pin == "first-use" and asset.lock_key in self.pins:
+            return self.pins[asset.lock_key].sha256
+        here = self.fetcher.plan(asset).here
+        return here.sha256 if here is not None else None
+
+    def _step(self, recipe: Recipe, bound: Bound, names: Mapping[str, str]) -> str:
+        inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
+        identity = step_identity(bound, inputs)
+        if identity not in self.steps:
+            planned = PlannedStep(
+                identity=identity,
+                task=f"step:{recipe.name}#{bound.use.id}",
+                label=f"{recipe.name.rpartition('/')[2]}: {bound.step.name}",
+                bound=bound,
+                inputs=inputs,
+            )
+            digests = self._input_digests(planned)
+            if digests is not None:
+                key = result_key(bound.step.name, bound.step.version, bound.plain, digests)
+                planned = replace(planned, key=key, result=self.store.result(key))
+            self.steps[identity] = planned
+        return identity
+
+    def _input_digests(self, step: PlannedStep) -> dict[str, str] | None:
+        """Give slot -> sha256 for a step's key, or None while an input is not known."""
+        digests = {slot: self._sha256_of(source) for slot, source in step.inputs.items()}
+        known = {slot: sha256 for slot, sha256 in digests.items() if sha256 is not None}
+        return known if len(known) == len(digests) else None
+
+    def _need(self, identity: str, needs: set[str]) -> None:
+        step = self.steps.get(identity)
+        if step is not None and step.result is not None:
+            return
+        needs.add(identity)
+        if step is not None:
+            for below, _ in step.inputs.values():
+                self._need(below, needs)
+
+    def _check_needs(self, recipe: Recipe, needs: Iterable[str]) -> None:
+        wanted = [self.steps[identity].bound for identity in needs if identity in self.steps]
+        required = {extra for bound in wanted for extra in bound.step.extras(bound.plain)}
+        require(sorted(required), recipe.demo)
+        if not self.request.locked:
+            return
+        for identity in sorted(needs):
+            planned = self.assets.get(identity)
+            if planned is None or planned.override is not None or planned.asset.digests:
+                continue
+            if planned.asset.pin == "first-use" and planned.asset.lock_key not in self.pins:
+                raise UsageError(
+                    f"'{planned.asset.lock_key}' has no pin yet, and --locked refuses to add one",
+                    where=str(self.request.lock_path),
+                    hint="fetch once without --locked and commit the lock file",
+                )
+
+    def _claim(self, demo: PlannedDemo) -> None:
+        """Refuse a demo that wants other bytes at a place that another demo of the request has."""
+        for path, source in demo.files.items():
+            target = demo.folder / path
+            other, claimed = self.claims.setdefault(target, (demo.recipe.name, source))
+            mine, theirs = self._sha256_of(source), self._sha256_of(claimed)
+            if source == claimed or mine is None or theirs is None or mine == theirs:
+                continue
+            raise UsageError(
+                f"'{path}' is wanted with other bytes by {other}",
+                where=str(target),
+                expected=f"sha256 {theirs}",
+                got=f"sha256 {mine}",
+                hint="prepare one of the two in another folder with --out",
+            )
+
+    def _sha256_of(self, source: tuple[str, str]) -> str | None:
+        identity, inner = source
+        if identity in self.assets:
+            return self.assets[identity].sha256
+        result = self.steps[identity].result
+        return None if result is None else result.outputs.get(inner)
+
+    def _state(self, demo: PlannedDemo) -> State:
+        manifest = self.manifests.get(demo.folder)
+        if manifest is None:
+            manifest = self.manifests[demo.folder] = read_manifest(demo.folder)
+        entry = manifest.demos.get(demo.recipe.name)
+        if entry is None:
+            return "missing"
+        if entry.key == demo.key and in_place(demo.folder, manifest, demo.recipe.name, self.store):
+            return "present"
+        return "stale"
+
+
+def output_of(step: PlannedStep, result: Result, inner: str) -> str:
+    """Give the sha256 of one file that a step made.
+
+    Raises
+    ------
+    RecipeError
+        It made no such file.
+    """
+    if inner in result.outputs:
+        return result.outputs[inner]
+    made = sorted(result.outputs)
+    raise RecipeError(
+        f"the step '{step.bound.use.id}' made no file '{inner}'",
+        where=step.bound.use.place or step.task,
+        expected=f"one of {', '.join(made)}",
+        hint=nearest(inner, made) or None,
+    )
+
+
+def _bring(recipe: Recipe, empty: Sequence[Asset]) -> NeedsBringing:
+    lines = [f"{asset.id}: {asset.summary or asset.filename or 'a file of yours'}" for asset in empty]
+    options = " ".join(f"--set {asset.id}=PATH" for asset in empty)
+    return NeedsBringing(
+        f"{recipe.demo} needs files that have no public source",
+        where=recipe.name,
+        expected="; ".join(lines) or None,
+        got=recipe.why or None,
+        hint=f"modelprep fetch {recipe.name} {options}" if options else None,
+    )

@@ -1,0 +1,1 @@
+"""Do: execute a plan."""

@@ -1,0 +1,119 @@
+"""Installing a demo whose parts are all there: which bytes go where, and the story of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from modelprep.errors import StorageError, UsageError
+from modelprep.events import Event, Listener
+from modelprep.pipeline.plan.binding import bind
+from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
+from modelprep.pipeline.plan.planner import output_of
+from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.pipeline.run.provenance import provenance
+from modelprep.recipe.lockfile import Pin
+from modelprep.store import Blob, Result
+from modelprep.tree.install import Installed, apply_install
+from modelprep.tree.plan import demo_entry, plan_install
+
+
+class Installer:
+    """Installs the demos of one run.
+
+    Parameters
+    ----------
+    blobs, results
+        What there is: identity of an asset -> its blob, of a step -> its result. Filled by the run as it goes.
+    pins
+        Pins that this run added.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        blobs: Mapping[str, Blob],
+        results: Mapping[str, Result],
+        pins: Mapping[str, Pin],
+        listen: Listener,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._plan = plan
+        self._blobs = blobs
+        self._results = results
+        self._pins = pins
+        self._listen = listen
+        self._stop = stop
+        self._landed: dict[str, tuple[str, str]] = {}
+
+    def install(self, demo: PlannedDemo) -> Installed:
+        """Bring one demo into its tree.
+
+        Raises
+        ------
+        UsageError
+            Another demo wants other bytes at one of its places.
+        StorageError
+            The disk says no.
+        """
+        files = dict(self._files(demo))
+        self._refuse_two_in_one_place(demo, files)
+        decided = plan_install(
+            demo.folder,
+            demo_entry(demo.recipe, self._key(demo)),
+            files,
+            provenance(self._plan, demo, self._blobs),
+            self._plan.store,
+            peers=[other.recipe.name for other in self._plan.demos if other.problem is None],
+        )
+        link = self._plan.request.link
+        done = apply_install(decided, self._plan.store, link=link, listen=self._listen, stop=self._stop)
+        text = f"{len(done.written)} of {len(files)} files written to {demo.folder}"
+        data: dict[str, object] = {"written": list(done.written), "folder": str(demo.folder)}
+        self._listen(Event("done", task=demo.install_task, label=demo.recipe.demo, text=text, data=data))
+        return done
+
+    def _files(self, demo: PlannedDemo) -> Iterator[tuple[str, Blob]]:
+        """Give destination -> bytes."""
+        for path, (identity, inner) in demo.files.items():
+            if identity in self._plan.assets:
+                yield path, self._blobs[identity]
+                continue
+            sha256 = output_of(self._plan.steps[identity], self._results[identity], inner)
+            blob = self._plan.store.get(sha256)
+            if blob is None:
+                raise StorageError(
+                    "a file left the store while this was running", where=path, hint="run the command again"
+                )
+            yield path, blob
+
+    def _refuse_two_in_one_place(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> None:
+        """Refuse what planning could not know: two demos of this run with different bytes at one place."""
+        for path, blob in files.items():
+            target = str(demo.folder / path)
+            other, sha256 = self._landed.setdefault(target, (demo.recipe.name, blob.sha256))
+            if sha256 != blob.sha256:
+                raise UsageError(
+                    f"'{path}' is wanted with other bytes by {other}",
+                    where=target,
+                    expected=f"sha256 {sha256}",
+                    got=f"sha256 {blob.sha256}",
+                    hint="prepare one of the two in another folder with --out",
+                )
+
+    def _key(self, demo: PlannedDemo) -> str:
+        """Give the demo's key with the pins that this run added: the next run will find them in the lock file."""
+        if not self._pins:
+            return demo.key
+        pins = {**self._plan.pins, **self._pins}
+        names: dict[str, str] = {}
+        assets = [asset for asset in demo.recipe.assets.values() if asset.id in demo.names]
+        for asset in assets:
+            planned = self._plan.assets[demo.names[asset.id]]
+            names[asset.id] = asset_identity(asset, pins, planned.sha256 if planned.override is not None else None)
+        for use in demo.recipe.steps:
+            # Bound anew: an equal step of another recipe may stand in the plan, with that recipe's names in it.
+            bound = bind(demo.recipe, use)
+            inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
+            names[use.id] = step_identity(bound, inputs)
+        files = {path: (names[ref.name], ref.inner) for path, ref in demo.recipe.install.items()}
+        return demo_key(demo.recipe, files, assets)

@@ -1,0 +1,75 @@
+"""Where an installed file comes from: the assets and steps below it, as the manifest tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelprep.pipeline.plan.keys import source_name
+from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.recipe.schema import Asset
+from modelprep.store import Blob
+from modelprep.tree.manifest import AssetUsed, Provenance, StepUsed, plain
+
+
+def provenance(plan: Plan, demo: PlannedDemo, blobs: Mapping[str, Blob]) -> dict[str, Provenance]:
+    """Give destination -> provenance for the files of a demo.
+
+    The recipe's first source is named, not the mirror that happened to give the bytes: the same recipes then make the
+    same manifest everywhere. Which server answered is told by the run's report.
+
+    Parameters
+    ----------
+    blobs
+        What there is by now: identity of an asset -> its blob.
+    """
+    by_identity = {identity: name for name, identity in demo.names.items()}
+    return {path: _of(plan, demo, by_identity, identity, blobs) for path, (identity, _) in demo.files.items()}
+
+
+def _of(
+    plan: Plan,
+    demo: PlannedDemo,
+    names: Mapping[str, str],
+    top: str,
+    blobs: Mapping[str, Blob],
+) -> Provenance:
+    assets: dict[str, AssetUsed] = {}
+    steps: dict[str, StepUsed] = {}
+
+    def visit(identity: str) -> None:
+        if identity in steps or identity in assets:
+            return
+        step = plan.steps.get(identity)
+        if step is None:
+            assets[identity] = _asset(plan, demo.recipe.assets[names[identity]], identity, blobs)
+            return
+        for below, _ in step.inputs.values():
+            visit(below)
+        # The names in the parameters are this recipe's, also where another one's equal step was run.
+        use = next(use for use in demo.recipe.steps if use.id == names[identity])
+        parameters = {**step.bound.plain, **use.params}
+        steps[identity] = StepUsed(
+            step=step.bound.step.name,
+            version=step.bound.step.version,
+            parameters={name: plain(parameters[name]) for name in sorted(parameters)},
+        )
+
+    visit(top)
+    return Provenance(tuple(assets.values()), tuple(steps.values()))
+
+
+def _asset(plan: Plan, asset: Asset, identity: str, blobs: Mapping[str, Blob]) -> AssetUsed:
+    planned = plan.assets[identity]
+    blob = blobs.get(identity)
+    own = planned.override is not None
+    licence = None if own else asset.licence
+    return AssetUsed(
+        name=asset.key,
+        source="--set" if own else source_name(asset.sources[0]) if asset.sources else "",
+        sha256=blob.sha256 if blob is not None else planned.sha256 or "",
+        size=blob.size if blob is not None else asset.size or 0,
+        licence=licence.name if licence else "",
+        licence_source=licence.source if licence else "",
+        pinned_by="" if own else asset.pinned_by,
+        restricted=asset.restricted and not own,
+    )

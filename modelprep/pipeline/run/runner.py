@@ -1,0 +1,311 @@
+"""Doing: downloads in threads, steps beside them, each as soon as what it needs is there."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, cast
+
+from modelprep.errors import Interrupted, ModelprepError
+from modelprep.events import Event, Listener, orderly, silent
+from modelprep.fetch import Fetched, Fetcher
+from modelprep.pipeline.plan.disk_space import check_room, rooms
+from modelprep.pipeline.plan.planner import plan_recipes
+from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep
+from modelprep.pipeline.run.errors import as_error
+from modelprep.pipeline.run.report import Report
+from modelprep.pipeline.run.steps import StepRunner
+from modelprep.pipeline.run.summary import Spent, Tally, plan_json
+from modelprep.pipeline.run.thread_pools import Lane, Outcome
+from modelprep.recipe.lockfile import Pin, read_lock, write_lock
+from modelprep.recipe.schema import Asset
+from modelprep.store import Blob, Result
+from modelprep.store.disk import storage
+
+if TYPE_CHECKING:
+    from modelprep.pipeline.run.install import Installer
+    from modelprep.tree.install import Installed
+
+#: Seconds that threads get to leave after Ctrl-C before the process ends without them.
+_PATIENCE = 2.0
+
+
+def run(plan: Plan, listen: Listener = silent) -> Report:
+    """Do what was planned.
+
+    Parameters
+    ----------
+    listen
+        Hears of everything that happens (``docs/events.md``); called from several threads, one at a time.
+
+    Returns
+    -------
+    Report
+        One entry a demo. A demo that failed carries its error and stops no other.
+
+    Raises
+    ------
+    StorageError
+        What is to come does not fit; nothing was fetched then.
+    Interrupted
+        Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
+    """
+    if not plan.wanted:
+        return _Run(plan, listen).go()
+    with plan.store.in_use():
+        if not _still_true(plan):
+            # Collected between the plan and now; from here on it cannot be.
+            plan = plan_recipes(plan.request, [demo.recipe for demo in plan.demos], plan.store, plan.shared)
+        check_room(plan)
+        return _Run(plan, listen).go()
+
+
+def _still_true(plan: Plan) -> bool:
+    """Whether everything that the plan found in the store is still there."""
+    assets = (plan.assets[name].fetch for name in plan.wanted & plan.assets.keys())
+    blobs = [fetch.here.path for fetch in assets if fetch is not None and fetch.here is not None]
+    outputs = (step.result.outputs.values() for step in plan.steps.values() if step.result is not None)
+    blobs += [plan.store.blob_path(sha256) for found in outputs for sha256 in found]
+    return all(path.exists() for path in blobs)
+
+
+@dataclass
+class _Run:
+    plan: Plan
+    heard: Listener
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    fetched: dict[str, Fetched] = field(default_factory=dict)
+    failed: dict[str, ModelprepError] = field(default_factory=dict)
+    installed: dict[str, Installed] = field(default_factory=dict)
+    spent: dict[str, Spent] = field(default_factory=dict)
+    warned: dict[str, list[str]] = field(default_factory=dict)
+    pins: dict[str, Pin] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._stopping = threading.Event()
+        self._tell = orderly(self.heard)
+        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        request = self.plan.request
+        processors = os.cpu_count() or 1
+        self._lanes = {
+            "fetch": Lane(request.jobs, self._outcomes),
+            "step": Lane(min(processors, 8), self._outcomes),
+            # One tree is written by one thread at a time anyway, and a disk likes one writer best.
+            "install": Lane(1, self._outcomes),
+        }
+        self._fetcher = Fetcher(
+            self.plan.store, request.policy, lock=self.plan.pins, listen=self.listen, known=self.plan.known
+        )
+        self._stepper = StepRunner(self.plan.store, self.plan.steps, self.listen, self.stopping)
+        for step in self.plan.steps.values():
+            if step.result is not None:
+                self.results[step.identity] = step.result
+
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def listen(self, event: Event) -> None:
+        """Hand an event on; a task that reports while all is to stop is stopped thereby."""
+        if self._stopping.is_set() and event.kind in ("start", "progress", "retry", "source"):
+            raise Interrupted("stopped")
+        if event.kind == "warning" and event.task.startswith("install:"):
+            self.warned.setdefault(event.task, []).append(event.text)
+        self._tell(event)
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def go(self) -> Report:
+        started = time.monotonic()
+        self.listen(Event("plan", data=plan_json(self.plan)))
+        for room in rooms(self.plan) if self.plan.wanted else ():
+            if room.doubt:
+                self.listen(Event("warning", text=room.doubt))
+        for demo in self.plan.demos:
+            if demo.problem is not None:
+                self._tell_failure(f"demo:{demo.recipe.name}", demo.recipe.demo, demo.problem)
+        for step in self.plan.steps.values():
+            self._warn_of_result(step, step.result)
+        waiting = self._work()
+        running: set[str] = set()
+        try:
+            while waiting or running:
+                for name in [name for name, work in waiting.items() if not work.after & (waiting.keys() | running)]:
+                    work = waiting.pop(name)
+                    if (cause := self._cause(work)) is not None:
+                        self.failed[name] = cause
+                        continue
+                    running.add(name)
+                    self.spent[name] = Spent(time.monotonic(), time.monotonic())
+                    self._lanes[work.lane].submit(name, work.do)
+                if running:
+                    outcome = self._outcomes.get()
+                    running.discard(outcome.name)
+                    self.spent[outcome.name].ended = time.monotonic()
+                    self._take(outcome)
+        except KeyboardInterrupt:
+            self._stop()
+            raise Interrupted("interrupted; what was complete is kept, and the next run goes on from there") from None
+        except BaseException:
+            self._stop()
+            raise
+        self._close(_PATIENCE)
+        tally = Tally(self.plan, self.results, self.fetched, self.failed, self.installed, self.spent, self.warned)
+        return Report(
+            demos=tuple(tally.demo(demo) for demo in self.plan.demos),
+            bytes_fetched=sum(fetched.bytes_fetched for fetched in self.fetched.values()),
+            seconds=time.monotonic() - started,
+            pins_added=tuple(sorted(self.pins)),
+        )
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._fetcher.cancel()
+        self._close(_PATIENCE)
+
+    def _close(self, patience: float) -> None:
+        limit = time.monotonic() + patience
+        for lane in self._lanes.values():
+            if self._stopping.is_set():
+                lane.clear()
+            lane.close(limit)
+
+    def _work(self) -> dict[str, _Work]:
+        """List everything that has to be done, by name; large downloads first, as they take longest."""
+        wanted = self.plan.wanted
+        work: dict[str, _Work] = {}
+        assets = [self.plan.assets[identity] for identity in wanted & self.plan.assets.keys()]
+        for asset in sorted(assets, key=lambda each: (-(each.asset.size or 0), each.identity)):
+            work[asset.identity] = _Work("fetch", frozenset(), self._fetching(asset))
+        for step in self.plan.steps.values():
+            if step.identity in wanted:
+                after = frozenset(identity for identity, _ in step.inputs.values())
+                work[step.identity] = _Work("step", after, self._stepping(step))
+        for demo in self.plan.demos:
+            if demo.problem is None and demo.state in ("missing", "stale"):
+                after = frozenset(identity for identity, _ in demo.files.values())
+                work[demo.install_task] = _Work("install", after, partial(self._install, demo))
+        return work
+
+    def _cause(self, work: _Work) -> ModelprepError | None:
+        return next((self.failed[name] for name in sorted(work.after) if name in self.failed), None)
+
+    def _take(self, outcome: Outcome) -> None:
+        name, value = outcome.name, outcome.value
+        if outcome.error is not None:
+            if isinstance(outcome.error, KeyboardInterrupt):
+                raise outcome.error
+            self.failed[name] = as_error(outcome.error)
+            if isinstance(self.failed[name], Interrupted):
+                raise KeyboardInterrupt
+            if name not in self.plan.assets or self.plan.assets[name].override is not None:
+                # Of its own failures the fetcher has told already.
+                task, label = self._task(name)
+                self._tell_failure(task, label, self.failed[name])
+        elif isinstance(value, Fetched):
+            self.fetched[name], self.blobs[name] = value, value.blob
+            if value.first_use:
+                self._pin(self.plan.assets[name], value)
+        elif isinstance(value, Blob):
+            self.blobs[name] = value
+        elif isinstance(value, Result):
+            self.results[name] = value
+        elif value is not None:
+            self.installed[name] = cast("Installed", value)
+
+    def _task(self, name: str) -> tuple[str, str]:
+        """Give the name in events and the label of a piece of work."""
+        if name in self.plan.steps:
+            return self.plan.steps[name].task, self.plan.steps[name].label
+        if name in self.plan.assets:
+            key = self.plan.assets[name].asset.key
+            return f"fetch:{key}", key
+        return name, name.partition(":")[2]
+
+    def _tell_failure(self, task: str, label: str, error: ModelprepError) -> None:
+        self.listen(Event("failed", task=task, label=label, text=error.what, data=error.to_json()))
+
+    # -- pieces of work --------------------------------------------------------------------------------------------
+
+    def _fetching(self, planned: PlannedAsset) -> Callable[[], object]:
+        def do() -> object:
+            if planned.override is not None:
+                blob = self.plan.store.adopt(planned.override)
+                self._warn_of_override(planned.asset, planned, blob)
+                return blob
+            assert planned.fetch is not None
+            return self._fetcher.fetch(planned.fetch)
+
+        return do
+
+    def _warn_of_override(self, asset: Asset, planned: PlannedAsset, blob: Blob) -> None:
+        """Say so when a file that stands in for a pinned one is not that one: it may be meant, it may be a mistake."""
+        if asset.provide or not asset.digests:
+            return
+        from modelprep.fetch.digests import first_difference, hash_path
+
+        found, _ = hash_path(blob.path, asset.digests.values)
+        if (difference := first_difference(asset.digests.values, found)) is not None:
+            algorithm, wanted, got = difference
+            text = (
+                f"--set {asset.id}={planned.override} is not the file that the recipe pins "
+                f"({algorithm} {got[:16]}..., pinned {wanted[:16]}...); using it as you say"
+            )
+            self.listen(Event("warning", task=f"fetch:{asset.key}", text=text))
+
+    def _warn_of_result(self, step: PlannedStep, result: Result | None) -> None:
+        """Show what a step warned of when it ran, be that now or in an earlier run."""
+        for text in result.warnings if result is not None else ():
+            self.listen(Event("warning", task=step.task, text=f"{step.label}: {text}"))
+
+    def _stepping(self, step: PlannedStep) -> Callable[[], object]:
+        def do() -> object:
+            begun = time.monotonic()
+            self.listen(Event("start", task=step.task, label=step.label))
+            result = self._stepper.run(step, self.blobs, self.results)
+            seconds = time.monotonic() - begun
+            self._warn_of_result(step, result)
+            data: dict[str, object] = {"seconds": round(seconds, 3), "facts": dict(result.facts)}
+            self.listen(Event("done", task=step.task, label=step.label, text=f"done in {seconds:.1f} s", data=data))
+            return result
+
+        return do
+
+    @cached_property
+    def _installer(self) -> Installer:
+        # Whoever finds everything in place needs none of the machinery that writes trees.
+        from modelprep.pipeline.run.install import Installer
+
+        return Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping)
+
+    def _install(self, demo: PlannedDemo) -> Installed:
+        return self._installer.install(demo)
+
+    # -- what came of it -------------------------------------------------------------------------------------------
+
+    def _pin(self, planned: PlannedAsset, fetched: Fetched) -> None:
+        """Write down what the first fetch of an unpinned asset saw, at once: a later interruption must not lose it."""
+        path = self.plan.request.lock_path
+        pin = Pin(fetched.blob.sha256, fetched.blob.size, fetched.source)
+        with self.plan.store.lock(f"lockfile-{path.absolute()}", stop=self.stopping):
+            with storage(path.parent, doing="make the folder of the lock file"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            pins = dict.fromkeys((planned.asset.lock_key, *planned.also_locked), pin)
+            write_lock(path, {**read_lock(path), **pins})
+        self.pins.update(pins)
+        text = f"{fetched.asset.key}: nobody publishes a digest; the one of today went to {path} (commit that file)"
+        self.listen(Event("note", task=f"fetch:{fetched.asset.key}", text=text))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Something to be done, after other things, in a lane."""
+
+    lane: str
+    after: frozenset[str]
+    do: Callable[[], object]

@@ -1,0 +1,120 @@
+"""Running one step: once per key among all processes, its output adopted by the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from modelprep.errors import Interrupted, StepError
+from modelprep.events import Event, Listener
+from modelprep.pipeline.plan.planner import output_of
+from modelprep.pipeline.plan.request import PlannedStep
+from modelprep.steps import Call
+from modelprep.store import Blob, Result, Store, result_key
+
+
+class StepRunner:
+    """Runs planned steps.
+
+    Parameters
+    ----------
+    store
+        Where inputs lie and outputs go.
+    steps
+        By identity, as planned.
+    listen
+        Hears of progress and warnings.
+    stop
+        Asked now and then; true ends what is going on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        steps: Mapping[str, PlannedStep],
+        listen: Listener,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._steps = steps
+        self._listen = listen
+        self._stop = stop
+
+    def run(self, step: PlannedStep, blobs: Mapping[str, Blob], results: Mapping[str, Result]) -> Result:
+        """Give a step's result, from the store or by running it.
+
+        Parameters
+        ----------
+        blobs, results
+            What there is by now: identity of an asset -> its blob, of a step -> its result.
+
+        Raises
+        ------
+        ModelprepError
+            Whatever the step says of its input; StorageError where the store says it.
+        """
+        digests: dict[str, str] = {}
+        for slot, (identity, inner) in step.inputs.items():
+            if identity in self._steps:
+                digests[slot] = output_of(self._steps[identity], results[identity], inner)
+            else:
+                digests[slot] = blobs[identity].sha256
+        key = result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests)
+        if (made := self._store.result(key)) is not None:
+            return made
+
+        def waiting() -> None:
+            self._listen(Event("note", task=step.task, text=f"{step.label}: another process is at it; waiting"))
+
+        with self._store.lock(f"step-{key}", on_wait=waiting, stop=self._stop):
+            if (made := self._store.result(key)) is not None:
+                return made
+            made = self._make(step, digests)
+            self._store.put_result(key, made)
+            return made
+
+    def _make(self, step: PlannedStep, digests: Mapping[str, str]) -> Result:
+        warnings: list[str] = []
+
+        def progress(done: int, total: int | None) -> None:
+            if self._stop():
+                raise Interrupted("stopped while a step was running")
+            self._listen(Event("progress", task=step.task, label=step.label, done=done, total=total))
+
+        kind = step.bound.step
+        with self._store.scratch() as scratch:
+            output = scratch / "output"
+            if kind.produces == "folder":
+                output.mkdir()
+            params = step.bound.params({slot: self._store.blob_path(sha256) for slot, sha256 in digests.items()})
+            if kind.cpu_bound:
+                # The machinery of child processes is of no use to a run that has nothing to do.
+                from modelprep.pipeline.run.subprocess import Job, run_apart
+
+                job = Job(kind.name, params, output)
+                facts = run_apart(
+                    job, progress=progress, warn=warnings.append, stop=self._stop, log=scratch / "printed.log"
+                )
+            else:
+                facts = kind.run(Call(params, output, progress, warnings.append)) or {}
+            outputs = self._adopt(step, output)
+        return Result(outputs, dict(facts), tuple(warnings), kind.name, kind.version)
+
+    def _adopt(self, step: PlannedStep, output: Path) -> dict[str, str]:
+        kind = step.bound.step
+        if kind.produces == "file":
+            if not output.is_file() or output.is_symlink():
+                raise StepError(f"the step '{kind.name}' made no file", where=step.task)
+            return {"": self._store.adopt(output, move=True).sha256}
+        found: dict[str, str] = {}
+        for folder, names, files in os.walk(output):
+            names.sort()
+            for name in sorted(files):
+                path = Path(folder) / name
+                if path.is_symlink() or not path.is_file():
+                    raise StepError(f"the step '{kind.name}' made something that is no file", where=name)
+                found[path.relative_to(output).as_posix()] = self._store.adopt(path, move=True).sha256
+        if not found:
+            raise StepError(f"the step '{kind.name}' made no files", where=step.task)
+        return found

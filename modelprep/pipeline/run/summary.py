@@ -1,0 +1,165 @@
+"""Summing up: a plan as JSON before the work, a report of every demo after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from modelprep.errors import ModelprepError
+from modelprep.fetch import Fetched
+from modelprep.pipeline.plan.disk_space import rooms
+from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.pipeline.run.report import DemoReport, Outcome
+from modelprep.store import Result
+from modelprep.tree.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from modelprep.tree.install import Installed
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """Give a plan JSON-ready: what ``--dry-run --json`` prints and the ``plan`` event tells."""
+    fetches = []
+    for asset in plan.to_fetch:
+        assert asset.fetch is not None
+        fetches.append(
+            {
+                "asset": asset.asset.key,
+                "bytes_to_come": asset.fetch.bytes_to_come,
+                "resumable": asset.fetch.resumable,
+                "sources": [source.url for source in asset.asset.sources],
+            }
+        )
+    return {
+        "bytes_to_come": plan.bytes_to_come,
+        "sizes_unknown": plan.sizes_unknown,
+        "fetch": fetches,
+        "steps": [step.task for step in plan.to_run],
+        "room": [room.to_json() for room in rooms(plan)],
+        "demos": [_demo_json(plan, demo) for demo in plan.demos],
+    }
+
+
+def _demo_json(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "recipe": demo.recipe.name,
+        "variant": demo.recipe.variant,
+        "demo": demo.recipe.demo,
+        "folder": str(demo.folder),
+        "state": demo.state,
+        "bytes_to_come": bytes_of(plan, demo),
+        "files": sorted(demo.files or demo.recipe.install),
+    }
+    if demo.problem is not None:
+        facts["error"] = demo.problem.to_json()
+    return facts
+
+
+def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | None:
+    """Give the bytes to download for one demo alone; None where a size is not known.
+
+    Parameters
+    ----------
+    roughly
+        Take the size of the file itself for an archive whose own size nobody states.
+    """
+    total = 0
+    for identity in demo.needs:
+        asset = plan.assets.get(identity)
+        if asset is None or asset.fetch is None or asset.fetch.here is not None:
+            continue
+        size = asset.fetch.bytes_to_come
+        if size is None and roughly:
+            size = asset.asset.size
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+@dataclass
+class Spent:
+    """When something was worked on (seconds of the monotonic clock)."""
+
+    begun: float
+    ended: float
+
+
+@dataclass
+class Tally:
+    """What a run did, to be told demo by demo; what several demos share counts for the first."""
+
+    plan: Plan
+    results: Mapping[str, Result]
+    fetched: Mapping[str, Fetched]
+    failed: Mapping[str, ModelprepError]
+    installed: Mapping[str, Installed]
+    spent: Mapping[str, Spent]
+    warned: Mapping[str, list[str]]
+    counted: set[str] = field(default_factory=set)
+
+    def demo(self, demo: PlannedDemo) -> DemoReport:
+        """Tell what became of a demo."""
+        recipe, task = demo.recipe, demo.install_task
+        done = self.installed.get(task)
+        error = demo.problem or self.failed.get(task)
+        outcome: Outcome
+        if error is not None:
+            outcome = "bring" if error.exit_code == 8 else "failed"
+        elif demo.state == "nothing":
+            outcome = "nothing"
+        else:
+            outcome = "installed" if done is not None and (done.written or done.removed) else "unchanged"
+        if done is not None:
+            files = tuple(sorted((*done.written, *done.kept)))
+        elif demo.state == "present":
+            entries = read_manifest(demo.folder).files.values()
+            files = tuple(sorted(entry.path for entry in entries if recipe.name in entry.demos))
+        else:
+            files = ()
+        mine = demo.needs - self.counted
+        self.counted |= demo.needs
+        spent = [self.spent[name] for name in (*mine, task) if name in self.spent]
+        return DemoReport(
+            recipe=recipe.name,
+            demo=recipe.demo,
+            folder=demo.folder,
+            outcome=outcome,
+            files=files,
+            written=done.written if done is not None else (),
+            removed=done.removed if done is not None else (),
+            bytes_fetched=sum(self.fetched[name].bytes_fetched for name in mine if name in self.fetched),
+            sources=self._sources(demo),
+            seconds=max(each.ended for each in spent) - min(each.begun for each in spent) if spent else 0.0,
+            run=recipe.run,
+            board=recipe.board,
+            error=error,
+            warnings=tuple(self._warnings(demo, task)),
+        )
+
+    def _sources(self, demo: PlannedDemo) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for identity in demo.needs:
+            fetched = self.fetched.get(identity)
+            if fetched is not None:
+                found[self._place(fetched) if fetched.bytes_fetched else "store"] = None
+            elif identity in self.plan.assets and self.plan.assets[identity].override is not None:
+                found["--set"] = None
+        return tuple(sorted(found))
+
+    def _place(self, fetched: Fetched) -> str:
+        parts = urlsplit(fetched.source)
+        if parts.scheme in ("http", "https") and parts.netloc:
+            return parts.netloc.rpartition("@")[2]
+        for mirror in self.plan.request.mirrors:
+            if "://" not in mirror and Path(fetched.source).is_relative_to(Path(mirror).expanduser().absolute()):
+                return mirror
+        return "file"
+
+    def _warnings(self, demo: PlannedDemo, task: str) -> list[str]:
+        steps = [identity for identity in demo.names.values() if identity in self.results]
+        texts = [text for identity in steps for text in self.results[identity].warnings]
+        return texts + self.warned.get(task, [])

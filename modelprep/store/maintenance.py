@@ -1,0 +1,296 @@
+"""Housekeeping: what is in the store, is it still right, and what may go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.store.disk import free_space, storage
+from modelprep.store.leases import alone
+from modelprep.store.locks import try_lock
+from modelprep.store.memo import Progress
+from modelprep.store.partial import lock_name
+from modelprep.store.results import parse_result
+from modelprep.store.session import stale_sessions
+
+if TYPE_CHECKING:
+    from modelprep.store.store import Store
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What is in a store; all sizes in bytes."""
+
+    root: Path
+    exists: bool
+    writable: bool
+    blobs: int
+    blob_bytes: int
+    results: int
+    partials: int
+    partial_bytes: int
+    quarantined: int
+    quarantine_bytes: int
+    free_bytes: int | None
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What ``verify`` found.
+
+    Parameters
+    ----------
+    checked, checked_bytes
+        Blobs that were hashed, and their bytes.
+    rotten
+        Digests of blobs whose bytes have changed.
+    quarantined
+        Where those bytes lie now (fewer than `rotten` in a store that cannot be written).
+    broken_results
+        Keys of step results that were unreadable or whose blobs are gone; they were removed where possible.
+    """
+
+    checked: int
+    checked_bytes: int
+    rotten: tuple[str, ...]
+    quarantined: tuple[Path, ...]
+    broken_results: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing was wrong."""
+        return not self.rotten and not self.broken_results
+
+
+@dataclass(frozen=True)
+class Removed:
+    """One thing that ``gc`` removed, or would remove.
+
+    Parameters
+    ----------
+    what
+        ``blob``, ``result``, ``proof``, ``partial``, ``scratch`` or ``quarantine``.
+    name
+        Its digest, key or file name.
+    size
+        Bytes.
+    """
+
+    what: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class GcReport:
+    """What ``gc`` removed (or would remove), and the blobs that stay."""
+
+    removed: tuple[Removed, ...]
+    kept: int
+    kept_bytes: int
+    dry_run: bool
+
+    @property
+    def freed_bytes(self) -> int:
+        """Bytes of all that was removed."""
+        return sum(item.size for item in self.removed)
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    with contextlib.suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            with contextlib.suppress(OSError):
+                if path.is_file() and not path.name.startswith("."):
+                    yield path, path.stat()
+
+
+def _writable(root: Path) -> bool:
+    for place in (root, *root.parents):
+        if place.exists():
+            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return False
+
+
+def info(store: Store) -> StoreInfo:
+    """Count what is in the store."""
+    blobs = [path.stat().st_size for path in store.blobs()]
+    results = [path for path, _ in _files(store.root / "results")]
+    partials = [stat.st_size for path, stat in _files(store.root / "partial") if path.suffix != ".json"]
+    bad = [stat.st_size for path, stat in _files(store.root / "quarantine") if path.suffix != ".json"]
+    return StoreInfo(
+        root=store.root,
+        exists=store.root.is_dir(),
+        writable=_writable(store.root),
+        blobs=len(blobs),
+        blob_bytes=sum(blobs),
+        results=len(results),
+        partials=len(partials),
+        partial_bytes=sum(partials),
+        quarantined=len(bad),
+        quarantine_bytes=sum(bad),
+        free_bytes=free_space(store.root),
+    )
+
+
+def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
+    """Hash every blob, believing nothing; move rotten ones to quarantine; drop results that point nowhere.
+
+    Parameters
+    ----------
+    progress
+        Called with (bytes hashed, bytes in all).
+    """
+    paths = list(store.blobs())
+    sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
+    total, done = sum(sizes), 0
+    checked, rotten, good = 0, [], set()
+    before = {path for path, _ in _files(store.root / "quarantine")}
+    for path, size in zip(paths, sizes, strict=True):
+
+        def within(read: int, _: int | None, start: int = done) -> None:
+            if progress is not None:
+                progress(start + read, total)
+
+        found = store.check(path.name, within)
+        checked += 1
+        done += size
+        if found is None:
+            rotten.append(path.name)
+        else:
+            good.add(path.name)
+    after = {path for path, _ in _files(store.root / "quarantine")}
+    broken = []
+    for path, _ in _files(store.root / "results"):
+        try:
+            result = parse_result(path.read_bytes())
+        except OSError:
+            continue
+        if result is None or not good.issuperset(result.outputs.values()):
+            broken.append(path.stem)
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return VerifyReport(
+        checked=checked,
+        checked_bytes=total,
+        rotten=tuple(rotten),
+        quarantined=tuple(sorted(p for p in after - before if p.suffix != ".json")),
+        broken_results=tuple(broken),
+    )
+
+
+def gc(
+    store: Store, keep: set[str] | Callable[[], set[str]], *, older_than: float = 0.0, dry_run: bool = False
+) -> GcReport:
+    """Remove what nothing refers to, alone with the store: a run that starts meanwhile waits.
+
+    Blobs not in `keep`; results one of whose blobs goes or is gone, and what was proven of them; downloads that nobody
+    is writing; working folders of processes that are gone; evidence in quarantine.
+
+    Parameters
+    ----------
+    keep
+        SHA-256 digests of the blobs that must stay; or a function that tells them, which is asked once nobody is at
+        work with the store any more: a run that ends just before may have brought what it did not know of.
+    older_than
+        Spare what was made or last read within so many seconds.
+    dry_run
+        Only tell.
+
+    Raises
+    ------
+    StorageError
+        A run is at work with the store, and may need anything in it (nothing was removed then; a rehearsal takes no
+        notice of it); or something cannot be removed.
+    """
+    if not store.root.is_dir():
+        return GcReport((), 0, 0, dry_run)
+    with contextlib.nullcontext() if dry_run else alone(store.root):
+        return _gc(store, keep() if callable(keep) else keep, older_than=older_than, dry_run=dry_run)
+
+
+def _gc(store: Store, keep: set[str], *, older_than: float, dry_run: bool) -> GcReport:
+    limit = time.time() - older_than
+    removed: list[Removed] = []
+
+    def old(stat: os.stat_result) -> bool:
+        return older_than <= 0 or max(stat.st_mtime, stat.st_atime) < limit
+
+    def remove(what: str, path: Path, size: int, *more: Path) -> None:
+        if not dry_run:
+            with storage(path, doing="remove"):
+                for one in (path, *more):
+                    one.unlink(missing_ok=True)
+        removed.append(Removed(what, path.stem if what in ("result", "proof") else path.name, size))
+
+    staying, kept_bytes = set(), 0
+    going = []
+    for path in store.blobs():
+        stat = path.stat()
+        if path.name in keep or not old(stat):
+            staying.add(path.name)
+            kept_bytes += stat.st_size
+        else:
+            going.append((path, stat.st_size))
+    # Results first: a kill in between leaves blobs without a result, never a result without its blobs.
+    known = set()
+    for path, stat in _files(store.root / "results"):
+        result = parse_result(path.read_bytes())
+        if result is None or not staying.issuperset(result.outputs.values()):
+            remove("result", path, stat.st_size)
+        else:
+            known.add(path.name)
+    # What was proven of a result lies under its name.
+    for path, stat in _files(store.root / "proofs"):
+        if path.name not in known and old(stat):
+            remove("proof", path, stat.st_size)
+    for path, size in going:
+        remove("blob", path, size)
+    _collect_partials(store, old, remove)
+    for path, stat in _files(store.root / "quarantine"):
+        if path.suffix != ".json" and old(stat):
+            remove("quarantine", path, stat.st_size, path.with_suffix(".json"))
+    for stale in stale_sessions(store.root / "scratch"):
+        removed.append(Removed("scratch", stale.place.name, stale.size))
+        if dry_run:
+            stale.release()
+        else:
+            stale.remove()
+    if not dry_run:
+        _forget(store, staying)
+        with contextlib.suppress(OSError):
+            for folder in (store.root / "blobs").iterdir():
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # only where it is empty
+    return GcReport(tuple(removed), len(staying), kept_bytes, dry_run)
+
+
+def _collect_partials(store: Store, old: Callable[[os.stat_result], bool], remove: Callable[..., None]) -> None:
+    for path, stat in _files(store.root / "partial"):
+        if path.suffix == ".json":
+            if not path.with_suffix("").exists() and old(stat):
+                remove("partial", path, stat.st_size)
+            continue
+        if not old(stat):
+            continue
+        notes = path.with_name(f"{path.name}.json")
+        # Notes are written before the first byte, so bytes without notes have no writer.
+        name = lock_name(notes)
+        lock = try_lock(store.root / "locks" / name) if name else None
+        if name and lock is None:
+            continue  # somebody is writing it
+        try:
+            remove("partial", path, stat.st_size, notes)
+        finally:
+            if lock is not None:
+                lock.release()
+
+
+def _forget(store: Store, staying: set[str]) -> None:
+    for (algorithm, value), sha256 in store.aliases().items():
+        if sha256 not in staying:
+            store.forget_alias(algorithm, value)
