@@ -67,7 +67,7 @@ def write_page(path: Path, checked: Sequence[Checked], out: Path) -> None:
 
 def page(checked: Sequence[Checked], out: Path) -> str:
     """Give the report's text; see :func:`write_page`."""
-    style = resources.files("modelprep.check").joinpath("page.css").read_text("utf-8")
+    style = resources.files("modelprep.check.report").joinpath("page.css").read_text("utf-8")
     counts = {outcome: sum(_outcome(one) == outcome for one in checked) for outcome in WORDS}
     summed = ", ".join(f"{count} {WORDS[outcome]}" for outcome, count in counts.items() if count)
     versions = sorted({one.verdict.test.version for one in checked if one.verdict is not None})
