@@ -1,0 +1,320 @@
+"""One writer for each language in which text leaves the program.
+
+POSIX shell, BitBake, ssh and sftp, terminals, HTML, JSON, YAML and ``sha256sum`` lists. Every text that did not come
+from this code base goes through these functions and through nothing else; ``tests/quoting`` reads what they write with
+the real reader of each language.
+
+Text that a language cannot hold at all (a NUL in a shell word, ``${`` in a BitBake value) raises :class:`Unquotable`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+#: Reserved words of POSIX sh, which are no program names unless they are quoted.
+_RESERVED = re.compile(r"case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while")
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_USER = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+_HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)"
+_IPV6 = r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?"
+_DESTINATION = re.compile(rf"(?:{_USER}@)?(?:{_HOST}|{_IPV6})")
+#: Characters that steer a terminal or hide and reorder text: C0, DEL, C1, soft hyphen, bidi controls, other invisible
+#: format characters, line and paragraph separators, lone surrogates, tags. Tab and newline are dealt with apart.
+UNSAFE = (
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
+    "\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f"
+)
+_UNSAFE = re.compile(f"[{UNSAFE}]")
+_UNSAFE_IN_LINE = re.compile(f"[\\t\\n{UNSAFE}]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+
+
+class Unquotable(ValueError):
+    """A text that the language has no way to hold.
+
+    Parameters
+    ----------
+    language
+        Which language that is, for the message.
+    text
+        The text.
+    """
+
+    def __init__(self, language: str, text: str) -> None:
+        super().__init__(f"this cannot be written as {language}: {line(text)}")
+
+
+# -- POSIX sh ----------------------------------------------------------------------------------------------------------
+
+
+def sh(text: str) -> str:
+    """Write one word for a POSIX shell (an argument: see :func:`command` for a program's name).
+
+    Raises
+    ------
+    Unquotable
+        The text holds a NUL.
+    """
+    if "\0" in text:
+        raise Unquotable("a shell word", text)
+    return text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "'\\''") + "'"
+
+
+def command(*words: str, environment: Mapping[str, str] | None = None) -> str:
+    """Write a simple command for a POSIX shell: a program and its arguments, all of them data.
+
+    Parameters
+    ----------
+    words
+        The program first. A name that the shell would read as an assignment or a reserved word is quoted.
+    environment
+        Variables set for this one command.
+
+    Raises
+    ------
+    Unquotable
+        A word holds a NUL, a variable's name is no identifier, or there is no program.
+    """
+    if not words or not words[0]:
+        raise Unquotable("a command", "")
+    program = words[0]
+    special = _RESERVED.fullmatch(program) or "=" in program
+    first = f"'{program}'" if special and _PLAIN.fullmatch(program) else sh(program)
+    assigned = []
+    for name, value in (environment or {}).items():
+        if not _IDENTIFIER.fullmatch(name):
+            raise Unquotable("the name of a shell variable", name)
+        assigned.append(f"{name}={sh(value)}")
+    return " ".join([*assigned, first, *(sh(word) for word in words[1:])])
+
+
+def operand(path: str) -> str:
+    """Write a relative or absolute path so that no program takes it for an option or for standard input: ``./-x``."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+# -- BitBake -----------------------------------------------------------------------------------------------------------
+
+
+def bitbake(text: str) -> str:
+    """Write a BitBake value with its quotes; BitBake expands it to exactly this text.
+
+    Raises
+    ------
+    Unquotable
+        The text holds a control character, ``${``, or both kinds of quotes: BitBake has no escapes for them.
+    """
+    if _CONTROL.search(text) or "${" in text or ('"' in text and "'" in text):
+        raise Unquotable("a BitBake value", text)
+    return f"'{text}'" if '"' in text else f'"{text}"'
+
+
+def bitbake_prose(text: str) -> str:
+    """Write a text for people (a summary) as a BitBake value: what the language cannot hold is replaced."""
+    text = " ".join(_CONTROL.sub(" ", text).split()).replace("${", "$ {")
+    return bitbake(text.replace('"', "'"))
+
+
+def bitbake_sh(text: str) -> str:
+    """Write one word for a shell function of a BitBake recipe, which BitBake expands before the shell reads it.
+
+    Raises
+    ------
+    Unquotable
+        The text holds a control character: a line of its own could end the function.
+    """
+    if _CONTROL.search(text):
+        raise Unquotable("a word in a BitBake function", text)
+    # `$''{` is `${` to the shell, and no expansion to BitBake.
+    return sh(text).replace("${", "$''{")
+
+
+def bitbake_path(text: str) -> str:
+    """Write a folder as a BitBake value that shell functions name between double quotes.
+
+    Raises
+    ------
+    Unquotable
+        The text holds something that means more than itself there, or in a list of globs (``FILES``).
+    """
+    if re.search(r"[\"'`$\\*?\[\];|&<>(){}]", text):
+        raise Unquotable("a folder in a BitBake recipe", text)
+    return bitbake(text)
+
+
+def bitbake_item(text: str) -> str:
+    """Write one item of a list that BitBake splits at blanks (an entry of ``SRC_URI``); no quotes are added.
+
+    Raises
+    ------
+    Unquotable
+        The text is empty or holds a blank, a control character, a quote or ``${``.
+    """
+    if not text or re.search(r"[\s\"']", text) or _CONTROL.search(text) or "${" in text:
+        raise Unquotable("an item of a BitBake list", text)
+    return text
+
+
+# -- ssh and sftp ------------------------------------------------------------------------------------------------------
+
+
+def destination(login: str) -> str:
+    """Give ``user@host`` (or a host, or an IPv6 address) as an argument of ssh, scp or sftp.
+
+    Raises
+    ------
+    Unquotable
+        A character is not on the list of what users and hosts are made of, or the first one is a dash: ssh would take
+        it for an option, and configurations put user and host into commands of their own.
+    """
+    if not _DESTINATION.fullmatch(login):
+        raise Unquotable("a login of ssh", login)
+    return login
+
+
+def remote(login: str, words: str) -> list[str]:
+    """Give the end of an ssh command line: the destination and one command for the shell there.
+
+    Parameters
+    ----------
+    login
+        See :func:`destination`.
+    words
+        Made by :func:`command` or written in this code base.
+
+    Raises
+    ------
+    Unquotable
+        The login is none, or the command begins with a dash, which ssh reads as an option even there.
+    """
+    if words.startswith("-"):
+        raise Unquotable("a command for ssh", words)
+    return ["--", destination(login), words]
+
+
+def sftp(path: str) -> str:
+    """Write a path for a batch of sftp's: between double quotes, where its patterns have no meaning.
+
+    Raises
+    ------
+    Unquotable
+        The path holds a newline, a carriage return or a NUL, which end a line of a batch.
+    """
+    if re.search(r"[\0\n\r]", path):
+        raise Unquotable("a line of an sftp batch", path)
+    return '"' + re.sub(r'([\\"])', r"\\\1", operand(path)) + '"'
+
+
+# -- terminals ---------------------------------------------------------------------------------------------------------
+
+
+def terminal(text: str) -> str:
+    """Write text of several lines for a terminal: whatever steers one or reorders text is shown escaped."""
+    return _UNSAFE.sub(_shown, text)
+
+
+def line(text: str) -> str:
+    """Write text for one line of a terminal: as :func:`terminal`, newlines and tabs escaped as well."""
+    return _UNSAFE_IN_LINE.sub(_shown, text)
+
+
+def _shown(match: re.Match[str]) -> str:
+    char = match[0]
+    code = ord(char)
+    if char in _SHORT:
+        return _SHORT[char]
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# -- HTML, JSON, YAML --------------------------------------------------------------------------------------------------
+
+
+def html(text: str) -> str:
+    """Write text for HTML, in an element or in an attribute between quotes; control characters are shown escaped."""
+    from html import escape
+
+    return escape(terminal(text))
+
+
+def link(url: str, text: str = "") -> str:
+    """Write a link to an http or https address as HTML; of anything else only the text."""
+    shown = html(text or url)
+    return f'<a rel="noreferrer" href="{html(url)}">{shown}</a>' if re.match(r"(?i)https?://", url) else shown
+
+
+def json(value: object, *, indent: int | None = None, default: Callable[[object], object] | None = None) -> str:
+    r"""Write a value as JSON that a terminal may show: what steers one stands as ``\uXXXX``.
+
+    Parameters
+    ----------
+    default
+        Gives something that JSON knows for a value that it does not.
+    """
+    import json as library
+
+    return _UNSAFE.sub(_as_json, library.dumps(value, indent=indent, ensure_ascii=False, default=default))
+
+
+def _as_json(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def yaml(text: str) -> str:
+    """Write a text as a double-quoted YAML scalar.
+
+    Raises
+    ------
+    Unquotable
+        The text holds a lone surrogate, which YAML cannot.
+    """
+    import json as library
+
+    if re.search("[\ud800-\udfff]", text):
+        raise Unquotable("a YAML text", text)
+    # JSON's strings are YAML's, but for characters that YAML calls not printable.
+    written = library.dumps(text, ensure_ascii=False)
+    return re.sub(f"[{UNSAFE}\ufffe\uffff]", lambda match: _as_yaml(ord(match[0])), written)
+
+
+def _as_yaml(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# -- sha256sum ---------------------------------------------------------------------------------------------------------
+
+
+def sums_line(digest: str, path: str) -> str:
+    """Write one line of a list for ``sha256sum -c``, with its newline.
+
+    A backslash, newline or carriage return in a name is escaped as coreutils does; busybox reads no escapes. The name
+    ``-`` stands as ``./-``, which is not standard input.
+
+    Raises
+    ------
+    Unquotable
+        The name is empty or holds a NUL.
+    """
+    if not path or "\0" in path:
+        raise Unquotable("a name in a list of sums", path)
+    name = "./-" if path == "-" else path
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+
+
+def read_sums(text: str) -> dict[str, str]:
+    """Read what ``sha256sum`` prints, or a list for it: path -> digest; lines of another form are passed over."""
+    found = {}
+    for escaped, digest, name in re.findall(r"^(\\?)([0-9a-f]{64}) [ *](.+)$", text, re.MULTILINE):
+        if escaped:
+            name = re.sub(r"\\([\\nr])", lambda match: {"n": "\n", "r": "\r"}.get(match[1], "\\"), name)
+        found["-" if name == "./-" else name] = digest
+    return found
