@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "modelprep"
 LEVELS = {
     "errors": 0,
     "events": 0,
+    "quoting": 0,
     "recipe": 1,
     "formats": 2,
     "targets": 2,
