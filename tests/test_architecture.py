@@ -43,6 +43,7 @@ HEAVY = {
 MAY_BE_HEAVY = {
     "modelprep/pipeline/run/subprocess.py": "the connection between parent and child is what it is about",
     "modelprep/pipeline/run/worker.py": "its other end",
+    "modelprep/check/runtimes/worker.py": "the other end of its parent's connection",
 }
 LONGEST = 400
 #: Module -> why it is longer than that.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelprep.check.proof.prove import Proof, Side, held_to, not_compared
-from modelprep.check.runtimes.host import Ready, ready
+from modelprep.check.runtimes.host import Ready
+from modelprep.check.runtimes.isolated import ready
 from modelprep.errors import CheckFailed, MissingTool
 from modelprep.targets.armnn_tests import BoardTest
 

@@ -17,7 +17,8 @@ from modelprep.check.board.boxes import Detection
 from modelprep.check.board.preprocess import Preprocessing
 from modelprep.check.lint import Asked, lint
 from modelprep.check.lint.findings import Finding
-from modelprep.check.runtimes.host import Ready, ready
+from modelprep.check.runtimes.host import Ready
+from modelprep.check.runtimes.isolated import ready
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.targets.armnn_tests import BoardTest
 from modelprep.targets.class_names import label

@@ -7,6 +7,7 @@ import gzip
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,23 @@ def stb(tmp_path_factory: pytest.TempPathFactory) -> Stb:
     command = [compiler, "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC", "-o", "libstb.so", "stb.c", "-lm"]
     subprocess.run(command, cwd=folder, check=True)
     return Stb(folder / "libstb.so")
+
+
+@pytest.fixture
+def hide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Give a function that takes a library away from the process in which models run."""
+    from modelprep.check.runtimes import isolated
+
+    folder = tmp_path / "hidden"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+    def away(name: str) -> None:
+        (folder / f"{name}.py").write_text(f"raise ImportError('{name} is hidden by the test')\n")
+        isolated.stop()
+
+    yield away
+    isolated.stop()
 
 
 # -- small models and their data ------------------------------------------------------------------------------------

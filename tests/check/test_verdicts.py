@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modelprep.check.runtimes import host as runtimes
+from modelprep.check.runtimes import isolated
 from modelprep.errors import MissingTool
 from modelprep.formats.caffe import messages, prototxt
 
@@ -281,23 +283,37 @@ def test_a_tflite_output_of_another_name(tree: Tree) -> None:
     )
 
 
-def test_without_a_runtime_nothing_is_known(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtimes, "opencv", lambda: None)
+def test_without_a_runtime_nothing_is_known(tree: Tree, hide: Callable[[str], None]) -> None:
+    hide("cv2")
     verdict = tree.judge(CAFFE)
     assert (verdict.outcome, verdict.exit_status) == ("unknown", None)
     assert "OpenCV" in verdict.message
     assert "pip install" in verdict.hint
     with pytest.raises(MissingTool):
-        runtimes.ready(tree.path(MODELS[CAFFE]), "caffe", "data", (1, 1, 28, 28), ("prob",))
+        isolated.ready(tree.path(MODELS[CAFFE]), "caffe", "data", (1, 1, 28, 28), ("prob",))
 
 
-def test_a_tensorflow_graph_runs_in_opencv_where_tensorflow_is_missing(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import importlib.util
-
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "tensorflow" else find(name, *a))
+def test_a_tensorflow_graph_runs_in_opencv_where_tensorflow_is_missing(tree: Tree, hide: Callable[[str], None]) -> None:
+    hide("tensorflow")
     verdict = tree.judge(TF)
     assert verdict.runtime.startswith("OpenCV")
     assert verdict.outcome == "passes"
+
+
+def test_a_runtime_that_dies_leaves_the_check_alive(tree: Tree) -> None:
+    loaded = isolated.ready(tree.path(MODELS[CAFFE]), "caffe", "data", (1, 1, 28, 28), ("prob",))
+    worker = isolated._worker
+    assert worker is not None
+    os.kill(worker.child.pid, signal.SIGSEGV)
+    with pytest.raises(MissingTool, match="crashed on this model") as caught:
+        loaded.run(np.zeros((1, 1, 28, 28), "f4"))
+    assert caught.value.exit_code == 7
+    assert tree.judge(CAFFE).outcome == "passes"
+
+
+def test_what_a_runtime_refuses_is_not_what_the_board_says(tree: Tree) -> None:
+    path = tree.path(MODELS[TFLITE])
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(MissingTool, match="this machine cannot run the model") as caught:
+        isolated.ready(path, "tflite", "input", (1, 224, 224, 3), ("output",))
+    assert "MODELPREP_PYARMNN" in str(caught.value.hint)

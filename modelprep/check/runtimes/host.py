@@ -141,17 +141,18 @@ def _set_shape(net: Any, input_name: str, shape: tuple[int, ...]) -> str:
 
 
 def _tensorflow(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    from importlib.util import find_spec
-
     from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph
 
     try:
         data = b"".join(bytes(piece) for piece in encode_graph(read_graph(path)))
     except StepError as error:
         raise refused("our GraphDef reader", path, error) from error
-    if find_spec("tensorflow") is not None:
-        return _by_tensorflow(path, data, input_name, shape, outputs)
-    return _by_opencv(path, data, input_name, shape, outputs)
+    try:
+        with hushed():
+            import tensorflow  # noqa: F401
+    except ImportError:
+        return _by_opencv(path, data, input_name, shape, outputs)
+    return _by_tensorflow(path, data, input_name, shape, outputs)
 
 
 def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:

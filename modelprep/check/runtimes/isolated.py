@@ -1,0 +1,173 @@
+"""Models run in a process of its own, so that a runtime that crashes is an answer and not the end of the check.
+
+One worker (:mod:`modelprep.check.runtimes.worker`) serves this process for as long as it lives; it is started when the
+first model is loaded and again after a crash. What a host runtime cannot do says nothing about the board: it becomes
+:class:`~modelprep.errors.MissingTool`, never the board's message.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.runtimes.host import Ready
+from modelprep.errors import CheckFailed, MissingTool, ModelprepError
+
+if TYPE_CHECKING:
+    import subprocess
+    from multiprocessing.connection import Connection
+
+    from numpy.typing import NDArray
+
+#: What may run a model that the usual runtime does not.
+_OTHERS: Mapping[str, str] = {
+    "caffe": "update OpenCV: pip install -U 'modelprep[check]'",
+    "tf": "let TensorFlow run it: pip install 'modelprep[tf]'",
+    "tflite": "let Arm NN run it: apt-get install python3-pyarmnn, then set MODELPREP_PYARMNN=/usr/bin/python3",
+    "onnx": "update onnxruntime: pip install -U 'modelprep[check]'",
+}
+_TAIL = 2000  # bytes of a dead worker's last words
+
+
+class _Worker:
+    """The child process and the socket to it."""
+
+    def __init__(self) -> None:
+        import socket
+        import subprocess
+        import tempfile
+        from multiprocessing.connection import Connection
+
+        ours, theirs = socket.socketpair()
+        self.words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
+        # The child must find this very package, also where it is not installed.
+        package = str(Path(__file__).resolve().parents[3])
+        path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), package)))
+        self.child: subprocess.Popen[bytes] = subprocess.Popen(
+            [sys.executable, "-m", "modelprep.check.runtimes.worker", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL, stdout=self.words, stderr=self.words, pass_fds=(theirs.fileno(),),
+            env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+        )  # fmt: skip
+        theirs.close()
+        self.line: Connection = Connection(ours.detach())
+        self.lock = threading.Lock()
+
+    def ask(self, *question: object) -> Any:
+        """Send a question, wait for its answer.
+
+        Raises
+        ------
+        EOFError
+            The worker is dead.
+        ModelprepError
+            As the host's runtime raised it.
+        """
+        with self.lock:
+            try:
+                self.line.send(question)
+                kind, answer = self.line.recv()
+            except (EOFError, OSError) as error:
+                raise EOFError from error
+        if kind == "error":
+            raise answer
+        return answer
+
+    def cause(self) -> str:
+        """Say how the worker ended."""
+        code = self.child.wait()
+        name = f"exit status {code}"
+        if code < 0:
+            try:
+                name = signal.Signals(-code).name
+            except ValueError:
+                name = f"signal {-code}"
+        self.words.seek(0, os.SEEK_END)
+        self.words.seek(max(0, self.words.tell() - _TAIL))
+        last = self.words.read().decode("utf-8", "replace").strip().splitlines()
+        return f"{name}: {last[-1]}" if last else name
+
+    def close(self) -> None:
+        """End the child."""
+        self.line.close()
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+        self.words.close()
+
+
+_worker: _Worker | None = None
+_starting = threading.Lock()
+
+
+def _running() -> _Worker:
+    global _worker
+    with _starting:
+        if _worker is None or _worker.child.poll() is not None:
+            if _worker is not None:
+                _worker.close()
+            _worker = _Worker()
+        return _worker
+
+
+def stop() -> None:
+    """End the worker; the next model starts another one."""
+    global _worker
+    with _starting:
+        if _worker is not None:
+            _worker.close()
+            _worker = None
+
+
+def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
+    """Load a model into the runtime for its kind, in the worker.
+
+    Parameters
+    ----------
+    path, parser, input_name, shape, outputs
+        As for :func:`modelprep.check.runtimes.host.ready`.
+
+    Raises
+    ------
+    MissingTool
+        No runtime for this kind is installed, or the one that is does not run this model.
+    """
+    worker = _running()
+
+    def ask(*question: object) -> Any:
+        try:
+            return worker.ask(*question)
+        except EOFError:
+            what = f"the host's runtime crashed on this model ({worker.cause()})"
+            raise MissingTool(what, where=str(path), hint=_OTHERS[parser]) from None
+        except CheckFailed as error:
+            raise _unable(error, path, parser) from error
+
+    handle, runtime, quantisation, sizes = ask("load", path, parser, input_name, tuple(shape), tuple(outputs))
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        found: list[NDArray[Any]] = ask("run", handle, values)
+        return found
+
+    weakref.finalize(run, _drop, worker, handle)
+    return Ready(runtime, run, quantisation, sizes)
+
+
+def _unable(error: ModelprepError, path: Path, parser: str) -> MissingTool:
+    said = f": {error.got}" if error.got else ""
+    return MissingTool(
+        f"this machine cannot run the model ({error.what}{said})", where=str(path), hint=error.hint or _OTHERS[parser]
+    )
+
+
+def _drop(worker: _Worker, handle: int) -> None:
+    if worker.child.poll() is None and not sys.is_finalizing():
+        try:
+            worker.ask("drop", handle)
+        except (EOFError, ModelprepError):  # it died: nothing is held any more
+            return

@@ -1,0 +1,44 @@
+"""The child's side of :mod:`modelprep.check.runtimes.isolated`: ``python -m modelprep.check.runtimes.worker FD``."""
+
+from __future__ import annotations
+
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+from modelprep.check.runtimes import host
+from modelprep.errors import CheckFailed, ModelprepError
+
+
+def _serve(descriptor: int) -> None:
+    line = Connection(descriptor)
+    models: dict[int, host.Ready] = {}
+    while True:
+        try:
+            verb, *arguments = line.recv()
+        except EOFError:
+            return
+        try:
+            line.send(("ok", _answer(models, verb, arguments)))
+        except ModelprepError as error:
+            line.send(("error", error))
+        except Exception as error:  # noqa: BLE001 - the parent must hear of it, whatever it is
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            line.send(("error", CheckFailed("the host's runtime failed", got=said)))
+
+
+def _answer(models: dict[int, host.Ready], verb: str, arguments: list[Any]) -> object:
+    if verb == "load":
+        loaded = host.ready(*arguments)
+        handle = max(models, default=0) + 1
+        models[handle] = loaded
+        return handle, loaded.runtime, loaded.quantisation, loaded.sizes
+    if verb == "run":
+        handle, values = arguments
+        return models[handle].run(values)
+    models.pop(arguments[0], None)
+    return None
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
