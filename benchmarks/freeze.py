@@ -125,7 +125,8 @@ def main() -> None:
 
 def _same(folder: Path) -> bool:
     sys.path.insert(0, str(ROOT))
-    from modelprep.formats.tensorflow.graphdef import encode_node, read_graph
+    from modelprep.formats.tensorflow.graphdef import encode_node
+    from modelprep.formats.tensorflow.read import read_graph
 
     ours, theirs = (read_graph(folder / f"{name}.pb").nodes for name in ("native", "tensorflow"))
     return [b"".join(encode_node(node)) for node in ours] == [b"".join(encode_node(node)) for node in theirs]

@@ -15,8 +15,6 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Asset",
     "AuditReport",
@@ -106,8 +104,8 @@ if TYPE_CHECKING:
     from modelprep.check.demos import Checked
     from modelprep.check.lint.findings import Finding
     from modelprep.check.picture_search import PictureSearch, TriedPicture
-    from modelprep.check.proof.prove import Proof
-    from modelprep.check.verdict import Verdict
+    from modelprep.check.proof.types import Proof
+    from modelprep.check.types import Verdict
     from modelprep.deliver.board_tests import BoardRun
     from modelprep.deliver.bundle import Bundled
     from modelprep.deliver.deploy import Deployed, DeployPlan
@@ -133,9 +131,11 @@ if TYPE_CHECKING:
     from modelprep.pipeline.run.report import DemoReport, Report
     from modelprep.recipe.catalogue import Catalogue
     from modelprep.recipe.schema import Asset, Recipe
+    from modelprep.version import __version__
 
 #: Name -> the module that it is imported from when it is first used.
 _HOMES = {
+    "__version__": "modelprep.version",
     "Asset": "modelprep.recipe.schema",
     "AuditReport": "modelprep.audit",
     "BoardRun": "modelprep.deliver.board_tests",
@@ -166,7 +166,7 @@ _HOMES = {
     "PlannedAsset": "modelprep.pipeline.plan.request",
     "PlannedDemo": "modelprep.pipeline.plan.request",
     "PlannedStep": "modelprep.pipeline.plan.request",
-    "Proof": "modelprep.check.proof.prove",
+    "Proof": "modelprep.check.proof.types",
     "Recipe": "modelprep.recipe.schema",
     "RecipeError": "modelprep.errors",
     "Report": "modelprep.pipeline.run.report",
@@ -175,7 +175,7 @@ _HOMES = {
     "StorageError": "modelprep.errors",
     "TriedPicture": "modelprep.check.picture_search",
     "UsageError": "modelprep.errors",
-    "Verdict": "modelprep.check.verdict",
+    "Verdict": "modelprep.check.types",
     "VerifiedMirror": "modelprep.pipeline.mirroring",
     "audit": "modelprep.api",
     "bundle": "modelprep.api",

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "modelprep"
 #: Room -> how high it lies; an import may go to a lower room or stay in its own.
 LEVELS = {
     "errors": 0,
+    "version": 0,
     "events": 0,
     "quoting": 0,
     "recipe": 1,
@@ -113,6 +115,26 @@ def test_imports_point_down() -> None:
             if LEVELS[there] >= LEVELS[here] and (here, there) not in NEIGHBOURS:
                 wrong.append(f"{name}:{line} imports {dotted}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports inside functions and those for type checkers count too."""
+    trees = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree for name, tree in modules()}
+    graph: dict[str, set[str]] = {}
+    for name, tree in trees.items():
+        found = graph[name] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                dotted = {f"{node.module}.{alias.name}" for alias in node.names}
+                found.update(one if one in trees else str(node.module) for one in dotted)
+        found.intersection_update(trees)
+        found.discard(name)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_steps_know_no_fetch_and_formats_no_recipe() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelprep.check.proof.prove import Proof, Side, held_to, not_compared
-from modelprep.check.runtimes.host import Ready
+from modelprep.check.proof.prove import held_to, not_compared
+from modelprep.check.proof.types import Proof, Side
+from modelprep.check.runtimes.base import Ready
 from modelprep.check.runtimes.isolated import ready
 from modelprep.errors import CheckFailed, MissingTool
 from modelprep.targets.armnn_tests import BoardTest

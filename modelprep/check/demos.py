@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelprep.check.proof.prove import Proof
-from modelprep.check.verdict import Files, Judged, Verdict, judge, judge_picture, preprocessing
+from modelprep.check.proof.types import Proof
+from modelprep.check.types import Files, Judged, Verdict
+from modelprep.check.verdict import judge, judge_picture, preprocessing
 from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
 from modelprep.recipe.schema import Recipe, Ref, Value

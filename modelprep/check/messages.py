@@ -13,7 +13,7 @@ from modelprep.targets.armnn_tests import BoardTest
 from modelprep.targets.class_names import label
 
 if TYPE_CHECKING:
-    from modelprep.check.verdict import Judged
+    from modelprep.check.types import Judged
 
 
 def mend(test: BoardTest, model: Path, finding: Finding) -> str:

@@ -7,143 +7,24 @@ The program's own order is kept: folders, model, bindings, then the data of case
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from modelprep.check import messages
 from modelprep.check.board import boxes, preprocess
-from modelprep.check.board.boxes import Detection
 from modelprep.check.board.preprocess import Preprocessing
-from modelprep.check.lint import Asked, lint
+from modelprep.check.lint import lint
 from modelprep.check.lint.findings import Finding
-from modelprep.check.runtimes.host import Ready
+from modelprep.check.lint.request import Asked
+from modelprep.check.runtimes.base import Ready
 from modelprep.check.runtimes.isolated import ready
+from modelprep.check.types import Files, Judged, Outcome, Verdict
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.targets.armnn_tests import BoardTest
-from modelprep.targets.class_names import label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Outcome = Literal["passes", "fails", "unknown"]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One test case.
-
-    Parameters
-    ----------
-    id, file
-        The case, and the data file it comes from.
-    wanted, got
-        Class asked for (None where none is compared) and class that came first (None where nothing was detected).
-    top
-        (class, score) of the five best.
-    found, asked
-        Of a detection test: the boxes that the network found, best first, and the one wanted.
-    message
-        What the board prints when the case fails; empty when it passes.
-    seen
-        The input tensor, for reports.
-    """
-
-    id: int
-    file: str
-    wanted: int | None
-    got: int | None
-    top: tuple[tuple[int, float], ...] = ()
-    message: str = ""
-    found: tuple[Detection, ...] = ()
-    asked: Detection | None = None
-    seen: Any = field(default=None, repr=False, compare=False)
-
-    @property
-    def passes(self) -> bool:
-        """Whether the board counts it as right."""
-        return not self.message
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a test will say.
-
-    Parameters
-    ----------
-    test
-        The test program.
-    outcome
-        ``passes``, ``fails``, or ``unknown`` where this machine lacks a runtime to say it.
-    message
-        What the board prints when it fails; why it is not known; empty when it passes.
-    hint
-        What to do about it.
-    findings
-        Of the lint.
-    cases
-        The cases judged.
-    runtime
-        What ran the model.
-    warnings
-        What does not decide but matters.
-    missing
-        Whether it fails because a file is not there, or is none of its kind.
-    """
-
-    test: BoardTest
-    outcome: Outcome
-    message: str = ""
-    hint: str = ""
-    findings: tuple[Finding, ...] = ()
-    cases: tuple[Judged, ...] = ()
-    runtime: str = ""
-    warnings: tuple[str, ...] = ()
-    missing: bool = False
-
-    @property
-    def exit_status(self) -> int | None:
-        """The status that the program will end with; None where it is not known."""
-        return {"passes": 0, "fails": 1, "unknown": None}[self.outcome]
-
-    def to_json(self) -> dict[str, object]:
-        """Give it as JSON-ready values."""
-        return {
-            "test": self.test.name,
-            "armnn": self.test.version,
-            "outcome": self.outcome,
-            "exit_status": self.exit_status,
-            "message": self.message,
-            "hint": self.hint,
-            "runtime": self.runtime,
-            "warnings": list(self.warnings),
-            "findings": [finding.to_json() for finding in self.findings],
-            "cases": [
-                {
-                    "id": case.id,
-                    "file": case.file,
-                    "wanted": case.wanted,
-                    "got": case.got,
-                    "passes": case.passes,
-                    "message": case.message,
-                    "found": [detection.to_json() for detection in case.found],
-                    "asked": None if case.asked is None else case.asked.to_json(),
-                    "top": [
-                        {"class": number, "name": label(self.test.names, number), "score": score}
-                        for number, score in case.top
-                    ],
-                }
-                for case in self.cases
-            ],
-        }
-
-
-@dataclass(frozen=True)
-class Files:
-    """The folders that a test is given: ``--model-dir`` and ``--data-dir``."""
-
-    models: Path
-    data: Path
 
 
 def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = True, options: str = "") -> Verdict:

@@ -17,9 +17,9 @@ app = common.group("The store: info, verify, gc, key.")
 def info(cache: common.Cache = None, json: common.Json = False, quiet: common.Quiet = False) -> None:
     """Say where the store is and what is in it."""
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.store import Store
+        from modelprep.store import Store, maintenance
 
-        found = Store.open(cache).info()
+        found = maintenance.info(Store.open(cache))
         output.result({**vars(found), "root": str(found.root)})
         if output.mode == "quiet":
             output.value(str(found.root))
@@ -39,7 +39,7 @@ def verify(cache: common.Cache = None, json: common.Json = False, quiet: common.
     """Hash every file again, trusting nothing; what is rotten goes to quarantine (exit code 4)."""
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.errors import DigestMismatch
-        from modelprep.store import Store
+        from modelprep.store import Store, maintenance
 
         store = Store.open(cache)
         listen = output.listener()
@@ -47,7 +47,7 @@ def verify(cache: common.Cache = None, json: common.Json = False, quiet: common.
         def progress(done: int, total: int | None) -> None:
             listen(Event("progress", task="verify", label="verify", done=done, total=total))
 
-        report = store.verify(progress)
+        report = maintenance.verify(store, progress)
         listen(Event("done", task="verify", label="verify"))
         output.result(
             {
@@ -94,7 +94,7 @@ def gc(
         from modelprep.pipeline.inventory import blobs_in_use, sound_recipes
         from modelprep.pipeline.plan.planner import plan_recipes
         from modelprep.pipeline.plan.request import Request
-        from modelprep.store import Store
+        from modelprep.store import Store, maintenance
 
         catalogue = common.catalogue(recipes)
         store = Store.open(cache)
@@ -111,7 +111,7 @@ def gc(
         def keep() -> set[str]:
             return blobs_in_use([plan_recipes(request, [recipe], store) for recipe in everything])
 
-        report = store.gc(keep, older_than=older_than * 86400, dry_run=dry_run)
+        report = maintenance.gc(store, keep, older_than=older_than * 86400, dry_run=dry_run)
         removed = [{"what": item.what, "name": item.name, "size": item.size} for item in report.removed]
         output.result(
             {

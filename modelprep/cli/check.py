@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelprep.check.demos import Checked
     from modelprep.check.lint.findings import Finding
     from modelprep.check.picture_search import PictureSearch
-    from modelprep.check.verdict import Judged, Verdict
+    from modelprep.check.types import Judged, Verdict
 
 _STYLES: dict[str, tuple[Style, ...]] = {"passes": ("green",), "fails": ("red",), "unknown": ("yellow",)}
 #: So many cases of a test are named in its row.

@@ -38,10 +38,10 @@ def command(
 ) -> None:
     """Say which extras, tools, space, mirrors and recipe folders there are."""
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep import __version__
-        from modelprep.store import Store
+        from modelprep.store import Store, maintenance
+        from modelprep.version import __version__
 
-        info = Store.open(cache).info()
+        info = maintenance.info(Store.open(cache))
         catalogue = common.catalogue(recipes)
         facts: dict[str, Any] = {
             "modelprep": __version__,

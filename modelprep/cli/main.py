@@ -93,7 +93,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from modelprep import __version__
+        from modelprep.version import __version__
 
         typer.echo(f"modelprep {__version__}")
         raise typer.Exit

@@ -19,10 +19,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from modelprep.errors import ModelprepError
 from modelprep.events import Event, Listener, orderly
+
+if TYPE_CHECKING:
+    from modelprep.cli.progress import Bars
 
 Mode = Literal["human", "json", "quiet"]
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
@@ -47,7 +50,7 @@ class Output:
         self.out = out if out is not None else sys.stdout
         self.err = err if err is not None else sys.stderr
         self._streaming = False
-        self._bars: _Closable | None = None
+        self._bars: Bars | None = None
 
     # -- results ---------------------------------------------------------------------------------------------------
 
@@ -182,16 +185,6 @@ def hush() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
-
-
-class _Closable:
-    """What :class:`Output` needs of the bars."""
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-    def write_above(self, stream: TextIO, text: str) -> None:
-        raise NotImplementedError
 
 
 def takes_colour(stream: TextIO) -> bool:

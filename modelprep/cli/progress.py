@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from modelprep.cli.output import Output, _Closable
 from modelprep.events import Event
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     Bar = tqdm[Any]
+
+
+class Sink(Protocol):
+    """What progress needs of :class:`modelprep.cli.output.Output`: its stderr, and lines above the bars."""
+
+    err: TextIO
+
+    def note(self, text: str) -> None:
+        """Write a line that a person reading a log wants."""
+
+    def warning(self, text: str) -> None:
+        """Write a warning."""
 
 
 class Lines:
@@ -23,7 +34,7 @@ class Lines:
         The sink; its mode decides what is shown (quiet: warnings and failures).
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Sink) -> None:
         self._output = output
         self._lock = threading.Lock()
 
@@ -33,7 +44,7 @@ class Lines:
             tell(self._output, event)
 
 
-def tell(output: Output, event: Event) -> None:
+def tell(output: Sink, event: Event) -> None:
     """Write an event as a line, if it is one that a person reading a log wants."""
     label = event.label or event.task
     if event.kind == "warning":
@@ -48,7 +59,7 @@ def tell(output: Output, event: Event) -> None:
         output.note(f"{label}: {event.text}")
 
 
-class Bars(_Closable):
+class Bars:
     """A listener for a terminal: one bar a running task, taken away when it ends.
 
     Parameters
@@ -57,7 +68,7 @@ class Bars(_Closable):
         The sink whose stderr the bars are drawn on, and whose lines are to appear above them.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Sink) -> None:
         self._output = output
         self._bars: dict[str, Bar] = {}
         self._lock = threading.RLock()

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelprep import __version__
 from modelprep.tree.manifest import AssetUsed, InstalledFile
 from modelprep.tree.selection import TreePart
+from modelprep.version import __version__
 
 #: Licences of our recipes that are SPDX ids; anything else goes into a LicenseRef with its own words.
 KNOWN_IDS = frozenset(

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from modelprep import __version__
 from modelprep.deliver.bundle import plan_bundle, tell_and_write
 from modelprep.deliver.spdx import KNOWN_IDS
 from modelprep.errors import RecipeError, UsageError
@@ -22,6 +21,7 @@ from modelprep.events import Listener, silent
 from modelprep.store.disk import write_atomic
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest
 from modelprep.tree.selection import TreePart, run_tests
+from modelprep.version import __version__
 
 LICENCES = "LICENCES.txt"
 #: Yocto releases whose overrides are written with an underscore; all later ones take the colon.

@@ -17,9 +17,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import modelprep
 from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
 from modelprep.store import Validator
+from modelprep.version import __version__
 
 if TYPE_CHECKING:
     import requests
@@ -222,7 +222,7 @@ def new_session() -> requests.Session:
     session.headers.clear()
     session.headers.update(
         {
-            "User-Agent": f"modelprep/{modelprep.__version__}",
+            "User-Agent": f"modelprep/{__version__}",
             "Accept": "*/*",
             # A body that is compressed on the way has another length and other bytes than the file.
             "Accept-Encoding": "identity",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from modelprep.check.demos import Checked, check
 from modelprep.check.picture_search import PictureSearch, search
-from modelprep.check.proof.prove import Conversion, Proof, prove
+from modelprep.check.proof.prove import prove
+from modelprep.check.proof.types import Conversion, Proof
 from modelprep.errors import UsageError
 from modelprep.events import Event, Listener, silent
 from modelprep.pipeline.plan.planner import plan_recipes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from modelprep.check.proof.prove import Conversion
+from modelprep.check.proof.types import Conversion
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import Plan, PlannedDemo, PlannedStep
 from modelprep.recipe.schema import Recipe

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from modelprep.errors import StepError, nearest
 from modelprep.formats.tensorflow.attrs import attr_tensor, attr_type
-from modelprep.formats.tensorflow.checkpoint.open import Checkpoint
+from modelprep.formats.tensorflow.checkpoint.base import Checkpoint
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import consumers, string_values, subgraph
 from modelprep.formats.tensorflow.slices import Slice

@@ -56,7 +56,8 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
     from tensorflow.core.protobuf import saver_pb2
     from tensorflow.python.tools import freeze_graph
 
-    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph
+    from modelprep.formats.tensorflow.graphdef import encode_graph
+    from modelprep.formats.tensorflow.read import read_graph
 
     tf.compat.v1.disable_v2_behavior()
     graph = graph_pb2.GraphDef.FromString(b"".join(encode_graph(read_graph(Path(request["graph"])))))

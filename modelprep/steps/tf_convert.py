@@ -11,7 +11,8 @@ from modelprep.steps import Call, Param, Proven, Step
 
 def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.mapped import MappedFile
-    from modelprep.formats.tensorflow.graphdef import read_graph, write_pieces
+    from modelprep.formats.tensorflow.graphdef import write_pieces
+    from modelprep.formats.tensorflow.read import read_graph
     from modelprep.formats.tensorflow.text import encoded_fields, graph_to_text, looks_like_text
 
     path = cast("Path", call.params["graph"])

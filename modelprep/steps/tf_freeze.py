@@ -32,7 +32,8 @@ def _native(
     call: Call, graph_path: Path, checkpoint_path: Path, shards: Mapping[str, Path], outputs: list[str], clear: bool
 ) -> Mapping[str, object]:
     from modelprep.formats.tensorflow.checkpoint.open import open_checkpoint
-    from modelprep.formats.tensorflow.graphdef import Graph, encode_graph, read_graph, write_pieces
+    from modelprep.formats.tensorflow.graphdef import Graph, encode_graph, write_pieces
+    from modelprep.formats.tensorflow.read import read_graph
     from modelprep.steps._freeze_native import frozen_nodes, plan
 
     graph = read_graph(graph_path)

@@ -14,7 +14,8 @@ _SHOWN = 12
 
 
 def _run(call: Call) -> Mapping[str, object]:
-    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph, write_pieces
+    from modelprep.formats.tensorflow.graphdef import encode_graph, write_pieces
+    from modelprep.formats.tensorflow.read import read_graph
     from modelprep.formats.tensorflow.rewire import outputs_of
     from modelprep.steps._legalise_armnn_19_02 import rewrite
     from modelprep.targets.armnn_tf import judge

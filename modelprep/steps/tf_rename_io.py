@@ -11,7 +11,8 @@ from modelprep.steps import Call, Param, Proven, Step
 
 
 def _run(call: Call) -> Mapping[str, object]:
-    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph, write_pieces
+    from modelprep.formats.tensorflow.graphdef import encode_graph, write_pieces
+    from modelprep.formats.tensorflow.read import read_graph
     from modelprep.formats.tensorflow.rewire import rename_nodes, require
 
     names: dict[str, str] = {}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import modelprep
-
 ENVIRONMENT = "MODELPREP_CACHE"
 
 
@@ -23,5 +21,5 @@ def default_root() -> Path:
 
 def checkout_root() -> Path | None:
     """Give the folder of the checkout that this package is run from; None for an installed one."""
-    root = Path(modelprep.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     return root if (root / "pyproject.toml").is_file() and (root / "recipes").is_dir() else None

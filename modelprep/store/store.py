@@ -10,12 +10,11 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelprep.errors import StorageError
 from modelprep.store import leases, locks
+from modelprep.store.blob import Blob
 from modelprep.store.disk import CHUNK, ensure_free, human, storage, sync_folder, write_atomic
 from modelprep.store.index import Index
 from modelprep.store.locate import default_root
@@ -24,18 +23,6 @@ from modelprep.store.partial import Partial
 from modelprep.store.results import Result, dump_result, is_sha256, parse_result
 from modelprep.store.session import Session
 from modelprep.store.writer import BlobWriter
-
-if TYPE_CHECKING:
-    from modelprep.store.maintenance import GcReport, StoreInfo, VerifyReport
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A file of the store: its SHA-256, its size in bytes, and where it lies (read-only; the name tells nothing)."""
-
-    sha256: str
-    size: int
-    path: Path
 
 
 class Store:
@@ -339,23 +326,3 @@ class Store:
             for folder in sorted((self.root / "blobs").iterdir()):
                 if folder.is_dir():
                     yield from (path for path in sorted(folder.iterdir()) if is_sha256(path.name))
-
-    def info(self) -> StoreInfo:
-        """Count what is here."""
-        from modelprep.store.maintenance import info
-
-        return info(self)
-
-    def verify(self, progress: Progress | None = None) -> VerifyReport:
-        """Hash every blob again, trusting nothing; what is rotten goes to quarantine."""
-        from modelprep.store.maintenance import verify
-
-        return verify(self, progress)
-
-    def gc(
-        self, keep: set[str] | Callable[[], set[str]], *, older_than: float = 0.0, dry_run: bool = False
-    ) -> GcReport:
-        """Remove what nothing refers to: see :func:`modelprep.store.maintenance.gc`."""
-        from modelprep.store.maintenance import gc
-
-        return gc(self, keep, older_than=older_than, dry_run=dry_run)

@@ -15,7 +15,7 @@ from modelprep.store.disk import human, storage, write_all
 if TYPE_CHECKING:
     from typing_extensions import Self  # for type checkers only: in typing from Python 3.11
 
-    from modelprep.store.store import Blob
+    from modelprep.store.blob import Blob
 
 
 class BlobWriter:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modelprep.check.verdict import Files, Verdict, judge
+from modelprep.check.types import Files, Verdict
+from modelprep.check.verdict import judge
 from modelprep.targets.armnn_tests import of_version
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from tflite_room.tiny_tflite import tiny
 
-from modelprep.check.proof.prove import Conversion
+from modelprep.check.proof.types import Conversion
 from modelprep.formats.caffe import messages, prototxt
 from modelprep.formats.onnx.model import messages as onnx_messages
 from modelprep.formats.tensorflow.messages import message

@@ -11,7 +11,8 @@ from detectors import SSD_OPTIONS, ssd_model
 
 from modelprep.check.board import boxes, resize
 from modelprep.check.board.postprocess import IOU_MESSAGE
-from modelprep.check.verdict import Files, Verdict, judge
+from modelprep.check.types import Files, Verdict
+from modelprep.check.verdict import judge
 from modelprep.formats.caffe import messages
 from modelprep.targets.armnn_tests import of_version
 

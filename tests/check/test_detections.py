@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from modelprep.check.board import boxes
 from modelprep.check.board.boxes import Detection
-from modelprep.check.verdict import Files, Verdict, judge
+from modelprep.check.types import Files, Verdict
+from modelprep.check.verdict import judge
 from modelprep.targets.armnn_tests import of_version
 
 DOG = of_version()["CaffeYolo-Armnn"].cases[0]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tflite_room.tiny_tflite import Builder, T
 
-from modelprep.check.lint import Asked, Parser, lint
+from modelprep.check.lint import lint
+from modelprep.check.lint.request import Asked, Parser
 from modelprep.formats.caffe import messages, prototxt
 from modelprep.formats.caffe.shapes import infer
 from modelprep.formats.onnx.model import messages as onnx_messages

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from modelprep.check.board.preprocess import Preprocessing, Quantisation, prepare_picture
-from modelprep.check.verdict import Files, Verdict, judge
+from modelprep.check.types import Files, Verdict
+from modelprep.check.verdict import judge
 from modelprep.targets.armnn_tests import of_version
 
 np = pytest.importorskip("numpy", reason="running the models needs the check extra")

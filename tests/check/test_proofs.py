@@ -17,11 +17,12 @@ from modelprep.check.proof import kinds
 from modelprep.check.proof import prove as proof
 from modelprep.check.proof import record as proof_record
 from modelprep.check.proof import tensorflow as graphs
-from modelprep.check.proof.prove import Conversion, Side, Sides, prove
+from modelprep.check.proof.prove import prove
+from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.errors import MissingTool
 from modelprep.steps import Exempt, Proven, find, names
-from modelprep.store import Store
+from modelprep.store import Store, maintenance
 
 np = pytest.importorskip("numpy", reason="proofs need the check extra")
 
@@ -367,11 +368,11 @@ def test_a_proof_goes_with_its_result(baked: Conversion, store: Store) -> None:
     prove(baked, store)
     store.put_result(baked.key(), Result({"": baked.output_sha256}, step="caffe.bake", version=1))
     (path,) = (store.root / "proofs").iterdir()
-    store.gc({baked.output_sha256})
+    maintenance.gc(store, {baked.output_sha256})
     assert path.exists()
-    rehearsed = store.gc(set(), dry_run=True)
+    rehearsed = maintenance.gc(store, set(), dry_run=True)
     assert path.exists()
-    done = store.gc(set())
+    done = maintenance.gc(store, set())
     assert not path.exists()
     assert [item.name for item in done.removed if item.what == "proof"] == [baked.key()]
     assert [item.name for item in rehearsed.removed if item.what == "proof"] == [baked.key()]

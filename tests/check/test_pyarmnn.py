@@ -33,7 +33,8 @@ def test_the_stand_in_passes_in_arm_nn(tree: Tree) -> None:
 
 @pytest.mark.usefixtures("pyarmnn")
 def test_the_real_mobilenet_passes_in_arm_nn(real: Path) -> None:
-    from modelprep.check.verdict import Files, judge
+    from modelprep.check.types import Files
+    from modelprep.check.verdict import judge
     from modelprep.targets.armnn_tests import of_version
 
     verdict = judge(of_version()[DEMO], Files(real / "models", real / "data"))
@@ -43,7 +44,8 @@ def test_the_real_mobilenet_passes_in_arm_nn(real: Path) -> None:
 
 @pytest.mark.usefixtures("pyarmnn")
 def test_a_small_detector_is_judged_by_arm_nn_as_by_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modelprep.check.verdict import Files, judge
+    from modelprep.check.types import Files
+    from modelprep.check.verdict import judge
     from modelprep.targets.armnn_tests import of_version
 
     image = pytest.importorskip("PIL.Image", reason="the test picture is written with Pillow")

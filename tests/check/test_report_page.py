@@ -22,9 +22,9 @@ from tflite_room.tiny_tflite import tiny
 from modelprep.check.board.preprocess import CAFFE_MEAN_BGR, Preprocessing
 from modelprep.check.demos import Checked
 from modelprep.check.lint.findings import Finding
-from modelprep.check.proof.prove import Proof
+from modelprep.check.proof.types import Proof
 from modelprep.check.report import page, png, thumbnails
-from modelprep.check.verdict import Files, Judged, Verdict
+from modelprep.check.types import Files, Judged, Verdict
 from modelprep.recipe.schema import Recipe
 from modelprep.targets.armnn_tests import of_version
 

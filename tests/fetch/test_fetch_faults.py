@@ -19,6 +19,7 @@ from servers.http import LONG_AGO, PAGE, Behaviour, FaultServer, closed_port
 
 from modelprep.errors import DigestMismatch, FetchError, Interrupted, StorageError
 from modelprep.fetch import download
+from modelprep.store import maintenance
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
 
@@ -598,7 +599,7 @@ def test_a_bit_flipped_in_the_store_is_found_by_verify_and_fetched_again(server:
         file.seek(1000)
         file.write(bytes([data[1000] ^ 1]))
     os.utime(blob.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    report = bench.store.verify()
+    report = maintenance.verify(bench.store)
     assert report.rotten == (blob.sha256,)
     assert bench.fetch(asset(url, data=data)).blob.path.read_bytes() == data
 

@@ -10,7 +10,7 @@ from modelprep.errors import ModelprepError, StepError, StorageError
 from modelprep.formats.mapped import MappedFile, forget
 from modelprep.formats.onnx import model as onnx_model
 from modelprep.formats.onnx.rename import Renamer
-from modelprep.formats.tensorflow.graphdef import read_graph
+from modelprep.formats.tensorflow.read import read_graph
 from modelprep.formats.tflite import model as tflite_model
 
 READERS = {

@@ -13,7 +13,7 @@ import pytest
 from cli.workshop import Workshop
 
 from modelprep.errors import StorageError
-from modelprep.store import Store
+from modelprep.store import Store, maintenance
 
 
 def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -37,12 +37,12 @@ def test_gc_takes_nothing_from_a_run_in_another_process(workshop: Workshop, how:
     running = workshop.start("fetch", "things/quick", "things/slow")
     store = Store.open(workshop.cache)
     # The quick one is in the store, the slow one under way: gc for the recipe that needs neither would take both.
-    until(lambda: any(store.blobs()) and store.info().partial_bytes > 0)
+    until(lambda: any(store.blobs()) and maintenance.info(store).partial_bytes > 0)
     refused = workshop.run("cache", "gc", "things/other")
     assert refused.code == 6, refused.err
     assert str(running.pid) in refused.err
     assert "nothing was removed" in refused.err
-    assert store.info().blobs == 1
+    assert maintenance.info(store).blobs == 1
     rehearsed = workshop.run("cache", "gc", "things/other", "--dry-run")
     assert rehearsed.code == 0, rehearsed.err
     if how == "killed":
@@ -55,18 +55,18 @@ def test_gc_takes_nothing_from_a_run_in_another_process(workshop: Workshop, how:
     # Whoever is dead holds nobody up.
     done = workshop.run("cache", "gc", "things/other")
     assert done.code == 0, done.err
-    assert store.info().blobs == 0
+    assert maintenance.info(store).blobs == 0
 
 
 _HOLD_THE_GATE = """
 import sys, time, pathlib
-from modelprep.store import Store
+from modelprep.store import Store, maintenance
 store = Store.open(pathlib.Path(sys.argv[1]))
 def keep():
     print("collecting", flush=True)
     sys.stdin.readline()
     return set()
-store.gc(keep)
+maintenance.gc(store, keep)
 """
 
 
@@ -103,10 +103,10 @@ def test_what_is_kept_is_asked_once_nobody_is_at_work(tmp_path: Path) -> None:
         writer.write(b"young")
         blob = writer.commit()
     with store.in_use(), pytest.raises(StorageError, match="at work"):
-        store.gc(lambda: pytest.fail("asked too early"))
-    assert store.gc(lambda: {blob.sha256}).kept == 1
+        maintenance.gc(store, lambda: pytest.fail("asked too early"))
+    assert maintenance.gc(store, lambda: {blob.sha256}).kept == 1
 
 
 def test_a_store_that_is_not_there_is_not_made_by_gc(tmp_path: Path) -> None:
-    assert Store.open(tmp_path / "none").gc(set()).removed == ()
+    assert maintenance.gc(Store.open(tmp_path / "none"), set()).removed == ()
     assert not (tmp_path / "none").exists()

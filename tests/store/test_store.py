@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from servers.disks import mounted
 
 from modelprep.errors import DigestMismatch, Interrupted, StorageError
-from modelprep.store import Result, Store, Validator, result_key
+from modelprep.store import Result, Store, Validator, maintenance, result_key
 
 
 def sha256(data: bytes) -> str:
@@ -312,15 +312,15 @@ def test_a_lock_whose_holder_was_killed_is_free_and_its_scratch_folder_goes(stor
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
-    assert [r for r in store.gc(set()).removed if r.what == "scratch"] == []  # its owner lives
+    assert [r for r in maintenance.gc(store, set()).removed if r.what == "scratch"] == []  # its owner lives
     process.kill()
     process.communicate()
     began = time.monotonic()
     with store.lock("x"):
         assert time.monotonic() - began < 2
-    told = store.gc(set(), dry_run=True).removed
+    told = maintenance.gc(store, set(), dry_run=True).removed
     assert [(r.what, r.size) for r in told] == [("scratch", 1000)]
-    store.gc(set())
+    maintenance.gc(store, set())
     assert list((store.root / "scratch").glob("*")) == []
 
 
@@ -365,7 +365,7 @@ def test_verify_finds_a_flipped_bit_that_the_stat_does_not_show(store: Store) ->
     flip(store.blob_path(bad))
     assert store.get(bad) is not None  # the memo is believed, by design
     told: list[tuple[int, int | None]] = []
-    report = store.verify(lambda done, total: told.append((done, total)))
+    report = maintenance.verify(store, lambda done, total: told.append((done, total)))
     assert report.rotten == (bad,)
     assert report.broken_results == (key,)
     assert not report.ok
@@ -374,7 +374,7 @@ def test_verify_finds_a_flipped_bit_that_the_stat_does_not_show(store: Store) ->
     assert json.loads(evidence.with_suffix(".json").read_text())["expected"] == f"sha256 {bad}"
     assert store.get(bad) is None
     assert store.get(good) is not None
-    assert store.verify().ok
+    assert maintenance.verify(store).ok
 
 
 def test_gc_removes_what_nothing_refers_to_and_tells_the_bytes(store: Store) -> None:
@@ -387,16 +387,16 @@ def test_gc_removes_what_nothing_refers_to_and_tells_the_bytes(store: Store) -> 
     partial.note("http://x", Validator())
     partial.path.write_bytes(b"half")
     before = files(store)
-    dry = store.gc({keep}, dry_run=True)
+    dry = maintenance.gc(store, {keep}, dry_run=True)
     assert files(store) == before
-    report = store.gc({keep})
+    report = maintenance.gc(store, {keep})
     assert report.removed == dry.removed
     assert {(r.what, r.size) for r in report.removed if r.what != "result"} == {("blob", 7), ("partial", 4)}
     assert store.result(kept_key) is not None
     assert store.result(dropped_key) is None
     assert store.alias("md5", "0" * 32) is None
     assert (report.kept, report.kept_bytes) == (1, 4)
-    assert store.info().blobs == 1
+    assert maintenance.info(store).blobs == 1
 
 
 def test_gc_spares_what_is_young_and_downloads_under_way(store: Store) -> None:
@@ -404,17 +404,17 @@ def test_gc_spares_what_is_young_and_downloads_under_way(store: Store) -> None:
     partial = store.partial("p")
     partial.note("http://x", Validator())
     partial.path.write_bytes(b"half")
-    assert store.gc(set(), older_than=3600).removed == ()
+    assert maintenance.gc(store, set(), older_than=3600).removed == ()
     with store.lock("p"):
-        assert {r.what for r in store.gc(set()).removed} == {"blob"}
+        assert {r.what for r in maintenance.gc(store, set()).removed} == {"blob"}
     assert partial.size == 4
     assert store.get(digest) is None
 
 
 def test_info_counts_what_is_here(store: Store) -> None:
-    assert not store.info().exists
+    assert not maintenance.info(store).exists
     put(store, b"hello")
-    info = store.info()
+    info = maintenance.info(store)
     assert (info.blobs, info.blob_bytes, info.writable) == (1, 5, True)
     assert info.free_bytes is not None
     assert info.free_bytes > 0
@@ -474,8 +474,8 @@ def test_a_read_only_store_serves_what_it_has_and_refuses_the_rest(tmp_path: Pat
         assert store.get(digest) is not None
         assert store.result(key) is not None
         assert store.get(rotten) is None
-        assert not store.info().writable
-        assert store.verify().rotten == (rotten,)
+        assert not maintenance.info(store).writable
+        assert maintenance.verify(store).rotten == (rotten,)
         for refused in (lambda: put(store, b"new"), lambda: store.put_result(key, Result({"": digest}))):
             with pytest.raises(StorageError, match="read-only"):
                 refused()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from modelprep.errors import StepError
-from modelprep.formats.tensorflow.graphdef import encode_node, parse_graph, read_graph
+from modelprep.formats.tensorflow.graphdef import encode_node, parse_graph
 from modelprep.formats.tensorflow.messages import message
+from modelprep.formats.tensorflow.read import read_graph
 from modelprep.steps import Call, find
 from modelprep.steps.tf_freeze import STEP
 

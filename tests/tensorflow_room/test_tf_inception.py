@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from modelprep.formats.tensorflow.graphdef import Node, encode_node, parse_graph, read_graph
+from modelprep.formats.tensorflow.graphdef import Node, encode_node, parse_graph
+from modelprep.formats.tensorflow.read import read_graph
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.steps import Call, find
 from modelprep.steps._freeze_native import VARIABLES

@@ -16,8 +16,9 @@ from modelprep.cli.main import invoke
 from modelprep.errors import ModelprepError, RecipeError, StepError
 from modelprep.formats.protowire import bytes_field, tag
 from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_shape, attr_string, attr_tensor, attr_type
-from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph, encode_node, read_graph, write_pieces
+from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph, encode_node, write_pieces
 from modelprep.formats.tensorflow.inspect import inspect
+from modelprep.formats.tensorflow.read import read_graph
 from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, tensor_proto
 from modelprep.steps import Call, find
 from modelprep.targets.armnn_19_02 import TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS, TF_RULES
@@ -402,7 +403,7 @@ class _Held:
     name = "held"
 
     def __init__(self, *names: str) -> None:
-        from modelprep.formats.tensorflow.checkpoint.open import Stored
+        from modelprep.formats.tensorflow.checkpoint.base import Stored
 
         self.stored = {name: Stored(1, (4,)) for name in names}
 

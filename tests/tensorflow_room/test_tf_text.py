@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelprep.errors import ModelprepError, StepError
-from modelprep.formats.tensorflow.graphdef import parse_graph, read_graph
+from modelprep.formats.tensorflow.graphdef import parse_graph
 from modelprep.formats.tensorflow.messages import message
+from modelprep.formats.tensorflow.read import read_graph
 from modelprep.formats.tensorflow.text import graph_to_text, looks_like_text, text_to_binary
 from modelprep.steps import Call, find
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check.lint import Asked
 from modelprep.check.lint.findings import Finding
+from modelprep.check.lint.request import Asked
 from modelprep.errors import StepError
 from modelprep.targets import armnn_onnx
 

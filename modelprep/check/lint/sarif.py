@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelprep import __version__
 from modelprep.check.lint.findings import Finding
 from modelprep.store.disk import write_atomic
 from modelprep.targets.armnn_rules import rules
+from modelprep.version import __version__
 
 _LEVELS = {"reject": "error", "crash": "error", "wrong": "warning", "note": "note", "ignored": "none"}
 

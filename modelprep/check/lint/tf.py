@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.check.lint import Asked
 from modelprep.check.lint.findings import Finding
+from modelprep.check.lint.request import Asked
 from modelprep.errors import StepError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _TOO_MANY = 5
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
     """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
-    from modelprep.formats.tensorflow.graphdef import read_graph
+    from modelprep.formats.tensorflow.read import read_graph
     from modelprep.formats.tensorflow.text import looks_like_text
 
     with path.open("rb") as stream:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.check.board import postprocess
-from modelprep.check.lint import Asked
 from modelprep.check.lint.findings import Finding
+from modelprep.check.lint.request import Asked
 from modelprep.errors import StepError
 
 if TYPE_CHECKING:

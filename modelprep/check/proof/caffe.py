@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof import tensorflow as graphs
-from modelprep.check.proof.prove import Conversion, Side, Sides
 from modelprep.check.proof.tensorflow import values
+from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
+from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def twin(conversion: Conversion) -> Sides:
     CheckFailed
         There is more than one input, or no output that both have.
     """
-    from modelprep.formats.tensorflow.graphdef import read_graph
+    from modelprep.formats.tensorflow.read import read_graph
 
     net = _structure(conversion.output)
     path = Path(conversion.params["graph"])
@@ -184,7 +185,7 @@ def _opened(
             if hasattr(net, "enableWinograd"):
                 net.enableWinograd(False)
         except cv2.error as error:
-            raise runtimes.refused("OpenCV", weights, error) from error
+            raise refused("OpenCV", weights, error) from error
 
         def run(number: int) -> list[NDArray[Any]]:
             given = values(turned or shape, number)
@@ -194,6 +195,6 @@ def _opened(
                 net.setInput(given)
                 return [np.array(value) for value in net.forward(list(names))]
             except cv2.error as error:
-                raise runtimes.refused("OpenCV", weights, error) from error
+                raise refused("OpenCV", weights, error) from error
 
         yield run

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from modelprep.check.proof import tensorflow as graphs
-from modelprep.check.proof.prove import Conversion, Side, Sides
+from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
+from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
@@ -38,7 +39,7 @@ def sides(conversion: Conversion) -> Sides:
     CheckFailed
         The frozen graph has no input or output.
     """
-    from modelprep.formats.tensorflow.graphdef import read_graph
+    from modelprep.formats.tensorflow.read import read_graph
 
     frozen = read_graph(conversion.output)
     shapes = graphs.placeholders(frozen, conversion.output, conversion.shape)
@@ -73,7 +74,7 @@ def _restored(conversion: Conversion, outputs: list[str]) -> Iterator[tuple[Path
         with runtimes.hushed():
             needed = tf.compat.v1.graph_util.extract_sub_graph(definition, wanted)
     except (AssertionError, ValueError, TypeError) as error:
-        raise runtimes.refused("TensorFlow", path, error) from error
+        raise refused("TensorFlow", path, error) from error
     with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
         prefix = laid_out(
             Path(conversion.params["checkpoint"]), {name: str(file) for name, file in shards.items()}, Path(folder)
@@ -85,7 +86,7 @@ def _restored(conversion: Conversion, outputs: list[str]) -> Iterator[tuple[Path
                 else:
                     _assign(tf, graph, running, prefix, path)
             except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
-                raise runtimes.refused("TensorFlow", path, error) from error
+                raise refused("TensorFlow", path, error) from error
             yield path, graph, running
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check.proof import caffe as caffe_sides
 from modelprep.check.proof import checkpoint as checkpoints
 from modelprep.check.proof import tensorflow as graphs
-from modelprep.check.proof.prove import Conversion, Side, Sides
 from modelprep.check.proof.tensorflow import SCALES, SMALL, values
+from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
+from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _graph_runtimes(conversion: Conversion) -> tuple[str, str]:
 
 
 def _graph(conversion: Conversion) -> Sides:
-    from modelprep.formats.tensorflow.graphdef import read_graph
+    from modelprep.formats.tensorflow.read import read_graph
 
     result = read_graph(conversion.output)
     original = Path(conversion.params["graph"])
@@ -140,7 +141,7 @@ def _answers(session: Any, path: Path, fed: Mapping[str, NDArray[Any]], asked: l
     try:
         return list(session.run(asked, dict(fed)))
     except Exception as error:
-        raise runtimes.refused("onnxruntime", path, error) from error
+        raise refused("onnxruntime", path, error) from error
 
 
 def _onnx(conversion: Conversion) -> Sides:

@@ -7,141 +7,17 @@ held to is the recipe's tolerance, or the step's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof.record import Measured, Record
+from modelprep.check.proof.types import HINT, INPUTS, Conversion, Proof, Side, Sides
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.steps import Exempt, find
-from modelprep.store import Store, result_key
+from modelprep.store import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: How many inputs are tried.
-INPUTS = 2
-#: What to do about a conversion that gave other numbers: first see that it was not the disk.
-HINT = "modelprep cache verify (has a stored file changed?)"
-
-Outcome = Literal["same", "differs", "unknown"]
-#: One side: takes input number, gives the outputs.
-Side = Callable[[int], "list[NDArray[Any]]"]
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Both sides of a comparison; each is loaded when it is opened, and let go before the other one is.
-
-    Parameters
-    ----------
-    outputs
-        What is compared, by the names of the result.
-    before, after
-        Open the original and the result.
-    """
-
-    outputs: tuple[str, ...]
-    before: Callable[[], AbstractContextManager[Side]]
-    after: Callable[[], AbstractContextManager[Side]]
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """A step that turned one model into another.
-
-    Parameters
-    ----------
-    step, version
-        Which step.
-    params
-        Its parameters, files as Paths.
-    inputs
-        sha256 of each file parameter, by slot.
-    output
-        What it made, and its sha256.
-    tolerance, origin
-        Largest relative difference allowed and where that number comes from; None where the recipe says nothing.
-    shape
-        Of the input that the recipe's test feeds; empty where it does not say.
-    missing
-        Why there is nothing to run: what has gone from the store. A proof made before still holds.
-    """
-
-    step: str
-    version: int
-    params: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    output: Path
-    output_sha256: str
-    tolerance: float | None = None
-    origin: str = ""
-    shape: tuple[int, ...] = ()
-    missing: str = ""
-
-    def key(self) -> str:
-        """Give the key of the step's result, under which the store has both it and its proof."""
-        known = find(self.step).params
-        plain = {name: self.params.get(name) for name, kind in known.items() if kind.kind not in ("file", "files")}
-        return result_key(self.step, self.version, plain, self.inputs)
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What came of it.
-
-    Parameters
-    ----------
-    step
-        Which step.
-    outcome
-        ``same``, ``differs``, or ``unknown`` with the `reason`.
-    reason
-        Why there is no number.
-    difference
-        Largest difference over all outputs and inputs, as a share of the output's largest value.
-    tolerance, origin
-        What it was held to, and where that number comes from.
-    runtimes
-        Who ran the original, who the result.
-    tensor, input
-        Which output differed most, on which of the inputs (from 1).
-    hint
-        What to do about numbers that differ.
-    """
-
-    step: str
-    outcome: Outcome
-    reason: str = ""
-    difference: float | None = None
-    tolerance: float | None = None
-    origin: str = ""
-    runtimes: tuple[str, ...] = ()
-    tensor: str = ""
-    input: int = 0
-    hint: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """Give it as JSON-ready values."""
-        return asdict(self) | {"runtimes": list(self.runtimes)}
-
-    def __str__(self) -> str:
-        if self.outcome == "unknown":
-            return f"{self.step}: not compared, {self.reason}"
-        by = " and ".join(dict.fromkeys(self.runtimes))
-        allowed = f"allowed {self.tolerance:.2g}" + (f" ({self.origin})" if self.origin else "")
-        if self.outcome == "same":
-            return (
-                f"{self.step}: the same numbers before and after, largest difference {self.difference:.2g} of the "
-                f"largest value, {allowed}; {by}, {INPUTS} inputs"
-            )
-        far = self.reason or f"the largest difference is {self.difference:.2g} of its largest value"
-        return (
-            f"{self.step}: other numbers before and after: '{self.tensor}', input {self.input} of {INPUTS}: {far}, "
-            f"{allowed}; {by}" + (f"; next: {self.hint}" if self.hint else "")
-        )
 
 
 def prove(conversion: Conversion, store: Store | None = None) -> Proof:

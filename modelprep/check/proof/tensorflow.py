@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check.proof.prove import Side
+from modelprep.check.proof.types import Side
 from modelprep.check.runtimes import host as runtimes
+from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def definition_of(path: Path) -> Any:
         try:
             text_format.Parse(data.decode(), definition)
         except (UnicodeDecodeError, text_format.ParseError) as error:
-            raise runtimes.refused("TensorFlow", path, error) from error
+            raise refused("TensorFlow", path, error) from error
     for node in definition.node:
         node.device = ""
     return definition
@@ -219,7 +220,7 @@ def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
         with graph.as_default():
             tf.import_graph_def(definition, name="")
     except (ValueError, KeyError, tf.errors.OpError) as error:
-        raise runtimes.refused("TensorFlow", path, error) from error
+        raise refused("TensorFlow", path, error) from error
     definition.Clear()
     with runtimes.hushed():
         running = tf.compat.v1.Session(graph=graph, config=config)
@@ -251,7 +252,7 @@ def side_of(
         fed = {name: graph.get_tensor_by_name(f"{name}:0") for name in shapes}
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
     except (ValueError, KeyError) as error:
-        raise runtimes.refused("TensorFlow", path, error) from error
+        raise refused("TensorFlow", path, error) from error
 
     def run(number: int) -> list[NDArray[Any]]:
         given = {
@@ -261,7 +262,7 @@ def side_of(
         try:
             found = [np.asarray(value) for value in running.run(fetched, given)]
         except (ValueError, TypeError, tf.errors.OpError) as error:
-            raise runtimes.refused("TensorFlow", path, error) from error
+            raise refused("TensorFlow", path, error) from error
         return [value.transpose(0, 3, 1, 2) if image and value.ndim == 4 else value for value in found]
 
     return run
@@ -297,7 +298,7 @@ def _opened_by_opencv(
         if hasattr(net, "enableWinograd"):
             net.enableWinograd(False)
     except cv2.error as error:
-        raise runtimes.refused("OpenCV", path, error) from error
+        raise refused("OpenCV", path, error) from error
 
     def run(number: int) -> list[NDArray[Any]]:
         try:
@@ -307,7 +308,7 @@ def _opened_by_opencv(
                 net.setInput(np.ascontiguousarray(given.transpose(0, 3, 1, 2)) if given.ndim == 4 else given, name)
             found = [np.array(value) for value in net.forward(list(outputs))]
         except cv2.error as error:
-            raise runtimes.refused("OpenCV", path, error) from error
+            raise refused("OpenCV", path, error) from error
         return [value if image or value.ndim != 4 else value.transpose(0, 2, 3, 1) for value in found]
 
     yield run

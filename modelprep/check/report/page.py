@@ -14,17 +14,18 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep import __version__
 from modelprep.check.demos import Checked
 from modelprep.check.lint.findings import Finding
 from modelprep.check.report import png, thumbnails
-from modelprep.check.verdict import Judged, Verdict, preprocessing
+from modelprep.check.types import Judged, Verdict
+from modelprep.check.verdict import preprocessing
 from modelprep.errors import StepError, StorageError
 from modelprep.store.disk import write_atomic
 from modelprep.targets.armnn_rules import rules
 from modelprep.targets.class_names import label
 from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
 from modelprep.tree.places import tree_name
+from modelprep.version import __version__
 
 if TYPE_CHECKING:
     import numpy as np

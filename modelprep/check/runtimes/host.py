@@ -9,42 +9,19 @@ optional; what is missing is named with the command that installs it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
+from modelprep.check.runtimes.base import Ready, refused
 from modelprep.errors import CheckFailed, MissingTool, StepError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 INSTALL = "pip install 'modelprep[check]'"
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A model that can be run.
-
-    Parameters
-    ----------
-    runtime
-        Its name and version, for reports.
-    run
-        Takes the input tensor (its elements in the model's order; the shape is the runtime's business) and gives the
-        outputs asked for, in that order.
-    quantisation
-        Of the input, where that is uint8.
-    sizes
-        Elements of each output asked for, as Arm NN's parser makes them, where that is known without running.
-    """
-
-    runtime: str
-    run: Callable[[NDArray[Any]], list[NDArray[Any]]]
-    quantisation: Quantisation | None = None
-    sizes: tuple[int, ...] = ()
 
 
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
@@ -74,12 +51,6 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
 
 def _missing(what: str, parser: str) -> MissingTool:
     return MissingTool(f"running a {parser} model on this machine needs {what}", hint=INSTALL)
-
-
-def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
-    """Give the error for a model that a runtime does not take, with the runtime's own words in one line."""
-    text = " ".join(str(error).split())
-    return CheckFailed(f"{runtime} does not take the model", where=str(path), got=text[:300] or type(error).__name__)
 
 
 def opencv() -> Any:
@@ -141,7 +112,8 @@ def _set_shape(net: Any, input_name: str, shape: tuple[int, ...]) -> str:
 
 
 def _tensorflow(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    from modelprep.formats.tensorflow.graphdef import encode_graph, read_graph
+    from modelprep.formats.tensorflow.graphdef import encode_graph
+    from modelprep.formats.tensorflow.read import read_graph
 
     try:
         data = b"".join(bytes(piece) for piece in encode_graph(read_graph(path)))

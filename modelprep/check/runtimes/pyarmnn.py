@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
-from modelprep.check.runtimes.host import Ready, refused
+from modelprep.check.runtimes.base import Ready, refused
 from modelprep.errors import CheckFailed, MissingTool, StepError
 
 if TYPE_CHECKING:

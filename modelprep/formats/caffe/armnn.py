@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, Site
+from modelprep.formats.caffe.shapes.base import Site
+from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes
 from modelprep.formats.caffe.shapes.windows import pooled, pooling_window
 
 #: ``ms_CaffeLayerNameToParsingFunctions``: exact, case-sensitive.

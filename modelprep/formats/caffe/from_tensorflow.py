@@ -15,7 +15,8 @@ from typing import Any
 
 from modelprep.errors import StepError, nearest
 from modelprep.formats.caffe import bake, prepare, prototxt
-from modelprep.formats.caffe.shapes.infer import LayerShapes, Shape, count, infer, show
+from modelprep.formats.caffe.shapes.base import Shape, count, show
+from modelprep.formats.caffe.shapes.infer import LayerShapes, infer
 
 #: DT_FLOAT of TensorFlow's DataType.
 _FLOAT = 1
@@ -52,7 +53,7 @@ def convert(
         A constant is not there, is not float32, or has another number of values than its blob; a layer with weights is
         left out, or has a type whose layout is not known here.
     """
-    from modelprep.formats.tensorflow.graphdef import read_graph
+    from modelprep.formats.tensorflow.read import read_graph
 
     nodes = {node.name: node for node in read_graph(graph_path).nodes}
     if fields:

@@ -10,7 +10,8 @@ from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe import bake, npy, weights
 from modelprep.formats.caffe.messages import new
 from modelprep.formats.caffe.prepare import prepare
-from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, count, infer, show
+from modelprep.formats.caffe.shapes.base import count, show
+from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, infer
 from modelprep.formats.caffe.wire.foreign import is_foreign
 from modelprep.formats.caffe.wire.index import ModelIndex, index
 

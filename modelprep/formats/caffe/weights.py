@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.caffe.shapes.infer import NetShapes, Shape, fits, show
+from modelprep.formats.caffe.shapes.base import Shape, fits, show
+from modelprep.formats.caffe.shapes.infer import NetShapes
 from modelprep.formats.caffe.wire.index import BlobIndex, ModelIndex
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import VARINT, fields
-from modelprep.formats.tensorflow.graphdef import Node, read_graph
+from modelprep.formats.tensorflow.graphdef import Node
+from modelprep.formats.tensorflow.read import read_graph
 from modelprep.formats.tensorflow.rewire import inputs_of, outputs_of
 from modelprep.formats.tensorflow.tensor import dtype_name
 from modelprep.formats.tensorflow.text import looks_like_text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelprep.formats.caffe.shapes.infer import Dim, Inferred, Rule, Site, count, show
+from modelprep.formats.caffe.shapes.base import Dim, Inferred, Rule, Site, count, show
 
 
 def _permute(site: Site) -> Inferred:

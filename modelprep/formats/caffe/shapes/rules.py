@@ -8,8 +8,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from modelprep.formats.caffe.shapes.base import Dim, Inferred, Rule, Shape, Site, count, show
 from modelprep.formats.caffe.shapes.boxes import BOX_RULES
-from modelprep.formats.caffe.shapes.infer import Dim, Inferred, Rule, Shape, Site, count, show
 from modelprep.formats.caffe.shapes.windows import WINDOW_RULES
 
 

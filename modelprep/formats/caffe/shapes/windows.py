@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelprep.formats.caffe.shapes.infer import Dim, Inferred, Rule, Shape, Site, count, show
+from modelprep.formats.caffe.shapes.base import Dim, Inferred, Rule, Shape, Site, count, show
 
 
 def _per_axis(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import BYTES, WireError, fields
-from modelprep.formats.tensorflow.checkpoint.open import Checkpoint, Stored
+from modelprep.formats.tensorflow.checkpoint.base import Checkpoint, Stored
 from modelprep.formats.tensorflow.slices import FULL, Slice, slice_key
 from modelprep.formats.tensorflow.sstable import Entry, Table
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, element_count

@@ -13,7 +13,7 @@ from typing import Any
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import WireError, read_varint
-from modelprep.formats.tensorflow.checkpoint.open import Checkpoint, Stored
+from modelprep.formats.tensorflow.checkpoint.base import Checkpoint, Stored
 from modelprep.formats.tensorflow.crc32c import crc32c, unmask
 from modelprep.formats.tensorflow.slices import FULL, Slice, slice_key
 from modelprep.formats.tensorflow.sstable import Entry, Table

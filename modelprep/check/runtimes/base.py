@@ -1,0 +1,43 @@
+"""What every runtime returns, and how a runtime's refusal is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.board.preprocess import Quantisation
+from modelprep.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model that can be run.
+
+    Parameters
+    ----------
+    runtime
+        Its name and version, for reports.
+    run
+        Takes the input tensor (its elements in the model's order; the shape is the runtime's business) and gives the
+        outputs asked for, in that order.
+    quantisation
+        Of the input, where that is uint8.
+    sizes
+        Elements of each output asked for, as Arm NN's parser makes them, where that is known without running.
+    """
+
+    runtime: str
+    run: Callable[[NDArray[Any]], list[NDArray[Any]]]
+    quantisation: Quantisation | None = None
+    sizes: tuple[int, ...] = ()
+
+
+def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
+    """Give the error for a model that a runtime does not take, with the runtime's own words in one line."""
+    text = " ".join(str(error).split())
+    return CheckFailed(f"{runtime} does not take the model", where=str(path), got=text[:300] or type(error).__name__)
