@@ -206,7 +206,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 import cv2
-from modelprep.check.proof.prove import Conversion, prove
+from modelprep.check.proof.prove import prove
+from modelprep.check.proof.types import Conversion
 from modelprep.formats.caffe.messages import new
 from modelprep.steps import Call, find
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check.runtimes.host import Ready
+from modelprep.check.runtimes.base import Ready
 from modelprep.errors import CheckFailed, MissingTool, ModelprepError
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from modelprep.check.runtimes import host
+from modelprep.check.runtimes.base import Ready
 from modelprep.errors import CheckFailed, ModelprepError
 
 
 def _serve(descriptor: int) -> None:
     line = Connection(descriptor)
-    models: dict[int, host.Ready] = {}
+    models: dict[int, Ready] = {}
     while True:
         try:
             verb, *arguments = line.recv()
@@ -27,7 +28,7 @@ def _serve(descriptor: int) -> None:
             line.send(("error", CheckFailed("the host's runtime failed", got=said)))
 
 
-def _answer(models: dict[int, host.Ready], verb: str, arguments: list[Any]) -> object:
+def _answer(models: dict[int, Ready], verb: str, arguments: list[Any]) -> object:
     if verb == "load":
         loaded = host.ready(*arguments)
         handle = max(models, default=0) + 1
