@@ -85,7 +85,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "v1.ckpt").is_file():
             subprocess.run(
-                [sys.executable, str(ROOT / "tests/tensorflow_room/tf_inception.py"), str(folder)],
+                [sys.executable, str(ROOT / "tests/formats/tensorflow/tf_inception.py"), str(folder)],
                 check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         busy = os.getloadavg()[0]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tflite_room.tiny_tflite import tiny
+from formats.tflite.tiny_tflite import tiny
 
 from modelprep.check.proof.types import Conversion
 from modelprep.formats.caffe import messages, prototxt

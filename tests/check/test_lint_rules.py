@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tflite_room.tiny_tflite import Builder, T
+from formats.tflite.tiny_tflite import Builder, T
 
 from modelprep.check.lint import lint
 from modelprep.check.lint.request import Asked, Parser

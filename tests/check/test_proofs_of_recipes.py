@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tflite_room.tiny_tflite import tiny
+from formats.tflite.tiny_tflite import tiny
 
 from modelprep.check.proof import prove
 from modelprep.cli.main import invoke

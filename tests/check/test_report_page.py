@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tflite_room.tiny_tflite import tiny
+from formats.tflite.tiny_tflite import tiny
 
 from modelprep.check.board.preprocess import CAFFE_MEAN_BGR, Preprocessing
 from modelprep.check.demos import Checked

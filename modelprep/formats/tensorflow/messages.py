@@ -12,6 +12,6 @@ from modelprep.formats.protos import load
 def message(name: str) -> Any:
     """Give the class of a message of package ``tensorflow`` (``GraphDef``, ``AttrValue.ListValue``).
 
-    The table is held to the descriptors of an installed TensorFlow by ``tests/tensorflow_room/test_tf_schema.py``.
+    The table is held to the descriptors of an installed TensorFlow by ``tests/formats/tensorflow/test_tf_schema.py``.
     """
     return load("tensorflow", "modelprep.formats.tensorflow", syntax="proto3").message(name)

@@ -1,6 +1,6 @@
 """The shape rules, one a layer type, as Caffe 1.0's own ``Reshape`` and ``LayerSetUp`` have them.
 
-Facts from the layers' documentation and the behaviour of a real Caffe, against which ``tests/caffe`` holds them.
+Facts from the layers' documentation and the behaviour of a real Caffe, checked by ``tests/formats/caffe``.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def test_the_command_reads_text_graphs_of_arm_s_examples(upstream: Path, tmp_pat
     # That file was written when a placeholder without a shape meant one of any shape.
     words = ["tf", "to-onnx", str(source), "-o", str(out), "--json", "--shape", "Placeholder=1,784"]
     words = [sys.executable, "-m", "modelprep", *words]
-    done = subprocess.run(words, cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=Path(__file__).resolve().parents[3], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     facts: Any = json.loads(done.stdout)
     assert facts["facts"]["outputs"] == ["Softmax"]

@@ -61,7 +61,7 @@ def inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tensorflow(folder: Path, *names: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[2])}
     done = subprocess.run([sys.executable, str(HERE / "tf_inception.py"), str(folder), *names], env=environment,
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -118,7 +118,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere")
 def test_freezing_keeps_its_memory_small(inception: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", _MEASURE, *(str(inception / n) for n in ("graph.pb", "v1.ckpt", "again.pb")), OUTPUT],
         env=environment, capture_output=True, text=True, check=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tiny_tflite import tiny
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOFTMAX = "MobilenetV2/Predictions/Softmax"
 
 

@@ -20,7 +20,7 @@ from modelprep.errors import StepError
 from modelprep.formats.tflite.flexbuffer import read_map
 from modelprep.formats.tflite.model import parse
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SMALLEST = "extra/google-coral_edgetpu/test_data/mobilenet_v1_0.25_128_quant.tflite"
 #: What a damaged offset, length or count may be: nothing, everything, the sign's border.
 WORDS = (0, 1, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000)

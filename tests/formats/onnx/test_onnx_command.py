@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onnx_small import image, net, onnx, run, save
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def modelprep(*words: str | Path, without: str = "") -> subprocess.CompletedProcess[str]:

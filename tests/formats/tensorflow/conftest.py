@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-PACKAGE = HERE.parents[1] / "modelprep"
+PACKAGE = HERE.parents[2] / "modelprep"
 
 
 class Oracle:
