@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "modelprep"
 #: Room -> how high it lies; an import may go to a lower room or stay in its own.
 LEVELS = {
     "errors": 0,
+    "installed": 0,
     "version": 0,
     "events": 0,
     "quoting": 0,

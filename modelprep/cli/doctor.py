@@ -10,6 +10,7 @@ from typing import Any
 
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
+from modelprep.installed import install_command, namesakes
 
 #: Program -> what it is for.
 TOOLS = {
@@ -47,6 +48,7 @@ def command(
             "modelprep": __version__,
             "python": sys.version.split()[0],
             "executable": sys.executable,
+            "namesakes": namesakes(),
             "dependencies": _versions(_DEPENDENCIES),
             "extras": _extras(),
             "tools": {name: shutil.which(name) for name in TOOLS},
@@ -159,9 +161,10 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         ("modelprep", facts["modelprep"], ""),
         ("python", facts["python"], facts["executable"]),
     ]
+    rows.extend(("other", bad, text) for text in facts["namesakes"])
     for extra, found in facts["extras"].items():
         modules = ", ".join(f"{name} {version or 'missing'}" for name, version in found["modules"].items())
-        hint = "" if found["complete"] else f"; pip install 'modelprep[{extra}]'"
+        hint = "" if found["complete"] else f"; {install_command(extra)}"
         rows.append((f"extra {extra}", good if found["complete"] else bad, modules + hint))
     for name, path in facts["tools"].items():
         rows.append((name, good if path else bad, path or f"for {TOOLS[name]}"))

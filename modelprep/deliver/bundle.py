@@ -21,6 +21,7 @@ from typing import IO, Any, Protocol
 from modelprep.deliver import spdx
 from modelprep.errors import DigestMismatch, Interrupted, MissingTool, UsageError
 from modelprep.events import Event, Listener
+from modelprep.installed import install_command
 from modelprep.store.disk import storage
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile
 from modelprep.tree.selection import TreePart, run_tests
@@ -345,7 +346,7 @@ def _compressor(kind: str, raw: IO[bytes]) -> Iterator[IO[bytes]]:
         try:
             import zstandard
         except ImportError as error:
-            raise MissingTool("writing .tar.zst needs the zstandard module", hint="pip install zstandard") from error
+            raise MissingTool("writing .tar.zst needs the zstandard module", hint=install_command("bundle")) from error
         with zstandard.ZstdCompressor(level=6).stream_writer(raw, closefd=False) as stream:
             yield stream
     else:

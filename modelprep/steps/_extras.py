@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from modelprep.errors import MissingTool
+from modelprep.installed import install_command
 
 #: Extra -> the modules a step imports from it (looked for, not imported: that would cost seconds).
 MODULES: Mapping[str, tuple[str, ...]] = {
@@ -38,5 +39,5 @@ def require(extras: Iterable[str], what: str) -> None:
             f"{what} needs the extra{'s' * (len(missing) > 1)} {' and '.join(missing)}",
             expected=", ".join(module for extra in missing for module in absent[extra]),
             got="not installed",
-            hint=f"pip install 'modelprep[{','.join(missing)}]'",
+            hint=install_command(*missing),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import MissingTool, StepError, nearest
+from modelprep.installed import install_command
 
 #: Networks of tf_slim 1.1: name -> (module of tf_slim.nets, function, arg scope).
 NETWORKS: Mapping[str, tuple[str, str, str]] = {
@@ -97,4 +98,4 @@ def _import(module: str) -> tuple[Any, Any]:
         return tf, importlib.import_module(f"tf_slim.nets.{module}")
     except ImportError as error:
         raise MissingTool("building a slim network needs the extra tf", got=str(error),
-                          hint="pip install 'modelprep[tf]'") from None  # fmt: skip
+                          hint=install_command("tf")) from None  # fmt: skip

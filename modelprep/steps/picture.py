@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelprep.errors import MissingTool, StepError, StorageError
 from modelprep.formats.output import copy, writing
+from modelprep.installed import install_command
 from modelprep.steps import Call, Exempt, Param, Step
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> NDArray[np.uin
     except ImportError as error:
         raise MissingTool(
             "this picture has to be converted, which needs numpy and Pillow", where=origin, got=reason,
-            hint="pip install 'modelprep[check]', or save the picture as an upright RGB JPEG or PNG",
+            hint=f"{install_command('check')}, or save the picture as an upright RGB JPEG or PNG",
         ) from error  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from modelprep.check.proof.prove import prove
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.errors import MissingTool
+from modelprep.installed import install_command
 from modelprep.steps import Exempt, Proven, find, names
 from modelprep.store import Store, maintenance
 
@@ -172,7 +173,7 @@ def test_without_tensorflow_a_text_graph_is_said_to_need_it(
     made = convert(store, "tf.convert", {"graph": path}, tmp_path, to="binary")
     monkeypatch.setattr(graphs, "tensorflow", lambda: None)
     found = prove(made, store)
-    assert (found.outcome, "modelprep[tf]" in str(found)) == ("unknown", True)
+    assert (found.outcome, install_command("tf") in str(found)) == ("unknown", True)
     assert not (store.root / "proofs").exists()
 
 
@@ -207,7 +208,7 @@ def test_without_tensorflow_a_freeze_is_said_to_be_unproven_and_what_to_install(
     found = prove(conversion, store)
     assert found.outcome == "unknown"
     assert str(found) == (
-        "tf.freeze: not compared, running a graph with its checkpoint needs TensorFlow (pip install 'modelprep[tf]')"
+        f"tf.freeze: not compared, running a graph with its checkpoint needs TensorFlow ({install_command('tf')})"
     )
     assert not (store.root / "proofs").exists()
 
@@ -388,7 +389,7 @@ def test_without_a_runtime_it_is_said_and_not_kept(
     found = prove(baked, store)
     assert found.outcome == "unknown"
     assert "OpenCV" in found.reason
-    assert "modelprep[check]" in found.reason
+    assert install_command("check") in found.reason
     assert not (store.root / "proofs").exists()
 
 
@@ -402,7 +403,7 @@ def test_without_onnxruntime_or_litert_it_is_said(
         raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=runtimes.INSTALL)
 
     monkeypatch.setattr(kinds, "_onnx_runtime", absent)
-    assert "modelprep[check]" in str(prove(named))
+    assert install_command("check") in str(prove(named))
 
 
 def test_a_step_that_has_no_comparison_says_why(baked: Conversion) -> None:

@@ -14,6 +14,7 @@ import pytest
 from modelprep.check.runtimes import isolated
 from modelprep.errors import MissingTool
 from modelprep.formats.caffe import messages, prototxt
+from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     from conftest import Tree
@@ -288,7 +289,7 @@ def test_without_a_runtime_nothing_is_known(tree: Tree, hide: Callable[[str], No
     verdict = tree.judge(CAFFE)
     assert (verdict.outcome, verdict.exit_status) == ("unknown", None)
     assert "OpenCV" in verdict.message
-    assert "pip install" in verdict.hint
+    assert install_command("check") in verdict.hint
     with pytest.raises(MissingTool):
         isolated.ready(tree.path(MODELS[CAFFE]), "caffe", "data", (1, 1, 28, 28), ("prob",))
 

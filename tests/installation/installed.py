@@ -62,6 +62,12 @@ class Installed:
         """The command, as a user calls it."""
         return self.folder / "bin" / "modelprep"
 
+    @property
+    def wheel_packages(self) -> Path:
+        """The folder that the wheel was unpacked into."""
+        (packages,) = (self.folder / "lib").glob("python*/site-packages")
+        return packages
+
     def run(self, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command somewhere, with an environment of its own."""
         return subprocess.run(

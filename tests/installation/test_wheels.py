@@ -41,7 +41,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_every_recipe(installed: I
 def test_the_wheel_holds_nothing_else_but_the_man_page(installed: Installed) -> None:
     held = members(installed.wheel)
     for name in held:
-        assert name.startswith(("modelprep/", f"modelprep-{modelprep.__version__}.d")), name
+        assert name.startswith(("modelprep/", f"modelprep_boards-{modelprep.__version__}.d")), name
         assert "__pycache__" not in name
 
 

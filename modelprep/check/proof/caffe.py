@@ -14,6 +14,7 @@ from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
+from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def _opencv() -> Any:
     cv2 = runtimes.opencv()
     if cv2 is None:
-        raise MissingTool("running a Caffe model needs OpenCV before version 5", hint=runtimes.INSTALL)
+        raise MissingTool("running a Caffe model needs OpenCV before version 5", hint=install_command("check"))
     return cv2
 
 

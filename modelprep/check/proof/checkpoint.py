@@ -12,6 +12,7 @@ from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
+from modelprep.installed import install_command
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 
@@ -27,7 +28,7 @@ def runtimes_of(conversion: Conversion) -> tuple[str, str]:
     del conversion
     name = graphs.tensorflow()
     if name is None:
-        raise MissingTool("running a graph with its checkpoint needs TensorFlow", hint=graphs.INSTALL)
+        raise MissingTool("running a graph with its checkpoint needs TensorFlow", hint=install_command("tf"))
     return name, name
 
 

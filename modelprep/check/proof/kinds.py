@@ -20,6 +20,7 @@ from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
+from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +115,9 @@ def _onnx_runtime() -> str:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=runtimes.INSTALL) from error
+        raise MissingTool(
+            "running an ONNX model on this machine needs onnxruntime", hint=install_command("check")
+        ) from error
     return f"onnxruntime {onnxruntime.__version__}"
 
 
@@ -232,7 +235,7 @@ def _tflite_runtimes(conversion: Conversion) -> tuple[str, str]:
         name = f"LiteRT {version('ai-edge-litert')}"
     except PackageNotFoundError as error:
         raise MissingTool(
-            "running a TensorFlow Lite model on this machine needs LiteRT", hint=runtimes.INSTALL
+            "running a TensorFlow Lite model on this machine needs LiteRT", hint=install_command("check")
         ) from error
     return name, name
 

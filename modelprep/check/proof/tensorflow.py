@@ -17,13 +17,13 @@ from modelprep.check.proof.types import Side
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
+from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modelprep.formats.tensorflow.graphdef import Graph
 
-INSTALL = "pip install 'modelprep[tf]'"
 #: A text graph larger than this is left alone (bytes). Inception v3 as text (254 MiB) took TensorFlow 3.6 GiB.
 MAX_TEXT = 1 << 28
 #: Distributions that bring the module ``tensorflow``: asking one for its version is quicker than importing it.
@@ -64,7 +64,9 @@ def runtime() -> str:
     if found is None:
         cv2 = runtimes.opencv()
         if cv2 is None:
-            raise MissingTool("running a TensorFlow graph needs TensorFlow, or OpenCV before version 5", hint=INSTALL)
+            raise MissingTool(
+                "running a TensorFlow graph needs TensorFlow, or OpenCV before version 5", hint=install_command("tf")
+            )
         found = f"OpenCV {cv2.__version__}"
     return found
 
@@ -288,10 +290,10 @@ def _opened_by_opencv(
 
     cv2 = runtimes.opencv()
     if cv2 is None:
-        raise MissingTool("running a TensorFlow graph needs TensorFlow", hint=INSTALL)
+        raise MissingTool("running a TensorFlow graph needs TensorFlow", hint=install_command("tf"))
     with path.open("rb") as file:
         if looks_like_text(file.read(4096)):
-            raise MissingTool("running a graph in its text form needs TensorFlow", hint=INSTALL)
+            raise MissingTool("running a graph in its text form needs TensorFlow", hint=install_command("tf"))
     try:
         net = cv2.dnn.readNetFromTensorflow(str(path))
         net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)

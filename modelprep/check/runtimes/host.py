@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.check.runtimes.base import Ready, refused
 from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-INSTALL = "pip install 'modelprep[check]'"
 
 
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
@@ -50,7 +49,7 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
 
 
 def _missing(what: str, parser: str) -> MissingTool:
-    return MissingTool(f"running a {parser} model on this machine needs {what}", hint=INSTALL)
+    return MissingTool(f"running a {parser} model on this machine needs {what}", hint=install_command("check"))
 
 
 def opencv() -> Any:
@@ -205,7 +204,7 @@ def hushed() -> Iterator[None]:
 def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
     cv2 = opencv()
     if cv2 is None:
-        raise _missing("TensorFlow (pip install 'modelprep[tf]') or OpenCV before version 5", "TensorFlow")
+        raise _missing(f"TensorFlow ({install_command('tf')}) or OpenCV before version 5", "TensorFlow")
     import numpy as np
 
     try:

@@ -12,12 +12,13 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.runtimes.base import Ready
 from modelprep.errors import CheckFailed, MissingTool, ModelprepError
+from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     import subprocess
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: What may run a model that the usual runtime does not.
-_OTHERS: Mapping[str, str] = {
-    "caffe": "update OpenCV: pip install -U 'modelprep[check]'",
-    "tf": "let TensorFlow run it: pip install 'modelprep[tf]'",
-    "tflite": "let Arm NN run it: apt-get install python3-pyarmnn, then set MODELPREP_PYARMNN=/usr/bin/python3",
-    "onnx": "update onnxruntime: pip install -U 'modelprep[check]'",
+_OTHERS: Mapping[str, Callable[[], str]] = {
+    "caffe": lambda: f"update OpenCV: {install_command('check', upgrade=True)}",
+    "tf": lambda: f"let TensorFlow run it: {install_command('tf')}",
+    "tflite": lambda: "let Arm NN run it: apt-get install python3-pyarmnn, then MODELPREP_PYARMNN=/usr/bin/python3",
+    "onnx": lambda: f"update onnxruntime: {install_command('check', upgrade=True)}",
 }
 _TAIL = 2000  # bytes of a dead worker's last words
 
@@ -144,7 +145,7 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
             return worker.ask(*question)
         except EOFError:
             what = f"the host's runtime crashed on this model ({worker.cause()})"
-            raise MissingTool(what, where=str(path), hint=_OTHERS[parser]) from None
+            raise MissingTool(what, where=str(path), hint=_OTHERS[parser]()) from None
         except CheckFailed as error:
             raise _unable(error, path, parser) from error
 
@@ -161,7 +162,7 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
 def _unable(error: ModelprepError, path: Path, parser: str) -> MissingTool:
     said = f": {error.got}" if error.got else ""
     return MissingTool(
-        f"this machine cannot run the model ({error.what}{said})", where=str(path), hint=error.hint or _OTHERS[parser]
+        f"this machine cannot run the model ({error.what}{said})", where=str(path), hint=error.hint or _OTHERS[parser]()
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
+from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +107,7 @@ def _lossless(data: bytes, origin: str) -> NDArray[np.uint8]:
         from modelprep.errors import MissingTool
 
         raise MissingTool(
-            "reading PNG and BMP pictures needs Pillow", where=origin, hint="pip install 'modelprep[check]'"
+            "reading PNG and BMP pictures needs Pillow", where=origin, hint=install_command("check")
         ) from error
     try:
         with Image.open(io.BytesIO(data)) as image:
