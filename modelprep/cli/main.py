@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "tflite": "TensorFlow Lite models: rename-io, inspect.",
     "onnx": "ONNX models: fix, rename-io, inspect.",
     "idx": "Idx files (MNIST): info, unpack.",
+    "bsp": "i.MX Linux releases and what each holds: list, show.",
     "lint": "Say what a board's parser will make of a model.",
     "doctor": "Which extras, tools, space and mirrors there are.",
 }

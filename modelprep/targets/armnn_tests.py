@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from typing import Any, Literal
 
 from modelprep.errors import UsageError, nearest
+from modelprep.targets.facts import read_facts
 
 BASE_VERSION = "19.02"
 
@@ -184,8 +184,4 @@ def _case(entry: Mapping[str, Any]) -> Case:
 
 @cache
 def _document() -> dict[str, Any]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = resources.files("modelprep.targets").joinpath("armnn_tests.yaml").read_text("utf-8")
-    return dict(yaml.load(text, Loader=loader))  # noqa: S506 - a safe loader, and a file of our own
+    return read_facts("armnn_tests.yaml")

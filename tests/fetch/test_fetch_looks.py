@@ -28,7 +28,7 @@ from modelprep.fetch.transport import retry_after
         (b"\xef\xbb\xbf# Labels\ncat\n", "text", "text beginning '# Labels'"),
         (b'node {\n  name: "x"\n', "text graph", "a TensorFlow graph as text beginning 'node {'"),
         (b"[net]\nbatch=1\n", "text", "text beginning '[net]'"),
-        (gzip.compress(b"x"), "gzip", "gzip-compressed data"),
+        (gzip.compress(b"x", mtime=0), "gzip", "gzip-compressed data"),
         (b"PK\x03\x04....", "zip", "a zip archive"),
         (b"\x1c\0\0\0TFL3....", "tflite", "a TF Lite model"),
         (b"\x89HDF\r\n\x1a\n", "hdf5", "an HDF5 file"),

@@ -49,7 +49,7 @@ def zip_bytes(files=FILES, method=zipfile.ZIP_DEFLATED):
 
 PACKERS = {
     "tar": tar_bytes,
-    "tar.gz": lambda f=FILES: gzip.compress(tar_bytes(f)),
+    "tar.gz": lambda f=FILES: gzip.compress(tar_bytes(f), mtime=0),
     "tar.bz2": lambda f=FILES: bz2.compress(tar_bytes(f)),
     "tar.xz": lambda f=FILES: lzma.compress(tar_bytes(f)),
     "gnu tar": lambda f=FILES: tar_bytes(f, kind=tarfile.GNU_FORMAT),
@@ -275,7 +275,7 @@ def test_an_unknown_zip_method_is_said(put, tmp_path):
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "a Git LFS pointer"),
         (b"", "an empty file"),
-        (gzip.compress(b"one file and no tar"), "gzip-compressed data"),
+        (gzip.compress(b"one file and no tar", mtime=0), "gzip-compressed data"),
         (b"7z\xbc\xaf\x27\x1c" + b"\0" * 600, "a 7z archive"),
         (b"just words\n" * 100, "text"),
     ],

@@ -1,0 +1,203 @@
+"""Board support packages: which runtime versions an i.MX Linux release has, and where its demos lie on the board.
+
+The facts are ``imx_bsps.yaml`` beside this module; each release names the Yocto layers it was read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from modelprep.errors import UsageError, nearest
+from modelprep.targets.facts import read_facts
+
+#: The release that the manual UM11226 describes.
+DEFAULT = "L4.14.98-2.0.0"
+#: SoCs with an NPU that a compiler of their own serves, and the suffix of the files that it makes.
+SOCS = ("imx8mp", "imx93", "imx95")
+#: Families of demos: where each lies on the board is a fact of the release.
+FAMILIES = ("armnn", "tflite", "onnxruntime", "opencv", "tensorflow", "eiq_examples")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One runtime of a release.
+
+    Parameters
+    ----------
+    version
+        ``2.16.2``; empty where the layers do not state it.
+    folder
+        Of its demo programs on the board; empty where the layers do not state it.
+    parsers
+        Of Arm NN: the parsers built in by default.
+    commit
+        Of Arm NN: the commit that the release builds.
+    """
+
+    version: str = ""
+    folder: str = ""
+    parsers: tuple[str, ...] = ()
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class OnImage:
+    """A file that the full image holds.
+
+    Parameters
+    ----------
+    path
+        On the board; may end in a pattern (``*.jpg``).
+    archive_sha256
+        The layer's checksum of the archive that the file comes from; empty where none is stated.
+    """
+
+    path: str
+    archive_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Bsp:
+    """One release.
+
+    Parameters
+    ----------
+    name
+        ``L6.6.36-2.1.0``.
+    source
+        Repository, ref and commit of the layers that the facts were read from.
+    components
+        Family (:data:`FAMILIES`) -> component. A family that is not here is not in the release.
+    vela, neutron
+        Version of the NPU compilers for i.MX 93 and i.MX 95; empty where there is none.
+    delegates
+        TensorFlow Lite delegates of the release.
+    on_image
+        Files of the full image.
+    """
+
+    name: str
+    source: str
+    components: Mapping[str, Component]
+    vela: str = ""
+    neutron: str = ""
+    delegates: tuple[str, ...] = ()
+    on_image: tuple[OnImage, ...] = ()
+
+    @property
+    def armnn(self) -> Component | None:
+        """Arm NN, or None for a release that has none."""
+        return self.components.get("armnn")
+
+    def relocate(self, path: str) -> str:
+        """Return where a path of the default release lies on this one.
+
+        Parameters
+        ----------
+        path
+            A folder or file on the board of :data:`DEFAULT`. One that is in no family's folder stays as it is.
+        """
+        for family, component in load(DEFAULT).components.items():
+            ours = self.components.get(family)
+            inside = path == component.folder or path.startswith(f"{component.folder}/")
+            # Arm NN's programs lie in /usr/bin there, as do other families' folders: only the folder itself is theirs.
+            if component.folder and inside and (family != "armnn" or path == component.folder):
+                return ours.folder + path[len(component.folder) :] if ours is not None and ours.folder else path
+        return path
+
+    def to_json(self) -> dict[str, object]:
+        """Return the facts as JSON-ready values."""
+        return {
+            "bsp": self.name,
+            "source": self.source,
+            "components": {
+                family: {"version": each.version, "folder": each.folder, "parsers": list(each.parsers)}
+                for family, each in self.components.items()
+            },
+            "vela": self.vela,
+            "neutron": self.neutron,
+            "delegates": list(self.delegates),
+            "on_image": [each.path for each in self.on_image],
+        }
+
+
+@cache
+def _facts() -> Mapping[str, Bsp]:
+    read = read_facts("imx_bsps.yaml")
+    found = {entry["name"]: _release(entry) for entry in read["releases"]}
+    for patch in read["patch_releases"]:
+        found[patch["name"]] = replace(found[patch["same_as"]], name=patch["name"], source=patch["source"])
+    return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+
+
+def _release(entry: Mapping[str, Any]) -> Bsp:
+    components = {
+        family: Component(
+            version=fact.get("version", ""),
+            folder=fact.get("folder", ""),
+            parsers=tuple(fact.get("parsers", ())),
+            commit=fact.get("commit", ""),
+        )
+        for family in FAMILIES
+        if (fact := entry.get(family)) is not None
+    }
+    return Bsp(
+        name=entry["name"],
+        source=entry["source"],
+        components=components,
+        vela=entry.get("vela", ""),
+        neutron=entry.get("neutron", ""),
+        delegates=tuple(entry["delegates"]),
+        on_image=tuple(OnImage(each["path"], each.get("archive_sha256", "")) for each in entry.get("on_image", ())),
+    )
+
+
+def _order(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.removeprefix("L").replace("-", ".").split("."))
+
+
+def names() -> list[str]:
+    """List the releases, oldest first."""
+    return list(_facts())
+
+
+def load(name: str) -> Bsp:
+    """Return the facts of one release.
+
+    Parameters
+    ----------
+    name
+        ``L6.6.36-2.1.0``; the L may be left out.
+
+    Raises
+    ------
+    UsageError
+        The release is not known.
+    """
+    known = _facts()
+    for spelling in (name, f"L{name}", name[:1].upper() + name[1:]):
+        if spelling in known:
+            return known[spelling]
+    raise UsageError(
+        f"there is no BSP release '{name}' in the facts",
+        expected="a release that `modelprep bsp list` shows",
+        hint=nearest(name if name[:1] in "Ll" else f"L{name}", list(known)) or "modelprep bsp list",
+    )
+
+
+def check_soc(soc: str) -> str:
+    """Return the SoC if it is known.
+
+    Raises
+    ------
+    UsageError
+        It is not.
+    """
+    if soc in SOCS:
+        return soc
+    raise UsageError(
+        f"the SoC '{soc}' is not known", expected=f"one of {', '.join(SOCS)}", hint=nearest(soc, SOCS) or None
+    )
