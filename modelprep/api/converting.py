@@ -22,6 +22,7 @@ def convert(
     output: AnyPath,
     *,
     force: bool = False,
+    numbers: bool = True,
     listen: Listener = silent,
 ) -> Converted:
     """Run one step on files of one's own: ``caffe.bake``, ``tf.freeze``, ``onnx.fix`` and all others.
@@ -36,6 +37,8 @@ def convert(
         Where the result goes; it appears whole or not at all.
     force
         Replace a file that is there.
+    numbers
+        Compare the numbers of original and result too, where a runtime is installed. The file itself is always checked.
     listen
         As for :func:`modelprep.run`; the task is ``convert:<step>``. Not every step tells how far it is.
 
@@ -48,7 +51,7 @@ def convert(
     MissingTool
         The step needs an extra that is not installed.
     StepError
-        The step cannot do its work on these files.
+        The step cannot do its work on these files, or its result is not valid or computes other numbers.
     StorageError
         Disk full, no permission; what was at the name before is still there.
     """
@@ -56,7 +59,7 @@ def convert(
         from modelprep.pipeline.converting import convert as do
         from modelprep.steps import find
 
-        return do(step, _values(find(step), params), Path(output), force=force, listen=tell)
+        return do(step, _values(find(step), params), Path(output), force=force, numbers=numbers, listen=tell)
 
 
 def _values(step: Step, params: Mapping[str, object]) -> dict[str, object]:

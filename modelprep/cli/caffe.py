@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.cli import common
-from modelprep.cli.files import Force, OutputFile
+from modelprep.cli.files import Force, OutputFile, Verify
 
 if TYPE_CHECKING:
     from modelprep.cli.output import Output
@@ -42,6 +42,7 @@ def bake(
     ] = "native",
     compare: Annotated[bool, typer.Option("--compare", help="Run both engines and compare the bytes.")] = False,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -68,7 +69,7 @@ def bake(
         if compare:
             _compare(out, params, output, force=force)
         else:
-            run_step(out, "caffe.bake", params, output, force=force)
+            run_step(out, "caffe.bake", params, output, force=force, verify=verify)
 
 
 def _edits(values: list[str] | None) -> dict[str, object]:

@@ -9,6 +9,10 @@ import typer
 
 OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it is there.")]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify/--no-verify", help="Compare the numbers of original and result (where a runtime is here)."),
+]
 RenameInput = Annotated[
     list[str] | None, typer.Option("--rename-input", metavar="OLD=NEW", help="Rename an input; may be repeated.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from modelprep.cli import common
-from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput
+from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput, Verify
 
 app = common.group("ONNX models: fix, rename-io, inspect, check.")
 
@@ -45,6 +45,7 @@ def fix(
     ] = None,
     target: Target = None,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -77,7 +78,7 @@ def fix(
             "simplify": simplify,
             "target": choice(STEP, "target", target, "--for"),
         }
-        run_step(output, "onnx.fix", params, output_file, force=force)
+        run_step(output, "onnx.fix", params, output_file, force=force, verify=verify)
 
 
 @app.command("rename-io")
@@ -87,6 +88,7 @@ def rename_io(
     rename_input: RenameInput = None,
     rename_output: RenameOutput = None,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -94,7 +96,16 @@ def rename_io(
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.run_step import run_renaming
 
-        run_renaming(output, "onnx.rename_io", {"model": model}, rename_input, rename_output, output_file, force=force)
+        run_renaming(
+            output,
+            "onnx.rename_io",
+            {"model": model},
+            rename_input,
+            rename_output,
+            output_file,
+            force=force,
+            verify=verify,
+        )
 
 
 @app.command("check")

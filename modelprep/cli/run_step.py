@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from modelprep.steps import Step
 
 
-def run_step(output: Output, name: str, params: Mapping[str, object], target: Path, *, force: bool = False) -> None:
-    """Run a step that makes one file, put the file at its name when it is complete, and say what was done.
+def run_step(
+    output: Output,
+    name: str,
+    params: Mapping[str, object],
+    target: Path,
+    *,
+    force: bool = False,
+    verify: bool = True,
+) -> None:
+    """Run a step that makes one file, put the file at its name when it is verified, and say what was done.
 
     Parameters
     ----------
@@ -28,6 +36,8 @@ def run_step(output: Output, name: str, params: Mapping[str, object], target: Pa
         Where the file goes; it appears whole or not at all.
     force
         Replace a file that is there.
+    verify
+        Compare the numbers of original and result too.
 
     Raises
     ------
@@ -35,17 +45,26 @@ def run_step(output: Output, name: str, params: Mapping[str, object], target: Pa
         The target is there already, or is one of the inputs.
     MissingTool
         The step needs an extra that is not installed.
+    StepError
+        The step cannot do its work, or its result is not valid or computes other numbers.
     """
     from modelprep.pipeline.converting import convert
 
-    made = convert(name, params, target, force=force)
+    made = convert(name, params, target, force=force, numbers=verify)
     for text in made.warnings:
         output.warning(text)
     output.value(str(target))
     for key, value in made.facts.items():
         if value not in ((), [], {}, "", None):
             output.note(f"  {key.replace('_', ' ')}: {_text(value)}")
-    output.result({"output": str(target), "step": name, "facts": dict(made.facts), "warnings": list(made.warnings)})
+    for line in made.verified.notes:
+        output.note(f"  {line}")
+    output.result(
+        {
+            "output": str(target), "step": name, "facts": dict(made.facts), "warnings": list(made.warnings),
+            "verified": dict(made.verified.to_json()),
+        }
+    )  # fmt: skip
 
 
 def _text(value: object) -> str:
@@ -65,6 +84,7 @@ def run_renaming(
     target: Path,
     *,
     force: bool = False,
+    verify: bool = True,
 ) -> None:
     """Run a step that renames inputs and outputs, given as ``OLD=NEW`` options; errors as of :func:`run_step`.
 
@@ -76,7 +96,7 @@ def run_renaming(
     renamed = {"inputs": names(inputs, "--rename-input"), "outputs": names(outputs, "--rename-output")}
     if not any(renamed.values()):
         raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
-    run_step(output, name, {**params, **renamed}, target, force=force)
+    run_step(output, name, {**params, **renamed}, target, force=force, verify=verify)
 
 
 def names(options: Iterable[str] | None, option: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from modelprep.cli import common
-from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput
+from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput, Verify
 
 app = common.group("TensorFlow graphs: freeze, legalise, to-onnx, rename-io, convert, inspect.")
 
@@ -35,6 +35,7 @@ def freeze(
     engine: Annotated[str, typer.Option(help="native, or tensorflow (needs the extra tf).")] = "native",
     keep_devices: Annotated[bool, typer.Option("--keep-devices", help="Keep the nodes' device placements.")] = False,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -54,7 +55,7 @@ def freeze(
             "clear_devices": not keep_devices,
             "engine": engine,
         }
-        run_step(output, "tf.freeze", params, output_file, force=force)
+        run_step(output, "tf.freeze", params, output_file, force=force, verify=verify)
 
 
 def _files(checkpoint: Path) -> tuple[Path, dict[str, Path]]:
@@ -99,6 +100,7 @@ def legalise(
         list[str] | None, typer.Option("--output-node", "-n", metavar="NODE", help="A node to keep; may be repeated.")
     ] = None,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -111,7 +113,7 @@ def legalise(
         if target not in TARGETS:
             raise UsageError("there is no such target", got=target, expected=", ".join(TARGETS))
         params = {"graph": graph, "target": target, "outputs": tuple(output_nodes or ())}
-        run_step(output, "tf.legalise", params, output_file, force=force)
+        run_step(output, "tf.legalise", params, output_file, force=force, verify=verify)
 
 
 @app.command("rename-io")
@@ -121,6 +123,7 @@ def rename_io(
     rename_input: RenameInput = None,
     rename_output: RenameOutput = None,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -128,7 +131,16 @@ def rename_io(
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.run_step import run_renaming
 
-        run_renaming(output, "tf.rename_io", {"graph": graph}, rename_input, rename_output, output_file, force=force)
+        run_renaming(
+            output,
+            "tf.rename_io",
+            {"graph": graph},
+            rename_input,
+            rename_output,
+            output_file,
+            force=force,
+            verify=verify,
+        )
 
 
 @app.command("convert")
@@ -137,6 +149,7 @@ def convert(
     output_file: OutputFile,
     text: Annotated[bool, typer.Option("--text", help="Write text (default: binary).")] = False,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -144,7 +157,14 @@ def convert(
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.run_step import run_step
 
-        run_step(output, "tf.convert", {"graph": graph, "to": "text" if text else "binary"}, output_file, force=force)
+        run_step(
+            output,
+            "tf.convert",
+            {"graph": graph, "to": "text" if text else "binary"},
+            output_file,
+            force=force,
+            verify=verify,
+        )
 
 
 @app.command("inspect")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelprep.cli import common
+from modelprep.cli.files import Verify
 
 
 def to_onnx(
@@ -28,6 +29,7 @@ def to_onnx(
         list[str] | None, typer.Option("--input-as-nchw", metavar="NODE", help="An input to be taken as NCHW.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")] = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -50,4 +52,4 @@ def to_onnx(
             "shapes": shapes,
             "inputs_as_nchw": nchw,
         }
-        run_step(output, "tf.to_onnx", params, output_file, force=force)
+        run_step(output, "tf.to_onnx", params, output_file, force=force, verify=verify)

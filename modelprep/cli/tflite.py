@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.cli import common
-from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput
+from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput, Verify
 
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model, Subgraph, Tensor
@@ -25,6 +25,7 @@ def rename_io(
     rename_input: RenameInput = None,
     rename_output: RenameOutput = None,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -33,8 +34,9 @@ def rename_io(
         from modelprep.cli.run_step import run_renaming
 
         run_renaming(
-            output, "tflite.rename_io", {"model": model}, rename_input, rename_output, output_file, force=force
-        )
+            output, "tflite.rename_io", {"model": model}, rename_input, rename_output, output_file, force=force,
+            verify=verify,
+        )  # fmt: skip
 
 
 @app.command("inspect")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modelprep.check.proof.types import Conversion
+from modelprep.check.proof.verify import Verified, verify
 from modelprep.events import Event, Listener, silent
 from modelprep.formats.given import cannot_write, require_apart, require_input, require_output
 from modelprep.steps import Call, find
@@ -27,12 +29,15 @@ class Converted:
         What it found out, JSON-ready.
     warnings
         What the user should read.
+    verified
+        What checked the result, and how its numbers compare with the original's.
     """
 
     step: str
     output: Path
     facts: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    verified: Verified = field(default_factory=Verified)
 
 
 def convert(
@@ -41,9 +46,10 @@ def convert(
     target: Path,
     *,
     force: bool = False,
+    numbers: bool = True,
     listen: Listener = silent,
 ) -> Converted:
-    """Run a step, and put what it made at its name when it is complete.
+    """Run a step, and put what it made at its name when it is complete and verified.
 
     Parameters
     ----------
@@ -55,6 +61,8 @@ def convert(
         Where the result goes; it appears whole or not at all.
     force
         Replace a file that is there; a folder is never replaced.
+    numbers
+        Compare the numbers of original and result too, where the step says how.
     listen
         Hears of the task ``convert:<step>``.
 
@@ -65,7 +73,7 @@ def convert(
     MissingTool
         The step needs an extra that is not installed.
     StepError
-        The step cannot do its work on these files.
+        The step cannot do its work on these files, or its result is not valid or computes other numbers.
     StorageError
         The target cannot be written; what was at the name before is still there.
     """
@@ -95,8 +103,9 @@ def convert(
         if step.produces == "folder":
             made.mkdir()
         facts = step.run(Call(filled, made, progress=progress, warn=warnings.append)) or {}
+        verified = verify(Conversion(name, step.version, filled, {}, made, ""), numbers=numbers)
         made.replace(target)
     for text in warnings:
         listen(Event("warning", task=task, label=label, text=text))
     listen(Event("done", task=task, label=label))
-    return Converted(name, target, facts, tuple(warnings))
+    return Converted(name, target, facts, tuple(warnings), verified)

@@ -14,6 +14,7 @@ import pytest
 from proof_cases import CASES, bake, convert, freeze, made_by_tensorflow, onnx_file, text_graph, to_onnx, twin
 
 from modelprep.check.proof import kinds
+from modelprep.check.proof import onnx as proof_onnx
 from modelprep.check.proof import prove as proof
 from modelprep.check.proof import record as proof_record
 from modelprep.check.proof import tensorflow as graphs
@@ -400,9 +401,9 @@ def test_without_onnxruntime_or_litert_it_is_said(
     named = convert(store, "onnx.rename_io", {"model": model}, tmp_path, inputs={"in": "data"})
 
     def absent() -> str:
-        raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=runtimes.INSTALL)
+        raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=install_command("check"))
 
-    monkeypatch.setattr(kinds, "_onnx_runtime", absent)
+    monkeypatch.setattr(proof_onnx, "runtime", absent)
     assert install_command("check") in str(prove(named))
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof import caffe as caffe_sides
 from modelprep.check.proof import checkpoint as checkpoints
+from modelprep.check.proof import onnx
 from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.tensorflow import SCALES, SMALL, values
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
 from modelprep.installed import install_command
 
@@ -111,76 +111,8 @@ def _backwards(renamed: object) -> dict[str, str]:
     return {str(new): str(old).partition(":")[0] for old, new in renamed.items()}
 
 
-def _onnx_runtime() -> str:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingTool(
-            "running an ONNX model on this machine needs onnxruntime", hint=install_command("check")
-        ) from error
-    return f"onnxruntime {onnxruntime.__version__}"
-
-
-def _onnx_runtimes(conversion: Conversion) -> tuple[str, str]:
-    del conversion
-    name = _onnx_runtime()
-    return name, name
-
-
-def _fed(session: Any) -> dict[str, tuple[int, ...]]:
-    """Give the inputs that a session has to be fed, with sizes left open taken as one.
-
-    Initialisers that are listed among the inputs are none that has to be fed.
-    """
-    if any(value.type != "tensor(float)" for value in session.get_inputs()):
-        raise CheckFailed("an input is not of floats")
-    return {
-        value.name: tuple(size if isinstance(size, int) and size > 0 else 1 for size in value.shape)
-        for value in session.get_inputs()
-    }
-
-
-def _answers(session: Any, path: Path, fed: Mapping[str, NDArray[Any]], asked: list[str]) -> list[NDArray[Any]]:
-    try:
-        return list(session.run(asked, dict(fed)))
-    except Exception as error:
-        raise refused("onnxruntime", path, error) from error
-
-
-def _onnx(conversion: Conversion) -> Sides:
-    original = Path(conversion.params["model"])
-    if conversion.params.get("external"):
-        raise CheckFailed("the original's weights lie in files of their own")
-    from modelprep.formats.onnx.model import read_header
-
-    names = [value.name for value in read_header(conversion.output).graph.output]
-    # The original leaves sizes open that the result may have settled.
-    shapes = list(_fed(runtimes.onnx_session(conversion.output)[0]).values())
-
-    @contextmanager
-    def before() -> Iterator[Side]:
-        session, _ = runtimes.onnx_session(original)
-        own = list(_fed(session))
-        if len(own) != len(shapes):
-            raise CheckFailed("original and result do not have the same number of inputs")
-        asked = [value.name for value in session.get_outputs()]
-        yield lambda number: _answers(
-            session, original, {n: values(s, number, SMALL) for n, s in zip(own, shapes, strict=True)}, asked
-        )
-
-    @contextmanager
-    def after() -> Iterator[Side]:
-        session, _ = runtimes.onnx_session(conversion.output)
-        own = _fed(session)
-        yield lambda number: _answers(
-            session, conversion.output, {n: values(s, number, SMALL) for n, s in own.items()}, names
-        )
-
-    return Sides(tuple(names), before, after)
-
-
 def _to_onnx_runtimes(conversion: Conversion) -> tuple[str, str]:
-    return _graph_runtimes(conversion)[0], _onnx_runtime()
+    return _graph_runtimes(conversion)[0], onnx.runtime()
 
 
 def _to_onnx(conversion: Conversion) -> Sides:
@@ -208,14 +140,14 @@ def _to_onnx(conversion: Conversion) -> Sides:
     @contextmanager
     def after() -> Iterator[Side]:
         session, _ = runtimes.onnx_session(conversion.output)
-        wanted = _fed(session)
+        wanted = onnx.fed(session)
 
         def run(number: int) -> list[NDArray[Any]]:
             given = {name: values(fed[name], number, SMALL) for name in wanted}
             for name in given:
                 if name.partition(":")[0] in nchw_in:
                     given[name] = given[name].transpose(0, 3, 1, 2)
-            found = _answers(session, conversion.output, given, names)
+            found = onnx.answers(session, conversion.output, given, names)
             return [
                 one.transpose(0, 2, 3, 1) if node in nchw_out and one.ndim == 4 else one
                 for one, node in zip(found, nodes, strict=True)
@@ -293,6 +225,6 @@ KINDS: Mapping[str, Kind] = {
     "checkpoint": Kind(checkpoints.runtimes_of, checkpoints.sides, _of_tensorflow),
     "graph": Kind(_graph_runtimes, _graph, _of_tensorflow),
     "graph-onnx": Kind(_to_onnx_runtimes, _to_onnx, _of_tensorflow),
-    "onnx": Kind(_onnx_runtimes, _onnx, _of_others),
+    "onnx": Kind(onnx.runtimes_of, onnx.sides, _of_others),
     "tflite": Kind(_tflite_runtimes, _tflite, _of_others),
 }

@@ -40,11 +40,14 @@ class Sides:
         What is compared, by the names of the result.
     before, after
         Open the original and the result.
+    corner
+        The result takes another number of samples: what both have of an output is compared.
     """
 
     outputs: tuple[str, ...]
     before: Callable[[], AbstractContextManager[Side]]
     after: Callable[[], AbstractContextManager[Side]]
+    corner: bool = False
 
 
 @dataclass(frozen=True)

@@ -303,8 +303,15 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
     return Ready(name, run, quantisation)
 
 
-def onnx_session(path: Path) -> tuple[Any, str]:
+def onnx_session(path: Path, *, optimise: bool = True) -> tuple[Any, str]:
     """Load an ONNX model into onnxruntime: its session, and onnxruntime's name and version.
+
+    Parameters
+    ----------
+    path
+        The model.
+    optimise
+        Fuse and fold operators. Without it two equal models give the same bits however their operators are arranged.
 
     Raises
     ------
@@ -318,7 +325,9 @@ def onnx_session(path: Path) -> tuple[Any, str]:
     except ImportError as error:
         raise _missing("onnxruntime", "ONNX") from error
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:

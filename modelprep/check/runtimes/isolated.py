@@ -7,6 +7,7 @@ first model is loaded and again after a crash. What a host runtime cannot do say
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelprep.check.runtimes.base import Ready
 from modelprep.errors import CheckFailed, MissingTool, ModelprepError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_T = TypeVar("_T")
 #: What may run a model that the usual runtime does not.
 _OTHERS: Mapping[str, Callable[[], str]] = {
     "caffe": lambda: f"update OpenCV: {install_command('check', upgrade=True)}",
@@ -102,6 +104,10 @@ class _Worker:
         self.words.close()
 
 
+class Crashed(MissingTool):
+    """A runtime ended its process."""
+
+
 _worker: _Worker | None = None
 _starting = threading.Lock()
 
@@ -112,6 +118,8 @@ def _running() -> _Worker:
         if _worker is None or _worker.child.poll() is not None:
             if _worker is not None:
                 _worker.close()
+            else:
+                atexit.register(stop)
             _worker = _Worker()
         return _worker
 
@@ -123,6 +131,29 @@ def stop() -> None:
         if _worker is not None:
             _worker.close()
             _worker = None
+
+
+def call(function: Callable[..., _T], *arguments: object) -> _T:
+    """Call a function of a module in the worker.
+
+    Parameters
+    ----------
+    function, arguments
+        What can be pickled; the function by its name.
+
+    Raises
+    ------
+    Crashed
+        The worker did.
+    ModelprepError
+        As the function raised it.
+    """
+    worker = _running()
+    try:
+        answer: _T = worker.ask("call", function, *arguments)
+    except EOFError:
+        raise Crashed(f"the host's runtime crashed ({worker.cause()})") from None
+    return answer
 
 
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:

@@ -34,6 +34,9 @@ def _answer(models: dict[int, Ready], verb: str, arguments: list[Any]) -> object
         handle = max(models, default=0) + 1
         models[handle] = loaded
         return handle, loaded.runtime, loaded.quantisation, loaded.sizes
+    if verb == "call":
+        function, *rest = arguments
+        return function(*rest)
     if verb == "run":
         handle, values = arguments
         return models[handle].run(values)

@@ -101,7 +101,7 @@ def run_apart(
 
 def _import_path() -> list[str]:
     # The child must find this very package, also where it is not installed and the folder was put on sys.path.
-    return [str(Path(__file__).resolve().parent.parent.parent), os.environ.get("PYTHONPATH", "")]
+    return [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
 
 
 def _last_words(log: Path) -> str | None:

@@ -1,0 +1,120 @@
+"""Is a converted model one at all: the format's own checker reads it.
+
+onnx.checker with strict shape inference for ONNX, LiteRT's verifier for TF Lite, TensorFlow's import for a GraphDef,
+and for Caffe our own set-up of the net (a real Caffe's too, where `MODELPREP_PYCAFFE` names one). What a checker says
+of the original as well is not the conversion's fault.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from modelprep.check.proof.types import Conversion
+from modelprep.check.runtimes.base import refused
+from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.installed import install_command
+from modelprep.steps import Exempt, find
+
+#: Kind of proof -> the format of the result.
+_FORMATS: Mapping[str, str] = {
+    "caffe": "caffe", "caffe-onnx": "onnx", "caffe-twin": "caffe", "checkpoint": "graph", "graph": "graph",
+    "graph-onnx": "onnx", "onnx": "onnx", "tflite": "tflite",
+}  # fmt: skip
+#: Kinds whose original is a file of the result's format, and the parameter that names it.
+_ORIGINALS: Mapping[str, str] = {"onnx": "model", "tflite": "model", "graph": "graph"}
+
+
+def check(conversion: Conversion) -> str:
+    """Have the format's own checker read the result of a conversion.
+
+    Returns
+    -------
+    str
+        Name and version of what checked it; empty where the step makes no model.
+
+    Raises
+    ------
+    StepError
+        The checker refuses the result.
+    MissingTool
+        There is no checker here, or it refuses the original as well.
+    """
+    declared = find(conversion.step).proof
+    if isinstance(declared, Exempt) or declared.by not in _FORMATS:
+        return ""
+    checker = _CHECKERS[_FORMATS[declared.by]]
+    try:
+        return checker(conversion.output)
+    except CheckFailed as error:
+        said = error.got or error.what
+        slot = _ORIGINALS.get(declared.by)
+        if slot is not None and _refuses(checker, Path(str(conversion.params[slot]))):
+            raise MissingTool(f"{error.what.partition(' ')[0]} refuses the original too: {said}") from error
+        raise StepError(
+            f"the result of {conversion.step} is not valid, so it was not kept", got=said,
+            where=str(conversion.params[slot]) if slot else None, hint="please report it with the model",
+        ) from error  # fmt: skip
+
+
+def _refuses(checker: Callable[[Path], str], path: Path) -> bool:
+    try:
+        checker(path)
+    except (CheckFailed, StepError):
+        return True
+    return False
+
+
+def _onnx(path: Path) -> str:
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingTool("checking an ONNX model needs onnx", hint=install_command("onnx")) from error
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception as error:
+        raise refused("onnx.checker", path, error) from error
+    return f"onnx.checker {onnx.__version__}"
+
+
+def _tflite(path: Path) -> str:
+    from modelprep.check.runtimes.host import litert
+
+    return litert(path)[1]
+
+
+def _graph(path: Path) -> str:
+    from modelprep.check.proof import tensorflow
+
+    name = tensorflow.tensorflow()
+    if name is None:
+        raise MissingTool("checking a TensorFlow graph needs TensorFlow", hint=install_command("tf"))
+    with tensorflow.session(path, tensorflow.definition_of(path)):
+        return name
+
+
+def _caffe(path: Path) -> str:
+    from modelprep.formats.caffe import messages, prototxt, pycaffe
+    from modelprep.formats.caffe.shapes.infer import infer
+    from modelprep.formats.caffe.wire import index as wire_index
+
+    net = messages.new("NetParameter")
+    try:
+        net.ParseFromString(wire_index.index(path).structure())
+        infer(net)
+    except StepError as error:
+        raise refused("our reader", path, error) from error
+    if pycaffe.VARIABLE not in os.environ:
+        return "modelprep's own set-up of the net"
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="modelprep-check-") as folder:
+        try:
+            pycaffe.save(prototxt.write(net), path, Path(folder) / "again.caffemodel")
+        except StepError as error:
+            raise refused("Caffe", path, error) from error
+    return "pycaffe"
+
+
+_CHECKERS: Mapping[str, Callable[[Path], str]] = {"caffe": _caffe, "graph": _graph, "onnx": _onnx, "tflite": _tflite}
