@@ -138,6 +138,21 @@ class DigestMismatch(ModelprepError):
     kind = "digest"
 
 
+class CorruptBlob(DigestMismatch):
+    """A cached file has other bytes than when it was stored; it is in quarantine now, and can be had again."""
+
+    kind = "corrupt"
+
+    def __init__(self, sha256: str, where: str) -> None:
+        super().__init__(
+            "a cached file is corrupt", where=where, expected=f"sha256 {sha256}", hint="run the command again"
+        )
+        self.sha256 = sha256
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.sha256, str(self.where))
+
+
 class StepError(ModelprepError):
     """A step cannot do its work on this input: a bad, truncated or foreign file."""
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import queue
-import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StorageError
@@ -17,8 +14,6 @@ from modelprep.store.disk import CHUNK, storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typing_extensions import Self
 
 
 class MultiHash:
@@ -63,49 +58,6 @@ def digests_of(data: bytes) -> dict[str, str]:
     hashes = MultiHash(ALGORITHMS, size=len(data))
     hashes.update(data)
     return hashes.digests()
-
-
-class BackgroundHash:
-    """Hash in a thread beside the one that receives and writes; hashing lets go of the interpreter, so both run.
-
-    A context manager; leaving it ends the thread.
-
-    Parameters
-    ----------
-    hashes
-        What is fed.
-    depth
-        How many pieces may wait, which bounds the memory: enough for the thread that receives to go on while the
-        processors are busy with something else for a moment.
-    """
-
-    def __init__(self, hashes: MultiHash, *, depth: int = 8) -> None:
-        self._hashes = hashes
-        self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(depth)
-        self._thread = threading.Thread(target=self._run, name="modelprep-hash", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def update(self, data: bytes | memoryview) -> None:
-        """Take more bytes; they must not change afterwards."""
-        self._queue.put(data)
-
-    def finish(self) -> None:
-        """Wait until all is hashed."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.finish()
-
-    def _run(self) -> None:
-        while (data := self._queue.get()) is not None:
-            self._hashes.update(data)
 
 
 def hash_path(

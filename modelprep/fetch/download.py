@@ -14,7 +14,7 @@ from threading import Event as Flag
 
 from modelprep.errors import Interrupted
 from modelprep.fetch import encoded, share
-from modelprep.fetch.digests import BackgroundHash, MultiHash, all_digests, digests_of, first_difference, hash_path
+from modelprep.fetch.digests import MultiHash, all_digests, digests_of, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.network_errors import Broken
 from modelprep.fetch.partials import Landed, partial_of
@@ -24,6 +24,7 @@ from modelprep.fetch.sniff import HEAD, describe, describe_bytes, is_lfs_pointer
 from modelprep.fetch.transport import Answer, Transport
 from modelprep.fetch.urls import redact
 from modelprep.store import Store, Validator
+from modelprep.store.copying import BackgroundHash
 from modelprep.store.disk import ensure_free, human, storage_error, write_all
 
 #: An attempt that gained this many bytes is no failure of the line: the count of attempts begins anew.

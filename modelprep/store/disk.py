@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,17 @@ _REASONS = {
     errno.EMFILE: "too many files are open",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-#: ``errno`` values after which another cache folder is the way out.
+#: What ``fsync`` says on file systems that have no use for it.
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+#: ``errno`` values after which another folder is the way out.
 _ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.ENOSYS)
+#: Folders that an option names -> that option: an error below one of them says which option leads elsewhere.
+_NAMED_BY: dict[Path, str] = {}
+
+
+def named_by(folder: Path, option: str) -> None:
+    """Record that the user can choose another folder with `option` (``--cache DIR``)."""
+    _NAMED_BY[folder.absolute()] = option
 
 
 def human(size: int) -> str:
@@ -56,20 +66,42 @@ def free_space(path: Path) -> int | None:
     return None
 
 
+def _elsewhere(path: Path) -> str:
+    """Say how to choose another folder than the one that `path` lies in."""
+    here = path.absolute()
+    for folder in (here, *here.parents):
+        if folder in _NAMED_BY:
+            return f"choose another folder with {_NAMED_BY[folder]}"
+    return "choose another folder"
+
+
+def _no_inodes(path: Path) -> bool:
+    """Tell whether a file system has blocks left and no room for one more name."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError, AttributeError):
+            found = os.statvfs(place)
+            return found.f_files > 0 and found.f_favail == 0 and found.f_bavail > 0
+    return False
+
+
 def storage_error(error: OSError, path: Path, *, needed: int | None = None, doing: str = "write") -> StorageError:
     """Turn an OSError into a :class:`StorageError` with the path, the space needed and free, and what to do."""
     reason = _REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
     hint = f"look at {path}"
     expected = got = None
     if error.errno in _FULL:
-        free = free_space(path)
-        expected = f"{human(needed)} free" if needed is not None else None
-        got = f"{human(free)} free" if free is not None else None
-        hint = "make room, run `modelprep cache gc`, or name another folder with --cache DIR"
+        hint = f"free some space, run `modelprep cache gc`, or {_elsewhere(path)}"
+        if error.errno == errno.ENOSPC and _no_inodes(path):
+            reason = "the file system has no free inodes: it can hold no more files, whatever their size"
+            hint = f"remove files there, run `modelprep cache gc`, or {_elsewhere(path)}"
+        else:
+            free = free_space(path)
+            expected = f"{human(needed)} free" if needed is not None else None
+            got = f"{human(free)} free" if free is not None else None
     elif error.errno in _ELSEWHERE:
-        hint = f"make {path} writable, or name another folder with --cache DIR (or MODELPREP_CACHE)"
+        hint = f"make {path} writable, or {_elsewhere(path)}"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        hint = f"move what lies at {path} away, or name another folder"
+        hint = f"move what lies at {path} away, or {_elsewhere(path)}"
     return StorageError(f"cannot {doing}: {reason}", where=str(path), expected=expected, got=got, hint=hint)
 
 
@@ -91,8 +123,23 @@ def ensure_free(path: Path, needed: int, *, what: str) -> None:
             where=str(path),
             expected=f"{human(needed)} free",
             got=f"{human(free)} free",
-            hint="make room, run `modelprep cache gc`, or name another folder with --cache DIR",
+            hint=f"free some space, run `modelprep cache gc`, or {_elsewhere(path)}",
         )
+
+
+def sync_file(descriptor: int) -> None:
+    """Make what was written last through a power cut, where the file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Set a file's permissions; on a file system that has none (vfat, some network shares) they stay as they are."""
+    with contextlib.suppress(OSError):
+        path.chmod(mode)
 
 
 def sync_folder(path: Path) -> None:
@@ -113,6 +160,47 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}")
+
+
+def claim_temporary(path: Path) -> tuple[Path, int]:
+    """Make the temporary file that is to become `path`: its name and an open descriptor.
+
+    The descriptor holds a lock on it; whoever can take that lock knows that the writer is gone
+    (:func:`abandoned_temporaries`). Rename the file before the descriptor is closed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    _locked(descriptor)
+    return temporary, descriptor
+
+
+def abandoned_temporaries(folder: Path) -> Iterator[Path]:
+    """Find the files of :func:`claim_temporary` in a folder whose writer is gone; the caller may remove each."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if _TEMPORARY.fullmatch(entry.name))
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if _locked(descriptor):
+                    yield folder / name
+            finally:
+                os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a small file so that at `path` lies the old one or the new one, whole, whatever happens.
 
@@ -121,20 +209,18 @@ def write_atomic(path: Path, data: bytes) -> None:
     StorageError
         Nothing was changed at `path`.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     with storage(path, needed=len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, descriptor = claim_temporary(path)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            try:
-                write_all(descriptor, data)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            write_all(descriptor, data)
+            sync_file(descriptor)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        finally:
+            os.close(descriptor)
         sync_folder(path.parent)
 
 

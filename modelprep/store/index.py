@@ -6,6 +6,7 @@ mix; a line torn by a kill is no JSON, and is passed over. Losing a record costs
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from modelprep.store.disk import write_all
+from modelprep.store.disk import claim_temporary, write_all
 
 #: Rewrite the file once it has this many lines and more than twice as many as there are live keys.
 COMPACT_FROM = 2048
@@ -105,15 +106,14 @@ class Index:
 
     def _rewrite(self) -> None:
         # A record appended by another process between our reading and our rename is lost: it costs one re-hash.
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         lines = "".join(json.dumps([k, v], separators=(",", ":")) + "\n" for k, v in self._values.items())
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with contextlib.suppress(OSError):
+            temporary, descriptor = claim_temporary(self.path)
             try:
                 write_all(descriptor, lines.encode())
+                temporary.replace(self.path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)
-            temporary.replace(self.path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
         self._inode = -1

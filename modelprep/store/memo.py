@@ -1,6 +1,8 @@
-"""The digest memo: a file's SHA-256 by its path, size, modification time (ns) and inode, so that it is hashed once.
+"""The digest memo: a file's SHA-256 by its path, size, times of change (ns) and inode, so that it is hashed once.
 
-It is a matter of speed only. ``cache verify`` never asks it.
+Only the digest of bytes that were hashed is ever remembered. The time of the last status change is part of it, which no
+program can set: a file that was altered and given its old modification time back is hashed again.
+``cache verify`` never asks the memo.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def hash_file(path: Path, progress: Progress | None = None) -> tuple[str, int]:
 
 
 class Memo:
-    """Digests by path, size, mtime_ns and inode.
+    """Digests by path, size, mtime_ns, ctime_ns and inode.
 
     Parameters
     ----------
@@ -61,14 +63,30 @@ class Memo:
     def known(self, path: Path, stat: os.stat_result) -> str | None:
         """Give the digest remembered of a file whose `stat` is unchanged, or None."""
         value = self._index.get(self._key(path))
-        if isinstance(value, list) and value[1:] == [stat.st_size, stat.st_mtime_ns, stat.st_ino]:
+        if isinstance(value, list) and value[1:] == state_of(stat):
             digest = value[0]
             return digest if isinstance(digest, str) else None
         return None
 
+    def known_as_blob(self, path: Path, stat: os.stat_result) -> str | None:
+        """Give the digest of a file that is a hard link to a blob whose digest is known.
+
+        Making or removing another link to a blob changes the status of all its links; hashing it once is enough then.
+        """
+        value = self._index.get(self._key(path))
+        if stat.st_nlink < 2 or not isinstance(value, list) or not isinstance(value[0], str):
+            return None
+        blob = blob_path(self._root, value[0])
+        try:
+            found = blob.stat()
+        except OSError:
+            return None
+        same = (found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino)
+        return value[0] if same and self.known(blob, found) == value[0] else None
+
     def remember(self, path: Path, sha256: str, stat: os.stat_result) -> None:
         """Remember what was hashed."""
-        self._index.put(self._key(path), [sha256, stat.st_size, stat.st_mtime_ns, stat.st_ino])
+        self._index.put(self._key(path), [sha256, *state_of(stat)])
 
     def forget(self, path: Path) -> None:
         """Drop what is known of a path."""
@@ -80,11 +98,23 @@ class Memo:
             before = path.stat()
         if (known := self.known(path, before)) is not None:
             return known, before.st_size
+        if (known := self.known_as_blob(path, before)) is not None:
+            self.remember(path, known, before)
+            return known, before.st_size
         sha256, size = hash_file(path, progress)
         with storage(path, doing="read"):
             after = path.stat()
-        tick = _TICK_NS if after.st_mtime_ns % 1_000_000_000 else _COARSE_TICK_NS
-        still = (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
-        if still and after.st_mtime_ns + tick < time.time_ns():
+        tick = _TICK_NS if after.st_ctime_ns % 1_000_000_000 else _COARSE_TICK_NS
+        if state_of(before) == state_of(after) and after.st_ctime_ns + tick < time.time_ns():
             self.remember(path, sha256, after)
         return sha256, size
+
+
+def state_of(stat: os.stat_result) -> list[int]:
+    """Give what changes whenever a file does."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def blob_path(root: Path, sha256: str) -> Path:
+    """Give the path of a blob in the store at `root`."""
+    return root / "blobs" / sha256[:2] / sha256

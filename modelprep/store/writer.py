@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from modelprep.errors import DigestMismatch
-from modelprep.store.disk import human, storage, write_all
+from modelprep.store.disk import human, storage, sync_file, write_all
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # for type checkers only: in typing from Python 3.11
@@ -86,7 +86,7 @@ class BlobWriter:
         descriptor, self._descriptor = self._descriptor, None
         with storage(self.path):
             try:
-                os.fsync(descriptor)
+                sync_file(descriptor)
             finally:
                 os.close(descriptor)
         return self._land(self.path, sha256, self.size)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelprep.errors import Interrupted, RecipeError, StorageError
+from modelprep.errors import Interrupted, RecipeError
 from modelprep.events import Event, Listener, silent
 from modelprep.store import Blob, Store
-from modelprep.store.disk import CHUNK, storage, storage_error, sync_folder, write_all, write_atomic
-from modelprep.tree.manifest import MANIFEST, RUN_TESTS, SUMS, Manifest
+from modelprep.store.disk import set_mode, storage, storage_error, sync_file, sync_folder
+from modelprep.tree.journal import journal
+from modelprep.tree.manifest import RUN_TESTS
 from modelprep.tree.places import place, tree_lock
 from modelprep.tree.plan import Action, InstallPlan, plan_install
-from modelprep.tree.selection import run_tests
-
-#: Names of files under way: ``.<name>.<random>.modelprep``; one that is found while the tree is locked is a dead run's.
-_UNDER_WAY = ".modelprep"
+from modelprep.tree.state import damaged_lists, lists_in_place, own_files
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,8 @@ class Installed:
         (path, name it was kept under) of files that were not ours to replace.
     bytes_written
         Bytes copied (0 for hard links).
+    repaired
+        Names of the tree's own lists (``SHA256SUMS``, ``run-tests.sh``) that were damaged or missing.
     """
 
     written: tuple[str, ...] = ()
@@ -42,6 +40,7 @@ class Installed:
     removed: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
     bytes_written: int = 0
+    repaired: tuple[str, ...] = ()
 
 
 def apply_install(
@@ -56,23 +55,27 @@ def apply_install(
 
     The tree is locked and the plan made anew under the lock, so that it holds whatever others did meanwhile. New files
     come first, then what leaves, then ``run-tests.sh``, ``SHA256SUMS`` and ``MANIFEST.json``; a run that is killed at
-    any point leaves whole files, and the next run goes on from there.
+    any point leaves whole files, and the next run goes on from there (:mod:`modelprep.tree.journal`). Every file is
+    hashed on its way out of the store.
 
     Parameters
     ----------
     link
-        Hard links to the store's blobs instead of copies, where the file system can.
+        Hard links to the store's blobs instead of copies, where the file system can: tree and store then share one
+        file, and a change to it changes both.
     stop
         Asked between files and between pieces of one; true ends it.
 
     Raises
     ------
+    CorruptBlob
+        A file of the store is not what it was when it was stored; those before it are installed.
     StorageError
         Disk full, no permission; the file that was being written is not there, those before it are.
     Interrupted
         `stop` said so.
     """
-    if not plan.changes and _written_down(plan):
+    if not plan.changes and lists_in_place(plan.folder, plan.manifest):
         return Installed(kept=tuple(action.path for action in plan.actions))
     task = f"install:{plan.demo.recipe}"
 
@@ -82,19 +85,6 @@ def apply_install(
     with tree_lock(plan.folder, on_wait=waiting, stop=stop):
         fresh = plan_install(plan.folder, plan.demo, plan.files, plan.provenance, store, peers=plan.peers)
         return _Installation(fresh, store, link, listen, stop or (lambda: False), task).run()
-
-
-def _written_down(plan: InstallPlan) -> bool:
-    """Say whether the lists and the board's script stand in the tree as the manifest says."""
-    try:
-        return all((plan.folder / name).read_text("utf-8") == text for name, text in _own_files(plan.manifest).items())
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _own_files(manifest: Manifest, unfit: Callable[[RecipeError], None] = lambda _: None) -> dict[str, str]:
-    """Give the files that are made of the manifest, in the order they are to be written: the manifest itself last."""
-    return {RUN_TESTS: run_tests(manifest, unfit=unfit), SUMS: manifest.sums(), MANIFEST: manifest.text()}
 
 
 class _Installation:
@@ -112,69 +102,64 @@ class _Installation:
         self._aside: list[tuple[str, str]] = []
         self._removed: list[str] = []
         self._bytes = 0
-        self._swept: set[Path] = set()
+        self._folders: set[Path] = set()
         self._total = sum(action.blob.size for action in plan.writes)
 
     def run(self) -> Installed:
-        for action in self._plan.writes:
-            self._put(action)
-        for folder in self._swept:
-            sync_folder(folder)
-        for leaving in self._plan.leaving:
-            target = place(self._plan.folder, leaving.path)
-            if leaving.verb == "remove":
-                self._remove(target)
-                self._removed.append(leaving.path)
-            elif leaving.verb == "leave":
-                self._warn(f"{target} is no longer part of {self._plan.demo.demo}; it stays, as {leaving.reason}")
-        if not _written_down(self._plan):
-            for name, text in _own_files(self._plan.manifest, self._unfit).items():
-                path = self._plan.folder / name
-                write_atomic(path, text.encode())
-                if name == RUN_TESTS:
-                    path.chmod(0o755)
+        folder = self._plan.folder
+        own = damaged_lists(folder, self._plan.manifest)
+        if own:
+            own_files(self._plan.manifest, self._unfit)
+        with journal(folder, [*(action.path for action in self._plan.writes), *own]) as temporary:
+            for action in self._plan.writes:
+                self._put(action, temporary[action.path])
+            for each in self._folders:
+                sync_folder(each)
+            for leaving in self._plan.leaving:
+                target = place(folder, leaving.path)
+                if leaving.verb == "remove":
+                    self._remove(target)
+                    self._removed.append(leaving.path)
+                elif leaving.verb == "leave":
+                    self._warn(f"{target} is no longer part of {self._plan.demo.demo}; it stays, as {leaving.reason}")
+            for name, text in own.items():
+                self._write(folder / name, text.encode(), temporary[name])
         return Installed(
             written=tuple(action.path for action in self._plan.writes),
             kept=tuple(action.path for action in self._plan.actions if action.verb in ("keep", "adopt")),
             removed=tuple(self._removed),
+            repaired=tuple(own) if self._plan.manifest.text() == self._plan.before.text() else (),
             set_aside=tuple(self._aside),
             bytes_written=self._bytes,
         )
 
-    def _put(self, action: Action) -> None:
+    def _put(self, action: Action, temporary: Path) -> None:
         target = place(self._plan.folder, action.path)
         with storage(target.parent, doing="make the folder"):
             target.parent.mkdir(parents=True, exist_ok=True)
-        self._sweep(target.parent)
-        temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}{_UNDER_WAY}")
-        try:
-            linked = self._link and self._hard_link(action.blob, temporary)
-            if not linked:
-                self._copy(action.blob, temporary, target)
-            if action.verb == "set-aside":
-                self._set_aside(action, target)
-            with storage(target, doing="install"):
-                temporary.replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        self._folders.add(target.parent)
+        if not (self._link and self._hard_link(action.blob, temporary)):
+            self._copy(action.blob, temporary, target)
+        if action.verb == "set-aside":
+            self._set_aside(action, target)
+        with storage(target, doing="install"):
+            temporary.replace(target)
         self._store.remember(target, action.blob.sha256)
 
-    def _sweep(self, folder: Path) -> None:
-        """Remove what a killed run left under way; nobody else writes here while the tree is locked."""
-        if folder in self._swept:
-            return
-        self._swept.add(folder)
-        with storage(folder, doing="look into the folder"):
-            for entry in os.scandir(folder):
-                if entry.name.startswith(".") and entry.name.endswith(_UNDER_WAY):
-                    with contextlib.suppress(OSError):
-                        Path(entry.path).unlink()
+    def _write(self, target: Path, data: bytes, temporary: Path) -> None:
+        with storage(target, needed=len(data), doing="install"):
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                sync_file(file.fileno())
+            if target.name == RUN_TESTS:
+                set_mode(temporary, 0o755)
+            temporary.replace(target)
+            sync_folder(target.parent)
 
     def _hard_link(self, blob: Blob, temporary: Path) -> bool:
         try:
-            os.link(blob.path, temporary)
+            self._store.link(blob, temporary)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES):
                 raise storage_error(error, temporary, doing="link") from error
@@ -186,24 +171,16 @@ class _Installation:
         return True
 
     def _copy(self, blob: Blob, temporary: Path, target: Path) -> None:
-        with (
-            storage(target, needed=blob.size, doing="install"),
-            blob.path.open("rb", buffering=0) as source,
-            temporary.open("xb", buffering=0) as copy,
-        ):
-            done = 0
-            while done < blob.size:
-                if self._stop():
-                    raise Interrupted("stopped while installing")
-                count = _copy_piece(source.fileno(), copy.fileno(), min(16 * CHUNK, blob.size - done))
-                if not count:
-                    break
-                done += count
-                self._bytes += count
-                self._listen(Event("progress", task=self._task, label=target.name, done=self._bytes, total=self._total))
-            os.fsync(copy.fileno())
-        if done != blob.size:
-            raise StorageError("a file of the store became shorter while it was read", where=str(blob.path))
+        begun = self._bytes
+
+        def progress(done: int, _: int | None) -> None:
+            if self._stop():
+                raise Interrupted("stopped while installing")
+            self._bytes = begun + done
+            self._listen(Event("progress", task=self._task, label=target.name, done=self._bytes, total=self._total))
+
+        with storage(target, needed=blob.size, doing="install"):
+            self._store.copy(blob, temporary, progress=progress)
 
     def _set_aside(self, action: Action, target: Path) -> None:
         kept = _free_name(target)
@@ -242,18 +219,3 @@ def _free_name(target: Path) -> Path:
         if not os.path.lexists(name):
             return name
         number += 1
-
-
-def _copy_piece(source: int, target: int, count: int) -> int:
-    """Copy up to `count` bytes at the files' positions, inside the kernel (sharing blocks) where that is possible."""
-    try:
-        return os.copy_file_range(source, target, count)
-    except (AttributeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_RANGE:
-            raise
-    data = os.read(source, min(count, CHUNK))
-    write_all(target, data)
-    return len(data)
-
-
-_NO_RANGE = (errno.ENOSYS, errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.EPERM, errno.ETXTBSY)

@@ -1,21 +1,55 @@
-"""Whether a demo stands in its tree, whole."""
+"""Whether a demo stands in its tree, whole, and whether the lists of the tree are what its manifest says."""
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
+from modelprep.errors import RecipeError
 from modelprep.store import Store
+from modelprep.tree.journal import interrupted
 from modelprep.tree.manifest import MANIFEST, RUN_TESTS, SUMS, Manifest
+from modelprep.tree.selection import run_tests
 
 
-def in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> bool:
+def own_files(manifest: Manifest, unfit: Callable[[RecipeError], None] = lambda _: None) -> dict[str, str]:
+    """Give name -> text of the files that are made of the manifest, in the order of writing: the manifest itself last.
+
+    Parameters
+    ----------
+    unfit
+        Called with the reason for each demo that ``run-tests.sh`` leaves out.
+    """
+    return {RUN_TESTS: run_tests(manifest, unfit=unfit), SUMS: manifest.sums(), MANIFEST: manifest.text()}
+
+
+def damaged_lists(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Give name -> text of :func:`own_files` for those that do not stand in the tree as files with that text."""
+    return {name: text for name, text in own_files(manifest).items() if not _holds(folder / name, text.encode())}
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        found = path.lstat()
+        return stat.S_ISREG(found.st_mode) and found.st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def lists_in_place(folder: Path, manifest: Manifest) -> bool:
+    """Say whether the manifest, ``SHA256SUMS`` and ``run-tests.sh`` of a tree are what they must be.
+
+    A tree in which an installation was interrupted is not in place either.
+    """
+    return not interrupted(folder) and not damaged_lists(folder, manifest)
+
+
+def files_in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> bool:
     """Say whether every file that the manifest lists for a recipe is there with its bytes.
 
     Files that were hashed before and have not changed since are believed (the store's digest memo).
     """
-    if not all((folder / name).is_file() for name in (MANIFEST, SUMS, RUN_TESTS)):
-        return False
     for entry in manifest.files.values():
         if recipe not in entry.demos:
             continue
@@ -29,3 +63,8 @@ def in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> boo
         if store.digest_of(path)[0] != entry.sha256:
             return False
     return True
+
+
+def in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> bool:
+    """Say whether a demo stands in its tree, and the lists with it."""
+    return lists_in_place(folder, manifest) and files_in_place(folder, manifest, recipe, store)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelprep.fetch.digests import BackgroundHash, MultiHash, hash_path
+from modelprep.fetch.digests import MultiHash, hash_path
 from modelprep.fetch.sniff import describe, describe_bytes, is_web_page
 from modelprep.fetch.transport import retry_after
+from modelprep.store.copying import BackgroundHash
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from modelprep.recipe.lockfile import Pin, read_lock
 from modelprep.recipe.schema import Asset, Recipe, Source
 from modelprep.steps._extras import require
 from modelprep.store import Result, Store, result_key
+from modelprep.store.disk import named_by
 from modelprep.tree.manifest import Manifest, read_manifest
 from modelprep.tree.places import tree_name
-from modelprep.tree.state import in_place
+from modelprep.tree.state import files_in_place, lists_in_place
 
 
 def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> Plan:
@@ -123,6 +124,7 @@ class _Planner:
     assets: dict[str, PlannedAsset] = field(default_factory=dict)
     steps: dict[str, PlannedStep] = field(default_factory=dict)
     manifests: dict[Path, Manifest] = field(default_factory=dict)
+    whole: dict[Path, bool] = field(default_factory=dict)
     claims: dict[Path, tuple[str, tuple[str, str]]] = field(default_factory=dict)
     loose: dict[str, tuple[str, tuple[Source, ...]]] = field(default_factory=dict)
 
@@ -138,6 +140,7 @@ class _Planner:
             return replace(blank, problem=problem)
 
     def __post_init__(self) -> None:
+        named_by(self.request.out, "--out DIR")
         self.fetcher = Fetcher(self.store, self.request.policy, lock=self.pins)
 
     def finish(self, demos: tuple[PlannedDemo, ...], shared: Mapping[str, Asset]) -> Plan:
@@ -309,9 +312,11 @@ class _Planner:
         entry = manifest.demos.get(demo.recipe.name)
         if entry is None:
             return "missing"
-        if entry.key == demo.key and in_place(demo.folder, manifest, demo.recipe.name, self.store):
-            return "present"
-        return "stale"
+        if demo.folder not in self.whole:
+            self.whole[demo.folder] = lists_in_place(demo.folder, manifest)
+        if entry.key != demo.key or not self.whole[demo.folder]:
+            return "stale"
+        return "present" if files_in_place(demo.folder, manifest, demo.recipe.name, self.store) else "stale"
 
 
 def output_of(step: PlannedStep, result: Result, inner: str) -> str:

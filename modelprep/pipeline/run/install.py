@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from modelprep.errors import StorageError, UsageError
+from modelprep.errors import CorruptBlob, UsageError
 from modelprep.events import Event, Listener
 from modelprep.pipeline.plan.binding import bind
 from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.pipeline.run.provenance import provenance
+from modelprep.pipeline.run.restore import Restorer
 from modelprep.recipe.lockfile import Pin
 from modelprep.store import Blob, Result
 from modelprep.tree.install import Installed, apply_install
@@ -26,6 +27,8 @@ class Installer:
         What there is: identity of an asset -> its blob, of a step -> its result. Filled by the run as it goes.
     pins
         Pins that this run added.
+    restore
+        Brings corrupt cached files again.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Installer:
         pins: Mapping[str, Pin],
         listen: Listener,
         stop: Callable[[], bool],
+        restore: Restorer,
     ) -> None:
         self._plan = plan
         self._blobs = blobs
@@ -43,10 +47,16 @@ class Installer:
         self._pins = pins
         self._listen = listen
         self._stop = stop
+        self._restore = restore
         self._landed: dict[str, tuple[str, str]] = {}
 
-    def install(self, demo: PlannedDemo) -> Installed:
-        """Bring one demo into its tree.
+    def install(self, demo: PlannedDemo, patience: int = 100) -> Installed:
+        """Bring one demo into its tree; a cached file that turns out corrupt is got again, and the rest goes on.
+
+        Parameters
+        ----------
+        patience
+            How many corrupt files are got again before it is given up.
 
         Raises
         ------
@@ -54,8 +64,18 @@ class Installer:
             Another demo wants other bytes at one of its places.
         StorageError
             The disk says no.
+        ModelprepError
+            A cached file is corrupt, and it could not be had again.
         """
-        files = dict(self._files(demo))
+        try:
+            return self._install(demo, dict(self._files(demo)))
+        except CorruptBlob as corrupt:
+            if patience == 0:
+                raise
+            self._restore.blob(demo, corrupt)
+            return self.install(demo, patience - 1)
+
+    def _install(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> Installed:
         self._refuse_two_in_one_place(demo, files)
         decided = plan_install(
             demo.folder,
@@ -68,6 +88,8 @@ class Installer:
         link = self._plan.request.link
         done = apply_install(decided, self._plan.store, link=link, listen=self._listen, stop=self._stop)
         text = f"{len(done.written)} of {len(files)} files written to {demo.folder}"
+        if done.repaired:
+            text += f"; repaired {', '.join(done.repaired)}"
         data: dict[str, object] = {"written": list(done.written), "folder": str(demo.folder)}
         self._listen(Event("done", task=demo.install_task, label=demo.recipe.demo, text=text, data=data))
         return done
@@ -81,9 +103,7 @@ class Installer:
             sha256 = output_of(self._plan.steps[identity], self._results[identity], inner)
             blob = self._plan.store.get(sha256)
             if blob is None:
-                raise StorageError(
-                    "a file left the store while this was running", where=path, hint="run the command again"
-                )
+                raise CorruptBlob(sha256, str(self._plan.store.blob_path(sha256)))
             yield path, blob
 
     def _refuse_two_in_one_place(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> None:

@@ -19,6 +19,7 @@ from modelprep.pipeline.plan.planner import plan_recipes
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep
 from modelprep.pipeline.run.errors import as_error
 from modelprep.pipeline.run.report import Report
+from modelprep.pipeline.run.restore import Restorer
 from modelprep.pipeline.run.steps import StepRunner
 from modelprep.pipeline.run.summary import Spent, Tally, plan_json
 from modelprep.pipeline.run.thread_pools import Lane, Outcome
@@ -103,6 +104,9 @@ class _Run:
             self.plan.store, request.policy, lock=self.plan.pins, listen=self.listen, known=self.plan.known
         )
         self._stepper = StepRunner(self.plan.store, self.plan.steps, self.listen, self.stopping)
+        self._restorer = Restorer(
+            self.plan, self._fetcher, self._stepper, self.blobs, self.results, self.fetched, self.listen
+        )
         for step in self.plan.steps.values():
             if step.result is not None:
                 self.results[step.identity] = step.result
@@ -267,7 +271,7 @@ class _Run:
         def do() -> object:
             begun = time.monotonic()
             self.listen(Event("start", task=step.task, label=step.label))
-            result = self._stepper.run(step, self.blobs, self.results)
+            result = self._stepper.run(step, self.blobs, self.results, self._restorer.ensure)
             seconds = time.monotonic() - begun
             self._warn_of_result(step, result)
             data: dict[str, object] = {"seconds": round(seconds, 3), "facts": dict(result.facts)}
@@ -281,7 +285,7 @@ class _Run:
         # Whoever finds everything in place needs none of the machinery that writes trees.
         from modelprep.pipeline.run.install import Installer
 
-        return Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping)
+        return Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping, self._restorer)
 
     def _install(self, demo: PlannedDemo) -> Installed:
         return self._installer.install(demo)

@@ -41,28 +41,34 @@ class StepRunner:
         self._listen = listen
         self._stop = stop
 
-    def run(self, step: PlannedStep, blobs: Mapping[str, Blob], results: Mapping[str, Result]) -> Result:
+    def run(
+        self,
+        step: PlannedStep,
+        blobs: Mapping[str, Blob],
+        results: Mapping[str, Result],
+        ensure: Callable[[str, str], None],
+    ) -> Result:
         """Give a step's result, from the store or by running it.
 
         Parameters
         ----------
         blobs, results
             What there is by now: identity of an asset -> its blob, of a step -> its result.
+        ensure
+            Called with the identity and inner path of each input before the step reads it: hashes it unless this
+            process has done so before, and brings a corrupt one again.
 
         Raises
         ------
         ModelprepError
             Whatever the step says of its input; StorageError where the store says it.
         """
-        digests: dict[str, str] = {}
-        for slot, (identity, inner) in step.inputs.items():
-            if identity in self._steps:
-                digests[slot] = output_of(self._steps[identity], results[identity], inner)
-            else:
-                digests[slot] = blobs[identity].sha256
-        key = result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests)
+        key, _ = self._key(step, blobs, results)
         if (made := self._store.result(key)) is not None:
             return made
+        for identity, inner in step.inputs.values():
+            ensure(identity, inner)
+        key, digests = self._key(step, blobs, results)
 
         def waiting() -> None:
             self._listen(Event("note", task=step.task, text=f"{step.label}: another process is at it; waiting"))
@@ -73,6 +79,18 @@ class StepRunner:
             made = self._make(step, digests)
             self._store.put_result(key, made)
             return made
+
+    def _key(
+        self, step: PlannedStep, blobs: Mapping[str, Blob], results: Mapping[str, Result]
+    ) -> tuple[str, dict[str, str]]:
+        """Give the key of a step's result, and the digest of each input."""
+        digests: dict[str, str] = {}
+        for slot, (identity, inner) in step.inputs.items():
+            if identity in self._steps:
+                digests[slot] = output_of(self._steps[identity], results[identity], inner)
+            else:
+                digests[slot] = blobs[identity].sha256
+        return result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests), digests
 
     def _make(self, step: PlannedStep, digests: Mapping[str, str]) -> Result:
         warnings: list[str] = []

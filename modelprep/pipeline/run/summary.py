@@ -112,7 +112,8 @@ class Tally:
         elif demo.state == "nothing":
             outcome = "nothing"
         else:
-            outcome = "installed" if done is not None and (done.written or done.removed) else "unchanged"
+            changed = done is not None and (done.written or done.removed or done.repaired)
+            outcome = "installed" if changed else "unchanged"
         if done is not None:
             files = tuple(sorted((*done.written, *done.kept)))
         elif demo.state == "present":

@@ -1,0 +1,102 @@
+"""Bring a cached file again that turned out corrupt: download it once more, or run the step that made it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import MutableMapping
+
+from modelprep.errors import CorruptBlob
+from modelprep.events import Event, Listener
+from modelprep.fetch import Fetched, Fetcher
+from modelprep.pipeline.plan.planner import output_of
+from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.pipeline.run.steps import StepRunner
+from modelprep.store import Blob, Result
+
+
+class Restorer:
+    """Restores what a run found corrupt, in the thread that found it.
+
+    Parameters
+    ----------
+    blobs, results, fetched
+        What there is: identity of an asset -> its blob and how it came, of a step -> its result. Added to.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        fetcher: Fetcher,
+        steps: StepRunner,
+        blobs: MutableMapping[str, Blob],
+        results: MutableMapping[str, Result],
+        fetched: MutableMapping[str, Fetched],
+        listen: Listener,
+    ) -> None:
+        self._plan = plan
+        self._fetcher = fetcher
+        self._steps = steps
+        self._blobs = blobs
+        self._results = results
+        self._fetched = fetched
+        self._listen = listen
+        self._one_at_a_time = threading.RLock()
+
+    def blob(self, demo: PlannedDemo, corrupt: CorruptBlob) -> None:
+        """Restore the blob of a demo's file that was found corrupt, and is in quarantine now.
+
+        Raises
+        ------
+        ModelprepError
+            It cannot be had again.
+        """
+        wanted = {source for source in demo.files.values() if self._digest(*source) == corrupt.sha256}
+        if not wanted:
+            raise corrupt
+        for identity, inner in sorted(wanted):
+            self.ensure(identity, inner)
+
+    def ensure(self, identity: str, inner: str) -> None:
+        """See that a file of an asset or step is cached and is what its digest says, in full.
+
+        Raises
+        ------
+        ModelprepError
+            It is not, and cannot be had again.
+        """
+        if not self._is_sound(identity, inner):
+            with self._one_at_a_time:
+                if not self._is_sound(identity, inner):
+                    self._again(identity, inner)
+
+    def _is_sound(self, identity: str, inner: str) -> bool:
+        sha256 = self._digest(identity, inner)
+        blob = self._plan.store.sound(sha256) if sha256 is not None else None
+        if blob is not None and identity in self._plan.assets:
+            self._blobs[identity] = blob
+        return blob is not None
+
+    def _digest(self, identity: str, inner: str) -> str | None:
+        if (planned := self._plan.assets.get(identity)) is not None:
+            blob = self._blobs.get(identity)
+            return blob.sha256 if blob is not None else planned.sha256
+        result = self._results.get(identity)
+        return output_of(self._plan.steps[identity], result, inner) if result is not None else None
+
+    def _again(self, identity: str, inner: str) -> None:
+        sha256 = self._digest(identity, inner)
+        planned = self._plan.assets.get(identity)
+        task = f"fetch:{planned.asset.key}" if planned is not None else self._plan.steps[identity].task
+        if sha256 is not None:
+            text = f"the cached file with sha256 {sha256[:16]}... is missing or corrupt: getting it again"
+            self._listen(Event("warning", task=task, text=text))
+        if planned is None:
+            step = self._plan.steps[identity]
+            for below in step.inputs.values():
+                self.ensure(*below)
+            self._results[identity] = self._steps.run(step, self._blobs, self._results, self.ensure)
+        elif planned.override is not None:
+            self._blobs[identity] = self._plan.store.adopt(planned.override)
+        else:
+            fetched = self._fetcher.fetch(self._fetcher.plan(planned.asset))
+            self._fetched[identity], self._blobs[identity] = fetched, fetched.blob

@@ -1,0 +1,277 @@
+"""The blobs of a store: files by their SHA-256, hashed when they come, when they are copied out and when in doubt.
+
+The memo spares hashing where only speed is at stake (:meth:`Blobs.get`). Whatever leaves the store is hashed on the way
+(:meth:`Blobs.copy`) or has been hashed by this very process (:meth:`Blobs.sound`, :meth:`Blobs.link`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelprep.errors import CorruptBlob, StorageError
+from modelprep.store.blob import Blob
+from modelprep.store.copying import copy_hashed
+from modelprep.store.disk import (
+    CHUNK,
+    ensure_free,
+    human,
+    named_by,
+    set_mode,
+    storage,
+    sync_file,
+    sync_folder,
+    write_atomic,
+)
+from modelprep.store.index import Index
+from modelprep.store.memo import Memo, Progress, blob_path, hash_file, state_of
+from modelprep.store.results import is_sha256
+from modelprep.store.session import Session
+from modelprep.store.writer import BlobWriter
+
+
+class Blobs:
+    """The blobs below one folder.
+
+    Parameters
+    ----------
+    root
+        The store's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._memo = Memo(Index(root / "memo.jsonl"), root)
+        self._session = Session(root / "scratch")
+        #: State of each blob that this process has hashed, at that time.
+        self._hashed: dict[str, list[int]] = {}
+        named_by(root, "--cache DIR (or MODELPREP_CACHE)")
+
+    def blob_path(self, sha256: str) -> Path:
+        """Give the path at which the blob lies, or would lie."""
+        if not is_sha256(sha256):
+            raise ValueError(f"not a sha256: {sha256!r}")
+        return blob_path(self.root, sha256)
+
+    def get(self, sha256: str) -> Blob | None:
+        """Give a blob, or None when it is not here.
+
+        The memo is believed; a blob whose size, times or inode are not the remembered ones is hashed, and one that
+        turns out corrupt goes to quarantine and counts as not here. :meth:`sound` and :meth:`copy` take no memo's word.
+        """
+        path = self.blob_path(sha256)
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        if self._memo.known(path, stat) == sha256:
+            return Blob(sha256, stat.st_size, path)
+        return self.check(sha256)
+
+    def sound(self, sha256: str) -> Blob | None:
+        """Give a blob that this process has hashed, now or before; a corrupt one goes to quarantine -> None.
+
+        To be asked before a blob is used without being hashed on the way: as a step's input, by hard link.
+        """
+        path = self.blob_path(sha256)
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        if self._hashed.get(sha256) == state_of(stat):
+            return Blob(sha256, stat.st_size, path)
+        return self.check(sha256)
+
+    def check(self, sha256: str, progress: Progress | None = None) -> Blob | None:
+        """Hash a blob, believing nothing; a corrupt one goes to quarantine -> None."""
+        path = self.blob_path(sha256)
+        try:
+            stat = path.stat()
+            found, size = hash_file(path, progress)
+        except (OSError, StorageError):
+            return None
+        if found != sha256:
+            self._condemn(sha256, found, size)
+            return None
+        self._was_hashed(sha256, path, stat)
+        return Blob(sha256, size, path)
+
+    def copy(self, blob: Blob, target: Path, *, progress: Progress | None = None) -> None:
+        """Copy a blob to a name at which nothing exists, durably, hashed on the way.
+
+        Raises
+        ------
+        CorruptBlob
+            Its bytes are not what its name says any more. It is in quarantine now; what was written is for the caller
+            to remove.
+        StorageError
+            It cannot be read, or `target` cannot be written.
+        """
+        with storage(blob.path, doing="read"):
+            before = blob.path.stat()
+        found, size = copy_hashed(blob.path, target, progress=progress)
+        if found != blob.sha256:
+            self._condemn(blob.sha256, found, size)
+            raise CorruptBlob(blob.sha256, str(blob.path))
+        self._was_hashed(blob.sha256, blob.path, before)
+
+    def link(self, blob: Blob, target: Path) -> None:
+        """Give a blob a second name by hard link; one that this process has not hashed is read once first.
+
+        Raises
+        ------
+        CorruptBlob
+            As for :meth:`copy`.
+        OSError
+            The file system says no.
+        """
+        if self.sound(blob.sha256) is None:
+            raise CorruptBlob(blob.sha256, str(blob.path))
+        os.link(blob.path, target)
+
+    def _was_hashed(self, sha256: str, path: Path, stat: os.stat_result) -> None:
+        self._hashed[sha256] = state_of(stat)
+        self._memo.remember(path, sha256, stat)
+
+    def _condemn(self, sha256: str, found: str, size: int) -> None:
+        """Put a corrupt blob aside; in a store that cannot be written it is at least believed no longer."""
+        path = self.blob_path(sha256)
+        self._hashed.pop(sha256, None)
+        self._memo.forget(path)
+        note = {
+            "what": "a stored file no longer has its digest",
+            "expected": f"sha256 {sha256}",
+            "got": f"sha256 {found}, {human(size)}",
+        }
+        with contextlib.suppress(StorageError):
+            self.quarantine(path, note)
+
+    def writer(self, *, hint: str = "") -> BlobWriter:
+        """Give a context manager that takes bytes and commits them as a blob."""
+        return BlobWriter(self._session.new_file(), self._land, hint)
+
+    def adopt(self, path: Path, *, move: bool = False, progress: Progress | None = None) -> Blob:
+        """Take a file into the store.
+
+        Parameters
+        ----------
+        move
+            The file may be taken away from where it is, which costs no copy on the same file system.
+        progress
+            Called with (bytes done, bytes in all).
+
+        Raises
+        ------
+        StorageError
+            The file cannot be read, is no regular file, or the store cannot be written.
+        """
+        path = Path(path)
+        with storage(path, doing="read"):
+            stat = path.stat()
+        if not path.is_file():
+            raise StorageError("cannot take this into the store: it is not a regular file", where=str(path))
+        known = self._memo.known(path, stat)
+        # Bytes that are at hand are not given up for a blob that may be corrupt.
+        if known is not None and (blob := self.sound(known) if move else self.get(known)) is not None:
+            if move and path != blob.path:
+                with storage(path, doing="remove"):
+                    path.unlink()
+            return blob
+        # A file with a second name could still be written to through it, so only a sole name is moved.
+        if move and not path.is_symlink() and stat.st_nlink == 1 and self._same_device(path):
+            sha256, size = hash_file(path, progress)
+            return self.land(path, sha256, size)
+        ensure_free(self.root, stat.st_size, what=f"{path.name} in the store")
+        with self.writer(hint=path.name) as writer, storage(path, doing="read"), path.open("rb", buffering=0) as file:
+            buffer = memoryview(bytearray(CHUNK))
+            while count := file.readinto(buffer):
+                writer.write(buffer[:count])
+                if progress is not None:
+                    progress(writer.size, stat.st_size)
+            blob = writer.commit()
+        if move:
+            with storage(path, doing="remove"):
+                path.unlink()
+        return blob
+
+    def land(self, path: Path, sha256: str, size: int) -> Blob:
+        """Make a blob of a finished file on the store's file system whose digest the caller has just computed.
+
+        The file is synced and renamed; nothing is left at `path`.
+        """
+        with storage(path), path.open("rb") as file:
+            sync_file(file.fileno())
+        return self._land(path, sha256, size)
+
+    def _land(self, path: Path, sha256: str, size: int) -> Blob:
+        target = self.blob_path(sha256)
+        if (blob := self.sound(sha256)) is not None:
+            # The good one stays, and with it every hard link and remembered inode.
+            with storage(path, doing="remove"):
+                path.unlink(missing_ok=True)
+            return blob
+        with storage(target):
+            if not target.parent.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                sync_folder(target.parent.parent)
+            set_mode(path, 0o444)
+            path.replace(target)
+            sync_folder(target.parent)
+            self._was_hashed(sha256, target, target.stat())
+        return Blob(sha256, size, target)
+
+    def _same_device(self, path: Path) -> bool:
+        try:
+            return path.stat().st_dev == self._session.place().stat().st_dev
+        except OSError:
+            return False
+
+    def digest_of(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
+        """Give (sha256, size) of any file, through the memo.
+
+        Raises
+        ------
+        StorageError
+            It cannot be read.
+        """
+        return self._memo.digest_of(Path(path), progress)
+
+    def remember(self, path: Path, sha256: str) -> None:
+        """Tell the memo the digest of a file whose bytes were hashed while they were written (:meth:`copy`).
+
+        A hard link to a blob stands for the blob as well.
+        """
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            self._memo.remember(path, sha256, stat)
+            blob = self.blob_path(sha256)
+            if stat.st_nlink > 1 and blob.samefile(path):
+                self._was_hashed(sha256, blob, stat)
+
+    def quarantine(self, path: Path, note: Mapping[str, object]) -> Path:
+        """Move a bad file aside as evidence, with a note; the same bad bytes are kept once.
+
+        Returns
+        -------
+        Path
+            Where it lies now; the note is beside it, with ``.json`` at the end.
+
+        Raises
+        ------
+        StorageError
+            It cannot be moved.
+        """
+        sha256, size = hash_file(path)
+        target = self.root / "quarantine" / f"{sha256[:32]}.bad"
+        with storage(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_relative_to(self.root):
+                self._memo.forget(path)
+            path.replace(target)
+            set_mode(target, 0o444)
+        record = {"size": size, "sha256": sha256, **note}
+        write_atomic(target.with_suffix(".json"), (json.dumps(record, indent=1, default=str) + "\n").encode())
+        return target

@@ -1,0 +1,148 @@
+"""Copy a file and hash it in the same pass, so that the digest is of the bytes that arrived and of no others."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from modelprep.errors import StorageError
+from modelprep.store.disk import CHUNK, human, storage, sync_file, write_all
+from modelprep.store.memo import Progress, hash_file
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: ``ioctl`` that makes a file share another one's blocks (``linux/fs.h``: ``_IOW(0x94, 9, int)``).
+_FICLONE = 0x40049409
+#: Below this many bytes a second thread costs more than it saves.
+_WORTH_A_THREAD = 4 * CHUNK
+
+
+class Hashes(Protocol):
+    """Anything that takes bytes: one of :mod:`hashlib`'s objects, or several side by side."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take more bytes."""
+        ...
+
+
+class BackgroundHash:
+    """Hash in a thread beside the one that receives and writes; hashing lets go of the interpreter, so both run.
+
+    A context manager; leaving it ends the thread.
+
+    Parameters
+    ----------
+    hashes
+        What is fed.
+    depth
+        How many pieces may wait, which bounds the memory: enough for the thread that receives to go on while the
+        processors are busy with something else for a moment.
+    """
+
+    def __init__(self, hashes: Hashes, *, depth: int = 8) -> None:
+        self._hashes = hashes
+        self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(depth)
+        self._thread = threading.Thread(target=self._run, name="modelprep-hash", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take more bytes; they must not change afterwards."""
+        self._queue.put(data)
+
+    def finish(self) -> None:
+        """Wait until all is hashed."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            self._hashes.update(data)  # type: ignore[arg-type]  # any buffer will do
+
+
+def copy_hashed(source: Path, target: Path, *, progress: Progress | None = None) -> tuple[str, int]:
+    """Copy a file to a name at which nothing exists, durably, and hash what arrived there.
+
+    The file systems share the blocks where they can (the copy is read once then), else the bytes pass through memory,
+    which takes about as long as hashing them.
+
+    Parameters
+    ----------
+    progress
+        Called with (bytes done, bytes in all); what it raises ends the copy.
+
+    Returns
+    -------
+    tuple of (str, int)
+        SHA-256 and size in bytes of the copy.
+
+    Raises
+    ------
+    StorageError
+        The source cannot be read, the target cannot be written, or the copy has another length than the source.
+    """
+    with storage(source, doing="read"):
+        read = source.open("rb", buffering=0)
+    with read:
+        size = os.fstat(read.fileno()).st_size
+        with storage(target, needed=size), target.open("xb", buffering=0) as write:
+            if _cloned(read.fileno(), write.fileno()):
+                sync_file(write.fileno())
+                return hash_file(target, progress)
+            digest = hashlib.sha256()
+            with contextlib.ExitStack() as stack:
+                hashing = stack.enter_context(BackgroundHash(digest)) if size >= _WORTH_A_THREAD else digest
+                done = _pump(read.fileno(), write.fileno(), source, size, hashing.update, progress)
+            sync_file(write.fileno())
+    if done != size:
+        raise StorageError(
+            "a file changed its length while it was copied",
+            where=str(source),
+            expected=human(size),
+            got=human(done),
+            hint="run the command again",
+        )
+    return digest.hexdigest(), done
+
+
+def _pump(
+    read: int, write: int, source: Path, size: int, update: Callable[[bytes], None], progress: Progress | None
+) -> int:
+    done = 0
+    while True:
+        with storage(source, doing="read"):
+            data = os.read(read, CHUNK)
+        if not data:
+            return done
+        write_all(write, data)
+        update(data)
+        done += len(data)
+        if progress is not None:
+            progress(done, size)
+
+
+def _cloned(read: int, write: int) -> bool:
+    """Share the blocks of one file with another, on file systems that can (btrfs, XFS, ...)."""
+    try:
+        import fcntl
+
+        fcntl.ioctl(write, _FICLONE, read)
+    except (ImportError, OSError):
+        return False
+    return True
