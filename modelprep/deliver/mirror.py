@@ -11,15 +11,16 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modelprep.errors import DigestMismatch, StorageError, UsageError
+from modelprep.errors import StorageError, UsageError
 from modelprep.store import Blob, Store
-from modelprep.store.disk import CHUNK, storage, sync_folder, write_atomic
+from modelprep.store.copying import copy_hashed
+from modelprep.store.disk import CHUNK, set_mode, storage, sync_folder, write_atomic
+from modelprep.store.memo import Progress
 from modelprep.tree.places import tree_lock
 
 INDEX = "modelprep-mirror.json"
@@ -147,15 +148,15 @@ def check_names(files: Iterable[MirrorFile]) -> None:
             )
 
 
-def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: Callable[[int], None]) -> bool:
+def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: Progress | None = None) -> bool:
     """Put a file into a mirror; False when it stands there already.
 
     Raises
     ------
     StorageError
         Disk full, no permission, a file in the way of a folder; what was at the final name is still there.
-    DigestMismatch
-        The store's file is not what it was when it was looked up.
+    CorruptBlob
+        The store's file is not what it was when it was stored; it is in quarantine now.
     """
     target = folder / PurePosixPath(file.path)
     if _stands(target, file.sha256, file.size, store):
@@ -164,19 +165,8 @@ def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: C
     with storage(target, needed=file.size, doing="write the mirror"):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            digest = hashlib.sha256()
-            with blob.path.open("rb") as source, temporary.open("xb") as out:
-                while chunk := source.read(CHUNK):
-                    out.write(chunk)
-                    digest.update(chunk)
-                    progress(len(chunk))
-                out.flush()
-                os.fsync(out.fileno())
-            if digest.hexdigest() != file.sha256:
-                raise DigestMismatch(
-                    "the store's file was changed", where=str(blob.path), hint="modelprep cache verify"
-                )
-            temporary.chmod(0o644)
+            store.copy(blob, temporary, progress=progress)
+            set_mode(temporary, 0o644)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -196,7 +186,7 @@ def alias(folder: Path, file: MirrorFile, other: str) -> None:
             try:
                 os.link(source, temporary)
             except OSError:
-                shutil.copyfile(source, temporary)
+                copy_hashed(source, temporary)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

@@ -315,7 +315,8 @@ class Fetcher:
     def _archive(self, candidate: Candidate, task: Task) -> tuple[Blob, int, bool]:
         """Have the archive in the store: (blob, bytes transferred, transferred just now)."""
         source = candidate.source
-        if (blob := self._archive_here(source)) is not None:
+        # What is taken out of it is only as right as it is itself.
+        if (blob := self._archive_here(source)) is not None and self._store.sound(blob.sha256) is not None:
             return blob, 0, False
         digests = dict(source.digests.values)
         name = digest_name(digests) or f"url-{hashed(source.url)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -65,27 +66,32 @@ def copy(source: Path, output: Path, progress: Callable[[int, int | None], None]
     """
     temporary = temporary_beside(output)
     try:
-        with source.open("rb") as read, temporary.open("xb") as write:
+        with source.open("rb", buffering=0) as read, temporary.open("xb", buffering=0) as write:
             total = os.fstat(read.fileno()).st_size
             done = 0
             in_kernel = hasattr(os, "copy_file_range")
             while True:
+                count = 0
                 if in_kernel:
-                    try:
+                    # Not every kernel does it between every two file systems, and some answer 0 where there is more.
+                    with contextlib.suppress(OSError):
                         count = os.copy_file_range(read.fileno(), write.fileno(), 16 << 20)
-                    except OSError as error:
-                        # Not between these file systems, or not in this kernel; anything else is a real failure.
-                        if done or error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                            raise
-                        in_kernel = False
-                        continue
-                else:
-                    count = write.write(read.read(1 << 20))
+                    in_kernel = count > 0
                 if not count:
-                    break
+                    data = os.read(read.fileno(), 1 << 20)
+                    if not data:
+                        break
+                    count = write.write(data)
                 done += count
                 if progress is not None:
                     progress(done, total)
+        if done != total:
+            raise StorageError(
+                "the file changed its length while it was copied",
+                where=str(source),
+                expected=f"{total} bytes",
+                got=f"{done} bytes",
+            )
         temporary.replace(output)
     except OSError as error:
         if error.filename == str(source):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modelprep.deliver import mirror
 from modelprep.deliver.mirror import Damage, MirrorFile
-from modelprep.errors import Interrupted, ModelprepError, RecipeError
+from modelprep.errors import CorruptBlob, Interrupted, ModelprepError, RecipeError
 from modelprep.events import Event, Listener, silent
 from modelprep.fetch import Fetcher, urls
 from modelprep.fetch.sources import places_in_mirror
@@ -133,8 +133,8 @@ class _Making:
         if self.bitbake:
             mirror.check_names([*self.index.files.values(), *files])
         written: dict[str, MirrorFile] = {}
-        for file, (_, _, blob) in zip(files, found, strict=True):
-            (written if self._put(file, blob) else kept)[file.path] = file
+        for file, (planned, _, blob) in zip(files, found, strict=True):
+            (written if self._put_sound(planned, file, blob) else kept)[file.path] = file
         self.index = mirror.record(self.folder, layout, files)
         kept = {path: self.index.files[path] for path in kept if path not in written}
         written = {path: self.index.files[path] for path in written}
@@ -191,13 +191,17 @@ class _Making:
             assets=(planned.identity,),
         )
 
+    def _put_sound(self, planned: PlannedAsset, file: MirrorFile, blob: Blob) -> bool:
+        try:
+            return self._put(file, blob)
+        except CorruptBlob as corrupt:
+            self.listen(Event("warning", task=f"mirror:{file.path}", text=f"{corrupt.what}: getting it again"))
+            return self._put(file, self._obtain(planned.asset)[1])
+
     def _put(self, file: MirrorFile, blob: Blob) -> bool:
         task = f"mirror:{file.path}"
-        done = 0
 
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
+        def progress(done: int, _: int | None) -> None:
             self.listen(Event("progress", task=task, label=file.path, done=done, total=file.size))
 
         new = mirror.put(self.folder, file, blob, self.plan.store, progress=progress)

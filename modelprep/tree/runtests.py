@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 from modelprep.errors import RecipeError
 
@@ -68,7 +68,7 @@ def script(commands: Iterable[BoardCommand]) -> str:
             f"takes_backends={'yes' if command.takes_backends else ''} command_line={shlex.quote(line)} ;;"
         )
     describe = ["describe() {", "    case $1 in", *branches, "    esac", "}"]
-    template = resources.files("modelprep.tree").joinpath("run-tests.sh.in").read_text("utf-8")
+    template = Path(__file__).with_name("run-tests.sh.in").read_text("utf-8")
     return template.replace("@DEMOS@", " ".join(c.demo for c in chosen)).replace(
         "@COMMANDS@", "\n\n".join([*functions, "\n".join(describe)])
     )

@@ -12,7 +12,6 @@ a layer ``blobs`` (7) after ``param`` (6).
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 from array import array
@@ -226,11 +225,9 @@ class Mover:
         while (offset - self.position) % _PAGE == 0 and len(self.ways) > 1:
             try:
                 moved = self.ways[0](offset, size)
-            except OSError as error:
-                # The file systems differ, or one of them cannot do this: take the next way, for good.
-                unable = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
-                if error.errno not in unable:
-                    raise
+            except OSError:
+                # The file systems differ, or one of them cannot do this: take the next way, for good. The last one,
+                # plain reading and writing, says what is really wrong.
                 moved = 0
             # Some file systems answer 0 to copy_file_range where there is something.
             if moved:
