@@ -12,6 +12,7 @@ import modelprep
 from modelprep.events import Event
 from modelprep.pipeline.run.report import Report
 from modelprep.store import Store
+from modelprep.store.maintenance import verify
 
 DATA = b"the model's bytes, as published"
 
@@ -54,7 +55,7 @@ def test_a_corrupt_cached_file_is_quarantined_and_downloaded_again(workshop: Wor
     assert any(event.kind == "warning" and "corrupt" in event.text for event in heard)
     assert len(workshop.server.requests("/a.bin")) == 2
     assert len(list((workshop.cache / "quarantine").glob("*.bad"))) == 1
-    assert Store.open(workshop.cache).verify().ok
+    assert verify(Store.open(workshop.cache)).ok
 
 
 def test_without_a_source_a_corrupt_cached_file_is_not_installed(workshop: Workshop) -> None:
