@@ -41,8 +41,13 @@ def looks_like_text(head: bytes) -> bool:
     return _BEGINNING.match(head) is not None
 
 
-def encoded_fields(path: Path, name: str = "") -> Iterator[bytes]:
+def encoded_fields(path: Path, name: str = "", *, strict: bool = False) -> Iterator[bytes]:
     """Parse a text GraphDef and give each of its top-level fields in binary form, one after another.
+
+    Parameters
+    ----------
+    strict
+        Refuse a value that is given twice in one message, as protobuf's C++ parser does.
 
     Raises
     ------
@@ -54,11 +59,12 @@ def encoded_fields(path: Path, name: str = "") -> Iterator[bytes]:
     from google.protobuf import text_format
 
     graph = message("GraphDef")
+    parse = text_format.Parse if strict else text_format.Merge
     with MappedFile(path, name) as file:
         for piece in _Cutter(file).pieces():
             parsed = graph()
             try:
-                text_format.Merge(piece.text, parsed)
+                parse(piece.text, parsed)
                 if piece.long:
                     _fill(parsed, piece.long)
             except UnicodeDecodeError:
@@ -120,6 +126,8 @@ class _Cutter:
         self._size = file.size
         self._start, self._line = 0, 1
         self._strings: list[tuple[int, int]] = []
+        #: Left out of the pieces: they may be in any encoding.
+        self._comments: list[tuple[int, int]] = []
 
     def pieces(self) -> Iterator[_Piece]:
         data, depth, position = self._data, 0, 0
@@ -128,6 +136,7 @@ class _Cutter:
             if sign == b"#":
                 end = data.find(_NEWLINE, position)
                 position = self._size if end < 0 else end
+                self._comments.append((found.start(), position))
             elif sign in b"\"'":
                 position = self._string(found.start(), sign)
             elif sign in b"{<":
@@ -176,7 +185,12 @@ class _Cutter:
 
         data, start, line = self._data, self._start, self._line
         parts, long, at = [], {}, start
-        for index, (first, last) in enumerate(self._strings):
+        comments = set(self._comments)
+        for index, (first, last) in enumerate(sorted(self._strings + self._comments)):
+            if (first, last) in comments:
+                parts.append(data[at:first])
+                at = last
+                continue
             stand_in = f"modelprep {_NONCE} {index:08}"
             try:
                 long[stand_in.encode()] = text_encoding.CUnescape(
@@ -188,7 +202,7 @@ class _Cutter:
             at = last
         parts.append(data[at:end])
         self._line += data[start:end].count(_NEWLINE)
-        self._start, self._strings = end, []
+        self._start, self._strings, self._comments = end, [], []
         column = start - data.rfind(_NEWLINE, 0, start)
         return _Piece(_decode(self._name, b"".join(parts), start), line, column, long)
 

@@ -1,0 +1,158 @@
+"""Arm NN's Caffe parser acted out: the layers that an output needs, in the order in which the parser comes to them.
+
+Source: ``src/armnnCaffeParser/{RecordByRecordCaffeParser,CaffeParser}.cpp`` at tag v19.02. What the parser does not
+read (axes, dilations, coefficients, bytes behind the last layer) is not read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.formats.protowire import Buffer
+from modelprep.targets.armnn.caffe_layer import LayerMessage, read_layer
+from modelprep.targets.armnn.caffe_records import Record, chain_in_place, records
+from modelprep.targets.armnn.network import Info, Layer, Network, Shape, Slot, Stop, topological
+
+if TYPE_CHECKING:
+    from modelprep.formats.mapped import MappedFile
+
+
+class CaffeParser:
+    """One file on its way to a network.
+
+    Parameters
+    ----------
+    shapes
+        Input shapes that the test passes, by layer name.
+    outputs
+        Blobs asked for.
+    """
+
+    def __init__(self, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str]) -> None:
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self.asked = list(outputs)
+        self.network = Network()
+        self._makers: dict[str, Record] = {}
+        self._slots: dict[str, Slot] = {}
+        #: Kept so that the views into it stay valid.
+        self.file: MappedFile | None = None
+
+    def parse_file(self, path: Path) -> Network:
+        """Read a file that is there.
+
+        Raises
+        ------
+        Stop
+            The parser refuses it, or crashes.
+        """
+        from modelprep.formats.mapped import MappedFile
+
+        if path.stat().st_size == 0:
+            return self.parse(b"")
+        self.file = MappedFile(path)
+        return self.parse(self.file.view)
+
+    def parse(self, data: Buffer) -> Network:
+        """Read the bytes of a file."""
+        layers, inputs = records(data)
+        if inputs:
+            layers.append(Record(0, 0, inputs[0], "Input", [inputs[0]]))
+        chain_in_place(layers)
+        for record in layers:
+            for top in record.tops:
+                self._makers[top] = record
+        targets = []
+        for name in self.asked:
+            if name not in self._makers:
+                raise Stop(f"Couldn't find requested output layer '{name}' in graph", "CF02", f"output '{name}'")
+            targets.append(self._makers[name])
+        ordered = topological(targets, self._takes)
+        if ordered is None:
+            raise Stop("Cycle detected in graph", "CF07", "net")
+        for record in ordered:
+            self._parse(data, record)
+        for name in self.asked:
+            self._bind_output(name)
+        return self.network
+
+    def _takes(self, record: Record) -> list[Record]:
+        found = []
+        for bottom in record.bottoms:
+            if bottom not in self._makers:
+                raise Stop(f"Can't find Caffe layer with top called '{bottom}', which is listed as an input of "
+                           f"'{record.name}'", "CF07", record.name)  # fmt: skip
+            found.append(self._makers[bottom])
+        return found
+
+    def _parse(self, data: Buffer, record: Record) -> None:
+        from modelprep.targets.armnn.caffe_operators import OPERATORS
+
+        if not record.size and not record.start and record.kind == "Input":
+            layer = LayerMessage(record.name, "Input", list(record.tops), [])
+        else:
+            layer = read_layer(data, record)
+        operator = OPERATORS.get(layer.kind)
+        if operator is None:
+            raise Stop(f"Unsupported layer type '{layer.kind}'", "CF05", layer.name)
+        try:
+            operator(self, layer)
+        except Stop as stop:
+            stop.where = stop.where or layer.name
+            raise
+
+    def _bind_output(self, name: str) -> None:
+        slot = self.slot(name)
+        number = len(self.network.outputs)
+        layer = self.network.add("Output", name, outputs=0, id=number)
+        slot.connect(layer)
+        if name in self.network.outputs:
+            raise Stop(f"Id {number} used by more than one {name} layer", "C4", name)
+        assert slot.info is not None, "every layer notes a shape"
+        self.network.outputs[name] = (number, slot.info)
+
+    # -- for the operators ---------------------------------------------------------------------------------------
+
+    def slot(self, top: str) -> Slot:
+        """Give what makes a blob."""
+        if top not in self._slots:
+            raise Stop(f"Could not find armnn output slot for Caffe top '{top}'", "CF07")
+        return self._slots[top]
+
+    def set_slot(self, top: str, slot: Slot) -> None:
+        """Note what makes a blob."""
+        if top in self._slots:
+            raise Stop(f"Attempting to add duplicate entry for Caffe top '{top}'", "CF19")
+        self._slots[top] = slot
+
+    def finish(self, layer: LayerMessage, made: Layer, shape: Shape) -> None:
+        """Connect a layer of one bottom, and note what it makes."""
+        self.slot(layer.bottoms[0]).connect(made)
+        made.out.info = Info(shape)
+        self.set_slot(layer.tops[0], made.out)
+
+    def bind_input(self, layer: Layer, info: Info) -> None:
+        """Note an input."""
+        if layer.name in self.network.inputs:
+            raise Stop(f"Id {layer.params['id']} used by more than one {layer.name} layer", "C4", layer.name)
+        self.network.inputs[layer.name] = (layer.params["id"], info)
+
+
+def bindings(network: Network, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Ask for the names that a test binds.
+
+    Raises
+    ------
+    Stop
+        One is not there.
+    """
+    for what, names, known in (("input", inputs, network.inputs), ("output", outputs, network.outputs)):
+        for name in names:
+            if name not in known:
+                raise Stop(f"Unknown binding {what} for layer '{name}'.", "CF06", f"{what} '{name}'")
+
+
+def parameters(layer: LayerMessage, name: str) -> Any:
+    """Give a layer's parameters (``pooling_param``)."""
+    return getattr(layer.message, name)

@@ -1,0 +1,319 @@
+"""The network that a parser of Arm NN builds: layers, the slots that join them, and what stops it.
+
+Source: ``src/armnn/{Tensor,Layer,Graph,Network}.cpp`` at tag v19.02, in words of our own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from modelprep.targets.armnn.arithmetic import u32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+#: Exit statuses of a program that a signal ended, as a shell tells them.
+ABORTED, DIVIDED, CRASHED = 134, 136, 139
+#: Who says it: Arm NN ("Armnn Error: ..."), the standard library by way of the test program, the loading of a
+#: network, or nobody where a signal ends the program.
+Speaker = Literal["armnn", "std", "load", "signal"]
+_MOST_DIMENSIONS = 4
+DType = Literal["float32", "int32", "uint8", "bool"]
+
+
+class Stop(Exception):
+    """Where Arm NN stops, and what it says.
+
+    Parameters
+    ----------
+    message
+        What it prints, without the place in its source; empty for a signal.
+    rule
+        The rule in ``armnn_rules.tsv`` that the model goes against.
+    where
+        Layer, node or tensor.
+    speaker
+        See :data:`Speaker`.
+    status
+        The program's exit status.
+    running
+        Whether it happens only once the first test case is run.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        rule: str = "C3",
+        where: str = "",
+        *,
+        speaker: Speaker = "armnn",
+        status: int = 1,
+        running: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.rule, self.where = message, rule, where
+        self.speaker, self.status, self.running = speaker, status, running
+
+    @classmethod
+    def signal(cls, status: int, rule: str = "C3", where: str = "", *, running: bool = False) -> Self:
+        """Make the stop of a program that a signal ends."""
+        return cls("", rule, where, speaker="signal", status=status, running=running)
+
+    def said(self, program: str) -> tuple[str, ...]:
+        """Give the lines that a test program prints."""
+        if self.speaker == "signal":
+            return ()
+        if self.speaker == "std":
+            return (f"WARNING: {program}: An error has occurred when running the classifier inference tests: "
+                    f"{self.message}",)  # fmt: skip
+        if self.speaker == "load":
+            return (f"An error occurred when preparing the network workloads:  {self.message}",
+                    "Armnn Error: IRuntime::LoadNetwork failed")  # fmt: skip
+        return (f"Armnn Error: {self.message}",)
+
+
+class Shape(tuple[int, ...]):
+    """One to four dimensions; anything else stops Arm NN when the shape is made."""
+
+    def __new__(cls, sizes: Iterable[int]) -> Self:
+        """Check the number of dimensions, and wrap each to 32 bits."""
+        made = super().__new__(cls, map(u32, sizes))
+        if not made:
+            raise Stop("Tensor numDimensions must be greater than 0", "C1")
+        if len(made) > _MOST_DIMENSIONS:
+            raise Stop("Tensor numDimensions must be less than or equal to MaxNumOfTensorDimensions", "C1")
+        return made
+
+    def at(self, index: int) -> int:
+        """Give one dimension; an index out of range stops Arm NN."""
+        if not 0 <= index < len(self):
+            raise Stop(f"Invalid dimension index: {u32(index)} (number of dimensions is {len(self)})", "C1")
+        return self[index]
+
+    @property
+    def elements(self) -> int:
+        """Number of elements, as 32 bits hold it."""
+        return u32(math.prod(self))
+
+    def __str__(self) -> str:
+        return f"[{','.join(map(str, self))}]"
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a tensor is: shape, element type, and for uint8 its quantisation."""
+
+    shape: Shape
+    dtype: DType = "float32"
+    scale: float = 0.0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Weights of a layer.
+
+    Parameters
+    ----------
+    info
+        What they are taken for.
+    values
+        Gives them as an array of that shape; called only when the network is run.
+    missing
+        Whether there are no values at all, so that whoever reads them crashes.
+    """
+
+    info: Info
+    values: Callable[[], NDArray[Any]] = field(repr=False)
+    missing: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """The shape."""
+        return self.info.shape
+
+
+@dataclass(eq=False)
+class Slot:
+    """An output of a layer, and the inputs that take it: (layer, number of its input)."""
+
+    layer: Layer
+    index: int
+    info: Info | None = None
+    takers: list[tuple[Layer, int]] = field(default_factory=list)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that the parser noted."""
+        assert self.info is not None, "a parser notes a shape before it is asked for"
+        return self.info.shape
+
+    def connect(self, layer: Layer, index: int = 0) -> None:
+        """Let an input of a layer take this output."""
+        layer.inputs[index] = self
+        self.takers.append((layer, index))
+
+    def disconnect(self, layer: Layer, index: int) -> None:
+        """Undo :meth:`connect`."""
+        self.takers.remove((layer, index))
+        layer.inputs[index] = None
+
+    def move_all(self, other: Slot) -> None:
+        """Let all who take this output take another one."""
+        while self.takers:
+            layer, index = self.takers[0]
+            self.disconnect(layer, index)
+            other.connect(layer, index)
+
+
+@dataclass(eq=False)
+class Layer:
+    """A layer.
+
+    Parameters
+    ----------
+    kind
+        As Arm NN calls it (``FullyConnected``).
+    name
+        The model's name for it.
+    params
+        Its descriptor.
+    constants
+        Its weights, by their name in the descriptor.
+    inputs, outputs
+        Its slots.
+    """
+
+    kind: str
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, Constant] = field(default_factory=dict)
+    inputs: list[Slot | None] = field(default_factory=list)
+    outputs: list[Slot] = field(default_factory=list)
+
+    @property
+    def out(self) -> Slot:
+        """Its first output."""
+        return self.outputs[0]
+
+    def source(self, index: int = 0) -> Slot:
+        """Give the output that an input takes."""
+        slot = self.inputs[index]
+        assert slot is not None, "a parser connects what it adds"
+        return slot
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The shapes of what it takes."""
+        return [self.source(index).shape for index in range(len(self.inputs))]
+
+    @property
+    def unused(self) -> bool:
+        """Whether it has outputs of which none is taken."""
+        return bool(self.outputs) and not any(slot.takers for slot in self.outputs)
+
+
+class Network:
+    """Layers in Arm NN's order: inputs, what lies between, outputs."""
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+        #: Name -> (binding id, what the test is told of the tensor).
+        self.inputs: dict[str, tuple[int, Info]] = {}
+        self.outputs: dict[str, tuple[int, Info]] = {}
+
+    def add(
+        self,
+        kind: str,
+        name: str,
+        *,
+        inputs: int = 1,
+        outputs: int = 1,
+        constants: dict[str, Constant] | None = None,
+        before: Layer | None = None,
+        **params: Any,
+    ) -> Layer:
+        """Add a layer without connections.
+
+        Parameters
+        ----------
+        before
+            Put it before this one; by default behind all that is no output.
+        """
+        layer = Layer(kind, name, params, constants or {}, [None] * inputs)
+        layer.outputs = [Slot(layer, index) for index in range(outputs)]
+        if kind == "Input":
+            place = sum(other.kind == "Input" for other in self.layers)
+        elif kind == "Output":
+            place = len(self.layers)
+        elif before is not None:
+            place = self.layers.index(before)
+        else:
+            place = len(self.layers) - sum(other.kind == "Output" for other in self.layers)
+        self.layers.insert(place, layer)
+        return layer
+
+    def erase(self, layer: Layer) -> None:
+        """Take a layer out, with its connections."""
+        for index, slot in enumerate(layer.inputs):
+            if slot is not None:
+                slot.disconnect(layer, index)
+        for slot in layer.outputs:
+            for taker, index in list(slot.takers):
+                slot.disconnect(taker, index)
+        self.layers.remove(layer)
+
+    def sort(self) -> None:
+        """Bring the layers into the order in which Arm NN walks them: by depth, then as they were added."""
+        depth: dict[Layer, int] = {}
+        for layer in self._sources_first():
+            if layer.kind == "Input":
+                depth[layer] = 0
+            else:
+                depth[layer] = 1 + max((depth[slot.layer] for slot in layer.inputs if slot is not None), default=0)
+        deepest = len(self.layers) + 1
+        self.layers.sort(key=lambda layer: deepest if layer.kind == "Output" else depth[layer])
+
+    def _sources_first(self) -> Iterator[Layer]:
+        done: set[int] = set()
+        for layer in self.layers:
+            waiting = [layer]
+            while waiting:
+                one = waiting[-1]
+                if id(one) in done:
+                    waiting.pop()
+                    continue
+                missing = [slot.layer for slot in one.inputs if slot is not None and id(slot.layer) not in done]
+                if missing:
+                    waiting.extend(missing)
+                else:
+                    done.add(id(waiting.pop()))
+                    yield one
+
+
+def topological(targets: Sequence[Any], inputs_of: Callable[[Any], Sequence[Any]]) -> list[Any] | None:
+    """Sort what the targets depend on, each after what it takes; None where that is a ring.
+
+    Inputs are asked for in the order of Arm NN's own search, so that what they raise comes first there, too.
+    """
+    done: dict[int, bool] = {}  # id -> whether it is finished
+    order: list[Any] = []
+    for target in targets:
+        stack = [target] if id(target) not in done else []
+        while stack:
+            node = stack[-1]
+            done[id(node)] = False
+            child = next((c for c in inputs_of(node) if not done.get(id(c), False)), None)
+            if child is not None:
+                if id(child) in done:
+                    return None
+                stack.append(child)
+                continue
+            stack.pop()
+            done[id(node)] = True
+            order.append(node)
+    return order

@@ -1,0 +1,116 @@
+"""A GraphDef as Arm NN's test programs read it: protobuf's own reading, of binary and of text.
+
+Binary reading ends, without a complaint, at a field that ends a group or is numbered 0: an empty file, a web page and
+a file of zeros are graphs without nodes. Text is read strictly: a field given twice or one that is newer than
+TensorFlow 1.12 (the generation that Arm NN 19.02 was built with) is an error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import StepError
+from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, VARINT, WireError, fields, read_varint
+from modelprep.targets.armnn.network import Stop
+
+_GROUP, _GROUP_END = 3, 4
+#: Fields of GraphDef and NodeDef in TensorFlow 1.12.
+_GRAPH_FIELDS = frozenset({1, 2, 3, 4})
+_NODE_FIELDS = frozenset({1, 2, 3, 4, 5})
+
+
+def read(path: Path, *, text: bool) -> Any:
+    """Read a file that is there.
+
+    Parameters
+    ----------
+    text
+        Which form the test program asks for.
+
+    Raises
+    ------
+    Stop
+        It is no GraphDef of that form.
+    """
+    if text:
+        return _text(path)
+    content = path.read_bytes()
+    graph = _parsed(content)
+    if graph is None:
+        end = _ends_early(content)
+        graph = None if end is None else _parsed(content[:end])
+    if graph is None:
+        raise Stop(f"Failed to parse protobuf file {path}", "TF02", path.name)
+    return graph
+
+
+def _parsed(content: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    from modelprep.formats.tensorflow.messages import message
+
+    try:
+        return message("GraphDef").FromString(content)
+    except DecodeError:
+        return None
+
+
+def _ends_early(content: bytes) -> int | None:
+    """Find the place where protobuf stops reading; None where the bytes are damaged before."""
+    position = 0
+    try:
+        while position < len(content):
+            tag, after = read_varint(content, position, len(content))
+            if tag == 0 or tag & 7 == _GROUP_END:
+                return position
+            position = _skipped(content, tag, after)
+    except WireError:
+        return None
+    return None
+
+
+def _skipped(content: bytes, tag: int, position: int) -> int:
+    kind, size = tag & 7, len(content)
+    if kind == VARINT:
+        return read_varint(content, position, size)[1]
+    if kind == BYTES:
+        length, position = read_varint(content, position, size)
+        position += length
+    elif kind in (FIXED64, FIXED32):
+        position += 8 if kind == FIXED64 else 4
+    elif kind == _GROUP:
+        while True:
+            inner, position = read_varint(content, position, size)
+            if inner == tag + 1:
+                return position
+            if inner == 0 or inner & 7 == _GROUP_END:
+                raise WireError("a group ends that did not begin", position)
+            position = _skipped(content, inner, position)
+    else:
+        raise WireError("no such wire type", position)
+    if position > size:
+        raise WireError("the data end inside a field", position)
+    return position
+
+
+def _text(path: Path) -> Any:
+    from modelprep.formats.tensorflow.messages import message
+    from modelprep.formats.tensorflow.text import encoded_fields
+
+    graph = message("GraphDef")()
+    if not path.stat().st_size:
+        return graph
+    refused = Stop("Failed to parse graph file", "TF02", path.name)
+    seen: set[int] = set()
+    try:
+        for piece in encoded_fields(path, strict=True):
+            for number, _, start, _, stop in fields(piece):
+                newer = number == 1 and any(inner[0] not in _NODE_FIELDS for inner in fields(piece, start, stop))
+                if newer or number not in _GRAPH_FIELDS or (number != 1 and number in seen):
+                    raise refused
+                seen.add(number)
+            graph.MergeFromString(piece)
+    except StepError:
+        raise refused from None
+    return graph

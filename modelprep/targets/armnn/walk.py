@@ -1,0 +1,86 @@
+"""From a model file to what Arm NN makes of it: parsed, bound, optimised, loaded, ready for the first case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelprep.targets.armnn.network import Network, Stop
+from modelprep.targets.armnn.optimiser import optimise
+from modelprep.targets.armnn.workloads import first_run, load
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a test program asks of a model.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Names that it binds.
+    shapes
+        Input shapes that it passes to the parser; empty where it passes none.
+    size
+        Elements of the data that it feeds; 0 where that is not known.
+    text
+        Whether it reads protobuf text.
+    """
+
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    shapes: Mapping[str, Sequence[int]]
+    size: int = 0
+    text: bool = False
+
+
+def _caffe(path: Path, wanted: Wanted) -> Network:
+    from modelprep.targets.armnn import caffe_parser
+
+    network = caffe_parser.CaffeParser(wanted.shapes, wanted.outputs).parse_file(path)
+    caffe_parser.bindings(network, wanted.inputs, wanted.outputs)
+    return network
+
+
+def _tensorflow(path: Path, wanted: Wanted) -> Network:
+    from modelprep.targets.armnn import tf_graph, tf_parser
+
+    network = tf_parser.TfParser(wanted.shapes, wanted.outputs).parse(tf_graph.read(path, text=wanted.text))
+    tf_parser.bindings(network, wanted.inputs, wanted.outputs)
+    return network
+
+
+#: Parser -> what builds its network. A parser that is not here is judged by the lint's tables alone.
+PARSERS: Mapping[str, Callable[[Path, Wanted], Network]] = {"caffe": _caffe, "tf": _tensorflow}
+
+
+def walk(path: Path, parser: str, wanted: Wanted) -> tuple[Network | None, Stop | None]:
+    """Act out what a test program does with its model before and while it runs the first case.
+
+    Parameters
+    ----------
+    path
+        The model file, which has to be there.
+    parser
+        A key of :data:`PARSERS`.
+
+    Returns
+    -------
+    Network or None
+        Loaded, ready to be run; None where it stops before.
+    Stop or None
+        Where it stops; with a network, that is when the first case is run.
+    """
+    try:
+        network = PARSERS[parser](path, wanted)
+        optimise(network)
+        load(network)
+    except Stop as stop:
+        return None, stop
+    try:
+        bound = [network.inputs[name][1] for name in wanted.inputs]
+        for info in bound:
+            first_run(network, info, wanted.size or info.shape.elements)
+    except Stop as stop:
+        return network, stop
+    return network, None

@@ -1,0 +1,226 @@
+"""Loading a network: what Arm NN's queue descriptors ask of every layer, and what only running it brings to light.
+
+Source: ``src/backends/backendsCommon/WorkloadData.cpp`` (Validate), ``src/armnn/LoadedNetwork.cpp`` and the reference
+workloads at tag v19.02.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from modelprep.targets.armnn.arithmetic import u32
+from modelprep.targets.armnn.network import CRASHED, Info, Layer, Network, Shape, Stop
+from modelprep.targets.armnn.optimiser import axes
+
+
+def load(network: Network) -> None:
+    """Check an optimised network as loading it does, layer by layer.
+
+    Raises
+    ------
+    Stop
+        A descriptor does not take what it is given.
+    """
+    for layer in network.layers:
+        rule = _RULES.get(layer.kind)
+        if rule is not None:
+            rule(layer)
+
+
+def first_run(network: Network, fed: Info, size: int) -> None:
+    """Check what running the first test case brings to light.
+
+    Parameters
+    ----------
+    network
+        Loaded.
+    fed
+        The input's binding.
+    size
+        Elements of the data that the test feeds.
+
+    Raises
+    ------
+    Stop
+        The run stops or crashes.
+    """
+    if fed.shape.elements != size:
+        raise Stop("Input tensor has incorrect size", "CF15", "input", running=True)
+    inputs = [layer for layer in network.layers if layer.kind == "Input"]
+    if len(inputs) != 1:
+        raise Stop("Number of inputs provided does not match network.", "C4", inputs[-1].name, running=True)
+    outputs = [layer for layer in network.layers if layer.kind == "Output"]
+    if len(outputs) > 1:
+        # A test binds its own outputs, from 0 on.
+        bound = {binding for binding, _ in network.outputs.values()}
+        extra = [layer.params["id"] for layer in outputs if layer.params["id"] not in bound]
+        if extra:
+            raise Stop(f"No tensor supplied for output {extra[0]}", "ON17", outputs[-1].name, running=True)
+    for layer in network.layers:
+        _run(layer)
+
+
+def _run(layer: Layer) -> None:
+    try:
+        if layer.kind in ("BatchNormalization", "Normalization"):
+            for axis in axes(layer.params["layout"]):
+                layer.shapes[0].at(axis)
+        elif layer.kind == "Softmax":
+            layer.shapes[0].at(1)
+    except Stop as stop:
+        raise Stop(stop.message, stop.rule, layer.name, running=True) from None
+    if any(constant.missing for constant in layer.constants.values()) or not all(slot.takers for slot in layer.outputs):
+        # No memory stands behind weights without values, nor behind an output that nobody takes.
+        rule = "TF24" if layer.kind == "Splitter" else "CF33"
+        raise Stop.signal(CRASHED, rule, layer.name, running=True)
+
+
+# -- descriptors ---------------------------------------------------------------------------------------------------
+
+
+def _refuse(layer: Layer, text: str, descriptor: str = "") -> Stop:
+    name = descriptor or f"{layer.kind}QueueDescriptor"
+    return Stop(f"{name}: {text}", "C3", layer.name, speaker="load")
+
+
+def _rank(layer: Layer, shape: Shape, rank: int, what: str) -> None:
+    if len(shape) != rank:
+        raise _refuse(layer, f"Expected {rank} but got {len(shape)} dimensions for {what} tensor.")
+
+
+def _match(layer: Layer, first: Shape, second: Shape, names: str) -> None:
+    if first != second:
+        raise _refuse(layer, f"{names} must have identical shapes")
+
+
+def _same(layer: Layer) -> None:
+    _match(layer, layer.shapes[0], layer.out.shape, "input & output")
+
+
+def _broadcast(layer: Layer) -> None:
+    first, second = layer.shapes
+    if len(first) != len(second):
+        raise _refuse(layer, "Tensors first input & second input must have the same number of dimensions in order to "
+                             "be broadcasted")  # fmt: skip
+    if any(a != b and a != 1 and b != 1 for a, b in zip(first, second, strict=True)):
+        raise Stop("Broadcasting is not possible for incompatible shapes", "TF19", layer.name, speaker="load")
+    if Shape(map(max, first, second)) != layer.out.shape:
+        raise _refuse(layer, "The tensor shape resulting from adding first input & second input does not match the "
+                             "output shape")  # fmt: skip
+
+
+def _splitter(layer: Layer) -> None:
+    shape = layer.shapes[0]
+    for number, (origin, slot) in enumerate(zip(layer.params["origins"], layer.outputs, strict=True)):
+        if len(origin) != len(shape):
+            raise _refuse(layer, "Window origin have to have the same dimensionality as the input tensor. Window "
+                                 f"origin (index: {number}) has {len(origin)} dimensions, the input tensor has "
+                                 f"{len(shape)} dimensions.")  # fmt: skip
+        if any(u32(at + size) > whole for at, size, whole in zip(origin, slot.shape, shape, strict=False)):
+            raise _refuse(layer, "Window extent coordinates have to be smaller or equal than the size of the input in "
+                                 "that coord.")  # fmt: skip
+
+
+def _merger(layer: Layer) -> None:
+    if not layer.inputs:
+        raise _refuse(layer, "At least one input needs to be provided.")
+    first, axis = layer.shapes[0], layer.params["axis"]
+    if axis > len(first):
+        raise Stop("Invalid Concatenation Axis provided", "TF23", layer.name, speaker="load")
+    if len(first) - axis == 1:
+        return
+    out = layer.out.shape
+    for number, (origin, shape) in enumerate(zip(layer.params["origins"], layer.shapes, strict=True)):
+        if len(origin) != len(out):
+            raise _refuse(layer, "Window origin have to have the same dimensionality as the output tensor. Window "
+                                 f"origin (index: {number}) has {len(origin)} dimensions, the output tensor has "
+                                 f"{len(out)} dimensions.")  # fmt: skip
+        if any(u32(at + size) > whole for at, size, whole in zip(origin, shape, out, strict=False)):
+            raise _refuse(layer, "Window extent coordinates have to be smaller or equal than the size of the output in "
+                                 "that coord.")  # fmt: skip
+
+
+def _fully_connected(layer: Layer) -> None:
+    _rank(layer, layer.out.shape, 2, "output")
+    if len(layer.shapes[0]) not in (2, 4):
+        raise _refuse(layer, "Input tensor must have 2 or 4 dimensions.")
+    _rank(layer, layer.constants["weights"].shape, 2, "weight")
+    if "bias" in layer.constants:
+        _rank(layer, layer.constants["bias"].shape, 1, "bias")
+
+
+def _batch_normalization(layer: Layer) -> None:
+    _same(layer)
+    names = ("mean", "variance", "beta", "gamma")
+    for name in names:
+        _rank(layer, layer.constants[name].shape, 1, name)
+    for name in names[1:]:
+        _match(layer, layer.constants["mean"].shape, layer.constants[name].shape, f"mean & {name}")
+
+
+def _convolution(layer: Layer) -> None:
+    _rank(layer, layer.shapes[0], 4, "input")
+    _rank(layer, layer.out.shape, 4, "output")
+    weights = layer.constants["weights"].shape
+    _rank(layer, weights, 4, "weight")
+    if layer.kind == "DepthwiseConvolution2d":
+        channels = layer.out.shape[axes(layer.params["layout"])[0]]
+        if u32(weights[0] * weights[1]) != channels:
+            raise _refuse(layer, f"output_channels (provided {channels}) should be equal to input_channels "
+                                 f"(provided {weights[1]}) multiplied by channel_multiplier "
+                                 f"(provided {weights[0]}).")  # fmt: skip
+    if "bias" in layer.constants:
+        _rank(layer, layer.constants["bias"].shape, 1, "bias")
+
+
+def _four_dimensions(layer: Layer) -> None:
+    _rank(layer, layer.shapes[0], 4, "input")
+    _rank(layer, layer.out.shape, 4, "output")
+
+
+def _reshape(layer: Layer) -> None:
+    before, after = layer.shapes[0].elements, layer.out.shape.elements
+    if before != after:
+        raise _refuse(layer, f"Input tensor has {before} but output tensor has {after} elements.")
+
+
+def _mean(layer: Layer) -> None:
+    shape, over = layer.shapes[0], layer.params["axes"]
+    reduced = max(len(shape) - len(over), 1) if over else 1
+    rank = len(shape) if layer.params["keep_dims"] else reduced
+    _rank(layer, layer.out.shape, rank, "output")
+
+
+def _pad(layer: Layer) -> None:
+    shape, pads = layer.shapes[0], layer.params["pads"]
+    _rank(layer, layer.out.shape, len(shape), "output")
+    if len(pads) != len(shape):
+        raise Stop("Pad List should contain the same number of entries as there are dimensions in the input tensor "
+                   f"that is {len(shape)} entries  not {len(pads)} entries.", "TF29", layer.name,
+                   speaker="load")  # fmt: skip
+
+
+def _gather(layer: Layer) -> None:
+    indices = layer.source(1).info
+    assert indices is not None, "a parser notes it"
+    if indices.dtype != "int32":
+        raise _refuse(layer, "Indices tensor type must be int32.")
+    _rank(layer, layer.out.shape, len(layer.shapes[0]) - 1 + len(indices.shape), "output")
+
+
+_RULES: Mapping[str, Callable[[Layer], None]] = {
+    **dict.fromkeys(("Activation", "Normalization", "Rsqrt", "Softmax"), _same),
+    **dict.fromkeys(
+        ("Addition", "Division", "Equal", "Greater", "Maximum", "Minimum", "Multiplication", "Subtraction"), _broadcast
+    ),
+    **dict.fromkeys(("Convolution2d", "DepthwiseConvolution2d"), _convolution),
+    **dict.fromkeys(("Pooling2d", "ResizeBilinear"), _four_dimensions),
+    "BatchNormalization": _batch_normalization,
+    "FullyConnected": _fully_connected,
+    "Gather": _gather,
+    "Mean": _mean,
+    "Merger": _merger,
+    "Pad": _pad,
+    "Reshape": _reshape,
+    "Splitter": _splitter,
+}
