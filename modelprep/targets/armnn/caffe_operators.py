@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, f32, i64, to_i32, to_u32, u32
 from modelprep.targets.armnn.caffe_layer import LayerMessage
-from modelprep.targets.armnn.caffe_parser import CaffeParser, parameters
+from modelprep.targets.armnn.caffe_parser import CaffeParser, Operator, parameters
 from modelprep.targets.armnn.network import Constant, Info, Shape, Stop
 
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ def _dropout(parser: CaffeParser, layer: LayerMessage) -> None:
     parser.set_slot(layer.tops[0], parser.slot(layer.bottoms[0]))
 
 
-OPERATORS: Mapping[str, Callable[[CaffeParser, LayerMessage], None]] = {
+OPERATORS: Mapping[str, Operator] = {
     "BatchNorm": _batch_norm,
     "Concat": _concat,
     "Convolution": _convolution,

@@ -6,7 +6,7 @@ read (axes, dilations, coefficients, bytes behind the last layer) is not read he
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from modelprep.formats.mapped import MappedFile
 
 
+Operator = Callable[["CaffeParser", LayerMessage], None]
+
+
 class CaffeParser:
     """One file on its way to a network.
 
@@ -28,9 +31,14 @@ class CaffeParser:
         Input shapes that the test passes, by layer name.
     outputs
         Blobs asked for.
+    operators
+        Layer type -> what it becomes.
     """
 
-    def __init__(self, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str]) -> None:
+    def __init__(
+        self, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str], operators: Mapping[str, Operator]
+    ) -> None:
+        self._operators = operators
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.asked = list(outputs)
         self.network = Network()
@@ -87,13 +95,11 @@ class CaffeParser:
         return found
 
     def _parse(self, data: Buffer, record: Record) -> None:
-        from modelprep.targets.armnn.caffe_operators import OPERATORS
-
         if not record.size and not record.start and record.kind == "Input":
             layer = LayerMessage(record.name, "Input", list(record.tops), [])
         else:
             layer = read_layer(data, record)
-        operator = OPERATORS.get(layer.kind)
+        operator = self._operators.get(layer.kind)
         if operator is None:
             raise Stop(f"Unsupported layer type '{layer.kind}'", "CF05", layer.name)
         try:

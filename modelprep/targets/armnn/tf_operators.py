@@ -7,7 +7,7 @@ does not read (transposition, dilations of a depthwise convolution) are not read
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelprep.targets.armnn.arithmetic import i32, u32
@@ -17,6 +17,7 @@ from modelprep.targets.armnn.tf_parser import (
     FLOAT,
     INT32,
     Operation,
+    Operator,
     TfParser,
     attribute,
     dtype_of,
@@ -28,7 +29,6 @@ from modelprep.targets.armnn.tf_windows import WINDOWS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Operator = Callable[[TfParser, Any], Operation]
 _TYPES: Mapping[int, DType] = {FLOAT: "float32", INT32: "int32"}
 
 

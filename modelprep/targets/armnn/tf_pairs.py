@@ -6,14 +6,12 @@ Source: ``src/armnnTfParser/TfParser.cpp`` at tag v19.02.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import u32
 from modelprep.targets.armnn.network import CRASHED, DType, Info, Shape, Slot, Stop
-from modelprep.targets.armnn.tf_parser import Operation, TfParser, attribute, data_format, dtype_of
-
-Operator = Callable[[TfParser, Any], Operation]
+from modelprep.targets.armnn.tf_parser import Operation, Operator, TfParser, attribute, data_format, dtype_of
 
 
 def _laid_on(parser: TfParser, node: Any, guide: Slot, slot: Slot, *, last: bool = True) -> Slot:

@@ -104,6 +104,9 @@ def output_of(reference: str) -> tuple[str, int]:
     return name, number
 
 
+Operator = Callable[["TfParser", Any], Operation]
+
+
 class TfParser:
     """One graph on its way to a network.
 
@@ -113,9 +116,14 @@ class TfParser:
         Input shapes that the test passes, by placeholder.
     outputs
         Nodes asked for.
+    operators
+        Operation -> what it becomes.
     """
 
-    def __init__(self, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str]) -> None:
+    def __init__(
+        self, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str], operators: Mapping[str, Operator]
+    ) -> None:
+        self._operators = operators
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.asked = list(outputs)
         self.network = Network()
@@ -165,8 +173,6 @@ class TfParser:
             raise
 
     def _parse(self, node: Any) -> None:
-        from modelprep.targets.armnn.tf_operators import OPERATORS
-
         dtype = FLOAT
         for name in ("T", "dtype"):
             if name in node.attr:
@@ -177,7 +183,7 @@ class TfParser:
                        f"{type_name(dtype)} for Node {node.name}", "TF04")  # fmt: skip
         if node.op == "Assert":
             return
-        operator = OPERATORS.get(node.op)
+        operator = self._operators.get(node.op)
         if operator is None:
             raise Stop(f"Unsupported operation {node.op} in tensorflow::GraphDef", "TF01")
         operation = operator(self, node)

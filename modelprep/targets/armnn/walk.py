@@ -35,17 +35,19 @@ class Wanted:
 
 
 def _caffe(path: Path, wanted: Wanted) -> Network:
-    from modelprep.targets.armnn import caffe_parser
+    from modelprep.targets.armnn import caffe_operators, caffe_parser
 
-    network = caffe_parser.CaffeParser(wanted.shapes, wanted.outputs).parse_file(path)
+    parser = caffe_parser.CaffeParser(wanted.shapes, wanted.outputs, caffe_operators.OPERATORS)
+    network = parser.parse_file(path)
     caffe_parser.bindings(network, wanted.inputs, wanted.outputs)
     return network
 
 
 def _tensorflow(path: Path, wanted: Wanted) -> Network:
-    from modelprep.targets.armnn import tf_graph, tf_parser
+    from modelprep.targets.armnn import tf_graph, tf_operators, tf_parser
 
-    network = tf_parser.TfParser(wanted.shapes, wanted.outputs).parse(tf_graph.read(path, text=wanted.text))
+    parser = tf_parser.TfParser(wanted.shapes, wanted.outputs, tf_operators.OPERATORS)
+    network = parser.parse(tf_graph.read(path, text=wanted.text))
     tf_parser.bindings(network, wanted.inputs, wanted.outputs)
     return network
 
