@@ -90,7 +90,7 @@ def fetch(cache: Path, *assets: Asset) -> None:
 
 def in_process(cache: Path, *assets: Asset) -> None:
     """The same in an interpreter of its own, its start included."""
-    wanted = [[a.sources[0].url, a.digests.values["sha256"], a.size] for a in assets]
+    wanted = [[a.sources[0].url.reveal(), a.digests.values["sha256"], a.size] for a in assets]
     command = [sys.executable, __file__, "--fetch", str(cache), json.dumps(wanted)]
     subprocess.run(command, check=True)
 

@@ -13,9 +13,10 @@ from demo.families import Made
 
 if TYPE_CHECKING:
     from modelprep.recipe.schema import Asset
+    from modelprep.url import Url
 
 
-def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[str, bytes]:
+def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[Url, bytes]:
     """Give what lies at each URL: the file itself, or an archive with every member that some asset wants of it.
 
     Parameters
@@ -30,8 +31,8 @@ def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[str
     ValueError
         The stand-in makes a file for an asset that no recipe knows, or two assets want different files of one URL.
     """
-    found: dict[str, bytes] = {}
-    packed: dict[str, dict[str, bytes]] = {}
+    found: dict[Url, bytes] = {}
+    packed: dict[Url, dict[str, bytes]] = {}
     for asset_id, item in made.items():
         if asset_id not in assets:
             raise ValueError(f"the stand-in makes '{asset_id}', which no recipe knows")
@@ -49,20 +50,20 @@ def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[str
     return found
 
 
-def pack(url: str, members: Mapping[str, bytes]) -> bytes:
+def pack(url: Url, members: Mapping[str, bytes]) -> bytes:
     """Make the archive that a URL's ending promises."""
-    name = url.partition("?")[0].lower()
+    name = url.path.lower()
     if name.endswith(".zip"):
         return containers.zipped(members)
     if name.endswith((".tgz", ".tar.gz")):
         # TensorFlow's own archives write their members as ./name.
-        return containers.tar_gz(members, prefix="./" if "tensorflow" in url else "")
+        return containers.tar_gz(members, prefix="./" if "tensorflow" in url.host + url.path else "")
     if name.endswith(".tar"):
         return containers.tar(members)
     raise ValueError(f"what archive is {url}?")
 
 
-def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+def write(folder: Path, files: Mapping[Url, bytes]) -> list[Path]:
     """Write the files below `folder`, as a mirror is laid out; equal bytes become links to one file."""
     from modelprep.fetch.urls import mirror_path
 
@@ -94,7 +95,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 class Found:
     """What a mirror folder has of some assets: the bytes at each URL, and each asset's own bytes by its id."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[Url, bytes]
     contents: Mapping[str, bytes]
 
 
@@ -108,7 +109,7 @@ def read(folder: Path, assets: Mapping[str, Asset]) -> Found:
     """
     from modelprep.fetch.urls import mirror_path
 
-    files: dict[str, bytes] = {}
+    files: dict[Url, bytes] = {}
     contents: dict[str, bytes] = {}
     for asset_id, asset in assets.items():
         for source in asset.sources:

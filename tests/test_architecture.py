@@ -20,6 +20,7 @@ LEVELS = {
     "version": 0,
     "events": 0,
     "quoting": 0,
+    "url": 0,
     "recipe": 1,
     "formats": 2,
     "targets": 2,

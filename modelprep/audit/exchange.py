@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 
 from modelprep.audit.politeness import Doors, Manners
 from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
 from modelprep.fetch.transport import CHUNK, content_length, new_session, refusal, validator_of
-from modelprep.fetch.urls import redact
+from modelprep.url import Url
 
 if TYPE_CHECKING:
     import requests
@@ -48,7 +47,7 @@ class Answered:
         Of every answer on the way, later ones first; names in lower case.
     """
 
-    url: str
+    url: Url
     moved_to: str
     status: int
     size: int | None
@@ -69,7 +68,7 @@ class Exchange:
         self._doors = doors
         self._local = threading.local()
 
-    def headers(self, url: str) -> Answered:
+    def headers(self, url: Url) -> Answered:
         """Ask with HEAD.
 
         Raises
@@ -79,7 +78,7 @@ class Exchange:
         """
         return self._follow("HEAD", url, 0)
 
-    def first_bytes(self, url: str, count: int) -> Answered:
+    def first_bytes(self, url: Url, count: int) -> Answered:
         """Ask with GET for the first `count` bytes; a server that overlooks Range is read no further than that.
 
         Raises
@@ -89,10 +88,10 @@ class Exchange:
         """
         return self._follow("GET", url, count)
 
-    def _follow(self, method: str, url: str, count: int) -> Answered:
+    def _follow(self, method: str, url: Url, count: int) -> Answered:
         moved, permanent, passed = "", True, list[Mapping[str, str]]()
         for _ in range(MAX_REDIRECTS + 1):
-            with self._doors.at(urlsplit(url).netloc.rpartition("@")[2].lower()):
+            with self._doors.at(url.netloc):
                 response = self._request(method, url, count)
                 try:
                     passed.insert(0, {name.lower(): value for name, value in response.headers.items()})
@@ -102,18 +101,18 @@ class Exchange:
                 finally:
                     response.close()
             # Header bytes are latin-1 to requests; most servers that send others mean UTF-8.
-            url = urljoin(url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
+            url = url.joined(location.encode("latin-1", "replace").decode("utf-8", "replace"))
             permanent = permanent and response.status_code in _PERMANENT
             if permanent:
-                moved = redact(url)
+                moved = str(url)
         raise Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
 
-    def _request(self, method: str, url: str, count: int) -> requests.Response:
+    def _request(self, method: str, url: Url, count: int) -> requests.Response:
         headers = {"Range": f"bytes=0-{count - 1}"} if count else {}
         timeouts = (self._manners.connect_timeout, self._manners.stall_timeout)
         try:
             return self._session().request(
-                method, url, headers=headers, stream=True, timeout=timeouts, allow_redirects=False
+                method, url.reveal(), headers=headers, stream=True, timeout=timeouts, allow_redirects=False
             )
         except Exception as error:
             raise classify(error) from error
@@ -125,7 +124,7 @@ class Exchange:
         return session
 
     def _answered(
-        self, response: requests.Response, url: str, moved: str, count: int, passed: tuple[Mapping[str, str], ...]
+        self, response: requests.Response, url: Url, moved: str, count: int, passed: tuple[Mapping[str, str], ...]
     ) -> Answered:
         status = response.status_code
         size: int | None

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from modelprep.audit.subjects import Subject, places
+from modelprep.url import Url
 
 #: Names of one host.
 _ONE_HOST: Mapping[str, str] = {
@@ -38,17 +38,13 @@ _S3 = re.compile(
 )
 
 
-def independent_host(url: str) -> str:
+def independent_host(url: Url) -> str:
     """Give the name of who holds the file of a URL; empty for a local file or no URL.
 
-    >>> independent_host("https://raw.githubusercontent.com/o/r/main/a"), independent_host("http://download.tensorflow.org/a")
+    >>> independent_host(Url("https://raw.githubusercontent.com/o/r/main/a")), independent_host(Url("http://download.tensorflow.org/a"))
     ('github.com', 'download.tensorflow.org (Google Cloud Storage)')
     """
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return ""
+    parts, host = url.parts, url.host
     if parts.scheme not in ("http", "https"):
         return ""
     first = parts.path.strip("/").partition("/")[0]

@@ -16,6 +16,7 @@ from modelprep.fetch.failures import Want
 from modelprep.fetch.network_errors import Broken
 from modelprep.fetch.sniff import describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.store.disk import human
+from modelprep.url import Url
 
 #: Files of at most so many bytes are taken whole, so that their digest can be told.
 SMALL = 64 * 1024
@@ -101,7 +102,7 @@ def _judge(exchange: Exchange, place: Place, before: Remembered | None) -> Findi
     return _by_bytes(answer, want, before, difference)
 
 
-def _ask_headers(exchange: Exchange, url: str) -> Answered | None:
+def _ask_headers(exchange: Exchange, url: Url) -> Answered | None:
     """Ask with HEAD; None where its refusal says nothing of the file.
 
     Servers refuse HEAD with about every status there is, signed addresses among them, so only those that are about the

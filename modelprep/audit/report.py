@@ -37,7 +37,7 @@ class Row:
         finding, candidate = self.finding, self.place.candidate
         facts: dict[str, object] = {"url": candidate.shown, "kind": candidate.kind, "verdict": finding.verdict}
         more = {
-            "recipe_url": candidate.source.url if candidate.note and candidate.kind == "recipe" else "",
+            "recipe_url": str(candidate.source.url) if candidate.note and candidate.kind == "recipe" else "",
             "member": candidate.source.member or "",
             "detail": finding.detail,
             "moved_to": finding.moved_to,

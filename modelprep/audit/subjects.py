@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from modelprep.fetch import urls
 from modelprep.fetch.failures import Want, name_of
@@ -46,7 +45,7 @@ class Place:
     key
         Of the subject it stands for.
     candidate
-        The URL with its kind; ``candidate.url`` may hold credentials, ``candidate.shown`` does not.
+        The URL with its kind.
     want
         The file that should be there: the asset's own, or the archive that holds it.
     """
@@ -58,10 +57,7 @@ class Place:
     @property
     def host(self) -> str:
         """Host and port that will be asked, lower case."""
-        try:
-            return urlsplit(self.candidate.url).netloc.rpartition("@")[2].lower()
-        except ValueError:
-            return ""
+        return self.candidate.url.netloc
 
 
 def subjects(

@@ -86,7 +86,7 @@ def _tell_plan(output: Output, plan: Plan) -> int:
     if plan.to_fetch:
         output.line()
         names = [
-            (asset.asset.key, size_text(asset.fetch.bytes_to_come), asset.asset.sources[0].url)
+            (asset.asset.key, size_text(asset.fetch.bytes_to_come), str(asset.asset.sources[0].url))
             for asset in plan.to_fetch
             if asset.fetch is not None and asset.asset.sources
         ]

@@ -114,7 +114,7 @@ def _asset(plan: Plan, demo: PlannedDemo, asset: Asset) -> dict[str, object]:
         "provide": asset.provide,
         "restricted": asset.restricted,
         "here": sha256 is not None and plan.store.get(sha256) is not None,
-        "sources": [{"url": s.url, "member": s.member or "", "note": s.note} for s in asset.sources],
+        "sources": [{"url": str(s.url), "member": s.member or "", "note": s.note} for s in asset.sources],
         "notes": list(asset.notes),
     }
 

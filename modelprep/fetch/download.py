@@ -22,10 +22,10 @@ from modelprep.fetch.policy import Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.sniff import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.transport import Answer, Transport
-from modelprep.fetch.urls import redact
 from modelprep.store import Store, Validator
 from modelprep.store.copying import BackgroundHash
 from modelprep.store.disk import ensure_free, human, storage_error, write_all
+from modelprep.url import Url
 
 #: An attempt that gained this many bytes is no failure of the line: the count of attempts begins anew.
 GAIN = 64 * 1024
@@ -41,7 +41,7 @@ class Download:
     Parameters
     ----------
     url
-        What is asked; never shown unredacted.
+        What is asked.
     want
         The file that should be there.
     lock
@@ -55,7 +55,7 @@ class Download:
         store: Store,
         policy: Policy,
         transport: Transport,
-        url: str,
+        url: Url,
         want: Want,
         lock: str,
         task: Task,
@@ -117,7 +117,7 @@ class Download:
         raise SourceFailed("too many attempts")
 
     def _attempt(self) -> Landed:
-        held = self._partial.validator if self._partial.url == redact(self._url) else None
+        held = self._partial.validator if self._partial.url == self._url.key else None
         have = self._partial.size if _may_continue(held, pinned=bool(self._want.digests)) else 0
         if held is not None and have and held.total == have:
             self._resumed = True
@@ -181,7 +181,7 @@ class Download:
         self._hashes = MultiHash(self._want.digests, size=total if total is not None else self._want.size)
         validator = answer.validator
         self._partial.note(
-            redact(self._url),
+            self._url.key,
             Validator(validator.etag, validator.last_modified, answer.total, validator.encoding, boot_id()),
         )
 
@@ -282,7 +282,7 @@ class Download:
         failed = content_failure(self._want, looks, landed.size, difference, digests)
         note = {
             "what": "a download that is not what was asked for",
-            "url": redact(self._url),
+            "url": str(self._url),
             "name": self._want.name,
             "expected": f"{algorithm} {wanted}",
             "got": failed.got,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelprep.errors import DigestMismatch, FetchError, ModelprepError
 from modelprep.fetch import urls
+from modelprep.quoting import command, operand, sh
 from modelprep.recipe.schema import Asset
 from modelprep.store.disk import human
 
@@ -119,15 +120,14 @@ def name_of(asset: Asset) -> str:
 
 def by_hand(asset: Asset, want: Want) -> str:
     """Write the commands that end the matter by hand: a curl line and the ``--set``."""
-    import shlex
-
-    name = shlex.quote(want.name)
+    name = sh(want.name)
     steps = []
     source = next((s for s in asset.sources if not s.member), asset.sources[0] if asset.sources else None)
     if source is not None:
-        url = urls.redact(urls.direct_forms(source.url)[0][0])
-        kept = shlex.quote(urls.basename(source.url) or "download") if source.member else name
-        steps.append(f"curl -fL -C - -o {kept} {shlex.quote(url)}")
+        url = urls.direct_forms(source.url)[0][0]
+        shown = f"<URL from {url.place or 'the recipe'}>" if url.secret else str(url)
+        kept = (urls.basename(source.url) or "download") if source.member else want.name
+        steps.append(command("curl", "-fL", "-C", "-", "-o", operand(kept), shown))
         if source.member:
             steps.append(f"take {source.member} out of it, as {want.name}")
     else:

@@ -26,6 +26,7 @@ from modelprep.fetch.progress import Task
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
 from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
+from modelprep.url import Url
 
 if TYPE_CHECKING:
     from modelprep.fetch.transport import Transport
@@ -136,7 +137,7 @@ class Fetcher:
     def _archive_here(self, source: Source) -> Blob | None:
         if source.digests:
             return self._find_by(source.digests.values)
-        sha256 = self._store.alias(AT_URL, hashed(source.url))
+        sha256 = self._store.alias(AT_URL, hashed(source.url.key))
         return self._store.get(sha256) if sha256 is not None else None
 
     # -- doing ---------------------------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ class Fetcher:
         asset = planned.asset
         tried: list[Tried] = []
         waiting = deque(planned.candidates)
-        asked: set[str] = set()
+        asked: set[Url] = set()
         while waiting:
             candidate = waiting.popleft()
             if self._policy.offline and not candidate.is_local:
@@ -307,7 +308,7 @@ class Fetcher:
             if fresh or candidate.source.digests:
                 raise
             # Nothing but its URL speaks for an archive of an earlier run; what lies there may be better by now.
-            self._store.forget_alias(AT_URL, hashed(candidate.source.url))
+            self._store.forget_alias(AT_URL, hashed(candidate.source.url.key))
             archive, transferred, _ = self._archive(candidate, task)
             landed = self._member(archive, candidate, want, task)
         return Landed(landed.path, landed.digests, landed.size, transferred)
@@ -319,7 +320,7 @@ class Fetcher:
         if (blob := self._archive_here(source)) is not None and self._store.sound(blob.sha256) is not None:
             return blob, 0, False
         digests = dict(source.digests.values)
-        name = digest_name(digests) or f"url-{hashed(source.url)}"
+        name = digest_name(digests) or f"url-{hashed(source.url.key)}"
         with self._store.lock(name, stop=self._stop.is_set):
             if (blob := self._archive_here(source)) is not None:
                 return blob, 0, False
@@ -329,7 +330,7 @@ class Fetcher:
             for algorithm, value in landed.digests.items():
                 if algorithm != "sha256":
                     self._store.set_alias(algorithm, value, blob.sha256)
-            self._store.set_alias(AT_URL, hashed(source.url), blob.sha256)
+            self._store.set_alias(AT_URL, hashed(source.url.key), blob.sha256)
             self._store.set_origin(blob.sha256, candidate.shown)
             if not candidate.is_local:
                 partial_of(self._store, candidate.url, name).discard()

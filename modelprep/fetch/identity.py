@@ -29,5 +29,5 @@ def identity(asset: Asset, want: Want) -> str:
     if name := digest_name(want.digests):
         return name
     pins = [f"{path} {digest_name(d.values)}" for path, d in sorted(asset.members.items())]
-    places = [f"{s.url} {s.member or ''}" for s in asset.sources]
+    places = [f"{s.url.key} {s.member or ''}" for s in asset.sources]
     return f"{MEMBERS if pins else FIRST}-{hashed(chr(10).join(pins or [asset.key, *places]))}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.store import Partial, Store
+from modelprep.url import Url
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,6 @@ class Landed:
     transferred: int
 
 
-def partial_of(store: Store, url: str, lock: str) -> Partial:
+def partial_of(store: Store, url: Url, lock: str) -> Partial:
     """Give the partial of one URL, under one lock: the bytes of two servers never meet in one file."""
-    return store.partial(f"{url} {lock}", lock=lock)
+    return store.partial(f"{url.key} {lock}", lock=lock)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from modelprep.url import Url
+
 #: The most that is read of such a page, bytes.
 PAGE_LIMIT = 256 * 1024
 _HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
@@ -13,30 +15,30 @@ _HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
 class Confirm(Exception):
     """The page leads on: `url` is what its form would ask for."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: Url) -> None:
         super().__init__("a page asks for confirmation")
         self.url = url
 
 
-def asks(url: str) -> bool:
+def asks(url: Url) -> bool:
     """Tell whether the host of `url` is one that sends such pages."""
-    return (urlsplit(url).hostname or "") in _HOSTS
+    return url.host in _HOSTS
 
 
-def confirm(url: str, page: bytes) -> None:
+def confirm(url: Url, page: bytes) -> None:
     """Raise :class:`Confirm` when `page`, got from `url`, is a confirmation page that leads anywhere new."""
     if asks(url) and (onward := form_target(url, page)) is not None and onward != url and asks(onward):
         raise Confirm(onward)
 
 
-def form_target(url: str, page: bytes) -> str | None:
+def form_target(url: Url, page: bytes) -> Url | None:
     """Give the URL that the page's download form asks for with all its hidden fields; None without such a form."""
     form = _Form()
     form.feed(page.decode("utf-8", "replace"))
     if form.action is None or not form.fields:
         return None
-    target = urljoin(url, form.action)
-    return f"{target}{'&' if urlsplit(target).query else '?'}{urlencode(form.fields)}"
+    target = urljoin(url.reveal(), form.action)
+    return url.derived(f"{target}{'&' if urlsplit(target).query else '?'}{urlencode(form.fields)}")
 
 
 class _Form(HTMLParser):

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from modelprep.errors import UsageError
 from modelprep.fetch import urls
 from modelprep.recipe.schema import Asset, Digests, Source
+from modelprep.url import Url
 
 Kind = Literal["mirror", "recipe", "archive"]
 
@@ -27,7 +28,7 @@ class Candidate:
     Parameters
     ----------
     url
-        http, https or file URL to ask; may hold credentials, so it is never shown: see `shown`.
+        http, https or file URL to ask.
     kind
         ``mirror`` (named by the user), ``recipe``, or ``archive`` (of last resort).
     source
@@ -38,16 +39,20 @@ class Candidate:
         What the recipe's author should know.
     """
 
-    url: str
+    url: Url
     kind: Kind
     source: Source
     note: str = ""
     warning: str = ""
 
+    def __post_init__(self) -> None:
+        if isinstance(self.url, str):
+            object.__setattr__(self, "url", Url(self.url))
+
     @property
     def is_local(self) -> bool:
         """True when no socket is needed."""
-        return self.url.startswith("file:")
+        return self.url.is_local
 
     @property
     def path(self) -> Path:
@@ -58,17 +63,16 @@ class Candidate:
     def shown(self) -> str:
         """What to show of it: no credentials, a plain path for a local file."""
         try:
-            return str(self.path) if self.is_local else urls.redact(self.url)
+            return str(self.path) if self.is_local else str(self.url)
         except UsageError:
-            return self.url
+            return str(self.url)
 
 
-def file_path(url: str) -> Path:
+def file_path(url: Url) -> Path:
     """Give the path of a ``file:`` URL (``file:///a/b``, ``file://localhost/a/b``, ``file:/a/b``)."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise UsageError(f"not a URL: {url}") from error
+    parts = url.parts
+    if not parts.scheme:
+        raise UsageError(f"not a URL: {url}")
     if parts.netloc not in ("", "localhost"):
         raise UsageError(f"a file URL with a host in it: {url}", hint="write file:///path/to/file")
     return Path(os.fsdecode(unquote_to_bytes(parts.path)))
@@ -92,7 +96,7 @@ def candidates(
     found = [*_from_mirrors(asset, mirrors, flat=bool(digests)), *_from_recipe(asset)]
     if archives and (digests or asset.members):
         found += _from_archives(asset, digests)
-    unique: dict[tuple[str, str | None], Candidate] = {}
+    unique: dict[tuple[Url, str | None], Candidate] = {}
     for candidate in found:
         unique.setdefault((candidate.url, candidate.source.member), candidate)
     return tuple(unique.values())
@@ -104,15 +108,15 @@ def _from_mirrors(asset: Asset, mirrors: tuple[str, ...], *, flat: bool) -> Iter
         for source in asset.sources:
             for place in places_in_mirror(source.url):
                 if folder is None:
-                    yield Candidate(urls.join_mirror(mirror, place), "mirror", source, note="mirror")
+                    yield Candidate(Url(urls.join_mirror(mirror, place)), "mirror", source, note="mirror")
                 else:
-                    yield Candidate((folder / place).as_uri(), "mirror", source, note="mirror folder")
+                    yield Candidate(Url((folder / place).as_uri()), "mirror", source, note="mirror folder")
             # A flat folder of downloads (BitBake's DL_DIR) says nothing of where a file came from, so it is asked
             # only when a digest will tell, and only where the file is there.
             if folder is not None and (flat or source.digests):
                 for name in flat_names(asset, source):
                     if (folder / name).is_file():
-                        yield Candidate((folder / name).as_uri(), "mirror", source, note="mirror folder, flat")
+                        yield Candidate(Url((folder / name).as_uri()), "mirror", source, note="mirror folder, flat")
 
 
 def is_remote(mirror: str) -> bool:
@@ -133,10 +137,10 @@ def check_mirrors(mirrors: tuple[str, ...]) -> None:
 
 def mirror_folder(mirror: str) -> Path:
     """Give the folder that a ``--mirror`` without http names."""
-    return file_path(mirror) if mirror.startswith("file:") else Path(mirror).expanduser().absolute()
+    return file_path(Url(mirror)) if mirror.startswith("file:") else Path(mirror).expanduser().absolute()
 
 
-def places_in_mirror(url: str) -> tuple[PurePosixPath, ...]:
+def places_in_mirror(url: Url) -> tuple[PurePosixPath, ...]:
     """Give where a mirror may keep the file of `url`: under the recipe's URL, and under its direct form."""
     forms = (url, *(form for form, _ in urls.direct_forms(url)))
     found = (urls.mirror_path(form) for form in forms)
@@ -158,7 +162,7 @@ def _from_recipe(asset: Asset) -> Iterator[Candidate]:
 
 def _from_archives(asset: Asset, digests: Digests) -> Iterator[Candidate]:
     # A content asked for by its digest is the wanted file itself, whatever archive the recipe's sources wrap it in.
-    bare = Source(url=asset.sources[0].url) if asset.sources else Source(url="")
+    bare = Source(asset.sources[0].url) if asset.sources else Source(Url(""))
     for url in urls.by_digest(digests.values):
         yield Candidate(url, "archive", bare, note="archive of last resort, by digest")
     for source in asset.sources:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
 from modelprep.store import Validator
+from modelprep.url import Url
 from modelprep.version import __version__
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Transport:
         self._timeouts = (connect_timeout, stall_timeout)
         self._local = threading.local()
 
-    def get(self, url: str, *, offset: int = 0, held: Validator | None = None) -> Answer:
+    def get(self, url: Url, *, offset: int = 0, held: Validator | None = None) -> Answer:
         """Ask for `url`, or for what follows the first `offset` bytes of the object that `held` describes.
 
         An answer to a request with an offset is either the rest of that very object (`Answer.start` is the offset) or
@@ -126,14 +127,14 @@ class Transport:
         assert whole is not None
         return whole
 
-    def _ask(self, url: str, offset: int, held: Validator | None) -> Answer | None:
+    def _ask(self, url: Url, offset: int, held: Validator | None) -> Answer | None:
         import requests
 
         headers = {}
         if held is not None:
             headers = {"Range": f"bytes={offset}-", "If-Range": held.condition}
         try:
-            response = self._session().get(url, headers=headers, stream=True, timeout=self._timeouts)
+            response = self._session().get(url.reveal(), headers=headers, stream=True, timeout=self._timeouts)
         except (requests.RequestException, OSError, ValueError) as error:
             raise classify(error) from error
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Pure functions on URLs: what may be shown, where a mirror keeps it, what a share link is, who else may have it.
+"""Pure functions on URLs: where a mirror keeps it, what a share link is, who else may have it.
 
 Nothing here opens a socket or looks at a disk.
 """
@@ -6,76 +6,50 @@ Nothing here opens a socket or looks at a disk.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlunsplit
 
-#: Query parameters whose value is a credential. A share link's own ``authkey`` is not: it is what makes it public.
-_SECRET = re.compile(
-    r"^(access_?token|token|auth|api_?key|key|password|passwd|pwd|secret|sig|signature|"
-    r"x-amz-(signature|credential|security-token)|x-goog-(signature|credential)|awsaccesskeyid|googleaccessid)$",
-    re.IGNORECASE,
-)
+from modelprep.url import Url
+
 #: jsDelivr serves files of about this size at most, bytes.
 JSDELIVR_LIMIT = 20 * 1024 * 1024
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
 
-def redact(url: str) -> str:
-    """Give a URL that may be shown and stored: no password, no token."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "(not a URL)"
-    if not parts.scheme or parts.scheme == "file":
-        return url
-    netloc = f"***@{host}" if "@" in parts.netloc else host
-    query = parts.query
-    if query and any(_SECRET.match(unquote(p.partition("=")[0])) for p in query.split("&")):
-        pieces = (p.partition("=") for p in query.split("&"))
-        query = "&".join(f"{k}=***" if _SECRET.match(unquote(k)) else f"{k}{eq}{v}" for k, eq, v in pieces)
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
-
-
-def basename(url: str) -> str:
+def basename(url: Url) -> str:
     """Give the last part of a URL's path, decoded; empty when there is none."""
-    try:
-        return unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])
-    except ValueError:
-        return ""
+    return unquote(url.path.rstrip("/").rpartition("/")[2])
 
 
-def bitbake_name(url: str) -> str:
+def bitbake_name(url: Url) -> str:
     """Give the name BitBake keeps the file of an http or https URL under: the last part, query and all, decoded.
 
-    Source: ``urldata_init`` of BitBake's wget fetcher. Empty for a URL without a path or that no BitBake can read.
+    Source: ``urldata_init`` of BitBake's wget fetcher. Empty for a URL without a path or that no BitBake can read, and
+    for one whose query is a secret.
     """
-    if not url.lower().startswith(("http://", "https://")):
+    if url.scheme not in _DEFAULT_PORT or url.query_digest:
         return ""
-    path = unquote(url.partition("://")[2].partition(";")[0].partition("/")[2])
+    path = unquote(url.reveal().partition("://")[2].partition(";")[0].partition("/")[2])
     return path.rpartition("/")[2]
 
 
-def mirror_path(url: str) -> PurePosixPath | None:
+def mirror_path(url: Url) -> PurePosixPath | None:
     """Give where a mirror keeps the file of a URL: ``<host>/<path>``, relative.
 
     The path is decoded (``%20`` is a blank in the name), the query is part of the last name, percent-encoded with its
-    question mark (``model.bin%3Fdl%3D1``). Whatever could leave the folder or means something to a file system stays
-    encoded, so that no URL names a file outside of the mirror.
+    question mark (``model.bin%3Fdl%3D1``); a digest stands for a secret query.
+    Whatever could leave the folder or means something to a file system stays encoded, so that no URL names a file
+    outside of the mirror.
 
     Returns
     -------
     PurePosixPath or None
         None for what no mirror holds (``file:``, no host).
     """
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        return None
+    parts, host = url.parts, url.host
+    port = parts.port
     if parts.scheme not in _DEFAULT_PORT or not _safe_name(host):
         return None
     if port is not None and port != _DEFAULT_PORT[parts.scheme]:
@@ -84,7 +58,7 @@ def mirror_path(url: str) -> PurePosixPath | None:
     if not names or parts.path.endswith("/"):
         names.append("index.html")
     if parts.query:
-        names[-1] += "%3F" + quote(unquote(parts.query), safe="")
+        names[-1] += "%3F" + (url.query_digest or quote(unquote(parts.query), safe=""))
     return PurePosixPath(host, *names)
 
 
@@ -105,7 +79,7 @@ def join_mirror(base: str, path: PurePosixPath) -> str:
     return f"{base.rstrip('/')}/{quote(str(path), safe='/:')}"
 
 
-def direct_forms(url: str) -> tuple[tuple[str, str], ...]:
+def direct_forms(url: Url) -> tuple[tuple[Url, str], ...]:
     """Turn a link made for browsers into what gives the file itself.
 
     Google Drive, OneDrive and Dropbox share links, ``/blob/`` pages of GitHub and Hugging Face.
@@ -115,17 +89,16 @@ def direct_forms(url: str) -> tuple[tuple[str, str], ...]:
     tuple of (url, note)
         To be tried in order; the URL itself with an empty note when it is direct already.
     """
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return ((url, ""),)
-    path = parts.path
+    return tuple((url.derived(form), note) for form, note in _direct_forms(url)) or ((url, ""),)
+
+
+def _direct_forms(url: Url) -> tuple[tuple[str, str], ...]:
+    parts, host, path = url.parts, url.host, url.path
     if host in ("drive.google.com", "docs.google.com") and (file_id := _drive_id(path, parts.query)):
         query = urlencode({"id": file_id, "export": "download", "confirm": "t"})
         return ((f"https://drive.usercontent.google.com/download?{query}", "Google Drive share link"),)
     if host == "onedrive.live.com" or host == "1drv.ms":
-        return _onedrive(url, host, parts.query)
+        return _onedrive(url.reveal(), host, parts.query)
     if host in ("www.dropbox.com", "dropbox.com"):
         query = urlencode([*((k, v) for k, v in parse_qsl(parts.query) if k != "dl"), ("dl", "1")])
         return ((urlunsplit((parts.scheme, parts.netloc, path, query, "")), "Dropbox share link"),)
@@ -137,7 +110,7 @@ def direct_forms(url: str) -> tuple[tuple[str, str], ...]:
     if host == "github.com" and len(names) > 4 and names[2] == "blob":
         raw = f"https://raw.githubusercontent.com/{names[0]}/{names[1]}/{'/'.join(names[3:])}"
         return ((raw, "a /blob/ link is a web page, not the file; its raw form was taken"),)
-    return ((url, ""),)
+    return ()
 
 
 def _drive_id(path: str, query: str) -> str:
@@ -161,14 +134,10 @@ def _onedrive(url: str, host: str, query: str) -> tuple[tuple[str, str], ...]:
     return tuple(forms)
 
 
-def _github_file(url: str) -> tuple[str, str, str, str] | None:
+def _github_file(url: Url) -> tuple[str, str, str, str] | None:
     """Take a raw link apart: (owner, repository, ref, path), still percent-encoded."""
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return None
-    names = parts.path.strip("/").split("/")
+    host = url.host
+    names = url.path.strip("/").split("/")
     if host == "github.com" and len(names) > 4 and names[2] in ("raw", "blob"):
         names = [*names[:2], *names[3:]]
     elif host == "media.githubusercontent.com" and names[0] == "media":
@@ -182,23 +151,23 @@ def _github_file(url: str) -> tuple[str, str, str, str] | None:
     return names[0], names[1], names[2], "/".join(names[3:])
 
 
-def lfs_media_url(url: str) -> str | None:
+def lfs_media_url(url: Url) -> Url | None:
     """Give where GitHub keeps the content when `url` is a raw link that gave a Git LFS pointer; None elsewhere."""
-    if (file := _github_file(url)) is None or (urlsplit(url).hostname or "") == "media.githubusercontent.com":
+    if (file := _github_file(url)) is None or url.host == "media.githubusercontent.com":
         return None
-    return f"https://media.githubusercontent.com/media/{'/'.join(file)}"
+    return Url(f"https://media.githubusercontent.com/media/{'/'.join(file)}")
 
 
-def by_digest(digests: Mapping[str, str]) -> tuple[str, ...]:
+def by_digest(digests: Mapping[str, str]) -> tuple[Url, ...]:
     """Give the URLs of Software Heritage for a content; it knows contents by sha256, sha1 and git's blob id."""
     names = {"sha256": "sha256", "git": "sha1_git", "sha1": "sha1"}
     for ours, theirs in names.items():  # one request is enough: they are three names of one content
         if ours in digests:
-            return (f"https://archive.softwareheritage.org/api/1/content/{theirs}:{digests[ours]}/raw/",)
+            return (Url(f"https://archive.softwareheritage.org/api/1/content/{theirs}:{digests[ours]}/raw/"),)
     return ()
 
 
-def by_url(url: str, *, size: int | None = None) -> tuple[str, ...]:
+def by_url(url: Url, *, size: int | None = None) -> tuple[Url, ...]:
     """Give the public archives' URLs for the file at `url`: jsDelivr for files in git, then the Wayback Machine.
 
     Parameters
@@ -214,20 +183,16 @@ def by_url(url: str, *, size: int | None = None) -> tuple[str, ...]:
         owner, repository, ref, path = file
         found.append(f"https://cdn.jsdelivr.net/gh/{owner}/{repository}@{ref}/{path}")
     # `id_` asks for the bytes as they were; a bare "2" leads to a snapshot, whichever is nearest.
-    found.append(f"https://web.archive.org/web/2id_/{url}")
-    return tuple(found)
+    found.append(f"https://web.archive.org/web/2id_/{url.reveal()}")
+    return tuple(url.derived(form) for form in found)
 
 
-def is_public(url: str) -> bool:
-    """Tell whether a URL may be shown to a third party: no credentials in it, and no host of a private network."""
+def is_public(url: Url) -> bool:
+    """Tell whether a URL may be shown to a third party: no secret in it, and no host of a private network."""
     import ipaddress
 
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return False
-    if parts.scheme not in _DEFAULT_PORT or redact(url) != urlunsplit((*parts[:4], "")):
+    host = url.host
+    if url.scheme not in _DEFAULT_PORT or url.secret:
         return False
     try:
         return ipaddress.ip_address(host).is_global

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from modelprep.deliver.yocto import Exported, plan_units, write_layer
+from modelprep.errors import UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
 from modelprep.pipeline.mirroring import unique_name
@@ -49,11 +50,18 @@ def export_yocto(
             return None
         if assets[0].source == "--set":
             return None
-        for source in sources.get(assets[0].name, ()):
-            url = urls.direct_forms(source.url)[0][0]
-            if source.member is None and urls.is_public(url):
-                safe = quote(url, safe="/:?&=%#@+,~!*'()[]").replace("'", "%27")
+        bare = [urls.direct_forms(source.url)[0][0] for source in sources.get(assets[0].name, ()) if not source.member]
+        for url in bare:
+            if urls.is_public(url):
+                safe = quote(url.reveal(), safe="/:?&=%#@+,~!*'()[]").replace("'", "%27").replace(";", "%3B")
                 return safe, unique_name(url, file.sha256)
+        if bare and all(url.secret for url in bare):
+            raise UsageError(
+                "a layer would hold a URL whose query is a secret, and the file has no public source",
+                where=bare[0].place or None,
+                got=str(bare[0]),
+                hint=f"add a public URL for '{assets[0].name}', or leave the demo out: {', '.join(file.demos)}",
+            )
         return None
 
     whole = select(out, recipes, include_restricted=True)

@@ -24,6 +24,7 @@ from modelprep.pipeline.run.errors import as_error
 from modelprep.pipeline.run.report import worst
 from modelprep.recipe.schema import Asset, Source
 from modelprep.store import Blob
+from modelprep.url import Url
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Mirrored:
         return worst(error.exit_code for error in self.failed.values())
 
 
-def unique_name(url: str, sha256: str) -> str:
+def unique_name(url: Url, sha256: str) -> str:
     """Give a name for BitBake's flat folder that no other file has: what exported recipes download under."""
     plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", urls.basename(url)).lstrip(".") or "file"
     return f"{sha256[:12]}-{plain}"
@@ -183,7 +184,7 @@ class _Making:
         path = (urls.bitbake_name(source.url) or urls.basename(source.url)) if self.bitbake else _place(source)
         return MirrorFile(
             path=path,
-            url=urls.redact(source.url),
+            url=str(source.url),
             sha256=blob.sha256,
             size=blob.size,
             licence=asset.licence.name if asset.licence else "",
@@ -206,7 +207,7 @@ class _Making:
 
         new = mirror.put(self.folder, file, blob, self.plan.store, progress=progress)
         if self.bitbake:
-            other = unique_name(file.url, file.sha256)
+            other = unique_name(Url(file.url), file.sha256)
             mirror.alias(self.folder, file, other)
             for name in (file.path, other):
                 mirror.stamp(self.folder, name)

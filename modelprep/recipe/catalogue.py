@@ -16,25 +16,11 @@ from modelprep.errors import RecipeError, UsageError, nearest
 from modelprep.recipe import yaml_tree
 from modelprep.recipe.loader import SharedFile, load_recipe, shared_files
 from modelprep.recipe.schema import Asset, Recipe
+from modelprep.recipe.shipped import shipped_folder
 
 ASSETS_FOLDER = "assets"
 ENVIRONMENT = "MODELPREP_RECIPES"
 _SUFFIXES = (".yaml", ".yml")
-
-
-def shipped_folder() -> Path:
-    """Find the recipes that came with the package: beside it in a checkout, inside it in a wheel.
-
-    Raises
-    ------
-    UsageError
-        They are in neither place: the installation is broken.
-    """
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_recipes", package.parent / "recipes"):
-        if folder.is_dir():
-            return folder
-    raise UsageError("the shipped recipes are missing", where=str(package), hint="install modelprep again")
 
 
 class SharedAssets(Mapping[str, Asset]):

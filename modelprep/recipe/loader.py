@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from modelprep.errors import RecipeError
 from modelprep.recipe import tables, yaml_tree
+from modelprep.recipe.asset import make_asset
 from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
@@ -20,12 +20,8 @@ from modelprep.recipe.scalars import BAD
 from modelprep.recipe.schema import (
     ALGORITHMS,
     Asset,
-    Digests,
-    Licence,
-    OtherVersion,
     Recipe,
     Ref,
-    Source,
     StepUse,
     Tolerance,
 )
@@ -159,7 +155,7 @@ class SharedFile:
             if table is not BAD:
                 _check_asset(table, at, problems)
             problems.raise_any()
-            self._made[asset_id] = make_asset(asset_id, table, self.path.parent, shared=asset_id)
+            self._made[asset_id] = make_asset(asset_id, table, self.path, shared=asset_id)
         return self._made[asset_id]
 
     def where(self, asset_id: str) -> str:
@@ -297,62 +293,9 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
             problems.add("the source stands here twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
 
 
-def make_asset(asset_id: str, table: Table, folder: Path, *, shared: str = "", recipe: str = "") -> Asset:
-    """Make the struct of an asset that was read without problems.
-
-    Parameters
-    ----------
-    folder
-        Where the recipe lies: ``file:name`` without a slash is a file beside it.
-    """
-    return Asset(
-        id=asset_id,
-        sources=tuple(_source(source, folder) for source in table.get("urls", ())),
-        digests=_digests(table),
-        size=table.get("size"),
-        members={member: _digests(value) for member, value in table.get("members", {}).items()},
-        pinned_by=table.get("pinned_by", ""),
-        pin=table.get("pin", "published"),
-        licence=_licence(table.get("licence")),
-        provide=table.get("provide", False),
-        restricted=table.get("restricted", False),
-        filename=table.get("filename", ""),
-        summary=table.get("summary", ""),
-        notes=tuple(table.get("notes", ())),
-        other_versions=tuple(
-            OtherVersion(each["what"], _digests(each), each.get("size")) for each in table.get("other_versions", ())
-        ),
-        shared=shared,
-        recipe=recipe,
-    )
-
-
-def _digests(table: Table) -> Digests:
-    return Digests({name: table[name] for name in ALGORITHMS if name in table})
-
-
-def _source(read: str | Table, folder: Path) -> Source:
-    if isinstance(read, str):
-        return Source(_beside(read, folder))
-    url = _beside(read["url"], folder)
-    return Source(url, read.get("member"), _digests(read), read.get("size"), read.get("note", ""))
-
-
-def _beside(url: str, folder: Path) -> str:
-    if not url.startswith("file:") or url.startswith("file:/"):
-        return url
-    return (folder.absolute() / unquote(url.removeprefix("file:"))).as_uri()
-
-
-def _licence(read: str | Table | None) -> Licence | None:
-    if read is None or isinstance(read, str):
-        return Licence(read) if read else None
-    return Licence(read["name"], read.get("source", ""))
-
-
 def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], steps: list[Table], variant: str) -> Recipe:
     assets = {
-        key: used[key] if key in used else make_asset(key, value, path.parent, recipe=name)
+        key: used[key] if key in used else make_asset(key, value, path, recipe=name)
         for key, value in table.get("assets", {}).items()
     }
     expect: dict[str, Any] = {key: plain(node) for key, node in table.get("expect", {}).items()}

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Union
 
+from modelprep.url import Url
+
 SCHEMA_VERSION = 1
 
 Algorithm = Literal["sha256", "sha384", "sha512", "sha1", "md5", "git"]
@@ -57,11 +59,15 @@ class Source:
         Shown by ``show`` and ``audit``.
     """
 
-    url: str
+    url: Url
     member: str | None = None
     digests: Digests = Digests()
     size: int | None = None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.url, str):  # a caller of the Python interface may write a plain URL
+            object.__setattr__(self, "url", Url(self.url))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from modelprep.audit import count_hosts, subjects
 from modelprep.audit.hosts import independent_host
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Source
+from modelprep.url import Url
 
 
 @pytest.mark.parametrize(
@@ -27,16 +28,18 @@ from modelprep.recipe.schema import Source
     ],
 )
 def test_names_of_one_host_are_one(one: str, other: str) -> None:
-    assert independent_host(one) == independent_host(other) != ""
+    assert independent_host(Url(one)) == independent_host(Url(other)) != ""
 
 
 def test_two_buckets_of_one_provider_are_two() -> None:
-    assert independent_host("https://s3.amazonaws.com/one/a") != independent_host("https://s3.amazonaws.com/two/a")
+    assert independent_host(Url("https://s3.amazonaws.com/one/a")) != independent_host(
+        Url("https://s3.amazonaws.com/two/a")
+    )
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "http://", "https://s3.amazonaws.com/", "http://[", "file:///"]))
 def test_any_text_has_a_host_or_none(text: str, start: str) -> None:
-    assert isinstance(independent_host(start + text), str)
+    assert isinstance(independent_host(Url(start + text)), str)
 
 
 def test_hosts_are_counted_archives_apart_and_the_gravest_host_comes_first() -> None:

@@ -217,7 +217,7 @@ def test_archives_get_every_member_that_some_asset_wants_of_them(files):
     import io
     import zipfile
 
-    [url] = [u for u in files if u.startswith("https://storage") and u.endswith("quant_and_labels.zip")]
+    [url] = [u for u in files if u.host.startswith("storage") and u.path.endswith("quant_and_labels.zip")]
     with zipfile.ZipFile(io.BytesIO(files[url])) as archive:
         assert sorted(archive.namelist()) == ["labels_mobilenet_quant_v1_224.txt", "mobilenet_v1_1.0_224_quant.tflite"]
 

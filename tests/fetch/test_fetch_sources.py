@@ -19,6 +19,7 @@ from modelprep.errors import DigestMismatch, FetchError, NeedsBringing
 from modelprep.fetch import urls
 from modelprep.fetch.sources import candidates
 from modelprep.recipe.schema import Asset, Digests, Source
+from modelprep.url import Url
 
 
 def sha256(data: bytes) -> str:
@@ -47,12 +48,12 @@ def git_id(data: bytes) -> str:
     ],
 )
 def test_a_mirror_keeps_a_url_under_its_host_and_path(url: str, place: str) -> None:
-    assert str(urls.mirror_path(url)) == place
+    assert str(urls.mirror_path(Url(url))) == place
 
 
 @given(st.text(max_size=80), st.text(max_size=40))
 def test_no_url_names_a_file_outside_of_the_mirror(path: str, query: str) -> None:
-    place = urls.mirror_path(f"http://host/{path}?{query}")
+    place = urls.mirror_path(Url(f"http://host/{path}?{query}"))
     if place is not None:
         assert place.parts[0] == "host" or "#" in path or "@" in path
         assert not place.is_absolute()
@@ -62,12 +63,14 @@ def test_no_url_names_a_file_outside_of_the_mirror(path: str, query: str) -> Non
 
 @given(st.text(max_size=120))
 def test_any_text_for_a_url_is_answered_without_an_exception(text: str) -> None:
-    urls.mirror_path(text)
-    urls.redact(text)
-    urls.direct_forms(text)
-    urls.lfs_media_url(text)
-    urls.by_url(text)
-    urls.basename(text)
+    url = Url(text)
+    assert isinstance(str(url), str)
+    urls.mirror_path(url)
+    urls.direct_forms(url)
+    urls.lfs_media_url(url)
+    urls.by_url(url)
+    urls.basename(url)
+    urls.bitbake_name(url)
 
 
 # -- links made for browsers -------------------------------------------------------------------------------------
@@ -96,11 +99,11 @@ def test_any_text_for_a_url_is_answered_without_an_exception(text: str) -> None:
     ],
 )
 def test_a_link_made_for_browsers_becomes_what_gives_the_file(link: str, direct: str) -> None:
-    assert urls.direct_forms(link)[0][0] == direct
+    assert urls.direct_forms(Url(link))[0][0] == direct
 
 
 def test_a_short_onedrive_link_becomes_its_share_token() -> None:
-    ((url, _),) = urls.direct_forms("https://1drv.ms/u/s!Ab")
+    ((url, _),) = urls.direct_forms(Url("https://1drv.ms/u/s!Ab"))
     assert url == "https://api.onedrive.com/v1.0/shares/u!aHR0cHM6Ly8xZHJ2Lm1zL3UvcyFBYg/root/content"
 
 
@@ -111,10 +114,10 @@ def test_a_blob_page_is_a_warning(bench: Bench) -> None:
 
 def test_the_content_of_an_lfs_pointer_is_asked_for_where_github_keeps_it() -> None:
     assert (
-        urls.lfs_media_url("https://github.com/onnx/models/raw/main/a/m.onnx")
+        urls.lfs_media_url(Url("https://github.com/onnx/models/raw/main/a/m.onnx"))
         == "https://media.githubusercontent.com/media/onnx/models/main/a/m.onnx"
     )
-    assert urls.lfs_media_url("https://example.com/a") is None
+    assert urls.lfs_media_url(Url("https://example.com/a")) is None
 
 
 def test_a_confirmation_page_leads_on_to_the_file_with_all_its_hidden_fields() -> None:
@@ -126,10 +129,10 @@ def test_a_confirmation_page_leads_on_to_the_file_with_all_its_hidden_fields() -
         b"<input type='hidden' name='id' value='0Bz'><input type='hidden' name='uuid' value='a b'></form>"
     )
     with pytest.raises(share.Confirm) as caught:
-        share.confirm("https://drive.usercontent.google.com/download?id=0Bz", page)
+        share.confirm(Url("https://drive.usercontent.google.com/download?id=0Bz"), page)
     assert caught.value.url == "https://drive.usercontent.google.com/download?id=0Bz&uuid=a+b"
-    share.confirm("https://example.com/download?id=0Bz", page)
-    share.confirm("https://drive.google.com/x", page.replace(b"https://drive.usercontent.google", b"https://evil"))
+    share.confirm(Url("https://example.com/download?id=0Bz"), page)
+    share.confirm(Url("https://drive.google.com/x"), page.replace(b"https://drive.usercontent.google", b"https://evil"))
 
 
 # -- archives of last resort -------------------------------------------------------------------------------------
@@ -169,18 +172,18 @@ def test_archives_are_not_asked_for_what_nothing_pins_nor_when_the_user_says_no(
     ],
 )
 def test_a_private_url_is_never_told_to_an_archive(url: str) -> None:
-    assert urls.by_url(url) == ()
+    assert urls.by_url(Url(url)) == ()
 
 
 def test_a_big_file_is_not_asked_of_jsdelivr() -> None:
     url = "https://raw.githubusercontent.com/u/r/main/a.bin"
-    assert len(urls.by_url(url, size=1000)) == 2
-    assert len(urls.by_url(url, size=243_862_414)) == 1
+    assert len(urls.by_url(Url(url), size=1000)) == 2
+    assert len(urls.by_url(Url(url), size=243_862_414)) == 1
 
 
 def test_what_is_a_member_elsewhere_is_asked_for_bare_by_its_digest() -> None:
     wanted = asset(Source("https://example.com/a.zip", member="m.bin"), data=b"x")
-    by_digest = [c for c in candidates(wanted) if "softwareheritage" in c.url]
+    by_digest = [c for c in candidates(wanted) if "softwareheritage" in c.url.host]
     assert [c.source.member for c in by_digest] == [None]
 
 

@@ -70,7 +70,7 @@ def all_assets(assets: Mapping[str, Asset]) -> Mapping[str, Asset]:
     for recipe in catalogue.resolve(["all"]):
         for variant in ("", *recipe.variants):
             for asset in catalogue.recipe(recipe.name, variant).assets.values():
-                shipped = asset.sources and all(source.url.startswith("file:") for source in asset.sources)
+                shipped = asset.sources and all(source.url.is_local for source in asset.sources)
                 if not asset.shared and not shipped:  # what lies beside a recipe is held to itself where it is tested
                     found[f"{recipe.name}@{variant}#{asset.id}"] = asset
     return found
@@ -79,7 +79,7 @@ def all_assets(assets: Mapping[str, Asset]) -> Mapping[str, Asset]:
 def urls_of(assets: Mapping[str, Asset]) -> Iterator[tuple[str, str]]:
     for asset in assets.values():
         for source in asset.sources:
-            yield asset.id, source.url
+            yield asset.id, source.url.reveal()
 
 
 def test_no_url_is_our_own_invention(all_assets: Mapping[str, Asset], facts_text: str) -> None:
@@ -243,7 +243,6 @@ def test_a_licence_names_no_place_that_the_facts_do_not_name(
 
 def test_real_files_have_the_pinned_bytes(assets: Mapping[str, Asset], upstream: Path) -> None:
     import hashlib
-    from urllib.parse import urlsplit
 
     def git(data: bytes) -> str:
         return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
@@ -251,7 +250,7 @@ def test_real_files_have_the_pinned_bytes(assets: Mapping[str, Asset], upstream:
     checked = 0
     for asset in assets.values():
         for source in asset.sources:
-            parts = urlsplit(source.url)
+            parts = source.url.parts
             path = upstream / parts.netloc / parts.path.lstrip("/")
             digests, size = (source.digests, source.size) if source.member else (asset.digests, asset.size)
             if not path.is_file():

@@ -105,7 +105,7 @@ def file_name(recipe: Recipe, ref: Ref) -> str:
         return asset.filename
     if asset.sources:
         first = asset.sources[0]
-        return PurePosixPath(first.member or first.url.partition("?")[0].partition("#")[0]).name or ref.name
+        return PurePosixPath(first.member or first.url.path).name or ref.name
     return ref.name
 
 

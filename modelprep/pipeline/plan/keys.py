@@ -56,8 +56,8 @@ def source_name(source: Source) -> str:
 
     Of a ``file:`` URL only the file's name is given: where it lies on this machine is nobody's business elsewhere.
     """
-    url = source.url
-    if url.startswith("file:"):
+    url = source.url.key
+    if source.url.is_local:
         url = f"file:{url.rpartition('/')[2]}"
     return f"{url}#{source.member}" if source.member else url
 

@@ -30,7 +30,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
                 "asset": asset.asset.key,
                 "bytes_to_come": asset.fetch.bytes_to_come,
                 "resumable": asset.fetch.resumable,
-                "sources": [source.url for source in asset.asset.sources],
+                "sources": [str(source.url) for source in asset.asset.sources],
             }
         )
     return {

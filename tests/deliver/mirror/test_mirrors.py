@@ -17,6 +17,7 @@ from cli.workshop import Workshop, sha256
 from servers.disks import mounted
 
 from modelprep.fetch import urls
+from modelprep.url import Url
 
 
 def fresh(workshop: Workshop, number: int) -> None:
@@ -169,7 +170,7 @@ def test_equal_names_with_different_bytes_are_refused_before_anything_is_written
     ],
 )
 def test_names_are_those_of_bitbake(url: str, name: str) -> None:
-    assert urls.bitbake_name(url) == name
+    assert urls.bitbake_name(Url(url)) == name
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 9}', '{"schema": 1, "layout": "tree", "files": [{}]}'])

@@ -1,0 +1,74 @@
+"""The struct of an asset, from what its keys were read as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from modelprep.recipe import yaml_tree
+from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, OtherVersion, Source
+from modelprep.recipe.shapes import Table
+from modelprep.recipe.shipped import is_packaged
+from modelprep.url import Url
+
+
+def make_asset(asset_id: str, table: Table, path: Path, *, shared: str = "", recipe: str = "") -> Asset:
+    """Make the struct of an asset that was read without problems.
+
+    Parameters
+    ----------
+    path
+        The file that declares it: ``file:name`` without a slash is a file beside it.
+    """
+    return Asset(
+        id=asset_id,
+        sources=_sources(table, path),
+        digests=_digests(table),
+        size=table.get("size"),
+        members={member: _digests(value) for member, value in table.get("members", {}).items()},
+        pinned_by=table.get("pinned_by", ""),
+        pin=table.get("pin", "published"),
+        licence=_licence(table.get("licence")),
+        provide=table.get("provide", False),
+        restricted=table.get("restricted", False),
+        filename=table.get("filename", ""),
+        summary=table.get("summary", ""),
+        notes=tuple(table.get("notes", ())),
+        other_versions=tuple(
+            OtherVersion(each["what"], _digests(each), each.get("size")) for each in table.get("other_versions", ())
+        ),
+        shared=shared,
+        recipe=recipe,
+    )
+
+
+def _digests(table: Table) -> Digests:
+    return Digests({name: table[name] for name in ALGORITHMS if name in table})
+
+
+def _sources(table: Table, path: Path) -> tuple[Source, ...]:
+    if "urls" not in table:
+        return ()
+    nodes = table.place("urls")
+    assert isinstance(nodes, yaml_tree.Sequence)
+    return tuple(_source(read, node, path) for read, node in zip(table["urls"], nodes.items, strict=True))
+
+
+def _source(read: str | Table, node: yaml_tree.Node, path: Path) -> Source:
+    if isinstance(read, str):
+        return Source(_url(read, node, path))
+    url = _url(read["url"], read.place("url"), path)
+    return Source(url, read.get("member"), _digests(read), read.get("size"), read.get("note", ""))
+
+
+def _url(text: str, node: yaml_tree.Node, path: Path) -> Url:
+    if text.startswith("file:") and not text.startswith("file:/"):
+        text = (path.parent.absolute() / unquote(text.removeprefix("file:"))).as_uri()
+    url = Url(text, place=f"{path}:{node.line + 1}")
+    return Url(text, place=url.place, public=True) if url.secret and is_packaged(text, path) else url
+
+
+def _licence(read: str | Table | None) -> Licence | None:
+    if read is None or isinstance(read, str):
+        return Licence(read) if read else None
+    return Licence(read["name"], read.get("source", ""))

@@ -1,0 +1,48 @@
+"""The recipes that come with the package, and which URLs stand in them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from modelprep.errors import UsageError
+
+
+def shipped_folder() -> Path:
+    """Find the recipes that came with the package: beside it in a checkout, inside it in a wheel.
+
+    Raises
+    ------
+    UsageError
+        They are in neither place: the installation is broken.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_recipes", package.parent / "recipes"):
+        if folder.is_dir():
+            return folder
+    raise UsageError("the shipped recipes are missing", where=str(package), hint="install modelprep again")
+
+
+def is_packaged(url: str, path: Path) -> bool:
+    """Tell whether a URL stands in the packaged catalogue, so that its query is public already.
+
+    Parameters
+    ----------
+    url
+        As it is written in `path`.
+    path
+        The file that states it; one of the packaged files needs no search.
+    """
+    try:
+        folder = shipped_folder()
+    except UsageError:
+        return False
+    if path.resolve().is_relative_to(folder):
+        return True
+    return re.search(rf"(?<![^\s\"'\[{{,]){re.escape(url)}(?![^\s\"'\]}},])", _texts(folder)) is not None
+
+
+@lru_cache(maxsize=1)
+def _texts(folder: Path) -> str:
+    return "\n".join(path.read_text("utf-8") for path in sorted(folder.glob("*/*.yaml")))

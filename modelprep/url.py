@@ -1,0 +1,201 @@
+"""A URL whose secrets stay inside it: what is printed, stored or pickled into JSON is redacted.
+
+A query is public when it stands in the packaged catalogue or when every parameter is on a list of those that name a
+file or a way to send it; the values of any other query are a secret, as is user info. The raw text is released by
+:meth:`Url.reveal`, which only the HTTP request and the functions that take URLs apart call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+REDACTED = "REDACTED"
+#: Query parameters that name a file, a version of it or how to send it, and never let anybody in.
+PUBLIC_PARAMETERS = frozenset(
+    {
+        "alt", "attachment", "at", "branch", "cid", "commit", "confirm", "disposition", "dl", "download", "export",
+        "ext", "f", "file", "file_id", "file_name", "fileid", "filename", "fname", "format", "h", "hb", "id", "inline",
+        "isallowed", "lang", "mirror", "name", "path", "p", "raw", "ref", "ref_type", "release", "resid", "rev",
+        "revision", "sequence", "size", "tag", "type", "use_mirror", "usp", "v", "ver", "version", "viasf", "view",
+    }
+)  # fmt: skip
+#: Secrets of URLs that this process has held: `scrub` takes them out of texts that others have written.
+_held: set[str] = set()
+#: A secret shorter than this is not searched for in texts: it would be found everywhere.
+_SHORTEST = 4
+_IN_TEXT = re.compile(r"(?i)\b(?:https?|ftp|socks[45]?h?)://[^\s'\"<>()\[\]{}\\^`|]+")
+
+
+class Url:
+    """One URL.
+
+    Parameters
+    ----------
+    raw
+        As it is asked for.
+    public
+        True where its query is known to be public (the URL stands in the packaged catalogue).
+    place
+        Where it is written (``FILE:LINE``), for the commands that name it without showing it.
+    """
+
+    __slots__ = ("_raw", "place", "public")
+
+    def __init__(self, raw: str, *, public: bool = False, place: str = "") -> None:
+        self._raw = raw
+        self.public = public
+        self.place = place
+        _held.update(self._secrets())
+
+    def reveal(self) -> str:
+        """Release the raw text, for a request or to take it apart: never for a message or a file."""
+        return self._raw
+
+    def derived(self, raw: str) -> Url:
+        """Give another form of the same address (the direct form of a share link): as public as this one."""
+        return Url(raw, public=self.public, place=self.place)
+
+    def joined(self, location: str) -> Url:
+        """Give the address that a redirect from here leads to; nothing vouches for its query."""
+        return Url(urljoin(self._raw, location), place=self.place)
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL taken apart, with whatever secrets are in it; empty parts where it cannot be."""
+        try:
+            parts = urlsplit(self._raw)
+            _ = parts.hostname, parts.port
+        except ValueError:
+            return SplitResult("", "", "", "", "")
+        return parts
+
+    @property
+    def scheme(self) -> str:
+        """``http``, ``https`` or ``file``, in small letters."""
+        return self.parts.scheme
+
+    @property
+    def host(self) -> str:
+        """The host in small letters, without a port; empty where there is none."""
+        return (self.parts.hostname or "").lower()
+
+    @property
+    def netloc(self) -> str:
+        """Host and port in small letters, without user info."""
+        return self.parts.netloc.rpartition("@")[2].lower()
+
+    @property
+    def path(self) -> str:
+        """The path, percent-encoded."""
+        return self.parts.path
+
+    @property
+    def is_local(self) -> bool:
+        """True for a ``file:`` URL."""
+        return self._raw.lower().startswith("file:")
+
+    @property
+    def secret(self) -> bool:
+        """True where something must not be shown: user info, or a query that is not public."""
+        return not self.is_local and ("@" in self.parts.netloc or not self._query_is_public())
+
+    @property
+    def query_digest(self) -> str:
+        """What stands for a secret query in names: the first 16 hexadecimal digits of its SHA-256; empty if public."""
+        if self.is_local or self._query_is_public():
+            return ""
+        return hashlib.sha256(self.parts.query.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    @property
+    def key(self) -> str:
+        """A text that is the same for the same URL and holds no secret: what the store and the keys know it by."""
+        shown = str(self)
+        return f"{shown.partition('?')[0]}?{digest}" if (digest := self.query_digest) else shown
+
+    def _query_is_public(self) -> bool:
+        return self.public or all(name in PUBLIC_PARAMETERS for name, _ in parameters(self.parts.query))
+
+    def _secrets(self) -> set[str]:
+        if self.is_local:
+            return set()
+        parts = self.parts
+        found = {part for part in parts.netloc.rpartition("@")[0].split(":", 1) if part}
+        if not self._query_is_public():
+            found.update(value for _, value in parameters(parts.query))
+        found |= {unquote(text) for text in found}
+        return {text for text in found if len(text) >= _SHORTEST}
+
+    def __str__(self) -> str:
+        if self.is_local:
+            return self._raw
+        parts = self.parts
+        if not parts.scheme or not parts.netloc:
+            return "(not a URL)"
+        user, at, host = parts.netloc.rpartition("@")
+        path = re.sub(r"//[^/?#@]+@", f"//{REDACTED}@", parts.path)
+        query = parts.query if self._query_is_public() else "&".join(_without_values(parts.query))
+        return f"{parts.scheme}://{REDACTED + at if user or at else ''}{host}{path}{'?' + query if query else ''}"
+
+    def __repr__(self) -> str:
+        return f"Url({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return self._raw == (other._raw if isinstance(other, Url) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._raw)
+
+    def __bool__(self) -> bool:
+        return bool(self._raw)
+
+
+def parameters(query: str) -> Iterable[tuple[str, str]]:
+    """Give the parameters of a query: name in small letters, decoded, and value as written.
+
+    What has no equals sign is a value without a name: it may be a token as well as a word.
+    """
+    for piece in re.split("[&;]", query):
+        name, equals, value = piece.partition("=")
+        if piece:
+            yield (unquote(name).strip().lower(), value) if equals else ("", piece)
+
+
+def _without_values(query: str) -> Iterable[str]:
+    for piece in re.split("[&;]", query):
+        name, equals, _ = piece.partition("=")
+        if piece:
+            yield f"{name}={REDACTED}" if equals else REDACTED
+
+
+def redact(text: str) -> str:
+    """Give a URL that may be shown and stored, of one whose query nothing vouches for."""
+    return str(Url(text))
+
+
+def scrub(text: str) -> str:
+    """Take the secrets of URLs out of a text that others have written: a traceback, what a library says.
+
+    URLs in it are redacted; so is whatever a :class:`Url` or a proxy of the environment holds as a secret.
+    """
+    text = _IN_TEXT.sub(lambda match: redact(match[0]), text)
+    proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    held = _held.union(*(_user_info(value) for value in proxies))
+    for secret in sorted(held, key=len, reverse=True):
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+def redact_proxy(text: str) -> str:
+    """Give a proxy's address that may be shown, with or without a scheme."""
+    address, at, host = text.rpartition("@")
+    return f"{address[: address.find('://') + 3] if '://' in address else ''}{REDACTED}@{host}" if at else text
+
+
+def _user_info(proxy: str) -> set[str]:
+    user_info = proxy.rpartition("@")[0].rpartition("://")[2]
+    _, _, password = user_info.partition(":")
+    return {text for text in (password, unquote(password)) if len(text) >= _SHORTEST}
