@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import typer
 
-from modelprep.cli.main import COMMANDS, app
+from modelprep.cli.commands import COMMANDS, app
 
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "man" / "modelprep.1"

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # `typing` takes longer than this whole module
 
 __all__ = [
     "Asset",

@@ -181,11 +181,30 @@ class NeedsBringing(ModelprepError):
     kind = "bring"
 
 
+class NotEnoughMemory(ModelprepError):
+    """The system gave no more memory, or no more threads."""
+
+    exit_code = 6
+    kind = "memory"
+
+
 class Interrupted(ModelprepError):
-    """The user pressed Ctrl-C (or the process was asked to stop)."""
+    """The user pressed Ctrl-C."""
 
     exit_code = 130
     kind = "interrupted"
+
+    @staticmethod
+    def by(caught: KeyboardInterrupt) -> Interrupted:
+        """Make the error for a KeyboardInterrupt, whose argument is the number of the signal where that is known."""
+        made = Terminated if caught.args[:1] == (15,) else Interrupted
+        return made("interrupted; complete files are kept, run the command again to resume")
+
+
+class Terminated(Interrupted):
+    """The process was asked to stop (SIGTERM)."""
+
+    exit_code = 143
 
 
 def nearest(word: str, known: Sequence[str], count: int = 3) -> str:

@@ -114,8 +114,8 @@ def _ask_all(
             found[question(place)] = finding
             if progress is not None:
                 progress(len(found), len(places))
-    except KeyboardInterrupt:
-        raise Interrupted("the audit was stopped") from None
+    except KeyboardInterrupt as caught:
+        raise Interrupted.by(caught) from None
     finally:
         stop.set()
     return found

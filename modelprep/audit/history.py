@@ -133,7 +133,7 @@ def default_history() -> Path:
     """Give where audits remember when nothing else is said: the platform's folder for a user's state."""
     import platformdirs
 
-    return Path(platformdirs.user_state_dir("modelprep", appauthor=False)) / "audit-history.json"
+    return Path(platformdirs.user_state_dir("modelprep", appauthor=False)).expanduser() / "audit-history.json"
 
 
 def _plain(entry: Remembered) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 How a command module is written
 -------------------------------
 ``modelprep NAME`` lives in ``modelprep/cli/NAME.py`` and offers either ``command`` (one function with typer
-annotations) or ``app`` (a ``typer.Typer`` with subcommands, made by :func:`group`). :mod:`modelprep.cli.main` lists the
-names; a module is imported only when its command is called, and imports what is heavy inside the function. The function
-opens the sink, calls the library, and says what came of it::
+annotations) or ``app`` (a ``typer.Typer`` with subcommands, made by :func:`group`). :mod:`modelprep.cli.commands` lists
+the names; a module is imported only when its command is called, and imports what is heavy inside the function. The
+function opens the sink, calls the library, and says what came of it::
 
     from __future__ import annotations
 
@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelprep.cli.output import Output, hush
+from modelprep.cli.output import Output
 from modelprep.errors import ModelprepError, UsageError
 
 if TYPE_CHECKING:
@@ -146,10 +146,6 @@ def sink(*, json: bool = False, quiet: bool = False) -> Iterator[Output]:
     try:
         yield output
         output.close()
-    except BrokenPipeError:
-        # `modelprep list | head`: the reader has what it wanted.
-        hush()
-        raise typer.Exit(0) from None
     except typer.Exit:
         output.close()
         raise

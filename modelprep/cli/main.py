@@ -1,124 +1,46 @@
-"""``modelprep``: finds the command, runs it, and sees to it that every end has its exit code and one clear message.
+"""``modelprep``: the process around a command, from the first signal to the exit status.
 
-Only the module of the named command is imported, so that a command costs what it needs and no more.
+What is heavy (typer, the commands) is imported once signals and streams are in order.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
+from modelprep.cli import signals
 
-from modelprep.errors import ModelprepError, UsageError, nearest
-
+TYPE_CHECKING = False  # `typing` is not imported before signals are in order
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from modelprep.cli.output import Output
+    from modelprep.errors import ModelprepError
 
-#: The commands, in the order of ``--help``, each with what it is for. ``modelprep NAME`` is ``modelprep/cli/NAME.py``.
-COMMANDS: Mapping[str, str] = {
-    "fetch": "Prepare demos: download, verify, convert, install.",
-    "list": "Every demo with its status, size and licence.",
-    "show": "One recipe: sources, digests, steps, files, the command for the board.",
-    "check": "Say whether the board's tests will pass, and why not.",
-    "deploy": "Copy finished demos to a board over ssh.",
-    "bundle": "Pack finished demos into one reproducible archive.",
-    "mirror": "Write a static mirror of what recipes download.",
-    "export": "Write recipes for another build system (Yocto).",
-    "audit": "Are the sources alive, and still the same files?",
-    "cache": "The store: info, verify, gc, key.",
-    "recipe": "Write and check recipes: new, lint, schema, pin.",
-    "caffe": "Caffe models: bake, inspect, to-npy.",
-    "tf": "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, inspect.",
-    "tflite": "TensorFlow Lite models: rename-io, inspect.",
-    "onnx": "ONNX models: fix, rename-io, inspect.",
-    "idx": "Idx files (MNIST): info, unpack.",
-    "bsp": "i.MX Linux releases and what each holds: list, show.",
-    "lint": "Say what a board's parser will make of a model.",
-    "doctor": "Which extras, tools, space and mirrors there are.",
-}
-
-# typer carries a click of its own from 0.2x on and needs the separate one before; its public BadParameter leads to the
-# base classes of either.
-_ClickUsageError: type[Any] = typer.BadParameter.__mro__[1]
-_ClickException: type[Any] = _ClickUsageError.__mro__[1]
-
-
-class _Commands(TyperGroup):
-    """The top level: knows the commands by name and imports one when it is called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
-        from importlib.util import find_spec
-
-        return [name for name in COMMANDS if find_spec(f"modelprep.cli.{name}") is not None]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
-        from importlib import import_module
-        from importlib.util import find_spec
-
-        if cmd_name not in COMMANDS or find_spec(f"modelprep.cli.{cmd_name}") is None:
-            return None
-        module = import_module(f"modelprep.cli.{cmd_name}")
-        app = getattr(module, "app", None)
-        if app is None:
-            app = typer.Typer(rich_markup_mode=None, add_completion=False)
-            app.command(name=cmd_name)(module.command)
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        return command
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
-            known = self.list_commands(ctx)
-            raise UsageError(
-                f"there is no command '{name}'", hint=nearest(name, known) or f"commands: {', '.join(known)}"
-            )
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        if rows := [(name, COMMANDS[name]) for name in self.list_commands(ctx)]:
-            with formatter.section("Commands"):
-                formatter.write_dl(rows)
-
-
-app = typer.Typer(
-    name="modelprep",
-    cls=_Commands,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from modelprep.version import __version__
-
-        typer.echo(f"modelprep {__version__}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def main(
-    context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - the callback does the work
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Fetch and convert the model assets that embedded ML demos need: recipes in, a board-ready folder out."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+#: Said when not even an error could be made.
+_LAST_WORDS = "error: modelprep cannot go on: {} ({})\n"
 
 
 def run() -> NoReturn:
-    """Run the command line and end the process with its exit code."""
-    import signal
+    """Run the command line and end the process with its exit status."""
+    signals.end_at_once()
+    try:
+        from modelprep.cli import streams
 
-    # A stopped container or CI job asks politely first: the same tidy end as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(invoke(sys.argv[1:]))
+        standard = streams.guard()
+        signals.interrupt()
+        status = invoke(sys.argv[1:])
+        signals.keep_status(status)
+        status = standard.close(status)
+    except KeyboardInterrupt as caught:  # while an error was being told
+        signals.end(caught.args[0] if caught.args else 2)
+    except Exception as caught:  # noqa: BLE001 - memory so short that no error could be shown, or missing parts
+        text = _LAST_WORDS.format(str(caught) or "not enough memory", type(caught).__name__)
+        try:
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+        finally:
+            os._exit(7 if isinstance(caught, ModuleNotFoundError) else 6)
+    sys.exit(status)
 
 
 def invoke(arguments: list[str]) -> int:
@@ -132,32 +54,21 @@ def invoke(arguments: list[str]) -> int:
     Returns
     -------
     int
-        The exit code, as documented in ``docs/commands.md``.
+        The exit status, as documented in ``docs/commands.md``.
     """
-    try:
-        code = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        from modelprep.cli.output import hush
+    import typer
 
-        hush()
-        return 0
-    return code
+    from modelprep.cli.commands import ClickException, app, usage_error
 
-
-def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False)
-    except _ClickException as caught:
+    except ClickException as caught:
         if type(caught).__name__ == "NoArgsIsHelpError":
             caught.show()
             return 2
-        error: ModelprepError = _usage(caught)
-    except (KeyboardInterrupt, Exception) as caught:
-        # The last frame there is: nothing may end in a traceback.
-        if isinstance(caught, BrokenPipeError):
-            raise
+        error: ModelprepError = usage_error(caught)
+    except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the last frame: nothing may end in a traceback
         from modelprep.pipeline.run.errors import as_error
 
         error = as_error(caught)
@@ -172,20 +83,6 @@ def _sink(arguments: list[str]) -> Output:
     from modelprep.cli.output import Output
 
     return Output("json" if "--json" in arguments else "human")
-
-
-def _usage(caught: Any) -> UsageError:
-    """Turn what click says about a wrong call into our own words, with the nearest option."""
-    context = getattr(caught, "ctx", None)
-    path = context.command_path if context is not None else "modelprep"
-    hint = ""
-    option = getattr(caught, "option_name", None)
-    if option and context is not None:
-        known = [name for parameter in context.command.params for name in (*parameter.opts, *parameter.secondary_opts)]
-        hint = nearest(option, [name for name in known if name.startswith("--")])
-        return UsageError(f"'{path}' has no option '{option}'", hint=hint or f"see '{path} --help'")
-    message = caught.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], hint=f"see '{path} --help'")
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ class Output:
         return orderly(Lines(self))
 
     def close(self) -> None:
-        """Take the bars off the screen and flush; a closed reader shows here at the latest (BrokenPipeError)."""
+        """Take the bars off the screen and flush."""
         if self._bars is not None:
             self._bars.close()
             self._bars = None
@@ -178,13 +178,6 @@ class Output:
             # A terminal or pipe that is not UTF-8: a file name must not end the run.
             encoding = stream.encoding or "ascii"
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-def hush() -> None:
-    """Send stdout nowhere from now on: its reader is gone, and Python would complain once more when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def takes_colour(stream: TextIO) -> bool:

@@ -75,6 +75,9 @@ def classify(error: Exception, *, body: bool = False) -> Broken:
     if isinstance(error, Broken):
         return error
     causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
+            raise cause  # nothing of the network
 
     def has(*kinds: type[BaseException]) -> Any:
         return next((c for c in causes if isinstance(c, kinds)), None)

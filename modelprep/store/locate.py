@@ -18,4 +18,4 @@ def default_root() -> Path:
         return root / "cache"
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("modelprep", appauthor=False))
+    return Path(platformdirs.user_cache_dir("modelprep", appauthor=False)).expanduser()

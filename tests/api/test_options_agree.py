@@ -13,7 +13,7 @@ import typer
 from cli.workshop import Workshop
 
 import modelprep
-from modelprep.cli.main import app
+from modelprep.cli.commands import app
 
 #: Verb -> the command that it is.
 COMMANDS = {

@@ -10,7 +10,7 @@ from cli.conftest import Run
 from cli.workshop import Workshop
 
 from modelprep import errors
-from modelprep.cli.main import COMMANDS
+from modelprep.cli.commands import COMMANDS
 from modelprep.pipeline.run.report import SEVERITY
 
 

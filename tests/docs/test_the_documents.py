@@ -56,7 +56,7 @@ ALL += [(name(each), line) for each in WORKFLOWS for line in in_workflow(each.re
 
 @pytest.fixture(scope="module")
 def top() -> Any:
-    from modelprep.cli.main import app
+    from modelprep.cli.commands import app
 
     return typer.main.get_command(app)
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 from cli.workshop import REPOSITORY
 
-from modelprep.cli.main import COMMANDS, app
+from modelprep.cli.commands import COMMANDS, app
 
 PAGE = REPOSITORY / "docs" / "man" / "modelprep.1"
 

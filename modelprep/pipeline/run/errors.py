@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+from collections.abc import Iterator
 
-from modelprep.errors import Interrupted, ModelprepError
+from modelprep.errors import Interrupted, ModelprepError, NotEnoughMemory, StorageError
 from modelprep.store.disk import storage_error
 
 #: Attribute of an exception that names the file with its traceback.
@@ -31,16 +33,53 @@ def as_error(caught: BaseException) -> ModelprepError:
     if isinstance(caught, ModelprepError):
         return caught
     if isinstance(caught, KeyboardInterrupt):
-        return Interrupted("interrupted; what was complete is kept, and the next run goes on from there")
+        return Interrupted.by(caught)
+    if any(map(_is_memory, _causes(caught))):
+        return _not_enough_memory()
     if isinstance(caught, OSError) and caught.errno is not None:
         from pathlib import Path
 
         return storage_error(caught, Path(str(caught.filename2 or caught.filename or ".")), doing="go on")
     text = str(caught).strip().partition("\n")[0]
+    if isinstance(caught, RuntimeError) and "home directory" in text:  # pathlib and platformdirs
+        return StorageError(
+            "your home directory is unknown: HOME is not set, and the system has no entry for this user",
+            hint="set HOME, or name every folder in full (--cache DIR or MODELPREP_CACHE)",
+        )
     return BugError(
         "this is a bug in modelprep",
         got=f"{type(caught).__name__}: {text}" if text else type(caught).__name__,
         hint=f"please report it with the traceback in {_written(caught)}",
+    )
+
+
+def _causes(caught: BaseException) -> Iterator[BaseException]:
+    one: BaseException | None = caught
+    while one is not None:
+        yield one
+        one = one.__cause__
+
+
+def _is_memory(caught: BaseException) -> bool:
+    """Tell whether an exception says that there is no memory: Python, the system and the linker word it differently."""
+    text = str(caught)
+    return (
+        isinstance(caught, MemoryError)
+        or (isinstance(caught, OSError) and caught.errno == errno.ENOMEM)
+        or (isinstance(caught, RuntimeError) and text == "can't start new thread")
+        or (isinstance(caught, ImportError) and ("failed to map segment" in text or "cannot allocate memory" in text))
+    )
+
+
+def _not_enough_memory() -> NotEnoughMemory:
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limited = limit != resource.RLIM_INFINITY
+    return NotEnoughMemory(
+        "there is not enough memory",
+        got=f"the address space is limited to {limit >> 10} kB (ulimit -v)" if limited else None,
+        hint="raise the limit and run the command again" if limited else "close other programs, or try --jobs 1",
     )
 
 
@@ -51,8 +90,14 @@ def _written(caught: BaseException) -> str:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="modelprep-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write("".join(traceback.format_exception(caught)))
+    text = "".join(traceback.format_exception(caught))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="modelprep-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write(text)
+    except OSError as error:
+        return f"a file (which could not be written: {error.strerror})"
     with contextlib.suppress(AttributeError):  # a type with slots
         setattr(caught, _PLACE, log.name)
     return log.name

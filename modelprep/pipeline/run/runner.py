@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Seconds that threads get to leave after Ctrl-C before the process ends without them.
 _PATIENCE = 2.0
+#: Seconds between looks at whether the threads are alive.
+_LOOK = 1.0
 
 
 def run(plan: Plan, listen: Listener = silent) -> Report:
@@ -148,13 +150,13 @@ class _Run:
                     self.spent[name] = Spent(time.monotonic(), time.monotonic())
                     self._lanes[work.lane].submit(name, work.do)
                 if running:
-                    outcome = self._outcomes.get()
+                    outcome = self._next()
                     running.discard(outcome.name)
                     self.spent[outcome.name].ended = time.monotonic()
                     self._take(outcome)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as caught:
             self._stop()
-            raise Interrupted("interrupted; what was complete is kept, and the next run goes on from there") from None
+            raise Interrupted.by(caught) from None
         except BaseException:
             self._stop()
             raise
@@ -166,6 +168,14 @@ class _Run:
             seconds=time.monotonic() - started,
             pins_added=tuple(sorted(self.pins)),
         )
+
+    def _next(self) -> Outcome:
+        while True:
+            try:
+                return self._outcomes.get(timeout=_LOOK)
+            except queue.Empty:
+                for lane in self._lanes.values():
+                    lane.ensure_alive()
 
     def _stop(self) -> None:
         self._stopping.set()

@@ -42,8 +42,20 @@ class Lane:
         self._work.put((name, work))
         if len(self._threads) < min(self._width, self._submitted):
             thread = threading.Thread(target=self._serve, daemon=True, name=f"modelprep-{name.partition(':')[0]}")
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no more threads: those that there are do the work
+                if not self._threads:
+                    raise
+                self._width = len(self._threads)
+            else:
+                self._threads.append(thread)
+
+    def ensure_alive(self) -> None:
+        """Raise MemoryError when a thread is gone, whose work would be waited for in vain."""
+        # A thread hands on everything that its work raises; it dies only where there is no memory to do that.
+        if not all(thread.is_alive() for thread in self._threads):
+            raise MemoryError
 
     def close(self, limit: float) -> None:
         """Let the threads end once the work is done, and wait for them until `limit` (of the monotonic clock)."""

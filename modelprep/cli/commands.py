@@ -1,0 +1,127 @@
+"""The commands: their names, and the typer application that imports one when it is called.
+
+Only the module of the named command is imported, so that a command costs what it needs and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from modelprep.errors import Interrupted, UsageError, nearest
+
+#: The commands, in the order of ``--help``, each with what it is for. ``modelprep NAME`` is ``modelprep/cli/NAME.py``.
+COMMANDS: Mapping[str, str] = {
+    "fetch": "Prepare demos: download, verify, convert, install.",
+    "list": "Every demo with its status, size and licence.",
+    "show": "One recipe: sources, digests, steps, files, the command for the board.",
+    "check": "Say whether the board's tests will pass, and why not.",
+    "deploy": "Copy finished demos to a board over ssh.",
+    "bundle": "Pack finished demos into one reproducible archive.",
+    "mirror": "Write a static mirror of what recipes download.",
+    "export": "Write recipes for another build system (Yocto).",
+    "audit": "Are the sources alive, and still the same files?",
+    "cache": "The store: info, verify, gc, key.",
+    "recipe": "Write and check recipes: new, lint, schema, pin.",
+    "caffe": "Caffe models: bake, inspect, to-npy.",
+    "tf": "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, inspect.",
+    "tflite": "TensorFlow Lite models: rename-io, inspect.",
+    "onnx": "ONNX models: fix, rename-io, inspect.",
+    "idx": "Idx files (MNIST): info, unpack.",
+    "bsp": "i.MX Linux releases and what each holds: list, show.",
+    "lint": "Say what a board's parser will make of a model.",
+    "doctor": "Which extras, tools, space and mirrors there are.",
+}
+
+# typer carries a click of its own from 0.2x on and needs the separate one before; its public BadParameter leads to the
+# base classes of either.
+ClickException: type[Any] = typer.BadParameter.__mro__[2]
+
+
+class _Commands(TyperGroup):
+    """The top level: knows the commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        from importlib.util import find_spec
+
+        return [name for name in COMMANDS if find_spec(f"modelprep.cli.{name}") is not None]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
+        from importlib import import_module
+        from importlib.util import find_spec
+
+        if cmd_name not in COMMANDS or find_spec(f"modelprep.cli.{cmd_name}") is None:
+            return None
+        module = import_module(f"modelprep.cli.{cmd_name}")
+        app = getattr(module, "app", None)
+        if app is None:
+            app = typer.Typer(rich_markup_mode=None, add_completion=False)
+            app.command(name=cmd_name)(module.command)
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            known = self.list_commands(ctx)
+            raise UsageError(
+                f"there is no command '{name}'", hint=nearest(name, known) or f"commands: {', '.join(known)}"
+            )
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as caught:  # typer would end without a message
+            raise Interrupted.by(caught) from None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        if rows := [(name, COMMANDS[name]) for name in self.list_commands(ctx)]:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+app = typer.Typer(
+    name="modelprep",
+    cls=_Commands,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from modelprep.version import __version__
+
+        typer.echo(f"modelprep {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - the callback does the work
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Fetch and convert the model assets that embedded ML demos need: recipes in, a board-ready folder out."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def usage_error(caught: Any) -> UsageError:
+    """Turn what click says about a wrong call into our own words, with the nearest option."""
+    context = getattr(caught, "ctx", None)
+    path = context.command_path if context is not None else "modelprep"
+    hint = ""
+    option = getattr(caught, "option_name", None)
+    if option and context is not None:
+        known = [name for parameter in context.command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+        hint = nearest(option, [name for name in known if name.startswith("--")])
+        return UsageError(f"'{path}' has no option '{option}'", hint=hint or f"see '{path} --help'")
+    message = caught.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint=f"see '{path} --help'")
