@@ -5,11 +5,10 @@ A signal that the caller ignores (``nohup``, a shell's background job) stays ign
 
 from __future__ import annotations
 
-import os
-
 # The C half of `signal`: the other one imports enum, functools and collections, and until a handler stands Python
 # answers Ctrl-C with a traceback.
 import _signal as signal  # type: ignore[import-not-found]
+import os
 
 TYPE_CHECKING = False  # nor is `typing` imported
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
@@ -170,12 +171,13 @@ class _Run:
         )
 
     def _next(self) -> Outcome:
-        while True:
-            try:
-                return self._outcomes.get(timeout=_LOOK)
-            except queue.Empty:
-                for lane in self._lanes.values():
-                    lane.ensure_alive()
+        outcome = None
+        while outcome is None:
+            with suppress(queue.Empty):
+                outcome = self._outcomes.get(timeout=_LOOK)
+            for lane in self._lanes.values():
+                lane.ensure_alive()
+        return outcome
 
     def _stop(self) -> None:
         self._stopping.set()
