@@ -13,7 +13,7 @@ Outcome = Literal["installed", "unchanged", "nothing", "bring", "failed"]
 
 #: Exit codes from harmless to grave: of several, a run returns the last one here that occurred. Something left to bring
 #: is the least (many a group has such a demo), a full disk worse than a dead server.
-SEVERITY = (0, 8, 1, 7, 2, 3, 4, 5, 6, 130)
+SEVERITY = (0, 8, 1, 7, 2, 3, 4, 5, 6, 130, 143)
 
 
 def worst(codes: Iterable[int]) -> int:
