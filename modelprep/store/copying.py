@@ -51,6 +51,7 @@ class BackgroundHash:
         self._hashes = hashes
         self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="modelprep-hash", daemon=True)
+        self._error: Exception | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -58,6 +59,7 @@ class BackgroundHash:
 
     def update(self, data: bytes | memoryview) -> None:
         """Take more bytes; they must not change afterwards."""
+        self._raise()
         self._queue.put(data)
 
     def finish(self) -> None:
@@ -65,6 +67,11 @@ class BackgroundHash:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -73,7 +80,11 @@ class BackgroundHash:
 
     def _run(self) -> None:
         while (data := self._queue.get()) is not None:
-            self._hashes.update(data)  # type: ignore[arg-type]  # any buffer will do
+            if self._error is None:
+                try:
+                    self._hashes.update(data)  # type: ignore[arg-type]  # any buffer will do
+                except Exception as error:  # noqa: BLE001 - raised by `update` and `finish`; the queue must not fill up
+                    self._error = error
 
 
 def copy_hashed(source: Path, target: Path, *, progress: Progress | None = None) -> tuple[str, int]:

@@ -229,7 +229,7 @@ def _no_thread(_: object) -> None:
 
 
 def test_a_hash_that_fails_is_raised_and_blocks_nobody() -> None:
-    from modelprep.fetch.digests import BackgroundHash
+    from modelprep.store.copying import BackgroundHash
 
     class Short:
         def update(self, _: object) -> None:
