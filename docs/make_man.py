@@ -29,6 +29,8 @@ ENVIRONMENT = {
     "Lite models with a real Arm NN.",
     "MODELPREP_PYCAFFE": "A Python interpreter that has pycaffe: caffe bake --compare runs it.",
     "MODELPREP_SSH": "The ssh command with options that deploy calls instead of ssh.",
+    "MODELPREP_REMOTE_CACHE": "A cache shared with other machines, where --remote-cache does not name it.",
+    "MODELPREP_REMOTE_CACHE_TOKEN": "A bearer token for that cache.",
     "NO_COLOR": "No colours, on a terminal either.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE": "As for every program that uses requests.",
 }

@@ -43,6 +43,9 @@ def plan(
     locked: bool = False,
     lockfile: AnyPath | None = None,
     armnn: str | None = None,
+    remote_cache: str | None = None,
+    remote_cache_mode: str = "read",
+    trust_remote_results: bool = False,
     recipes: Paths = (),
 ) -> Plan:
     """Decide what a fetch would do; opens no socket and writes nothing. The command's ``fetch --dry-run``.
@@ -65,6 +68,8 @@ def plan(
         Refuse to add pins of first use; where they are kept (None: ``modelprep.lock`` in `out`).
     armnn
         Arm NN version to prepare for.
+    remote_cache, remote_cache_mode, trust_remote_results
+        URL of a cache shared with other machines; ``read`` or ``write``; whether conversions are taken from it.
     recipes
         Folders of recipes of one's own.
 
@@ -95,6 +100,9 @@ def plan(
             locked=locked,
             lockfile=path_or_none(lockfile),
             armnn=armnn,
+            remote_cache=remote_cache,
+            remote_cache_mode=remote_cache_mode,
+            trust_remote_results=trust_remote_results,
         )
         return decide(request, catalogue(recipes))
 
@@ -143,6 +151,9 @@ def fetch(
     locked: bool = False,
     lockfile: AnyPath | None = None,
     armnn: str | None = None,
+    remote_cache: str | None = None,
+    remote_cache_mode: str = "read",
+    trust_remote_results: bool = False,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Report:
@@ -160,6 +171,9 @@ def fetch(
         locked=locked,
         lockfile=lockfile,
         armnn=armnn,
+        remote_cache=remote_cache,
+        remote_cache_mode=remote_cache_mode,
+        trust_remote_results=trust_remote_results,
         recipes=recipes,
     )
     return run(decided, listen=listen)

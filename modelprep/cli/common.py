@@ -132,6 +132,22 @@ Recipes = Annotated[
 Armnn = Annotated[
     str | None, typer.Option("--armnn", metavar="VERSION", help="Prepare for another Arm NN, where the facts know it.")
 ]
+RemoteCache = Annotated[
+    str | None,
+    typer.Option(
+        "--remote-cache",
+        metavar="URL",
+        envvar="MODELPREP_REMOTE_CACHE",
+        help="A cache shared with other machines: https://, or s3://, gs://, az:// with the extra 'remote'.",
+    ),
+]
+RemoteCacheMode = Annotated[
+    str, typer.Option("--remote-cache-mode", metavar="read|write", help="Only read it, or save downloads there too.")
+]
+TrustRemoteResults = Annotated[
+    bool,
+    typer.Option("--trust-remote-results", help="Take conversions from the remote cache too (mode write: save them)."),
+]
 
 
 def group(help: str) -> typer.Typer:  # noqa: A002 - typer's own word

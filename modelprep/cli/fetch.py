@@ -28,6 +28,9 @@ def command(
     locked: common.Locked = False,
     lockfile: common.LockFile = None,
     armnn: common.Armnn = None,
+    remote_cache: common.RemoteCache = None,
+    remote_cache_mode: common.RemoteCacheMode = "read",
+    trust_remote_results: common.TrustRemoteResults = False,
     recipes: common.Recipes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; do nothing.")] = False,
     json: common.Json = False,
@@ -56,6 +59,9 @@ def command(
             locked=locked,
             lockfile=lockfile,
             armnn=armnn,
+            remote_cache=remote_cache,
+            remote_cache_mode=remote_cache_mode,
+            trust_remote_results=trust_remote_results,
         )
         planned = plan(request, common.catalogue(recipes))
         if dry_run:

@@ -23,6 +23,7 @@ from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed
 from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
+from modelprep.fetch.shared_cache import from_remote
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
 from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
@@ -30,6 +31,7 @@ from modelprep.url import Url
 
 if TYPE_CHECKING:
     from modelprep.fetch.transport import Transport
+    from modelprep.store.remote import RemoteCache
 
 
 class Fetcher:
@@ -47,6 +49,8 @@ class Fetcher:
         Hears what goes on; called from the thread that fetches.
     known
         Gives assets that a wrong file may turn out to be; asked only when one came.
+    remote
+        A cache shared with other machines, asked before all sources.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class Fetcher:
         lock: Mapping[str, Pin] = MappingProxyType({}),
         listen: Listener = silent,
         known: Callable[[], Iterable[Asset]] = tuple,
+        remote: RemoteCache | None = None,
     ) -> None:
         check_mirrors(policy.mirrors)
         self._store = store
@@ -69,6 +74,7 @@ class Fetcher:
         self._lock = lock
         self._listen = listen
         self._known = known
+        self._remote = remote
         self._stop = Flag()
 
     @cached_property
@@ -177,7 +183,12 @@ class Fetcher:
             with self._store.lock(name, on_wait=waiting, stop=self._stop.is_set):
                 if (blob := self._find(asset, want)) is not None:
                     return self._from_store(asset, want, blob, began, task)
-                return self._from_candidates(planned, want, name, began, task)
+                if self._remote and (blob := from_remote(self._remote, self._store, want, task)) is not None:
+                    return self._from_store(asset, want, blob, began, task)
+                fetched = self._from_candidates(planned, want, name, began, task)
+            if self._remote is not None:
+                self._remote.save_blob(fetched.blob)
+            return fetched
         except Exception as error:
             task.tell("failed", str(error).partition("\n")[0])
             raise
@@ -215,7 +226,8 @@ class Fetcher:
                 self._check_members(asset, landed, candidate, want)
             except SourceFailed as failure:
                 tried.append(Tried(candidate.shown, failure.text, failure))
-                media = _lfs_content(candidate, failure)
+                pointer = failure.looks is not None and failure.looks.kind == "lfs pointer"
+                media = candidate.lfs_content() if pointer else None
                 if media is not None and media.url not in asked:
                     waiting.appendleft(media)
                 continue
@@ -385,11 +397,3 @@ class Fetcher:
             note = {"what": "an archive without the wanted members", "url": candidate.shown, "got": failure.text}
             self._store.quarantine(landed.path, note)
             raise
-
-
-def _lfs_content(candidate: Candidate, failure: SourceFailed) -> Candidate | None:
-    """Where the content lies of which a raw link gave only the Git LFS pointer."""
-    if failure.looks is None or failure.looks.kind != "lfs pointer" or candidate.kind != "recipe":
-        return None
-    media = urls.lfs_media_url(candidate.url)
-    return Candidate(media, candidate.kind, candidate.source, note="content of a Git LFS pointer") if media else None

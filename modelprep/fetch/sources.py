@@ -67,6 +67,11 @@ class Candidate:
         except UsageError:
             return str(self.url)
 
+    def lfs_content(self) -> Candidate | None:
+        """Where the content lies of which a raw link of the recipe gave only the Git LFS pointer."""
+        media = urls.lfs_media_url(self.url) if self.kind == "recipe" else None
+        return Candidate(media, self.kind, self.source, note="content of a Git LFS pointer") if media else None
+
 
 def file_path(url: Url) -> Path:
     """Give the path of a ``file:`` URL (``file:///a/b``, ``file://localhost/a/b``, ``file:/a/b``)."""

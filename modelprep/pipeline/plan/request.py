@@ -47,6 +47,8 @@ class Request:
         The lock file; None for ``modelprep.lock`` in `out`.
     armnn
         Arm NN version to prepare for, where a recipe knows it as a variant.
+    remote_cache, remote_cache_mode, trust_remote_results
+        A cache shared with other machines: see :class:`modelprep.store.remote.RemoteCache`.
     """
 
     targets: tuple[str, ...]
@@ -61,10 +63,15 @@ class Request:
     locked: bool = False
     lockfile: Path | None = None
     armnn: str | None = None
+    remote_cache: str | None = None
+    remote_cache_mode: str = "read"
+    trust_remote_results: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= MOST_JOBS:
             raise UsageError("jobs cannot be that many", expected=f"1 to {MOST_JOBS}", got=str(self.jobs))
+        if self.remote_cache_mode not in ("read", "write"):
+            raise UsageError("unknown mode of a remote cache", expected="read or write", got=self.remote_cache_mode)
 
     @property
     def policy(self) -> Policy:

@@ -19,6 +19,7 @@ from modelprep.pipeline.plan.disk_space import check_room, rooms
 from modelprep.pipeline.plan.planner import plan_recipes
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep
 from modelprep.pipeline.run.errors import as_error
+from modelprep.pipeline.run.remote import open_remote, with_remote_results
 from modelprep.pipeline.run.report import Report
 from modelprep.pipeline.run.restore import Restorer
 from modelprep.pipeline.run.steps import StepRunner
@@ -31,6 +32,7 @@ from modelprep.store.disk import storage
 
 if TYPE_CHECKING:
     from modelprep.pipeline.run.install import Installer
+    from modelprep.store.remote import RemoteCache
     from modelprep.tree.install import Installed
 
 #: Seconds that threads get to leave after Ctrl-C before the process ends without them.
@@ -65,8 +67,10 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
         if not _still_true(plan):
             # Collected between the plan and now; from here on it cannot be.
             plan = plan_recipes(plan.request, [demo.recipe for demo in plan.demos], plan.store, plan.shared)
+        if (remote := open_remote(plan.request, listen)) is not None:
+            plan = with_remote_results(plan, remote)
         check_room(plan)
-        return _Run(plan, listen).go()
+        return _Run(plan, listen, remote).go()
 
 
 def _still_true(plan: Plan) -> bool:
@@ -82,6 +86,7 @@ def _still_true(plan: Plan) -> bool:
 class _Run:
     plan: Plan
     heard: Listener
+    remote: RemoteCache | None = None
     blobs: dict[str, Blob] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     fetched: dict[str, Fetched] = field(default_factory=dict)
@@ -104,9 +109,14 @@ class _Run:
             "install": Lane(1, self._outcomes),
         }
         self._fetcher = Fetcher(
-            self.plan.store, request.policy, lock=self.plan.pins, listen=self.listen, known=self.plan.known
+            self.plan.store,
+            request.policy,
+            lock=self.plan.pins,
+            listen=self.listen,
+            known=self.plan.known,
+            remote=self.remote,
         )
-        self._stepper = StepRunner(self.plan.store, self.plan.steps, self.listen, self.stopping)
+        self._stepper = StepRunner(self.plan.store, self.plan.steps, self.listen, self.stopping, self.remote)
         self._restorer = Restorer(
             self.plan, self._fetcher, self._stepper, self.blobs, self.results, self.fetched, self.listen
         )

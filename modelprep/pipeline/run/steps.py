@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelprep.errors import Interrupted, StepError
 from modelprep.events import Event, Listener
@@ -12,6 +13,9 @@ from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import PlannedStep
 from modelprep.steps import Call
 from modelprep.store import Blob, Result, Store, result_key
+
+if TYPE_CHECKING:
+    from modelprep.store.remote import RemoteCache
 
 
 class StepRunner:
@@ -27,6 +31,8 @@ class StepRunner:
         Hears of progress and warnings.
     stop
         Asked now and then; true ends what is going on.
+    remote
+        A cache shared with other machines, asked before a step runs.
     """
 
     def __init__(
@@ -35,8 +41,10 @@ class StepRunner:
         steps: Mapping[str, PlannedStep],
         listen: Listener,
         stop: Callable[[], bool],
+        remote: RemoteCache | None = None,
     ) -> None:
         self._store = store
+        self._remote = remote
         self._steps = steps
         self._listen = listen
         self._stop = stop
@@ -76,9 +84,13 @@ class StepRunner:
         with self._store.lock(f"step-{key}", on_wait=waiting, stop=self._stop):
             if (made := self._store.result(key)) is not None:
                 return made
+            if self._remote is not None and (made := self._remote.result(key, self._store)) is not None:
+                return made
             made = self._make(step, digests)
             self._store.put_result(key, made)
-            return made
+        if self._remote is not None:
+            self._remote.save_result(key, made, self._store)
+        return made
 
     def _key(
         self, step: PlannedStep, blobs: Mapping[str, Blob], results: Mapping[str, Result]

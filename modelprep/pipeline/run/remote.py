@@ -1,0 +1,51 @@
+"""The cache shared with other machines, as a run uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelprep.events import Event, Listener
+from modelprep.pipeline.plan.planner import plan_recipes
+from modelprep.pipeline.plan.request import Plan, Request
+
+if TYPE_CHECKING:
+    from modelprep.store.remote import RemoteCache
+
+
+def open_remote(request: Request, listen: Listener) -> RemoteCache | None:
+    """Return the cache that a request names; None without one, or offline.
+
+    Raises
+    ------
+    UsageError, MissingTool
+        The URL cannot be used.
+    """
+    if not request.remote_cache:
+        return None
+    from modelprep.store.remote import RemoteCache
+
+    def warn(text: str) -> None:
+        listen(Event("warning", text=text))
+
+    found = RemoteCache(
+        request.remote_cache,
+        mode="write" if request.remote_cache_mode == "write" else "read",
+        trust_results=request.trust_remote_results,
+        warn=warn,
+    )
+    return None if request.offline else found
+
+
+def with_remote_results(plan: Plan, remote: RemoteCache) -> Plan:
+    """Return the plan that is left when the step results of a trusted cache have been brought into the store.
+
+    A result may make the key of the next step known, so this is repeated until nothing new is found. What only those
+    steps needed is neither downloaded nor made.
+    """
+    asked: set[str] = set()
+    while True:
+        keys = [step.key for step in plan.to_run if step.key is not None and step.key not in asked]
+        asked.update(keys)
+        if not [key for key in keys if remote.result(key, plan.store) is not None]:
+            return plan
+        plan = plan_recipes(plan.request, [demo.recipe for demo in plan.demos], plan.store, plan.shared)
