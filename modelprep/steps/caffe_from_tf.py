@@ -11,6 +11,7 @@ from modelprep.steps import Call, Param, Proven, Step
 
 
 def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.caffe.forks import encode
     from modelprep.formats.caffe.from_tensorflow import convert
     from modelprep.formats.output import writing
 
@@ -24,7 +25,7 @@ def _run(call: Call) -> Mapping[str, object]:
         constants[str(layer)] = listed
     net = convert(Path(params["graph"]), Path(params["prototxt"]), constants, params.get("set"))
     with writing(call.output) as write:
-        write(net.SerializeToString(deterministic=True))
+        write(encode(net))
     return {
         "net": net.name,
         "layers": len(net.layer),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.errors import StepError
+from modelprep.formats.caffe import forks
 from modelprep.formats.caffe.shapes.base import Site
 from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes
 from modelprep.formats.caffe.shapes.windows import pooled, pooling_window
@@ -125,6 +126,9 @@ def examine(net: Any, shapes: NetShapes) -> Legalised:
                 )
             else:
                 case.refuse("CF05", f"the layer type {layer.type} is not supported")
+            continue
+        if layer.type == "BatchNorm" and (fork := forks.described(layer)):
+            case.refuse("CF41", f"it is a BatchNorm of {fork}, which holds other blobs than the parser takes")
             continue
         rule = _RULES.get(layer.type)
         if rule is not None:

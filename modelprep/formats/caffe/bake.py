@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.caffe import edits, phase, prepare, prototxt, upgrades, weights, write
+from modelprep.formats.caffe import edits, forks, phase, prepare, prototxt, upgrades, weights, write
 from modelprep.formats.caffe.messages import generation
 from modelprep.formats.caffe.shapes.infer import NetShapes, infer
 from modelprep.formats.caffe.wire.index import ModelIndex, index
@@ -103,12 +103,13 @@ def structure(path: Path, options: Options | None = None) -> Structure:
         raise StepError(f"there is no target '{options.target}'", expected=", ".join(TARGETS))
     net = prototxt.read_file(path)
     form = generation(net)
+    translated = ("PoolingParameter", "ceil_mode") in forks.fields_in(net)
     changes = list(upgrades.upgrade(net))
     if not net.layer:
         raise StepError("the prototxt holds no layers", where=str(path), expected="layer { ... }")
     warnings: list[str] = []
     zeros: weights.Zeros = frozenset()
-    text = _original(path)
+    text = prototxt.write(net) if translated else _original(path)
     if options.edit:
         net = phase.filter_net(net)
         changes += _edit(net, options)

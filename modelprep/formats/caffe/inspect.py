@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.caffe import bake, npy, weights
+from modelprep.formats.caffe import bake, forks, npy, weights
 from modelprep.formats.caffe.messages import new
 from modelprep.formats.caffe.prepare import prepare
 from modelprep.formats.caffe.shapes.base import count, show
@@ -160,7 +160,7 @@ def _set_up_changes(net: Any) -> tuple[str, ...]:
     changes = []
     if splits:
         changes.append(f"{len(splits)} Split layers, one wherever several layers read one blob")
-    norms = sum(layer.type == "BatchNorm" for layer in net.layer)
+    norms = sum(layer.type == "BatchNorm" and not any(forks.fields_in(layer)) for layer in net.layer)
     if norms:
         changes.append(f"{norms} BatchNorm layers get their three fixed param entries")
     return tuple(changes)

@@ -1,17 +1,20 @@
 """Caffe's messages: NetParameter and all that it holds, of every generation (V0, V1, V2).
 
-The schema is ``schema.tsv``; its messages live in a descriptor pool of their own, so that they never meet those of a
-real caffe in the same process. Fields are reached as on any protobuf message. As the classes are made at run time, no
-type checker knows their fields: the aliases below say what is meant where a message is passed.
+The schema is ``schema.tsv`` and, for what public forks add, ``forks.tsv``. Its messages live in a descriptor pool of
+their own, so that they never meet those of a real caffe in the same process. Fields are reached as on any protobuf
+message. As the classes are made at run time, no type checker knows their fields: the aliases below say what is meant
+where a message is passed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelprep.formats import protos
+from modelprep.formats.caffe import forks
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -38,16 +41,12 @@ _BVLC_TYPES = (
     "Split", "Swish", "TanH", "Threshold", "Tile", "WindowData",
 )  # fmt: skip
 
-#: Types of the SSD branch of Caffe (weiliu89/caffe), which many public models are written for.
-_SSD_TYPES = (
-    "AnnotatedData", "DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox",
-    "SmoothL1Loss", "VideoData",
-)  # fmt: skip
 
-
+@cache
 def schema() -> protos.Schema:
-    """Give Caffe's schema, loaded once a process."""
-    return protos.load("caffe", "modelprep.formats.caffe")
+    """Give Caffe's schema with the fields of its forks, loaded once a process."""
+    own = resources.files("modelprep.formats.caffe").joinpath("schema.tsv").read_text("utf-8")
+    return protos.Schema("caffe", f"{own}\n{forks.table().schema}")
 
 
 @cache
@@ -86,10 +85,10 @@ def generation(net: NetParameter) -> str:
     return "V1" if net.layers else "empty"
 
 
-def known_layer_types(*, forks: bool = False) -> tuple[str, ...]:
-    """Give the layer types that BVLC Caffe knows, sorted; with `forks` those of its SSD branch too.
+def known_layer_types(*, of_forks: bool = False) -> tuple[str, ...]:
+    """Give the layer types that BVLC Caffe knows, sorted; with `of_forks` those of its public forks too.
 
     A type that is not among them is no error here: only Caffe itself can say what its build holds. Callers warn, with
     :func:`modelprep.errors.nearest` for the name that was perhaps meant.
     """
-    return tuple(sorted((*_BVLC_TYPES, *_SSD_TYPES) if forks else _BVLC_TYPES))
+    return tuple(sorted({*_BVLC_TYPES, *forks.table().types} if of_forks else _BVLC_TYPES))

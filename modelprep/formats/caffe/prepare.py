@@ -8,6 +8,7 @@ Source: the behaviour of Caffe 1.0 (net.cpp, util/upgrade_proto.cpp, util/insert
 from __future__ import annotations
 
 from modelprep.errors import StepError
+from modelprep.formats.caffe import forks
 from modelprep.formats.caffe.messages import PHASES, LayerParameter, NetParameter, copy_of, new
 from modelprep.formats.caffe.phase import filter_net
 from modelprep.formats.caffe.splits import insert_splits
@@ -64,7 +65,7 @@ def _set_up(layer: LayerParameter, phase: int) -> None:
             expected=f"none, or {len(layer.bottom)}, one for each bottom",
             got=str(len(layer.propagate_down)),
         )
-    if layer.type == "BatchNorm":
+    if layer.type == "BatchNorm" and not any(forks.fields_in(layer)):
         _fix_batch_norm(layer)
     elif layer.type in _LOSSES and not layer.loss_weight:
         layer.loss_weight.append(1.0)

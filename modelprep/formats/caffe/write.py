@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import ModelprepError, StepError, StorageError
+from modelprep.formats.caffe.forks import encode
 from modelprep.formats.caffe.weights import BlobPlan, WeightPlan
 from modelprep.formats.caffe.wire.index import BlobIndex, Segment
-from modelprep.formats.protowire import MAX_MESSAGE, varint
+from modelprep.formats.protowire import MAX_MESSAGE, bytes_field, fields, varint
 
 Progress = Callable[[int, int | None], None]
 _STEP = 16 << 20
@@ -58,7 +59,7 @@ def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
     shell = type(net)()
     shell.CopyFrom(net)
     shell.ClearField("layer")
-    pieces: list[Piece] = [shell.SerializeToString(deterministic=True)]
+    pieces: list[Piece] = [encode(shell)]
     total = len(pieces[0])  # type: ignore[arg-type]  # the bytes just made
     for layer, blobs in zip(net.layer, weights.layers, strict=True):
         head, tail = _around_blobs(layer)
@@ -88,21 +89,17 @@ def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
 
 def _around_blobs(layer: Any) -> tuple[bytes, bytes]:
     """Encode a layer's fields before and after the place of its blobs."""
-    head, tail = type(layer)(), type(layer)()
-    head.CopyFrom(layer)
-    tail.CopyFrom(layer)
-    for descriptor, _ in layer.ListFields():
-        if descriptor.number >= _BLOBS_FIELD:
-            head.ClearField(descriptor.name)
-        if descriptor.number <= _BLOBS_FIELD:
-            tail.ClearField(descriptor.name)
-    return head.SerializeToString(deterministic=True), tail.SerializeToString(deterministic=True)
+    data = encode(layer)
+    for number, _, _, begin, _ in fields(data):
+        if number > _BLOBS_FIELD:
+            return data[:begin], data[begin:]
+    return data, b""
 
 
 def _blob(blob: BlobPlan) -> list[Piece]:
     dims = b"".join(varint(dim) for dim in blob.shape)
-    shape = b"\x0a" + varint(len(dims)) + dims if dims else b""
-    after = b"\x3a" + varint(len(shape)) + shape
+    # A blob without axes has no shape field, as Caffe fills the field by adding one axis after another.
+    after = bytes_field(7, bytes_field(1, dims)) if dims else b""
     payload = Payload(blob)
     if not payload.size:
         return [b"\x3a" + varint(len(after)) + after]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import shlex
 from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError, StorageError
 from modelprep.formats import sniff
+from modelprep.formats.caffe import text_bytes
 from modelprep.formats.caffe.messages import new
 from modelprep.formats.caffe.prototxt.reader import read_into
 from modelprep.formats.caffe.prototxt.writer import write
@@ -15,6 +18,7 @@ __all__ = ["MAX_SIZE", "read", "read_bytes", "read_file", "write"]
 
 #: Bytes; the largest public deploy file is 50 kB, and text with weights inside belongs into a caffemodel.
 MAX_SIZE = 64 << 20
+_EXPECTED = "a network in Caffe's text format (name: ..., layer { ... })"
 
 
 def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>") -> Any:
@@ -37,7 +41,14 @@ def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>"
     """
     _refuse_foreign(text, origin)
     result = new(message)
-    read_into(result, text, origin, _text_looks_like)
+    try:
+        read_into(result, text, origin, _text_looks_like)
+    except StepError:
+        if message == "NetParameter":
+            _refuse_other(text, origin)
+        raise
+    if message == "NetParameter" and not (result.layer or result.layers):
+        _refuse_other(text, origin)
     if not result.IsInitialized():
         missing = ", ".join(result.FindInitializationErrors())
         raise StepError("Required fields are missing", where=origin, expected=missing)
@@ -50,23 +61,18 @@ def read_bytes(data: bytes, *, message: str = "NetParameter", origin: str = "<pr
         raise StepError(
             "the prototxt is too large", where=origin, expected=f"at most {MAX_SIZE} bytes", got=f"{len(data)} bytes"
         )
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        if b"\0" in data or sniff.looks_like(data[: sniff.HEAD]) not in ("", "text"):
-            raise _foreign(origin, _binary_looks_like(data)) from None
-        # Comments in Latin-1 or Shift-JIS are common in old files, and nobody reads them: so long as the bytes stand
-        # in comments only they are let through, as Caffe does.
-        text = data.decode("utf-8", "replace")
-        bare = "\n".join(one.partition("#")[0] for one in text.splitlines())
-        if "\ufffd" in bare:
+    # Names and comments in Latin-1, GBK or Shift-JIS are common in old files; Caffe copies their bytes as they are.
+    text = text_bytes.decode(data)
+    if not text_bytes.is_plain(text):
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             raise StepError(
-                "the prototxt is not UTF-8 text",
-                where=f"{origin}:{line}",
-                got=f"byte 0x{data[error.start]:02x}",
-                hint="convert it: iconv -f latin1 -t utf-8",
-            ) from None
+                "the prototxt is UTF-16 text",
+                where=origin,
+                expected="UTF-8, the only form that Caffe reads",
+                hint=f"convert it: iconv -f UTF-16 -t UTF-8 {shlex.quote(origin)} > net.prototxt",
+            )
+        if b"\0" in data or sniff.looks_like(data[: sniff.HEAD]) not in ("", "text"):
+            raise _foreign(origin, _binary_looks_like(data))
     return read(text, message=message, origin=origin)
 
 
@@ -88,11 +94,21 @@ def _refuse_foreign(text: str, origin: str) -> None:
         raise _foreign(origin, "an empty file")
 
 
+def _refuse_other(text: str, origin: str) -> None:
+    from modelprep.formats.caffe.prototxt.others import recognise
+
+    other = recognise(text)
+    if other is not None:
+        raise StepError(
+            f"this is not a net but {other.text}", where=origin, expected=_EXPECTED, hint=other.hint
+        ) from None
+
+
 def _foreign(origin: str, looks_like: str) -> StepError:
     return StepError(
         "this is not a prototxt",
         where=origin,
-        expected="a network in Caffe's text format (name: ..., layer { ... })",
+        expected=_EXPECTED,
         looks_like=looks_like,
         hint="fetch the file again from its raw address" if "page" in looks_like or "LFS" in looks_like else None,
     )

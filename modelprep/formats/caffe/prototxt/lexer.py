@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from modelprep.errors import StepError
+from modelprep.formats.caffe import text_bytes
 from modelprep.formats.caffe.prototxt.tokens import BAD, NUMBER, PUNCTUATION, SPACE, STRING, TOKEN
 
 #: The kind of token that stands after the last one.
@@ -127,4 +128,6 @@ class Lexer:
         if character in "\"'":
             self.fail("A string has no closing quote on its line", expected=character, got="the end of the line")
         shown = repr(character) if character.isprintable() else f"the character U+{ord(character):04X}"
+        if not text_bytes.is_plain(character):
+            shown = f"the byte 0x{text_bytes.encode(character).hex().upper()}"
         self.fail(f"{shown} has no place in a prototxt outside of a string")

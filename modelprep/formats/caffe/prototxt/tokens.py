@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from modelprep.formats.caffe import text_bytes
+
 #: The kind of a token is the number of the group that matched (``match.lastindex``).
 IDENTIFIER, NUMBER, PUNCTUATION, STRING, SPACE, BAD = 1, 2, 3, 4, 5, 6
 
@@ -49,7 +51,7 @@ def unescape(literal: str) -> bytes:
     ValueError
         On an escape that the text format does not have; the message says which.
     """
-    body = literal[1:-1].encode("utf-8", "surrogatepass")
+    body = text_bytes.encode(literal[1:-1])
     if b"\\" not in body:
         return body
     return _ESCAPE.sub(_one, body)

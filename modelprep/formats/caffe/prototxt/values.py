@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 from modelprep.errors import nearest
+from modelprep.formats.caffe import text_bytes
 from modelprep.formats.caffe.prototxt import fields, tokens
 from modelprep.formats.caffe.prototxt.fields import Field
 from modelprep.formats.caffe.prototxt.lexer import Lexer
@@ -173,7 +174,6 @@ def _string(text: Lexer, one: Field) -> str | bytes:
         if hint is None and text.kind == IDENTIFIER:
             hint = f'write it in quotes: {one.name}: "{text.word}"'
         text.fail(f"'{one.name}' takes a quoted string", expected='"..."', got=text.found(), hint=hint)
-    offset = text.offset
     parts = []
     while text.kind == STRING:
         try:
@@ -182,12 +182,7 @@ def _string(text: Lexer, one: Field) -> str | bytes:
             text.fail(f"The string of '{one.name}' holds a bad escape: {error}")
         text.advance()
     whole = b"".join(parts)
-    if one.type == fields.BYTES:
-        return whole
-    try:
-        return whole.decode("utf-8")
-    except UnicodeDecodeError:
-        text.fail(f"The string of '{one.name}' is not UTF-8", offset=offset, got=repr(whole[:40])[1:])
+    return whole if one.type == fields.BYTES else text_bytes.decode(whole)
 
 
 def _fits_float(value: float) -> bool:

@@ -6,6 +6,8 @@ import math
 import struct
 from typing import Any
 
+from modelprep.formats.caffe import text_bytes
+
 _FLOAT, _DOUBLE, _BOOL, _STRING, _MESSAGE, _BYTES, _ENUM = 2, 1, 8, 9, 11, 12, 14
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 #: A list of plain numbers longer than this is written in one bracket instead of a line each.
@@ -109,7 +111,7 @@ def _character(one: str) -> str:
         return _NAMED[one]
     if one.isprintable():
         return one
-    return "".join(f"\\{byte:03o}" for byte in one.encode("utf-8"))
+    return "".join(f"\\{byte:03o}" for byte in text_bytes.encode(one))
 
 
 def _byte(one: int) -> str:

@@ -1,6 +1,6 @@
-"""Shape rules of the layers that well-known forks of Caffe added: SSD's boxes, resampling.
+"""Shape rules of the layers that well-known forks of Caffe added: SSD's boxes, regions, resampling.
 
-Their parameters are looked up by name and may be missing from the schema; the shapes are then unknown, not wrong.
+Facts: the layers' own ``Reshape`` in the forks that ``forks.tsv`` names.
 """
 
 from __future__ import annotations
@@ -60,9 +60,16 @@ def _interp(site: Site) -> Inferred:
     bottom, p = site.bottoms[0], site.param("interp_param")
     if bottom is None or p is None or len(bottom) != 4:
         return Inferred((None,))
-    if p.height and p.width:
-        return Inferred(((*bottom[:2], p.height, p.width),))
-    return Inferred(((*bottom[:2], None, None),))
+
+    def resized(dim: Dim, given: int) -> Dim:
+        if given and p.HasField("shrink_factor") == p.HasField("zoom_factor"):
+            return given
+        if dim is None or not (p.HasField("shrink_factor") or p.HasField("zoom_factor")):
+            return None
+        size = (dim + p.pad_beg + p.pad_end - 1) // max(1, p.shrink_factor) + 1
+        return int(size + (size - 1) * (max(1, p.zoom_factor) - 1))
+
+    return Inferred(((*bottom[:2], resized(bottom[2], p.height), resized(bottom[3], p.width)),))
 
 
 def _upsample(site: Site) -> Inferred:
@@ -70,8 +77,42 @@ def _upsample(site: Site) -> Inferred:
     bottom, p = site.bottoms[0], site.param("upsample_param")
     if bottom is None or p is None or len(bottom) != 4:
         return Inferred((None,))
-    scale = int(getattr(p, "scale", 2))
-    return Inferred(((*bottom[:2], *(None if dim is None else dim * scale for dim in bottom[2:])),))
+    if p.upsample_h and p.upsample_w:
+        return Inferred(((*bottom[:2], p.upsample_h, p.upsample_w),))
+    scale = p.scale or 2
+    factors = ((p.scale_h or scale, p.pad_out_h), (p.scale_w or scale, p.pad_out_w))
+    sides = (None if dim is None else dim * by - less for dim, (by, less) in zip(bottom[2:], factors, strict=True))
+    return Inferred(((*bottom[:2], *sides),))
+
+
+def _roi_pooling(site: Site) -> Inferred:
+    site.need(2, 2)
+    data, boxes = site.bottoms
+    p = site.param("roi_pooling_param")
+    many = None if boxes is None else boxes[0]
+    return Inferred(((many, None if data is None else data[1], p.pooled_h or None, p.pooled_w or None),), None)
+
+
+def _psroi_pooling(site: Site) -> Inferred:
+    site.need(2, 2)
+    boxes, p = site.bottoms[1], site.param("psroi_pooling_param")
+    return Inferred(((None if boxes is None else boxes[0], p.output_dim, p.group_size, p.group_size),), None)
+
+
+def _unweighed(site: Site) -> Inferred:
+    """Give each top the first bottom's shape; which weights there are depends on the fork."""
+    site.need(1)
+    return Inferred((site.bottoms[0],) * len(site.layer.top), None)
+
+
+def _axpy(site: Site) -> Inferred:
+    site.need(3, 3)
+    return Inferred((site.bottoms[1],))
+
+
+def _continuation(site: Site) -> Inferred:
+    p = site.param("continuation_indicator_param")
+    return Inferred(((p.time_step or None, p.batch_size or None),))
 
 
 BOX_RULES: dict[str, Rule] = {
@@ -81,4 +122,11 @@ BOX_RULES: dict[str, Rule] = {
     "DetectionOutput": _detection_output,
     "Interp": _interp,
     "Upsample": _upsample,
+    "ROIPooling": _roi_pooling,
+    "PSROIPooling": _psroi_pooling,
+    "Axpy": _axpy,
+    "BN": _unweighed,
+    "SyncBN": _unweighed,
+    "SpatialDropout": _unweighed,
+    "ContinuationIndicator": _continuation,
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.caffe import forks
 from modelprep.formats.caffe.shapes.base import Inferred, Shape, Site, count, show
 
 
@@ -65,14 +66,30 @@ def infer(net: Any) -> NetShapes:
                 )
         site = Site(layer, tuple(blobs[bottom] for bottom in layer.bottom), warnings)
         rule = RULES.get(layer.type)
+        fork = forks.described(layer)
         if rule is None:
+            of = f", a type of {fork}" if fork else ", which is not known here"
             warnings.append(
-                f"layer '{layer.name}' has the type '{layer.type}', which is not known here: it is passed on as it is, "
+                f"layer '{layer.name}' has the type '{layer.type}'{of}: it is passed on as it is, "
                 "and neither its weights nor the shapes behind it can be checked"
             )
             found = Inferred((None,) * len(layer.top), None, None)
         else:
             found = rule(site)
+            if layer.type == "BatchNorm" and fork:  # such a fork keeps a Scale's factors in it
+                found = Inferred(found.tops, None)
+            if fork and (found.weights is None or any(forks.fields_in(layer))):
+                unchecked = ", and its weights cannot be checked" if found.weights is None else ""
+                warnings.append(
+                    f"layer '{layer.name}' ({layer.type}) is written for a fork of Caffe ({fork}): "
+                    f"it is passed on as it is{unchecked}"
+                )
+        if found.weights is not None and len(layer.param) > len(found.weights):
+            raise site.fail(
+                "the layer has more param entries than weights",
+                expected=f"at most {len(found.weights)}",
+                got=str(len(layer.param)),
+            )
         tops = (*found.tops, *(None,) * len(layer.top))[: len(layer.top)]
         _hold(site, tops)
         blobs.update(zip(layer.top, tops, strict=True))

@@ -18,6 +18,12 @@ def _same(site: Site) -> Inferred:
     return Inferred((site.bottoms[0],) * len(site.layer.top))
 
 
+def _abs_val(site: Site) -> Inferred:
+    if site.layer.top and site.layer.top[0] == site.layer.bottom[0]:
+        raise site.fail("AbsVal does not work in place", expected="a top of another name than the bottom's")
+    return _same(site)
+
+
 def _input(site: Site) -> Inferred:
     shapes = [tuple(int(d) for d in shape.dim) for shape in site.layer.input_param.shape]
     tops = len(site.layer.top)
@@ -91,10 +97,9 @@ def _embed(site: Site) -> Inferred:
 
 def _merge(site: Site, axis: int, shapes: tuple[Shape, ...]) -> Shape:
     """Hold all dims but one equal, add up the one."""
-    first = shapes[0]
-    if first is None or any(shape is None for shape in shapes):
+    if shapes[0] is None or any(shape is None for shape in shapes):
         return None
-    dims: list[Dim] = list(first)
+    dims: list[Dim] = list(shapes[0])
     for shape in shapes[1:]:
         assert shape is not None
         if len(shape) != len(dims):
@@ -191,16 +196,15 @@ def _scale(site: Site) -> Inferred:
     if len(site.bottoms) == 2:
         _hold_factor(site, p)
         return Inferred((site.bottoms[0],), (site.bottoms[1],) if p.bias_term else ())
-    factors = _covered(site, p)
-    return Inferred((site.bottoms[0],), (factors, factors) if p.bias_term else (factors,))
+    return Inferred((site.bottoms[0],), (_covered(site, p),) * (2 if p.bias_term else 1))
 
 
 def _bias(site: Site) -> Inferred:
     site.need(1, 2)
     if len(site.bottoms) == 2:
         _hold_factor(site, site.layer.bias_param)
-    weights = () if len(site.bottoms) == 2 else (_covered(site, site.layer.bias_param),)
-    return Inferred((site.bottoms[0],), weights)
+        return Inferred((site.bottoms[0],))
+    return Inferred((site.bottoms[0],), (_covered(site, site.layer.bias_param),))
 
 
 def _flatten(site: Site) -> Inferred:
@@ -336,13 +340,25 @@ def _filter(site: Site) -> Inferred:
 
 
 def _recurrent(site: Site) -> Inferred:
-    # The weights belong to a net that Caffe unrolls inside; their shapes are taken as they come.
-    bottom = site.bottoms[0] if site.bottoms else None
-    return Inferred((None if bottom is None else (*bottom[:2], site.layer.recurrent_param.num_output),), None, None)
+    """Shapes of an RNN or LSTM; its weights are those of the net that Caffe unrolls inside, in that net's order."""
+    lstm, p = site.layer.type == "LSTM", site.layer.recurrent_param
+    states = (2 if lstm else 1) if p.expose_hidden else 0
+    site.need(2 + states, 3 + states)
+    bottom, size = site.bottoms[0], int(p.num_output)
+    fixed = site.bottoms[2] if len(site.bottoms) == 3 + states else None
+    rows = 4 * size if lstm else size
+    weights: list[Shape] = [(rows, count(bottom, 2)), (rows,)]
+    if len(site.bottoms) == 3 + states:
+        weights.append((rows, count(fixed, 1)))
+    weights.append((rows, size))
+    if not lstm:
+        weights += [(size, size), (size,)]
+    steps, many = (None, None) if bottom is None else (*bottom, None, None)[:2]
+    return Inferred(((steps, many, size), *((1, many, size),) * states), tuple(weights), None)
 
 
 _ELEMENTWISE = (
-    "ReLU ELU Sigmoid TanH Power Exp Log AbsVal BNLL Threshold Dropout Softmax LRN MVN Clip Swish Split ReLU6 "
+    "ReLU ELU Sigmoid TanH Power Exp Log BNLL Threshold Dropout Softmax Clip Swish Split ReLU6 "
     "HardSwish HardSigmoid ShuffleChannel Mish"
 )
 _LOSSES = (
@@ -359,6 +375,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Silence", "HDF5Output"), lambda site: Inferred(())),  # noqa: ARG005 - a rule takes its site
     **WINDOW_RULES,
     **BOX_RULES,
+    "AbsVal": _abs_val,
     "Input": _input,
     "MemoryData": _memory_data,
     "DummyData": _dummy_data,

@@ -157,6 +157,8 @@ def _pooling(site: Site) -> Inferred:
     mode = p.DESCRIPTOR.fields_by_name.get("round_mode")
     floor = mode is not None and p.round_mode == mode.enum_type.values_by_name["FLOOR"].number
     kernel, stride, pad = pooling_window(site, bottom[2:4])
+    if any(pad) and p.pool == p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_name["STOCHASTIC"].number:
+        raise site.fail("stochastic pooling takes no padding", got=f"pad {pad}")
     # Caffe clips both axes as soon as either is padded.
     clip = any(pad)
     spatial: list[Dim] = []
@@ -171,10 +173,31 @@ def _pooling(site: Site) -> Inferred:
     return Inferred(((*bottom[:2], *spatial),) * len(site.layer.top))
 
 
+def _lrn(site: Site) -> Inferred:
+    site.need(1, 1)
+    bottom = site.bottoms[0]
+    if bottom is not None and len(bottom) != 4:
+        raise site.fail("LRN needs four axes", expected="(num, channels, height, width)", got=show(bottom))
+    return Inferred((bottom,))
+
+
+def _mvn(site: Site) -> Inferred:
+    """Give four axes, whatever the bottom has: Caffe reshapes the top by the old (num, channels, height, width)."""
+    site.need(1, 1)
+    bottom = site.bottoms[0]
+    if bottom is None:
+        return Inferred((None,))
+    if len(bottom) > 4:
+        raise site.fail("MVN takes four axes at most", got=show(bottom))
+    return Inferred(((*bottom, *(1,) * (4 - len(bottom))),))
+
+
 def _spp(site: Site) -> Inferred:
     site.need(1, 1)
     bottom, height = site.bottoms[0], int(site.layer.spp_param.pyramid_height)
-    if bottom is None or len(bottom) < 2:
+    if bottom is not None and len(bottom) != 4:
+        raise site.fail("SPP needs four axes", expected="(num, channels, height, width)", got=show(bottom))
+    if bottom is None:
         return Inferred((None,))
     if height == 1:
         return Inferred(((*bottom[:2], 1, 1),))
@@ -227,6 +250,8 @@ WINDOW_RULES: dict[str, Rule] = {
     "Deconvolution": _deconvolution,
     "Pooling": _pooling,
     "SPP": _spp,
+    "LRN": _lrn,
+    "MVN": _mvn,
     "Crop": _crop,
     "Im2col": _im2col,
 }

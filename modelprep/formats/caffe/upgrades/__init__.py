@@ -7,6 +7,7 @@ to do. Source: the behaviour of Caffe 1.0, util/upgrade_proto.cpp.
 from __future__ import annotations
 
 from modelprep.errors import StepError
+from modelprep.formats.caffe import forks
 from modelprep.formats.caffe.messages import LayerParameter, NetParameter, copy_of, new, replace_layers
 from modelprep.formats.caffe.upgrades.v0 import needs_v0_upgrade, upgrade_v0
 from modelprep.formats.caffe.upgrades.v1 import needs_data_upgrade, upgrade_data_transformation, upgrade_v1
@@ -17,6 +18,7 @@ __all__ = [
     "needs_v0_upgrade",
     "upgrade",
     "upgrade_batch_norm",
+    "upgrade_ceil_mode",
     "upgrade_data_transformation",
     "upgrade_inputs",
     "upgrade_v0",
@@ -31,7 +33,8 @@ BATCH_NORM_BLOBS = 3
 
 def needs_upgrade(net: NetParameter) -> bool:
     """Say whether :func:`upgrade` would change the net."""
-    return bool(net.layers or net.input) or bool(upgrade_batch_norm(copy_of(net)))
+    twin = copy_of(net)
+    return bool(net.layers or net.input) or bool(upgrade_batch_norm(twin)) or bool(upgrade_ceil_mode(twin))
 
 
 def upgrade(net: NetParameter) -> list[str]:
@@ -53,6 +56,7 @@ def upgrade(net: NetParameter) -> list[str]:
         *upgrade_v1(net),
         *upgrade_inputs(net),
         *upgrade_batch_norm(net),
+        *upgrade_ceil_mode(net),
     ]
 
 
@@ -105,7 +109,7 @@ def upgrade_inputs(net: NetParameter) -> list[str]:
 
 
 def _is_old_batch_norm(layer: LayerParameter) -> bool:
-    return layer.type == "BatchNorm" and len(layer.param) == BATCH_NORM_BLOBS
+    return layer.type == "BatchNorm" and len(layer.param) == BATCH_NORM_BLOBS and not any(forks.fields_in(layer))
 
 
 def upgrade_batch_norm(net: NetParameter) -> list[str]:
@@ -124,4 +128,37 @@ def upgrade_batch_norm(net: NetParameter) -> list[str]:
             spec.decay_mult = 0.0
         if list(layer.param) != before:
             said.append(f"layer '{layer.name}': lr_mult and decay_mult of an old BatchNorm were set to 0")
+    return said
+
+
+def upgrade_ceil_mode(net: NetParameter) -> list[str]:
+    """Write ``ceil_mode`` of a Pooling layer as BVLC Caffe's ``round_mode``, in place.
+
+    The field is that of a pull request to Caffe (3057) that many published nets are written for, and of OpenCV's
+    reader: false rounds the pooled size down, true up, which is what a layer without either does.
+
+    Raises
+    ------
+    StepError
+        Both are written, and say different things.
+    """
+    said = []
+    for layer in net.layer:
+        p = layer.pooling_param
+        if not layer.HasField("pooling_param") or not p.HasField("ceil_mode"):
+            continue
+        up, down = (p.DESCRIPTOR.fields_by_name["round_mode"].enum_type.values_by_name[n] for n in ("CEIL", "FLOOR"))
+        mode = up if p.ceil_mode else down
+        if p.HasField("round_mode") and p.round_mode != mode.number:
+            raise StepError(
+                "ceil_mode and round_mode contradict each other",
+                where=f"layer '{layer.name}' ({layer.type})",
+                got=f"ceil_mode: {str(p.ceil_mode).lower()}, round_mode: {(down if p.ceil_mode else up).name}",
+            )
+        if mode is down:
+            p.round_mode = down.number
+            said.append(f"layer '{layer.name}': ceil_mode: false became round_mode: FLOOR")
+        else:
+            said.append(f"layer '{layer.name}': ceil_mode: true was taken out, Caffe rounds up without it")
+        p.ClearField("ceil_mode")
     return said

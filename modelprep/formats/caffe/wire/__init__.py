@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import StepError
+from modelprep.formats.caffe import text_bytes
 from modelprep.formats.caffe.wire.foreign import looks_like
 from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, NUMBERS, VARINT, signed
 
@@ -231,14 +232,16 @@ class WireReader:
         Raises
         ------
         StepError
-            Not length-delimited, longer than `limit` bytes, or not UTF-8.
+            Not length-delimited, longer than `limit` bytes, or no text. What is not UTF-8 is kept as
+            :func:`modelprep.formats.caffe.text_bytes.decode` keeps it.
         """
         self.expect(field, BYTES, name)
         if field.end - field.start > limit:
             raise self.fail(
                 f"the field '{name}' is {field.end - field.start} bytes long", field.offset, expected=f"up to {limit}"
             )
-        try:
-            return self.slice(field.start, field.end).decode()
-        except UnicodeDecodeError as error:
-            raise self.fail(f"the field '{name}' is not UTF-8 text", field.offset, got=str(error)) from error
+        raw = self.slice(field.start, field.end)
+        text = text_bytes.decode(raw)
+        if not text_bytes.is_plain(text) and any(byte < 0x20 for byte in raw):
+            raise self.fail(f"the field '{name}' is no text", field.offset, got=repr(raw[:40])[1:])
+        return text

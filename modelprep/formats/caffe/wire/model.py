@@ -92,6 +92,8 @@ class ModelIndex:
     def structure(self) -> bytes:
         """Give the file's NetParameter without its blobs, still in its own form (V0, V1 or V2).
 
+        Strings that are not UTF-8 are as Python's protobuf can hold them (:mod:`modelprep.formats.caffe.text_bytes`).
+
         Raises
         ------
         StepError
@@ -115,4 +117,15 @@ class ModelIndex:
                 parts += [b"\xa2\x06" if layer.form == "V2" else b"\x12", varint(len(body)), body]
         finally:
             os.close(fd)
-        return b"".join(parts)
+        return _readable(b"".join(parts))
+
+
+def _readable(data: bytes) -> bytes:
+    from modelprep.formats.caffe.messages import message_class
+    from modelprep.formats.caffe.text_bytes import readable
+    from modelprep.formats.protowire import WireError
+
+    try:
+        return readable(data, message_class("NetParameter").DESCRIPTOR)
+    except WireError:  # damaged inside a layer's fields: whoever parses it says so
+        return data

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.caffe import prototxt
+from modelprep.formats.caffe import forks, prototxt
 from modelprep.formats.caffe.prepare import prepare
 
 
@@ -82,11 +82,42 @@ def test_a_file_that_is_no_prototxt_is_named_for_what_it_is(data, what):
     assert what in (caught.value.looks_like or "")
 
 
-def test_latin_1_is_let_through_in_comments_only():
+def test_bytes_that_are_not_utf_8_are_let_through_in_comments_and_strings_only():
     assert prototxt.read_bytes(b'# caf\xe9\nname: "n"').name == "n"
-    with pytest.raises(StepError, match="not UTF-8") as caught:
-        prototxt.read_bytes(b'\nname: "caf\xe9"', origin="f")
-    assert caught.value.where == "f:2"
+    net = prototxt.read_bytes(b'name: "caf\xe9" "\\xe8"')
+    assert forks.encode(net) == b"\x0a\x05caf\xe9\xe8"
+    assert prototxt.read(prototxt.write(net)) == net
+    with pytest.raises(StepError, match="byte 0xE9") as caught:
+        prototxt.read_bytes(b"\n\xe9: 1", origin="f")
+    assert caught.value.where == "f:2:1"
+
+
+def test_utf_16_is_named_with_the_command_that_converts_it():
+    with pytest.raises(StepError, match="UTF-16") as caught:
+        prototxt.read_bytes('name: "n"'.encode("utf-16"), origin="a net.prototxt")
+    assert "iconv -f UTF-16 -t UTF-8 'a net.prototxt'" in (caught.value.hint or "")
+
+
+OTHERS = {
+    "a solver": ('test_iter: 10\nnet: "models/x/train_val.prototxt"\nbase_lr: 0.1', "models/x/train_val.prototxt"),
+    "a solver of two nets": ('train_net: "a.prototxt" test_net: "b.prototxt" type: "Adam"', "a.prototxt"),
+    "a solver of a fork": ('debug_info: false plateau_winsize: 10 net: "c" ', "its net is c"),
+    "a label map": ('item { name: "none" label: 0 display_name: "background" }', "label map"),
+    "a TensorFlow graph": ('node { name: "a" op: "Placeholder" }', "TensorFlow graph"),
+    "a list of checkpoints": ('model_checkpoint_path: "model.ckpt-1"', "list of checkpoints"),
+    "a detection pipeline": ("model { ssd { } } train_config { batch_size: 1 }", "Object Detection"),
+    "an ONNX text": ('ir_version: 3 graph { node { op_type: "Relu" } }', "ONNX"),
+    "an inference server's": ('name: "m" platform: "caffe2" max_batch_size: 1', "inference server"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_well_known_texts_that_are_no_net_are_named(name):
+    text, words = OTHERS[name]
+    with pytest.raises(StepError, match="this is not a net but") as caught:
+        prototxt.read(text)
+    assert words in str(caught.value)
+    assert caught.value.hint
 
 
 def test_a_file_that_is_not_there_is_a_storage_error(tmp_path):
