@@ -89,6 +89,15 @@ def missing_model(test: BoardTest, model: Path) -> str:
     }[test.parser]
 
 
+#: What a shell says of a program that a signal ended, by exit status.
+_SIGNALS = {134: "Aborted", 136: "Floating point exception", 139: "Segmentation fault"}
+
+
+def crashed(status: int) -> str:
+    """Say how a program ends that prints nothing."""
+    return f"{_SIGNALS.get(status, 'The program ends')} (exit status {status}; the program itself prints no message)"
+
+
 def missing_data(test: BoardTest, data: Path, name: str) -> str:
     """Give what the program says of a data file that is not there."""
     if test.preprocess["kind"] == "mnist":
@@ -99,10 +108,10 @@ def missing_data(test: BoardTest, data: Path, name: str) -> str:
     return _no_picture(test, data / name, 0)
 
 
-def unreadable(test: BoardTest, data: Path, number: int) -> str:
+def unreadable(test: BoardTest, data: Path, number: int, error: StepError) -> str:
     """Give what the program says of the data of case `number` when they cannot be read."""
     if test.files:
-        return f"Failed to read {data / test.files[0]}"
+        return f"Failed to read {data / test.files[error.where == 'labels']}"
     return _no_picture(test, data / test.cases[number % len(test.cases)].file, number)
 
 
@@ -124,6 +133,8 @@ def near(path: Path) -> str:
     """Say which file there is meant: one whose name differs in punctuation or case only, or is still packed."""
     names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
     meant = _letters(path.name)
+    if path.is_dir():
+        return f"{path} is a folder"
     close = [name for name in names if _letters(name.removesuffix(".gz")) == meant]
     return f"{path.parent / close[0]} is there: it has to be called {path.name}" if close else f"{path} is not there"
 

@@ -74,6 +74,8 @@ class Verdict:
         What does not decide but matters.
     missing
         Whether it fails because a file is not there, or is none of its kind.
+    status
+        The exit status where it fails otherwise than with 1.
     """
 
     test: BoardTest
@@ -85,10 +87,13 @@ class Verdict:
     runtime: str = ""
     warnings: tuple[str, ...] = ()
     missing: bool = False
+    status: int | None = None
 
     @property
     def exit_status(self) -> int | None:
         """The status that the program will end with; None where it is not known."""
+        if self.status is not None:
+            return self.status
         return {"passes": 0, "fails": 1, "unknown": None}[self.outcome]
 
     def to_json(self) -> dict[str, object]:

@@ -6,6 +6,7 @@ The program's own order is kept: folders, model, bindings, then the data of case
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check import messages
 from modelprep.check.board import boxes, preprocess
 from modelprep.check.board.preprocess import Preprocessing
-from modelprep.check.lint import lint
+from modelprep.check.lint import examined
 from modelprep.check.lint.findings import Finding
 from modelprep.check.lint.request import Asked
 from modelprep.check.runtimes.base import Ready
 from modelprep.check.runtimes.isolated import ready
 from modelprep.check.types import Files, Judged, Outcome, Verdict
 from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.targets.armnn.network import Stop
 from modelprep.targets.armnn_tests import BoardTest
 
 if TYPE_CHECKING:
@@ -43,21 +45,21 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     options
         What a command about the same files needs besides the test's name, for hints.
     """
-    if (folder := next((f for f in (files.models, files.data) if not f.is_dir()), None)) is not None:
+    # The data folder is looked for first.
+    if (folder := next((f for f in (files.data, files.models) if not f.is_dir()), None)) is not None:
         said = f"Given directory {folder}/ does not exist"
         return Verdict(test, "fails", said, f"{folder} is not there", missing=True)
     model = files.models / test.model
     if not model.is_file():
         return Verdict(test, "fails", messages.missing_model(test, model), messages.near(model), missing=True)
-    findings = tuple(lint(model, test.parser, Asked.by_test(test)))
-    if (worst := next((f for f in findings if f.effect in ("reject", "crash")), None)) is not None:
-        said = worst.prints or f"(no clear message: {worst})"
-        if worst.where == model.name:
-            hint = f"{model} is {worst.detail}" if worst.detail else f"{model} is no model"
-            return Verdict(test, "fails", said, hint, findings, missing=True)
-        return Verdict(test, "fails", said, messages.mend(test, model, worst), findings)
-    needed = _needed(test, iterations)
-    missing = [name for name in needed if not (files.data / name).is_file()]
+    known = examined(model, test.parser, Asked.by_test(test))
+    findings = known.findings
+    worst = next((f for f in findings if f.effect in ("reject", "crash")), None)
+    if worst is not None and not worst.running:
+        return _stopped(test, model, worst, findings)
+    # What shows when the first case is run shows before the data of another case are looked for.
+    needed = _needed(test, iterations) if worst is None else _needed(test, 1)
+    missing = [name for name in needed if not os.access(files.data / name, os.R_OK)]
     if missing:
         return Verdict(
             test,
@@ -67,9 +69,47 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
             findings,
             missing=True,
         )
+    if worst is not None and (unread := _unread(test, files.data, findings)) is not None:
+        return unread
+    if worst is not None:
+        return _stopped(test, model, worst, findings)
     if not run:
         return Verdict(test, "unknown", "the model parses; it was not run (--lint-only)", findings=findings)
     return _run(test, model, files.data, findings, iterations, options)
+
+
+def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Finding, ...]) -> Verdict:
+    """Give the verdict on a model that the board stops at."""
+    status = worst.status or 1
+    said = worst.prints or (messages.crashed(status) if status != 1 else f"(no clear message: {worst})")
+    if worst.where == model.name:
+        hint = f"{model} is {worst.detail}" if worst.detail else f"{model} is no model"
+        return Verdict(test, "fails", said, hint, findings, missing=True, status=status)
+    return Verdict(test, "fails", said, messages.mend(test, model, worst), findings, status=status)
+
+
+def _unread(test: BoardTest, data: Path, findings: tuple[Finding, ...]) -> Verdict | None:
+    """Give the verdict where the data of the first case cannot be read."""
+    try:
+        _Runs(test, data).values(0)
+    except StepError as error:
+        return _unreadable(test, data, 0, error, findings)
+    except Stop as stop:
+        return Verdict(test, "fails", messages.crashed(stop.status), "", findings, status=stop.status)
+    return None
+
+
+def _unreadable(
+    test: BoardTest,
+    data: Path,
+    number: int,
+    error: StepError,
+    findings: tuple[Finding, ...],
+    cases: tuple[Judged, ...] = (),
+    runtime: str = "",
+) -> Verdict:
+    said, why = messages.unreadable(test, data, number, error), messages.why(error)
+    return Verdict(test, "fails", said, why, findings, cases, runtime, missing=True)
 
 
 def _numbers(test: BoardTest, iterations: int) -> list[int]:
@@ -109,16 +149,10 @@ def _run(
         try:
             case = runs.judged(number, compare=not iterations)
         except StepError as error:
-            return Verdict(
-                test,
-                "fails",
-                messages.unreadable(test, data, number),
-                messages.why(error),
-                findings,
-                tuple(cases),
-                loaded.runtime,
-                missing=True,
-            )
+            return _unreadable(test, data, number, error, findings, tuple(cases), loaded.runtime)
+        except Stop as stop:
+            said = messages.crashed(stop.status)
+            return Verdict(test, "fails", said, stop.where, findings, status=stop.status)
         except MissingTool as error:
             return Verdict(test, "unknown", error.what, error.hint or "", findings)
         except CheckFailed as error:
@@ -157,8 +191,9 @@ _SHOWN = 20
 class _Runs:
     """Feeds a model case after case; each file is read once, each picture run once."""
 
-    def __init__(self, test: BoardTest, data: Path, loaded: Ready) -> None:
-        self._test, self._data, self._loaded = test, data, loaded
+    def __init__(self, test: BoardTest, data: Path, loaded: Ready | None = None) -> None:
+        self._test, self._data = test, data
+        self._loaded = loaded or Ready("", lambda _: [])
         self._how = preprocessing(test)
         self._read: dict[str, bytes] = {}
         self._ran: dict[int, tuple[NDArray[Any], list[NDArray[Any]]]] = {}
@@ -171,18 +206,24 @@ class _Runs:
             return _judge_class(number, test.files[0], wanted if compare else None, values, self._loaded.run(values))
         place = number % len(test.cases)
         if place not in self._ran:
-            values = preprocess.prepare_picture(
-                self._data / test.cases[place].file, self._how, self._loaded.quantisation
-            )
+            values = self.values(number)
             if self._loaded.sizes:
                 _fit(test, self._loaded.sizes)
             self._ran[place] = values, self._loaded.run(values)
         return judge_picture(test, number, *self._ran[place], compare=compare)
 
+    def values(self, number: int) -> NDArray[Any]:
+        """Give what the network is fed in a case."""
+        if not self._test.cases:
+            return self._record(number)[0]
+        file = self._test.cases[number % len(self._test.cases)].file
+        return preprocess.prepare_picture(self._data / file, self._how, self._loaded.quantisation)
+
     def _record(self, number: int) -> tuple[NDArray[Any], int]:
         for name in self._test.files:
             if name not in self._read:
-                self._read[name] = (self._data / name).read_bytes()
+                path = self._data / name
+                self._read[name] = b"" if path.is_dir() else path.read_bytes()
         files = [self._read[name] for name in self._test.files]
         if self._how.kind == "mnist":
             return preprocess.mnist_record(files[0], files[1], number, self._how)
@@ -238,8 +279,9 @@ def _judge_class(
     import numpy as np
 
     scores = np.asarray(outputs[0]).reshape(-1)
-    # The first of equal scores wins, as std::max_element has it.
-    got = int(scores.argmax())
+    # The first of equal scores wins, as std::max_element has it: nothing is larger than no number, nor that than it.
+    numbers = np.where(np.isnan(scores), -np.inf, scores)
+    got = 0 if np.isnan(scores[0]) else int(numbers.argmax())
     best = sorted(range(scores.size), key=lambda i: (-float(scores[i]), i))[:5]
     top = tuple((i, float(scores[i])) for i in best)
     message = ""

@@ -152,7 +152,7 @@ def test_a_model_that_is_missing(tree: Tree, demo: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("demo", "message"),
     [
-        (CAFFE, "ReadBase128 exceeded the maximum"),
+        (CAFFE, "ReadBase128 exceeded the maximum number of bytes expected for an integer representation"),
         (TF, "Failed to parse graph file"),
         (ONNX, "The given model does not have any outputs"),
         (TFLITE, "Buffer doesn't conform to the expected Tensorflow Lite flatbuffers format"),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelprep.check.board import resize
 from modelprep.errors import StepError
 from modelprep.formats.picture import decode as pictures
+from modelprep.targets.armnn.arithmetic import u32
+from modelprep.targets.armnn.network import ABORTED, CRASHED, Stop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,8 @@ Kind = Literal["caffe", "image", "mnist", "cifar10", "yolo", "ssd"]
 CAFFE_MEAN_BGR = (104.007965, 116.669472, 122.675102)
 MNIST_SIDE = 28
 CIFAR_RECORD = 1 + 3 * 32 * 32
+#: Numbers that fit behind a picture of MNIST before the heap is damaged, and in the heap's first pages.
+_SLACK, _FIRST_PAGES = 2, 1 << 15
 
 
 @dataclass(frozen=True)
@@ -139,24 +143,33 @@ def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -
     Raises
     ------
     StepError
-        Wrong magic or fewer records than asked for, as ``Failed to read`` on the board.
+        Wrong magic or fewer records than asked for, as ``Failed to read`` on the board; `where` says which of the two
+        files, ``images`` or ``labels``.
+    Stop
+        The header tells of larger pictures, and the program writes behind its memory.
     """
     import numpy as np
 
     pixels = MNIST_SIDE * MNIST_SIDE
-    for data, magic, what, need in (
-        (images, 0x803, "image", 16 + (index + 1) * pixels),
-        (labels, 0x801, "label", 8 + index + 1),
-    ):
+    files = ((images, 0x803, "images", 16 + (index + 1) * pixels), (labels, 0x801, "labels", 8 + index + 1))
+    for data, magic, where, _ in files:
         found = int.from_bytes(data[:4], "big")
         if found != magic:
-            raise StepError(f"this is no MNIST {what} file", expected=f"magic {magic:#x}", got=f"{found:#x}",
+            raise StepError(f"this is no MNIST {where[:-1]} file", where=where, expected=f"magic {magic:#x}",
+                            got=f"{found:#x}",
                             looks_like="a file that is still gzipped" if data[:2] == b"\x1f\x8b" else None)  # fmt: skip
+    for data, _, where, need in files:
         if len(data) < need:
-            raise StepError(
-                f"the MNIST {what} file has no record {index}", expected=f"{need} bytes", got=f"{len(data)} bytes"
-            )
-    values = np.frombuffer(images, np.uint8, pixels, 16 + index * pixels).astype(np.float32)
+            raise StepError(f"the MNIST {where[:-1]} file has no record {index}", where=where, expected=f"{need} bytes",
+                            got=f"{len(data)} bytes")  # fmt: skip
+    rows, columns = (int.from_bytes(images[at : at + 4], "big") for at in (8, 12))
+    claimed = u32(rows * columns)
+    if claimed > pixels + _SLACK:
+        # Measured with the real program: beyond the heap's first pages it crashes at once, else when memory is freed.
+        raise Stop.signal(CRASHED if claimed > _FIRST_PAGES else ABORTED, "C4", f"{rows} x {columns} pixels")
+    values: NDArray[np.float32] = np.zeros(pixels, np.float32)
+    shown = min(claimed, pixels)
+    values[:shown] = np.frombuffer(images, np.uint8, shown, 16 + index * pixels)
     return (values / np.float32(255) if how.scale else values), labels[8 + index]
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from modelprep.check.lint.acted_out import Examined, act_out
 from modelprep.check.lint.findings import Finding
 from modelprep.check.lint.request import Asked, Parser
-from modelprep.errors import StorageError, UsageError, nearest
+from modelprep.errors import StepError, StorageError, UsageError, nearest
 from modelprep.targets import armnn_tests
 
 _PARSERS: tuple[Parser, ...] = ("caffe", "tf", "tflite", "onnx")
@@ -34,8 +35,14 @@ def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding
     Returns
     -------
     list of Finding
-        Worst first; empty when the parser takes the model as it is.
+        Worst first; empty when the parser takes the model as it is. Where a test is given and its parser is acted out,
+        the first is what the board stops at, and nothing is refused that the board takes.
     """
+    return list(examined(path, parser, asked or Asked()).findings)
+
+
+def examined(path: Path, parser: Parser, asked: Asked) -> Examined:
+    """Do what :func:`lint` does, and keep the network that the parser builds."""
     from modelprep.check.lint import caffe, onnx, tf, tflite
 
     linters: dict[str, Callable[[Path, Asked], list[Finding]]] = {
@@ -44,9 +51,16 @@ def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding
         "tflite": tflite.examine,
         "onnx": onnx.examine,
     }
-    found = linters[parser](path, asked or Asked())
+    walked = act_out(path, parser, asked)
+    try:
+        found = linters[parser](path, asked)
+    except StepError:
+        if walked is None:
+            raise
+        found = []
     order = {"reject": 0, "crash": 1, "wrong": 2, "note": 3, "ignored": 4}
-    return sorted(found, key=lambda finding: order[finding.effect])
+    found.sort(key=lambda finding: order[finding.effect])
+    return Examined(tuple(found)) if walked is None else walked.explained(found)
 
 
 def examine(

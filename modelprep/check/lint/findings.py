@@ -21,8 +21,12 @@ class Finding:
         What is there.
     message
         What the board prints, as far as it can be said; the rule's own message where left out.
-    effect
+    effect_here
         When it is not the rule's own (a rule that crashes in one form and is harmless in another).
+    status
+        The exit status that the program ends with, where this is what ends it; None for what only explains.
+    running
+        Whether it shows only when the first test case is run, after its data were read.
     """
 
     rule: str
@@ -30,6 +34,8 @@ class Finding:
     detail: str = ""
     message: str = ""
     effect_here: Effect | None = None
+    status: int | None = None
+    running: bool = False
 
     @property
     def effect(self) -> Effect:
@@ -44,6 +50,8 @@ class Finding:
     @property
     def prints(self) -> str:
         """What the board prints, empty where it prints nothing."""
+        if self.status is not None:
+            return self.message
         return self.message or rules()[self.rule].message
 
     @property
@@ -61,6 +69,7 @@ class Finding:
             "detail": self.detail,
             "prints": self.prints,
             "mend": self.mend,
+            "exit_status": self.status,
         }
 
     def __str__(self) -> str:

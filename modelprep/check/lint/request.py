@@ -26,6 +26,8 @@ class Asked:
         Output bindings.
     text
         Whether the test reads the file as protobuf text; None where either will do.
+    program
+        The test program, for what it prints itself.
     """
 
     version: str = armnn_tests.BASE_VERSION
@@ -34,9 +36,10 @@ class Asked:
     shape_passed: bool = False
     outputs: tuple[str, ...] = ()
     text: bool | None = None
+    program: str = "the test program"
 
     @classmethod
     def by_test(cls, test: armnn_tests.BoardTest) -> Asked:
         """Give what one of the board's tests asks."""
         return cls(test.version, test.input_name, test.input_shape, test.shape_passed, test.outputs,
-                   test.text if test.parser == "tf" else None)  # fmt: skip
+                   test.text if test.parser == "tf" else None, test.name)  # fmt: skip

@@ -41,6 +41,8 @@ def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
     from modelprep.formats.tensorflow.rewire import subgraph
     from modelprep.targets.armnn_tf import judge
 
+    # Of nodes with one name the parser takes the last.
+    graph.nodes = list({node.name: node for node in graph.nodes}.values())
     nodes = graph.by_name()
     missing = [name for name in asked.outputs if name not in nodes]
     for name in missing:
