@@ -55,21 +55,61 @@ def _detection_output(site: Site) -> Inferred:
     return Inferred(((1, 1, None, 7),))
 
 
+def _roi_pooling(site: Site) -> Inferred:
+    site.need(2, 2)
+    (data, rois), p = site.bottoms, site.param("roi_pooling_param")
+    if p is None or data is None or rois is None:
+        return Inferred((None,))
+    if p.pooled_h < 1 or p.pooled_w < 1:
+        raise site.fail("pooled_h and pooled_w must be at least 1", got=f"{p.pooled_h} and {p.pooled_w}")
+    if len(data) != 4 or count(rois, 1) not in (5, None):
+        raise site.fail(
+            "ROIPooling needs a picture's blob and regions of five numbers each", got=f"{show(data)} and {show(rois)}"
+        )
+    return Inferred(((rois[0], data[1], p.pooled_h, p.pooled_w),))
+
+
+def _axpy(site: Site) -> Inferred:
+    site.need(3, 3)
+    factor, value, other = site.bottoms
+    if factor is None or value is None or other is None:
+        return Inferred((other,))
+    if factor[:2] != value[:2] or count(factor, 2) not in (1, None) or value != other:
+        raise site.fail(
+            "Axpy needs a factor for each channel and two blobs of one shape", got=", ".join(map(show, site.bottoms))
+        )
+    return Inferred((other,))
+
+
 def _interp(site: Site) -> Inferred:
     site.need(1, 2)
     bottom, p = site.bottoms[0], site.param("interp_param")
     if bottom is None or p is None or len(bottom) != 4:
         return Inferred((None,))
-
-    def resized(dim: Dim, given: int) -> Dim:
-        if given and p.HasField("shrink_factor") == p.HasField("zoom_factor"):
-            return given
-        if dim is None or not (p.HasField("shrink_factor") or p.HasField("zoom_factor")):
-            return None
-        size = (dim + p.pad_beg + p.pad_end - 1) // max(1, p.shrink_factor) + 1
-        return int(size + (size - 1) * (max(1, p.zoom_factor) - 1))
-
-    return Inferred(((*bottom[:2], resized(bottom[2], p.height), resized(bottom[3], p.width)),))
+    if len(site.bottoms) == 2:
+        like = site.bottoms[1]
+        return Inferred((None if like is None else (*bottom[:2], *like[2:]),))
+    if max(p.pad_beg, p.pad_end) > 0:
+        raise site.fail("the pads of Interp crop: they must not be positive", got=f"{p.pad_beg} and {p.pad_end}")
+    zoom, shrink = p.HasField("zoom_factor"), p.HasField("shrink_factor")
+    factors = [p.zoom_factor if zoom else 1, p.shrink_factor if shrink else 1]
+    if min(factors) < 1:
+        raise site.fail("the factors must be at least 1", got=f"zoom {factors[0]}, shrink {factors[1]}")
+    sizes: list[Dim] = []
+    for dim, given in zip(bottom[2:], (p.height, p.width), strict=True):
+        size = None if dim is None else dim + p.pad_beg + p.pad_end
+        if not (zoom or shrink) or (zoom and shrink and p.height and p.width):
+            if not (p.height and p.width):
+                raise site.fail("neither a size nor a factor is given")
+            sizes.append(given)
+        elif size is None:
+            sizes.append(None)
+        else:
+            shrunk = (size - 1) // factors[1] + 1
+            sizes.append(shrunk + (shrunk - 1) * (factors[0] - 1))
+        if size is not None and size < 1:
+            raise site.fail("the pads leave nothing of the input", got=show(bottom))
+    return Inferred(((*bottom[:2], *sizes),))
 
 
 def _upsample(site: Site) -> Inferred:
@@ -77,20 +117,17 @@ def _upsample(site: Site) -> Inferred:
     bottom, p = site.bottoms[0], site.param("upsample_param")
     if bottom is None or p is None or len(bottom) != 4:
         return Inferred((None,))
-    if p.upsample_h and p.upsample_w:
+    if p.HasField("upsample_h") and p.HasField("upsample_w"):
         return Inferred(((*bottom[:2], p.upsample_h, p.upsample_w),))
-    scale = p.scale or 2
-    factors = ((p.scale_h or scale, p.pad_out_h), (p.scale_w or scale, p.pad_out_w))
-    sides = (None if dim is None else dim * by - less for dim, (by, less) in zip(bottom[2:], factors, strict=True))
-    return Inferred(((*bottom[:2], *sides),))
-
-
-def _roi_pooling(site: Site) -> Inferred:
-    site.need(2, 2)
-    data, boxes = site.bottoms
-    p = site.param("roi_pooling_param")
-    many = None if boxes is None else boxes[0]
-    return Inferred(((many, None if data is None else data[1], p.pooled_h or None, p.pooled_w or None),), None)
+    # SegNet's layer, with a mask, doubles by default; YOLO's, without one, does nothing by default.
+    usual = p.scale if p.HasField("scale") else 2 if len(site.bottoms) == 2 else 1
+    sizes = [
+        None if dim is None else dim * (factor if p.HasField(name) else usual) - pad
+        for dim, factor, name, pad in zip(
+            bottom[2:], (p.scale_h, p.scale_w), ("scale_h", "scale_w"), (p.pad_out_h, p.pad_out_w), strict=True
+        )
+    ]
+    return Inferred(((*bottom[:2], *sizes),))
 
 
 def _psroi_pooling(site: Site) -> Inferred:
@@ -103,11 +140,6 @@ def _unweighed(site: Site) -> Inferred:
     """Give each top the first bottom's shape; which weights there are depends on the fork."""
     site.need(1)
     return Inferred((site.bottoms[0],) * len(site.layer.top), None)
-
-
-def _axpy(site: Site) -> Inferred:
-    site.need(3, 3)
-    return Inferred((site.bottoms[1],))
 
 
 def _continuation(site: Site) -> Inferred:

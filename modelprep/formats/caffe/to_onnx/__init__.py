@@ -1,0 +1,77 @@
+"""Caffe to ONNX: a prototxt and a caffemodel become one ONNX model that computes the same.
+
+:mod:`plan` decides (reads the net, matches the weights, builds the graph), :mod:`write` moves the weights,
+:mod:`verify` holds the graph against the onnx package. One module a family of layers converts them; which layer type is
+converted by which rule, and why others are refused, stands in :mod:`registry`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelprep.formats.caffe.to_onnx.plan import OPSETS, Options, Plan, decide
+from modelprep.formats.caffe.to_onnx.verify import check
+from modelprep.formats.caffe.to_onnx.write import sha256_of, write
+from modelprep.formats.caffe.write import Progress
+
+__all__ = ["OPSETS", "Options", "Plan", "convert", "decide"]
+
+
+def convert(
+    prototxt: Path, weights: Path, output: Path, options: Options, progress: Progress, *, external: Path | None = None
+) -> tuple[Plan, Mapping[str, object]]:
+    """Convert a Caffe model, check the structure of the result, and write it.
+
+    Parameters
+    ----------
+    prototxt, weights
+        The net in any syntax that Caffe reads, and its weights.
+    output
+        The ONNX file to write; nothing may lie there yet.
+    options
+        Opset, batch, outputs.
+    external
+        File for the weights, in the folder of `output`; None leaves them in the model.
+
+    Returns
+    -------
+    Plan, dict
+        What was decided, and facts about the result for the user, JSON-ready.
+
+    Raises
+    ------
+    UsageError
+        An opset or a batch that cannot be.
+    StepError
+        A file is damaged, weights and net do not fit, a layer cannot be converted exactly, the result would be too
+        large for one file.
+    StorageError
+        A file cannot be read or written.
+    """
+    plan = decide(prototxt, weights, options)
+    checked = check(plan)
+    sources = {"prototxt": sha256_of(prototxt), "weights": sha256_of(weights)}
+    size = write(plan, sources, output, progress, external=external)
+    facts: dict[str, object] = {
+        "size": size,
+        "net": plan.net.name,
+        "opset": plan.graph.opset,
+        "inputs": {value.name: _dims(value.shape) for value in plan.inputs},
+        "outputs": {value.name: _dims(value.shape) for value in plan.outputs},
+        "layers": len(plan.net.layer),
+        "operators": dict(sorted(Counter(node.op_type for node in plan.graph.nodes).items())),
+        "prototxt": plan.generation,
+        "weights": plan.model.form,
+        "changes": list(plan.changes),
+        "notes": list(plan.notes),
+    }
+    if checked is not None:
+        left = f", {checked.left_open} left open" if checked.left_open else ""
+        facts["structure"] = f"{checked.by}: full check passed, {checked.equal} blobs have Caffe's shapes{left}"
+    return plan, facts
+
+
+def _dims(shape: tuple[int | None, ...]) -> list[int | str]:
+    return ["?" if size is None else size for size in shape]

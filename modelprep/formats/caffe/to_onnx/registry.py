@@ -1,0 +1,55 @@
+"""Which layer type is converted how, and why the others are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelprep.formats.caffe.to_onnx import (
+    activation,
+    arithmetic,
+    convolution,
+    dense,
+    normalization,
+    pooling,
+    recurrent,
+    reduction,
+    resampling,
+    shaping,
+    sources,
+    ssd,
+)
+from modelprep.formats.caffe.to_onnx.layer import Conversion
+
+CONVERSIONS: Mapping[str, Conversion] = {
+    **sources.CONVERSIONS,
+    **convolution.CONVERSIONS,
+    **dense.CONVERSIONS,
+    **pooling.CONVERSIONS,
+    **activation.CONVERSIONS,
+    **arithmetic.CONVERSIONS,
+    **normalization.CONVERSIONS,
+    **shaping.CONVERSIONS,
+    **reduction.CONVERSIONS,
+    **recurrent.CONVERSIONS,
+    **resampling.CONVERSIONS,
+    **ssd.CONVERSIONS,
+}
+
+_TRAINING = "it belongs to training; --keep TOP drops the layers that an output does not need"
+_DATA = "it reads data from elsewhere; take the net's deploy.prototxt, whose Input layer says the shape"
+
+#: Layer type -> why there is no exact conversion.
+REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("Accuracy", "ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultiBoxLoss",
+         "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss", "SmoothL1Loss", "SoftmaxWithLoss", "HDF5Output",
+         "DetectionEvaluate"),
+        _TRAINING,
+    ),
+    **dict.fromkeys(
+        ("AnnotatedData", "Data", "HDF5Data", "ImageData", "MemoryData", "VideoData", "WindowData"), _DATA
+    ),
+    "HardSigmoid": "forks of Caffe do not agree on its slope and offset",
+    "Python": "what it computes stands in a Python module, not in the net",
+    "LSTMUnit": "it is a part of Caffe's own LSTM, and no layer of a net",
+}  # fmt: skip

@@ -1,0 +1,204 @@
+"""Write a converted model: a few hundred bytes for each node, the weights moved from file to file.
+
+The file is one ModelProto: its own fields, then the graph (nodes first, then initializers one by one), in which the
+elements of a weight are a run of bytes that is copied from the caffemodel, or that lies in a file of external data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.errors import StepError, StorageError
+from modelprep.formats.caffe.weights import BlobPlan
+from modelprep.formats.caffe.write import Mover, Payload, Piece, Progress
+from modelprep.formats.caffe.write import write as write_pieces
+from modelprep.formats.onnx.model import EXTERNAL, FLOAT, RAW, messages
+from modelprep.formats.protowire import MAX_MESSAGE, bytes_header
+
+if TYPE_CHECKING:
+    from modelprep.formats.caffe.to_onnx.graph import Constant
+    from modelprep.formats.caffe.to_onnx.layer import Tensor
+    from modelprep.formats.caffe.to_onnx.plan import Plan
+
+#: The first IR version that knows an opset.
+_IR = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
+#: Name of the size that the batch decides.
+BATCH = "N"
+_GRAPH, _INITIALIZER = 7, 5
+#: Constants of fewer bytes stay in the model when weights are external.
+_SMALL = 1024
+#: Weights in external data begin at a page, so that they can be mapped.
+_PAGE = 4096
+
+
+class _Collected(Mover):
+    """A mover whose target is memory."""
+
+    def __init__(self, source: int, path: Path) -> None:
+        super().__init__(source, -1, path)
+        self.ways = [self._through]
+        self.data = bytearray()
+
+    def _write(self, view: memoryview) -> None:
+        self.position += len(view)
+        self.data += view
+
+
+def numbers(path: Path, blob: BlobPlan) -> list[float]:
+    """Read the numbers of one blob; for small ones.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be read.
+    """
+    try:
+        source = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(path)) from error
+    try:
+        mover = _Collected(source, path)
+        for _ in mover.floats(blob):
+            pass
+        mover.flush()
+    finally:
+        os.close(source)
+    return list(struct.unpack(f"<{blob.count}f", mover.data))
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's checksum.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise StorageError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    return digest.hexdigest()
+
+
+def shell(plan: Plan, sources: Mapping[str, str]) -> Any:
+    """Make the ModelProto without initializers.
+
+    Parameters
+    ----------
+    plan
+        What was decided.
+    sources
+        Checksums of what it was made of, by name (``prototxt``, ``weights``).
+    """
+    from modelprep import __version__
+
+    model = messages("ModelProto")()
+    model.ir_version = _IR[plan.graph.opset]
+    model.opset_import.add(version=plan.graph.opset)
+    model.producer_name, model.producer_version = "modelprep", __version__
+    listed = ", ".join(f"{name} sha256 {digest}" for name, digest in sources.items())
+    model.doc_string = f"Converted from Caffe by modelprep {__version__}; {listed}"
+    said = {"source_format": "caffe", "caffe.net": plan.net.name, "converter": f"modelprep {__version__}"}
+    for key, value in {**said, **{f"caffe.{name}.sha256": digest for name, digest in sources.items()}}.items():
+        model.metadata_props.add(key=key, value=value)
+    graph = model.graph
+    graph.name = plan.net.name or "net"
+    graph.node.extend(plan.graph.nodes)
+    ends = {value.name for value in (*plan.inputs, *plan.outputs)}
+    for values, into in (
+        (plan.inputs, graph.input), (plan.outputs, graph.output),
+        ([value for value in plan.blobs if value.name not in ends], graph.value_info),
+    ):  # fmt: skip
+        for value in values:
+            _typed(into.add(name=value.name), value)
+    return model
+
+
+def _typed(info: Any, value: Tensor) -> None:
+    tensor = info.type.tensor_type
+    tensor.elem_type = FLOAT
+    tensor.shape.SetInParent()
+    for axis, size in enumerate(value.shape):
+        dim = tensor.shape.dim.add()
+        if size is not None:
+            dim.dim_value = size
+        elif axis == 0:
+            dim.dim_param = BATCH
+
+
+def _head(constant: Constant) -> Any:
+    tensor = messages("TensorProto")()
+    tensor.name, tensor.data_type = constant.name, constant.dtype
+    tensor.dims.extend(constant.dims)
+    return tensor
+
+
+def _body(constant: Constant) -> list[Piece]:
+    """Return the elements as pieces of a file."""
+    return [constant.source if isinstance(constant.source, bytes) else Payload(constant.source)]
+
+
+def _size(pieces: Iterable[Piece]) -> int:
+    return sum(piece.size if isinstance(piece, Payload) else len(piece) for piece in pieces)
+
+
+def write(
+    plan: Plan, sources: Mapping[str, str], output: Path, progress: Progress, *, external: Path | None = None
+) -> int:
+    """Write the model; return the size of what was written in bytes.
+
+    Parameters
+    ----------
+    output
+        Where nothing lies yet.
+    external
+        Where the weights go; None leaves them in the model. The model finds them beside itself by this name.
+
+    Raises
+    ------
+    StepError
+        The model would be larger than a protobuf message can be.
+    StorageError
+        Disk full, no permission.
+    """
+    tensors: list[Piece] = []
+    outside: list[Piece] = []
+    place = 0
+    for constant in plan.graph.constants:
+        head = _head(constant)
+        if external is not None and constant.size >= _SMALL:
+            gap = -place % _PAGE
+            outside += [bytes(gap), *_body(constant)]
+            place += gap
+            head.data_location = EXTERNAL
+            for key, value in (("location", external.name), ("offset", place), ("length", constant.size)):
+                head.external_data.add(key=key, value=str(value))
+            place += constant.size
+            body: list[Piece] = [head.SerializeToString(deterministic=True)]
+        else:
+            raw = bytes_header(RAW, constant.size)
+            body = [head.SerializeToString(deterministic=True) + raw, *_body(constant)]
+        tensors += [bytes_header(_INITIALIZER, _size(body)), *body]
+    model = shell(plan, sources)
+    graph: list[Piece] = [model.graph.SerializeToString(deterministic=True), *tensors]
+    model.ClearField("graph")
+    pieces: list[Piece] = [model.SerializeToString(deterministic=True), bytes_header(_GRAPH, _size(graph)), *graph]
+    total = _size(pieces)
+    if total > MAX_MESSAGE:
+        raise StepError(
+            "the model would be larger than an ONNX file can be", expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
+            got=f"{total} bytes", hint="keep the weights in a file of their own: --external-data",
+        )  # fmt: skip
+    if external is not None:
+        write_pieces(outside, place, plan.model.path, external, progress)
+    write_pieces(pieces, total, plan.model.path, output, progress)
+    return total + place
