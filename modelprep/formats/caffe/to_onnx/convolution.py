@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from modelprep.formats.caffe.shapes.infer import Dim, Site
+from modelprep.formats.caffe.shapes.base import Dim, Site
 from modelprep.formats.caffe.shapes.windows import convolution_window
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer, Tensor
 from modelprep.formats.onnx.model import FLOAT

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.shapes.infer import Dim, Shape, show
+from modelprep.formats.caffe.shapes.base import Dim, Shape, show
 from modelprep.formats.caffe.to_onnx.graph import Attribute, Graph
 from modelprep.formats.caffe.weights import BlobPlan
 from modelprep.formats.onnx.model import FLOAT, INT64

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from modelprep.errors import StepError, StorageError, UsageError
 from modelprep.formats.caffe import edits, phase, prepare, prototxt, upgrades, weights
 from modelprep.formats.caffe.messages import copy_of
-from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, Shape, infer
+from modelprep.formats.caffe.shapes.base import Shape
+from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, infer
 from modelprep.formats.caffe.to_onnx.arithmetic import batch_norm
 from modelprep.formats.caffe.to_onnx.graph import Graph
 from modelprep.formats.caffe.to_onnx.layer import Layer, Tensor

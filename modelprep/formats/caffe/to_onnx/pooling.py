@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from itertools import product
 
-from modelprep.formats.caffe.shapes.infer import Site
+from modelprep.formats.caffe.shapes.base import Site
 from modelprep.formats.caffe.shapes.windows import pooling_window
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer, Tensor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelprep.formats.caffe.shapes.infer import count
+from modelprep.formats.caffe.shapes.base import count
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer
 
 _REDUCTIONS = {1: "ReduceSum", 2: "ReduceL1", 3: "ReduceSumSquare", 4: "ReduceMean"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelprep.formats.caffe.shapes.infer import Dim
+from modelprep.formats.caffe.shapes.base import Dim
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer
 
 
