@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.cli import common
+from modelprep.cli.caffe_to_onnx import to_onnx
 from modelprep.cli.files import Force, OutputFile, Verify
 
 if TYPE_CHECKING:
     from modelprep.cli.output import Output
 
-app = common.group("Caffe models without Caffe: bake, inspect, to-npy.")
+app = common.group("Caffe models without Caffe: bake, to-onnx, inspect, to-npy.")
+app.command("to-onnx")(to_onnx)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof import caffe as caffe_sides
+from modelprep.check.proof import caffe_onnx
 from modelprep.check.proof import checkpoint as checkpoints
 from modelprep.check.proof import onnx
 from modelprep.check.proof import tensorflow as graphs
@@ -221,6 +222,7 @@ def _of_others(path: Path) -> float:
 #: What a step declares itself proven by -> how that is done.
 KINDS: Mapping[str, Kind] = {
     "caffe": Kind(caffe_sides.runtimes_of, caffe_sides.bake, _of_opencv),
+    "caffe-onnx": Kind(caffe_onnx.runtimes_of, caffe_onnx.sides, _of_others),
     "caffe-twin": Kind(caffe_sides.twin_runtimes, caffe_sides.twin, _of_tensorflow),
     "checkpoint": Kind(checkpoints.runtimes_of, checkpoints.sides, _of_tensorflow),
     "graph": Kind(_graph_runtimes, _graph, _of_tensorflow),

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from modelprep.errors import MissingTool, StepError
@@ -22,6 +23,25 @@ import os, sys
 os.environ.setdefault("GLOG_minloglevel", "2")
 import caffe
 caffe.Net(sys.argv[1], sys.argv[2], caffe.TEST).save(sys.argv[3])
+"""
+
+# Inputs by name, one .npz for each run; the named blobs of run I go to answers as "I:name".
+_RUN = """
+import os, sys
+os.environ.setdefault("GLOG_minloglevel", "2")
+import numpy, caffe
+net = caffe.Net(sys.argv[1], sys.argv[2], caffe.TEST)
+answers = {}
+for number, path in enumerate(sys.argv[5:]):
+    given = numpy.load(path)
+    for name in given.files:
+        net.blobs[name].reshape(*given[name].shape)
+        net.blobs[name].data[...] = given[name]
+    net.forward()
+    for place, name in enumerate(sys.argv[4].split("\\n")):
+        answers["%d:%d" % (number, place)] = net.blobs[name].data.copy()
+with open(sys.argv[3], "wb") as file:
+    numpy.savez(file, **answers)
 """
 
 
@@ -67,14 +87,43 @@ def save(prototxt: str, weights: Path, output: Path, *, seconds: float = 1800.0)
     MissingTool
         No interpreter, or one without Caffe.
     """
+    _call(_PROGRAM, prototxt.encode("utf-8", "surrogateescape"), weights, output, (), seconds)
+
+
+def run(
+    prototxt: bytes, weights: Path, inputs: Sequence[Path], blobs: Sequence[str], answers: Path, *,
+    seconds: float = 1800.0,
+) -> None:  # fmt: skip
+    """Have pycaffe run a net, once for each file of inputs.
+
+    Parameters
+    ----------
+    prototxt, weights
+        The structure as text, and the caffemodel.
+    inputs
+        ``.npz`` files: float32 arrays by the blob's name.
+    blobs
+        The blobs to give out.
+    answers
+        Where they go: an ``.npz`` of arrays ``RUN:PLACE``, both counted from 0.
+
+    Raises
+    ------
+    StepError, MissingTool
+        As :func:`save`.
+    """
+    _call(_RUN, prototxt, weights, answers, ("\n".join(blobs), *map(str, inputs)), seconds)
+
+
+def _call(program: str, prototxt: bytes, weights: Path, output: Path, arguments: Sequence[str], seconds: float) -> None:
     command = interpreter()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     with tempfile.TemporaryDirectory(prefix="modelprep-pycaffe-") as folder:
         structure = Path(folder) / "net.prototxt"
-        structure.write_text(prototxt, "utf-8", errors="surrogateescape")
+        structure.write_bytes(prototxt)
         try:
             done = subprocess.run(
-                [*command, "-c", _PROGRAM, str(structure), str(weights.absolute()), str(output.absolute())],
+                [*command, "-c", program, str(structure), str(weights.absolute()), str(output.absolute()), *arguments],
                 capture_output=True,
                 timeout=seconds,
                 env=environment,

@@ -59,7 +59,9 @@ def number(r: random.Random, low: float = -2, high: float = 2) -> float:
     return round(r.uniform(low, high), 3)
 
 
-def pointwise(type_: str, params: Callable[[random.Random], str] = lambda r: "", kind: tuple[str, float] = ("normal", 3)) -> None:
+def pointwise(
+    type_: str, params: Callable[[random.Random], str] = lambda r: "", kind: tuple[str, float] = ("normal", 3)
+) -> None:
     def make(r: random.Random) -> Case:
         return Case(layer(type_, params(r)), {"x": some(r)}, {"x": kind})
 
@@ -77,11 +79,16 @@ pointwise("Swish", lambda r: r.choice(["", f"swish_param {{ beta: {number(r)} }}
 pointwise("Dropout", lambda r: r.choice(["", "dropout_param { dropout_ratio: 0.7 }"]))
 pointwise(
     "Exp",
-    lambda r: f"exp_param {{ base: {r.choice([-1, number(r, 0.5, 3)])} scale: {number(r)} shift: {r.choice([0, number(r)])} }}",
+    lambda r: (
+        f"exp_param {{ base: {r.choice([-1, number(r, 0.5, 3)])} scale: {number(r)} "
+        f"shift: {r.choice([0, number(r)])} }}"
+    ),
 )
 pointwise(
     "Log",
-    lambda r: f"log_param {{ base: {r.choice([-1, number(r, 1.5, 9)])} scale: {number(r, 0.1)} shift: {number(r, 0.1)} }}",
+    lambda r: (
+        f"log_param {{ base: {r.choice([-1, number(r, 1.5, 9)])} scale: {number(r, 0.1)} shift: {number(r, 0.1)} }}"
+    ),
     ("positive", 3),
 )
 
@@ -115,7 +122,8 @@ def _convolution(r: random.Random) -> Case:
     window, _ = _window(r, axes, (3,) * axes)
     text = f"num_output: {outputs} group: {group} {window}"
     if axes == 2 and r.random() < 0.3:
-        text += f" pad_h: {r.randint(0, 2)} pad_w: {r.randint(0, 2)} stride_h: {r.randint(1, 3)} stride_w: {r.randint(1, 3)}"
+        text += f" pad_h: {r.randint(0, 2)} pad_w: {r.randint(0, 2)}"
+        text += f" stride_h: {r.randint(1, 3)} stride_w: {r.randint(1, 3)}"
     else:
         text += f" pad: {r.randint(0, 2)} stride: {r.randint(1, 3)}"
     text += r.choice(["", " dilation: 2"]) + r.choice(["", " bias_term: false"])
@@ -144,7 +152,9 @@ def _deconvolution(r: random.Random) -> Case:
 
 @maker("Im2col")
 def _im2col(r: random.Random) -> Case:
-    text = f"kernel_size: {r.randint(1, 3)} stride: {r.randint(1, 2)} pad: {r.randint(0, 1)}" + r.choice(["", " dilation: 2"])
+    text = f"kernel_size: {r.randint(1, 3)} stride: {r.randint(1, 2)} pad: {r.randint(0, 1)}" + r.choice(
+        ["", " dilation: 2"]
+    )
     return Case(layer("Im2col", f"convolution_param {{ {text} }}"), {"x": (2, r.randint(1, 3), 7, r.randint(5, 8))})
 
 
@@ -209,23 +219,20 @@ def _embed(r: random.Random) -> Case:
 
 @maker("BatchNorm")
 def _batch_norm(r: random.Random) -> Case:
-    text = r.choice(["", f"batch_norm_param {{ eps: {number(r, 0.0001, 0.1)} }}", "batch_norm_param { use_global_stats: true }"])
+    text = r.choice(
+        ["", f"batch_norm_param {{ eps: {number(r, 0.0001, 0.1)} }}", "batch_norm_param { use_global_stats: true }"]
+    )
     shape = r.choice([four(r), some(r, 2, 3)])
     return Case(layer("BatchNorm", text), {"x": shape})
-
-
-@maker("BatchNorm of the batch")
-def _batch_norm_batch(r: random.Random) -> Case:
-    # A variance of a handful of equal numbers is all rounding: there are always some to average.
-    shape = (r.randint(2, 3), r.randint(1, 4), r.randint(3, 6), r.randint(3, 6))
-    return Case(layer("BatchNorm", "batch_norm_param { use_global_stats: false }"), {"x": shape})
 
 
 @maker("BatchNorm and Scale")
 def _batch_norm_scale(r: random.Random) -> Case:
     bias = r.choice(["bias_term: true", ""])
     first, second = r.choice([("y", "y"), ("b", "y")])
-    text = layer("BatchNorm", tops=first, name="bn") + layer("Scale", f"scale_param {{ {bias} }}", first, second, "scale")
+    text = layer("BatchNorm", tops=first, name="bn") + layer(
+        "Scale", f"scale_param {{ {bias} }}", first, second, "scale"
+    )
     return Case(text, {"x": four(r)})
 
 
@@ -237,7 +244,9 @@ def _scale(r: random.Random) -> Case:
     bias = r.choice(["", " bias_term: true"])
     if r.random() < 0.4:
         many = r.randint(1, len(shape) - axis)
-        return Case(layer("Scale", f"scale_param {{ axis: {axis}{bias} }}", "x s"), {"x": shape, "s": shape[axis : axis + many]})
+        return Case(
+            layer("Scale", f"scale_param {{ axis: {axis}{bias} }}", "x s"), {"x": shape, "s": shape[axis : axis + many]}
+        )
     return Case(layer("Scale", f"scale_param {{ axis: {axis} num_axes: {axes}{bias} }}"), {"x": shape})
 
 
@@ -247,7 +256,9 @@ def _bias(r: random.Random) -> Case:
     axis = r.randint(0, len(shape) - 1)
     if r.random() < 0.4:
         many = r.randint(1, len(shape) - axis)
-        return Case(layer("Bias", f"bias_param {{ axis: {axis} }}", "x s"), {"x": shape, "s": shape[axis : axis + many]})
+        return Case(
+            layer("Bias", f"bias_param {{ axis: {axis} }}", "x s"), {"x": shape, "s": shape[axis : axis + many]}
+        )
     axes = r.choice([1, -1, r.randint(1, len(shape) - axis), 0])
     return Case(layer("Bias", f"bias_param {{ axis: {axis} num_axes: {axes} }}"), {"x": shape})
 
@@ -316,7 +327,11 @@ def _slice(r: random.Random) -> Case:
     else:
         shape[axis] = many * r.randint(1, 3)
     tops = " ".join(f"y{i}" for i in range(many))
-    return Case(layer("Slice", f"slice_param {{ axis: {axis}{points} }}", tops=tops), {"x": tuple(shape)}, tops=tuple(tops.split()))
+    return Case(
+        layer("Slice", f"slice_param {{ axis: {axis}{points} }}", tops=tops),
+        {"x": tuple(shape)},
+        tops=tuple(tops.split()),
+    )
 
 
 @maker("Split")
@@ -353,7 +368,9 @@ def _flatten(r: random.Random) -> Case:
 def _permute(r: random.Random) -> Case:
     shape = some(r, 2)
     order = r.sample(range(len(shape)), r.randint(1, len(shape)))
-    return Case(layer("Permute", "permute_param { " + " ".join(f"order: {axis}" for axis in order) + " }"), {"x": shape})
+    return Case(
+        layer("Permute", "permute_param { " + " ".join(f"order: {axis}" for axis in order) + " }"), {"x": shape}
+    )
 
 
 @maker("Tile")

@@ -15,27 +15,41 @@ from modelprep.formats.caffe import phase, prototxt, to_onnx, upgrades
 from modelprep.formats.caffe.messages import new
 from modelprep.formats.caffe.shapes.infer import infer
 
-#: Runs every net of a folder, each in a child process of its own: Caffe ends the process over what it does not take.
+#: Answers the net of each folder that it reads the path of. Caffe ends the process over what it does not take.
 _DRIVER = """
 import os, sys
-os.environ["GLOG_minloglevel"] = "3"
+os.environ["GLOG_minloglevel"] = "2"
 import numpy as np
 import caffe
-for number in range(int(sys.argv[2])):
-    folder = os.path.join(sys.argv[1], str(number))
-    child = os.fork()
-    if child == 0:
-        try:
-            net = caffe.Net(os.path.join(folder, "net.prototxt"), os.path.join(folder, "net.caffemodel"), caffe.TEST)
-            given = np.load(os.path.join(folder, "inputs.npz"))
-            for name in given.files:
-                net.blobs[name].data[...] = given[name]
-            net.forward()
-            np.savez(os.path.join(folder, "caffe.npz"), **{n.replace("/", "|"): b.data for n, b in net.blobs.items()})
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+for line in sys.stdin:
+    folder = line.strip()
+    net = caffe.Net(os.path.join(folder, "net.prototxt"), os.path.join(folder, "net.caffemodel"), caffe.TEST)
+    given = np.load(os.path.join(folder, "inputs.npz"))
+    for name in given.files:
+        net.blobs[name].data[...] = given[name]
+    net.forward()
+    np.savez(os.path.join(folder, "caffe.npz"), **{n.replace("/", "|"): b.data for n, b in net.blobs.items()})
+    print("done", flush=True)
 """
+
+
+class Caffe:
+    """A real Caffe in a process that stays, for net after net."""
+
+    def __init__(self, python: str) -> None:
+        self.process = subprocess.Popen(
+            [python, "-c", _DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def ask(self, folder: Path) -> None:
+        """Have it answer the net of a folder; the answers lie beside it."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{folder}\n")
+        assert self.process.stdout.readline() == "done\n", "Caffe does not take this net"
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate()
 
 
 def weights_of(text: str, seed: int, *, spread: float = 1.0) -> bytes:
@@ -77,6 +91,15 @@ def inputs_of(case: Case, seed: int) -> dict[str, Any]:
             values.flat[0] = 0 if name == "cont" else 1
             if name == "cont":
                 values[0] = 0
+        elif kind == "unit":
+            values = random_.permutation(np.linspace(0.01, 0.99, values.size)).reshape(shape)
+        elif kind == "rois":
+            corners = np.sort(random_.uniform(0, size, (shape[0], 2, 2)), 1).reshape(shape[0], 4)
+            values = np.hstack([random_.integers(0, 2, (shape[0], 1)), corners])
+        elif kind == "priors":
+            low = random_.uniform(0, 0.7, (shape[2] // 4, 2))
+            boxes = np.hstack([low, low + random_.uniform(0.1, 0.4, low.shape)])
+            values = np.stack([boxes.ravel(), np.full(shape[2], 0.1)])[None]
         made[name] = np.asarray(values, np.float32)
     return made
 
@@ -89,16 +112,15 @@ def draw(maker: Any, count: int, seed: int) -> list[Case]:
 def lay_out(cases: Sequence[Case], folder: Path) -> None:
     """Write nets, weights and inputs, one folder a case."""
     for number, case in enumerate(cases):
-        mine = folder / str(number)
-        mine.mkdir(parents=True)
-        (mine / "net.prototxt").write_text(case.text())
-        (mine / "net.caffemodel").write_bytes(weights_of(case.text(), number))
-        np.savez(mine / "inputs.npz", **inputs_of(case, number))
+        lay_out_one(case, folder / str(number), number)
 
 
-def ask_caffe(python: str, folder: Path, count: int) -> None:
-    """Have a real Caffe answer every net of a folder; what it does not take has no answer."""
-    subprocess.run([python, "-c", _DRIVER, str(folder), str(count)], check=True, capture_output=True, timeout=600)
+def lay_out_one(case: Case, folder: Path, seed: int, *, spread: float = 1.0) -> None:
+    """Write one net, its weights and its inputs."""
+    folder.mkdir(parents=True)
+    (folder / "net.prototxt").write_text(case.text())
+    (folder / "net.caffemodel").write_bytes(weights_of(case.text(), seed, spread=spread))
+    np.savez(folder / "inputs.npz", **inputs_of(case, seed))
 
 
 def answers(path: Path) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+from modelprep.errors import UsageError
 from modelprep.formats.caffe.to_onnx.plan import OPSETS, Options, Plan, decide
 from modelprep.formats.caffe.to_onnx.verify import check
 from modelprep.formats.caffe.to_onnx.write import sha256_of, write
 from modelprep.formats.caffe.write import Progress
 
-__all__ = ["OPSETS", "Options", "Plan", "convert", "decide"]
+__all__ = ["OPSETS", "Options", "Plan", "batch", "convert", "decide"]
 
 
 def convert(
@@ -71,6 +73,23 @@ def convert(
         left = f", {checked.left_open} left open" if checked.left_open else ""
         facts["structure"] = f"{checked.by}: full check passed, {checked.equal} blobs have Caffe's shapes{left}"
     return plan, facts
+
+
+def batch(value: object) -> int | Literal["dynamic"] | None:
+    """Read what a user gives as a batch: a number, ``dynamic``, or nothing.
+
+    Raises
+    ------
+    UsageError
+        It is none of these.
+    """
+    if value in (None, ""):
+        return None
+    if value == "dynamic":
+        return "dynamic"
+    if not isinstance(value, bool) and str(value).isdecimal() and int(str(value)) > 0:
+        return int(str(value))
+    raise UsageError("there is no such batch", expected="a number from 1 up, or dynamic", got=str(value))
 
 
 def _dims(shape: tuple[int | None, ...]) -> list[int | str]:

@@ -45,7 +45,7 @@ def _convolve(layer: Layer, *, transposed: bool) -> None:
         ends = list(pad)
         if not transposed:
             ends = [
-                _overhang(layer, bottom, top, axis + 1 + i, window)
+                _overhang(bottom, top, axis + 1 + i, window)
                 for i, window in enumerate(zip(kernel, stride, pad, dilation, strict=True))
             ]
         made = layer.op(
@@ -58,7 +58,7 @@ def _convolve(layer: Layer, *, transposed: bool) -> None:
             layer.reshape(made, inner, top.shape, out=top.name, part="unfold")
 
 
-def _overhang(layer: Layer, bottom: Tensor, top: Tensor, axis: int, window: tuple[int, int, int, int]) -> int:
+def _overhang(bottom: Tensor, top: Tensor, axis: int, window: tuple[int, int, int, int]) -> int:
     """Return the padding behind an axis: as in front, but for a window that overhangs, which sees zeros there."""
     kernel, stride, pad, dilation = window
     have, made = bottom.shape[axis], top.shape[axis]

@@ -213,9 +213,7 @@ class _Builder:
                     hint="an Input layer needs input_param { shape { dim: ... } }",
                 )  # fmt: skip
         bottoms = () if at is not None else tuple(self._value(proto, blob) for blob in proto.bottom)
-        tops = tuple(
-            Tensor(names[place, j], shape or ()) for j, shape in enumerate(self.shapes[place].tops)
-        )
+        tops = tuple(Tensor(names[place, j], shape or ()) for j, shape in enumerate(self.shapes[place].tops))
         return Layer(
             proto, bottoms, tops, self.matched.layers[i], self.graph, self._numbers, self.options.raw_detections
         )  # fmt: skip
@@ -306,4 +304,3 @@ def _folded(net: Any, shapes: Sequence[LayerShapes]) -> dict[int, int]:
                 found[i] = j
             break
     return found
-

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from modelprep.formats.caffe.shapes.base import Site
 from modelprep.formats.caffe.shapes.windows import pooling_window
@@ -43,7 +44,9 @@ class Windows:
         return (self.count - 1) * self.stride - self.pad >= self.size or self.kernel <= self.pad
 
 
-def pool(layer: Layer, method: int, value: str, axes: list[Windows], out: str, *, part: str = "", mask: str = "") -> None:
+def pool(
+    layer: Layer, method: int, value: str, axes: list[Windows], out: str, *, part: str = "", mask: str = ""
+) -> None:
     """Add the nodes of one pooling.
 
     Raises
@@ -60,7 +63,7 @@ def pool(layer: Layer, method: int, value: str, axes: list[Windows], out: str, *
     if whole and not mask:
         layer.op("GlobalMaxPool" if method == MAX else "GlobalAveragePool", value, out=out, part=part)
         return
-    window = {
+    window: dict[str, Any] = {
         "kernel_shape": [w.kernel for w in axes], "strides": [w.stride for w in axes],
         "pads": [*(w.pad for w in axes), *(w.end for w in axes)],
     }  # fmt: skip
@@ -85,9 +88,7 @@ def _windows(layer: Layer) -> list[Windows]:
     bottom, top = layer.bottoms[0], layer.tops[0]
     sizes = layer.size(bottom, 2), layer.size(bottom, 3)
     kernel, stride, pad = pooling_window(Site(layer.proto, (bottom.shape,)), sizes)
-    return [
-        Windows(sizes[i], layer.size(top, 2 + i), kernel[i] or sizes[i], stride[i], pad[i]) for i in range(2)
-    ]
+    return [Windows(sizes[i], layer.size(top, 2 + i), kernel[i] or sizes[i], stride[i], pad[i]) for i in range(2)]
 
 
 def _pooling(layer: Layer) -> None:

@@ -36,8 +36,8 @@ def _unrolled(layer: Layer, step: _Step, gates: int, states: int, output_blobs: 
         zeros = layer.floats("initial", [0.0] * (batch * hidden), (batch, hidden))
         state = [zeros] * states
         layer.warnings.append(
-            f"layer '{layer.name}': Caffe carries its hidden state over from one call to the next, an ONNX model begins "
-            "each call with zeros; both are the same where the first continuation flags are 0"
+            f"layer '{layer.name}': Caffe carries its hidden state over from one call to the next, an ONNX model "
+            "begins each call with zeros; both are the same where the first continuation flags are 0"
         )
     outputs = []
     for t in range(steps):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelprep.formats.caffe.shapes.base import count
+from modelprep.formats.caffe.shapes.base import Dim, count
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer
 
 _REDUCTIONS = {1: "ReduceSum", 2: "ReduceL1", 3: "ReduceSumSquare", 4: "ReduceMean"}
@@ -40,7 +40,7 @@ def _argmax(layer: Layer) -> None:
             layer.cast_to_float(_from_front(layer, places, size), out=top.name)
         return
     indices = layer.cast_to_float(_from_front(layer, places, size))
-    flat = (shape[0], int(p.top_k))
+    flat: tuple[Dim, ...] = (shape[0], int(p.top_k))
     if p.out_max_val:
         pair = [layer.unsqueeze(part, [1], part=name) for name, part in (("indices", indices), ("maxima", values))]
         indices, flat = layer.op("Concat", *pair, axis=1), (shape[0], 2, int(p.top_k))

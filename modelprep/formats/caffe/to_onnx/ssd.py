@@ -2,8 +2,8 @@
 
 Facts from the SSD branch of Caffe: sizes of priors are cut to whole numbers; a score counts when it is above the
 threshold; of each class the `top_k` best boxes come before the suppression; `keep_top_k` counts over all classes of an
-image; rows are ordered by image, class, and falling score; boxes are not clipped; without any detection there is one row
-of ``image, -1, -1, ...`` for each image.
+image; rows are ordered by image, class, and falling score; boxes are not clipped; without any detection there is one
+row of ``image, -1, -1, ...`` for each image.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def _prior_box(layer: Layer) -> None:
     layer.op("Identity", value, out=top.name)
 
 
-def _boxes(
-    layer: Layer, cells: tuple[int, int], image: tuple[int, int], step: tuple[float, float]
-) -> Iterator[float]:
+def _boxes(layer: Layer, cells: tuple[int, int], image: tuple[int, int], step: tuple[float, float]) -> Iterator[float]:
     offset, sizes = layer.proto.prior_box_param.offset, _sizes(layer)
     for row in range(cells[0]):
         for column in range(cells[1]):

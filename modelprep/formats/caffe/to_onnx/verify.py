@@ -18,7 +18,7 @@ _SMALL = 4096
 
 @dataclass(frozen=True)
 class Checked:
-    """What the check found: who checked, how many blobs have the shape that Caffe gives them, and how many it left open."""
+    """What the check found: who checked, how many blobs have the shape Caffe gives them, and how many it left open."""
 
     by: str
     equal: int

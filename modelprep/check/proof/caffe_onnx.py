@@ -1,0 +1,209 @@
+"""Both sides of a proof where a Caffe net became an ONNX model: a real Caffe, else OpenCV's reader; and onnxruntime.
+
+The original is read from the files as they were downloaded. A real Caffe is asked where ``MODELPREP_PYCAFFE`` names one
+and it knows the net's layers, else OpenCV before version 5. OpenCV computes a few layers otherwise than Caffe; a net
+with one of them is not compared with it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.proof import caffe as caffe_sides
+from modelprep.check.proof.tensorflow import SMALL, values
+from modelprep.check.proof.types import INPUTS, Conversion, Side, Sides
+from modelprep.check.runtimes import host as runtimes
+from modelprep.check.runtimes.base import refused
+from modelprep.errors import CheckFailed, MissingTool, StepError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Layer type -> how OpenCV's reader computes something else than Caffe (measured layer by layer against pycaffe).
+_OPENCV_DIFFERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "Deconvolution": (lambda layer: any(d > 1 for d in layer.convolution_param.dilation), "ignores its dilation"),
+    "InnerProduct": (lambda layer: bool(layer.inner_product_param.transpose), "ignores transpose"),
+    "LRN": (lambda layer: layer.lrn_param.k != 1 and layer.lrn_param.norm_region == 0, "ignores k"),
+    "Log": (lambda layer: True, "computes another logarithm"),  # noqa: ARG005 - asked for each layer alike
+    "MVN": (lambda layer: layer.mvn_param.eps > 1e-8, "adds eps to the variance"),
+    "PriorBox": (
+        lambda layer: any(v != int(v) for v in (*layer.prior_box_param.min_size, *layer.prior_box_param.max_size)),
+        "does not cut the sizes of boxes to whole numbers",
+    ),
+    "Swish": (lambda layer: layer.swish_param.beta != 1, "ignores beta"),
+}
+#: Layer types of Caffe's master branch that builds of 1.0 do not have.
+_NEW_TYPES = ("Clip", "Swish")
+
+
+def runtimes_of(conversion: Conversion) -> tuple[str, str]:
+    """Say who runs the original (a real Caffe, else OpenCV) and who the result (onnxruntime).
+
+    Raises
+    ------
+    MissingTool
+        One of them is not installed.
+    """
+    after = _onnxruntime()
+    if _caffe_knows(conversion):
+        return "pycaffe", after
+    return caffe_sides.runtimes_of(conversion)[1], after
+
+
+def _onnxruntime() -> str:
+    from modelprep.installed import install_command
+
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingTool(
+            "running an ONNX model on this machine needs onnxruntime", hint=install_command("check")
+        ) from error
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
+def _caffe_knows(conversion: Conversion) -> bool:
+    from modelprep.formats.caffe import pycaffe
+    from modelprep.formats.caffe.messages import known_layer_types
+
+    if pycaffe.VARIABLE not in os.environ:
+        return False
+    known = set(known_layer_types()) - set(_NEW_TYPES)
+    return all(layer.type in known for layer in _net(conversion)[0].layer)
+
+
+def _net(conversion: Conversion) -> tuple[Any, bytes]:
+    """Read the net, and its text as the runtime is given it: as downloaded, with another batch where one was asked for."""
+    from modelprep.formats.caffe import edits, phase, prototxt, upgrades
+
+    path = Path(conversion.params["prototxt"])
+    net = prototxt.read_file(path)
+    upgrades.upgrade(net)
+    net = phase.filter_net(net)
+    batch = conversion.params.get("batch")
+    if batch in (None, "", "dynamic"):
+        return net, path.read_bytes()
+    edits.set_batch(net, int(str(batch)))
+    return net, prototxt.write(net).encode()
+
+
+def sides(conversion: Conversion) -> Sides:
+    """Compare a Caffe net with the ONNX model that was made of it.
+
+    Raises
+    ------
+    CheckFailed
+        OpenCV does not compute what Caffe computes, or a size is open that the prototxt does not say.
+    """
+    from modelprep.formats.caffe.shapes.infer import infer
+    from modelprep.formats.onnx.model import read_header
+
+    net, text = _net(conversion)
+    model = _file(conversion.output)
+    blobs = [value.name for value in read_header(model).graph.output]
+    shapes = {name: shape for layer in net.layer if layer.type == "Input" for name, shape in zip(
+        layer.top, (tuple(int(d) for d in s.dim) for s in _each(layer.input_param.shape, len(layer.top))), strict=True
+    )}  # fmt: skip
+    made = {top for layer in net.layer for top in layer.top}
+    named = [blob for blob in blobs if blob in made]
+    if not named:
+        raise CheckFailed("no output of the result is a blob of the net", got=", ".join(blobs))
+    infer(net)
+    given = [{name: values(shape, number, SMALL) for name, shape in shapes.items()} for number in range(INPUTS)]
+    weights = Path(conversion.params["weights"])
+    opened = _caffe if _caffe_knows(conversion) else _opencv
+    rows = {layer.top[0] for layer in net.layer if layer.type == "DetectionOutput"}
+
+    @contextmanager
+    def after() -> Iterator[Side]:
+        session, _ = runtimes.onnx_session(model)
+        wanted = [value.name for value in session.get_inputs()]
+
+        def run(number: int) -> list[NDArray[Any]]:
+            try:
+                return list(session.run(named, {name: given[number][name] for name in wanted}))
+            except Exception as error:
+                raise refused("onnxruntime", model, error) from error
+
+        yield run
+
+    if rows & set(named) and opened is _opencv:
+        # With random weights a last digit decides which of two boxes is suppressed.
+        raise CheckFailed("OpenCV and Caffe order detections differently", got=", ".join(sorted(rows)))
+    return Sides(tuple(named), lambda: opened(net, text, weights, named, given), after)
+
+
+def _file(path: Path) -> Path:
+    """Return the model itself, also where it lies in a folder with its external data."""
+    return next(iter(sorted(path.glob("*.onnx"))), path) if path.is_dir() else path
+
+
+def _each(shapes: Any, count: int) -> list[Any]:
+    return list(shapes) * count if len(shapes) == 1 else list(shapes)
+
+
+@contextmanager
+def _caffe(
+    net: Any, text: bytes, weights: Path, blobs: list[str], given: list[dict[str, NDArray[Any]]]
+) -> Iterator[Side]:
+    import numpy as np
+
+    from modelprep.formats.caffe import pycaffe
+
+    del net
+    with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
+        files = [Path(folder) / f"{number}.npz" for number in range(len(given))]
+        for file, arrays in zip(files, given, strict=True):
+            np.savez(file, **arrays)
+        answers = Path(folder) / "answers.npz"
+        try:
+            pycaffe.run(text, weights, files, blobs, answers)
+        except StepError as error:
+            raise CheckFailed("Caffe does not run the original", got=error.got or error.what) from error
+        with np.load(answers) as found:
+            arrays = {name: found[name] for name in found.files}
+    yield lambda number: [arrays[f"{number}:{place}"] for place in range(len(blobs))]
+
+
+@contextmanager
+def _opencv(
+    net: Any, text: bytes, weights: Path, blobs: list[str], given: list[dict[str, NDArray[Any]]]
+) -> Iterator[Side]:
+    import numpy as np
+
+    for layer in net.layer:
+        differs, how = _OPENCV_DIFFERS.get(layer.type, (None, ""))
+        if differs is not None and differs(layer):
+            raise CheckFailed(f"OpenCV is no reference for the layer '{layer.name}' ({layer.type}): it {how}")
+    # A layer that works in place makes a top of its bottom's name: the last one is meant.
+    makers = {top: (layer.name, place) for layer in net.layer for place, top in enumerate(layer.top)}
+    cv2 = runtimes.opencv()
+    if cv2 is None:
+        raise MissingTool("running a Caffe model needs OpenCV before version 5")
+    with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
+        structure = Path(folder) / "net.prototxt"
+        structure.write_bytes(text)
+        try:
+            loaded = cv2.dnn.readNetFromCaffe(str(structure), str(weights))
+            loaded.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+            # Winograd trades the last digits for speed.
+            if hasattr(loaded, "enableWinograd"):
+                loaded.enableWinograd(False)
+        except cv2.error as error:
+            raise refused("OpenCV", weights, error) from error
+
+    def run(number: int) -> list[NDArray[Any]]:
+        try:
+            for name, value in given[number].items():
+                loaded.setInput(value, name)
+            found = loaded.forwardAndRetrieve([makers[blob][0] for blob in blobs])
+            return [np.array(tops[makers[blob][1]]) for blob, tops in zip(blobs, found, strict=True)]
+        except (cv2.error, IndexError) as error:
+            raise refused("OpenCV", weights, error) from error
+
+    yield run

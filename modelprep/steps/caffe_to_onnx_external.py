@@ -1,0 +1,29 @@
+"""Step ``caffe.to_onnx_external``: as ``caffe.to_onnx``, with the weights in a file beside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelprep.errors import RecipeError
+from modelprep.steps import Call, Param, Step
+from modelprep.steps.caffe_to_onnx import PARAMS, PROOF, room, run
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    name = str(call.params["name"])
+    if not name or name.startswith(".") or any(character in name for character in "/\\\0"):
+        raise RecipeError("the model's name is no file name", got=repr(name), expected="a name such as model.onnx")
+    model, data = call.output / name, call.output / f"{name}.data"
+    return {**run(call, model, data), "files": [model.name, data.name]}
+
+
+STEP = Step(
+    name="caffe.to_onnx_external",
+    version=1,
+    summary="Convert a Caffe net to ONNX with its weights in external data: NAME and NAME.data in a folder.",
+    params={**PARAMS, "name": Param("str", "The model's file name in the folder.", default="model.onnx")},
+    run=_run,
+    room=room,
+    proof=PROOF,
+    produces="folder",
+)
