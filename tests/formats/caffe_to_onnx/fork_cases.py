@@ -58,6 +58,32 @@ def _batch_norm(proto: Any, given: Numbers, blobs: list[Any]) -> Numbers:
     return {"y": (x - mean) / np.sqrt(((x - mean) ** 2).mean((0, 2, 3), keepdims=True) + proto.batch_norm_param.eps)}
 
 
+def _make_bn(r: random.Random) -> Case:
+    return Case(layer("BN", "bn_param { bn_mode: INFERENCE }"), {"x": four(r)})
+
+
+@fork("BN", _make_bn)
+def _bn(proto: Any, given: Numbers, blobs: list[Any]) -> Numbers:
+    wide = [blob.reshape(1, -1, 1, 1) for blob in blobs]
+    return {"y": given["x"] * wide[0] + wide[1]}
+
+
+def _make_bn_statistics(r: random.Random) -> Case:
+    return Case(layer("BN", "bn_param { frozen: true }"), {"x": four(r)})
+
+
+@fork("BN with statistics", _make_bn_statistics)
+def _bn_statistics(proto: Any, given: Numbers, blobs: list[Any]) -> Numbers:
+    slope, bias, mean, variance = (blob.reshape(1, -1, 1, 1) for blob in blobs)
+    return {"y": slope * (given["x"] - mean) / np.sqrt(variance + 1e-5) + bias}
+
+
+FORKS["SpatialDropout"] = (
+    lambda r: Case(layer("SpatialDropout"), {"x": four(r)}),
+    lambda proto, given, blobs: {"y": given["x"]},
+)
+
+
 def _make_axpy(r: random.Random) -> Case:
     shape = four(r)
     return Case(layer("Axpy", "", "a x z"), {"a": r.choice([shape[:2], (*shape[:2], 1, 1)]), "x": shape, "z": shape})
@@ -100,8 +126,8 @@ def _make_interp(r: random.Random) -> Case:
 
 def _zoomed(size: int, p: Any, given: int) -> int:
     if p.HasField("shrink_factor") or p.HasField("zoom_factor"):
-        size = (size - 1) // p.shrink_factor + 1
-        return size + (size - 1) * (p.zoom_factor - 1)
+        size = (size - 1) // (p.shrink_factor or 1) + 1
+        return size + (size - 1) * ((p.zoom_factor or 1) - 1)
     return given
 
 

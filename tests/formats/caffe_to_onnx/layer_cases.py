@@ -424,6 +424,14 @@ def _dummy(r: random.Random) -> Case:
     return Case(layer("DummyData", text, "", "p") + layer("Eltwise", "", "x p", name="sum"), {"x": shape})
 
 
+@maker("ContinuationIndicator")
+def _continuation(r: random.Random) -> Case:
+    steps, batch = r.randint(1, 5), r.randint(1, 4)
+    text = f"continuation_indicator_param {{ time_step: {steps} batch_size: {batch} }}"
+    return Case(layer("ContinuationIndicator", text, "", "p") + layer("Eltwise", "", "x p", name="sum"),
+                {"x": (steps, batch)})  # fmt: skip
+
+
 @maker("Silence")
 def _silence(r: random.Random) -> Case:
     return Case(layer("TanH") + layer("Silence", "", "z", "", "quiet"), {"x": some(r), "z": some(r)})

@@ -43,7 +43,8 @@ class Caffe:
 
     def ask(self, folder: Path) -> None:
         """Have it answer the net of a folder; the answers lie beside it."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(f"{folder}\n")
         assert self.process.stdout.readline() == "done\n", "Caffe does not take this net"
 
@@ -62,13 +63,19 @@ def weights_of(text: str, seed: int, *, spread: float = 1.0) -> bytes:
     made.name = net.name
     for proto, shapes in zip(net.layer, infer(net).layers, strict=True):
         target = made.layer.add(name=proto.name, type=proto.type)
-        for number, shape in enumerate(shapes.weights or ()):
+        expected = shapes.weights or ()
+        if proto.type == "BN":  # how many blobs there are depends on the fork
+            channels = (shapes.bottoms[0] or (1, 1))[1]
+            expected = ((1, channels, 1, 1),) * (4 if proto.bn_param.frozen else 2)
+        for number, shape in enumerate(expected):
             assert shape is not None
             blob = target.blobs.add()
             blob.shape.dim.extend(shape)
             values = random_.normal(0, spread, [int(dim or 0) for dim in shape])
             if proto.type == "BatchNorm":
                 values = [values, np.abs(values) + 0.3, np.full(1, 1.0 + 9.0 * (seed % 2))][number]
+            elif proto.type == "BN" and number == 3:
+                values = np.abs(values) + 0.3
             blob.data.extend(values.astype(np.float32).ravel())
     return bytes(made.SerializeToString())
 
@@ -147,13 +154,14 @@ def run(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(names, model.run(names, fed), strict=True))
 
 
-def convert(folder: Path, **options: Any) -> to_onnx.Plan:
+def convert(folder: Path, *, external: Path | None = None, **options: Any) -> to_onnx.Plan:
     """Convert the net of a folder to ``net.onnx`` there."""
     output = folder / "net.onnx"
     output.unlink(missing_ok=True)
     return to_onnx.convert(
-        folder / "net.prototxt", folder / "net.caffemodel", output, to_onnx.Options(**options), lambda done, total: None
-    )[0]
+        folder / "net.prototxt", folder / "net.caffemodel", output, to_onnx.Options(**options),
+        lambda done, total: None, external=external,
+    )[0]  # fmt: skip
 
 
 def difference(expected: Any, got: Any) -> float:

@@ -115,6 +115,26 @@ def _batch_statistics(layer: Layer, epsilon: float) -> None:
     layer.op("Div", centred, deviation, out=layer.tops[0].name)
 
 
+def _bn(layer: Layer) -> None:
+    """Convert the BN of forks: scale and shift where it has two blobs (SegNet), mean and variance with four (PSPNet)."""
+    p, value, out = layer.proto.bn_param, layer.bottoms[0].name, layer.tops[0].name
+    if len(layer.blobs) not in (2, 4) or layer.rank < 2:
+        raise layer.refuse("forks give it two blobs or four", got=f"{len(layer.blobs)} blobs, {layer.rank} axes")
+    inference = p.DESCRIPTOR.enum_types_by_name["BNMode"].values_by_name["INFERENCE"].number
+    channels = (layer.blobs[0].count,)
+    if len(layer.blobs) == 4:
+        parts = [layer.weight(i, name, channels) for i, name in enumerate(("scale", "bias", "mean", "variance"))]
+        epsilon = float(p.eps) if p.HasField("eps") else 1e-5
+        layer.op("BatchNormalization", value, *parts, out=out, epsilon=epsilon)
+    elif p.bn_mode == inference and p.HasField("bn_mode"):
+        scale, shift = (
+            layer.weight(i, name, factor_dims(layer, channels, 1)) for i, name in ((0, "scale"), (1, "bias"))
+        )
+        layer.op("Add", layer.op("Mul", value, scale), shift, out=out)
+    else:
+        raise layer.refuse("it takes the statistics of the batch", expected="bn_param { bn_mode: INFERENCE }")
+
+
 def _axpy(layer: Layer) -> None:
     factor, value, other = layer.bottoms
     wide = len(value.shape) - len(factor.shape)
@@ -130,5 +150,6 @@ CONVERSIONS = {
         batch_norm, "BatchNormalization", "the statistics divided by the third blob; of the batch where "
         "`use_global_stats` is false",
     ),
+    "BN": Conversion(_bn, "Mul, Add; BatchNormalization", "of SegNet in INFERENCE mode; of PSPNet with its statistics"),
     "Axpy": Conversion(_axpy, "Mul, Add"),
 }  # fmt: skip

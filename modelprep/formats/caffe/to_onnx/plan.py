@@ -28,7 +28,7 @@ from modelprep.formats.caffe.wire.model import ModelIndex
 #: Opsets that can be written.
 OPSETS = range(11, 22)
 #: Layers that compute nothing: their top is their bottom.
-_GONE = ("Dropout", "Split")
+_GONE = ("Dropout", "SpatialDropout", "Split")
 
 
 @dataclass(frozen=True)

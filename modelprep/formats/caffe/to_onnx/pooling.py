@@ -137,9 +137,10 @@ def _count(size: int, kernel: int, pad: int) -> int:
 
 def _roi_pooling(layer: Layer) -> None:
     p = layer.proto.roi_pooling_param
+    scale = float(p.spatial_scale) if p.HasField("spatial_scale") else 1.0
     layer.op(
         "MaxRoiPool", layer.bottoms[0].name, layer.bottoms[1].name, out=layer.tops[0].name,
-        pooled_shape=[p.pooled_h, p.pooled_w], spatial_scale=float(p.spatial_scale),
+        pooled_shape=[p.pooled_h, p.pooled_w], spatial_scale=scale,
     )  # fmt: skip
 
 

@@ -49,6 +49,8 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(
         ("AnnotatedData", "Data", "HDF5Data", "ImageData", "MemoryData", "VideoData", "WindowData"), _DATA
     ),
+    "PSROIPooling": "ONNX has no operator that averages a part of the channels for each bin",
+    "SyncBN": "its statistics belong to a training on several machines; convert the net's deploy.prototxt, with BN",
     "HardSigmoid": "forks of Caffe do not agree on its slope and offset",
     "Python": "what it computes stands in a Python module, not in the net",
     "LSTMUnit": "it is a part of Caffe's own LSTM, and no layer of a net",

@@ -65,7 +65,7 @@ def _crop(layer: Layer) -> None:
 
 def _shuffle(layer: Layer) -> None:
     p, bottom, top = layer.proto.shuffle_channel_param, layer.bottoms[0], layer.tops[0]
-    channels, group = layer.size(bottom, 1), int(p.group)
+    channels, group = layer.size(bottom, 1), int(p.group) if p.HasField("group") else 1
     if group < 1 or channels % group:
         raise layer.refuse("group does not divide the channels", got=f"{channels} channels, {group} groups")
     rest: tuple[Dim, ...] = bottom.shape[2:]

@@ -25,6 +25,14 @@ def _dummy_data(layer: Layer) -> None:
         layer.op("Expand", layer.number("value", value), shape, out=top.name)
 
 
+def _continuation(layer: Layer) -> None:
+    """Write CRNN's continuation flags: 0 for the first time step, 1 for the others."""
+    top = layer.tops[0]
+    steps, batch = layer.size(top, 0), layer.size(top, 1)
+    flags = layer.floats("flags", [float(i >= batch) for i in range(steps * batch)], (steps, batch))
+    layer.op("Identity", flags, out=top.name)
+
+
 def _alias(layer: Layer) -> None:
     """Name a value; used only where a layer that does nothing has to make a name after all."""
     for top in layer.tops:
@@ -35,7 +43,9 @@ CONVERSIONS = {
     "Input": Conversion(_nothing, "an input of the graph", "its shape must be written; legacy headers too"),
     "Parameter": Conversion(_parameter, "an initializer"),
     "DummyData": Conversion(_dummy_data, "Expand", "with a constant filler"),
+    "ContinuationIndicator": Conversion(_continuation, "an initializer", "CRNN"),
     "Dropout": Conversion(_alias, "nothing"),
+    "SpatialDropout": Conversion(_alias, "nothing"),
     "Split": Conversion(_alias, "nothing"),
     "Silence": Conversion(_nothing, "nothing"),
 }
