@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.cli import common
-from modelprep.cli.files import Force, OutputFile
+from modelprep.cli.files import Force, OutputFile, Verify
 
 if TYPE_CHECKING:
     from modelprep.cli.output import Output
@@ -32,6 +32,7 @@ def to_onnx(
         bool, typer.Option("--external-data", help="Write the weights to FILE.data beside the model.")
     ] = False,
     force: Force = False,
+    verify: Verify = True,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -49,17 +50,18 @@ def to_onnx(
             "ssd": choice(find("caffe.to_onnx"), "ssd", ssd),
         }
         if external_data:
-            _external(out, params, output, force=force)
+            _external(out, params, output, force=force, verify=verify)
         else:
-            run_step(out, "caffe.to_onnx", params, output, force=force)
+            run_step(out, "caffe.to_onnx", params, output, force=force, verify=verify)
 
 
-def _external(out: Output, params: dict[str, object], output: Path, *, force: bool) -> None:
+def _external(out: Output, params: dict[str, object], output: Path, *, force: bool, verify: bool) -> None:
     """Make model and data in a folder beside the target, then move both; the model, which names the data, last."""
     import tempfile
 
-    from modelprep.cli.run_step import run_step
+    from modelprep.cli.run_step import tell
     from modelprep.formats.given import cannot_write, require_output
+    from modelprep.pipeline.converting import convert
 
     data = output.with_name(f"{output.name}.data")
     for path in (output, data):
@@ -69,10 +71,12 @@ def _external(out: Output, params: dict[str, object], output: Path, *, force: bo
     except OSError as error:
         raise cannot_write(output, error) from None
     with beside as folder:
-        made = Path(folder) / "model"
-        run_step(out, "caffe.to_onnx_external", {**params, "name": output.name}, made)
+        made = convert(
+            "caffe.to_onnx_external", {**params, "name": output.name}, Path(folder) / "model", numbers=verify
+        )
         try:
-            (made / data.name).replace(data)
-            (made / output.name).replace(output)
+            (made.output / data.name).replace(data)
+            (made.output / output.name).replace(output)
         except OSError as error:
             raise cannot_write(output, error) from None
+    tell(out, made, output)

@@ -10,6 +10,7 @@ from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
     from modelprep.cli.output import Output
+    from modelprep.pipeline.converting import Converted
     from modelprep.steps import Step
 
 
@@ -50,7 +51,11 @@ def run_step(
     """
     from modelprep.pipeline.converting import convert
 
-    made = convert(name, params, target, force=force, numbers=verify)
+    tell(output, convert(name, params, target, force=force, numbers=verify), target)
+
+
+def tell(output: Output, made: Converted, target: Path) -> None:
+    """Say what a step made, and where it lies."""
     for text in made.warnings:
         output.warning(text)
     output.value(str(target))
@@ -61,7 +66,7 @@ def run_step(
         output.note(f"  {line}")
     output.result(
         {
-            "output": str(target), "step": name, "facts": dict(made.facts), "warnings": list(made.warnings),
+            "output": str(target), "step": made.step, "facts": dict(made.facts), "warnings": list(made.warnings),
             "verified": dict(made.verified.to_json()),
         }
     )  # fmt: skip

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof import caffe as caffe_sides
-from modelprep.check.proof import caffe_onnx
+from modelprep.check.proof import caffe_onnx, onnx
 from modelprep.check.proof import checkpoint as checkpoints
-from modelprep.check.proof import onnx
 from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.tensorflow import SCALES, SMALL, values
 from modelprep.check.proof.types import Conversion, Side, Sides

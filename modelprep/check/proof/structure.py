@@ -72,7 +72,9 @@ def _onnx(path: Path) -> str:
     except ImportError as error:
         raise MissingTool("checking an ONNX model needs onnx", hint=install_command("onnx")) from error
     try:
-        onnx.checker.check_model(str(path), full_check=True)
+        # A folder holds a model and its external data.
+        model = next(iter(sorted(path.glob("*.onnx"))), path) if path.is_dir() else path
+        onnx.checker.check_model(str(model), full_check=True)
     except Exception as error:
         raise refused("onnx.checker", path, error) from error
     return f"onnx.checker {onnx.__version__}"
