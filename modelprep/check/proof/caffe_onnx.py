@@ -78,7 +78,7 @@ def _caffe_knows(conversion: Conversion) -> bool:
 
 
 def _net(conversion: Conversion) -> tuple[Any, bytes]:
-    """Read the net, and its text as the runtime is given it: as downloaded, with another batch where one was asked for."""
+    """Read the net, and the text that the runtime is given: as downloaded, or with the batch that was asked for."""
     from modelprep.formats.caffe import edits, phase, prototxt, upgrades
 
     path = Path(conversion.params["prototxt"])
