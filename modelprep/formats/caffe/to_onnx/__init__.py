@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import UsageError
-from modelprep.formats.caffe.to_onnx.plan import OPSETS, Options, Plan, decide
+from modelprep.formats.caffe.to_onnx.model import Options, Plan
+from modelprep.formats.caffe.to_onnx.plan import OPSETS, decide
 from modelprep.formats.caffe.to_onnx.verify import check
 from modelprep.formats.caffe.to_onnx.write import sha256_of, write
 from modelprep.formats.caffe.write import Progress

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from modelprep.errors import StepError, StorageError, UsageError
 from modelprep.formats.caffe import edits, phase, prepare, prototxt, upgrades, weights
@@ -20,6 +20,7 @@ from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, infer
 from modelprep.formats.caffe.to_onnx.arithmetic import batch_norm
 from modelprep.formats.caffe.to_onnx.graph import Graph
 from modelprep.formats.caffe.to_onnx.layer import Layer, Tensor
+from modelprep.formats.caffe.to_onnx.model import Options, Plan
 from modelprep.formats.caffe.to_onnx.registry import CONVERSIONS, REFUSED
 from modelprep.formats.caffe.to_onnx.write import numbers
 from modelprep.formats.caffe.wire.index import index
@@ -29,58 +30,6 @@ from modelprep.formats.caffe.wire.model import ModelIndex
 OPSETS = range(11, 22)
 #: Layers that compute nothing: their top is their bottom.
 _GONE = ("Dropout", "SpatialDropout", "Split")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to write.
-
-    Parameters
-    ----------
-    opset
-        One of :data:`OPSETS`.
-    batch
-        First size of every input; ``dynamic`` leaves it to whoever runs the model, None takes the prototxt's.
-    keep
-        Tops that become the outputs; what they do not need is dropped. Empty: all tops that no layer reads.
-    raw_detections
-        Whether SSD's DetectionOutput gives decoded boxes and scores instead of rows.
-    """
-
-    opset: int = 13
-    batch: int | Literal["dynamic"] | None = None
-    keep: tuple[str, ...] = ()
-    raw_detections: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A conversion, decided.
-
-    Parameters
-    ----------
-    net, model
-        The net as it was converted, and its weights' index.
-    graph
-        Nodes and constants.
-    inputs, outputs
-        Of the graph, in order.
-    blobs
-        Every value that is a Caffe blob, with the shape that Caffe gives it.
-    generation, changes, notes, warnings
-        The prototxt's syntax, what was upgraded or dropped, what of the weights was left behind, what to know.
-    """
-
-    net: Any
-    model: ModelIndex
-    graph: Graph
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    blobs: tuple[Tensor, ...]
-    generation: str
-    changes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:

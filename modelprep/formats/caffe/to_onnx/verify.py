@@ -8,7 +8,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe.shapes.base import show
-from modelprep.formats.caffe.to_onnx.plan import Plan
+from modelprep.formats.caffe.to_onnx.model import Plan
 from modelprep.formats.caffe.to_onnx.write import shell
 from modelprep.formats.onnx.model import messages
 

@@ -23,7 +23,7 @@ from modelprep.formats.protowire import MAX_MESSAGE, bytes_header
 if TYPE_CHECKING:
     from modelprep.formats.caffe.to_onnx.graph import Constant
     from modelprep.formats.caffe.to_onnx.layer import Tensor
-    from modelprep.formats.caffe.to_onnx.plan import Plan
+    from modelprep.formats.caffe.to_onnx.model import Plan
 
 #: The first IR version that knows an opset.
 _IR = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
