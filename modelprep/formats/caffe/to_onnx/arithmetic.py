@@ -116,7 +116,7 @@ def _batch_statistics(layer: Layer, epsilon: float) -> None:
 
 
 def _bn(layer: Layer) -> None:
-    """Convert the BN of forks: scale and shift where it has two blobs (SegNet), mean and variance with four (PSPNet)."""
+    """Convert the BN of forks: scale and shift where it has two blobs (SegNet), statistics too with four (PSPNet)."""
     p, value, out = layer.proto.bn_param, layer.bottoms[0].name, layer.tops[0].name
     if len(layer.blobs) not in (2, 4) or layer.rank < 2:
         raise layer.refuse("forks give it two blobs or four", got=f"{len(layer.blobs)} blobs, {layer.rank} axes")
