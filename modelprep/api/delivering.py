@@ -195,6 +195,7 @@ def export_yocto(
     *,
     bundle_url: str = "",
     release: str = "scarthgap",
+    layer_series: Words = (),
     include_restricted: bool = False,
     out: AnyPath = "out",
     recipes: Paths = (),
@@ -210,8 +211,8 @@ def export_yocto(
         The layer.
     bundle_url
         Where converted files will lie; empty: in the layer itself.
-    release
-        Yocto release.
+    release, layer_series
+        Yocto release; names of releases newer than those known here that are to accept the layer.
     include_restricted
         Bundle files whose rights do not allow passing them on, too.
     listen
@@ -234,6 +235,7 @@ def export_yocto(
             Path(folder),
             bundle_url=bundle_url,
             release=release,
+            layer_series=words(layer_series),
             include_restricted=include_restricted,
             listen=tell,
         )

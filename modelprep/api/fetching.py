@@ -39,6 +39,7 @@ def plan(
     archives: bool = True,
     jobs: int = 4,
     overrides: Mapping[str, AnyPath] | None = None,
+    accept_any: bool = False,
     link: bool = False,
     locked: bool = False,
     lockfile: AnyPath | None = None,
@@ -60,8 +61,8 @@ def plan(
         Folders or base URLs to ask first; open no socket; ask the archives of last resort.
     jobs
         Downloads at once, 1 to 64.
-    overrides
-        Asset name -> file of one's own, as ``--set``.
+    overrides, accept_any
+        Asset name -> file of one's own, as ``--set``; whether to take it although it looks like a web page.
     link
         Hard links into the store instead of copies.
     locked, lockfile
@@ -96,6 +97,7 @@ def plan(
             archives=archives,
             jobs=jobs,
             overrides={name: Path(path) for name, path in (overrides or {}).items()},
+            accept_any=accept_any,
             link=link,
             locked=locked,
             lockfile=path_or_none(lockfile),
@@ -147,6 +149,7 @@ def fetch(
     archives: bool = True,
     jobs: int = 4,
     overrides: Mapping[str, AnyPath] | None = None,
+    accept_any: bool = False,
     link: bool = False,
     locked: bool = False,
     lockfile: AnyPath | None = None,
@@ -167,6 +170,7 @@ def fetch(
         archives=archives,
         jobs=jobs,
         overrides=overrides,
+        accept_any=accept_any,
         link=link,
         locked=locked,
         lockfile=lockfile,

@@ -114,6 +114,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=PATH", help="Use a file of yours for an asset; may be given more than once."),
 ]
+AcceptAny = Annotated[
+    bool,
+    typer.Option("--accept-any", help="Take a --set file even if it looks like a web page, a pointer or is empty."),
+]
 Link = Annotated[bool, typer.Option("--link", help="Hard links into the store instead of copies.")]
 Locked = Annotated[bool, typer.Option("--locked", help="Refuse to add pins to the lock file (for CI).")]
 LockFile = Annotated[

@@ -34,6 +34,12 @@ def yocto(
         ),
     ] = "",
     release: Annotated[str, typer.Option("--release", metavar="NAME", help="Yocto release.")] = "scarthgap",
+    layer_series: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer-series", metavar="NAME", help="Also for this release, newer than those known; may be repeated."
+        ),
+    ] = None,
     include_restricted: Annotated[
         bool,
         typer.Option("--include-restricted", help="Bundle files whose rights do not allow passing them on, too."),
@@ -62,6 +68,7 @@ def yocto(
             Path(targets[-1]),
             bundle_url=bundle_url,
             release=release,
+            layer_series=tuple(layer_series or ()),
             include_restricted=include_restricted,
         )
         for name, why in sorted(made.left_out.items()):

@@ -24,6 +24,7 @@ def command(
     no_archives: common.NoArchives = False,
     jobs: common.Jobs = common.DEFAULT_JOBS,
     set: common.Set = None,  # noqa: A002 - the option's name
+    accept_any: common.AcceptAny = False,
     link: common.Link = False,
     locked: common.Locked = False,
     lockfile: common.LockFile = None,
@@ -55,6 +56,7 @@ def command(
             archives=not no_archives,
             jobs=jobs,
             overrides=common.overrides(set),
+            accept_any=accept_any,
             link=link,
             locked=locked,
             lockfile=lockfile,

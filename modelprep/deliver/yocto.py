@@ -28,7 +28,9 @@ LICENCES = "LICENCES.txt"
 OLD_RELEASES = ("sumo", "thud", "warrior", "zeus", "dunfell", "gatesgarth", "hardknott")
 NEW_RELEASES = (
     "honister", "kirkstone", "langdale", "mickledore", "nanbield", "scarthgap", "styhead", "walnascar", "whinlatter",
+    "wrynose",
 )  # fmt: skip
+_SERIES = re.compile(r"[a-z][a-z0-9-]*")
 _UNSAFE = re.compile(r"[\"`$\\\n\r]")
 
 
@@ -162,6 +164,7 @@ def write_layer(
     *,
     bundle_url: str = "",
     release: str = "scarthgap",
+    layer_series: Sequence[str] = (),
     listen: Listener = silent,
 ) -> Exported:
     """Write the layer.
@@ -172,6 +175,8 @@ def write_layer(
         Where the bundles will lie; without one they lie in the layer.
     release
         The Yocto release that it is for.
+    layer_series
+        Releases newer than those known here that the layer is to be accepted by (``LAYERSERIES_COMPAT``).
     listen
         Hears of each bundle that is written.
 
@@ -183,11 +188,24 @@ def write_layer(
         As :func:`modelprep.deliver.bundle.write_bundle`.
     """
     if release not in OLD_RELEASES + NEW_RELEASES:
-        raise UsageError(f"no Yocto release '{release}' is known here", expected=", ".join(OLD_RELEASES + NEW_RELEASES))
+        raise UsageError(
+            f"no Yocto release '{release}' is known here",
+            expected=", ".join(OLD_RELEASES + NEW_RELEASES),
+            hint=f"for a newer one: --layer-series {release}" if _SERIES.fullmatch(release) else None,
+        )
+    for name in layer_series:
+        if not _SERIES.fullmatch(name):
+            raise UsageError("this is no name of a Yocto release", got=name, expected="lower-case letters and digits")
+    if layer_series and release in OLD_RELEASES:
+        raise UsageError(
+            f"recipes for {release} are written in a syntax that newer releases do not read",
+            got=f"--layer-series {' '.join(layer_series)}",
+            hint="write a layer of its own for the newer release: leave out --release",
+        )
     if bundle_url and (_UNSAFE.search(bundle_url) or re.search(r"[;\s]", bundle_url) or "://" not in bundle_url):
         raise UsageError("this is no URL for a BitBake recipe", got=bundle_url, expected="https://HOST/FOLDER")
     mark = "_" if release in OLD_RELEASES else ":"
-    family = OLD_RELEASES if release in OLD_RELEASES else NEW_RELEASES
+    family = OLD_RELEASES if release in OLD_RELEASES else tuple(dict.fromkeys((*NEW_RELEASES, *layer_series)))
     write_atomic(folder / "conf" / "layer.conf", _layer(family).encode())
     bundles: list[Path] = []
     for unit in units:

@@ -92,7 +92,7 @@ class Fetcher:
 
     def plan(self, asset: Asset) -> Planned:
         """Say what fetching `asset` would take: is it here, who would be asked, how many bytes. Opens no socket."""
-        want = self._want(asset)
+        want = self.want(asset)
         here = self._find(asset, want)
         places = candidates(
             asset, mirrors=self._policy.mirrors, archives=self._policy.archives, pinned=Digests(want.digests)
@@ -109,7 +109,8 @@ class Fetcher:
             to_come = max(0, to_come - resumable)
         return Planned(asset, None, places, to_come, resumable)
 
-    def _want(self, asset: Asset) -> Want:
+    def want(self, asset: Asset) -> Want:
+        """Say which file an asset is: its name, and the digests and size that it must have."""
         name = name_of(asset)
         if not asset.digests and not asset.members and (pin := self._lock.get(asset.lock_key)) is not None:
             return Want(name, {"sha256": pin.sha256}, pin.size)
@@ -168,7 +169,7 @@ class Fetcher:
         """
         began = time.monotonic()
         asset = planned.asset
-        want = self._want(asset)
+        want = self.want(asset)
         task = Task(self._listen, f"fetch:{asset.key}", want.name)
         if (blob := self._find(asset, want)) is not None:
             return self._from_store(asset, want, blob, began, task)
@@ -291,7 +292,7 @@ class Fetcher:
             As :meth:`fetch`.
         """
         asset = planned.asset
-        want = self._want(asset)
+        want = self.want(asset)
         task = Task(self._listen, f"fetch:{asset.key}", want.name)
         places = [candidate for candidate in planned.candidates if candidate.source.member is not None]
         tried: list[Tried] = []

@@ -24,6 +24,7 @@ def export_yocto(
     *,
     bundle_url: str = "",
     release: str = "scarthgap",
+    layer_series: Sequence[str] = (),
     include_restricted: bool = False,
     listen: Listener = silent,
 ) -> Exported:
@@ -68,7 +69,16 @@ def export_yocto(
     if not include_restricted:
         whole = tuple(_without_restricted(part, downloads) for part in whole)
     units, left_out = plan_units(whole, downloads)
-    return write_layer(folder, whole, units, left_out, bundle_url=bundle_url, release=release, listen=listen)
+    return write_layer(
+        folder,
+        whole,
+        units,
+        left_out,
+        bundle_url=bundle_url,
+        release=release,
+        layer_series=layer_series,
+        listen=listen,
+    )
 
 
 def _without_restricted(part: TreePart, downloads: object) -> TreePart:

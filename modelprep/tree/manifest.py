@@ -40,6 +40,8 @@ class AssetUsed:
         As the recipe states them.
     restricted
         True where the rights do not allow passing it on.
+    warning
+        What was wrong with the file that the user had taken all the same; empty where nothing was.
     """
 
     name: str
@@ -50,6 +52,7 @@ class AssetUsed:
     licence_source: str = ""
     pinned_by: str = ""
     restricted: bool = False
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,7 @@ def _file_json(file: InstalledFile) -> dict[str, object]:
                 "licence_source": asset.licence_source,
                 "pinned_by": asset.pinned_by,
                 "restricted": asset.restricted,
+                **({"warning": asset.warning} if asset.warning else {}),
             }
             for asset in sorted(file.provenance.assets, key=lambda asset: asset.name)
         ],

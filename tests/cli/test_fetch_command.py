@@ -154,6 +154,49 @@ def test_set_replaces_an_asset_and_a_wrong_name_offers_the_nearest(workshop: Wor
     assert "one-file" in wrong.err
 
 
+NOT_THE_FILE = {
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n",
+    "a web page titled 'Sign in'": b"<!doctype html><html><head><title>Sign in</title></head></html>",
+    "an empty file": b"",
+    "a JSON document": b'{"error": "not found"}',
+}
+
+
+@pytest.mark.parametrize("kind", NOT_THE_FILE)
+def test_what_servers_send_in_place_of_a_file_is_not_taken_by_set_unless_it_is_meant(
+    workshop: Workshop, modelprep: Run, kind: str
+) -> None:
+    workshop.recipe(
+        "loose",
+        "schema: 1\ndemo: Loose\nsummary: s\ntree: Things\nassets:\n  model: {urls: ['http://127.0.0.1:9/m.tflite'], "
+        "pin: first-use, licence: {name: MIT, source: me}}\ninstall:\n  m.tflite: $model\n",
+    )
+    mine = workshop.root / "m.tflite"
+    mine.write_bytes(NOT_THE_FILE[kind])
+    refused = modelprep("fetch", "things/loose", "--set", f"model={mine}")
+    assert refused.code == 5
+    assert f"is {kind}" in refused.err
+    assert workshop.installed() == {}
+    taken = modelprep("fetch", "things/loose", "--set", f"model={mine}", "--accept-any")
+    assert taken.code == 0
+    assert f"is {kind}" in taken.err
+    assert workshop.installed() == {"m.tflite": NOT_THE_FILE[kind]}
+    manifest = json.loads((workshop.out / "Things" / "MANIFEST.json").read_text())
+    assert manifest["files"][0]["assets"][0]["warning"].startswith(f"accepted although it is {kind}")
+    again = modelprep("fetch", "things/loose", "--set", f"model={mine}", "--accept-any")
+    assert again.code == 0
+
+
+def test_the_file_that_the_recipe_pins_is_taken_by_set_whatever_it_looks_like(
+    workshop: Workshop, modelprep: Run
+) -> None:
+    page = b"<!doctype html><html><body>the file itself</body></html>"
+    workshop.simple("one", page)
+    mine = workshop.root / "mine.bin"
+    mine.write_bytes(page)
+    assert modelprep("fetch", "things", "--set", f"one-file={mine}").code == 0
+
+
 def test_a_slot_is_supplied_by_set(workshop: Workshop, modelprep: Run) -> None:
     workshop.recipe(
         "mine",

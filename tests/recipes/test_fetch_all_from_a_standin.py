@@ -121,7 +121,7 @@ def test_a_picture_of_the_users_own_is_made_fit_for_the_board(ground: Ground, tm
         "--set", f"picture-dog={tmp_path / 'page.jpg'}",
     )  # fmt: skip
     assert run.returncode == 5
-    assert "not a picture" in run.stderr
+    assert "a web page" in run.stderr
     # What stood there stands there still.
     with image.open(tmp_path / "out/ArmnnTests/data/Dog.jpg") as seen:
         assert seen.size == (30, 20)

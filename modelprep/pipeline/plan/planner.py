@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, UsageError, nearest
+from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, StepError, UsageError, nearest
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.binding import Bound, bind
 from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
@@ -198,7 +198,8 @@ class _Planner:
         if known is None:
             if sha256 is None:
                 sha256 = self._known_sha256(asset)
-            self.assets[identity] = PlannedAsset(identity, asset, sha256, path)
+            doubt = self._doubt(asset, path, sha256) if path is not None and sha256 is not None else ""
+            self.assets[identity] = PlannedAsset(identity, asset, sha256, path, doubt)
         elif known.override is None:
             more = tuple(source for source in asset.sources if source not in known.asset.sources)
             merged = replace(known.asset, sources=known.asset.sources + more) if more else known.asset
@@ -207,6 +208,29 @@ class _Planner:
                 also = (*also, asset.lock_key)
             self.assets[identity] = replace(known, asset=merged, also_locked=also)
         return identity
+
+    def _doubt(self, asset: Asset, path: Path, sha256: str) -> str:
+        """Look at a file of the user's as a download is looked at.
+
+        Raises
+        ------
+        StepError
+            It is what servers send in place of a file, and nobody said that it is meant.
+        """
+        from modelprep.fetch.sniff import describe
+
+        want = self.fetcher.want(asset)
+        looks = describe(path)
+        if want.digests.get("sha256") == sha256 or not want.replaced_by(looks):
+            return ""
+        if not self.request.accept_any:
+            raise StepError(
+                f"the file given with --set for '{asset.id}' is {looks}",
+                where=str(path),
+                expected=str(want),
+                hint="download the file itself; if it is meant so, add --accept-any",
+            )
+        return str(looks)
 
     def _claim_pin(self, recipe: Recipe, asset: Asset) -> None:
         """Refuse a second asset under a name that the lock file would give to another one."""

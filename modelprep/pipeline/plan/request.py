@@ -39,6 +39,8 @@ class Request:
         Downloads at once.
     overrides
         ``--set``: asset name -> file of the user's.
+    accept_any
+        ``--accept-any``: take such a file even where it looks like a web page, a pointer or nothing at all.
     link
         Hard links into the store instead of copies.
     locked
@@ -59,6 +61,7 @@ class Request:
     archives: bool = True
     jobs: int = 4
     overrides: Mapping[str, Path] = field(default_factory=dict)
+    accept_any: bool = False
     link: bool = False
     locked: bool = False
     lockfile: Path | None = None
@@ -96,8 +99,8 @@ class PlannedAsset:
         As declared; sources of all recipes that name it, in order.
     sha256
         Of its bytes, where that is known beforehand.
-    override
-        The user's own file that takes its place.
+    override, doubt
+        The user's own file that takes its place; what it looks like, where that is no file of this kind.
     also_locked
         Names that other recipes' own declarations of the same file have in the lock file.
     fetch
@@ -108,6 +111,7 @@ class PlannedAsset:
     asset: Asset
     sha256: str | None
     override: Path | None = None
+    doubt: str = ""
     fetch: Planned | None = None
     also_locked: tuple[str, ...] = ()
 

@@ -72,4 +72,5 @@ def _asset(plan: Plan, asset: Asset, identity: str, blobs: Mapping[str, Blob]) -
         licence_source=licence.source if licence else "",
         pinned_by="" if own else asset.pinned_by,
         restricted=asset.restricted and not own,
+        warning=f"accepted although it is {planned.doubt}" if planned.doubt else "",
     )

@@ -271,6 +271,9 @@ class _Run:
 
     def _warn_of_override(self, asset: Asset, planned: PlannedAsset, blob: Blob) -> None:
         """Say so when a file that stands in for a pinned one is not that one: it may be meant, it may be a mistake."""
+        if planned.doubt:
+            text = f"--set {asset.id}={planned.override} is {planned.doubt}; using it as you say (--accept-any)"
+            self.listen(Event("warning", task=f"fetch:{asset.key}", text=text))
         if asset.provide or not asset.digests:
             return
         from modelprep.fetch.digests import first_difference, hash_path

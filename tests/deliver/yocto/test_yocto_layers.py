@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli.conftest import Run
+from cli.conftest import Ran, Run
 from cli.workshop import Workshop, sha256
 
 from modelprep.deliver.yocto import plan_units
@@ -88,6 +88,29 @@ def test_a_converted_file_comes_out_of_a_bundle_and_lands_where_the_board_wants_
     assert (image / "home/root/Things/data/one.bin").read_bytes() == b"o" * 4000
     conf = (layer / "conf" / "layer.conf").read_text()
     assert release in re.search(r'LAYERSERIES_COMPAT_modelprep = "(.*)"', conf)[1].split()  # type: ignore[index]
+
+
+def test_releases_newer_than_those_known_are_added_by_name(workshop: Workshop, modelprep: Run, tmp_path: Path) -> None:
+    workshop.simple("one", b"o")
+    assert modelprep("fetch", "things").code == 0
+
+    def export(name: str, *options: str) -> Ran:
+        places = ("--out", workshop.out, "--recipes", workshop.recipes)
+        return modelprep("export", "yocto", "things", tmp_path / name, *options, *places, bare=True)
+
+    def series(name: str) -> list[str]:
+        conf = (tmp_path / name / "conf" / "layer.conf").read_text()
+        return re.search(r'LAYERSERIES_COMPAT_modelprep = "(.*)"', conf)[1].split()  # type: ignore[index]
+
+    assert export("known", "--release", "wrynose").code == 0
+    assert "wrynose" in series("known")
+    unknown = export("unknown", "--release", "xanthine")
+    assert unknown.code == 2
+    assert "--layer-series xanthine" in unknown.err
+    assert export("newer", "--layer-series", "xanthine", "--layer-series", "yellowtail").code == 0
+    assert series("newer")[-3:] == ["wrynose", "xanthine", "yellowtail"]
+    assert export("odd", "--layer-series", 'x"y').code == 2
+    assert export("old", "--release", "dunfell", "--layer-series", "xanthine").code == 2
 
 
 def test_a_bundle_url_gives_the_bundle_with_its_sum(workshop: Workshop, modelprep: Run, tmp_path: Path) -> None:
