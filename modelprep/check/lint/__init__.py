@@ -18,6 +18,8 @@ from modelprep.errors import StepError, StorageError, UsageError, nearest
 from modelprep.targets import armnn_tests
 
 _PARSERS: tuple[Parser, ...] = ("caffe", "tf", "tflite", "onnx")
+#: Parser -> the rule that a file goes against which it cannot read.
+_UNREADABLE: dict[str, str] = {"caffe": "CF08", "tf": "TF02", "tflite": "TL01", "onnx": "ON17"}
 
 
 def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding]:
@@ -54,10 +56,10 @@ def examined(path: Path, parser: Parser, asked: Asked) -> Examined:
     walked = act_out(path, parser, asked)
     try:
         found = linters[parser](path, asked)
-    except StepError:
-        if walked is None:
-            raise
+    except StepError as error:  # damage that shows only where a rule looks closer
         found = []
+        if walked is None:
+            found = [Finding(_UNREADABLE[parser], error.where or path.name, error.looks_like or error.what)]
     order = {"reject": 0, "crash": 1, "wrong": 2, "note": 3, "ignored": 4}
     found.sort(key=lambda finding: order[finding.effect])
     return Examined(tuple(found)) if walked is None else walked.explained(found)

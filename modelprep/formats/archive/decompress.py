@@ -25,8 +25,8 @@ Compression = Literal["gzip", "bzip2", "xz", "none"]
 MAX_RATIO = 250
 #: The ratio is not looked at before this many bytes are out: small files of zeros are no bombs.
 RATIO_FLOOR = 64 << 20
-#: xz may ask for this much memory for its dictionary (its largest preset needs 65 MiB).
-_XZ_MEMORY = 256 << 20
+#: xz and lzma may ask for this much memory for their dictionary (the largest presets need 65 MiB).
+LZMA_MEMORY = 128 << 20
 
 _CHUNK_IN = 128 << 10
 _CHUNK_OUT = 512 << 10
@@ -245,7 +245,7 @@ class Reader:
             return bz2.BZ2Decompressor()
         import lzma
 
-        return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+        return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=LZMA_MEMORY)
 
     def _check_ratio(self, coming: int) -> None:
         total = self._produced + coming

@@ -1,14 +1,16 @@
-"""The members of a zip archive: :mod:`zipfile` with bounds, and with errors that say what is wrong."""
+"""The members of a zip archive: the directory by :mod:`zipfile`, the data within bounds; errors say what is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from zlib import crc32, decompressobj
+from zlib import error as error_of_zlib
 
-from modelprep.errors import ModelprepError, StepError
-from modelprep.formats.archive.decompress import MAX_RATIO, RATIO_FLOOR
+from modelprep.errors import StepError
+from modelprep.formats.archive.decompress import LZMA_MEMORY, MAX_RATIO, RATIO_FLOOR
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 #: A zip's directory is read into memory: at most this much of it, bytes.
 MAX_DIRECTORY = 32 << 20
 _CHUNK = 512 << 10
+_CHUNK_IN = 64 << 10
+_STORED, _DEFLATE, _BZIP2, _LZMA = 0, 8, 12, 14
+_METHODS = (_STORED, _DEFLATE, _BZIP2, _LZMA)
+_LOCAL_HEADER = 30
+_LZMA_HEADER = 9
 
 
 class _Guarded:
@@ -117,10 +124,13 @@ def pieces(
 ) -> Iterator[bytes]:
     """Give a member's bytes piece by piece; `progress` is called with how many are out.
 
+    :mod:`zipfile` unpacks bzip2 and lzma without a bound on what comes out of one read, so the decoders are fed here:
+    no more than a piece is in memory, and never more than the stated size comes out.
+
     Raises
     ------
     StepError
-        Encrypted, an unknown method, damaged, shorter than stated, a bomb.
+        Encrypted, an unknown method, damaged, shorter or longer than stated, a bomb.
     """
     where = f"{archive}, member '{info.filename}' at byte {info.header_offset}"
     if info.flag_bits & 0x1:
@@ -129,28 +139,20 @@ def pieces(
             where=where,
             hint="unpack it by hand and give the file with `--set NAME=PATH`",
         )
-    try:
-        member = bundle.open(info)
-    except (NotImplementedError, RuntimeError) as error:
+    if info.compress_type not in _METHODS or info.flag_bits & 0x20:
         raise StepError(
-            f"the member is compressed in a way that is not supported: {error}",
+            "the member is compressed in a way that is not supported",
             where=where,
             expected="stored, deflate, bzip2 or lzma",
-            got=f"method {info.compress_type}",
+            got=f"method {info.compress_type}" + (", compressed patched data" if info.flag_bits & 0x20 else ""),
             hint="unpack it by hand and give the file with `--set NAME=PATH`",
-        ) from None
-    done = 0
-    with member:
-        while True:
-            try:
-                piece = member.read(_CHUNK)
-            except ModelprepError:
-                raise
-            except Exception as error:  # noqa: BLE001 - only the known ones become a StepError there
-                raise _broken_member(error, where, done, info.file_size) from None
-            if not piece:
-                break
+        )
+    done = crc = 0
+    try:
+        for piece in _unpacked(bundle, info):
             done += len(piece)
+            if done > info.file_size:
+                raise ValueError("it is longer than the archive states")
             if done > RATIO_FLOOR and done > MAX_RATIO * max(info.compress_size, 1):
                 raise StepError(
                     "the compressed data grows beyond reason (a decompression bomb?)",
@@ -158,21 +160,119 @@ def pieces(
                     expected=f"at most {MAX_RATIO} times the compressed size",
                     got=f"{done} bytes out of {info.compress_size}",
                 )
+            crc = crc32(piece, crc)
             if progress is not None:
                 progress(done)
             yield piece
-    if done != info.file_size:
-        raise _broken_member(EOFError("it ends early"), where, done, info.file_size)
+        if done != info.file_size:
+            raise EOFError("it ends early")
+        if crc != info.CRC:
+            raise ValueError(f"its checksum is {crc:08x}, the archive states {info.CRC:08x}")
+    except (ValueError, EOFError, OSError, error_of_zlib) as error:
+        raise _broken_member(error, where, done, info.file_size) from None
+    except Exception as error:
+        if type(error).__name__ != "LZMAError":  # lzma is imported for a member that needs it
+            raise
+        raise _broken_member(error, where, done, info.file_size) from None
 
 
-def _broken_member(error: Exception, where: str, done: int, size: int) -> Exception:
-    import lzma
-    import zipfile
-    import zlib
+def _unpacked(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
+    """Give a member's unpacked bytes in pieces of bounded size; EOFError where the data ends before its end."""
+    stored = _stored(bundle, info)
+    if info.compress_type == _STORED:
+        yield from stored
+        return
+    decoder = _decoder(info)
+    for data in stored:
+        fed = data
+        while True:
+            piece = decoder.decompress(fed, _CHUNK)
+            # zlib hands back what it has not used yet, the others keep it.
+            fed = getattr(decoder, "unconsumed_tail", b"")
+            if piece:
+                yield piece
+            if decoder.eof:
+                return
+            if not fed and (len(piece) < _CHUNK if info.compress_type == _DEFLATE else decoder.needs_input):
+                break
+    raise EOFError("it ends early")
 
-    known = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, NotImplementedError)
-    if not isinstance(error, known):
-        return error
+
+def _stored(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
+    """Give a member's bytes as they lie in the archive, behind the header that stands before them there too."""
+    file = bundle.fp
+    assert file is not None
+    file.seek(info.header_offset)
+    header = file.read(_LOCAL_HEADER)
+    if len(header) < _LOCAL_HEADER or not header.startswith(b"PK\x03\x04"):
+        raise ValueError("there is no header before its data")
+    names, extra = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
+    name = file.read(names).decode("utf-8" if header[7] & 0x08 else "cp437")
+    if name != info.orig_filename:
+        raise ValueError(f"the header before its data names '{name}'")
+    place, left = info.header_offset + _LOCAL_HEADER + names + extra, info.compress_size
+    while left:
+        file.seek(place)  # of several members that are read in turns, each at its own place
+        data = file.read(min(left, _CHUNK_IN))
+        if not data:
+            raise EOFError("the archive ends within it")
+        place += len(data)
+        left -= len(data)
+        yield data
+
+
+def _decoder(info: ZipInfo) -> Any:
+    if info.compress_type == _DEFLATE:
+        return decompressobj(-15)  # a raw stream
+    if info.compress_type == _BZIP2:
+        from bz2 import BZ2Decompressor
+
+        return BZ2Decompressor()
+    return _Lzma(info.file_size)
+
+
+class _Lzma:
+    """LZMA as a zip has it: a header of its own (APPNOTE.TXT 5.8.8: version, size of the properties, properties)."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._head = b""
+        self._codec: Any = None
+
+    @property
+    def eof(self) -> bool:
+        return self._codec is not None and bool(self._codec.eof)
+
+    @property
+    def needs_input(self) -> bool:
+        return self._codec is None or bool(self._codec.needs_input)
+
+    def decompress(self, data: bytes, limit: int) -> bytes:
+        if self._codec is None:
+            self._head += data
+            if len(self._head) < _LZMA_HEADER:
+                return b""
+            self._codec, data = self._made(), self._head[_LZMA_HEADER:]
+        unpacked: bytes = self._codec.decompress(data, limit)
+        return unpacked
+
+    def _made(self) -> Any:
+        import lzma
+
+        packed, dictionary = self._head[4], int.from_bytes(self._head[5:9], "little")
+        if int.from_bytes(self._head[2:4], "little") != 5 or packed >= 9 * 5 * 5:
+            raise ValueError("its lzma properties make no sense")
+        # Nothing refers further back than the data is long.
+        dictionary = max(4096, min(dictionary, self._size))
+        if dictionary > LZMA_MEMORY:
+            raise ValueError(f"its lzma dictionary takes {dictionary} bytes, {LZMA_MEMORY} are allowed")
+        rest, lc = divmod(packed, 9)
+        pb, lp = divmod(rest, 5)
+        chain = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
+
+
+def _broken_member(error: Exception, where: str, done: int, size: int) -> StepError:
     return StepError(
         f"the member is truncated or damaged: {error or type(error).__name__}",
         where=where,
