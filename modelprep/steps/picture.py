@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import MissingTool, StepError, StorageError
 from modelprep.formats.output import copy, writing
@@ -20,6 +20,9 @@ from modelprep.steps import Call, Exempt, Param, Step
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+#: Rows that are converted at a time, to spare memory.
+_STRIP = 256
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -75,7 +78,7 @@ def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> NDArray[np.uin
             if pixels.shape[2] == 1:
                 pixels = np.repeat(pixels, 3, axis=2)
             return np.ascontiguousarray(_turned(pixels, decode.exif_orientation(data)))
-        return _by_pillow(data, origin)
+        return _by_pillow(data, kind, origin)
     except ImportError as error:
         raise MissingTool(
             "this picture has to be converted, which needs numpy and Pillow", where=origin, got=reason,
@@ -96,36 +99,40 @@ def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return pixels.transpose(1, 0, 2)[:, ::-1] if quarters == 3 else pixels
 
 
-def _by_pillow(data: bytes, origin: str) -> NDArray[np.uint8]:
+def _by_pillow(data: bytes, kind: str, origin: str) -> NDArray[np.uint8]:
     import io
 
     import numpy as np
     from PIL import Image, ImageOps
 
-    from modelprep.formats.picture.headers import MAX_PIXELS
+    from modelprep.formats.picture.decode import max_pixels
 
     # AssertionError, struct.error and the like come out of Pillow's plug-ins for damaged files.
     damage = (OSError, ValueError, SyntaxError, EOFError, AssertionError, KeyError, IndexError, TypeError)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
+        # Only the reader of its kind: Pillow has others that start programs.
+        with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
+            if image.width * image.height > max_pixels(len(data)):
                 raise StepError(
-                    "the picture is too large", where=origin, expected=f"at most {MAX_PIXELS} pixels",
-                    got=f"{image.width}x{image.height}",
+                    "the picture is too large for its file", where=origin,
+                    expected=f"at most {max_pixels(len(data))} pixels", got=f"{image.width}x{image.height}",
                 )  # fmt: skip
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16") or upright.mode == "I":
-                high = np.asarray(np.asarray(upright).astype(np.uint32) >> 8, np.uint8)
+            ImageOps.exif_transpose(image, in_place=True)
+            if image.mode.startswith("I;16") or image.mode == "I":
+                high = (np.asarray(image) >> 8).astype(np.uint8)
                 return np.repeat(high[:, :, None], 3, axis=2)
-            if upright.mode == "F":
+            if image.mode == "F":
                 raise StepError("the picture holds numbers, not colours", where=origin, hint="save it as RGB")
-            if "A" in upright.getbands() or "transparency" in upright.info:
-                # Transparent parts lie over white, as on a page.
-                clear = upright.convert("RGBA")
-                ground = Image.new("RGBA", clear.size, (255, 255, 255, 255))
-                return np.asarray(Image.alpha_composite(ground, clear).convert("RGB"), np.uint8)
-            return np.asarray(upright.convert("RGB"), np.uint8)
+            pixels: Any = np.empty((image.height, image.width, 3), np.uint8)
+            for top in range(0, image.height, _STRIP):
+                strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
+                if "A" in strip.getbands() or "transparency" in strip.info:
+                    # Transparent parts lie over white, as on a page.
+                    ground = Image.new("RGBA", strip.size, (255, 255, 255, 255))
+                    strip = Image.alpha_composite(ground, strip.convert("RGBA"))
+                pixels[top : top + _STRIP] = np.asarray(strip.convert("RGB"), np.uint8)
+            return pixels
     except (*damage, struct.error, Image.DecompressionBombError) as error:
         raise StepError("the picture is damaged", where=origin, got=str(error) or type(error).__name__) from error
 
@@ -147,7 +154,7 @@ def bmp(pixels: NDArray[np.uint8]) -> bytes:
     # BITMAPFILEHEADER and BITMAPINFOHEADER; 2835 pixels a metre are 72 an inch.
     head = struct.pack("<2sIHHI", b"BM", size, 0, 0, 54)
     info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, rows.size, 2835, 2835, 0, 0)
-    return b"".join((head, info, rows.tobytes()))
+    return b"".join((head, info, memoryview(rows.reshape(-1))))
 
 
 STEP = Step(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def decode(data: bytes, *, origin: str = "picture") -> NDArray[np.uint8]:
+def decode(data: bytes, *, origin: str = "picture", max_pixels: int = 1 << 26) -> NDArray[np.uint8]:
     """Decode a JPEG to what stb_image returns with its native channel count.
 
     Parameters
@@ -28,6 +28,8 @@ def decode(data: bytes, *, origin: str = "picture") -> NDArray[np.uint8]:
         The whole file.
     origin
         Its name, for messages.
+    max_pixels
+        A larger picture is refused.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def decode(data: bytes, *, origin: str = "picture") -> NDArray[np.uint8]:
     from modelprep.formats.jpeg.pixels import assemble
     from modelprep.formats.jpeg.segments import next_marker, segment
 
-    state = State(origin)
+    state = State(origin, max_pixels)
     if data[:2] != b"\xff\xd8":
         raise StepError("this is not a JPEG picture", where=origin, got=f"first bytes {data[:4].hex(' ')}")
     position = 2

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from array import array
+from collections.abc import Iterator
+from itertools import islice
 
-from modelprep.formats.jpeg.frame import ZIGZAG, Component, Frame, State, bad, short
+from modelprep.formats.jpeg.frame import Component, Frame, State, bad, short
+
+#: Scans of a picture: every block may be visited so often on average. A progressive picture has about ten scans; each
+#: takes time for all of its blocks, however few bytes it has.
+MAX_VISITS = 16
+_EMPTY = array("h", bytes(2 * 64))
+
+#: A component of a scan with the numbers of its DC and AC tables.
+_Chosen = tuple[Component, int, int]
 
 
 class _Bits:
@@ -83,7 +93,7 @@ def scan(data: bytes, position: int, state: State) -> int:
     body = data[position + 2 : position + length]
     if frame is None or len(body) < 4 or len(body) != 2 * body[0] + 4:
         raise bad("its scan header", state, position)
-    chosen: list[tuple[Component, int, int]] = []
+    chosen: list[_Chosen] = []
     for i in range(body[0]):
         wanted, tables = body[1 + 2 * i], body[2 + 2 * i]
         component = next((c for c in frame.components if c.id == wanted), None)
@@ -114,60 +124,74 @@ def scan(data: bytes, position: int, state: State) -> int:
 def _decode_scan(
     frame: Frame,
     state: State,
-    chosen: list[tuple[Component, int, int]],
+    chosen: list[_Chosen],
     spectral: tuple[int, int, int, int],
     pieces: list[bytes],
 ) -> None:
-    for component, _, _ in chosen:
-        component.predictor = 0
     if len(chosen) == 1:
         component = chosen[0][0]
-        units = [
-            (chosen[0], y * component.blocks_x + x) for y in range(component.own_y) for x in range(component.own_x)
-        ]
-        per_unit = 1
+        count, per_unit = component.own_x * component.own_y, 1
     else:
-        units = []
-        mcus_x = frame.components[0].blocks_x // frame.components[0].h
-        mcus_y = frame.components[0].blocks_y // frame.components[0].v
-        for my in range(mcus_y):
-            for mx in range(mcus_x):
-                for entry in chosen:
-                    c = entry[0]
-                    units.extend(
-                        (entry, (my * c.v + y) * c.blocks_x + mx * c.h + x) for y in range(c.v) for x in range(c.h)
-                    )
+        mcus = (frame.components[0].blocks_x // frame.components[0].h) * (
+            frame.components[0].blocks_y // frame.components[0].v
+        )
         per_unit = sum(c.h * c.v for c, _, _ in chosen)
-    step = state.restart * per_unit if state.restart else len(units)
-    rows = {id(c): c.coefficients.tolist() if frame.progressive else None for c, _, _ in chosen}
-    for number, first in enumerate(range(0, len(units), max(step, 1))):
+        count = mcus * per_unit
+    state.visits += count
+    if state.visits > MAX_VISITS * sum(c.blocks_x * c.blocks_y for c in frame.components):
+        raise ValueError("more scans than a picture has a use for")
+    units = _units(frame, chosen)
+    step = max(state.restart * per_unit if state.restart else count, 1)
+    for number, _first in enumerate(range(0, count, step)):
         if number >= len(pieces):
             raise EOFError
         bits = _Bits(pieces[number])
         for component, _, _ in chosen:
             component.predictor = 0
-        run = units[first : first + step]
+        run = islice(units, step)
         if frame.progressive:
-            _progressive(bits, state, run, spectral, rows)
+            _progressive(bits, state, run, spectral)
         else:
             _baseline(bits, state, run)
         if bits.overrun:
             raise EOFError
-    if frame.progressive:
-        for component, _, _ in chosen:
-            component.coefficients[:] = rows[id(component)]
 
 
-def _baseline(bits: _Bits, state: State, run: list[tuple[tuple[Component, int, int], int]]) -> None:
-    symbol, signed, zigzag = bits.symbol, bits.signed, ZIGZAG
+def _units(frame: Frame, chosen: list[_Chosen]) -> Iterator[tuple[_Chosen, int]]:
+    """Give the blocks of a scan in its order, each as the place of its first coefficient."""
+    if len(chosen) == 1:
+        component = chosen[0][0]
+        for y in range(component.own_y):
+            for x in range(component.own_x):
+                yield chosen[0], 64 * (y * component.blocks_x + x)
+        return
+    first = frame.components[0]
+    for my in range(first.blocks_y // first.v):
+        for mx in range(first.blocks_x // first.h):
+            for entry in chosen:
+                c = entry[0]
+                for y in range(c.v):
+                    for x in range(c.h):
+                        yield entry, 64 * ((my * c.v + y) * c.blocks_x + mx * c.h + x)
+
+
+def _short(value: int) -> int:
+    """Cut to 16 bits with a sign, as stb_image's coefficients are."""
+    return (value + 0x8000 & 0xFFFF) - 0x8000
+
+
+def _baseline(bits: _Bits, state: State, run: Iterator[tuple[_Chosen, int]]) -> None:
+    symbol, signed = bits.symbol, bits.signed
     huffman = state.huffman
     for (component, dc, ac), block in run:
+        data = component.coefficients
+        data[block : block + 64] = _EMPTY
         size = symbol(huffman[0, dc])
         if size > 15:
             raise ValueError("a DC difference of more than 15 bits")
         if size:
             component.predictor += signed(size)
-        places, values = [0], [component.predictor]
+        data[block] = _short(component.predictor)
         table = huffman[1, ac]
         k = 1
         while k < 64:
@@ -177,44 +201,39 @@ def _baseline(bits: _Bits, state: State, run: list[tuple[tuple[Component, int, i
                 k += entry >> 4
                 if k > 63:
                     raise ValueError("more than 64 coefficients in a block")
-                places.append(zigzag[k])
-                values.append(signed(size))
+                data[block + k] = signed(size)
                 k += 1
             elif entry == 0xF0:
                 k += 16
             else:
                 break
-        component.coefficients[block, places] = values
         if bits.overrun:
             raise EOFError
 
 
 def _progressive(
-    bits: _Bits,
-    state: State,
-    run: list[tuple[tuple[Component, int, int], int]],
-    spectral: tuple[int, int, int, int],
-    rows: dict[int, Any],
+    bits: _Bits, state: State, run: Iterator[tuple[_Chosen, int]], spectral: tuple[int, int, int, int]
 ) -> None:
     start, end, high, low = spectral
-    zigzag, huffman = ZIGZAG, state.huffman
+    huffman = state.huffman
     skip = 0  # blocks still to come of an end-of-band run
     bit = 1 << low
+    nothing = _EMPTY[start : end + 1]
     for (component, dc, ac), block in run:
-        row = rows[id(component)][block]
+        data = component.coefficients
         if bits.overrun:
             raise EOFError
         if start == 0:
             if high:
                 if bits.bits(1):
-                    row[0] += bit
+                    data[block] = _short(data[block] + bit)
             else:
                 size = bits.symbol(huffman[0, dc])
                 if size > 15:
                     raise ValueError("a DC difference of more than 15 bits")
                 if size:
                     component.predictor += bits.signed(size)
-                row[0] = component.predictor * bit
+                data[block] = _short(component.predictor * bit)
             continue
         table = huffman[1, ac]
         if not high:
@@ -229,25 +248,27 @@ def _progressive(
                     k += length
                     if k > 63:
                         raise ValueError("more than 64 coefficients in a block")
-                    row[zigzag[k]] = bits.signed(size) * bit
+                    data[block + k] = _short(bits.signed(size) * bit)
                     k += 1
                 elif length < 15:
                     skip = (1 << length) - 1 + (bits.bits(length) if length else 0)
                     break
                 else:
                     k += 16
+        elif skip and data[block + start : block + end + 1] == nothing:
+            skip -= 1
         else:
-            skip = _refine(bits, row, table, start, end, bit, skip)
+            skip = _refine(bits, data, block, table, (start, end, bit, skip))
 
 
-def _refine(bits: _Bits, row: list[int], table: list[int], start: int, end: int, bit: int, skip: int) -> int:
+def _refine(bits: _Bits, data: array[int], block: int, table: list[int], band: tuple[int, int, int, int]) -> int:
     """Add one more bit of precision to a block's AC coefficients; give the end-of-band run that is left."""
-    zigzag = ZIGZAG
+    start, end, bit, skip = band
 
     def sharpen(place: int) -> None:
-        value = row[place]
+        value = data[place]
         if bits.bits(1) and not abs(value) & bit:
-            row[place] = value + (bit if value > 0 else -bit)
+            data[place] = _short(value + (bit if value > 0 else -bit))
 
     k = start
     if not skip:
@@ -264,21 +285,21 @@ def _refine(bits: _Bits, row: list[int], table: list[int], start: int, end: int,
             else:
                 raise ValueError("a refinement of more than one bit")
             while k <= end:
-                place = zigzag[k]
+                place = block + k
                 k += 1
-                if row[place]:
+                if data[place]:
                     sharpen(place)
                 else:
                     if length == 0:
                         if value:
-                            row[place] = value
+                            data[place] = value
                         break
                     length -= 1
     if skip:
         while k <= end:
-            place = zigzag[k]
+            place = block + k
             k += 1
-            if row[place]:
+            if data[place]:
                 sharpen(place)
         skip -= 1
     return skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
-from typing import Any
 
 from modelprep.errors import StepError
 
@@ -17,7 +17,7 @@ ZIGZAG = (
 
 @dataclass
 class Component:
-    """One colour component: sampling factors, quantisation table, coefficients (int32, one row of 64 a block)."""
+    """One colour component: sampling factors, quantisation table, coefficients (64 a block, in zigzag order)."""
 
     id: int
     h: int
@@ -27,7 +27,7 @@ class Component:
     blocks_y: int = 0
     own_x: int = 0  # blocks that this component needs by itself (scans of one component)
     own_y: int = 0
-    coefficients: Any = None
+    coefficients: array[int] = field(default_factory=lambda: array("h"))
     predictor: int = 0
 
 
@@ -48,6 +48,7 @@ class State:
     """What the segments read so far have said."""
 
     origin: str
+    max_pixels: int
     quant: dict[int, tuple[int, ...]] = field(default_factory=dict)
     huffman: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     restart: int = 0
@@ -55,6 +56,8 @@ class State:
     adobe: int = -1
     jfif: bool = False
     scans: int = 0
+    visits: int = 0  # blocks that scans have visited
+    tables: int = 0  # Huffman tables read
 
 
 def ceil(value: int, divisor: int) -> int:

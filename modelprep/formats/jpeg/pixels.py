@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.jpeg.frame import ZIGZAG, Component, Frame, State, ceil
+
+#: Samples that are worked on at a time: intermediate results take 60 bytes a sample.
+_STRIP = 1 << 18
 
 
 def _constant(value: float) -> int:
@@ -55,47 +59,58 @@ def _idct(blocks: Any) -> Any:
 
 
 def _plane(component: Component, state: State) -> Any:
-    """Give a component's samples, uint8 (8 * blocks_y, 8 * blocks_x)."""
+    """Give a component's samples, uint8 (8 * blocks_y, 8 * blocks_x), and let go of its coefficients."""
     import numpy as np
 
-    quant: Any = np.zeros(64, np.int32)
     if component.table not in state.quant:
         raise StepError("the JPEG is damaged: a quantisation table that was never given", where=state.origin)
-    quant[list(ZIGZAG)] = state.quant[component.table]
-    # stb_image keeps dequantised coefficients in 16 bits.
-    values = (component.coefficients * quant).astype(np.int16).astype(np.int32)
-    pixels = _idct(values).reshape(component.blocks_y, component.blocks_x, 8, 8)
-    return pixels.transpose(0, 2, 1, 3).reshape(component.blocks_y * 8, component.blocks_x * 8)
+    quant = np.array(state.quant[component.table], np.int32)
+    zigzag: Any = np.frombuffer(component.coefficients, np.int16).reshape(component.blocks_y, component.blocks_x, 64)
+    plane: Any = np.empty((component.blocks_y * 8, component.blocks_x * 8), np.uint8)
+    rows = max(1, _STRIP // (64 * component.blocks_x))
+    for top in range(0, component.blocks_y, rows):
+        strip = zigzag[top : top + rows]
+        values = np.empty(strip.shape, np.int32)
+        # stb_image keeps dequantised coefficients in 16 bits.
+        values[:, :, ZIGZAG] = (strip * quant).astype(np.int16)
+        pixels = _idct(values).reshape(*strip.shape[:2], 8, 8).transpose(0, 2, 1, 3)
+        plane[8 * top : 8 * (top + rows)] = pixels.reshape(-1, component.blocks_x * 8)
+    component.coefficients = array("h")
+    return plane
 
 
-def _scale_up(plane: Any, component: Component, frame: Frame) -> Any:
-    """Scale a component to the picture's size as stb_image does: triangle filters for 2, repetition for the rest."""
+def _scale_up(plane: Any, component: Component, frame: Frame, rows: Any) -> Any:
+    """Scale some rows of a component to the picture's size as stb_image does.
+
+    Triangle filters for factors of two, repetition for the rest; int32 (len(rows), width).
+    """
     import numpy as np
 
     hs, vs = frame.h_max // component.h, frame.v_max // component.v
-    width, height = frame.width, frame.height
-    low_w = ceil(width, hs)
-    low_h = ceil(height * component.v, frame.v_max)
-    samples = plane[:, :low_w].astype(np.int32)
-    rows = np.arange(height)
+    low_w = ceil(frame.width, hs)
+    low_h = ceil(frame.height * component.v, frame.v_max)
+
+    def samples(which: Any) -> Any:
+        return plane[which, :low_w].astype(np.int32)
+
     if vs == 2 and hs in (1, 2):
         near: Any = rows // 2
         far = np.clip(np.where(rows % 2 == 1, near + 1, near - 1), 0, low_h - 1)
-        mixed = 3 * samples[near] + samples[far]
+        mixed = 3 * samples(near) + samples(far)
         if hs == 1:
             out = (mixed + 2) >> 2
         else:
-            out = np.empty((height, 2 * low_w), np.int32)
+            out = np.empty((len(rows), 2 * low_w), np.int32)
             out[:, 0] = (mixed[:, 0] + 2) >> 2
             out[:, -1] = (mixed[:, -1] + 2) >> 2
             out[:, 1:-1:2] = (3 * mixed[:, :-1] + mixed[:, 1:] + 8) >> 4
             out[:, 2:-1:2] = (3 * mixed[:, 1:] + mixed[:, :-1] + 8) >> 4
     else:
-        base = samples[rows // vs]
+        base = samples(rows // vs)
         if hs == 1:
             out = base
         elif hs == 2 and vs == 1:
-            out = np.empty((height, 2 * low_w), np.int32)
+            out = np.empty((len(rows), 2 * low_w), np.int32)
             if low_w == 1:
                 out[:] = base
             else:
@@ -107,14 +122,27 @@ def _scale_up(plane: Any, component: Component, frame: Frame) -> Any:
                 out[:, -1] = base[:, -1]
         else:
             out = np.repeat(base, hs, axis=1)
-    return out[:, :width]
+    return out[:, : frame.width]
 
 
 def assemble(frame: Frame, state: State) -> Any:
-    """Make the picture, uint8 (height, width, 1 or 3), from all coefficients."""
+    """Make the picture, uint8 (height, width, 1 or 3), from all coefficients: a strip at a time, to spare memory."""
     import numpy as np
 
-    planes = [_scale_up(_plane(c, state), c, frame) for c in frame.components]
+    planes = [_plane(c, state) for c in frame.components]
+    picture: Any = np.empty((frame.height, frame.width, 1 if len(planes) == 1 else 3), np.uint8)
+    step = max(1, _STRIP // frame.width)
+    for top in range(0, frame.height, step):
+        rows = np.arange(top, min(top + step, frame.height))
+        strips = [_scale_up(plane, c, frame, rows) for plane, c in zip(planes, frame.components, strict=True)]
+        picture[top : top + step] = _coloured(strips, frame, state)
+    return picture
+
+
+def _coloured(planes: list[Any], frame: Frame, state: State) -> Any:
+    """Make pixels, uint8 (rows, width, 1 or 3), of samples."""
+    import numpy as np
+
     if len(planes) == 1:
         return planes[0].astype(np.uint8)[:, :, None]
     ids = [c.id for c in frame.components]

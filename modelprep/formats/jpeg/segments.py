@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+
 from modelprep.errors import StepError
 from modelprep.formats.jpeg.frame import Component, Frame, State, bad, ceil, short
 
-#: stb_image refuses larger sides (STBI_MAX_DIMENSIONS); a smaller product keeps memory in bounds here.
-MAX_SIDE = 1 << 24
-MAX_PIXELS = 1 << 26
+#: Each takes a millisecond to set up; a scan uses eight at most.
+MAX_TABLES = 256
+#: Blocks at the right and lower edge reach over the picture.
+_PADDING = 1 << 20
 
 
 def next_marker(data: bytes, position: int, state: State) -> tuple[int, int]:
@@ -77,6 +80,9 @@ def _read_huffman(body: bytes, state: State, position: int) -> None:
         total = sum(counts)
         if kind > 1 or index > 3 or len(counts) < 16 or total > 256 or len(body) < 17 + total:
             raise bad("its Huffman table", state, position)
+        state.tables += 1
+        if state.tables > MAX_TABLES:
+            raise bad(f"more than {MAX_TABLES} Huffman tables", state, position)
         # One look-up of the next 16 bits gives length << 8 | symbol; 0 stands for a code that does not exist.
         table: list[int] = []
         code = 0
@@ -95,8 +101,6 @@ def _read_huffman(body: bytes, state: State, position: int) -> None:
 
 
 def _read_frame(body: bytes, progressive: bool, state: State, position: int) -> None:
-    import numpy as np
-
     if state.frame is not None:
         raise bad("a second frame", state, position)
     if len(body) < 6 or len(body) != 6 + 3 * body[5]:
@@ -108,13 +112,6 @@ def _read_frame(body: bytes, progressive: bool, state: State, position: int) -> 
         )
     if count not in (1, 3, 4) or not width or not height:
         raise bad(f"{count} components, {width}x{height}", state, position)
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise StepError(
-            "the picture is too large",
-            where=state.origin,
-            expected=f"at most {MAX_PIXELS} pixels",
-            got=f"{width}x{height}",
-        )
     components = [Component(body[i], body[i + 1] >> 4, body[i + 1] & 15, body[i + 2]) for i in range(6, len(body), 3)]
     if any(not 1 <= c.h <= 4 or not 1 <= c.v <= 4 or c.table > 3 for c in components):
         raise bad("its sampling factors", state, position)
@@ -122,9 +119,17 @@ def _read_frame(body: bytes, progressive: bool, state: State, position: int) -> 
     if any(h_max % c.h or v_max % c.v for c in components):
         raise bad("sampling factors that do not divide one another", state, position)
     mcus_x, mcus_y = ceil(width, 8 * h_max), ceil(height, 8 * v_max)
+    # Blocks rather than pixels: narrow pictures and odd sampling factors have more of them.
+    if 64 * mcus_x * mcus_y * sum(c.h * c.v for c in components) > max(3, count) * (state.max_pixels + _PADDING):
+        raise StepError(
+            "the picture is too large for its file",
+            where=state.origin,
+            expected=f"at most {state.max_pixels} pixels",
+            got=f"{width}x{height}",
+        )
     for c in components:
         c.blocks_x, c.blocks_y = mcus_x * c.h, mcus_y * c.v
         c.own_x = ceil(ceil(width * c.h, h_max), 8)
         c.own_y = ceil(ceil(height * c.v, v_max), 8)
-        c.coefficients = np.zeros((c.blocks_y * c.blocks_x, 64), np.int32)
+        c.coefficients = array("h", bytes(2 * 64 * c.blocks_x * c.blocks_y))
     state.frame = Frame(progressive, width, height, components, h_max, v_max)

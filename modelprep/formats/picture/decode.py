@@ -25,6 +25,16 @@ _MAGIC = (
 #: What stb_image reads of the above.
 READABLE = ("jpeg", "png", "bmp")
 MAX_BYTES = 256 << 20
+MAX_PIXELS = 1 << 26
+#: A picture may have so many pixels whatever the size of its file: those of a camera. Each takes up to 14 bytes here.
+_SOME_PIXELS = 12 << 20
+#: More than that only as the file grows: a photograph has 2 to 8 pixels a byte.
+_PIXELS_A_BYTE = 12
+
+
+def max_pixels(size: int) -> int:
+    """Give how many pixels a picture file of `size` bytes may have: a small file must not take all memory."""
+    return min(MAX_PIXELS, max(_SOME_PIXELS, _PIXELS_A_BYTE * size))
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ def decode(data: bytes, *, origin: str) -> Picture:
     if kind == "jpeg":
         from modelprep.formats import jpeg
 
-        pixels = jpeg.decode(data, origin=origin)
+        pixels = jpeg.decode(data, origin=origin, max_pixels=max_pixels(len(data)))
     else:
         pixels = _lossless(data, origin)
     return Picture(pixels, kind, tuple(_warnings(data, kind, pixels)))
@@ -111,6 +121,11 @@ def _lossless(data: bytes, origin: str) -> NDArray[np.uint8]:
         ) from error
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > max_pixels(len(data)):
+                raise StepError(
+                    "the picture is too large for its file", where=origin,
+                    expected=f"at most {max_pixels(len(data))} pixels", got=f"{image.width}x{image.height}",
+                )  # fmt: skip
             image.load()
             mode = image.mode
             if mode == "P":
@@ -120,7 +135,7 @@ def _lossless(data: bytes, origin: str) -> NDArray[np.uint8]:
                 image = image.convert("L")
             elif mode.startswith("I;16") or mode == "I":
                 # stb_image keeps the high byte of 16-bit samples.
-                return np.asarray(np.asarray(image).astype(np.uint32) >> 8, np.uint8)[:, :, None]
+                return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]
             elif mode not in ("L", "LA", "RGB", "RGBA"):
                 raise StepError(
                     "the board's decoder does not read this colour mode", where=origin, got=mode, hint="save it as RGB"

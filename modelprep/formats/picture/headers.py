@@ -13,10 +13,8 @@ import zlib
 from dataclasses import dataclass
 
 from modelprep.errors import StepError
-from modelprep.formats.picture.decode import kind_of, orientation_of_tiff
+from modelprep.formats.picture.decode import MAX_PIXELS, kind_of, orientation_of_tiff
 
-#: As in the JPEG decoder: what a decoded picture may take.
-MAX_PIXELS = 1 << 26
 #: In the entropy-coded data of a scan FF is followed by 00 or is a restart marker; anything else ends the scan.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
