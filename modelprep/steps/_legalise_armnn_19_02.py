@@ -77,14 +77,17 @@ def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
     if before - len(graph.nodes) - bypassed:
         changes.removed_nodes["not needed"] = before - len(graph.nodes) - bypassed
     nodes = {node.name: node for node in graph.nodes}
-    for node in list(graph.nodes):
+    ordered: list[Node] = []
+    for node in graph.nodes:
         if node.op in TF_RENAMED_OPS and _renameable(node):
             changes.renamed_ops[f"{node.op} -> {TF_RENAMED_OPS[node.op]}"] += 1
             node.op = TF_RENAMED_OPS[node.op]
         if node.op in TF_OPS:
             _attributes(node, changes)
         if node.op == "ConcatV2":
-            _concat_axis(node, nodes, graph, changes)
+            ordered += _concat_axis(node, nodes, changes)
+        ordered.append(node)
+    graph.nodes = ordered
     if changes.axes:  # axes that nobody takes any more
         graph.nodes = subgraph(graph, outputs, colocations=False)
     return changes
@@ -102,12 +105,17 @@ def _bypass(graph: Graph, keep: set[str], changes: Changes) -> None:
             instead[node.name] = node.inputs[0]
             changes.removed_nodes[node.op] += 1
     for node in graph.nodes:
-        for index, reference in enumerate(node.inputs):
-            seen = 0
-            while input_name(reference) in instead and seen <= len(instead):  # a ring of Identities has no end
-                reference = instead[input_name(reference)]
-                seen += 1
-            node.inputs[index] = reference
+        node.inputs = [_source(reference, instead) for reference in node.inputs]
+
+
+def _source(reference: str, instead: dict[str, str]) -> str:
+    """Follow nodes that hand on their input to the first that does not, and shorten the way for whoever comes later."""
+    way: dict[str, None] = {}
+    while (name := input_name(reference)) in instead and name not in way:  # a ring of Identities has no end
+        way[name] = None
+        reference = instead[name]
+    instead.update(dict.fromkeys(way, reference))
+    return reference
 
 
 def _attributes(node: Node, changes: Changes) -> None:
@@ -143,17 +151,20 @@ def _encoded(value: object) -> bytes:
     return attr_type(INT32)
 
 
-def _concat_axis(node: Node, nodes: dict[str, Node], graph: Graph, changes: Changes) -> None:
-    """Write a negative axis as what it is for four dimensions, the only ones that the parser can join."""
+def _concat_axis(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
+    """Write a negative axis as what it is for four dimensions, the only ones that the parser can join.
+
+    Returns the node of the new axis, which has to stand before; an empty list where the axis may stay.
+    """
     values = ints(nodes.get(input_name(node.inputs[-1]))) if node.inputs else None
     if values not in ([-1], [-3]):
-        return
+        return []
     axis = 4 + values[0]
     name = f"{node.name}/axis_{axis}"
     while name in nodes:
         name += "_"
     value = Tensor(DTYPES[INT32], (), memoryview(axis.to_bytes(4, "little")))
     nodes[name] = Node(name, "Const", attrs={"dtype": attr_type(INT32), "value": attr_tensor(tensor_proto(value))})
-    graph.nodes.insert(graph.nodes.index(node), nodes[name])
     node.inputs[-1] = name
     changes.axes += 1
+    return [nodes[name]]

@@ -27,6 +27,9 @@ V0LayerParameter: TypeAlias = Any
 
 #: Values of enum Phase.
 TRAIN, TEST = 0, 1
+#: Layers of one net. The deepest that were published have about 1,500.
+MAX_LAYERS = 20_000
+
 PHASES = {"TRAIN": TRAIN, "TEST": TEST}
 
 #: The types that BVLC Caffe 1.0 registers, whatever it was built with (``caffe.layer_type_list()``; REGISTER_LAYER_*

@@ -9,6 +9,9 @@ from __future__ import annotations
 from modelprep.errors import StepError, nearest
 from modelprep.formats.caffe.messages import LayerParameter, NetParameter, copy_of, new, replace_layers
 
+#: Characters that the names of inserted layers and their tops may have in all; 60 a name are usual.
+MAX_NAMES = 8 << 20
+
 #: A top: (index of its layer, index among the layer's tops).
 _Top = tuple[int, int]
 
@@ -32,9 +35,21 @@ def insert_splits(net: NetParameter) -> NetParameter:
     Raises
     ------
     StepError
-        When a bottom is no top of a layer before it; the nearest known blob is named.
+        When a bottom is no top of a layer before it (the nearest known blob is named), or when names are so long that
+        the new ones, of which each reader gets one, would fill the memory.
     """
     sources, readers, losses = _wiring(net)
+    long = sum(
+        count * (len(net.layer[index].name) + len(net.layer[index].top[position]))
+        for (index, position), count in readers.items()
+        if count > 1
+    )
+    if long > MAX_NAMES:
+        raise StepError(
+            "the names of layers and blobs are too long for the Split layers that Caffe would insert",
+            expected=f"at most {MAX_NAMES} characters in all the new names",
+            got=str(long),
+        )
     taken: dict[_Top, int] = {}
     layers: list[LayerParameter] = []
     for index, original in enumerate(net.layer):

@@ -21,6 +21,8 @@ from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, v
 
 #: What errors call a file of this kind.
 WHAT = "ONNX file"
+#: Nodes, initialisers or values of one graph. The largest language models have some 20,000 nodes.
+MAX_PARTS = 100_000
 #: TensorProto.DataType by number.
 TYPES: Mapping[int, str] = {
     0: "UNDEFINED", 1: "FLOAT", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 8: "STRING",
@@ -280,6 +282,9 @@ def _check_text(proto: Any) -> None:
 
 
 def _check_graph(graph: Any) -> None:
+    for part in (graph.node, graph.initializer, graph.sparse_initializer, graph.input, graph.output, graph.value_info):
+        if len(part) > MAX_PARTS:
+            raise NotOnnx(f"it holds a list of {len(part)} parts, at most {MAX_PARTS} make sense")
     _demand_text(graph.name, graph.doc_string)
     for node in graph.node:
         _demand_text(node.name, node.op_type, node.domain, node.doc_string, *node.input, *node.output)

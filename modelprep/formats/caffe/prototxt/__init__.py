@@ -10,7 +10,7 @@ from typing import Any
 from modelprep.errors import StepError, StorageError
 from modelprep.formats import sniff
 from modelprep.formats.caffe import text_bytes
-from modelprep.formats.caffe.messages import new
+from modelprep.formats.caffe.messages import MAX_LAYERS, new
 from modelprep.formats.caffe.prototxt.reader import read_into
 from modelprep.formats.caffe.prototxt.writer import write
 
@@ -49,6 +49,8 @@ def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>"
         raise
     if message == "NetParameter" and not (result.layer or result.layers):
         _refuse_other(text, origin)
+    if message == "NetParameter" and (count := len(result.layer) + len(result.layers)) > MAX_LAYERS:
+        raise StepError("the net has too many layers", where=origin, expected=f"at most {MAX_LAYERS}", got=str(count))
     if not result.IsInitialized():
         missing = ", ".join(result.FindInitializationErrors())
         raise StepError("Required fields are missing", where=origin, expected=missing)

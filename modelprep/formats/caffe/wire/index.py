@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from modelprep.errors import StepError
+from modelprep.formats.caffe.messages import MAX_LAYERS
 from modelprep.formats.caffe.wire import Field, WireReader
 from modelprep.formats.caffe.wire.foreign import is_foreign
 from modelprep.formats.caffe.wire.model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment
@@ -18,7 +19,6 @@ from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VA
 __all__ = ["BlobIndex", "LayerIndex", "ModelIndex", "Segment", "index"]
 
 #: Bounds on what a file may hold; each is far above any net that Caffe was seen to write.
-MAX_LAYERS = 100_000
 MAX_BLOBS = 200_000
 MAX_SEGMENTS = 500_000
 #: ``kMaxBlobAxes`` of Caffe, and its bound on a blob's element count.
