@@ -41,9 +41,8 @@ def _wishes(params: Mapping[str, Any]) -> Wishes:
 
 
 def _run(call: Call) -> Mapping[str, object]:
-    import tempfile
-
     from modelprep.formats.onnx import fix as work
+    from modelprep.formats.onnx import fold, opset
     from modelprep.formats.onnx.model import guarded, read
     from modelprep.formats.onnx.pieces import write
 
@@ -51,31 +50,29 @@ def _run(call: Call) -> Mapping[str, object]:
     wishes = _wishes(params)
     path = cast("Path", params["model"])
     done: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="onnx-fix-", dir=call.output.parent) as folder:
-        model = read(path, cast("Mapping[str, Path] | None", params["external"]))
-        if params["external"]:
-            done.append("external data taken in")
-        with guarded(str(path)):
-            if params["opset"] is not None:
-                before = model.opset()
-                converted = work.convert_opset(model, cast("int", params["opset"]), Path(folder))
-                if converted is not None:
-                    model = read(converted)
-                    model.where = str(path)
-                    done.append(f"opset {before} made {model.opset()}")
-            done += work.fix(model, wishes)
-            if params["value_info"] == "infer":
-                model = read(work.infer_shapes(model, Path(folder)))
-                done.append(f"shapes of {len(model.graph.value_info)} values inferred")
-                done += work.fix(model, wishes)  # the library writes what it likes; see that it is still as wanted
-            if params["target"]:
-                refuse(model, str(params["target"]))
-            if not done:
-                raise StepError(
-                    "there is nothing to fix: the model is already as asked", where=str(path),
-                    hint="take the step out, or ask for something else",
-                )  # fmt: skip
-            size = write(model.pieces(), call.output, call.progress)
+    model = read(path, cast("Mapping[str, Path] | None", params["external"]))
+    if params["external"]:
+        done.append("external data taken in")
+    with guarded(str(path)):
+        if (wanted := cast("int | None", params["opset"])) is not None:
+            if model.opset() < opset.OLDEST <= wanted:
+                done.append(f"opset {model.opset()} made {opset.OLDEST} by onnx")
+                model = opset.from_before(model)
+            done += opset.convert(model, wanted)
+        done += work.settle(model, wishes)
+        if params["value_info"] == "infer":
+            done.append(f"shapes of {work.infer_shapes(model)} values inferred")
+        elif wishes.simplify and (settled := fold.settle_outputs(model)):
+            done.append(f"dimensions of outputs inferred: {', '.join(settled)}")
+        done += work.rearrange(model, wishes)
+        if params["target"]:
+            refuse(model, str(params["target"]))
+        if not done:
+            raise StepError(
+                "there is nothing to fix: the model is already as asked", where=str(path),
+                hint="ask for something else (--batch, --dim, --opset, --for)",
+            )  # fmt: skip
+        size = write(model.pieces(), call.output, call.progress)
     return {"changes": done, "opset": model.opset(), "ir_version": int(model.proto.ir_version), "size": size}
 
 
@@ -100,7 +97,7 @@ def refuse(model: Model, target: str) -> None:
         raise StepError(
             f"Arm NN {parser.version} cannot take this model", where=model.where,
             expected=f"operators: {', '.join(sorted(parser.ops))}", got="\n              ".join(shown),
-            hint="give batch: or dims: to settle the shapes"
+            hint="settle the shapes: --batch N, --dim NAME=N (in a recipe batch:, dims:)"
             if all(problem.rule == "ON05" for problem in found)
             else None,
         )  # fmt: skip

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: What a dimension that is still open is taken for, one after the other, until the original runs.
 _OPEN = (1, 8, 32, 224)
+_RANDOM = frozenset({
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+})  # fmt: skip
 #: onnxruntime's type of an input -> numpy's.
 _TYPES: Mapping[str, str] = {
     "float": "f4", "double": "f8", "float16": "f2", "bool": "?", "int8": "i1", "int16": "i2", "int32": "i4",
@@ -120,6 +123,8 @@ def sides(conversion: Conversion) -> Sides:
     from modelprep.formats.onnx.model import read_header
 
     model = read_header(conversion.output)
+    if random := [node.op_type for node in model.graph.node if node.op_type in _RANDOM]:
+        raise CheckFailed("the model draws random numbers", got=random[0])
     names = [value.name for value in model.graph.output]
     results = [shape(value) for value in model.inputs()]
     originals = [shape(value) for value in read_header(original).inputs()]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx import initialisers, shapes, simplify
+from modelprep.formats.onnx import fold, initialisers, ir, order, shapes, simplify
 from modelprep.formats.onnx.model import Model
 
 
@@ -60,22 +59,41 @@ def fix(model: Model, wishes: Wishes) -> list[str]:
     StepError
         Something asked for cannot be done to this model.
     """
+    done = settle(model, wishes)
+    return done + rearrange(model, wishes)
+
+
+def settle(model: Model, wishes: Wishes) -> list[str]:
+    """Put nodes into order, make dimensions numbers, and take operators that the parser lacks apart; as :func:`fix`."""
     done = []
-    if shapes.sort_nodes(model):
+    if order.sort_nodes(model):
         done.append("nodes put into topological order")
     done += shapes.set_dimensions(model, wishes.batch, wishes.dims)
-    if wishes.simplify:
-        if dropped := simplify.drop_passing(model):
-            done.append(f"taken out: {', '.join(dropped)}")
-        if count := simplify.flatten_to_reshape(model):
-            done.append(f"{count} Flatten made Reshape")
-        if count := simplify.gemm_to_matmul(model):
-            done.append(f"{count} Gemm made MatMul and Add")
-        if count := initialisers.lift_constants(model):
-            done.append(f"{count} Constant made initialisers")
+    if not wishes.simplify:
+        return done
+    if fold.foldable(model) and (count := fold.fold(model)):
+        done.append(f"{count} nodes that compute sizes folded")
+    if dropped := simplify.drop_passing(model):
+        done.append(f"taken out: {', '.join(dropped)}")
+    if count := simplify.flatten_to_reshape(model):
+        done.append(f"{count} Flatten made Reshape")
+    if count := simplify.fold_transposes(model):
+        done.append(f"{count} Transpose of weights folded")
+    if count := simplify.gemm_to_matmul(model):
+        done.append(f"{count} Gemm made MatMul and Add")
+    if count := initialisers.lift_constants(model):
+        done.append(f"{count} Constant made initialisers")
+    return done
+
+
+def rearrange(model: Model, wishes: Wishes) -> list[str]:
+    """Put constants and shapes where they are wanted; as :func:`fix`."""
+    done = []
     if wishes.data == "typed" and (count := initialisers.type_data(model)):
         done.append(f"{count} constants moved from raw_data to their typed field")
-    if wishes.initialisers == "inputs" and (count := initialisers.list_as_inputs(model)):
+    # Up to IR version 3 an initialiser is an input too: those that were made here have to be.
+    listing = wishes.initialisers == "inputs" or model.proto.ir_version < 4
+    if listing and (count := initialisers.list_as_inputs(model)):
         done.append(f"{count} initialisers listed as inputs")
     if wishes.value_info == "static" and (count := shapes.drop_value_info(model, shapes.unsettled(model))):
         done.append(f"{count} unsettled shapes of values in between dropped")
@@ -83,86 +101,32 @@ def fix(model: Model, wishes: Wishes) -> list[str]:
         done.append(f"{len(model.graph.value_info)} shapes of values in between dropped")
         del model.graph.value_info[:]
     if wishes.ir_version is not None and wishes.ir_version != model.proto.ir_version:
-        _set_ir_version(model, wishes.ir_version)
+        ir.set_version(model, wishes.ir_version)
         done.append(f"IR version {wishes.ir_version}")
     return done
 
 
-def _set_ir_version(model: Model, version: int) -> None:
-    """Set the IR version, where the model holds nothing that came later (onnx's own version history)."""
-    if not 3 <= version <= 20:
-        raise StepError("the IR version must be 3 or later", where=model.where, got=str(version))
-    proto = model.proto
-    listed = {value.name for value in proto.graph.input}
-    later = [
-        (4, "initialisers that are not inputs", any(t.name not in listed for t in proto.graph.initializer)),
-        (5, "sparse initialisers", bool(proto.graph.sparse_initializer)),
-        (7, "training information", bool(proto.training_info)),
-        (8, "functions of its own", bool(proto.functions)),
-        (4, "bfloat16 weights", any(t.data_type == 16 for t in proto.graph.initializer)),
-        (9, "8-bit floating-point weights", any(17 <= t.data_type <= 20 for t in proto.graph.initializer)),
-        (10, "4-bit weights", any(21 <= t.data_type <= 22 for t in proto.graph.initializer)),
-    ]
-    for since, what, there in later:
-        if there and version < since:
-            raise StepError(
-                f"the model has {what}, which need IR version {since}", where=model.where, got=f"IR version {version}",
-                hint="initialisers: inputs" if since == 4 and what.startswith("init") else None,
-            )  # fmt: skip
-    proto.ir_version = version
-
-
-def convert_opset(model: Model, opset: int, folder: Path) -> Path | None:
-    """Convert a model to another opset with onnx's own converter (extra ``onnx``).
-
-    Parameters
-    ----------
-    model
-        The model; it is not changed.
-    opset
-        The opset of the default domain that is wanted.
-    folder
-        Where to write.
-
-    Returns
-    -------
-    Path or None
-        The converted file, or None where the model has that opset already.
+def infer_shapes(model: Model) -> int:
+    """Write the shapes of all values as onnx's own inference has them (extra ``onnx``); give how many.
 
     Raises
     ------
     StepError
-        onnx has no way from one to the other for an operator of the model, or the model is over 2 GiB.
+        The inference finds a contradiction.
     """
-    if model.opset() == opset:
-        return None
-    return _through_library(model, folder, f"opset {opset}", opset)
-
-
-def infer_shapes(model: Model, folder: Path) -> Path:
-    """Compute the shapes of all values with onnx's own inference (extra ``onnx``); give the file."""
-    del model.graph.value_info[:]
-    return _through_library(model, folder, "inferred shapes", None)
-
-
-def _through_library(model: Model, folder: Path, what: str, opset: int | None) -> Path:
-    from modelprep.formats.onnx.pieces import write
-
-    source, result = folder / "source.onnx", folder / f"{'shapes' if opset is None else 'opset'}.onnx"
-    write(model.pieces(), source)
     import onnx
-    from onnx import shape_inference, version_converter
+    from onnx import shape_inference
 
+    del model.graph.value_info[:]
+    loaded = onnx.load_model_from_string(model.proto.SerializeToString())
     try:
-        loaded = onnx.load_model_from_string(source.read_bytes())
-        made = (
-            shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True)
-            if opset is None
-            else version_converter.convert_version(loaded, opset)
-        )
-        result.write_bytes(made.SerializeToString(deterministic=True))
+        made = shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True, data_prop=True)
     except Exception as error:
-        raise StepError(
-            f"onnx cannot give the model {what}", where=model.where, got=str(error).strip().splitlines()[0][:300],
-        ) from error  # fmt: skip
-    return result
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StepError("onnx cannot give the model inferred shapes", where=model.where, got=reason[:300]) from error
+    # Field by field: weights that were left out of the message stay where they are.
+    graph = type(model.graph).FromString(made.graph.SerializeToString(deterministic=True))
+    model.graph.value_info.extend(graph.value_info)
+    for held, new in zip(model.graph.output, graph.output, strict=True):
+        held.CopyFrom(new)
+    return len(model.graph.value_info)

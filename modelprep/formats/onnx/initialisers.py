@@ -6,10 +6,25 @@ takes the shape of a constant from the graph's inputs (ON03). None of this chang
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.model import RAW, TYPED, TYPES, WIDTH, Model, Payload, elements, messages, to_typed
+from modelprep.formats.onnx.model import (
+    DOUBLE,
+    FLOAT,
+    INT32,
+    INT64,
+    RAW,
+    TYPED,
+    TYPES,
+    WIDTH,
+    Model,
+    Payload,
+    elements,
+    messages,
+    to_typed,
+)
 
 
 def type_data(model: Model) -> int:
@@ -64,13 +79,34 @@ def list_as_inputs(model: Model) -> int:
     return count
 
 
+def raw_bytes(model: Model, tensor: Any) -> bytes | None:
+    """Give the elements of an initialiser as little-endian bytes; None for types that are not told apart here."""
+    from array import array
+
+    payload = model.payloads.get(tensor.name) if tensor.name else None
+    if payload is not None:
+        typed = TYPED.get(tensor.data_type, (0, ""))[0]
+        if payload.number == RAW or (tensor.data_type in (FLOAT, DOUBLE) and payload.number == typed):
+            return b"".join(bytes(piece) for piece in payload.pieces)
+        return None
+    if tensor.HasField("raw_data"):
+        return bytes(tensor.raw_data)
+    codes = {FLOAT: "f", DOUBLE: "d", INT32: "i", INT64: "q"}
+    if tensor.data_type not in codes:
+        return None
+    elements = array(codes[tensor.data_type], getattr(tensor, TYPED[tensor.data_type][1]))
+    if sys.byteorder == "big":
+        elements.byteswap()
+    return elements.tobytes()
+
+
 def lift_constants(model: Model) -> int:
     """Make initialisers of Constant nodes that hold anything but one FLOAT tensor (rule ON07); give how many."""
     taken = set(model.initialisers())
     count = 0
     kept = []
     for node in model.graph.node:
-        tensor = _constant_value(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") else None
+        tensor = constant_value(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") else None
         if tensor is None or len(node.output) != 1 or node.output[0] in taken:
             kept.append(node)
             continue
@@ -88,8 +124,8 @@ def lift_constants(model: Model) -> int:
     return count
 
 
-def _constant_value(node: Any) -> Any:
-    """Give the tensor that a Constant node makes, or None where it makes none that could be an initialiser."""
+def constant_value(node: Any) -> Any:
+    """Give a copy of the tensor that a Constant node makes; None where it makes none that could be an initialiser."""
     if len(node.attribute) != 1:
         return None
     attribute = node.attribute[0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.model import FLOAT, RAW, Model, Payload
+from modelprep.formats.onnx.initialisers import raw_bytes
+from modelprep.formats.onnx.model import FLOAT, RAW, Model, Payload, elements
 
 _DEFAULT = ("", "ai.onnx")
 
@@ -95,10 +96,37 @@ def flatten_to_reshape(model: Model) -> int:
     return len(nodes)
 
 
-def gemm_to_matmul(model: Model) -> int:
-    """Make Gemm nodes with constant weights a MatMul and an Add, as long as nothing is scaled; give how many.
+def fold_transposes(model: Model) -> int:
+    """Take out Transpose nodes of constant FLOAT matrices; the matrix is transposed in the file. Give how many."""
+    graph = model.graph
+    initialisers = model.initialisers()
+    outputs = {value.name for value in graph.output}
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} | set(initialisers)
+    turned: dict[str, str] = {}
+    for node in graph.node:
+        tensor = initialisers.get(node.input[0]) if node.op_type == "Transpose" and node.domain in _DEFAULT else None
+        # A matrix has one way to be transposed, whether perm says so or not; nested graphs know it by its old name.
+        if tensor is None or node.output[0] in outputs or any(list(item.ints) != [1, 0] for item in node.attribute):
+            continue
+        if name := _transposed(model, tensor, taken):
+            turned[node.output[0]] = name
+    if not turned or any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+        return 0
+    kept = [type(node).FromString(node.SerializeToString()) for node in graph.node if node.output[0] not in turned]
+    for node in kept:
+        for index, name in enumerate(node.input):
+            node.input[index] = turned.get(name, name)
+    del graph.node[:]
+    graph.node.extend(kept)
+    _drop_unused(model)
+    return len(turned)
 
-    Weights that Gemm is told to transpose are transposed in the file. The sum is rounded once more than in a fused
+
+def gemm_to_matmul(model: Model) -> int:
+    """Make Gemm nodes with constant weights a MatMul and an Add; give how many.
+
+    Weights that Gemm is told to transpose are transposed in the file, and what it scales (alpha, beta) is scaled
+    there. The sum is rounded once more than in a fused
     Gemm, so results may differ in the last bits.
     """
     graph = model.graph
@@ -113,15 +141,16 @@ def gemm_to_matmul(model: Model) -> int:
         bias = initialisers.get(node.input[2]) if len(node.input) > 2 else None
         # The parser fuses only a bias of one value an output, [X] or [1, X].
         fits = bias is None or (all(dim == 1 for dim in bias.dims[:-1]) and len(bias.dims) > 0)
-        if weights is None or not _plain_gemm(node) or not fits or (len(node.input) > 2 and node.input[2] and not bias):
+        given = {item.name: item.f if item.name in ("alpha", "beta") else item.i for item in node.attribute}
+        plain = node.domain in _DEFAULT and not given.get("transA", 0)
+        if weights is None or not plain or not fits or (len(node.input) > 2 and node.input[2] and not bias):
             nodes.append(node)
             continue
-        name = node.input[1]
-        if any(item.name == "transB" and item.i for item in node.attribute):
-            name = _transposed(model, weights, taken)
-            if not name:
-                nodes.append(node)
-                continue
+        name = _turned(model, weights, taken, float(given.get("alpha", 1.0)), transpose=bool(given.get("transB", 0)))
+        offset = _turned(model, bias, taken, float(given.get("beta", 1.0))) if bias is not None else node.name
+        if not name or (bias is not None and not offset):
+            nodes.append(node)
+            continue
         product = type(node)(op_type="MatMul", name=node.name, input=[node.input[0], name], output=[node.output[0]])
         nodes.append(product)
         if bias is not None:
@@ -129,7 +158,7 @@ def gemm_to_matmul(model: Model) -> int:
             nodes.append(
                 type(node)(
                     op_type="Add", name=f"{node.name}__bias" if node.name else "",
-                    input=[product.output[0], node.input[2]], output=[node.output[0]],
+                    input=[product.output[0], offset], output=[node.output[0]],
                 )
             )  # fmt: skip
         count += 1
@@ -141,12 +170,6 @@ def gemm_to_matmul(model: Model) -> int:
     return count
 
 
-def _plain_gemm(node: Any) -> bool:
-    wanted = {"alpha": 1.0, "beta": 1.0, "transA": 0}
-    given = {item.name: item.f if item.name in ("alpha", "beta") else item.i for item in node.attribute}
-    return node.domain in _DEFAULT and all(given.get(name, value) == value for name, value in wanted.items())
-
-
 def _free(name: str, taken: set[str]) -> str:
     while name in taken:
         name += "_"
@@ -156,27 +179,32 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _transposed(model: Model, tensor: Any, taken: set[str]) -> str:
     """Add a FLOAT matrix's transpose as an initialiser of its own; give its name, empty where it is no such matrix."""
+    return _turned(model, tensor, taken, 1.0, transpose=True)
+
+
+def _turned(model: Model, tensor: Any, taken: set[str], factor: float, *, transpose: bool = False) -> str:
+    """Give the name of a FLOAT constant scaled and transposed, its own where neither is asked; empty: it is none."""
     from array import array
 
-    if tensor.data_type != FLOAT or len(tensor.dims) != 2 or any(dim < 1 for dim in tensor.dims):
+    if not transpose and factor == 1.0:
+        return str(tensor.name)
+    dims = [int(dim) for dim in tensor.dims]
+    data = raw_bytes(model, tensor) if tensor.data_type == FLOAT else None
+    if data is None or (transpose and len(dims) != 2) or any(dim < 1 for dim in dims):
         return ""
-    rows, columns = (int(dim) for dim in tensor.dims)
-    payload = model.payloads.get(tensor.name)
-    if payload is not None:
-        data: bytes | memoryview = payload.pieces[0] if len(payload.pieces) == 1 else b"".join(payload.pieces)
-    elif tensor.HasField("raw_data"):
-        data = tensor.raw_data
-    else:
-        data = array("f", tensor.float_data).tobytes()
-    if len(data) != 4 * rows * columns:
+    if len(data) != 4 * elements(tensor):
         raise StepError(f"the data of '{tensor.name}' do not fit its dimensions", where=model.where)
-    # Elements are moved as four bytes each, whatever they mean.
-    turned = array("I", bytes(4)) * (rows * columns)
-    for row in range(rows):
-        turned[row::rows] = array("I", bytes(data[4 * columns * row : 4 * columns * (row + 1)]))
-    name = _free(f"{tensor.name}__transposed", taken)
-    model.graph.initializer.add(name=name, data_type=FLOAT, dims=[columns, rows])
-    model.payloads[name] = Payload(RAW, [memoryview(turned).cast("B")])
+    numbers = array("I", data)
+    if transpose:  # elements are moved as four bytes each, whatever they mean
+        rows, columns = dims
+        source, numbers, dims = numbers, array("I", bytes(4)) * len(numbers), [columns, rows]
+        for row in range(rows):
+            numbers[row::rows] = source[columns * row : columns * (row + 1)]
+    if factor != 1.0:
+        numbers = array("I", array("f", [value * factor for value in array("f", numbers.tobytes())]).tobytes())
+    name = _free(f"{tensor.name}__{'transposed' if transpose else 'scaled'}", taken)
+    model.graph.initializer.add(name=name, data_type=FLOAT, dims=dims)
+    model.payloads[name] = Payload(RAW, [memoryview(numbers).cast("B")])
     return name
 
 

@@ -140,10 +140,32 @@ def test_gemm_becomes_matmul_and_add(tmp_path: Path, transposed: int, biased: bo
     np.testing.assert_allclose(run(out, {"image": image()})[0], expected, rtol=1e-5, atol=1e-4)
 
 
-def test_a_gemm_that_scales_is_left_and_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("alpha", "beta"), [(0.5, 1.0), (1.0, -2.0), (3.0, 0.0)])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_what_a_gemm_scales_is_scaled_in_the_file(tmp_path: Path, alpha: float, beta: float, transposed: int) -> None:
+    model = net(opset=11, tail="flatten")
+    weights = next(t for t in model.graph.initializer if t.name == "fc")
+    if transposed:
+        weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights).T.copy(), "fc"))
+    del model.graph.node[-2:]
+    model.graph.node.append(
+        helper.make_node(
+            "Gemm", ["flat", "fc", "fcb"], ["prob"], name="gemm", alpha=alpha, beta=beta, transB=transposed
+        )
+    )
+    source, out = save(model, tmp_path / "in.onnx"), tmp_path / "out.onnx"
+    call("onnx.fix", out, model=source, target=ARM)
+    assert verdict(out) == []
+    expected = run(source, {"image": image()})[0]
+    np.testing.assert_allclose(run(out, {"image": image()})[0], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_gemm_that_transposes_what_it_is_given_is_left_and_refused(tmp_path: Path) -> None:
     model = net(opset=11, tail="flatten")
     del model.graph.node[-2:]
-    model.graph.node.append(helper.make_node("Gemm", ["flat", "fc", "fcb"], ["prob"], name="gemm", alpha=0.5))
+    model.graph.node.append(helper.make_node("Gemm", ["flat", "fc", "fcb"], ["prob"], name="gemm", transA=1))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 128
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 128
     with pytest.raises(StepError, match=r"Arm NN 19\.02") as caught:
         call("onnx.fix", tmp_path / "out.onnx", model=save(model, tmp_path / "in.onnx"), target=ARM)
     assert "ON01 Gemm gemm" in str(caught.value.got)

@@ -1,0 +1,200 @@
+"""What is known of a model whose batch is followed; how a value that the batch does not reach gets its new length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelprep.errors import StepError
+from modelprep.formats.onnx.initialisers import raw_bytes
+from modelprep.formats.onnx.model import INT64, TYPES, Model
+from modelprep.formats.onnx.opset import graphs_of, infer
+
+#: Operators whose first output is shaped as their first input.
+KEEP = frozenset({
+    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip",
+    "Cos", "Cosh", "CumSum", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid",
+    "HardSwish", "Identity", "InstanceNormalization", "IsInf", "IsNaN", "LRN", "LayerNormalization", "LeakyRelu", "Log",
+    "LpNormalization", "Mish", "Neg", "Not", "QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Shrink",
+    "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh", "ThresholdedRelu", "Trilu",
+})  # fmt: skip
+
+
+@dataclass
+class Follower:
+    """A model whose batch is followed.
+
+    Parameters
+    ----------
+    model
+        The model, changed in place.
+    old, new
+        The numbers.
+    axes
+        Value -> which of its axes is the batch, for the values that have one.
+    constants, makers
+        Value -> its tensor, the node that makes it.
+    sizes
+        Value -> its dimensions as they were; inferred when they are first asked for.
+    reached
+        The values that are computed from what is fed.
+    done
+        What was changed, one line each.
+    node
+        The node that is at hand.
+    """
+
+    model: Model
+    old: int
+    new: int
+    axes: dict[str, int]
+    constants: dict[str, Any] = field(default_factory=dict)
+    makers: dict[str, Any] = field(default_factory=dict)
+    sizes: dict[str, list[int]] | None = None
+    reached: set[str] = field(default_factory=set)
+    done: list[str] = field(default_factory=list)
+    node: Any = None
+
+    # -- what is known ---------------------------------------------------------------------------------------------
+
+    def stop(self, reason: str) -> StepError:
+        """Give the error for the node at hand."""
+        node = self.node
+        return StepError(
+            f"the batch cannot be followed through {node.op_type} '{node.name or node.output[0]}'",
+            where=self.model.where, got=reason, expected=f"a node that works on each of {self.old} samples by itself",
+            hint="export the model again with the batch that you need",
+        )  # fmt: skip
+
+    def shape(self, name: str) -> list[int]:
+        """Give the dimensions of a value as they were."""
+        if name in self.constants:
+            return [int(size) for size in self.constants[name].dims]
+        if self.sizes is None:
+            self.sizes = _inferred(self.model)
+        if name not in self.sizes:
+            raise self.stop(f"the dimensions of '{name}' are not known")
+        return self.sizes[name]
+
+    def attribute(self, name: str) -> Any:
+        """Give an attribute of the node, or None."""
+        return next((each for each in self.node.attribute if each.name == name), None)
+
+    def integer(self, name: str, default: int) -> int:
+        """Give a whole number that is an attribute of the node."""
+        found = self.attribute(name)
+        return default if found is None else int(found.i)
+
+    def numbers(self, place: int, name: str = "") -> list[int] | None:
+        """Give whole numbers that an input or an attribute holds; None where they are computed or left out."""
+        if place < len(self.node.input) and self.node.input[place]:
+            tensor = self.constants.get(self.node.input[place])
+            return None if tensor is None else self.model.integers(tensor)
+        found = self.attribute(name)
+        return None if found is None else list(found.ints)
+
+    def axis(self) -> int:
+        """Give the batch axis of the node's first input."""
+        return self.axes[self.node.input[0]]
+
+    def put(self, axis: int, *, outputs: int | None = None) -> None:
+        """Note the batch axis of the node's first outputs, of all of them when no number is given."""
+        for name in list(self.node.output)[:outputs]:
+            if name:
+                self.axes[name] = axis
+
+    def write(self, place: int, name: str, values: list[int]) -> None:
+        """Give the node other numbers, as a constant of its own or in an attribute."""
+        found = self.attribute(name)
+        if place < len(self.node.input) and self.node.input[place]:
+            self.node.input[place] = self.add(
+                INT64, [len(values)], b"".join(v.to_bytes(8, "little", signed=True) for v in values)
+            )
+        elif found is not None:
+            del found.ints[:]
+            found.ints.extend(values)
+        self.done.append(f"{self.node.op_type} {self.node.name or self.node.output[0]}: batch is {self.new}")
+
+    def add(self, dtype: int, dims: list[int], data: bytes) -> str:
+        """Add an initialiser for the node; give its name."""
+        name = f"{self.node.output[0]}_batch"
+        taken = {*self.constants, *self.makers, *self.axes}
+        while name in taken:
+            name += "_"
+        tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
+        if dtype == INT64:
+            tensor.int64_data.extend(
+                int.from_bytes(data[at : at + 8], "little", signed=True) for at in range(0, len(data), 8)
+            )
+        else:
+            tensor.raw_data = data
+        self.constants[name] = tensor
+        return name
+
+    # -- values that the inputs do not reach -----------------------------------------------------------------------
+
+    def lengthen(self, place: int, axis: int) -> None:
+        """Have an input of the node that is as long as the batch along an axis get the new length."""
+        name = self.node.input[place]
+        tensor = self.constants.get(name)
+        if tensor is not None:
+            self.node.input[place] = self.resized(tensor, axis)
+            return
+        if name in self.reached:  # its length is computed from the inputs': it follows by itself
+            self.axes[name] = axis
+            return
+        maker, here = self.makers.get(name), self.node
+        if maker is None:
+            raise self.stop(f"'{name}' is as long as the batch, and it is not known why")
+        self.node = maker
+        try:
+            if maker.op_type in ("ConstantOfShape", "Expand", "Tile"):
+                where = 0 if maker.op_type == "ConstantOfShape" else 1
+                values = self.numbers(where)
+                if values is None or not -len(values) <= axis < len(values) or values[axis] % self.old:
+                    raise self.stop("the length that it makes is not a constant that holds the batch")
+                values[axis] = values[axis] // self.old * self.new
+                self.write(where, "", values)
+            elif maker.op_type in KEEP:
+                self.lengthen(0, axis)
+            else:
+                raise self.stop(f"what it makes of constants is as long as the batch ({self.old})")
+        finally:
+            self.node = here
+        self.axes[name] = axis
+
+    def resized(self, tensor: Any, axis: int) -> str:
+        """Give a constant whose samples are all equal as one of another length."""
+        data = raw_bytes(self.model, tensor)
+        dims = [int(size) for size in tensor.dims]
+        outer = 1
+        for size in dims[:axis]:
+            outer *= size
+        block = len(data) // outer if data is not None and outer else 0
+        width = block // self.old
+        if data is None or block % self.old or not width:
+            raise self.stop(f"the constant '{tensor.name}' of {TYPES.get(tensor.data_type)} is as long as the batch")
+        made = b""
+        for at in range(0, len(data), block):
+            part = data[at : at + width]
+            if part * self.old != data[at : at + block]:
+                raise self.stop(f"the constant '{tensor.name}' holds other values for each sample")
+            made += part * self.new
+        dims[axis] = dims[axis] // self.old * self.new
+        self.done.append(f"constant {tensor.name}: batch is {self.new}")
+        return self.add(int(tensor.data_type), dims, made)
+
+    def whole(self, axis: int, rank: int, axes: list[int]) -> bool:
+        """Whether the batch axis is none of some axes."""
+        return axis not in {each + rank if each < 0 else each for each in axes}
+
+
+def _inferred(model: Model) -> dict[str, list[int]]:
+    """Give the dimensions of all values, where they are numbers."""
+    found: dict[str, list[int]] = {}
+    for graph in graphs_of(infer(model).graph):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            dims = value.type.tensor_type.shape.dim
+            if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
+                found.setdefault(value.name, [int(dim.dim_value) for dim in dims])
+    return found

@@ -1,0 +1,156 @@
+"""Sizes that a model computes from sizes become constants, once its inputs have numbers for dimensions.
+
+``x.view(x.size(0), -1)`` of PyTorch is Shape, Gather, Unsqueeze, Concat and Reshape: old parsers have none but the
+last. onnxsim folds them (extra ``onnx``), without its optimiser: nothing is fused. Large weights stay out of its way,
+and the names of what is kept stay as they are, so that the bytes do not depend on how it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelprep.errors import MissingTool, StepError
+from modelprep.formats.onnx.model import Model, guarded, messages
+from modelprep.formats.onnx.opset import graphs_of, infer
+from modelprep.installed import install_command
+
+#: Operators that are there to compute a size, a shape or a constant; a graph without them has nothing to fold.
+_SIZES = frozenset({"Shape", "Size", "ConstantOfShape", "Range", "EyeLike", "NonZero"})
+
+
+def foldable(model: Model) -> bool:
+    """Whether a model computes sizes, and everything that is fed has numbers for its dimensions."""
+    static = all(
+        value.type.HasField("tensor_type")
+        and value.type.tensor_type.HasField("shape")
+        and all(dim.HasField("dim_value") and dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim)
+        for value in model.inputs()
+    )
+    constants = set(model.initialisers())
+    for node in model.graph.node:
+        if node.op_type == "Constant" or (node.input and constants.issuperset(filter(None, node.input))):
+            if node.op_type != "Constant" and node.op_type != "Reshape":
+                return static
+            constants.update(node.output)
+    return static and any(node.op_type in _SIZES for node in model.graph.node)
+
+
+def fold(model: Model) -> int:
+    """Fold what can be folded, in place; give how many nodes went (extra ``onnx``).
+
+    Raises
+    ------
+    StepError
+        onnxsim does not take the model.
+    """
+    try:
+        import onnx
+        import onnxsim
+    except ImportError as error:
+        raise MissingTool(
+            "folding the sizes that this model computes needs onnxsim", where=model.where, hint=install_command("onnx")
+        ) from error
+    weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in model.payloads}
+    shell = type(model.proto)()
+    shell.CopyFrom(model.proto)
+    _replace(shell.graph.initializer, [t for t in shell.graph.initializer if t.name not in weights])
+    listed = {value.name for value in model.graph.input}
+    for name, tensor in weights.items():
+        if name not in listed:
+            value = shell.graph.input.add(name=name)
+            value.type.tensor_type.elem_type = tensor.data_type
+            for size in tensor.dims:
+                value.type.tensor_type.shape.dim.add(dim_value=size)
+    try:
+        made, _ = onnxsim.simplify(
+            onnx.load_model_from_string(shell.SerializeToString()), check_n=0, perform_optimization=False
+        )
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StepError("onnxsim cannot fold the sizes of this model", where=model.where, got=reason[:300]) from error
+    with guarded(model.where):
+        graph = messages("ModelProto").FromString(made.SerializeToString()).graph
+    if len(graph.node) >= len(model.graph.node):
+        return 0
+    _restore_names(model.graph, graph)
+    gone = len(model.graph.node) - len(graph.node)
+    small = [tensor for tensor in graph.initializer if tensor.name not in weights]
+    _replace(model.graph.node, list(graph.node))
+    used = {name for one in graphs_of(model.graph) for node in one.node for name in node.input}
+    used |= {value.name for value in model.graph.output}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in weights and tensor.name in used]
+    order = {tensor.name: index for index, tensor in enumerate(model.graph.initializer)}
+    together = sorted((*kept, *small), key=lambda tensor: order.get(tensor.name, len(order)))
+    held = {tensor.name for tensor in together}
+    dropped = {tensor.name for tensor in model.graph.initializer} - held
+    _replace(model.graph.initializer, together)
+    _replace(model.graph.input, [value for value in model.graph.input if value.name not in dropped])
+    known = used | {name for node in model.graph.node for name in node.output}
+    _replace(model.graph.value_info, [value for value in model.graph.value_info if value.name in known])
+    for name in dropped:
+        model.payloads.pop(name, None)
+    return gone
+
+
+def settle_outputs(model: Model) -> list[str]:
+    """Write the numbers that follow for dimensions of outputs that are left open; give the outputs (extra ``onnx``)."""
+    if not any(map(open_dimensions, model.graph.output)):
+        return []
+    found = {value.name: value for value in infer(model).graph.output}
+    done = []
+    for value in model.graph.output:
+        own, new = value.type.tensor_type, found[value.name].type.tensor_type
+        if not open_dimensions(value) or not new.HasField("shape"):
+            continue
+        if not own.HasField("shape"):
+            own.shape.SetInParent()
+        if len(own.shape.dim) != len(new.shape.dim):
+            del own.shape.dim[:]
+            for _ in new.shape.dim:
+                own.shape.dim.add()
+        before = own.SerializeToString(deterministic=True)
+        for mine, theirs in zip(own.shape.dim, new.shape.dim, strict=True):
+            if theirs.HasField("dim_value"):
+                mine.dim_value = theirs.dim_value
+        own.elem_type = own.elem_type or new.elem_type
+        if own.SerializeToString(deterministic=True) != before:
+            done.append(value.name)
+    return done
+
+
+def open_dimensions(value: Any) -> bool:
+    """Whether an output's shape is left out, or has a dimension without a number."""
+    tensor = value.type.tensor_type
+    return value.type.WhichOneof("value") in (None, "tensor_type") and (
+        not tensor.HasField("shape")
+        or any(not dim.HasField("dim_value") or dim.dim_value < 1 for dim in tensor.shape.dim)
+    )
+
+
+def _replace(held: Any, items: list[Any]) -> None:
+    copies = [type(item).FromString(item.SerializeToString()) for item in items]
+    del held[:]
+    held.extend(copies)
+
+
+def _restore_names(old: Any, new: Any) -> None:
+    """Give nodes their names again, and a folded constant the name of the value that it stands for."""
+    before: Mapping[str, Any] = {name: node for node in old.node for name in node.output}
+    known = set(before) | {tensor.name for tensor in old.initializer} | {value.name for value in old.input}
+    taken = {name for node in new.node for name in (*node.input, *node.output)}
+    names: dict[str, str] = {}
+    for node in new.node:
+        own = before.get(node.output[0]) if node.output else None
+        if own is None:
+            continue
+        node.name = own.name
+        for mine, theirs in zip(node.input, own.input, strict=False):
+            if mine and mine not in known and theirs not in taken and mine not in names:
+                names[mine] = theirs
+                taken.add(theirs)
+    for node in new.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = names.get(name, name)
+    for tensor in new.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)

@@ -1,0 +1,232 @@
+"""Another opset for an ONNX model, operator by operator: what changed, and what makes a node right on the other side.
+
+``opset_changes.tsv`` names every change from opset 8 to 25 with the rules that carry a node across, each way
+(:mod:`~modelprep.formats.onnx.opset_rules`). onnx's own converter does what a row calls ``onnx``, one node at a time;
+on the whole model it refuses most ways down, and some that it takes give other numbers (Softmax along an axis that is
+not the last) or an invalid file (AveragePool with dilations). What no rule carries is refused with the node's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelprep.errors import MissingTool, StepError
+from modelprep.formats.onnx import ir, opset_rules
+from modelprep.formats.onnx.initialisers import constant_value
+from modelprep.formats.onnx.model import Model, guarded, messages
+from modelprep.formats.onnx.opset_site import Site, Unconvertible, changes
+from modelprep.formats.onnx.order import nested_graphs
+from modelprep.installed import install_command
+
+#: The opsets that the table reaches.
+OLDEST, NEWEST = 7, 25
+#: Opset -> the IR version that came with it (onnx's versioning document).
+_IR = {7: 3, 8: 3, 9: 4, 10: 5, 11: 6, 12: 7, 15: 8, 19: 9, 21: 10, 23: 11, 24: 12, 25: 13}
+_DEFAULT = ("", "ai.onnx")
+
+
+def convert(model: Model, opset: int) -> list[str]:
+    """Carry a model to another opset, in place.
+
+    Parameters
+    ----------
+    model
+        The model; large weights stay where they are.
+    opset
+        The opset of the default domain that is wanted.
+
+    Returns
+    -------
+    list of str
+        What was done; empty where the model has that opset already.
+
+    Raises
+    ------
+    StepError
+        A node of the model cannot be carried, or the opset lies outside the table.
+    """
+    source = model.opset()
+    if source == opset:
+        return []
+    for what, number in (("wanted", opset), ("of the model", source)):
+        if not OLDEST <= number <= NEWEST:
+            raise StepError(
+                f"opset {number} is out of reach", where=model.where, expected=f"{OLDEST} to {NEWEST}",
+                got=f"the opset {what}", hint="modelprep onnx fix MODEL -o FILE --opset 7" if number < OLDEST else None,
+            )  # fmt: skip
+    if model.proto.functions:
+        raise StepError("a model with functions of its own keeps its opset", where=model.where, got=f"opset {source}")
+    facts, was_wrong = _facts(model), _disagreement(model)
+    steps = range(source + 1, opset + 1) if source < opset else range(source, opset, -1)
+    touched: dict[str, int] = {}
+    for step in steps:
+        _carry(model, model.graph, step, opset > source, facts, touched)
+    for item in model.proto.opset_import:
+        if item.domain in _DEFAULT:
+            item.version = opset
+    _drop_unused(model, facts.constants)
+    _settle_ir(model, opset, up=opset > source)
+    wrong = _disagreement(model)
+    if wrong and not was_wrong:
+        raise StepError(
+            f"opset {opset} does not take this model", where=model.where, got=wrong,
+            expected="operators and types that it has",
+        )  # fmt: skip
+    rewritten = ", ".join(f"{count} {operator}" for operator, count in sorted(touched.items()))
+    return [f"opset {source} made {opset}" + (f" ({rewritten} rewritten)" if rewritten else "")]
+
+
+@dataclass
+class _Facts:
+    shapes: dict[str, list[int | None]]
+    types: dict[str, int]
+    constants: dict[str, Any]
+    taken: set[str]
+
+
+def graphs_of(graph: Any) -> Iterator[Any]:
+    """Give a graph and all that are nested in its nodes."""
+    yield graph
+    yield from nested_graphs(graph)
+
+
+def infer(model: Model) -> Any:
+    """Give the model's message with shapes inferred as far as they can be, large weights left out (extra ``onnx``)."""
+    try:
+        import onnx
+        from onnx import shape_inference
+    except ImportError as error:
+        raise MissingTool(
+            "inferring the shapes of this model needs onnx", where=model.where, hint=install_command("onnx")
+        ) from error
+    loaded = onnx.load_model_from_string(model.proto.SerializeToString())
+    try:
+        return shape_inference.infer_shapes(loaded, data_prop=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise StepError(
+            "the shapes of the model contradict each other", where=model.where, got=reason[0][:300]
+        ) from error
+
+
+def _disagreement(model: Model) -> str:
+    """Say what strict inference has against a model, its types included; empty where it has nothing against it."""
+    import onnx
+    from onnx import shape_inference
+
+    loaded = onnx.load_model_from_string(model.proto.SerializeToString())
+    try:
+        shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True)
+    except Exception as error:  # noqa: BLE001 - whatever onnx raises is its answer
+        return (str(error).strip().splitlines() or [type(error).__name__])[0].removeprefix("[ShapeInferenceError] ")[
+            :300
+        ]
+    return ""
+
+
+def _facts(model: Model) -> _Facts:
+    facts = _Facts({}, {}, {}, set())
+    for graph in graphs_of(infer(model).graph):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            tensor = value.type.tensor_type
+            if not value.type.HasField("tensor_type"):
+                continue
+            facts.types.setdefault(value.name, tensor.elem_type)
+            if tensor.HasField("shape"):
+                sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+                facts.shapes.setdefault(value.name, sizes)
+    for graph in graphs_of(model.graph):
+        for tensor in graph.initializer:
+            facts.constants[tensor.name] = tensor
+            facts.shapes[tensor.name], facts.types[tensor.name] = list(tensor.dims), tensor.data_type
+            facts.taken.add(tensor.name)
+        for node in graph.node:
+            facts.taken.update((*node.input, *node.output))
+            constant = node.op_type == "Constant" and node.domain in _DEFAULT
+            if constant and (tensor := constant_value(node)) is not None:
+                facts.constants[node.output[0]] = tensor
+                facts.shapes[node.output[0]], facts.types[node.output[0]] = list(tensor.dims), tensor.data_type
+    return facts
+
+
+def _carry(model: Model, graph: Any, step: int, up: bool, facts: _Facts, touched: dict[str, int]) -> None:
+    """Carry every node of a graph, and of those nested in it, across one opset."""
+    made: list[Any] = []
+    moved = False
+    for node in graph.node:
+        for attribute in node.attribute:
+            for nested in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
+                _carry(model, nested, step, up, facts, touched)
+        change = changes().get((node.op_type, step)) if node.domain in _DEFAULT else None
+        rules = (change.up if up else change.down) if change is not None else ()
+        if change is None or not rules:
+            made.append(node)
+            continue
+        site = Site(model, node, change, up, facts.shapes, facts.types, facts.constants, facts.taken)
+        before = node.SerializeToString(deterministic=True)
+        try:
+            nodes = opset_rules.apply(site, rules)
+        except Unconvertible as error:
+            way = f"from opset {step - 1} to {step}" if up else f"from opset {step} to {step - 1}"
+            raise StepError(
+                f"{change.operator} '{node.name or node.output[0]}' cannot be carried {way}", where=model.where,
+                got=str(error), expected=f"{change.operator} of opset {step}: {change.what}",
+                hint=f"--opset {step - 1 if up else step} is the nearest that it can have",
+            ) from error  # fmt: skip
+        if len(nodes) > 1 or node.SerializeToString(deterministic=True) != before:
+            touched[change.operator] = touched.get(change.operator, 0) + 1
+        made += nodes
+        moved = moved or nodes != [node]
+    if moved:
+        copies = [type(node).FromString(node.SerializeToString()) for node in made]
+        del graph.node[:]
+        graph.node.extend(copies)
+
+
+def _drop_unused(model: Model, before: Mapping[str, Any]) -> None:
+    """Take out constants that nothing uses any more since their values went into attributes."""
+    used: set[str] = set()
+    for graph in graphs_of(model.graph):
+        used.update(value.name for value in graph.output)
+        for node in graph.node:
+            used.update(node.input)
+    listed = {value.name for value in model.graph.input}
+    for graph in graphs_of(model.graph):
+        for held in (graph.initializer, graph.node):
+            for index in reversed(range(len(held))):
+                item = held[index]
+                name = item.name if held is graph.initializer else item.output[0] if item.op_type == "Constant" else ""
+                if name in before and name not in used and name not in listed:
+                    del held[index]
+                    model.payloads.pop(name, None)
+
+
+def _settle_ir(model: Model, opset: int, *, up: bool) -> None:
+    """Give the model the IR version that goes with its opset, where it holds nothing younger."""
+    own = max(version for since, version in _IR.items() if since <= opset)
+    proto = model.proto
+    proto.ir_version = max(int(proto.ir_version), own) if up else max(min(int(proto.ir_version), own), ir.needed(model))
+
+
+def from_before(model: Model, opset: int = OLDEST) -> Model:
+    """Give a model of an opset before 7 as one of opset 7, through onnx's own converter (extra ``onnx``).
+
+    Raises
+    ------
+    StepError
+        The converter cannot do it.
+    """
+    import onnx
+    from onnx import version_converter
+
+    data = b"".join(bytes(piece) for piece in model.pieces())
+    try:
+        made = version_converter.convert_version(onnx.load_model_from_string(data), opset)
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StepError(f"onnx cannot give the model opset {opset}", where=model.where, got=reason[:300]) from error
+    with guarded(model.where):
+        proto = messages("ModelProto").FromString(made.SerializeToString(deterministic=True))
+    return Model(proto, {}, model.where, model.size)

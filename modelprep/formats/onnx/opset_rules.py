@@ -1,0 +1,412 @@
+"""The rules that carry one node across one change of its operator; ``opset_changes.tsv`` says which.
+
+A rule changes the node in place, may put nodes around it, or raises `Unconvertible` with the
+reason. A rule's arguments are the words that follow its name in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelprep.formats.onnx.initialisers import constant_value
+from modelprep.formats.onnx.model import FLOAT, INT64
+from modelprep.formats.onnx.opset_site import Site, Unconvertible
+
+
+def apply(site: Site, rules: tuple[str, ...]) -> list[Any]:
+    """Apply the rules of a row to a node; give the nodes that stand for it.
+
+    Raises
+    ------
+    Unconvertible
+        The node cannot be carried.
+    """
+    for rule in rules:
+        verb, *words = rule.split()
+        if verb == "onnx":
+            return _by_onnx(site)
+        _RULES[verb](site, words)
+    return [*site.before, site.node, *site.after]
+
+
+def _value(attribute: Any) -> object:
+    """Give an attribute's value; a list of ones as 1, as the table writes it."""
+    kinds: Mapping[int, Any] = {
+        1: attribute.f, 2: attribute.i, 3: attribute.s.decode("utf-8", "replace"), 7: list(attribute.ints),
+    }  # fmt: skip
+    value = kinds.get(attribute.type, attribute.type)
+    return 1 if isinstance(value, list) and all(item == 1 for item in value) else value
+
+
+def _refused(site: Site, words: list[str]) -> None:
+    del words
+    old, new = site.change.opset - 1, site.change.opset
+    raise Unconvertible(
+        f"the operator came with opset {new}" if site.change.what == "new" else f"opset {old} and {new} differ"
+    )
+
+
+def _attribute(site: Site, words: list[str]) -> None:
+    """Take an attribute out that has the value which the other side takes for granted; ``!``: it has to be there."""
+    name, _, value = words[0].partition("=")
+    attribute = site.attribute(name)
+    if attribute is None:
+        if value.endswith("!"):
+            raise Unconvertible(f"{name} is left out, which means something else on the other side")
+        return
+    if str(_value(attribute)) != value.rstrip("!"):
+        raise Unconvertible(f"{name} is {_value(attribute)}, and the other side knows {value.rstrip('!')} only")
+    site.drop(name)
+
+
+def _without(site: Site, words: list[str]) -> None:
+    if site.attribute(words[0]) is not None:
+        raise Unconvertible(f"it has {words[0]}, which the other side does not know")
+
+
+def _set_attribute(site: Site, words: list[str]) -> None:
+    name, _, value = words[0].partition("=")
+    site.set(name, value)
+
+
+def _values(site: Site, words: list[str]) -> None:
+    name, *known = words
+    attribute = site.attribute(name)
+    if attribute is not None and str(_value(attribute)) not in known:
+        raise Unconvertible(f"{name} is {_value(attribute)}, and the other side knows {', '.join(known)}")
+
+
+def _rename_value(site: Site, words: list[str]) -> None:
+    attribute = site.attribute(words[0])
+    names = dict(pair.split("=") for pair in words[1:])
+    if attribute is not None:
+        value = str(_value(attribute))
+        site.set(words[0], names.get(value, value))
+
+
+def _rename(site: Site, words: list[str]) -> None:
+    site.node.op_type = words[0]
+
+
+def _inputs(site: Site, words: list[str]) -> None:
+    if any(site.node.input[int(words[0]) :]):
+        raise Unconvertible(f"it has more than {words[0]} inputs")
+    del site.node.input[int(words[0]) :]
+
+
+def _outputs(site: Site, words: list[str]) -> None:
+    if any(site.node.output[int(words[0]) :]):
+        raise Unconvertible(
+            f"it has more than {words[0]} outputs, and the others mean something else on the other side"
+        )
+    del site.node.output[int(words[0]) :]
+
+
+def _rank(site: Site, words: list[str]) -> None:
+    if site.rank(site.given(0)) != int(words[0]):
+        raise Unconvertible(f"its input has {site.rank(site.given(0))} dimensions, not {words[0]}")
+
+
+def _axes_rank(site: Site) -> int:
+    """Give how many dimensions axes count: those of the input, for Unsqueeze of the output."""
+    return site.rank(site.node.output[0] if site.node.op_type == "Unsqueeze" else site.given(0))
+
+
+def _positive(site: Site, words: list[str]) -> None:
+    attribute = site.attribute(words[0])
+    if attribute is None:
+        return
+    if attribute.type == 2 and attribute.i < 0:
+        attribute.i += _axes_rank(site)
+    for index, axis in enumerate(attribute.ints):
+        if axis < 0:
+            attribute.ints[index] = axis + _axes_rank(site)
+
+
+def _positive_input(site: Site, words: list[str]) -> None:
+    name = site.given(int(words[0]))
+    axes = site.numbers(name) if name else []
+    if any(axis < 0 for axis in axes):
+        rank = site.rank(site.given(0))
+        turned = [int(axis) + rank if axis < 0 else int(axis) for axis in axes]
+        site.node.input[int(words[0])] = site.constant("axes", INT64, turned, [len(turned)])
+
+
+def _attribute_to_input(site: Site, words: list[str]) -> None:
+    """Make an attribute the constant input at a place: ``ints``, ``floats``, or one number as a scalar."""
+    place, name, (kind, _, default) = int(words[0]), words[1], words[2].partition("=")
+    attribute = site.attribute(name)
+    if attribute is None and not default:
+        return
+    if attribute is None:
+        values: list[Any] = [int(default)]
+    elif attribute.type in (6, 7):
+        values = list(attribute.floats or attribute.ints)
+    else:
+        values = [attribute.f if attribute.type == 1 else attribute.i]
+    dtype = INT64 if kind in ("int", "ints") else FLOAT
+    if kind == "float":  # a number of the data's own type
+        dtype = site.type(site.given(0))
+    site.drop(name)
+    while len(site.node.input) <= place:
+        site.node.input.append("")
+    site.node.input[place] = site.constant(name, dtype, values, [len(values)] if kind.endswith("s") else [])
+
+
+def _input_to_attribute(site: Site, words: list[str]) -> None:
+    """Make the constant input at a place an attribute; ``!``: it has to be there."""
+    place, name, kind = int(words[0]), words[1], words[2]
+    source = site.given(place)
+    if source:
+        values: list[Any] = list(site.numbers(source))
+        if kind.rstrip("!") in ("int", "float"):
+            site.set(name, float(values[0]) if kind.startswith("f") else int(values[0]))
+        elif values or kind.endswith("!"):
+            site.set(name, [float(value) if kind.startswith("f") else int(value) for value in values])
+    elif kind.endswith("!"):
+        raise Unconvertible(f"{name} is left out, and the other side needs it")
+    if place < len(site.node.input):
+        site.node.input[place] = ""
+    while site.node.input and not site.node.input[-1]:
+        del site.node.input[-1]
+
+
+def _equal_shapes(site: Site, words: list[str]) -> None:
+    del words
+    shapes = [site.shapes.get(name) for name in site.node.input]
+    if len(shapes) > 1 and (
+        None in shapes or any(one != shapes[0] or None in one for one in shapes if one is not None)
+    ):
+        raise Unconvertible("its inputs do not surely have one shape, and the other side does not broadcast")
+
+
+def _only(site: Site, words: list[str]) -> None:
+    if any(attribute.name != words[0] for attribute in site.node.attribute):
+        raise Unconvertible(f"it holds something other than a {words[0]}")
+
+
+def _constant_value(site: Site, words: list[str]) -> None:
+    del words
+    tensor = constant_value(site.node)
+    if tensor is None:
+        if site.attribute("sparse_value") is None:
+            raise Unconvertible("it holds text, which the other side does not know")
+        return
+    del site.node.attribute[:]
+    attribute = site.node.attribute.add(name="value", type=4)
+    attribute.t.CopyFrom(tensor)
+
+
+def _per_tensor(site: Site, words: list[str]) -> None:
+    del words
+    if site.rank(site.given(1)) != 0:
+        raise Unconvertible("its scale is not one number")
+    site.drop("axis")
+
+
+def _dropout_up(site: Site, words: list[str]) -> None:
+    _outputs(site, ["1"])
+    site.drop("ratio")  # of no account at inference
+    del words
+
+
+def _dropout_down(site: Site, words: list[str]) -> None:
+    del words
+    _outputs(site, ["1"])
+    if site.given(2) and any(site.numbers(site.given(2))):
+        raise Unconvertible("it is told to train")
+    del site.node.input[1:]
+    site.drop("seed")
+
+
+def _gemm_bias(site: Site, words: list[str]) -> None:
+    del words
+    if not site.given(2):
+        del site.node.input[2:]
+        dtype = site.type(site.given(0))
+        site.node.input.append(site.constant("c", dtype, [0], [1]))
+
+
+def _softmax_axis(site: Site, default: int) -> tuple[int, int, list[int | None]]:
+    attribute, source = site.attribute("axis"), site.given(0)
+    rank = site.rank(source)
+    axis = int(attribute.i) if attribute is not None else default
+    return axis + rank if axis < 0 else axis, rank, site.shapes[source]
+
+
+def _softmax_up(site: Site, words: list[str]) -> None:
+    """Flattened from an axis on, so far: along that axis where the others after it are 1, else flattened by nodes."""
+    del words
+    axis, rank, sizes = _softmax_axis(site, 1)
+    long = [index for index in range(axis, rank) if sizes[index] != 1]
+    if axis < rank and len(long) <= 1:
+        site.set("axis", long[0] if long else axis)
+        return
+    source, result = site.given(0), site.node.output[0]
+    stem = site.node.name or result
+    flat, soft, shape = (site.name(f"{stem}_{word}") for word in ("flat", "flattened", "shape"))
+    site.before.append(site.add("Flatten", [source], flat, axis=axis))
+    if None in sizes:
+        site.before.append(site.add("Shape", [source], shape))
+    else:
+        shape = site.constant("shape", INT64, list(sizes), [rank])
+    site.node.input[0], site.node.output[0] = flat, soft
+    site.set("axis", 1)
+    site.after.append(site.add("Reshape", [soft, shape], result))
+    site.shapes[flat] = site.shapes[soft] = [None, None]
+
+
+def _softmax_down(site: Site, words: list[str]) -> None:
+    """Along one axis, so far: the same where the others after it are 1, else that axis is turned to the end."""
+    del words
+    axis, rank, sizes = _softmax_axis(site, -1)
+    if all(size == 1 for size in sizes[axis + 1 :]):
+        site.set("axis", axis)
+        return
+    source, result = site.given(0), site.node.output[0]
+    stem = site.node.name or result
+    order = [*range(axis), *range(axis + 1, rank), axis]
+    back = [order.index(index) for index in range(rank)]
+    turned, soft = site.name(f"{stem}_turned"), site.name(f"{stem}_soft")
+    site.before.append(site.add("Transpose", [source], turned, perm=order))
+    site.node.input[0], site.node.output[0] = turned, soft
+    site.set("axis", rank - 1)
+    site.after.append(site.add("Transpose", [soft], result, perm=back))
+    site.shapes[turned] = site.shapes[soft] = [sizes[index] for index in order]
+
+
+def _scales(site: Site, place: int) -> list[float]:
+    scales = [float(value) for value in site.numbers(site.given(place))]
+    if any(scale < 1 for scale in scales):
+        raise Unconvertible("it makes something smaller, which the two sides do differently")
+    return scales
+
+
+def _mode(site: Site) -> str:
+    attribute = site.attribute("mode")
+    return "nearest" if attribute is None else str(_value(attribute))
+
+
+def _resize_to_upsample(site: Site, words: list[str]) -> None:
+    del words
+    _scales(site, 1)
+    site.node.op_type = "Upsample"
+
+
+def _resize_up(site: Site, words: list[str]) -> None:
+    del words
+    _scales(site, 1)
+    site.node.input.insert(1, site.constant("roi", FLOAT, [], [0]))
+    site.set("coordinate_transformation_mode", "asymmetric")
+    if _mode(site) == "nearest":
+        site.set("nearest_mode", "floor")
+
+
+def _resize_down(site: Site, words: list[str]) -> None:
+    del words
+    _attribute(site, ["coordinate_transformation_mode=asymmetric!"])
+    if _mode(site) == "nearest":
+        _attribute(site, ["nearest_mode=floor!"])
+    _values(site, ["mode", "nearest", "linear"])
+    if site.given(3) or not site.given(2):
+        raise Unconvertible("it is told sizes, and the other side knows scales only")
+    _scales(site, 2)
+    for name in ("nearest_mode", "cubic_coeff_a", "extrapolation_value", "exclude_outside"):
+        site.drop(name)
+    scales = site.given(2)
+    del site.node.input[1:]
+    site.node.input.append(scales)
+
+
+def _resize_fill(site: Site, words: list[str]) -> None:
+    """Region and scales have to be there before opset 13: empty ones are."""
+    del words
+    while len(site.node.input) < 3:
+        site.node.input.append("")
+    for place, name in ((1, "roi"), (2, "scales")):
+        if not site.node.input[place]:
+            site.node.input[place] = site.constant(name, FLOAT, [], [0])
+
+
+def _slice_up(site: Site, words: list[str]) -> None:
+    del words
+    for place, name in ((1, "starts"), (2, "ends"), (3, "axes")):
+        _attribute_to_input(site, [str(place), name, "ints"])
+
+
+def _slice_down(site: Site, words: list[str]) -> None:
+    del words
+    if site.given(4) and any(step != 1 for step in site.numbers(site.given(4))):
+        raise Unconvertible("it leaves elements out (steps), which the other side cannot")
+    del site.node.input[4:]
+    for place, name in ((3, "axes ints"), (2, "ends ints!"), (1, "starts ints!")):
+        _input_to_attribute(site, [str(place), *name.split()])
+
+
+def _split_up(site: Site, words: list[str]) -> None:
+    del words
+    if not site.given(1):
+        site.set("num_outputs", len(site.node.output))
+
+
+def _split_down(site: Site, words: list[str]) -> None:
+    del words
+    site.drop("num_outputs")
+    if site.given(1):
+        return
+    attribute, count = site.attribute("axis"), len(site.node.output)
+    size = site.shapes[site.given(0)][0 if attribute is None else attribute.i] if site.rank(site.given(0)) else None
+    if size is None:
+        raise Unconvertible("the size that it splits is not known, and the other side takes equal parts only")
+    if size % count:
+        part = -(-size // count)
+        del site.node.input[1:]
+        sizes = [part] * (count - 1) + [size - part * (count - 1)]
+        site.node.input.append(site.constant("split", INT64, sizes, [count]))
+
+
+def _by_onnx(site: Site) -> list[Any]:
+    """Have onnx's own converter carry the node, alone in a model of its own."""
+    import onnx
+    from onnx import helper, version_converter
+
+    def value(name: str) -> Any:
+        return helper.make_tensor_value_info(name, site.type(name), site.shapes.get(name))
+
+    old, new = site.change.opset - 1, site.change.opset
+    node = onnx.NodeProto.FromString(site.node.SerializeToString())
+    alone = helper.make_model(
+        helper.make_graph([node], "one", [value(name) for name in node.input], [value(name) for name in node.output]),
+        opset_imports=[helper.make_opsetid("", old if site.up else new)],
+    )
+    try:
+        made = version_converter.convert_version(alone, new if site.up else old)
+    except Exception as error:
+        raise Unconvertible((str(error).strip().splitlines() or ["onnx has no way"])[0][:200]) from error
+    kept = {*node.input, *node.output}
+    inner = {name for each in made.graph.node for name in each.output} | {t.name for t in made.graph.initializer}
+    names = {name: name if name in kept else site.name(f"{site.node.output[0]}_{name}") for name in inner | kept}
+    for tensor in made.graph.initializer:
+        tensor.name = names[tensor.name]
+        site.model.graph.initializer.add().ParseFromString(tensor.SerializeToString())
+    nodes = []
+    for each in made.graph.node:
+        for held in (each.input, each.output):
+            for index, name in enumerate(held):
+                held[index] = names.get(name, name)
+        nodes.append(type(site.node).FromString(each.SerializeToString()))
+    return nodes
+
+
+_RULES: Mapping[str, Callable[[Site, list[str]], None]] = {
+    "attribute": _attribute, "attribute_to_input": _attribute_to_input, "constant_value": _constant_value,
+    "dropout_down": _dropout_down, "dropout_up": _dropout_up, "equal_shapes": _equal_shapes, "gemm_bias": _gemm_bias,
+    "input_to_attribute": _input_to_attribute, "inputs": _inputs, "only": _only, "outputs": _outputs,
+    "per_tensor": _per_tensor, "positive": _positive, "positive_input": _positive_input, "rank": _rank,
+    "refused": _refused, "rename": _rename, "rename_value": _rename_value, "resize_down": _resize_down,
+    "resize_fill": _resize_fill, "resize_to_upsample": _resize_to_upsample, "resize_up": _resize_up,
+    "set_attribute": _set_attribute, "slice_down": _slice_down, "slice_up": _slice_up, "softmax_down": _softmax_down,
+    "softmax_up": _softmax_up, "split_down": _split_down, "split_up": _split_up, "values": _values,
+    "without": _without,
+}  # fmt: skip

@@ -1,0 +1,103 @@
+"""The order of an ONNX model's nodes, and what depends on what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from modelprep.errors import StepError
+from modelprep.formats.onnx.model import Model
+
+
+def nested_graphs(graph: Any) -> Iterator[Any]:
+    """Give the graphs that lie in a graph's nodes, at any depth."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            for nested in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
+                yield nested
+                yield from nested_graphs(nested)
+
+
+def reachable(model: Model) -> set[str]:
+    """Give the values that depend on an input that is fed, the inputs among them."""
+    fed = {value.name for value in model.inputs()}
+    # Nodes may lie in any order; this settles in as many rounds as the order is off, one when it is right.
+    growing = True
+    while growing:
+        growing = False
+        for node in model.graph.node:
+            if any(name in fed for name in _uses(node)) and not fed.issuperset(node.output):
+                fed.update(node.output)
+                growing = True
+    return fed
+
+
+def sort_nodes(model: Model) -> bool:
+    """Put nodes into an order in which each comes after what it uses, keeping theirs where it is right already.
+
+    Returns
+    -------
+    bool
+        Whether the order changed.
+
+    Raises
+    ------
+    StepError
+        The nodes go round in a circle, or a node uses a value that nothing makes.
+    """
+    import heapq
+
+    graph = model.graph
+    nodes = list(graph.node)
+    made = {name: index for index, node in enumerate(nodes) for name in node.output if name}
+    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    known |= {tensor.values.name for tensor in graph.sparse_initializer}
+    waits: list[set[int]] = []
+    users: list[list[int]] = [[] for _ in nodes]
+    for index, node in enumerate(nodes):
+        needs = set()
+        for name in _uses(node):
+            if name in made and name not in known:
+                needs.add(made[name])
+            elif name not in known:
+                raise StepError(
+                    f"node '{node.name or node.op_type}' uses a value that nothing makes", where=model.where, got=name
+                )
+        for need in needs:
+            users[need].append(index)
+        waits.append(needs)
+    ready = [index for index, needs in enumerate(waits) if not needs]
+    heapq.heapify(ready)
+    order: list[int] = []
+    while ready:
+        index = heapq.heappop(ready)
+        order.append(index)
+        for user in users[index]:
+            waits[user].discard(index)
+            if not waits[user]:
+                heapq.heappush(ready, user)
+    if len(order) != len(nodes):
+        stuck = next(node for index, node in enumerate(nodes) if waits[index])
+        raise StepError(
+            "the nodes of the graph go round in a circle", where=model.where, got=stuck.name or stuck.op_type
+        )
+    if order == sorted(order):
+        return False
+    sorted_nodes = [type(node).FromString(node.SerializeToString()) for node in (nodes[index] for index in order)]
+    del graph.node[:]
+    graph.node.extend(sorted_nodes)
+    return True
+
+
+def _uses(node: Any, depth: int = 0) -> set[str]:
+    """Give the values a node uses, those that its nested graphs take from around them too."""
+    used = {name for name in node.input if name}
+    for attribute in node.attribute:
+        for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
+            inner: set[str] = {output.name for output in graph.output}
+            own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+            for nested in graph.node:
+                inner |= _uses(nested, depth + 1)
+                own.update(nested.output)
+            used |= {name for name in inner if name} - own
+    return used
