@@ -6,7 +6,6 @@ permanent redirect is a finding, while a temporary one (to a signed address, as 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,15 +13,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from modelprep.audit.politeness import Doors, Manners
+from modelprep.fetch.connections import Chain, Client
 from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
-from modelprep.fetch.transport import CHUNK, content_length, new_session, refusal, validator_of
+from modelprep.fetch.transport import CHUNK, content_length, refusal, validator_of
 from modelprep.url import Url
 
 if TYPE_CHECKING:
     import requests
 
 _PERMANENT = (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT)
-_REDIRECTS = (*_PERMANENT, HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Exchange:
     def __init__(self, manners: Manners, doors: Doors) -> None:
         self._manners = manners
         self._doors = doors
-        self._local = threading.local()
+        self._client = Client(manners.connect_timeout, manners.stall_timeout)
 
     def headers(self, url: Url) -> Answered:
         """Ask with HEAD.
@@ -89,39 +88,23 @@ class Exchange:
         return self._follow("GET", url, count)
 
     def _follow(self, method: str, url: Url, count: int) -> Answered:
+        headers = {"Range": f"bytes=0-{count - 1}"} if count else {}
+        # Nothing that comes is kept, so that no digest is needed to follow any redirect.
+        chain = Chain(url, pinned=True)
         moved, permanent, passed = "", True, list[Mapping[str, str]]()
         for _ in range(MAX_REDIRECTS + 1):
-            with self._doors.at(url.netloc):
-                response = self._request(method, url, count)
+            with self._doors.at(chain.url.netloc):
+                response = self._client.request(method, chain, headers)
                 try:
                     passed.insert(0, {name.lower(): value for name, value in response.headers.items()})
-                    location = response.headers.get("Location", "")
-                    if response.status_code not in _REDIRECTS or not location:
-                        return self._answered(response, url, moved, count, tuple(passed))
+                    if not chain.follow(response, self._client.session(chain)):
+                        return self._answered(response, chain.url, moved, count, tuple(passed))
                 finally:
                     response.close()
-            # Header bytes are latin-1 to requests; most servers that send others mean UTF-8.
-            url = url.joined(location.encode("latin-1", "replace").decode("utf-8", "replace"))
             permanent = permanent and response.status_code in _PERMANENT
             if permanent:
-                moved = str(url)
+                moved = str(chain.url)
         raise Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
-
-    def _request(self, method: str, url: Url, count: int) -> requests.Response:
-        headers = {"Range": f"bytes=0-{count - 1}"} if count else {}
-        timeouts = (self._manners.connect_timeout, self._manners.stall_timeout)
-        try:
-            return self._session().request(
-                method, url.reveal(), headers=headers, stream=True, timeout=timeouts, allow_redirects=False
-            )
-        except Exception as error:
-            raise classify(error) from error
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = new_session()
-        return session
 
     def _answered(
         self, response: requests.Response, url: Url, moved: str, count: int, passed: tuple[Mapping[str, str], ...]

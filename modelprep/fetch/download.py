@@ -18,10 +18,12 @@ from modelprep.fetch.digests import MultiHash, all_digests, digests_of, first_di
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.network_errors import Broken
 from modelprep.fetch.partials import Landed, partial_of
+from modelprep.fetch.plausible import ends_itself
 from modelprep.fetch.policy import Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.sniff import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.transport import Answer, Transport
+from modelprep.formats.archive.decompress import MAX_RATIO, RATIO_FLOOR
 from modelprep.store import Store, Validator
 from modelprep.store.copying import BackgroundHash
 from modelprep.store.disk import ensure_free, human, storage_error, write_all
@@ -74,6 +76,8 @@ class Download:
         self._transferred = 0
         self._resumed = False
         self._framed = True
+        self._ranged = False
+        self._plain = False
 
     def run(self) -> Landed:
         """Fetch it.
@@ -89,14 +93,21 @@ class Download:
         """
         failures, best, restarted = 0, self._partial.size, False
         for attempt in range(1, MOST_ATTEMPTS + 1):
+            before = self._partial.size
             try:
                 landed = self._attempt()
             except Broken as broken:
+                gained = (now := self._partial.size) > before
+                # Whatever went wrong with a request for the rest of a file: once, all of it is asked for.
+                self._plain = self._ranged and broken.connected and not gained
+                if self._plain and not broken.retry:
+                    continue
                 failures += 1
-                if (now := self._partial.size) >= best + GAIN:
+                if now >= best + GAIN:
                     failures, best = 1, now
                 limit = min(self._policy.attempts, broken.attempts or MOST_ATTEMPTS)
-                if not broken.retry or failures >= limit or attempt == MOST_ATTEMPTS:
+                over = not broken.retry or failures >= limit
+                if (over and not self._plain) or attempt == MOST_ATTEMPTS:
                     times = f" (asked {attempt} times)" if attempt > 1 else ""
                     raise SourceFailed(f"{broken.text}{times}") from broken
                 self._pause(failures, broken)
@@ -118,11 +129,13 @@ class Download:
 
     def _attempt(self) -> Landed:
         held = self._partial.validator if self._partial.url == self._url.key else None
-        have = self._partial.size if _may_continue(held, pinned=bool(self._want.digests)) else 0
+        pinned = bool(self._want.digests)
+        have = self._partial.size if _may_continue(held, pinned=pinned) and not self._plain else 0
+        self._ranged, self._plain = have > 0, False
         if held is not None and have and held.total == have:
             self._resumed = True
             return self._finish(held)  # killed between the last byte and the rename
-        answer = self._transport.get(self._ask, offset=have, held=held if have else None)
+        answer = self._transport.get(self._ask, offset=have, held=held if have else None, pinned=pinned)
         self._framed = answer.framed
         try:
             self._receive(answer, answer.start)
@@ -256,6 +269,10 @@ class Download:
         if self._want.size is not None and size < self._want.size and not self._framed:
             self._forget()
             raise Broken(f"the connection ended {size} bytes into {self._want.size}", retry=True)
+        if not self._framed and not self._want.digests and not ends_itself(self._partial.path):
+            self._forget()
+            text = "gave an answer without a length; without a checksum nothing tells whether it is whole"
+            raise SourceFailed(text)
         return Landed(self._partial.path, digests, size, self._transferred)
 
     def _decoded(self, encoding: str, digests: dict[str, str], size: int) -> Landed:
@@ -265,7 +282,9 @@ class Download:
         if as_sent:
             return Landed(self._partial.path, digests, size, self._transferred)
         plain = self._store.new_file()
-        cap = self._want.size if self._want.size is not None else self._policy.max_bytes
+        cap = self._want.size
+        if cap is None:
+            cap = min(self._policy.max_bytes, max(RATIO_FLOOR, MAX_RATIO * size))
         try:
             encoded.decode_file(self._partial.path, plain, encoding, max_bytes=cap)
         except encoded.BadEncoding as error:

@@ -82,7 +82,8 @@ class Fetcher:
         # Whoever has everything in the store already pays for no HTTP.
         from modelprep.fetch.transport import Transport
 
-        return Transport(self._policy.connect_timeout, self._policy.stall_timeout)
+        policy = self._policy
+        return Transport(policy.connect_timeout, policy.stall_timeout, allow_private=policy.allow_private)
 
     def cancel(self) -> None:
         """Make every fetch under way, in whatever thread, end soon with Interrupted; what has come is kept."""
@@ -90,15 +91,18 @@ class Fetcher:
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def plan(self, asset: Asset) -> Planned:
-        """Say what fetching `asset` would take: is it here, who would be asked, how many bytes. Opens no socket."""
+    def plan(self, asset: Asset, names: tuple[str, ...] = ()) -> Planned:
+        """Say what fetching `asset` would take: is it here, who would be asked, how many bytes. Opens no socket.
+
+        `names` are places it is installed at as it is (:mod:`modelprep.fetch.plausible`).
+        """
         want = self.want(asset)
         here = self._find(asset, want)
         places = candidates(
             asset, mirrors=self._policy.mirrors, archives=self._policy.archives, pinned=Digests(want.digests)
         )
         if here is not None:
-            return Planned(asset, here, places, 0, 0)
+            return Planned(asset, here, places, 0, 0, names)
         resumable = self._resumable(asset, want, places)
         to_come = want.size
         sources = asset.sources
@@ -107,7 +111,7 @@ class Fetcher:
             to_come = 0 if here is not None else sources[0].size
         elif to_come is not None:
             to_come = max(0, to_come - resumable)
-        return Planned(asset, None, places, to_come, resumable)
+        return Planned(asset, None, places, to_come, resumable, names)
 
     def want(self, asset: Asset) -> Want:
         """Say which file an asset is: its name, and the digests and size that it must have."""
@@ -224,7 +228,7 @@ class Fetcher:
             asked.add(candidate.url)
             try:
                 landed = self._obtain(candidate, want, name, task)
-                self._check_members(asset, landed, candidate, want)
+                self._check_unpinned(planned, landed, candidate, want)
             except SourceFailed as failure:
                 tried.append(Tried(candidate.shown, failure.text, failure))
                 pointer = failure.looks is not None and failure.looks.kind == "lfs pointer"
@@ -378,9 +382,15 @@ class Fetcher:
             looks = describe(archive)
             raise SourceFailed(f"gave {looks}: {error.what}", looks=looks) from error
 
-    def _check_members(self, asset: Asset, landed: Landed, candidate: Candidate, want: Want) -> None:
-        """Verify an archive of which only the members are pinned."""
-        if want.digests or not asset.members:
+    def _check_unpinned(self, planned: Planned, landed: Landed, candidate: Candidate, want: Want) -> None:
+        """Verify an archive of which only the members are pinned; judge what nothing pins by its looks."""
+        asset = planned.asset
+        if want.digests:
+            return
+        if not asset.members:
+            from modelprep.fetch.plausible import check
+
+            check(self._store, landed, (want.name, *planned.names), candidate.shown)
             return
         task = Task(silent, "", "")
         try:

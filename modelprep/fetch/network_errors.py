@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 MAX_REDIRECTS = 10
@@ -26,6 +28,8 @@ class Broken(Exception):
         Seconds the server asks to wait, or None.
     answered
         Whether a server answered at all.
+    connected
+        Whether a connection stood, so that the server may have disliked what it was asked.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Broken(Exception):
         attempts: int | None = None,
         retry_after: float | None = None,
         answered: bool = True,
+        connected: bool = True,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -43,6 +48,7 @@ class Broken(Exception):
         self.attempts = attempts
         self.retry_after = retry_after
         self.answered = answered
+        self.connected = connected
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -56,6 +62,28 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield one
         more = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
         waiting.extend(e for e in more if isinstance(e, BaseException))
+
+
+def _unconnected(text: str, *, retry: bool, attempts: int | None = None) -> Broken:
+    return Broken(text, retry=retry, attempts=attempts, answered=False, connected=False)
+
+
+def _bad_ca_bundle() -> str:
+    """Say what is wrong with the file of trusted certificates that the environment names; empty for nothing."""
+    import ssl
+
+    name = next((each for each in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(each)), "")
+    if not name:
+        return ""
+    path = Path(os.environ[name])
+    if not path.exists():
+        return f"there is no CA bundle at {path}, which {name} names"
+    try:
+        if path.is_file():
+            ssl.create_default_context(cafile=str(path))
+    except (OSError, ValueError):
+        return f"{path}, which {name} names, is not a CA bundle (certificates in PEM format)"
+    return ""
 
 
 def classify(error: Exception, *, body: bool = False) -> Broken:
@@ -74,6 +102,8 @@ def classify(error: Exception, *, body: bool = False) -> Broken:
 
     if isinstance(error, Broken):
         return error
+    if (bundle := _bad_ca_bundle()) and not body:
+        return _unconnected(bundle, retry=False)
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
@@ -84,27 +114,27 @@ def classify(error: Exception, *, body: bool = False) -> Broken:
 
     if (bad := has(ssl.SSLCertVerificationError)) is not None:
         why = getattr(bad, "verify_message", "") or "it does not verify"
-        return Broken(f"the server's TLS certificate is not trusted: {why}", retry=False, answered=False)
+        return _unconnected(f"the server's TLS certificate is not trusted: {why}", retry=False)
     if has(requests.exceptions.SSLError, ssl.SSLError) and not body:
-        return Broken("no TLS connection could be made", retry=True, attempts=2, answered=False)
+        return _unconnected("no TLS connection could be made", retry=True, attempts=2)
     if (lookup := has(socket.gaierror)) is not None:
         temporary = lookup.errno == socket.EAI_AGAIN
         text = "the host's name cannot be looked up" + (" at the moment" if temporary else ": no such host")
-        return Broken(text, retry=temporary, attempts=2, answered=False)
-    if has(requests.exceptions.ProxyError):
-        return Broken("the proxy would not connect", retry=True, attempts=2, answered=False)
+        return _unconnected(text, retry=temporary, attempts=2)
+    if has(requests.exceptions.ProxyError) or any(type(cause).__module__ == "socks" for cause in causes):
+        return _unconnected("the proxy would not connect", retry=True, attempts=2)
     if has(requests.TooManyRedirects):
         return Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
     if has(ConnectionRefusedError):
-        return Broken("connection refused", retry=True, attempts=2, answered=False)
+        return _unconnected("connection refused", retry=True, attempts=2)
     if has(requests.ConnectTimeout):
-        return Broken("no connection within the time allowed", retry=True, attempts=2, answered=False)
+        return _unconnected("no connection within the time allowed", retry=True, attempts=2)
     if has(requests.ReadTimeout, TimeoutError) or "timed out" in str(error).lower():
         return Broken("stalled: nothing came any more", retry=True, answered=body)
     if has(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
-        return Broken("it, or where it redirects to, is not a usable URL", retry=False, answered=False)
+        return _unconnected("it, or where it redirects to, is not a usable URL", retry=False)
     if (unreachable := has(OSError)) is not None and unreachable.errno in _UNREACHABLE:
-        return Broken("the host cannot be reached", retry=True, attempts=2, answered=False)
+        return _unconnected("the host cannot be reached", retry=True, attempts=2)
     if has(IncompleteRead) or body:
         return Broken("the connection was cut", retry=True)
     if isinstance(error, (requests.ConnectionError, HTTPError, OSError)):

@@ -45,6 +45,9 @@ class Policy:
         Seconds before the second attempt; doubled each time, with jitter, up to `longest_pause`.
     longest_pause
         Seconds that are waited at most, also when ``Retry-After`` asks for more: then the next source is tried.
+    allow_private
+        Whether loopback and private addresses may be asked: True, False, or None for the rule (unless a public server
+        redirects there), which ``MODELPREP_ALLOW_PRIVATE`` changes. Link-local addresses are never asked.
     max_bytes
         The most that is taken of a file whose size is not known beforehand.
     """
@@ -58,6 +61,7 @@ class Policy:
     backoff: float = 1.0
     longest_pause: float = 60.0
     max_bytes: int = 16 << 30
+    allow_private: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class Planned:
         Bytes still to be transferred, None when that is not known.
     resumable
         Bytes of it that an earlier run left and that may be continued.
+    names
+        Where it is installed as it is: what it has to look like when nothing pins it.
     """
 
     asset: Asset
@@ -81,6 +87,7 @@ class Planned:
     candidates: tuple[Candidate, ...]
     bytes_to_come: int | None
     resumable: int
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,20 @@ CA bundles come from requests' own environment.
 
 from __future__ import annotations
 
-import io
 import re
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelprep.fetch.connections import Chain, Client
 from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
+from modelprep.fetch.watchdog import Watchdog
 from modelprep.store import Validator
 from modelprep.url import Url
-from modelprep.version import __version__
 
 if TYPE_CHECKING:
     import requests
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 #: Fewer bytes than this within one stall timeout count as a stall: a trickle that keeps the socket awake is none.
 TRICKLE = 1024
+#: A chain of redirects may take so many times the stall timeout.
+MOST_STALLS = 3
 #: Statuses after which the same request may well succeed.
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -59,6 +60,7 @@ class Answer:
     content_type: str
     stall_timeout: float
     response: requests.Response = field(repr=False)
+    watchdog: Watchdog = field(repr=False)
     length: int | None = None
     framed: bool = True
 
@@ -76,19 +78,25 @@ class Answer:
         since = time.monotonic()
         while True:
             try:
-                data = read(CHUNK, decode_content=False)
+                with self.watchdog.limit(self.stall_timeout):
+                    data = read(CHUNK, decode_content=False)
             except Exception as error:
-                raise classify(error, body=True) from error
+                raise self._stalled() if self.watchdog.fired else classify(error, body=True) from error
+            if self.watchdog.fired:
+                raise self._stalled()
             if not data:
                 break
             received += len(data)
             yield data
             if (now := time.monotonic()) - since >= self.stall_timeout:
                 if received - marked < TRICKLE:
-                    raise Broken(f"stalled: next to nothing came for {self.stall_timeout:g} s", retry=True)
+                    raise self._stalled()
                 since, marked = now, received
         if self.length is not None and received < self.length:
             raise Broken(f"the connection was cut {received} bytes into {self.length}", retry=True)
+
+    def _stalled(self) -> Broken:
+        return Broken(f"stalled: next to nothing came for {self.stall_timeout:g} s", retry=True)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -96,23 +104,28 @@ class Answer:
 
 
 class Transport:
-    """Makes exchanges; one session a thread, as sessions are not made for sharing.
+    """Makes exchanges, redirects included; of any number of threads.
 
     Parameters
     ----------
-    connect_timeout, stall_timeout
-        Seconds until a connection must stand, and seconds without a byte after which it counts as dead.
+    connect_timeout, stall_timeout, allow_private
+        As for :class:`modelprep.fetch.connections.Client`.
     """
 
-    def __init__(self, connect_timeout: float, stall_timeout: float) -> None:
-        self._timeouts = (connect_timeout, stall_timeout)
-        self._local = threading.local()
+    def __init__(self, connect_timeout: float, stall_timeout: float, *, allow_private: bool | None = None) -> None:
+        self._stall_timeout = stall_timeout
+        self._client = Client(connect_timeout, stall_timeout, allow_private=allow_private)
 
-    def get(self, url: Url, *, offset: int = 0, held: Validator | None = None) -> Answer:
+    def get(self, url: Url, *, offset: int = 0, held: Validator | None = None, pinned: bool = True) -> Answer:
         """Ask for `url`, or for what follows the first `offset` bytes of the object that `held` describes.
 
         An answer to a request with an offset is either the rest of that very object (`Answer.start` is the offset) or
         the whole of whatever lies there now (`Answer.start` is 0).
+
+        Parameters
+        ----------
+        pinned
+            Whether a digest will tell what comes.
 
         Raises
         ------
@@ -120,25 +133,18 @@ class Transport:
             There is no answer, or none with bytes of the file.
         """
         if offset and held is not None and held.condition:
-            answer = self._ask(url, offset, held)
+            answer = self._ask(url, offset, held, pinned=pinned)
             if answer is not None:
                 return answer
-        whole = self._ask(url, 0, None)
+        whole = self._ask(url, 0, None, pinned=pinned)
         assert whole is not None
         return whole
 
-    def _ask(self, url: Url, offset: int, held: Validator | None) -> Answer | None:
-        import requests
-
+    def _ask(self, url: Url, offset: int, held: Validator | None, *, pinned: bool) -> Answer | None:
         headers = {}
         if held is not None:
             headers = {"Range": f"bytes={offset}-", "If-Range": held.condition}
-        try:
-            response = self._session().get(url.reveal(), headers=headers, stream=True, timeout=self._timeouts)
-        except (requests.RequestException, OSError, ValueError) as error:
-            raise classify(error) from error
-        except Exception as error:
-            raise classify(error) from error
+        response = self._follow(Chain(url, pinned=pinned), headers)
         try:
             if held is None:
                 return self._whole(response)
@@ -146,6 +152,21 @@ class Transport:
         except BaseException:
             response.close()
             raise
+
+    def _follow(self, chain: Chain, headers: Mapping[str, str]) -> requests.Response:
+        deadline = time.monotonic() + MOST_STALLS * self._stall_timeout
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._client.request("GET", chain, headers)
+            try:
+                if not chain.follow(response, self._client.session(chain)):
+                    return response
+            except BaseException:
+                response.close()
+                raise
+            response.close()
+            if time.monotonic() > deadline:
+                raise Broken("stalled: its redirects take too long", retry=True)
+        raise Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
 
     def _whole(self, response: requests.Response) -> Answer:
         if response.status_code != HTTPStatus.OK:
@@ -156,8 +177,9 @@ class Transport:
             total=length,
             validator=validator_of(response.headers, length),
             content_type=response.headers.get("Content-Type", ""),
-            stall_timeout=self._timeouts[1],
+            stall_timeout=self._stall_timeout,
             response=response,
+            watchdog=self._client.watchdog,
             length=length,
             framed=length is not None or response.headers.get("Transfer-Encoding", "").lower() == "chunked",
         )
@@ -165,7 +187,11 @@ class Transport:
     def _rest(self, response: requests.Response, offset: int, held: Validator) -> Answer | None:
         """Take the answer to a resume; None (and the connection let go) when the whole has to be asked for anew."""
         if response.status_code == HTTPStatus.OK:
-            return self._whole(response)  # another object now, or no ranges here
+            length = content_length(response.headers)
+            if held.total in (None, length):
+                return self._whole(response)  # no ranges here
+            response.close()  # another object now, or the rest of this one under the wrong status
+            return None
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             response.close()
             return None
@@ -190,59 +216,11 @@ class Transport:
             total=total,
             validator=now,
             content_type=response.headers.get("Content-Type", ""),
-            stall_timeout=self._timeouts[1],
+            stall_timeout=self._stall_timeout,
             response=response,
+            watchdog=self._client.watchdog,
             length=length,
         )
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = new_session()
-        return session
-
-
-def new_session() -> requests.Session:
-    """Make a session as this room uses it: no compression on the way; proxies, netrc and CAs of the environment."""
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    class Adapter(HTTPAdapter):
-        """Does not read the body of a redirect, which requests would do, however long it is."""
-
-        def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-            response = super().build_response(req, resp)
-            if response.is_redirect:
-                drained = _Drained(getattr(resp, "_original_response", None))
-                resp.close()
-                response.raw = drained
-            return response
-
-    session = requests.Session()
-    session.max_redirects = MAX_REDIRECTS
-    session.headers.clear()
-    session.headers.update(
-        {
-            "User-Agent": f"modelprep/{__version__}",
-            "Accept": "*/*",
-            # A body that is compressed on the way has another length and other bytes than the file.
-            "Accept-Encoding": "identity",
-        }
-    )
-    session.mount("http://", Adapter())
-    session.mount("https://", Adapter())
-    return session
-
-
-class _Drained(io.BytesIO):
-    """An empty body that still knows the headers, from which cookies are taken."""
-
-    def __init__(self, original: Any) -> None:
-        super().__init__()
-        self._original_response = original  # the name under which requests looks for it
-
-    def release_conn(self) -> None:
-        """Do nothing: the connection is closed already."""
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:

@@ -146,10 +146,17 @@ class _Planner:
     def finish(self, demos: tuple[PlannedDemo, ...], shared: Mapping[str, Asset]) -> Plan:
         """Ask the fetcher about the assets that have to be had."""
         needed = frozenset().union(*(demo.needs for demo in demos))
+        places: dict[str, list[str]] = {}
+        for demo in demos:
+            for path, (identity, inner) in demo.files.items():
+                if not inner:
+                    places.setdefault(identity, []).append(path)
         for identity in sorted(needed & self.assets.keys()):
             asset = self.assets[identity]
             if asset.override is None:
-                self.assets[identity] = replace(asset, fetch=self.fetcher.plan(asset.asset))
+                self.assets[identity] = replace(
+                    asset, fetch=self.fetcher.plan(asset.asset, tuple(places.get(identity, ())))
+                )
         return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store, shared)
 
     def _demo(self, blank: PlannedDemo) -> PlannedDemo:
