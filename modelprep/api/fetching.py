@@ -37,6 +37,7 @@ def plan(
     mirrors: Paths = (),
     offline: bool = False,
     archives: bool = True,
+    allow_private: bool | None = None,
     jobs: int = 4,
     overrides: Mapping[str, AnyPath] | None = None,
     accept_any: bool = False,
@@ -59,6 +60,9 @@ def plan(
         Folder of the finished trees; the store (None: where it lies by default).
     mirrors, offline, archives
         Folders or base URLs to ask first; open no socket; ask the archives of last resort.
+    allow_private
+        Ask loopback and private addresses, redirects included (True), or never (False); None: unless a public server
+        redirects there, or as ``MODELPREP_ALLOW_PRIVATE`` says.
     jobs
         Downloads at once, 1 to 64.
     overrides, accept_any
@@ -95,6 +99,7 @@ def plan(
             mirrors=places(mirrors),
             offline=offline,
             archives=archives,
+            allow_private=allow_private,
             jobs=jobs,
             overrides={name: Path(path) for name, path in (overrides or {}).items()},
             accept_any=accept_any,
@@ -147,6 +152,7 @@ def fetch(
     mirrors: Paths = (),
     offline: bool = False,
     archives: bool = True,
+    allow_private: bool | None = None,
     jobs: int = 4,
     overrides: Mapping[str, AnyPath] | None = None,
     accept_any: bool = False,
@@ -168,6 +174,7 @@ def fetch(
         mirrors=mirrors,
         offline=offline,
         archives=archives,
+        allow_private=allow_private,
         jobs=jobs,
         overrides=overrides,
         accept_any=accept_any,

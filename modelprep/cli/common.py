@@ -109,6 +109,15 @@ Mirror = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: only the store, folders and file: URLs.")]
 NoArchives = Annotated[bool, typer.Option("--no-archives", help="Never ask the archives of last resort.")]
+AllowPrivate = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-private/--no-allow-private",
+        envvar="MODELPREP_ALLOW_PRIVATE",
+        help="Ask loopback and private addresses, redirects included; or never (default: unless a public server "
+        "redirects there).",
+    ),
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, metavar="N", help="How many downloads at once.")]
 Set = Annotated[
     list[str] | None,

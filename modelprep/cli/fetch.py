@@ -22,6 +22,7 @@ def command(
     mirror: common.Mirror = None,
     offline: common.Offline = False,
     no_archives: common.NoArchives = False,
+    allow_private: common.AllowPrivate = None,
     jobs: common.Jobs = common.DEFAULT_JOBS,
     set: common.Set = None,  # noqa: A002 - the option's name
     accept_any: common.AcceptAny = False,
@@ -54,6 +55,7 @@ def command(
             mirrors=tuple(mirror or ()),
             offline=offline,
             archives=not no_archives,
+            allow_private=allow_private,
             jobs=jobs,
             overrides=common.overrides(set),
             accept_any=accept_any,

@@ -9,17 +9,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
 from threading import Event as Flag
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from modelprep.errors import NeedsBringing, StepError, UsageError
+from modelprep.errors import NeedsBringing, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
-from modelprep.fetch.digests import all_digests, first_difference, hash_path
-from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, member_failure, name_of
+from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, name_of
 from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
+from modelprep.fetch.members import check_members, take_member
 from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
@@ -320,14 +319,14 @@ class Fetcher:
     def _from_archive(self, candidate: Candidate, want: Want, task: Task) -> Landed:
         archive, transferred, fresh = self._archive(candidate, task)
         try:
-            landed = self._member(archive, candidate, want, task)
+            landed = take_member(self._store, archive, candidate, want, task, self._policy.max_bytes)
         except SourceFailed:
             if fresh or candidate.source.digests:
                 raise
             # Nothing but its URL speaks for an archive of an earlier run; what lies there may be better by now.
             self._store.forget_alias(AT_URL, hashed(candidate.source.url.key))
             archive, transferred, _ = self._archive(candidate, task)
-            landed = self._member(archive, candidate, want, task)
+            landed = take_member(self._store, archive, candidate, want, task, self._policy.max_bytes)
         return Landed(landed.path, landed.digests, landed.size, transferred)
 
     def _archive(self, candidate: Candidate, task: Task) -> tuple[Blob, int, bool]:
@@ -353,58 +352,13 @@ class Fetcher:
                 partial_of(self._store, candidate.url, name).discard()
             return blob, landed.transferred, True
 
-    def _member(self, archive: Blob, candidate: Candidate, want: Want, task: Task) -> Landed:
-        member = candidate.source.member
-        assert member is not None
-        with self._store.scratch() as folder:
-            output = folder / "member"
-            self._extract(archive.path, member, output, want.size, task)
-            digests, size = hash_path(output, want.digests)
-            if (difference := first_difference(want.digests, digests)) is not None:
-                from modelprep.fetch.sniff import describe
-
-                looks = describe(output, expected_size=want.size)
-                wanted = Want(member, want.digests, want.size)
-                raise member_failure(wanted, looks, size, difference, all_digests(output, digests))
-            kept = self._store.new_file()
-            output.replace(kept)
-        return Landed(kept, digests, size, 0)
-
-    def _extract(self, archive: Path, member: str, output: Path, size: int | None, task: Task) -> None:
-        from modelprep.formats.archive.members import extract_member
-
-        limit = size if size is not None else self._policy.max_bytes
-        try:
-            extract_member(archive, member, output, max_bytes=limit, progress=task.progress)
-        except StepError as error:
-            from modelprep.fetch.sniff import describe
-
-            looks = describe(archive)
-            raise SourceFailed(f"gave {looks}: {error.what}", looks=looks) from error
-
     def _check_unpinned(self, planned: Planned, landed: Landed, candidate: Candidate, want: Want) -> None:
         """Verify an archive of which only the members are pinned; judge what nothing pins by its looks."""
-        asset = planned.asset
         if want.digests:
             return
-        if not asset.members:
+        if planned.asset.members:
+            check_members(self._store, landed, planned.asset, candidate.shown, self._policy.max_bytes)
+        else:
             from modelprep.fetch.plausible import check
 
             check(self._store, landed, (want.name, *planned.names), candidate.shown)
-            return
-        task = Task(silent, "", "")
-        try:
-            for member, digests in asset.members.items():
-                with self._store.scratch() as folder:
-                    output = folder / "member"
-                    self._extract(landed.path, member, output, None, task)
-                    got, size = hash_path(output, digests.values)
-                    if (difference := first_difference(digests.values, got)) is not None:
-                        from modelprep.fetch.sniff import describe
-
-                        looks = describe(output)
-                        raise member_failure(Want(member, digests.values, None), looks, size, difference, got)
-        except SourceFailed as failure:
-            note = {"what": "an archive without the wanted members", "url": candidate.shown, "got": failure.text}
-            self._store.quarantine(landed.path, note)
-            raise

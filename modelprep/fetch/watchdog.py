@@ -7,6 +7,7 @@ time pass it for ever. The watchdog closes the connection from a thread of its o
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -34,21 +35,24 @@ class Watchdog:
         self.peer = ""
         self.fired = False
         self._deadline: float | None = None
+        #: When the thread looks again; infinity while it waits for work.
+        self._wakes = math.inf
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
         """Allow the block so many seconds."""
-        with self._changed:
-            self.fired = False
-            sleeping = self._deadline is None
-            self._deadline = time.monotonic() + seconds
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="modelprep-watchdog", daemon=True)
-                self._thread.start()
-            elif sleeping:
-                self._changed.notify()
+        self.fired = False
+        self._deadline = deadline = time.monotonic() + seconds
+        # The thread looks again when its time is up; waking it at every read would only slow both threads down.
+        if self._thread is None or deadline < self._wakes:
+            with self._changed:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="modelprep-watchdog", daemon=True)
+                    self._thread.start()
+                else:
+                    self._changed.notify()
         try:
             yield
         finally:
@@ -57,11 +61,14 @@ class Watchdog:
     def _run(self) -> None:
         with self._changed:
             while True:
+                self._wakes = math.inf
                 if (deadline := self._deadline) is None:
                     if not self._changed.wait(_IDLE) and self._deadline is None:
                         self._thread = None
                         return
-                elif (left := deadline - time.monotonic()) > 0:
+                    continue
+                self._wakes = deadline
+                if (left := deadline - time.monotonic()) > 0:
                     self._changed.wait(left)
                 elif self._deadline is not None:
                     self._deadline, self.fired = None, True

@@ -89,17 +89,6 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def write_lock(path: Path, pins: Mapping[str, Pin]) -> None:
-    """Write a lock file; it appears whole, or stays as it was.
-
-    Raises
-    ------
-    StorageError
-        The disk is full or the folder cannot be written.
-    """
-    write_whole(path, format_lock(pins))
-
-
 def write_whole(path: Path, text: str) -> None:
     """Write a text file by way of a temporary neighbour and a rename; the old one's permissions are kept.
 

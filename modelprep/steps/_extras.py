@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from modelprep.errors import MissingTool
 from modelprep.installed import install_command
 
-#: Extra -> the modules a step imports from it (looked for, not imported: that would cost seconds).
+#: Extra -> the modules that are imported from it (looked for, not imported: that would cost seconds).
 MODULES: Mapping[str, tuple[str, ...]] = {
     "tf": ("tensorflow", "numpy"),
     "onnx": ("onnx", "onnxruntime", "tf2onnx", "numpy"),
     "check": ("cv2", "onnxruntime", "ai_edge_litert", "numpy", "PIL"),
+    "socks": ("socks",),
 }
 
 

@@ -213,6 +213,8 @@ def write_atomic(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary, descriptor = claim_temporary(path)
         try:
+            with contextlib.suppress(OSError):  # the permissions of the file that it replaces
+                os.fchmod(descriptor, path.stat().st_mode & 0o7777)
             write_all(descriptor, data)
             sync_file(descriptor)
             temporary.replace(path)

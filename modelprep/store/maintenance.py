@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelprep.store.disk import free_space, storage
 from modelprep.store.leases import alone
+from modelprep.store.leftovers import leftovers
 from modelprep.store.locks import try_lock
 from modelprep.store.memo import Progress
 from modelprep.store.partial import lock_name
@@ -74,7 +75,7 @@ class Removed:
     Parameters
     ----------
     what
-        ``blob``, ``result``, ``proof``, ``partial``, ``scratch`` or ``quarantine``.
+        ``blob``, ``result``, ``proof``, ``partial``, ``scratch``, ``quarantine`` or ``leftover`` (of a killed process).
     name
         Its digest, key or file name.
     size
@@ -260,7 +261,11 @@ def _gc(store: Store, keep: set[str], *, older_than: float, dry_run: bool) -> Gc
             stale.release()
         else:
             stale.remove()
+    for path in leftovers(store.root):
+        with contextlib.suppress(FileNotFoundError):
+            remove("leftover", path, path.stat().st_size)
     if not dry_run:
+        _remove_locks(store.root / "locks")
         _forget(store, staying)
         with contextlib.suppress(OSError):
             for folder in (store.root / "blobs").iterdir():
@@ -272,9 +277,7 @@ def _gc(store: Store, keep: set[str], *, older_than: float, dry_run: bool) -> Gc
 def _collect_partials(store: Store, old: Callable[[os.stat_result], bool], remove: Callable[..., None]) -> None:
     for path, stat in _files(store.root / "partial"):
         if path.suffix == ".json":
-            if not path.with_suffix("").exists() and old(stat):
-                remove("partial", path, stat.st_size)
-            continue
+            continue  # beside its bytes it goes with them, without any it is a leftover
         if not old(stat):
             continue
         notes = path.with_name(f"{path.name}.json")
@@ -288,6 +291,15 @@ def _collect_partials(store: Store, old: Callable[[os.stat_result], bool], remov
         finally:
             if lock is not None:
                 lock.release()
+
+
+def _remove_locks(folder: Path) -> None:
+    """Remove the files of locks that nobody holds; the gate's is held by whoever collects."""
+    for path, _ in _files(folder):
+        if (lock := try_lock(path)) is not None:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            lock.release()
 
 
 def _forget(store: Store, staying: set[str]) -> None:

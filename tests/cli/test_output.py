@@ -120,7 +120,7 @@ def test_list_show_and_doctor_print_one_object_each(slow: Workshop, modelprep: R
     doctor = modelprep("doctor", "--json", "--mirror", str(slow.root), "--mirror", slow.server.url("/")).object
     assert [mirror["ok"] for mirror in doctor["mirrors"]] == [True, True]
     assert doctor["recipes"][-1]["recipes"] == 2
-    assert set(doctor["extras"]) == {"tf", "onnx", "check"}
+    assert set(doctor["extras"]) == {"tf", "onnx", "check", "socks"}
     info = modelprep("cache", "info", "--json", "--cache", str(slow.cache), bare=True).object
     assert info["blobs"] == 0
 

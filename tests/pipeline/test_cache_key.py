@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,14 @@ from modelprep.pipeline.inventory import cache_key, cache_keys
 from modelprep.pipeline.plan.planner import plan_recipes
 from modelprep.pipeline.plan.request import Request
 from modelprep.recipe.catalogue import Catalogue, shipped_folder
-from modelprep.recipe.lockfile import Pin, write_lock
+from modelprep.recipe.lockfile import Pin, format_lock
 from modelprep.steps import gunzip
 from modelprep.store import Store
+
+
+def write_lock(path: Path, pins: Mapping[str, Pin]) -> None:
+    path.write_text(format_lock(pins), "utf-8")
+
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 

@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from modelprep.recipe.lockfile import Pin, write_lock
+from modelprep.recipe.lockfile import Pin, format_lock
+
+
+def write_lock(path: Path, pins: Mapping[str, Pin]) -> None:
+    path.write_text(format_lock(pins), "utf-8")
+
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SHA = "0123456789abcdef" * 4

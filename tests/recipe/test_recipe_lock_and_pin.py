@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 from modelprep.errors import RecipeError, StorageError
 from modelprep.recipe import loader
 from modelprep.recipe.edit import pin_assets
-from modelprep.recipe.lockfile import Pin, format_lock, read_lock, write_lock, write_whole
+from modelprep.recipe.lockfile import Pin, format_lock, read_lock, write_whole
+
+
+def write_lock(path: Path, pins: Mapping[str, Pin]) -> None:
+    path.write_text(format_lock(pins), "utf-8")
+
 
 SHA = "0123456789abcdef" * 4
 PIN = Pin(SHA, 12, "https://example.org/m")

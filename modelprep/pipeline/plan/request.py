@@ -33,7 +33,7 @@ class Request:
         Folder that holds the finished trees.
     cache
         The store; None for the default place.
-    mirrors, offline, archives
+    mirrors, offline, archives, allow_private
         Where may be fetched from: see :class:`modelprep.fetch.Policy`.
     jobs
         Downloads at once.
@@ -59,6 +59,7 @@ class Request:
     mirrors: tuple[str, ...] = ()
     offline: bool = False
     archives: bool = True
+    allow_private: bool | None = None
     jobs: int = 4
     overrides: Mapping[str, Path] = field(default_factory=dict)
     accept_any: bool = False
@@ -79,7 +80,9 @@ class Request:
     @property
     def policy(self) -> Policy:
         """What the fetcher may do."""
-        return Policy(mirrors=self.mirrors, offline=self.offline, archives=self.archives)
+        return Policy(
+            mirrors=self.mirrors, offline=self.offline, archives=self.archives, allow_private=self.allow_private
+        )
 
     @property
     def lock_path(self) -> Path:

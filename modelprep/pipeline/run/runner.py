@@ -25,10 +25,11 @@ from modelprep.pipeline.run.restore import Restorer
 from modelprep.pipeline.run.steps import StepRunner
 from modelprep.pipeline.run.summary import Spent, Tally, plan_json
 from modelprep.pipeline.run.thread_pools import Lane, Outcome
-from modelprep.recipe.lockfile import Pin, read_lock, write_lock
+from modelprep.recipe.lockfile import Pin, format_lock, read_lock
 from modelprep.recipe.schema import Asset
 from modelprep.store import Blob, Result
-from modelprep.store.disk import storage
+from modelprep.store.disk import abandoned_temporaries, write_atomic
+from modelprep.store.leftovers import sweep
 
 if TYPE_CHECKING:
     from modelprep.pipeline.run.install import Installer
@@ -70,7 +71,13 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
         if (remote := open_remote(plan.request, listen)) is not None:
             plan = with_remote_results(plan, remote)
         check_room(plan)
-        return _Run(plan, listen, remote).go()
+        report = _Run(plan, listen, remote).go()
+    sweep(plan.store.root)
+    for path in abandoned_temporaries(plan.request.lock_path.parent):
+        if path.name.startswith(f".{plan.request.lock_path.name}."):
+            with suppress(OSError):
+                path.unlink()
+    return report
 
 
 def _still_true(plan: Plan) -> bool:
@@ -322,10 +329,8 @@ class _Run:
         path = self.plan.request.lock_path
         pin = Pin(fetched.blob.sha256, fetched.blob.size, fetched.source)
         with self.plan.store.lock(f"lockfile-{path.absolute()}", stop=self.stopping):
-            with storage(path.parent, doing="make the folder of the lock file"):
-                path.parent.mkdir(parents=True, exist_ok=True)
             pins = dict.fromkeys((planned.asset.lock_key, *planned.also_locked), pin)
-            write_lock(path, {**read_lock(path), **pins})
+            write_atomic(path, format_lock({**read_lock(path), **pins}).encode())
         self.pins.update(pins)
         text = f"{fetched.asset.key}: nobody publishes a digest; the one of today went to {path} (commit that file)"
         self.listen(Event("note", task=f"fetch:{fetched.asset.key}", text=text))

@@ -1,0 +1,58 @@
+"""What processes that were killed left in a store, and its removal.
+
+Nothing is removed on suspicion: whoever owns one of these files holds a lock for as long as it lives, on the file or
+beside it, so that whoever can take that lock knows that the owner is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelprep.errors import StorageError
+from modelprep.store.disk import abandoned_temporaries
+from modelprep.store.locks import try_lock
+from modelprep.store.partial import lock_name
+
+_FOLDERS = (".", "partial", "results", "proofs", "quarantine")
+
+
+def leftovers(root: Path) -> Iterator[Path]:
+    """Find the files in the store at `root` whose owner is gone; the caller may remove each before it asks for more."""
+    for name in _FOLDERS:
+        yield from abandoned_temporaries(root / name)
+    for notes in _files(root / "partial", ".json"):
+        if not notes.with_suffix("").exists():
+            yield from _free(notes, root / "locks" / (lock_name(notes) or f"{notes.stem}.lock"))
+    for lock in _files(root / "scratch", ".lock"):
+        if not lock.with_suffix("").exists():
+            yield from _free(lock, lock)
+    for lock in _files(root / "users", ".lock"):
+        yield from _free(lock, lock)
+
+
+def sweep(root: Path) -> None:
+    """Remove them; what cannot be removed stays."""
+    for path in leftovers(root):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(path for path in folder.iterdir() if path.suffix == suffix and not path.name.startswith("."))
+    return []
+
+
+def _free(path: Path, lock_path: Path) -> Iterator[Path]:
+    """Give a path while its lock is held; nothing when somebody else holds it."""
+    try:
+        lock = try_lock(lock_path)
+    except StorageError:
+        return
+    if lock is not None:
+        try:
+            yield path
+        finally:
+            lock.release()
