@@ -28,6 +28,8 @@ def mirror(
     jobs: int = 4,
     lockfile: AnyPath | None = None,
     armnn: str | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Mirrored:
@@ -73,6 +75,8 @@ def mirror(
             jobs=jobs,
             lockfile=lockfile,
             armnn=armnn,
+            bsp=bsp,
+            soc=soc,
             recipes=recipes,
         )
         return make_mirror(decided, Path(folder), include_restricted=include_restricted, bitbake=bitbake, listen=tell)

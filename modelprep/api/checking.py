@@ -24,6 +24,8 @@ def check(
     html: AnyPath | None = None,
     against: str | None = None,
     armnn: str | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> tuple[Checked, ...]:
@@ -46,6 +48,8 @@ def check(
         Compare with another variant's model (such as ``frozen``).
     armnn
         Arm NN version to judge by.
+    bsp, soc
+        As for :func:`modelprep.plan`.
     listen
         Hears ``start`` and ``done`` of each demo, the outcome in ``data``.
 
@@ -63,15 +67,17 @@ def check(
     with framed(listen) as tell:
         from modelprep.api.fetching import catalogue
         from modelprep.pipeline.checking import check_demos
+        from modelprep.pipeline.plan.board import select
 
         within("iterations", iterations, 0)
         known = catalogue(recipes)
+        chosen = select(known, words(targets), bsp=bsp, soc=soc, armnn=armnn if bsp else None)
         checked = check_demos(
-            known.resolve(words(targets)),
+            chosen,
             known,
             out=Path(out),
             cache=path_or_none(cache),
-            armnn=armnn,
+            armnn=None if bsp else armnn,
             iterations=iterations,
             lint_only=lint_only,
             against=against,
@@ -85,7 +91,14 @@ def check(
 
 
 def find_pictures(
-    targets: Words, folder: AnyPath, *, out: AnyPath = "out", armnn: str | None = None, recipes: Paths = ()
+    targets: Words,
+    folder: AnyPath,
+    *,
+    out: AnyPath = "out",
+    armnn: str | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
+    recipes: Paths = (),
 ) -> PictureSearch:
     """Search a folder for pictures with which a test passes. The command's ``check --find-picture``.
 
@@ -95,7 +108,7 @@ def find_pictures(
         One test that looks at pictures.
     folder
         Where the pictures are; folders below it are looked through, too.
-    out, armnn, recipes
+    out, armnn, bsp, soc, recipes
         As for :func:`check`.
 
     Raises
@@ -108,9 +121,11 @@ def find_pictures(
     with framed():
         from modelprep.api.fetching import catalogue
         from modelprep.pipeline.checking import search_pictures
+        from modelprep.pipeline.plan.board import select
 
         known = catalogue(recipes)
-        return search_pictures(known.resolve(words(targets)), known, out=Path(out), folder=Path(folder), armnn=armnn)
+        chosen = select(known, words(targets), bsp=bsp, soc=soc, armnn=armnn if bsp else None)
+        return search_pictures(chosen, known, out=Path(out), folder=Path(folder), armnn=None if bsp else armnn)
 
 
 def lint(

@@ -53,6 +53,8 @@ def bundle(
     *,
     out: AnyPath = "out",
     include_restricted: bool = False,
+    bsp: str | None = None,
+    soc: str | None = None,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Bundled:
@@ -60,7 +62,7 @@ def bundle(
 
     Parameters
     ----------
-    targets, out, recipes
+    targets, out, bsp, soc, recipes
         As for :func:`modelprep.plan`.
     output
         The archive: ``.tar.gz``, ``.tar.zst``, ``.tar`` or ``.zip``.
@@ -83,18 +85,25 @@ def bundle(
     with framed(listen) as tell:
         from modelprep.deliver.bundle import plan_bundle, tell_and_write
 
-        parts = _parts(targets, out, recipes, include_restricted=include_restricted)
+        parts = _parts(targets, out, recipes, bsp=bsp, soc=soc, include_restricted=include_restricted)
         return tell_and_write(plan_bundle(parts), Path(output), tell)
 
 
 def plan_deploy(
-    targets: Words, board: str, *, out: AnyPath = "out", ssh: str | None = None, recipes: Paths = ()
+    targets: Words,
+    board: str,
+    *,
+    out: AnyPath = "out",
+    ssh: str | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
+    recipes: Paths = (),
 ) -> tuple[DeployPlan, ...]:
     """Ask a board what it has, and decide what would go over; changes nothing. The command's ``deploy --dry-run``.
 
     Parameters
     ----------
-    targets, board, out, ssh, recipes
+    targets, board, out, ssh, bsp, soc, recipes
         As for :func:`deploy`.
 
     Returns
@@ -112,7 +121,7 @@ def plan_deploy(
         from modelprep.deliver import remote
 
         place = remote.parse_board(board)
-        parts = _parts(targets, out, recipes, include_restricted=True)
+        parts = _parts(targets, out, recipes, bsp=bsp, soc=soc, include_restricted=True)
         with remote.connect(place, remote.ssh_words(ssh)) as channel:
             return tuple(deploying.plan_parts(channel, parts))
 
@@ -126,6 +135,8 @@ def deploy(
     run: bool = False,
     compute: Words = (),
     junit: AnyPath | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Deployment:
@@ -133,7 +144,7 @@ def deploy(
 
     Parameters
     ----------
-    targets, out, recipes
+    targets, out, bsp, soc, recipes
         As for :func:`modelprep.plan`.
     board
         ``user@host`` or ``user@host:path``, as ssh knows it. Demos that have a place of their own there go to it.
@@ -171,7 +182,7 @@ def deploy(
             raise UsageError("junit and compute say how the tests are run: they want run=True")
         place = remote.parse_board(board)
         # Own use of the user's own files: restricted assets go to his board like all others.
-        parts = _parts(targets, out, recipes, include_restricted=True)
+        parts = _parts(targets, out, recipes, bsp=bsp, soc=soc, include_restricted=True)
         with remote.connect(place, remote.ssh_words(ssh)) as channel:
             plans = deploying.plan_parts(channel, parts)
             trees = tuple(deploying.apply_deploy(channel, plan, listen=tell) for plan in plans)
@@ -198,6 +209,8 @@ def export_yocto(
     layer_series: Words = (),
     include_restricted: bool = False,
     out: AnyPath = "out",
+    bsp: str | None = None,
+    soc: str | None = None,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Exported:
@@ -205,7 +218,7 @@ def export_yocto(
 
     Parameters
     ----------
-    targets, out, recipes
+    targets, out, bsp, soc, recipes
         As for :func:`modelprep.plan`.
     folder
         The layer.
@@ -228,10 +241,11 @@ def export_yocto(
     with framed(listen) as tell:
         from modelprep.api.fetching import catalogue
         from modelprep.pipeline.exporting import export_yocto as export
+        from modelprep.pipeline.plan.board import select as select_recipes
 
         return export(
             Path(out),
-            catalogue(recipes).resolve(words(targets)),
+            select_recipes(catalogue(recipes), words(targets), bsp=bsp, soc=soc),
             Path(folder),
             bundle_url=bundle_url,
             release=release,
@@ -241,8 +255,12 @@ def export_yocto(
         )
 
 
-def _parts(targets: Words, out: AnyPath, recipes: Paths, *, include_restricted: bool) -> tuple[TreePart, ...]:
+def _parts(
+    targets: Words, out: AnyPath, recipes: Paths, *, bsp: str | None, soc: str | None, include_restricted: bool
+) -> tuple[TreePart, ...]:
     from modelprep.api.fetching import catalogue
+    from modelprep.pipeline.plan.board import select as select_recipes
     from modelprep.tree.selection import select
 
-    return select(Path(out), catalogue(recipes).resolve(words(targets)), include_restricted=include_restricted)
+    chosen = select_recipes(catalogue(recipes), words(targets), bsp=bsp, soc=soc)
+    return select(Path(out), chosen, include_restricted=include_restricted)

@@ -45,6 +45,9 @@ def plan(
     locked: bool = False,
     lockfile: AnyPath | None = None,
     armnn: str | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
+    image_files: bool = False,
     remote_cache: str | None = None,
     remote_cache_mode: str = "read",
     trust_remote_results: bool = False,
@@ -73,6 +76,10 @@ def plan(
         Refuse to add pins of first use; where they are kept (None: ``modelprep.lock`` in `out`).
     armnn
         Arm NN version to prepare for.
+    bsp, soc
+        i.MX Linux release of the board (``modelprep bsp list``) and its SoC; None for the manual's.
+    image_files
+        With `bsp`: also prepare files that the board's image already holds.
     remote_cache, remote_cache_mode, trust_remote_results
         URL of a cache shared with other machines; ``read`` or ``write``; whether conversions are taken from it.
     recipes
@@ -107,6 +114,9 @@ def plan(
             locked=locked,
             lockfile=path_or_none(lockfile),
             armnn=armnn,
+            bsp=bsp,
+            soc=soc,
+            image_files=image_files,
             remote_cache=remote_cache,
             remote_cache_mode=remote_cache_mode,
             trust_remote_results=trust_remote_results,
@@ -160,6 +170,9 @@ def fetch(
     locked: bool = False,
     lockfile: AnyPath | None = None,
     armnn: str | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
+    image_files: bool = False,
     remote_cache: str | None = None,
     remote_cache_mode: str = "read",
     trust_remote_results: bool = False,
@@ -182,6 +195,9 @@ def fetch(
         locked=locked,
         lockfile=lockfile,
         armnn=armnn,
+        bsp=bsp,
+        soc=soc,
+        image_files=image_files,
         remote_cache=remote_cache,
         remote_cache_mode=remote_cache_mode,
         trust_remote_results=trust_remote_results,
@@ -196,14 +212,16 @@ def list_demos(
     out: AnyPath = "out",
     cache: AnyPath | None = None,
     lockfile: AnyPath | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> tuple[PlannedDemo, ...]:
-    """List demos with their states (``present``, ``stale``, ``missing``, ``bring``, ``nothing``); all by default.
+    """List demos with their states: ``present``, ``stale``, ``missing``, ``bring``, ``nothing`` or ``absent``.
 
     Parameters
     ----------
-    targets, out, cache, lockfile, recipes
+    targets, out, cache, lockfile, bsp, soc, recipes
         As for :func:`plan`.
     listen
         Hears a warning for each broken recipe: where everything is listed they are left out, by name they are raised.
@@ -215,16 +233,18 @@ def list_demos(
     """
     with framed(listen) as tell:
         from modelprep.pipeline.inventory import sound_recipes
+        from modelprep.pipeline.plan.board import Board
         from modelprep.pipeline.plan.planner import plan_recipes
         from modelprep.pipeline.plan.request import Request
 
-        found, broken = sound_recipes(catalogue(recipes), words(targets))
+        known = catalogue(recipes)
+        found, broken = sound_recipes(known, words(targets))
         for error in broken:
             tell(Event("warning", text=f"a recipe is broken: {error}", data=error.to_json()))
         request = Request(
             targets=words(targets), out=Path(out), cache=path_or_none(cache), lockfile=path_or_none(lockfile)
         )
-        return plan_recipes(request, found).demos
+        return plan_recipes(request, Board.choose(bsp, soc).recipes(found, known)).demos
 
 
 def cache_key(

@@ -117,6 +117,8 @@ def check(
 
 
 def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run: bool) -> Checked:
+    if recipe.absent:
+        return Checked(recipe, None, recipe.absent)
     if recipe.status == "needs-nothing":
         return Checked(recipe, None, "it needs no files")
     test = board_test(recipe, version)
@@ -146,10 +148,15 @@ def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = 
     """
     files = {key: shlex.quote(str(path)) for key, path in (given or {}).items()}
     command = f"modelprep fetch {recipe.name}"
-    if recipe.variant.startswith("armnn-"):
-        command += f" --armnn {recipe.variant.removeprefix('armnn-')}"
-    elif recipe.variant:
+    by_version = recipe.variant.startswith("armnn-")
+    if recipe.variant and not by_version and recipe.variant != recipe.soc:
         command += f"@{recipe.variant}"
+    if recipe.bsp:
+        command += f" --bsp {recipe.bsp}"
+    elif by_version:
+        command += f" --armnn {recipe.variant.removeprefix('armnn-')}"
+    if recipe.soc:
+        command += f" --soc {recipe.soc}"
     brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
     set_ = "".join(f" --set {key}={value}" for key, value in {**brought, **files}.items())
     return f"{command}{set_} --out {shlex.quote(str(out))}"

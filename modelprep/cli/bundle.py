@@ -21,6 +21,8 @@ def command(
         bool,
         typer.Option("--include-restricted", help="Also files whose rights do not allow passing them on."),
     ] = False,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
@@ -31,9 +33,10 @@ def command(
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.deliver.bundle import plan_bundle, tell_and_write
+        from modelprep.pipeline.plan.board import select as select_recipes
         from modelprep.tree.selection import select
 
-        chosen = common.catalogue(recipes).resolve(targets)
+        chosen = select_recipes(common.catalogue(recipes), targets, bsp=bsp, soc=soc)
         plan = plan_bundle(select(out, chosen, include_restricted=include_restricted))
         made = tell_and_write(plan, output_file, output.listener())
         output.close()

@@ -40,6 +40,8 @@ def command(
         typer.Option("--against", metavar="VARIANT", help="Compare with another variant's model (such as frozen)."),
     ] = None,
     armnn: common.Armnn = None,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
@@ -51,7 +53,10 @@ def command(
     """
     with common.sink(json=json, quiet=quiet) as output:
         catalogue = common.catalogue(recipes)
-        chosen = catalogue.resolve(targets)
+        from modelprep.pipeline.plan.board import select
+
+        chosen = select(catalogue, targets, bsp=bsp, soc=soc, armnn=armnn if bsp else None)
+        armnn = None if bsp else armnn
         if find_picture is not None:
             from modelprep.pipeline.checking import search_pictures
 

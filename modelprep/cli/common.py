@@ -145,6 +145,11 @@ Recipes = Annotated[
 Armnn = Annotated[
     str | None, typer.Option("--armnn", metavar="VERSION", help="Prepare for another Arm NN, where the facts know it.")
 ]
+BspRelease = Annotated[
+    str | None,
+    typer.Option("--bsp", metavar="RELEASE", help="i.MX Linux release of the board (`modelprep bsp list`)."),
+]
+Soc = Annotated[str | None, typer.Option("--soc", metavar="SOC", help="SoC of the board: imx8mp, imx93 or imx95.")]
 RemoteCache = Annotated[
     str | None,
     typer.Option(

@@ -41,6 +41,8 @@ def command(
         typer.Option("--junit", metavar="FILE", help="With --run: write a JUnit XML report of the tests here."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go over; send nothing.")] = False,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
@@ -53,6 +55,7 @@ def command(
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.deliver import board_tests, deploy, remote
+        from modelprep.pipeline.plan.board import select as select_recipes
         from modelprep.tree.selection import names_of_tests, select
 
         if len(targets) < 2:
@@ -63,7 +66,7 @@ def command(
             )
         board = remote.parse_board(targets[-1])
         # Own use of the user's own files: restricted assets go to his board like all others.
-        chosen = common.catalogue(recipes).resolve(targets[:-1])
+        chosen = select_recipes(common.catalogue(recipes), targets[:-1], bsp=bsp, soc=soc)
         parts = select(out, chosen, include_restricted=True)
         if (junit is not None or backend) and not run:
             raise UsageError("--junit and --compute say how the tests are run: they want --run")

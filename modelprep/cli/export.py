@@ -45,6 +45,8 @@ def yocto(
         typer.Option("--include-restricted", help="Bundle files whose rights do not allow passing them on, too."),
     ] = False,
     out: common.Out = common.DEFAULT_OUT,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
@@ -54,6 +56,7 @@ def yocto(
         from pathlib import Path
 
         from modelprep.pipeline.exporting import export_yocto
+        from modelprep.pipeline.plan.board import select as select_recipes
 
         if len(targets) < 2:
             raise UsageError(
@@ -61,7 +64,7 @@ def yocto(
                 got=" ".join(targets),
                 hint="modelprep export yocto armnn-caffe meta-models",
             )
-        chosen = common.catalogue(recipes).resolve(targets[:-1])
+        chosen = select_recipes(common.catalogue(recipes), targets[:-1], bsp=bsp, soc=soc)
         made = export_yocto(
             out,
             chosen,

@@ -30,6 +30,11 @@ def command(
     locked: common.Locked = False,
     lockfile: common.LockFile = None,
     armnn: common.Armnn = None,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
+    image_files: Annotated[
+        bool, typer.Option("--image-files", help="With --bsp: also files that the board's image already holds.")
+    ] = False,
     remote_cache: common.RemoteCache = None,
     remote_cache_mode: common.RemoteCacheMode = "read",
     trust_remote_results: common.TrustRemoteResults = False,
@@ -44,6 +49,7 @@ def command(
     --out, one for each family of demos, each with a MANIFEST.json and a SHA256SUMS.
     """
     with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.pipeline.plan.board import told
         from modelprep.pipeline.plan.planner import plan
         from modelprep.pipeline.plan.request import Request
         from modelprep.pipeline.run.runner import run
@@ -63,11 +69,16 @@ def command(
             locked=locked,
             lockfile=lockfile,
             armnn=armnn,
+            bsp=bsp,
+            soc=soc,
+            image_files=image_files,
             remote_cache=remote_cache,
             remote_cache_mode=remote_cache_mode,
             trust_remote_results=trust_remote_results,
         )
         planned = plan(request, common.catalogue(recipes))
+        for text in told([demo.recipe for demo in planned.demos]):
+            output.note(text)
         if dry_run:
             raise typer.Exit(_tell_plan(output, planned))
         report = run(planned, output.listener())
@@ -168,6 +179,7 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
     "installed": ("green",),
     "unchanged": (),
     "nothing": ("dim",),
+    "absent": ("dim",),
     "bring": ("yellow",),
     "failed": ("red",),
 }

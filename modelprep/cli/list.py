@@ -18,6 +18,7 @@ LETTERS: Mapping[str, tuple[str, Style, str]] = {
     "missing": ("M", "cyan", "missing: fetch brings it"),
     "bring": ("B", "yellow", "bring: needs a file of yours"),
     "nothing": ("-", "dim", "needs no files"),
+    "absent": ("x", "dim", "not on this board"),
 }
 
 
@@ -26,6 +27,8 @@ def command(
     out: common.Out = common.DEFAULT_OUT,
     cache: common.Cache = None,
     lockfile: common.LockFile = None,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
@@ -33,15 +36,18 @@ def command(
     """List demos: what is here, what a fetch would download, under which licence.
 
     Status letters: P present, S stale (fetch would change something), M missing, B needs a file that you bring,
-    - needs no files.
+    - needs no files, x not on the board that --bsp names.
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.pipeline.inventory import sound_recipes
+        from modelprep.pipeline.plan.board import Board
         from modelprep.pipeline.plan.planner import plan_recipes
         from modelprep.pipeline.plan.request import Request
 
         request = Request(targets=tuple(targets or ()), out=out, cache=cache, lockfile=lockfile)
-        found, broken = sound_recipes(common.catalogue(recipes), targets or ())
+        catalogue = common.catalogue(recipes)
+        found, broken = sound_recipes(catalogue, targets or ())
+        found = Board.choose(bsp, soc).recipes(found, catalogue)
         plan = plan_recipes(request, found)
         output.result(
             {"demos": [_facts(plan, demo) for demo in plan.demos], "broken": [error.to_json() for error in broken]}
@@ -80,6 +86,8 @@ def _tables(output: Output, plan: Plan) -> None:
 def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
     letter, colour, _ = LETTERS[demo.state]
     text = "-" if demo.state in ("present", "bring", "nothing") else common.download_size(plan, demo)
+    if demo.state == "absent":
+        text = demo.recipe.absent
     licences = ", ".join(_licences(demo))
     return (
         output.style(letter, colour),
@@ -114,6 +122,8 @@ def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
         "variants": dict(recipe.variants),
         "run": recipe.run,
         "why": recipe.why,
+        "absent": recipe.absent,
+        "on_image": dict(recipe.on_image),
     }
     if demo.problem is not None:
         facts["problem"] = demo.problem.to_json()

@@ -42,6 +42,8 @@ def command(
     jobs: common.Jobs = common.DEFAULT_JOBS,
     lockfile: common.LockFile = None,
     armnn: common.Armnn = None,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
@@ -76,6 +78,8 @@ def command(
             jobs=jobs,
             lockfile=lockfile,
             armnn=armnn,
+            bsp=bsp,
+            soc=soc,
         )
         made = make_mirror(
             plan(request, common.catalogue(recipes)),

@@ -20,6 +20,8 @@ def command(
     cache: common.Cache = None,
     lockfile: common.LockFile = None,
     armnn: common.Armnn = None,
+    bsp: common.BspRelease = None,
+    soc: common.Soc = None,
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
@@ -29,7 +31,7 @@ def command(
         from modelprep.pipeline.plan.planner import plan
         from modelprep.pipeline.plan.request import Request
 
-        request = Request(targets=(target,), out=out, cache=cache, lockfile=lockfile, armnn=armnn)
+        request = Request(targets=(target,), out=out, cache=cache, lockfile=lockfile, armnn=armnn, bsp=bsp, soc=soc)
         planned = plan(request, common.catalogue(recipes))
         if len(planned.demos) > 1:
             names = ", ".join(demo.recipe.name for demo in planned.demos)
@@ -58,6 +60,8 @@ def describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
         "variants": dict(recipe.variants),
         "tree": str(demo.folder),
         "board": recipe.board,
+        "absent": recipe.absent,
+        "on_image": dict(recipe.on_image),
         "run": recipe.run,
         "key": demo.key,
         "assets": [_asset(plan, demo, asset) for asset in recipe.assets.values()],
@@ -135,6 +139,7 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         ("shadows", facts["shadows"]),
         ("tree", facts["tree"] if facts["install"] else ""),
         ("board", board),
+        ("absent", facts["absent"]),
     ):
         if text:
             _wrapped(output, f"  {label + ':':<10} ", text)
@@ -147,6 +152,7 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
     _section(output, "what the check goes by", [f"{name}: {_plain(value)}" for name, value in facts["expect"].items()])
     width = max(map(len, facts["install"]), default=0)
     _section(output, "files", [f"{place:<{width}}  <-  {ref}" for place, ref in facts["install"].items()])
+    _section(output, "on the image already (--image-files prepares them too)", list(facts["on_image"].values()))
     if facts["assets"]:
         output.line()
         output.line(output.style("assets", "bold"))

@@ -232,6 +232,12 @@ class Recipe:
         Names of the variants there are, with a summary each.
     shadows
         Path of the shipped recipe that this one replaces, if it does.
+    bsp, soc
+        Release and SoC of the board asked for; empty for the manual's. No keys of a recipe.
+    absent
+        Why the board asked for does not have this demo (``not in 21.08``); empty where it does. No key of a recipe.
+    on_image
+        Destination -> path on the board of files that the board's image already holds. No key of a recipe.
     """
 
     name: str
@@ -254,6 +260,10 @@ class Recipe:
     variant: str = ""
     variants: Mapping[str, str] = field(default_factory=dict)
     shadows: Path | None = None
+    bsp: str = ""
+    soc: str = ""
+    absent: str = ""
+    on_image: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def group(self) -> str:

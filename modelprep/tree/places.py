@@ -14,8 +14,13 @@ from modelprep.store.locks import wait_for
 
 
 def tree_name(recipe: Recipe) -> str:
-    """Give the folder below ``--out`` that a recipe's files go to: its ``tree:``, else its group's name."""
-    return recipe.tree or recipe.group or recipe.name
+    """Return the folder below ``--out`` that a recipe's files go to: its ``tree:``, else its group's name.
+
+    Trees of another release or SoC than the manual's lie in a folder of their own: ``L6.6.36-2.1.0-imx93/label-image``.
+    """
+    name = recipe.tree or recipe.group or recipe.name
+    board = "-".join(filter(None, (recipe.bsp, recipe.soc)))
+    return f"{board}/{name}" if board else name
 
 
 def place(folder: Path, relative: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from modelprep.errors import RecipeError, UsageError
 from modelprep.recipe.schema import Recipe
@@ -69,7 +69,9 @@ def select(out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = F
     for name, group in sorted(wanted.items()):
         manifest = read_manifest(out / name)
         missing += [recipe.name for recipe in group if recipe.name not in manifest.demos]
-        part = _part(out / name, name, manifest, {recipe.name for recipe in group}, include_restricted)
+        part = _part(
+            out / name, PurePosixPath(name).name, manifest, {recipe.name for recipe in group}, include_restricted
+        )
         parts.append(replace(part, board=next((recipe.board for recipe in group if recipe.board), "")))
     if missing:
         raise UsageError(

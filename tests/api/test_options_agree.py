@@ -36,8 +36,8 @@ COMMANDS = {
 #: A verb that is one option of a command takes only what has a meaning then.
 PART_OF = {
     "count_hosts": {"targets", "out", "lockfile", "recipes"},
-    "find_pictures": {"targets", "out", "armnn", "recipes"},
-    "plan_deploy": {"targets", "out", "ssh", "recipes"},
+    "find_pictures": {"targets", "out", "armnn", "bsp", "soc", "recipes"},
+    "plan_deploy": {"targets", "out", "ssh", "bsp", "soc", "recipes"},
     "verify_mirror": set(),
 }
 #: Verbs without a command, and why.

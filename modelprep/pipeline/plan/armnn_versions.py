@@ -56,7 +56,7 @@ def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> 
         if not recipe.expect.get("armnn"):
             chosen.append(recipe)
             continue
-        made = _serving(recipe, version, catalogue)
+        made = serving(recipe, version, catalogue)
         if made is None:
             later.append(recipe)
         else:
@@ -67,7 +67,8 @@ def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> 
     return chosen
 
 
-def _serving(recipe: Recipe, version: str, catalogue: Catalogue) -> Recipe | None:
+def serving(recipe: Recipe, version: str, catalogue: Catalogue) -> Recipe | None:
+    """Return a recipe in the form that serves a version of Arm NN, or None for a test that the version lacks."""
     fitting = [
         name
         for name in recipe.variants

@@ -74,12 +74,16 @@ def plan_recipes(
 
 
 def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
-    recipes = catalogue.resolve(request.targets)
-    if request.armnn is None:
-        return recipes
-    from modelprep.pipeline.plan.armnn_versions import for_armnn
+    from modelprep.pipeline.plan.board import select
 
-    return for_armnn(recipes, request.armnn, catalogue)
+    return select(
+        catalogue,
+        request.targets,
+        bsp=request.bsp,
+        soc=request.soc,
+        armnn=request.armnn,
+        image_files=request.image_files,
+    )
 
 
 def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]) -> dict[tuple[str, str], Path]:
@@ -161,6 +165,8 @@ class _Planner:
 
     def _demo(self, blank: PlannedDemo) -> PlannedDemo:
         recipe = blank.recipe
+        if recipe.absent:
+            return replace(blank, state="absent")
         if not recipe.install:
             if recipe.status == "bring-your-own":
                 raise _bring(recipe, ())

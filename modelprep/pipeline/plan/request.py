@@ -18,7 +18,7 @@ from modelprep.store import Result, Store
 #: Downloads at once, at most: more would only annoy servers.
 MOST_JOBS = 64
 
-State = Literal["present", "stale", "missing", "bring", "nothing"]
+State = Literal["present", "stale", "missing", "bring", "nothing", "absent"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class Request:
         The lock file; None for ``modelprep.lock`` in `out`.
     armnn
         Arm NN version to prepare for, where a recipe knows it as a variant.
+    bsp, soc
+        i.MX Linux release and SoC of the board; None for the manual's.
+    image_files
+        Also prepare files that the board's image already holds.
     remote_cache, remote_cache_mode, trust_remote_results
         A cache shared with other machines: see :class:`modelprep.store.remote.RemoteCache`.
     """
@@ -67,6 +71,9 @@ class Request:
     locked: bool = False
     lockfile: Path | None = None
     armnn: str | None = None
+    bsp: str | None = None
+    soc: str | None = None
+    image_files: bool = False
     remote_cache: str | None = None
     remote_cache_mode: str = "read"
     trust_remote_results: bool = False
@@ -162,7 +169,7 @@ class PlannedDemo:
         Digest over all that decides its files (:func:`modelprep.pipeline.plan.keys.demo_key`).
     state
         ``present`` (nothing to do), ``stale`` (installed, and not what the recipe gives now), ``missing``, ``bring``
-        (slots are empty), ``nothing`` (needs no files).
+        (slots are empty), ``nothing`` (needs no files), ``absent`` (the board asked for does not have the demo).
     needs
         Identities of the assets that have to be had and of the steps that have to run for it (also when a problem
         will keep them from it).

@@ -9,7 +9,7 @@ from typing import Literal
 
 from modelprep.errors import ModelprepError
 
-Outcome = Literal["installed", "unchanged", "nothing", "bring", "failed"]
+Outcome = Literal["installed", "unchanged", "nothing", "absent", "bring", "failed"]
 
 #: Exit codes from harmless to grave: of several, a run returns the last one here that occurred. Something left to bring
 #: is the least (many a group has such a demo), a full disk worse than a dead server.
@@ -36,7 +36,8 @@ class DemoReport:
     folder
         Its tree.
     outcome
-        ``installed`` (something was written), ``unchanged``, ``nothing`` (needs no files), ``bring``, ``failed``.
+        ``installed`` (something was written), ``unchanged``, ``nothing`` (needs no files), ``absent`` (not on the
+        board asked for), ``bring``, ``failed``.
     files, written, removed
         Paths inside the tree: all of the demo's, those written now, those removed now.
     bytes_fetched

@@ -52,7 +52,10 @@ def _demo_json(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
         "state": demo.state,
         "bytes_to_come": bytes_of(plan, demo),
         "files": sorted(demo.files or demo.recipe.install),
+        "on_image": dict(demo.recipe.on_image),
     }
+    if demo.recipe.absent:
+        facts["absent"] = demo.recipe.absent
     if demo.problem is not None:
         facts["error"] = demo.problem.to_json()
     return facts
@@ -109,8 +112,8 @@ class Tally:
         outcome: Outcome
         if error is not None:
             outcome = "bring" if error.exit_code == 8 else "failed"
-        elif demo.state == "nothing":
-            outcome = "nothing"
+        elif demo.state in ("nothing", "absent"):
+            outcome = demo.state
         else:
             changed = done is not None and (done.written or done.removed or done.repaired)
             outcome = "installed" if changed else "unchanged"

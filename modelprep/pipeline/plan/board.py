@@ -1,0 +1,171 @@
+"""``--bsp`` and ``--soc``: the recipes as a board with that i.MX Linux release and that SoC needs them.
+
+A release decides the Arm NN version, where each family of demos lies on the board, and which files the image already
+holds. A demo that the release does not have is kept, marked as absent: it is no error to ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from modelprep.errors import UsageError
+from modelprep.pipeline.plan.armnn_versions import for_armnn, serving
+from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.schema import Recipe, Ref
+from modelprep.targets import bsp as releases
+from modelprep.targets.bsp import Bsp
+
+
+@dataclass(frozen=True)
+class Board:
+    """The board that files are prepared for.
+
+    Parameters
+    ----------
+    bsp
+        Its release; None for the manual's, where the recipes' own facts hold.
+    soc
+        ``imx93``; empty where the recipes' plain form is wanted.
+    armnn
+        Arm NN version asked for by ``--armnn``; None for the release's, or the recipes' own.
+    image_files
+        Whether files are prepared that the image already holds.
+    """
+
+    bsp: Bsp | None = None
+    soc: str = ""
+    armnn: str | None = None
+    image_files: bool = False
+
+    @classmethod
+    def choose(
+        cls, bsp: str | None = None, soc: str | None = None, armnn: str | None = None, *, image_files: bool = False
+    ) -> Board:
+        """Return the board that the options name.
+
+        Raises
+        ------
+        UsageError
+            The release or the SoC is not known, or the release has another Arm NN than the one asked for.
+        """
+        release = releases.load(bsp) if bsp else None
+        if release is not None and armnn is not None:
+            own = release.armnn.version if release.armnn is not None else ""
+            if armnn != own:
+                raise UsageError(
+                    f"{release.name} has {f'Arm NN {own}' if own else 'no Arm NN'}, not {armnn}",
+                    expected="--bsp or --armnn, or both with the same version",
+                )
+        return cls(release, releases.check_soc(soc) if soc else "", armnn, image_files)
+
+    def recipes(self, recipes: Sequence[Recipe], catalogue: Catalogue) -> list[Recipe]:
+        """Return recipes in the form that serves this board.
+
+        Parameters
+        ----------
+        recipes
+            As asked for; one in a variant of the user's choice stays in it.
+        catalogue
+            Where variants are read from.
+
+        Returns
+        -------
+        list of Recipe
+            Each in the variant of the SoC and of the Arm NN version; its folder on the board as the release has it. One
+            that the release lacks says why in `absent` and installs nothing. Files on the image are in `on_image`.
+
+        Raises
+        ------
+        UsageError
+            Nobody knows the Arm NN version.
+        """
+        if self.soc:
+            recipes = [self._for_soc(recipe, catalogue) for recipe in recipes]
+        if self.bsp is not None:
+            recipes = [self._for_release(recipe, self.bsp, catalogue) for recipe in recipes]
+        elif self.armnn is not None:
+            recipes = for_armnn(recipes, self.armnn, catalogue)
+        release = self.bsp.name if self.bsp is not None else releases.DEFAULT
+        if release == releases.DEFAULT and not self.soc:
+            return list(recipes)
+        return [replace(recipe, bsp=release, soc=self.soc) for recipe in recipes]
+
+    def _for_soc(self, recipe: Recipe, catalogue: Catalogue) -> Recipe:
+        if recipe.variant or self.soc not in recipe.variants:
+            return recipe
+        (found,) = catalogue.resolve([f"{recipe.path}@{self.soc}"])
+        return found
+
+    def _for_release(self, recipe: Recipe, release: Bsp, catalogue: Catalogue) -> Recipe:
+        if recipe.expect.get("armnn"):
+            armnn = release.armnn
+            if armnn is None:
+                return _absent(recipe, f"no Arm NN in {release.name}")
+            parser = str(recipe.expect.get("parser", ""))
+            if parser and armnn.parsers and parser not in armnn.parsers:
+                return _absent(recipe, f"not in {armnn.version}")
+            made = serving(recipe, armnn.version, catalogue)
+            if made is None:
+                return _absent(recipe, f"not in {armnn.version}")
+            recipe = made
+        elif (family := _family(recipe.board)) and family not in release.components:
+            return _absent(recipe, f"not in {release.name}")
+        recipe = replace(recipe, board=release.relocate(recipe.board))
+        return recipe if self.image_files else _without_image_files(recipe, release)
+
+
+def _family(board: str) -> str:
+    """Return the family of demos whose folder on the manual's board is `board`, or an empty string."""
+    components = releases.load(releases.DEFAULT).components
+    return next((family for family, each in components.items() if board and each.folder == board), "")
+
+
+def _absent(recipe: Recipe, why: str) -> Recipe:
+    return replace(recipe, absent=why, install={}, assets={}, steps=())
+
+
+def _without_image_files(recipe: Recipe, release: Bsp) -> Recipe:
+    held: dict[str, str] = {}
+    install: dict[str, Ref] = {}
+    for place, ref in recipe.install.items():
+        path = (PurePosixPath(recipe.board or "/nowhere") / place).as_posix()
+        if any(fnmatchcase(path, each.path) for each in release.on_image):
+            held[place] = path
+        else:
+            install[place] = ref
+    return replace(recipe, install=install, on_image=held) if held else recipe
+
+
+def select(
+    catalogue: Catalogue,
+    targets: Sequence[str],
+    *,
+    bsp: str | None = None,
+    soc: str | None = None,
+    armnn: str | None = None,
+    image_files: bool = False,
+) -> list[Recipe]:
+    """Return the recipes that targets mean, for the board that the options name: see :class:`Board`.
+
+    Raises
+    ------
+    UsageError
+        A target, the release, the SoC or the version is not known, or these contradict each other.
+    RecipeError
+        A recipe that is meant is wrong.
+    """
+    board = Board.choose(bsp, soc, armnn, image_files=image_files)
+    return board.recipes(catalogue.resolve(targets), catalogue)
+
+
+def told(recipes: Sequence[Recipe]) -> list[str]:
+    """Return a sentence for each recipe that a board changes: what it does not have, what is on its image already."""
+    found = [f"{recipe.demo}: {recipe.absent}" for recipe in recipes if recipe.absent]
+    for recipe in recipes:
+        if recipe.on_image:
+            files = ", ".join(recipe.on_image.values())
+            found.append(f"{recipe.demo}: on the image already, not prepared again (--image-files): {files}")
+    return found
