@@ -49,7 +49,6 @@ def command(
     --out, one for each family of demos, each with a MANIFEST.json and a SHA256SUMS.
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline.plan.board import told
         from modelprep.pipeline.plan.planner import plan
         from modelprep.pipeline.plan.request import Request
         from modelprep.pipeline.run.runner import run
@@ -77,8 +76,11 @@ def command(
             trust_remote_results=trust_remote_results,
         )
         planned = plan(request, common.catalogue(recipes))
-        for text in told([demo.recipe for demo in planned.demos]):
-            output.note(text)
+        if bsp:
+            from modelprep.pipeline.plan.board import told
+
+            for text in told([demo.recipe for demo in planned.demos]):
+                output.note(text)
         if dry_run:
             raise typer.Exit(_tell_plan(output, planned))
         report = run(planned, output.listener())

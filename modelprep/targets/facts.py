@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 
 def read_facts(name: str) -> dict[str, Any]:
     """Return the content of a YAML file of this package."""
+    from importlib import resources
+
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -74,6 +74,8 @@ def plan_recipes(
 
 
 def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
+    if not (request.bsp or request.soc or request.armnn):
+        return catalogue.resolve(request.targets)
     from modelprep.pipeline.plan.board import select
 
     return select(
