@@ -13,7 +13,7 @@ from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput, Ve
 app = common.group("TensorFlow graphs: freeze, legalise, to-onnx, rename-io, convert, inspect.")
 
 Graph_ = Annotated[
-    Path, typer.Argument(metavar="GRAPH", help="The GraphDef, binary (.pb) or text (.pbtxt, .prototxt).")
+    Path, typer.Argument(metavar="GRAPH", help="The graph: .pb, .pbtxt, .meta, or a SavedModel's file or folder.")
 ]
 OutputNodes = Annotated[
     list[str],
@@ -24,14 +24,16 @@ OutputNodes = Annotated[
 @app.command("freeze")
 def freeze(
     graph: Graph_,
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CHECKPOINT", help="A V1 file, a V2 index, or the prefix of a V2 checkpoint (model.ckpt)."
-        ),
-    ],
     output_file: OutputFile,
     output_nodes: OutputNodes,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CHECKPOINT]",
+            help="A V1 file, any file or the prefix of a V2 checkpoint (model.ckpt), the list called checkpoint, or a "
+            "folder; may be left out for a .meta file and a SavedModel.",
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help="native, or tensorflow (needs the extra tf).")] = "native",
     keep_devices: Annotated[bool, typer.Option("--keep-devices", help="Keep the nodes' device placements.")] = False,
     force: Force = False,
@@ -46,7 +48,7 @@ def freeze(
 
         if engine not in ("native", "tensorflow"):
             raise UsageError("there is no such engine", got=engine, expected="native or tensorflow")
-        index, shards = _files(checkpoint)
+        index, shards = _files(graph, checkpoint)
         params: dict[str, object] = {
             "graph": graph,
             "checkpoint": index,
@@ -58,37 +60,33 @@ def freeze(
         run_step(output, "tf.freeze", params, output_file, force=force, verify=verify)
 
 
-def _files(checkpoint: Path) -> tuple[Path, dict[str, Path]]:
-    """Find the files of a checkpoint by any of the names that TensorFlow's tools know it by.
+def _files(graph: Path, checkpoint: Path | None) -> tuple[Path, dict[str, Path]]:
+    """Find the files of a checkpoint; where none is named, the one that belongs to a ``.meta`` file or a SavedModel.
 
     Raises
     ------
     UsageError
-        Of a V2 checkpoint the data or the graph are there, and not the index.
+        None is named, and the graph does not say which it is.
+    ModelprepError
+        As :func:`modelprep.formats.tensorflow.checkpoint.find.files_of`.
     """
-    import re
-
     from modelprep.errors import UsageError
+    from modelprep.formats.tensorflow.checkpoint.find import files_of
+    from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, VARIABLES
 
-    part = re.search(r"\.(index|meta|data-\d{5}-of-\d{5})\Z", checkpoint.name)
-    prefix = checkpoint.with_name(checkpoint.name[: part.start()]) if part else checkpoint
-    index = prefix.with_name(f"{prefix.name}.index")
-    if not part and checkpoint.is_file():
-        return checkpoint, {}
-    import glob
-
-    found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*"))
-    if not index.is_file():
-        if not found:
-            return checkpoint, {}
-        raise UsageError(
-            "the checkpoint's index is not there",
-            where=str(checkpoint),
-            expected=str(index),
-            got=", ".join(path.name for path in found[:4]),
-            hint="a V2 checkpoint is an index and its data files: they are needed both",
-        )
-    return index, {path.name: path for path in found}
+    if checkpoint is None:
+        if graph.is_dir() or graph.name == SAVED_MODEL_FILE:
+            checkpoint = (graph if graph.is_dir() else graph.parent) / VARIABLES
+        elif graph.suffix == ".meta":
+            checkpoint = graph
+        else:
+            raise UsageError(
+                "freeze wants a checkpoint beside the graph",
+                where=str(graph),
+                expected="GRAPH CHECKPOINT; a .meta file and a SavedModel say themselves which it is",
+                hint=f"modelprep tf freeze {graph} model.ckpt -n NODE -o FILE",
+            )
+    return files_of(checkpoint)
 
 
 @app.command("legalise")
@@ -153,14 +151,15 @@ def convert(
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
-    """Write a graph in binary form, or as text."""
+    """Write a graph in binary form, or as text; takes it out of a .meta file or SavedModel."""
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.run_step import run_step
+        from modelprep.formats.tensorflow.read import file_of
 
         run_step(
             output,
             "tf.convert",
-            {"graph": graph, "to": "text" if text else "binary"},
+            {"graph": file_of(graph), "to": "text" if text else "binary"},
             output_file,
             force=force,
             verify=verify,

@@ -37,6 +37,8 @@ _WANT_REFERENCE = re.compile(
     r"|Ref(Switch|Merge|Enter|Exit|Identity|NextIteration|Select)|CountUpTo|IsVariableInitialized"
     r"|(Sparse)?Apply\w+|StridedSliceAssign)"
 )
+#: What changes a variable, which only training does.
+_TRAINS = re.compile(r"Assign(Add|Sub)?(VariableOp)?|(Resource)?Scatter\w+|(Resource)?(Sparse)?Apply\w+|CountUpTo")
 #: Protobuf cannot parse a message of 2 GiB or more.
 MAX_BYTES = (1 << 31) - 1
 
@@ -316,8 +318,21 @@ def _become(node: Node, op: str, inputs: list[str], attrs: dict[str, str]) -> No
 
 
 def _refused(variable: Node, node: Node, why: str) -> StepError:
+    hint = "keep only outputs that do not need this node"
+    if node.op == "RefSwitch":
+        predicate = node.inputs[1] if len(node.inputs) > 1 else "?"
+        why = f"it goes through the condition '{predicate}' (tf.cond), as in a graph that can train"
+        hint = (
+            "export the graph again for inference: build it with is_training=False (learning_phase 0) and restore the "
+            "same checkpoint; or keep only outputs that do not need this node"
+        )
+    elif _TRAINS.fullmatch(node.op):
+        why = f"{node.op} changes it: this is a graph for training"
+        hint = "keep only outputs for inference, or export the graph again with is_training=False"
+    elif node.op.endswith("PartitionedCall"):
+        hint += "; engine 'tensorflow' converts variables inside functions"
     return StepError(
         f"variable '{variable.name}' cannot become a constant: {why}",
         where=f"node '{node.name}' ({node.op})",
-        hint="keep only outputs that do not need this node; engine 'tensorflow' converts variables inside functions",
+        hint=hint,
     )

@@ -57,10 +57,10 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
     from tensorflow.python.tools import freeze_graph
 
     from modelprep.formats.tensorflow.graphdef import encode_graph
-    from modelprep.formats.tensorflow.read import read_graph
+    from modelprep.formats.tensorflow.read import read_any_graph
 
     tf.compat.v1.disable_v2_behavior()
-    graph = graph_pb2.GraphDef.FromString(b"".join(encode_graph(read_graph(Path(request["graph"])))))
+    graph = graph_pb2.GraphDef.FromString(b"".join(encode_graph(read_any_graph(Path(request["graph"]))[0])))
     with tempfile.TemporaryDirectory() as folder:
         prefix = laid_out(Path(request["checkpoint"]), cast("dict[str, str]", request["shards"]), Path(folder))
         try:

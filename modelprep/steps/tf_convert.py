@@ -4,31 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from modelprep.steps import Call, Param, Proven, Step
+
+if TYPE_CHECKING:
+    from modelprep.formats.protowire import Buffer
 
 
 def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.mapped import MappedFile
     from modelprep.formats.tensorflow.graphdef import write_pieces
-    from modelprep.formats.tensorflow.read import read_graph
+    from modelprep.formats.tensorflow.read import read_any_graph
     from modelprep.formats.tensorflow.text import encoded_fields, graph_to_text, looks_like_text
 
     path = cast("Path", call.params["graph"])
     with MappedFile(path) as file:
         text = looks_like_text(bytes(file.view[:4096]))
         size = file.size
+    form = "text" if text else "binary"
     if call.params["to"] == "text":
-        pieces: Iterator[bytes] = graph_to_text(read_graph(path))
+        pieces: Iterator[Buffer] = graph_to_text(read_any_graph(path)[0])
     elif text:
         pieces = encoded_fields(path)
     else:
-        call.warn("the graph is binary already: its bytes are copied")
-        read_graph(path)  # not any file passes for a graph
-        pieces = iter([path.read_bytes()])
+        _, wrapper = read_any_graph(path)  # not any file passes for a graph
+        if wrapper is not None:
+            form, pieces = wrapper.kind, iter([wrapper.graph])
+        else:
+            call.warn("the graph is binary already: its bytes are copied")
+            pieces = iter([path.read_bytes()])
     written = write_pieces(pieces, call.output)
-    return {"from": "text" if text else "binary", "bytes": written, "bytes_before": size}
+    return {"from": form, "bytes": written, "bytes_before": size}
 
 
 STEP = Step(

@@ -33,10 +33,10 @@ def _native(
 ) -> Mapping[str, object]:
     from modelprep.formats.tensorflow.checkpoint.open import open_checkpoint
     from modelprep.formats.tensorflow.graphdef import Graph, encode_graph, write_pieces
-    from modelprep.formats.tensorflow.read import read_graph
+    from modelprep.formats.tensorflow.read import read_any_graph
     from modelprep.steps._freeze_native import frozen_nodes, plan
 
-    graph = read_graph(graph_path)
+    graph = read_any_graph(graph_path)[0]
     with open_checkpoint(checkpoint_path, shards) as checkpoint:
         planned = plan(graph, checkpoint, outputs, clear_devices=clear)
         # TensorFlow writes both, empty as they may be, and leaves the rest behind.

@@ -15,7 +15,7 @@ _SHOWN = 12
 
 def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.tensorflow.graphdef import encode_graph, write_pieces
-    from modelprep.formats.tensorflow.read import read_graph
+    from modelprep.formats.tensorflow.read import read_any_graph
     from modelprep.formats.tensorflow.rewire import outputs_of
     from modelprep.steps._legalise_armnn_19_02 import rewrite
     from modelprep.targets.armnn_tf import judge
@@ -23,7 +23,7 @@ def _run(call: Call) -> Mapping[str, object]:
     target = str(call.params["target"])
     if target not in TARGETS:
         raise StepError("there are no rules for this target", got=target, expected=", ".join(TARGETS))
-    graph = read_graph(cast("Path", call.params["graph"]))
+    graph = read_any_graph(cast("Path", call.params["graph"]))[0]
     asked = cast("tuple[object, ...]", call.params.get("outputs") or ())
     outputs = [str(name) for name in asked] or [node.name for node in outputs_of(graph)]
     changes = rewrite(graph, outputs)

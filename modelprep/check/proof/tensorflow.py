@@ -180,8 +180,12 @@ def definition_of(path: Path) -> Any:
     tf = imported()
     from google.protobuf import message, text_format
 
+    from modelprep.formats.tensorflow.wrapped import unwrap
+
     definition = tf.compat.v1.GraphDef()
     data = path.read_bytes()
+    if (wrapper := unwrap(data)) is not None:  # a MetaGraphDef or SavedModel
+        data = bytes(wrapper.graph)
     try:
         definition.ParseFromString(data)
     except message.DecodeError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import VARINT, fields
 from modelprep.formats.tensorflow.graphdef import Node
-from modelprep.formats.tensorflow.read import read_graph
+from modelprep.formats.tensorflow.read import file_of, read_any_graph
 from modelprep.formats.tensorflow.rewire import inputs_of, outputs_of
 from modelprep.formats.tensorflow.tensor import dtype_name
 from modelprep.formats.tensorflow.text import looks_like_text
@@ -48,7 +48,15 @@ class NodeFacts:
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """A graph: `form` is ``binary`` or ``text``, `producer` the GraphDef version that made it (0: not said)."""
+    """A graph.
+
+    Parameters
+    ----------
+    form
+        ``binary``, ``text``, or what the graph lies in.
+    producer
+        The GraphDef version that made it (0: not said).
+    """
 
     form: str
     producer: int
@@ -105,15 +113,16 @@ def inspect(path: Path) -> GraphFacts:
     StorageError
         It cannot be read.
     """
+    path = file_of(path)
     with MappedFile(path) as file:
         text = looks_like_text(bytes(file.view[:4096]))
-    graph = read_graph(path)
+    graph, wrapper = read_any_graph(path)
     nodes = {node.name: _facts(node) for node in graph.nodes}
     producer = next(
         (value for number, kind, value, *_ in fields(graph.versions or b"") if (number, kind) == (1, VARINT)), 0
     )
     return GraphFacts(
-        "text" if text else "binary",
+        wrapper.kind if wrapper is not None else "text" if text else "binary",
         producer,
         tuple(nodes.values()),
         tuple(nodes[node.name] for node in inputs_of(graph)),

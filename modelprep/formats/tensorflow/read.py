@@ -1,11 +1,13 @@
-"""Read a GraphDef file, binary or text."""
+"""Read a graph from a file: a GraphDef, binary or text, or one that lies in a MetaGraphDef or SavedModel."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.tensorflow.graphdef import Graph, parse_graph
+from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, Wrapper, text_kind, unwrap
 
 
 def read_graph(path: Path, name: str = "") -> Graph:
@@ -14,16 +16,77 @@ def read_graph(path: Path, name: str = "") -> Graph:
     Raises
     ------
     StepError
-        The file is no GraphDef.
+        The file is no GraphDef; a MetaGraphDef and a SavedModel are named.
+    StorageError
+        It cannot be read.
+    """
+    graph, wrapper = read_any_graph(path, name)
+    if wrapper is not None:
+        raise StepError(
+            f"this is {wrapper.kind}, not a GraphDef",
+            where=graph.name,
+            expected="a GraphDef (.pb, .pbtxt)",
+            looks_like=wrapper.kind,
+            hint="modelprep tf freeze reads it; modelprep tf convert takes the graph out",
+        )
+    return graph
+
+
+def read_any_graph(path: Path, name: str = "") -> tuple[Graph, Wrapper | None]:
+    """Read a graph, whichever way it is kept: a GraphDef, a MetaGraphDef, a SavedModel or its folder.
+
+    Returns
+    -------
+    tuple
+        The graph, and what it lies in (None for a plain GraphDef).
+
+    Raises
+    ------
+    StepError
+        The file holds no graph.
     StorageError
         It cannot be read.
     """
     from modelprep.formats.tensorflow.text import looks_like_text, text_to_binary
 
+    path = file_of(path)
     file = MappedFile(path, name)
-    if looks_like_text(bytes(file.view[:4096])):
+    head = bytes(file.view[:4096])
+    if looks_like_text(head):
         file.close()
-        return parse_graph(text_to_binary(path, name), file.name)
-    graph = parse_graph(file.view, file.name)
+        return parse_graph(text_to_binary(path, name), file.name), None
+    if kind := text_kind(head):
+        raise StepError(
+            f"this is {kind} as text",
+            where=file.name,
+            expected="its binary form, or a GraphDef",
+            hint="save it again in binary form: as_text=False",
+        )
+    wrapper = unwrap(file.view)
+    graph = parse_graph(file.view if wrapper is None else wrapper.graph, file.name)
     graph.file = file
-    return graph
+    return graph, wrapper
+
+
+def file_of(path: Path) -> Path:
+    """Give the file to read for a path that may be a SavedModel's folder.
+
+    Raises
+    ------
+    StepError
+        It is a folder of another kind.
+    """
+    if not path.is_dir():
+        return path
+    inside = path / SAVED_MODEL_FILE
+    if inside.is_file():
+        return inside
+    if (path / "saved_model.pbtxt").is_file():
+        return path / "saved_model.pbtxt"
+    graphs = sorted(one.name for pattern in ("*.pb", "*.pbtxt", "*.meta") for one in path.glob(pattern))
+    raise StepError(
+        "this is a folder and no SavedModel",
+        where=str(path),
+        expected=f"{SAVED_MODEL_FILE} in it, or the path of a graph",
+        hint=f"name one of its files: {', '.join(graphs[:6])}" if graphs else None,
+    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelprep.errors import StepError, StorageError, nearest
+from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import BYTES, VARINT, WireError, fields
 from modelprep.formats.tensorflow.checkpoint.base import Checkpoint
+from modelprep.formats.tensorflow.checkpoint.find import files_of, latest_in
 from modelprep.formats.tensorflow.sstable import Table
 
 
@@ -22,11 +23,10 @@ def open_checkpoint(path: Path, shards: Mapping[str, Path] | None = None) -> Che
     Parameters
     ----------
     path
-        The V1 file; or the V2 index; or a prefix as TensorFlow's own tools take it (``model.ckpt`` for
-        ``model.ckpt.index`` and ``model.ckpt.data-00000-of-00001``).
+        Any name of a checkpoint that :func:`~modelprep.formats.tensorflow.checkpoint.find.files_of` knows.
     shards
-        The data files of a V2 checkpoint (further files of a V1 one) by file name. Where it is empty they are looked
-        for beside the index.
+        The data files of a V2 checkpoint (further files of a V1 one) by file name, for a path that is the V1 file or
+        the index itself. Where it is empty they are looked for.
 
     Raises
     ------
@@ -38,42 +38,23 @@ def open_checkpoint(path: Path, shards: Mapping[str, Path] | None = None) -> Che
     from modelprep.formats.tensorflow.checkpoint.v1 import CheckpointV1
     from modelprep.formats.tensorflow.checkpoint.v2 import CheckpointV2
 
-    index = _index_of(path)
+    index, found = (path, {}) if shards else files_of(path)
+    if (latest := latest_in(index)) is not None:
+        raise StepError(
+            "this is TensorFlow's list of checkpoints, not a checkpoint",
+            where=str(index),
+            got=f"a list whose latest is '{latest}'",
+            hint=f"name that checkpoint: {latest}.index, with its data files",
+        )
     file = MappedFile(index)
     table = Table(file.view, file.name)
     if _is_bundle(table, file.name):
-        return CheckpointV2(file, table, shards or _beside(index))
+        return CheckpointV2(file, table, shards or found)
     tables = [(file, table)]
     for name, shard in (shards or {}).items():
         other = MappedFile(shard, name)
         tables.append((other, Table(other.view, name)))
     return CheckpointV1(tables)
-
-
-def _index_of(path: Path) -> Path:
-    if path.is_file():
-        return path
-    index = path.with_name(f"{path.name}.index")
-    if index.is_file():
-        return index
-    known = sorted(entry.name for entry in path.parent.glob("*")) if path.parent.is_dir() else []
-    raise StorageError(
-        "there is no such checkpoint",
-        where=str(path),
-        expected=f"{path.name} (one file) or {path.name}.index with its data files",
-        hint=nearest(path.name, known) or None,
-    )
-
-
-def _beside(index: Path) -> dict[str, Path]:
-    prefix = index.name.removesuffix(".index")
-    return {entry.name: entry for entry in sorted(index.parent.glob(f"{_escape(prefix)}.data-*-of-*"))}
-
-
-def _escape(text: str) -> str:
-    import glob
-
-    return glob.escape(text)
 
 
 def _is_bundle(table: Table, name: str) -> bool:

@@ -1,0 +1,104 @@
+"""Graphs inside a MetaGraphDef or a SavedModel are read, and named by what takes a GraphDef only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelprep.check.lint import Asked, lint
+from modelprep.errors import StepError
+from modelprep.formats.protowire import bytes_field, number_field
+from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph
+from modelprep.formats.tensorflow.inspect import inspect
+from modelprep.formats.tensorflow.read import read_any_graph, read_graph
+from modelprep.steps import Call
+from modelprep.steps.tf_convert import STEP as CONVERT
+from modelprep.steps.tf_freeze import STEP as FREEZE
+
+GRAPH = b"".join(
+    bytes(piece) for piece in encode_graph(Graph([Node("input", "Placeholder"), Node("out", "Relu", ["input"])]))
+)
+OTHER = b"".join(bytes(piece) for piece in encode_graph(Graph([Node("train", "NoOp")])))
+
+
+def meta(graph: bytes, *tags: str, version: str = "") -> bytes:
+    """A MetaGraphDef: what TensorFlow says of itself, the operations with their signatures, the graph, a saver."""
+    operations = bytes_field(1, bytes_field(1, b"Relu") + bytes_field(2, bytes_field(1, b"features")))
+    described = bytes_field(1, version.encode()) if version else b""
+    described += bytes_field(2, operations) + b"".join(bytes_field(4, tag.encode()) for tag in tags)
+    return bytes_field(1, described + bytes_field(5, b"1.15.0")) + bytes_field(2, graph) + bytes_field(3, b"\x0a\x01x")
+
+
+FILES = {
+    "a MetaGraphDef": meta(GRAPH),
+    "a MetaGraphDef with a version": meta(GRAPH, version="v1"),
+    "a SavedModel": number_field(1, 1) + bytes_field(2, meta(GRAPH, "serve")),
+    "a SavedModel for training first": number_field(1, 1)
+    + bytes_field(2, meta(OTHER, "train"))
+    + bytes_field(2, meta(GRAPH, "serve")),
+    "a hub module": bytes_field(2, meta(OTHER, "train")) + bytes_field(2, meta(GRAPH)),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_graph_inside_is_read(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(FILES[kind])
+    graph, wrapper = read_any_graph(path)
+    assert [node.name for node in graph.nodes] == ["input", "out"]
+    assert wrapper is not None
+    assert inspect(path).form == wrapper.kind
+    CONVERT.run(Call({"graph": path, "to": "binary"}, tmp_path / "graph.pb"))
+    assert (tmp_path / "graph.pb").read_bytes() == GRAPH
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_takes_a_graph_only_names_the_file(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(FILES[kind])
+    with pytest.raises(StepError, match="MetaGraphDef" if "Meta" in kind else "SavedModel"):
+        read_graph(path)
+    found = lint(path, "tf", Asked())
+    assert [finding.rule for finding in found] == ["TF02"]
+
+
+def test_a_saved_models_folder_is_the_file_in_it(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(FILES["a SavedModel"])
+    assert len(inspect(tmp_path).nodes) == 2
+
+
+def test_another_folder_lists_the_graphs_in_it(tmp_path: Path) -> None:
+    (tmp_path / "frozen.pb").write_bytes(GRAPH)
+    with pytest.raises(StepError, match="no SavedModel") as caught:
+        read_any_graph(tmp_path)
+    assert "frozen.pb" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("text", ["meta_info_def { tags: 'serve' }", "saved_model_schema_version: 1\nmeta_graphs { }"])
+def test_their_text_forms_are_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.pbtxt").write_text(text)
+    with pytest.raises(StepError, match="as text"):
+        read_any_graph(tmp_path / "x.pbtxt")
+
+
+@pytest.mark.parametrize("cut", range(1, len(FILES["a SavedModel"]), 7))
+def test_a_damaged_file_is_an_error(cut: int, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(FILES["a SavedModel"][:cut])
+    with pytest.raises(StepError):
+        read_any_graph(tmp_path / "x")
+
+
+@pytest.mark.parametrize("wrap", [meta, lambda graph: number_field(1, 1) + bytes_field(2, meta(graph, "serve"))])
+def test_freezing_gives_what_the_plain_graph_gives(oracle: Any, tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
+    fact = oracle.findings["frozen"]["reference_saver"]
+    (tmp_path / "wrapped").write_bytes(wrap((oracle.folder / "reference_saver.pb").read_bytes()))
+    index = (oracle.folder / fact["checkpoint"]).with_suffix("")
+    index = index.with_name(f"{(oracle.folder / fact['checkpoint']).name}.index")
+    checkpoint = index if index.is_file() else oracle.folder / fact["checkpoint"]
+    params = {"graph": tmp_path / "wrapped", "checkpoint": checkpoint, "outputs": tuple(fact["output"].split(","))}
+    FREEZE.run(Call(params, tmp_path / "out"))
+    FREEZE.run(Call({**params, "graph": oracle.folder / "reference_saver.pb"}, tmp_path / "plain"))
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "plain").read_bytes()
