@@ -61,8 +61,11 @@ def inspect(
             f"{model}: {size_text(found.size)}, schema version {found.version}, {found.description}".rstrip(", ")
         )
         columns = ["", "name", "type", "shape", "scale", ">zero point"]
-        rows = [("input", *_row(graph.tensors[i])) for i in graph.inputs]
-        rows += [("output", *_row(graph.tensors[i])) for i in graph.outputs]
+        rows = [
+            (kind, row[0] or f"#{place}", *row[1:])
+            for kind, indices in (("input", graph.inputs), ("output", graph.outputs))
+            for place, row in enumerate(_row(graph.tensors[i]) for i in indices)
+        ]
         output.table("Inputs and outputs", columns, rows, key=1)
         count = Counter(operator.custom or operator.name for operator in graph.operators)
         output.line()

@@ -39,6 +39,7 @@ def _run(call: Call) -> Mapping[str, object]:
     graph = cast("Path", call.params["graph"])
     if not graph.stat().st_size:
         raise StepError("the GraphDef is empty", where=str(graph))
+    _require_frozen(graph, list(cast("list[str]", call.params["outputs"] or ())))
     root = Path(worker.__file__).resolve().parents[3]
     code = f"import sys; sys.path.append({str(root)!r}); from {worker.__name__} import main; sys.exit(main())"
     env = {
@@ -75,6 +76,33 @@ def _run(call: Call) -> Mapping[str, object]:
     size = call.output.stat().st_size
     call.progress(size, size)
     return {**facts, "opset": call.params["opset"], "size": size}
+
+
+def _require_frozen(path: Path, outputs: list[str]) -> None:
+    """See that what the outputs need holds no variables.
+
+    Raises
+    ------
+    StepError
+        It does: the graph has to be frozen first.
+    """
+    from modelprep.formats.tensorflow.read import read_graph
+    from modelprep.formats.tensorflow.rewire import subgraph
+    from modelprep.steps._freeze_native import VARIABLES
+
+    graph = read_graph(path)
+    wanted = [name.partition(":")[0] for name in outputs]
+    needed = (
+        subgraph(graph, wanted, colocations=False) if wanted and set(wanted) <= set(graph.by_name()) else graph.nodes
+    )
+    found = [node.name for node in needed if node.op in VARIABLES]
+    if found:
+        named = " ".join(f"--output-node {name}" for name in wanted) or "--output-node NODE"
+        raise StepError(
+            f"the graph is not frozen: it has {len(found)} variables, whose values lie in a checkpoint",
+            where=str(path), got=", ".join(found[:6]) + (", ..." if len(found) > 6 else ""), expected="a frozen graph",
+            hint=f"modelprep tf freeze {path} CHECKPOINT {named} -o frozen.pb",
+        )  # fmt: skip
 
 
 def _last_line(text: str) -> dict[str, Any]:

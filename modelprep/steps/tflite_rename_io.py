@@ -46,6 +46,8 @@ def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int 
     # A name that does not fit into the old one's place goes to the end: its length, itself, a zero, padded to four.
     names = {*name_map(params, "inputs").values(), *name_map(params, "outputs").values()}
     tail = 3 + sum(len(name.encode("utf-8", "surrogatepass")) + 8 for name in names)
+    if any(name.startswith("#") for key in ("inputs", "outputs") for name in name_map(params, key)):
+        tail += 4096 + (sizes["model"] or 0)  # a tensor's table, with its quantisation, once more
     return None if (size := sizes["model"]) is None else size + tail
 
 

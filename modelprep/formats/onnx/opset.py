@@ -1,9 +1,9 @@
 """Another opset for an ONNX model, operator by operator: what changed, and what makes a node right on the other side.
 
 ``opset_changes.tsv`` names every change from opset 8 to 25 with the rules that carry a node across, each way
-(:mod:`~modelprep.formats.onnx.opset_rules`). onnx's own converter does what a row calls ``onnx``, one node at a time;
-on the whole model it refuses most ways down, and some that it takes give other numbers (Softmax along an axis that is
-not the last) or an invalid file (AveragePool with dilations). What no rule carries is refused with the node's name.
+(:mod:`~modelprep.formats.onnx.opset_rules`). onnx's own converter is used for opsets before 7 only: it refuses most
+ways down, and some that it takes give other numbers (Softmax along an axis that is not the last) or an invalid file
+(AveragePool with dilations, GroupNormalization). What no rule carries is refused with the node's name.
 """
 
 from __future__ import annotations

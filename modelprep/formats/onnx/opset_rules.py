@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelprep.formats.onnx import opset_library
 from modelprep.formats.onnx.initialisers import constant_value
 from modelprep.formats.onnx.model import FLOAT, INT64
 from modelprep.formats.onnx.opset_site import Site, Unconvertible
@@ -25,8 +24,6 @@ def apply(site: Site, rules: tuple[str, ...]) -> list[Any]:
     """
     for rule in rules:
         verb, *words = rule.split()
-        if verb == "onnx":
-            return opset_library.carry(site)
         _RULES[verb](site, words)
     return [*site.before, site.node, *site.after]
 
@@ -206,6 +203,19 @@ def _per_tensor(site: Site, words: list[str]) -> None:
     site.drop("axis")
 
 
+def _group_scale(site: Site, words: list[str]) -> None:
+    """Scale and bias were one number a group, and are one a channel; onnx's own converter leaves them as they were."""
+    del words
+    groups = site.attribute("num_groups").i
+    site.rank(site.given(0))
+    channels = site.shapes[site.given(0)][1]
+    if channels is None or channels % groups:
+        raise Unconvertible("the number of its channels is not known")
+    for place, stem in ((1, "scale"), (2, "bias")):
+        each = [number for number in site.numbers(site.given(place)) for _ in range(channels // groups)]
+        site.node.input[place] = site.constant(stem, site.type(site.given(place)), each, [channels])
+
+
 def _dropout_up(site: Site, words: list[str]) -> None:
     _outputs(site, ["1"])
     site.drop("ratio")  # of no account at inference
@@ -370,6 +380,7 @@ def _split_down(site: Site, words: list[str]) -> None:
 _RULES: Mapping[str, Callable[[Site, list[str]], None]] = {
     "attribute": _attribute, "attribute_to_input": _attribute_to_input, "constant_value": _constant_value,
     "dropout_down": _dropout_down, "dropout_up": _dropout_up, "equal_shapes": _equal_shapes, "gemm_bias": _gemm_bias,
+    "group_scale": _group_scale,
     "input_to_attribute": _input_to_attribute, "inputs": _inputs, "only": _only, "outputs": _outputs,
     "per_tensor": _per_tensor, "positive": _positive, "positive_input": _positive_input, "rank": _rank,
     "refused": _refused, "rename": _rename, "rename_value": _rename_value, "resize_down": _resize_down,

@@ -273,15 +273,16 @@ def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buff
     return Subgraph(
         name=str(table.text(4, "a subgraph's name") or ""),
         tensors=tensors,
-        inputs=indices(table, 1, f"the inputs of subgraph {number}"),
-        outputs=indices(table, 2, f"the outputs of subgraph {number}"),
+        # -1 stands for one that is left out.
+        inputs=tuple(i for i in indices(table, 1, f"the inputs of subgraph {number}", -1) if i >= 0),
+        outputs=tuple(i for i in indices(table, 2, f"the outputs of subgraph {number}", -1) if i >= 0),
         operators=tuple(operators),
     )
 
 
 def _tensor(table: Table, index: int, buffers: list[int]) -> Tensor:
     number = table.integer(2, "Uint32")
-    if number >= len(buffers):
+    if number >= len(buffers) and number:  # an empty list stands for tensors without data
         raise table.buffer.broken(f"{table.what} keeps its data in buffer {number} of {len(buffers)}", table.at)
     type_ = table.integer(1, "Int8")
     if not 0 <= type_ < len(TYPES):
@@ -290,7 +291,8 @@ def _tensor(table: Table, index: int, buffers: list[int]) -> Tensor:
     quantised = table.table(4, f"the quantisation of {table.what}")
     table.number(5, "Bool")
     return Tensor(
-        index, str(name or ""), table.integers(0, f"the shape of {table.what}"), TYPES[type_], number, buffers[number],
+        index, str(name or ""), table.integers(0, f"the shape of {table.what}"), TYPES[type_], number,
+        buffers[number] if buffers else 0,
         None if quantised is None else _quantisation(quantised), table.integers(7, f"the shape of {table.what}"), name,
     )  # fmt: skip
 
@@ -338,22 +340,21 @@ def _custom_options(operator: Table) -> bytes:
 
 def _signature(table: Table, subgraphs: tuple[Subgraph, ...]) -> Signature:
     subgraph = table.integer(4, "Uint32")
-    if subgraph >= len(subgraphs):
-        raise table.buffer.broken(f"{table.what} belongs to subgraph {subgraph} of {len(subgraphs)}", table.at)
+    # LiteRT loads a file whose signatures name what is not there; nobody can call those.
+    tensors = len(subgraphs[subgraph].tensors) if subgraph < len(subgraphs) else 0
     return Signature(
         key=str(table.text(2, "a signature's key") or ""),
         subgraph=subgraph,
-        inputs=_arguments(table, 0, subgraphs[subgraph]),
-        outputs=_arguments(table, 1, subgraphs[subgraph]),
+        inputs=_arguments(table, 0, tensors),
+        outputs=_arguments(table, 1, tensors),
     )
 
 
-def _arguments(table: Table, slot: int, subgraph: Subgraph) -> tuple[Argument, ...]:
+def _arguments(table: Table, slot: int, tensors: int) -> tuple[Argument, ...]:
     found = []
     for entry in table.tables(slot, "signature argument"):
         tensor = entry.integer(1, "Uint32")
-        if tensor >= len(subgraph.tensors):
-            raise table.buffer.broken(f"{entry.what} stands for tensor {tensor} of {len(subgraph.tensors)}", entry.at)
         text = entry.text(0, f"the name of {entry.what}")
-        found.append(Argument(str(text or ""), tensor, text))
+        if tensor < tensors:
+            found.append(Argument(str(text or ""), tensor, text))
     return tuple(found)

@@ -17,8 +17,9 @@ from typing import Literal
 from modelprep.errors import StepError, nearest
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.output import cannot_write, copy
-from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Text
+from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Buffer, Text
 from modelprep.formats.tflite.model import WHAT, Argument, Model, Subgraph, parse, read
+from modelprep.formats.tflite.write import tensor_with_name
 
 #: A name longer than this is no name; it also keeps the appended strings small.
 MAX_NAME = 4096
@@ -60,7 +61,7 @@ def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, w
     path
         The TF Lite file.
     inputs, outputs
-        Old name -> new name of the first subgraph's inputs and outputs.
+        Old name -> new name of the first subgraph's inputs and outputs. ``#0`` means the first one, whatever its name.
     where
         What to call the file in errors; its path when left out.
 
@@ -74,7 +75,8 @@ def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, w
         model = parse(file.view, where)
         wanted = _wanted(model.main, inputs, outputs, where)
         slots = _slots(model, wanted)
-        return _place(file.view, slots, model, where)
+        nameless = {index: entry for index, entry in wanted.items() if model.main.tensors[index].text is None}
+        return _name(file.view, nameless, _place(file.view, slots, model, where), where)
 
 
 def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:
@@ -155,7 +157,7 @@ def _wanted(
     for kind, names, indices in (("input", inputs, graph.inputs), ("output", outputs, graph.outputs)):
         there = [graph.tensors[index].name for index in indices]
         for old, new in names.items():
-            matches = [index for index in indices if graph.tensors[index].name == old]
+            matches = [index for index in indices if graph.tensors[index].name == old] or _numbered(indices, old)
             if not matches:
                 raise StepError(
                     f"the model has no {kind} called '{old}'", where=where, expected=old,
@@ -192,6 +194,12 @@ def _wanted(
     return wanted
 
 
+def _numbered(indices: tuple[int, ...], name: str) -> list[int]:
+    """Give the tensor at a place: ``#0`` is the first input or output, which needs no name."""
+    place = name.removeprefix("#")
+    return [indices[int(place)]] if name[:1] == "#" and place.isdecimal() and int(place) < len(indices) else []
+
+
 def _names(graph: Subgraph, indices: tuple[int, ...]) -> str:
     return ", ".join(graph.tensors[index].name for index in indices)
 
@@ -209,7 +217,7 @@ def _slots(model: Model, wanted: Mapping[int, tuple[Literal["input", "output"], 
     for index, (kind, new) in wanted.items():
         tensor = model.main.tensors[index]
         if tensor.text is None:
-            continue  # a tensor with no name matches no old name but an empty one, which is caught below
+            continue  # it gets a table of its own, with a name
         slots.append(_Slot(index, kind, tensor.text, new))
     for signature in model.signatures:
         if signature.subgraph:
@@ -223,8 +231,6 @@ def _slots(model: Model, wanted: Mapping[int, tuple[Literal["input", "output"], 
 
 
 def _place(view: memoryview, slots: list[_Slot], model: Model, where: str) -> Plan:
-    if not slots:
-        raise StepError("an input or output without a name cannot be renamed", where=where)
     # Strings at the end start on a 4-byte boundary, as the format wants them.
     tail = bytearray(-len(view) % 4)
     patches: list[Patch] = []
@@ -255,6 +261,30 @@ def _place(view: memoryview, slots: list[_Slot], model: Model, where: str) -> Pl
         place: Literal["in place", "appended"] = "in place" if alone and len(raw) <= room else "appended"
         renamed.append(Renamed(slot.tensor, slot.kind, str(slot.text), slot.new, place))
     return Plan(tuple(patches), bytes(tail) if appended else b"", tuple(renamed))
+
+
+def _name(
+    view: memoryview, nameless: Mapping[int, tuple[Literal["input", "output"], str]], plan: Plan, where: str
+) -> Plan:
+    """Give tensors that have no place for a name a table of their own at the end of the file."""
+    if not nameless:
+        return plan
+    buffer = Buffer(view, where)
+    (graph, *_) = buffer.root().tables(2, "subgraph")
+    extent = graph.extent(0, 4, "the list of tensors")
+    tables = graph.tables(0, "tensor")
+    assert extent is not None
+    tail, patches, renamed = bytearray(plan.tail), list(plan.patches), list(plan.renamed)
+    for index, (kind, name) in nameless.items():
+        tail += bytes(-(len(view) + len(tail)) % 16)
+        copy_, root = tensor_with_name(tables[index], name)
+        entry = extent[0] + 4 * index
+        patches.append(Patch(entry, struct.pack("<I", len(view) + len(tail) + root - entry)))
+        tail += copy_
+        renamed.append(Renamed(index, kind, "", name, "appended"))
+    if len(view) + len(tail) > MAX_SIZE:
+        raise StepError("the file is too large for a name: FlatBuffers end at 2 GiB", where=where)
+    return Plan(tuple(patches), bytes(tail), tuple(renamed))
 
 
 def _room(view: memoryview, text: Text) -> int:
