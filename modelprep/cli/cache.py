@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelprep.cli import common
 from modelprep.cli.output import size_text
 from modelprep.events import Event
+
+if TYPE_CHECKING:
+    from modelprep.pipeline.plan.request import Plan, Request
+    from modelprep.recipe.catalogue import Catalogue
+    from modelprep.store import Store
 
 app = common.group("The store: info, verify, gc, key.")
 
@@ -35,8 +41,25 @@ def info(cache: common.Cache = None, json: common.Json = False, quiet: common.Qu
 
 
 @app.command()
-def verify(cache: common.Cache = None, json: common.Json = False, quiet: common.Quiet = False) -> None:
-    """Hash every file again, trusting nothing; what is rotten goes to quarantine (exit code 4)."""
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Download or make corrupt files again that a recipe uses.")
+    ] = False,
+    out: common.Out = common.DEFAULT_OUT,
+    cache: common.Cache = None,
+    mirror: common.Mirror = None,
+    offline: common.Offline = False,
+    no_archives: common.NoArchives = False,
+    allow_private: common.AllowPrivate = None,
+    lockfile: common.LockFile = None,
+    recipes: common.Recipes = None,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Hash every cached file again, trusting nothing; corrupt ones are quarantined (exit status 4).
+
+    With --repair, those that a recipe uses are got again; exit status 0 when that succeeds.
+    """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.errors import DigestMismatch
         from modelprep.store import Store, maintenance
@@ -49,6 +72,24 @@ def verify(cache: common.Cache = None, json: common.Json = False, quiet: common.
 
         report = maintenance.verify(store, progress)
         listen(Event("done", task="verify", label="verify"))
+        from modelprep.pipeline.repairing import Repaired
+        from modelprep.pipeline.repairing import repair as restore
+
+        repaired = Repaired()
+        if repair and not report.ok:
+            from modelprep.pipeline.plan.request import Request
+
+            request = Request(
+                targets=("all",),
+                out=out,
+                cache=cache,
+                mirrors=tuple(mirror or ()),
+                offline=offline,
+                archives=not no_archives,
+                allow_private=allow_private,
+                lockfile=lockfile,
+            )
+            repaired = restore(_plans(request, common.catalogue(recipes), store), report, listen)
         output.result(
             {
                 "ok": report.ok,
@@ -57,18 +98,49 @@ def verify(cache: common.Cache = None, json: common.Json = False, quiet: common.
                 "rotten": list(report.rotten),
                 "quarantined": [str(path) for path in report.quarantined],
                 "broken_results": list(report.broken_results),
+                "restored": repaired.restored,
             }
         )
-        output.line(f"{report.checked} files hashed ({size_text(report.checked_bytes)}), {len(report.rotten)} rotten")
+        output.line(f"{report.checked} files hashed ({size_text(report.checked_bytes)}), {len(report.rotten)} corrupt")
         if report.broken_results:
             output.line(f"{len(report.broken_results)} step results were without their files; they will be made anew")
-        if report.rotten:
+        if repaired.restored:
+            output.line(f"{len(repaired.restored)} corrupt files are right again")
+        if repaired.unused:
+            output.line(f"{len(repaired.unused)} corrupt files are used by no recipe; they stay in quarantine")
+        for error in repaired.failed.values():
+            output.error(error)
+        left = repaired.failed if repair else report.rotten
+        if left:
             raise DigestMismatch(
-                f"{len(report.rotten)} files of the store no longer have their digests",
+                f"{len(left)} cached files are corrupt; they are in quarantine",
                 where=str(store.root),
-                got=", ".join(report.rotten),
-                hint="look at the disk; modelprep fetch brings the files again",
+                got=", ".join(left),
+                hint="check the disk; to get the files again: modelprep cache verify --repair",
             )
+
+
+def _plans(
+    request: Request, catalogue: Catalogue, store: Store, targets: Sequence[str] = (), *, strict: bool = False
+) -> list[Plan]:
+    """Plan every recipe, each variant too, by itself.
+
+    Parameters
+    ----------
+    strict
+        Raise the error of a broken recipe: what it uses is not known, and nothing of it may be lost.
+    """
+    from modelprep.pipeline.inventory import sound_recipes
+    from modelprep.pipeline.plan.planner import plan_recipes
+
+    found, broken = sound_recipes(catalogue, targets)
+    if broken and strict:
+        raise broken[0]
+    everything = [*found]
+    for recipe in found:
+        if not recipe.variant:
+            everything += [catalogue.load_file(recipe.path, variant) for variant in recipe.variants]
+    return [plan_recipes(request, [recipe], store, catalogue.shared) for recipe in everything]
 
 
 @app.command()
@@ -91,25 +163,16 @@ def gc(
     nothing is removed (exit code 6).
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline.inventory import blobs_in_use, sound_recipes
-        from modelprep.pipeline.plan.planner import plan_recipes
+        from modelprep.pipeline.inventory import blobs_in_use
         from modelprep.pipeline.plan.request import Request
         from modelprep.store import Store, maintenance
 
         catalogue = common.catalogue(recipes)
         store = Store.open(cache)
-        found, broken = sound_recipes(catalogue, targets or ())
-        if broken:
-            # What a broken recipe uses is not known; nothing of it may be lost.
-            raise broken[0]
-        everything = [*found]
-        for recipe in found:
-            if not recipe.variant:
-                everything += [catalogue.load_file(recipe.path, variant) for variant in recipe.variants]
         request = Request(targets=tuple(targets or ("all",)), out=out, cache=cache, lockfile=lockfile)
 
         def keep() -> set[str]:
-            return blobs_in_use([plan_recipes(request, [recipe], store) for recipe in everything])
+            return blobs_in_use(_plans(request, catalogue, store, targets or (), strict=True))
 
         report = maintenance.gc(store, keep, older_than=older_than * 86400, dry_run=dry_run)
         removed = [{"what": item.what, "name": item.name, "size": item.size} for item in report.removed]

@@ -168,3 +168,59 @@ def test_linked_trees_are_not_hashed_again_when_another_one_is_linked(
     monkeypatch.setattr("modelprep.store.blobs.hash_file", lambda *_: pytest.fail("hashed again"))
     assert fetch(workshop, link=True)[0].demos[0].outcome == "unchanged"
     assert fetch(workshop, out="second", link=True)[0].demos[0].outcome == "unchanged"
+
+
+def test_verify_with_repair_says_when_corrupt_files_cannot_be_had_again(workshop: Workshop) -> None:
+    from modelprep.cli.main import invoke
+
+    made(workshop)
+    workshop.simple("b", b"another one")
+    fetch(workshop)
+    for data in (gzipped(DATA), DATA, b"another one"):
+        rot(workshop, data)
+    common = ["--recipes", str(workshop.recipes), "--out", str(workshop.out), "--cache", str(workshop.cache)]
+    assert invoke(["cache", "verify", "--repair", "--no-archives", "--offline", *common]) == 4
+    assert invoke(["cache", "verify", "--repair", "--no-archives", *common]) == 0
+    assert fetch(workshop, out="second")[0].exit_code == 0
+    assert (workshop.root / "second/Things/data/a.bin").read_bytes() == DATA
+
+
+def test_verify_with_repair_downloads_and_makes_what_recipes_use(workshop: Workshop) -> None:
+    from modelprep.cli.main import invoke
+
+    made(workshop)
+    fetch(workshop)
+    rot(workshop, DATA)
+    rot(workshop, gzipped(DATA))
+    common = ["--recipes", str(workshop.recipes), "--out", str(workshop.out), "--cache", str(workshop.cache)]
+    assert invoke(["cache", "verify", "--repair", "--no-archives", *common]) == 0
+    store = Store.open(workshop.cache)
+    assert all(store.check(sha256(data)) is not None for data in (DATA, gzipped(DATA)))
+
+
+def test_a_run_removes_what_killed_processes_left_in_the_cache_and_beside_the_lock_file(workshop: Workshop) -> None:
+    workshop.simple("a", DATA)
+    fetch(workshop)
+    dead = ["scratch/123-aabbccddeeff.lock", "users/123-aabbccddeeff.lock", "partial/.p.json.123.abcdef01"]
+    dead += ["partial/p.json", ".memo.jsonl.12.abcdef01"]
+    for name in dead:
+        (workshop.cache / name).parent.mkdir(exist_ok=True)
+        (workshop.cache / name).touch()
+    beside = workshop.out / ".modelprep.lock.12.abcdef01"
+    beside.touch()
+    users = workshop.out / ".modelprep.lock.mine"
+    users.touch()
+    workshop.simple("b", b"another one")
+    fetch(workshop)
+    assert not [name for name in dead if (workshop.cache / name).exists()]
+    assert not beside.exists()
+    assert users.exists()
+
+
+def test_a_temporary_file_whose_writer_lives_is_left_alone(tmp_path: Path) -> None:
+    from modelprep.store.disk import abandoned_temporaries, claim_temporary
+
+    temporary, descriptor = claim_temporary(tmp_path / "index")
+    assert list(abandoned_temporaries(tmp_path)) == []
+    os.close(descriptor)
+    assert list(abandoned_temporaries(tmp_path)) == [temporary]

@@ -1,0 +1,81 @@
+"""Getting corrupt cached files again: ``cache verify --repair``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from modelprep.errors import ModelprepError
+from modelprep.events import Listener, silent
+from modelprep.fetch import Fetcher
+from modelprep.pipeline.plan.request import Plan
+from modelprep.pipeline.run.restore import Restorer
+from modelprep.pipeline.run.steps import StepRunner
+from modelprep.store.maintenance import VerifyReport
+
+
+@dataclass
+class Repaired:
+    """What became of corrupt cached files.
+
+    Parameters
+    ----------
+    restored
+        SHA-256 of those that are cached and right again.
+    failed
+        SHA-256, or key of a step's result -> why it could not be had again.
+    unused
+        SHA-256 of those that no recipe uses: they are in quarantine, and nothing misses them.
+    """
+
+    restored: list[str] = field(default_factory=list)
+    failed: dict[str, ModelprepError] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+
+
+def repair(plans: Sequence[Plan], report: VerifyReport, listen: Listener = silent) -> Repaired:
+    """Download or make again what a verification found corrupt.
+
+    Parameters
+    ----------
+    plans
+        Of the recipes that may use it, made after the verification.
+    """
+    failed: dict[str, ModelprepError] = {}
+    for plan in plans:
+        restorer = _restorer(plan, listen)
+        for identity, sha256 in _lost(plan, report):
+            error = _restored(restorer, plan, identity)
+            failed.pop(sha256, None)
+            if error is not None:
+                failed[sha256] = error
+    here = [sha256 for sha256 in report.rotten if plans and plans[0].store.get(sha256) is not None]
+    unused = [sha256 for sha256 in report.rotten if sha256 not in here and sha256 not in failed]
+    return Repaired(here, failed, [] if failed else unused)
+
+
+def _restored(restorer: Restorer, plan: Plan, identity: str) -> ModelprepError | None:
+    try:
+        with plan.store.in_use():
+            restorer.ensure(identity, "")
+    except ModelprepError as error:
+        return error
+    return None
+
+
+def _lost(plan: Plan, report: VerifyReport) -> Iterator[tuple[str, str]]:
+    """Give the assets and steps of a plan whose files were lost, each with what stands for it in messages."""
+    for identity, planned in plan.assets.items():
+        if planned.override is None and planned.sha256 in report.rotten:
+            yield identity, planned.sha256
+    for identity, step in plan.steps.items():
+        if step.key is not None and step.key in report.broken_results:
+            yield identity, step.key
+
+
+def _restorer(plan: Plan, listen: Listener) -> Restorer:
+    store = plan.store
+    fetcher = Fetcher(store, plan.request.policy, lock=plan.pins, listen=listen, known=plan.known)
+    steps = StepRunner(store, plan.steps, listen, lambda: False)
+    results = {identity: step.result for identity, step in plan.steps.items() if step.result is not None}
+    return Restorer(plan, fetcher, steps, {}, results, {}, listen)
