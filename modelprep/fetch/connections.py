@@ -124,11 +124,17 @@ class Client:
                 )
         except Exception as error:
             if watchdog.fired:
-                text = f"stalled: no answer came within {sum(self._timeouts):g} s"
-                raise Broken(text, retry=True, answered=False) from error
+                raise self._stalled() from error
             raise _with_proxy(classify(error), proxy_of(chain.url)) from error
+        if watchdog.fired:  # headers that end with the connection count as whole otherwise
+            response.close()
+            raise self._stalled()
         chain.public = chain.public or _is_public(chain.url, watchdog.peer)
         return response
+
+    def _stalled(self) -> Broken:
+        text = f"stalled: no answer came within {sum(self._timeouts):g} s"
+        return Broken(text, retry=True, answered=False)
 
     def session(self, chain: Chain) -> requests.Session:
         """Give the session that may go where a chain may go."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -34,19 +33,6 @@ def test_netrc_gives_the_password(
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     bench.fetch(asset(server.put("/m", b"data"), data=b"data"))
     assert server.log[0].headers["Authorization"].startswith("Basic ")
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that nobody trusts, and its key."""
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("openssl is not here to make a certificate with")
-    return cert, key
 
 
 def test_an_untrusted_certificate_is_told_and_not_asked_again(bench: Bench, certificate: tuple[Path, Path]) -> None:

@@ -69,6 +69,8 @@ class Behaviour:
         Called with the behaviour after each request of this path.
     headers
         More headers.
+    refuse_ranges
+        Answer any request for a range with this status.
     """
 
     data: bytes = b""
@@ -92,6 +94,7 @@ class Behaviour:
     after: Callable[[Behaviour], None] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = PAGE
+    refuse_ranges: int = 0
 
     @property
     def tag(self) -> str:
@@ -132,13 +135,21 @@ class FaultServer:
         Certificate and key, both PEM files, to serve https with.
     """
 
-    def __init__(self, folder: Path | None = None, *, port: int = 0, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
         self.folder = folder
         self.paths: dict[str, Behaviour] = {}
         self.log: list[Request] = []
         self.lock = threading.Lock()
         self.closing = threading.Event()
-        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self.host = host
+        self._server = _Server((host, port), _handler(self))
         self._scheme = "https" if tls else "http"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -164,7 +175,7 @@ class FaultServer:
 
     @property
     def base(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://{self.host}:{self.port}"
 
     def url(self, path: str) -> str:
         return self.base + path
@@ -236,7 +247,9 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
         def behave(self, request: Request, how: Behaviour) -> None:
             with server.lock:
                 fault = how.fault() if (how.status or how.cut_at is not None or how.stall_at is not None) else False
-            if how.location:
+            if how.refuse_ranges and request.range:
+                self.answer(request, how.refuse_ranges, b"", {})
+            elif how.location:
                 self.answer(request, how.redirect, how.body, {"Location": how.location})
             elif how.status and fault:
                 headers = {"Retry-After": how.retry_after} if how.retry_after else {}
