@@ -90,7 +90,7 @@ def missing_model(test: BoardTest, model: Path) -> str:
 
 
 #: What a shell says of a program that a signal ended, by exit status.
-_SIGNALS = {134: "Aborted", 136: "Floating point exception", 139: "Segmentation fault"}
+_SIGNALS = {134: "Aborted", 135: "Bus error", 136: "Floating point exception", 139: "Segmentation fault"}
 
 
 def crashed(status: int) -> str:

@@ -41,13 +41,14 @@ def looks_like_text(head: bytes) -> bool:
     return _BEGINNING.match(head) is not None
 
 
-def encoded_fields(path: Path, name: str = "", *, strict: bool = False) -> Iterator[bytes]:
+def encoded_fields(path: Path, name: str = "", *, strictly: Any = None) -> Iterator[bytes]:
     """Parse a text GraphDef and give each of its top-level fields in binary form, one after another.
 
     Parameters
     ----------
-    strict
-        Refuse a value that is given twice in one message, as protobuf's C++ parser does.
+    strictly
+        A GraphDef class: parse by it and as protobuf's C++ parser does, which refuses a value that is given twice in
+        one message, and takes text in any encoding.
 
     Raises
     ------
@@ -58,10 +59,10 @@ def encoded_fields(path: Path, name: str = "", *, strict: bool = False) -> Itera
     """
     from google.protobuf import text_format
 
-    graph = message("GraphDef")
-    parse = text_format.Parse if strict else text_format.Merge
+    graph = strictly or message("GraphDef")
+    parse = text_format.Parse if strictly else text_format.Merge
     with MappedFile(path, name) as file:
-        for piece in _Cutter(file).pieces():
+        for piece in _Cutter(file, errors="replace" if strictly else "strict").pieces():
             parsed = graph()
             try:
                 parse(piece.text, parsed)
@@ -120,8 +121,8 @@ class _Piece:
 class _Cutter:
     """Cuts a text after each top-level field that is a message."""
 
-    def __init__(self, file: MappedFile) -> None:
-        self._name = file.name
+    def __init__(self, file: MappedFile, errors: str = "strict") -> None:
+        self._name, self._errors = file.name, errors
         self._data = file.mapping
         self._size = file.size
         self._start, self._line = 0, 1
@@ -194,7 +195,7 @@ class _Cutter:
             stand_in = f"modelprep {_NONCE} {index:08}"
             try:
                 long[stand_in.encode()] = text_encoding.CUnescape(
-                    _decode(self._name, data[first + 1 : last - 1], first + 1)
+                    _decode(self._name, data[first + 1 : last - 1], first + 1, self._errors)
                 )
             except UnicodeError as error:
                 raise StepError("a string cannot be unescaped", where=self._place(first), got=str(error)) from None
@@ -204,7 +205,7 @@ class _Cutter:
         self._line += data[start:end].count(_NEWLINE)
         self._start, self._strings, self._comments = end, [], []
         column = start - data.rfind(_NEWLINE, 0, start)
-        return _Piece(_decode(self._name, b"".join(parts), start), line, column, long)
+        return _Piece(_decode(self._name, b"".join(parts), start, self._errors), line, column, long)
 
 
 def _fill(parsed: Any, long: Mapping[bytes, bytes]) -> None:
@@ -241,9 +242,9 @@ def _fill_map(entries: Any, long: Mapping[bytes, bytes]) -> None:
             raise StepError(f"a name of {len(name)} characters is no attribute's")
 
 
-def _decode(name: str, text: bytes, offset: int) -> str:
+def _decode(name: str, text: bytes, offset: int, errors: str) -> str:
     try:
-        return text.decode()
+        return text.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise StepError("the text is not UTF-8", where=f"{name}, offset {offset + error.start}") from None
 

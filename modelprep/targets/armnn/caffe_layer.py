@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.formats.protowire import BYTES, FIXED32, Buffer, WireError, fields
 from modelprep.targets.armnn.caffe_records import Record
-from modelprep.targets.armnn.network import Constant, Info, Shape, Stop
+from modelprep.targets.armnn.network import CRASHED, Constant, Info, Shape, Stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOBS, _DATA = 7, 5
+#: Bytes from which memory is mapped by itself, and of a page: reading further behind a blob than its memory goes
+#: crashes (measured with the real program; a little less may crash, too).
+_MAPPED, _PAGE = 1 << 17, 1 << 12
+
+
+def text(value: str | bytes) -> str:
+    """Give a name that need not be UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
 
 
 @dataclass
@@ -72,6 +80,9 @@ class LayerMessage:
             raise Stop(f"Expected data blob at index {number} in layer {self.name} not found. nBlobs={self.name}.",
                        "CF32" if number else "CF01")  # fmt: skip
         blob = self.blobs[number]
+        short = 4 * (shape.elements - blob.count)
+        if blob.count and short > (_PAGE if 4 * blob.count >= _MAPPED else _MAPPED):
+            raise Stop.signal(CRASHED, "CF33")
         values = self._values(blob)
 
         def filled() -> NDArray[Any]:
@@ -118,8 +129,9 @@ def read_layer(data: Buffer, record: Record) -> LayerMessage:
             else:
                 rest.append(data[begin:stop])
         message.ParseFromString(b"".join(rest))
-        made = LayerMessage(message.name, message.type, list(message.top), list(message.bottom), blobs, message, data)
-    except (WireError, DecodeError, UnicodeDecodeError):
+        tops, bottoms = [text(top) for top in message.top], [text(bottom) for bottom in message.bottom]
+        made = LayerMessage(text(message.name), text(message.type), tops, bottoms, blobs, message, data)
+    except (WireError, DecodeError):
         raise broken from None
     if record.tops and made.tops:
         made.tops[0] = record.tops[0]

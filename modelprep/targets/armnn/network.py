@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: Exit statuses of a program that a signal ended, as a shell tells them.
-ABORTED, DIVIDED, CRASHED = 134, 136, 139
+ABORTED, BUS_ERROR, DIVIDED, CRASHED = 134, 135, 136, 139
 #: Who says it: Arm NN ("Armnn Error: ..."), the standard library by way of the test program, the loading of a
 #: network, or nobody where a signal ends the program.
 Speaker = Literal["armnn", "std", "load", "signal"]

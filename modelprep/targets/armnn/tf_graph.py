@@ -15,9 +15,7 @@ from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, VARINT, WireErr
 from modelprep.targets.armnn.network import Stop
 
 _GROUP, _GROUP_END = 3, 4
-#: Fields of GraphDef and NodeDef in TensorFlow 1.12.
-_GRAPH_FIELDS = frozenset({1, 2, 3, 4})
-_NODE_FIELDS = frozenset({1, 2, 3, 4, 5})
+_NODE = 1  # the only field of GraphDef that may be given more than once
 
 
 def read(path: Path, *, text: bool) -> Any:
@@ -95,7 +93,7 @@ def _skipped(content: bytes, tag: int, position: int) -> int:
 
 
 def _text(path: Path) -> Any:
-    from modelprep.formats.tensorflow.messages import message
+    from modelprep.formats.tensorflow.messages import message, message_of_1_12
     from modelprep.formats.tensorflow.text import encoded_fields
 
     graph = message("GraphDef")()
@@ -104,10 +102,9 @@ def _text(path: Path) -> Any:
     refused = Stop("Failed to parse graph file", "TF02", path.name)
     seen: set[int] = set()
     try:
-        for piece in encoded_fields(path, strict=True):
-            for number, _, start, _, stop in fields(piece):
-                newer = number == 1 and any(inner[0] not in _NODE_FIELDS for inner in fields(piece, start, stop))
-                if newer or number not in _GRAPH_FIELDS or (number != 1 and number in seen):
+        for piece in encoded_fields(path, strictly=message_of_1_12("GraphDef")):
+            for number, *_ in fields(piece):
+                if number != _NODE and number in seen:
                     raise refused
                 seen.add(number)
             graph.MergeFromString(piece)

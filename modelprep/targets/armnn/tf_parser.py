@@ -301,9 +301,9 @@ def check_padding(node: Any, padding: str) -> None:
 
 def type_name(number: int) -> str:
     """Name an element type as protobuf does (``DT_INT64``)."""
-    from modelprep.formats.tensorflow.messages import message
+    from modelprep.formats.tensorflow.messages import message_of_1_12
 
-    enum = message("TensorProto").DESCRIPTOR.fields_by_name["dtype"].enum_type
+    enum = message_of_1_12("TensorProto").DESCRIPTOR.fields_by_name["dtype"].enum_type
     if enum is not None and number in enum.values_by_number:
         return str(enum.values_by_number[number].name)
     return ""

@@ -24,10 +24,10 @@ from modelprep.targets.armnn.tf_parser import (
 
 
 def _axis_value(values: list[int], axis: int) -> int:
-    """Give one of a window's numbers; a list that is too short is read beyond its end."""
-    if axis >= len(values):
+    """Give one of a window's numbers; behind a list that is too short lie zeros, but behind an empty one nothing."""
+    if not values:
         raise Stop.signal(CRASHED, "TF12")
-    return values[axis]
+    return values[axis] if axis < len(values) else 0
 
 
 def _output(size: int, kernel: int, stride: int, padding: str) -> int:

@@ -67,11 +67,17 @@ def _run(layer: Layer) -> None:
                 layer.shapes[0].at(axis)
         elif layer.kind == "Softmax":
             layer.shapes[0].at(1)
+        elif layer.kind == "Mean":
+            for axis in layer.params["axes"]:
+                layer.shapes[0].at(axis)
     except Stop as stop:
         raise Stop(stop.message, stop.rule, layer.name, running=True) from None
-    if any(constant.missing for constant in layer.constants.values()) or not all(slot.takers for slot in layer.outputs):
-        # No memory stands behind weights without values, nor behind an output that nobody takes.
-        rule = "TF24" if layer.kind == "Splitter" else "CF33"
+    weights = layer.constants.get("weights")
+    empty = layer.kind == "Mean" and 0 in layer.shapes[0]
+    if empty or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
+        # No memory stands behind weights without values, nor behind an output that nobody takes; a mean over nothing
+        # never comes to an end of it.
+        rule = {"Splitter": "TF24", "Mean": "TF30"}.get(layer.kind, "CF33")
         raise Stop.signal(CRASHED, rule, layer.name, running=True)
 
 
