@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from modelprep.formats.protowire import tag
+from modelprep.formats.protowire import bytes_field, number_field, tag
 from modelprep.formats.tensorflow.attrs import (
     attr_bool,
     attr_int,
@@ -43,11 +43,12 @@ class Changes:
     removed_nodes: Counter[str] = field(default_factory=Counter)
     control_inputs: int = 0
     axes: int = 0
+    means: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.renamed_ops or self.dropped_attrs or self.added_attrs or self.removed_nodes
-                    or self.control_inputs or self.axes)  # fmt: skip
+                    or self.control_inputs or self.axes or self.means)  # fmt: skip
 
 
 def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
@@ -86,6 +87,8 @@ def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
             _attributes(node, changes)
         if node.op == "ConcatV2":
             ordered += _concat_axis(node, nodes, changes)
+        elif node.op == "Mean":
+            ordered += _mean(node, nodes, changes)
         ordered.append(node)
     graph.nodes = ordered
     if changes.axes:  # axes that nobody takes any more
@@ -168,3 +171,43 @@ def _concat_axis(node: Node, nodes: dict[str, Node], changes: Changes) -> list[N
     node.inputs[-1] = name
     changes.axes += 1
     return [nodes[name]]
+
+
+def _mean(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
+    """Write a Mean that drops its axes as one that keeps them and a Squeeze: the parser drops all axes, batch included.
+
+    Returns the Mean, which has to stand before the node that is a Squeeze from now on; an empty list where the node may
+    stay, or cannot be rewritten.
+    """
+    axes = ints(nodes.get(input_name(node.inputs[1]))) if len(node.inputs) == 2 else None
+    if not axes or "keep_dims" not in node.attrs or node.flag("keep_dims"):
+        return []
+    if min(axes) < 0:
+        rank = _rank(nodes, node.inputs[0])
+        if rank is None:
+            return []
+        axes = [axis + rank if axis < 0 else axis for axis in axes]
+    name = f"{node.name}/keep_dims"
+    while name in nodes:
+        name += "_"
+    kept = nodes[name] = Node(name, "Mean", node.inputs, attrs={**node.attrs, "keep_dims": attr_bool(True)})
+    squeezed = b"".join(number_field(3, axis) for axis in sorted(set(axes)))
+    node.op, node.inputs = "Squeeze", [name]
+    node.attrs = {"T": node.attrs.get("T", attr_type(FLOAT)), "squeeze_dims": bytes_field(1, squeezed)}
+    changes.means += 1
+    return [kept]
+
+
+def _rank(nodes: dict[str, Node], reference: str) -> int | None:
+    """Tell how many dimensions the parser gives to what a node makes; None where that cannot be told."""
+    from modelprep.formats.tensorflow.graphdef import encode_graph
+    from modelprep.targets.armnn.network import Stop
+    from modelprep.targets.armnn.tf_graph import encoded
+    from modelprep.targets.armnn.walk import tensorflow_shapes
+
+    name = input_name(reference)
+    graph = Graph(list(nodes.values()))
+    try:
+        return len(tensorflow_shapes(encoded(encode_graph(graph)), [name])[name])
+    except (Stop, LookupError):
+        return None

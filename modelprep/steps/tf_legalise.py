@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from modelprep.errors import StepError
 from modelprep.steps import Call, Param, Proven, Step
+
+if TYPE_CHECKING:
+    from modelprep.formats.tensorflow.graphdef import Graph
 
 TARGETS = ("armnn-19.02",)
 _SHOWN = 12
@@ -38,6 +41,7 @@ def _run(call: Call) -> Mapping[str, object]:
         )
     # Functions are no part of what the parser reads, and nothing in the table calls one.
     graph.library = None
+    _verify(call, graph, outputs, target)
     size = write_pieces(encode_graph(graph), call.output)
     for text in changes.warnings:
         call.warn(text)
@@ -54,12 +58,33 @@ def _run(call: Call) -> Mapping[str, object]:
         "removed_nodes": dict(changes.removed_nodes),
         "removed_control_inputs": changes.control_inputs,
         "positive_axes": changes.axes,
+        "means_that_keep_dims": changes.means,
     }
+
+
+def _verify(call: Call, graph: Graph, outputs: list[str], target: str) -> None:
+    """Walk the result as the board does: what it would stop at must not end as a success."""
+    from modelprep.formats.tensorflow.graphdef import encode_graph
+    from modelprep.targets.armnn.network import Stop
+    from modelprep.targets.armnn.tf_graph import encoded
+    from modelprep.targets.armnn.walk import tensorflow_shapes
+
+    try:
+        tensorflow_shapes(encoded(encode_graph(graph)), outputs)
+    except LookupError as error:
+        call.warn(f"not checked layer by layer: the shape of placeholder '{error.args[0]}' is not written in the graph")
+    except Stop as stop:
+        raise StepError(
+            f"{target} stops at the rewritten graph",
+            where=stop.where,
+            got=stop.message or f"a crash (exit status {stop.status})",
+            hint=f"look at that node in {call.params['graph']}: its rules are in docs/check.md",
+        ) from None
 
 
 STEP = Step(
     name="tf.legalise",
-    version=1,
+    version=2,
     summary="rewrite a frozen graph for a board's parser, values unchanged; refuse what it cannot take",
     params={
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),

@@ -7,11 +7,12 @@ TensorFlow 1.12 (the generation that Arm NN 19.02 was built with) is an error.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, VARINT, WireError, fields, read_varint
+from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, VARINT, Buffer, WireError, fields, read_varint
 from modelprep.targets.armnn.network import Stop
 
 _GROUP, _GROUP_END = 3, 4
@@ -40,6 +41,20 @@ def read(path: Path, *, text: bool) -> Any:
         graph = None if end is None else _parsed(content[:end])
     if graph is None:
         raise Stop(f"Failed to parse protobuf file {path}", "TF02", path.name)
+    return graph
+
+
+def encoded(pieces: Iterable[Buffer]) -> Any:
+    """Read a GraphDef that is at hand as encoded pieces.
+
+    Raises
+    ------
+    Stop
+        It is damaged.
+    """
+    graph = _parsed(b"".join(pieces))
+    if graph is None:
+        raise Stop("Failed to parse protobuf file", "TF02", "file")
     return graph
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelprep.targets.armnn.network import Network, Stop
 from modelprep.targets.armnn.optimiser import optimise
-from modelprep.targets.armnn.workloads import first_run, load
+from modelprep.targets.armnn.workloads import first_run, load, run_layers
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,44 @@ def walk(path: Path, parser: str, wanted: Wanted) -> tuple[Network | None, Stop 
     except Stop as stop:
         return network, stop
     return network, None
+
+
+def tensorflow_shapes(graph: Any, outputs: Sequence[str]) -> Mapping[str, Sequence[int]]:
+    """Walk a GraphDef as the TensorFlow parser and all that follows does, for any test.
+
+    Parameters
+    ----------
+    graph
+        A GraphDef message. Its placeholders have the shapes that they are written with, one for a batch left open.
+    outputs
+        Nodes asked for.
+
+    Returns
+    -------
+    Mapping of str to sequence of int
+        The shape of each output.
+
+    Raises
+    ------
+    Stop
+        The board stops.
+    LookupError
+        The shape of a placeholder is not written; its name.
+    """
+    from modelprep.targets.armnn import tf_operators, tf_parser
+
+    shapes = {node.name: _written_shape(node) for node in graph.node if node.op == "Placeholder"}
+    network = tf_parser.TfParser(shapes, outputs, tf_operators.OPERATORS).parse(graph)
+    optimise(network)
+    load(network)
+    run_layers(network)
+    return {name: info.shape for name, (_, info) in network.outputs.items()}
+
+
+def _written_shape(node: Any) -> list[int]:
+    sizes = [dim.size for dim in node.attr["shape"].shape.dim] if "shape" in node.attr else []
+    if sizes and sizes[0] == -1:
+        sizes[0] = 1
+    if not sizes or -1 in sizes:
+        raise LookupError(node.name)
+    return sizes

@@ -56,6 +56,17 @@ def first_run(network: Network, fed: Info, size: int) -> None:
         extra = [layer.params["id"] for layer in outputs if layer.params["id"] not in bound]
         if extra:
             raise Stop(f"No tensor supplied for output {extra[0]}", "ON17", outputs[-1].name, running=True)
+    run_layers(network)
+
+
+def run_layers(network: Network) -> None:
+    """Check what running the layers of a loaded network brings to light, whatever it is fed.
+
+    Raises
+    ------
+    Stop
+        A layer stops or crashes.
+    """
     for layer in network.layers:
         _run(layer)
 
