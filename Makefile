@@ -16,8 +16,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 GROUPS := $(filter-out assets,$(notdir $(patsubst %/,%,$(dir $(wildcard recipes/*/*.yaml)))))
 GROUPS := $(sort $(GROUPS))
 
-# Set only where it could be made; what the user set himself wins.
-ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python),MODELPREP_PYCAFFE='$(abspath $(VENV)/pycaffe/bin/python)'))
+# Set only where they could be made; what the user has set wins.
+ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python),MODELPREP_PYCAFFE='$(abspath $(VENV)/pycaffe/bin/python)')) \
+  $(if $(MODELPREP_VELA),,$(if $(wildcard $(VENV)/vela/bin/vela),MODELPREP_VELA='$(abspath $(VENV)/vela/bin/vela)'))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -38,10 +39,10 @@ $(GROUPS): $(VENV)/core.stamp
 demo: $(VENV)/demo.stamp  ## the whole road against a stand-in on this machine; needs no internet
 	$(BIN)/python demo/run.py $(if $(ARGS),-- $(ARGS))
 
-test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp  ## run the tests
+test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## run the tests
 	$(ORACLES) $(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp  ## linters, types, and the tests with their coverage
+check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## linters, types, and the tests with their coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -99,4 +100,11 @@ $(VENV)/pycaffe.stamp: $(VENV)/core.stamp
 	  '$(VENV)/pycaffe/bin/python' -c 'import caffe' 2>/dev/null || \
 	  { rm -rf '$(VENV)/pycaffe'; echo 'pycaffe cannot be installed here: the tests that compare with it are skipped.'; }; \
 	else echo 'no Python 3.9 for pycaffe: the tests that compare with it are skipped.'; fi
+	@touch $@
+
+# The compiler for Ethos-U, in an environment of its own: it wants other versions of what it shares with us.
+$(VENV)/vela.stamp: $(VENV)/core.stamp
+	@'$(PYTHON)' -m venv '$(VENV)/vela' && \
+	  '$(VENV)/vela/bin/python' -m pip --disable-pip-version-check --quiet install 'ethos-u-vela>=3.10' || \
+	  { rm -rf '$(VENV)/vela'; echo 'Vela cannot be installed here: the tests that compile with it are skipped.'; }
 	@touch $@

@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "recipe": "Write and check recipes: new, lint, schema, pin.",
     "caffe": "Caffe models: bake, inspect, to-npy.",
     "tf": "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, inspect.",
-    "tflite": "TensorFlow Lite models: rename-io, inspect.",
+    "tflite": "TensorFlow Lite models: rename-io, vela, inspect.",
     "onnx": "ONNX models: fix, rename-io, inspect.",
     "idx": "Idx files (MNIST): info, unpack.",
     "bsp": "i.MX Linux releases and what each holds: list, show.",

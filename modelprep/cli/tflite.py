@@ -1,4 +1,4 @@
-"""``modelprep tflite``: rename-io and inspect, for a user's own TF Lite files. Needs no extra."""
+"""``modelprep tflite``: rename-io, vela and inspect, for a user's own TF Lite files. Needs no extra."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput, Ve
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model, Subgraph, Tensor
 
-app = common.group("TensorFlow Lite models: rename-io, inspect.")
+app = common.group("TensorFlow Lite models: rename-io, vela, inspect.")
 
 Model_ = Annotated[Path, typer.Argument(metavar="MODEL", help="The TF Lite file.")]
 
@@ -37,6 +37,47 @@ def rename_io(
             output, "tflite.rename_io", {"model": model}, rename_input, rename_output, output_file, force=force,
             verify=verify,
         )  # fmt: skip
+
+
+@app.command("vela")
+def vela(
+    model: Model_,
+    output_file: OutputFile,
+    soc: Annotated[str, typer.Option("--soc", metavar="SOC", help="The SoC: imx93.")] = "imx93",
+    accelerator: Annotated[
+        str | None, typer.Option("--accelerator", metavar="NAME", help="Vela's accelerator configuration.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A Vela configuration file.")] = None,
+    system_config: Annotated[
+        str | None, typer.Option("--system-config", metavar="NAME", help="A system configuration of that file.")
+    ] = None,
+    memory_mode: Annotated[
+        str | None, typer.Option("--memory-mode", metavar="NAME", help="A memory mode of that file.")
+    ] = None,
+    all_npu: Annotated[
+        bool, typer.Option("--all-npu", help="Refuse a model of which operators stay on the CPU.")
+    ] = False,
+    force: Force = False,
+    verify: Verify = True,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Compile a quantised model for the Ethos-U NPU of i.MX 93 with Vela (the extra 'vela', or MODELPREP_VELA)."""
+    with common.sink(json=json, quiet=quiet) as output:
+        from modelprep.cli.run_step import run_step
+        from modelprep.targets.bsp import check_soc
+
+        params = {
+            "model": model,
+            "soc": check_soc(soc),
+            "accelerator": accelerator,
+            "config": config,
+            "system_config": system_config,
+            "memory_mode": memory_mode,
+            "all_npu": all_npu,
+        }
+        given = {name: value for name, value in params.items() if value is not None}
+        run_step(output, "tflite.vela", given, output_file, force=force, verify=verify)
 
 
 @app.command("inspect")

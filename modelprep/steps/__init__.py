@@ -51,6 +51,8 @@ class Param:
         A parameter that is not required arrives as its default when left out.
     choices
         The values allowed, where these are few.
+    board
+        Fact of the board's release (:class:`modelprep.targets.bsp.Bsp`) that it takes where a recipe leaves it out.
     doc
         One sentence for ``modelprep recipe lint`` messages and the documentation.
     """
@@ -60,6 +62,7 @@ class Param:
     required: bool = False
     default: object = None
     choices: tuple[object, ...] = ()
+    board: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,9 @@ class Step:
     extras
         Names of the extras (``tf``, ``onnx``) that must be installed; checked before anything is downloaded. A
         function, because an engine parameter may decide.
+    tool
+        Returns name and version of the external program that a call with these parameters runs (``vela 5.2.0``):
+        another version is another result. Raises MissingTool without the program. None for a step that runs none.
     room
         Says how many bytes a call writes at most, None where nobody can say before it is done: from its plain
         parameters and the sizes of its files by slot (``param``, or ``param/name`` of kind ``files``), each an upper
@@ -152,6 +158,7 @@ class Step:
     produces: Literal["file", "folder"] = "file"
     cpu_bound: bool = False
     extras: Callable[[Mapping[str, object]], tuple[str, ...]] = _no_extras
+    tool: Callable[[Mapping[str, object]], str] | None = None
     room: Callable[[Mapping[str, object], Mapping[str, int | None]], int | None] = _unforeseen
     proof: Proven | Exempt = field(kw_only=True)
 

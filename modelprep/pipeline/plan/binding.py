@@ -59,6 +59,8 @@ def bind(recipe: Recipe, use: StepUse) -> Bound:
     ------
     RecipeError
         Two files of a list have the same name.
+    MissingTool
+        The external program that the step runs is not installed.
     """
     step = find(use.uses)
     plain: dict[str, object] = {}
@@ -74,6 +76,8 @@ def bind(recipe: Recipe, use: StepUse) -> Bound:
             files[name] = value
         else:
             files.update(_several(recipe, use, name, value))
+    if step.tool is not None:
+        plain["tool"] = step.tool(plain)  # part of the key: another version of the program makes another file
     return Bound(use=use, step=step, plain=plain, files=files, absent=absent)
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from modelprep import steps
 from modelprep.errors import UsageError
 from modelprep.pipeline.plan.armnn_versions import for_armnn, serving
 from modelprep.recipe.catalogue import Catalogue
-from modelprep.recipe.schema import Recipe, Ref
+from modelprep.recipe.schema import Recipe, Ref, StepUse
 from modelprep.targets import bsp as releases
 from modelprep.targets.bsp import Bsp
 
@@ -113,7 +114,8 @@ class Board:
             recipe = made
         elif (family := _family(recipe.board)) and family not in release.components:
             return _absent(recipe, f"not in {release.name}")
-        recipe = replace(recipe, board=release.relocate(recipe.board))
+        uses = tuple(_with_facts(use, release) for use in recipe.steps)
+        recipe = replace(recipe, board=release.relocate(recipe.board), steps=uses)
         return recipe if self.image_files else _without_image_files(recipe, release)
 
 
@@ -121,6 +123,13 @@ def _family(board: str) -> str:
     """Return the family of demos whose folder on the manual's board is `board`, or an empty string."""
     components = releases.load(releases.DEFAULT).components
     return next((family for family, each in components.items() if board and each.folder == board), "")
+
+
+def _with_facts(use: StepUse, release: Bsp) -> StepUse:
+    """Fill in the parameters that a step takes from the release where the recipe leaves them out."""
+    step = steps.find(use.uses)
+    facts = {name: getattr(release, each.board) for name, each in step.params.items() if each.board}
+    return replace(use, params={**{name: value for name, value in facts.items() if value}, **use.params})
 
 
 def _absent(recipe: Recipe, why: str) -> Recipe:

@@ -1,0 +1,129 @@
+"""External compilers that steps run in a process of their own: found by a variable, on PATH, or in an extra."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from modelprep.errors import MissingTool, StepError
+from modelprep.installed import install_command
+
+#: Seconds after which a compiler that says nothing of its version is given up.
+_ANSWER = 60
+
+
+@dataclass(frozen=True)
+class Tool:
+    """An external program.
+
+    Parameters
+    ----------
+    name
+        Its command: ``vela``.
+    variable
+        Environment variable that names the command where it is not on PATH (``MODELPREP_VELA``).
+    module
+        Module that ``python -m`` runs where the extra is installed in this environment; empty where there is none.
+    extra
+        The extra that brings the module.
+    hint
+        How to get the program where no extra brings it.
+    """
+
+    name: str
+    variable: str
+    module: str = ""
+    extra: str = ""
+    hint: str = ""
+
+    def command(self) -> list[str]:
+        """Return the words that start the program.
+
+        Raises
+        ------
+        MissingTool
+            It is in none of the places.
+        """
+        if named := os.environ.get(self.variable):
+            found = shutil.which(named)
+            if found is None:
+                raise MissingTool(
+                    f"{self.variable} names a program that cannot be run", where=named, hint=f"unset {self.variable}"
+                )
+            return [found]
+        if (found := shutil.which(self.name)) is not None:
+            return [found]
+        if self.module and find_spec(self.module.partition(".")[0]) is not None:
+            return [sys.executable, "-m", self.module]
+        raise MissingTool(
+            f"the program {self.name} is not installed",
+            expected=f"{self.name} on PATH, or {self.variable}=/path/to/{self.name}",
+            hint=install_command(self.extra) if self.extra else self.hint,
+        )
+
+    def version(self) -> str:
+        """Return the program's name and what it says of its version: ``vela 5.2.0``.
+
+        Raises
+        ------
+        MissingTool
+            It is missing, or it does not run.
+        """
+        return f"{self.name} {_version(tuple(self.command()))}"
+
+    def run(self, arguments: Sequence[str | Path], *, folder: Path, source: Path) -> str:
+        """Run the program in a folder and return what it printed.
+
+        Parameters
+        ----------
+        arguments
+            Its words, without the command.
+        source
+            The user's file, for messages.
+
+        Raises
+        ------
+        StepError
+            It ended with an error.
+        """
+        words = [*self.command(), *map(str, arguments)]
+        done = subprocess.run(
+            words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace", check=False, env={**os.environ, "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": "-1"},
+        )  # fmt: skip
+        if done.returncode:
+            said = [line for line in done.stdout.splitlines() if line.strip()]
+            signal = f"ended by signal {-done.returncode}" if done.returncode < 0 else "no reason given"
+            got = " ".join((said or [signal])[-1].split())[:400]
+            raise StepError(f"{self.name} cannot convert this model", where=str(source), got=got)
+        return done.stdout
+
+
+@cache
+def _version(command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(
+            [*command, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MissingTool("an external program does not run", where=command[0], got=str(error)) from error
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    if done.returncode or not lines:
+        raise MissingTool(
+            "an external program does not tell its version",
+            where=" ".join(command),
+            got=lines[-1] if lines else f"exit status {done.returncode}",
+        )
+    return lines[-1]

@@ -1,0 +1,155 @@
+"""tflite.vela: the same bytes twice, what stays on the CPU is named, and a program that is missing or fails is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from formats.tflite.tiny_tflite import tiny
+
+from modelprep.errors import MissingTool, RecipeError, StepError
+from modelprep.formats.tflite.model import read
+from modelprep.steps import Call, find, tflite_vela
+
+STEP = find("tflite.vela")
+DEFAULTS = {name: param.default for name, param in STEP.params.items()}
+
+
+@pytest.fixture
+def vela() -> str:
+    """A real Vela; `make test` puts one into an environment of its own."""
+    program = os.environ.get("MODELPREP_VELA")
+    if not program:
+        pytest.skip("no Vela here: MODELPREP_VELA names none")
+    return program
+
+
+@pytest.fixture
+def quantised(upstream: Path) -> Path:
+    return upstream / "extra/google-coral_edgetpu/test_data/mobilenet_v1_0.25_128_quant.tflite"
+
+
+def compiled(model: Path, output: Path, warned: list[str] | None = None, **params: object) -> Any:
+    call = Call({**DEFAULTS, "model": model, **params}, output, warn=(warned if warned is not None else []).append)
+    return STEP.run(call)
+
+
+def program(folder: Path, body: str) -> str:
+    """Write a stand-in for the program, in Python."""
+    path = folder / "vela"
+    path.write_text(f"#!{sys.executable}\nimport sys\n{body}")
+    path.chmod(0o755)
+    return str(path)
+
+
+VERSION = "if '--version' in sys.argv: print('9.9.9'); sys.exit()\n"
+
+
+def test_a_quantised_mobilenet_runs_whole_on_the_npu_and_compiles_to_the_same_bytes_twice(
+    vela: str, quantised: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "a.tflite", tmp_path / "b.tflite"
+    facts = compiled(quantised, first, all_npu=True)
+    compiled(quantised, second)
+    assert first.read_bytes() == second.read_bytes()
+    assert facts["cpu_operators"] == 0
+    assert facts["npu_operators"] > 20
+    made = read(first)
+    assert "ethos-u" in {operator.custom for operator in made.main.operators}
+    before = read(quantised)
+    assert [made.main.tensors[i].shape for i in made.main.inputs] == [
+        before.main.tensors[i].shape for i in before.main.inputs
+    ]
+
+
+def test_operators_that_stay_on_the_cpu_are_named_and_refused_where_all_must_run_on_the_npu(
+    vela: str, tmp_path: Path
+) -> None:
+    model = tmp_path / "float.tflite"
+    model.write_bytes(tiny())
+    warned: list[str] = []
+    facts = compiled(model, tmp_path / "o.tflite", warned)
+    assert facts["cpu_operators"] == 1
+    assert "1 of 1 operators stay on the CPU: ADD '" in warned[-1]
+    with pytest.raises(StepError, match="cannot run on the NPU") as caught:
+        compiled(model, tmp_path / "p.tflite", all_npu=True)
+    assert "ADD" in str(caught.value.got)
+    assert not (tmp_path / "p.tflite").exists()
+
+
+def test_another_version_than_the_boards_is_a_warning(vela: str, quantised: Path, tmp_path: Path) -> None:
+    warned: list[str] = []
+    compiled(quantised, tmp_path / "o.tflite", warned, expected_version="0.0.1")
+    assert "the board's release has Vela 0.0.1" in warned[0]
+
+
+def test_the_version_of_the_program_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELPREP_VELA", program(tmp_path, VERSION))
+    assert STEP.tool is not None
+    assert STEP.tool(DEFAULTS) == "vela 9.9.9"
+
+
+@pytest.mark.parametrize("body", ["sys.exit(3)", "print('x'); sys.exit(1)"])
+def test_a_program_that_does_not_tell_its_version_is_no_vela(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    monkeypatch.setenv("MODELPREP_VELA", program(tmp_path, body))
+    with pytest.raises(MissingTool):
+        tflite_vela.VELA.version()
+
+
+def test_without_the_program_the_hint_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELPREP_VELA", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if find_spec("ethosu") is not None:
+        pytest.skip("the extra vela is installed in this environment")
+    with pytest.raises(MissingTool, match="vela is not installed") as caught:
+        tflite_vela.VELA.command()
+    assert "vela]" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("print('Error: Invalid tensor'); sys.exit(1)", "Invalid tensor"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
+        ("print('CPU operators = 0')", "wrote no model"),
+    ],
+)
+def test_a_program_that_fails_ends_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, text: str
+) -> None:
+    monkeypatch.setenv("MODELPREP_VELA", program(tmp_path, VERSION + body))
+    model = tmp_path / "m.tflite"
+    model.write_bytes(tiny())
+    with pytest.raises(StepError) as caught:
+        compiled(model, tmp_path / "o.tflite")
+    assert text in str(caught.value)
+    assert not (tmp_path / "o.tflite").exists()
+
+
+def test_a_result_with_other_inputs_is_refused(upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in that answers with another model: what it wrote is read, not believed."""
+    other = upstream / "extra/google-coral_edgetpu/test_data/mobilenet_v1_0.25_128_quant.tflite"
+    body = (
+        "import pathlib, shutil\npathlib.Path('made').mkdir()\n"
+        f"shutil.copy({str(other)!r}, 'made/model_vela.tflite')\n"
+        "print('CPU operators = 0')\nprint('NPU operators = 1')\n"
+    )
+    monkeypatch.setenv("MODELPREP_VELA", program(tmp_path, VERSION + body))
+    model = tmp_path / "m.tflite"
+    model.write_bytes(tiny())
+    with pytest.raises(StepError, match="other inputs or outputs"):
+        compiled(model, tmp_path / "o.tflite")
+
+
+def test_a_soc_without_an_ethos_u_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELPREP_VELA", program(tmp_path, VERSION))
+    model = tmp_path / "m.tflite"
+    model.write_bytes(tiny())
+    with pytest.raises(RecipeError, match="no Ethos-U"):
+        compiled(model, tmp_path / "o.tflite", soc="imx95")
