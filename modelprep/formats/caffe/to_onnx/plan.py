@@ -207,7 +207,7 @@ class _Builder:
             found.append(value)
         if not found:
             raise StepError("the net has no output: some layer reads every top",
-                            hint="name one: --keep TOP")  # fmt: skip
+                            hint=f"name one, as in --keep {self.blobs[-1].name}" if self.blobs else None)  # fmt: skip
         return list(dict.fromkeys(found))
 
 
