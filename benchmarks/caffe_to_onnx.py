@@ -98,6 +98,12 @@ def opencv_answers(folder: Path, net: Any, given: dict[str, Any], wanted: list[s
     return {name: np.array(loaded.forward(makers[name]), np.float64) for name in wanted}
 
 
+def read(weights: Path, blob: Any) -> Any:
+    """Read a blob that is stored as packed float32."""
+    parts = [np.fromfile(weights, "<f4", part.count, offset=part.offset) for part in blob.source.segments]
+    return np.concatenate(parts).reshape(blob.shape)
+
+
 def measure(name: str, folder: Path, *, exact: bool) -> dict[str, Any]:
     """Measure one network whose files lie in a folder."""
     import onnxruntime
@@ -105,7 +111,6 @@ def measure(name: str, folder: Path, *, exact: bool) -> dict[str, Any]:
     from modelprep.formats.caffe import phase, prototxt, upgrades
     from modelprep.formats.caffe import weights as matching
     from modelprep.formats.caffe.shapes.infer import infer
-    from modelprep.formats.caffe.to_onnx.write import numbers
     from modelprep.formats.caffe.wire.index import index
 
     net = prototxt.read_file(folder / "net.prototxt")
@@ -147,7 +152,7 @@ def measure(name: str, folder: Path, *, exact: bool) -> dict[str, Any]:
         plan = matching.match(net, shapes, index(weights))
 
         def blobs(i: int) -> list[Any]:
-            return [np.array(numbers(weights, blob), np.float32).reshape(blob.shape) for blob in plan.layers[i]]
+            return [read(weights, blob) for blob in plan.layers[i]]
 
         references["double"] = double.evaluate(net, shapes, blobs, given, wanted)
     for who, answers in references.items():

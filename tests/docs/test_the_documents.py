@@ -175,3 +175,13 @@ def test_the_page_of_licences_is_what_the_recipes_say() -> None:
 def test_the_verdicts_of_the_audit_are_documented_worst_first() -> None:
     text = (REPOSITORY / "docs" / "dead-links.md").read_text("utf-8")
     assert re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE) == list(VERDICTS.items())
+
+
+def test_the_table_of_layers_is_what_the_converter_does(repository: Path) -> None:
+    path = repository / "docs" / "make_layers.py"
+    spec = importlib.util.spec_from_file_location("make_layers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text("utf-8") == module.render(), "out of date: run python docs/make_layers.py"

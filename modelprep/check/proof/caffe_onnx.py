@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Layer type -> how OpenCV's reader computes something else than Caffe (measured layer by layer against pycaffe).
-_OPENCV_DIFFERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+OPENCV_DIFFERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "Deconvolution": (lambda layer: any(d > 1 for d in layer.convolution_param.dilation), "ignores its dilation"),
     "InnerProduct": (lambda layer: bool(layer.inner_product_param.transpose), "ignores transpose"),
     "LRN": (lambda layer: layer.lrn_param.k != 1 and layer.lrn_param.norm_region == 0, "ignores k"),
@@ -177,7 +177,7 @@ def _opencv(
     import numpy as np
 
     for layer in net.layer:
-        differs, how = _OPENCV_DIFFERS.get(layer.type, (None, ""))
+        differs, how = OPENCV_DIFFERS.get(layer.type, (None, ""))
         if differs is not None and differs(layer):
             raise CheckFailed(f"OpenCV is no reference for the layer '{layer.name}' ({layer.type}): it {how}")
     # A layer that works in place makes a top of its bottom's name: the last one is meant.

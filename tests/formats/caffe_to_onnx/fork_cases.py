@@ -84,6 +84,33 @@ FORKS["SpatialDropout"] = (
 )
 
 
+def _make_depthwise(type_: str) -> Maker:
+    def make(r: random.Random) -> Case:
+        channels = r.randint(1, 5)
+        text = f"num_output: {channels} kernel_size: 3 pad: {r.randint(0, 1)} stride: {r.randint(1, 2)}"
+        text += f" group: {channels}" if type_ == "DepthwiseConvolution" else ""
+        return Case(layer(type_, f"convolution_param {{ {text} }}"), {"x": (2, channels, r.randint(4, 7), 6)})
+
+    return make
+
+
+def _depthwise(proto: Any, given: Numbers, blobs: list[Any]) -> Numbers:
+    p, x = proto.convolution_param, given["x"]
+    pad, stride = p.pad[0], p.stride[0]
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    high, wide = ((size - 3) // stride + 1 for size in x.shape[2:])
+    y = np.zeros((*x.shape[:2], high, wide))
+    for i in range(high):
+        for j in range(wide):
+            window = x[:, :, i * stride : i * stride + 3, j * stride : j * stride + 3]
+            y[:, :, i, j] = (window * blobs[0][:, 0]).sum((2, 3)) + blobs[1]
+    return {"y": y}
+
+
+for _type in ("DepthwiseConvolution", "ConvolutionDepthwise"):
+    FORKS[_type] = (_make_depthwise(_type), _depthwise)
+
+
 def _make_axpy(r: random.Random) -> Case:
     shape = four(r)
     return Case(layer("Axpy", "", "a x z"), {"a": r.choice([shape[:2], (*shape[:2], 1, 1)]), "x": shape, "z": shape})

@@ -54,18 +54,24 @@ def convolution_window(site: Site, axes: int) -> tuple[list[int], list[int], lis
     return kernel, stride, pad, dilation
 
 
+def groups(layer: Any, channels: Dim) -> int:
+    """Return the groups of a convolution; a ConvolutionDepthwise writes none and has one for each channel."""
+    return channels or 1 if layer.type == "ConvolutionDepthwise" else int(layer.convolution_param.group)
+
+
 def _convolve(site: Site, *, transposed: bool) -> Inferred:
     site.need(1)
     p = site.layer.convolution_param
-    outputs, group = int(p.num_output), int(p.group)
-    if outputs < 1 or group < 1:
-        raise site.fail("num_output and group must be at least 1", got=f"num_output {outputs}, group {group}")
+    outputs = int(p.num_output)
+    if outputs < 1 or p.group < 1:
+        raise site.fail("num_output and group must be at least 1", got=f"num_output {outputs}, group {p.group}")
     bottom = site.bottoms[0]
     # Where the number of axes is not known a picture is meant: Caffe nets of other ranks give their shape.
     rank = 4 if bottom is None else len(bottom)
     axis = site.axis(p.axis, rank)
     kernel, stride, pad, dilation = convolution_window(site, rank - axis - 1)
     channels: Dim = None if bottom is None else bottom[axis]
+    group = groups(site.layer, channels)
     if outputs % group or (channels is not None and channels % group):
         raise site.fail(
             "group does not divide the channels", got=f"{channels} channels, {outputs} outputs, {group} groups"

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from modelprep.formats.caffe.shapes.base import Dim, Site
-from modelprep.formats.caffe.shapes.windows import convolution_window
+from modelprep.formats.caffe.shapes.windows import convolution_window, groups
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer, Tensor
 from modelprep.formats.onnx.model import FLOAT
 
@@ -36,6 +36,7 @@ def _convolve(layer: Layer, *, transposed: bool) -> None:
     spatial = layer.rank - axis - 1
     kernel, stride, pad, dilation = convolution_window(Site(layer.proto, (layer.bottoms[0].shape,)), spatial)
     dims = None if spatial else (*layer.blobs[0].shape, 1)
+    group = groups(layer.proto, layer.bottoms[0].shape[axis])
     weights = [layer.weight(0, "weight", dims)]
     if p.bias_term:
         weights.append(layer.weight(1, "bias"))
@@ -51,7 +52,7 @@ def _convolve(layer: Layer, *, transposed: bool) -> None:
         made = layer.op(
             "ConvTranspose" if transposed else "Conv", value, *weights, out=top.name if straight else "",
             kernel_shape=kernel or [1], strides=stride or [1], dilations=dilation or [1],
-            pads=[*pad, *ends] or [0, 0], group=int(p.group),
+            pads=[*pad, *ends] or [0, 0], group=group,
         )  # fmt: skip
         if not straight:
             inner = (shape[0], int(p.num_output), *(top.shape[axis + 1 :] or (1,)))
@@ -99,7 +100,7 @@ _NOTES = "groups, dilation, any number of spatial axes, any axis, several bottom
 CONVERSIONS = {
     "Convolution": Conversion(_convolution, "Conv", _NOTES),
     "DepthwiseConvolution": Conversion(_convolution, "Conv", "by its `group`"),
-    "ConvolutionDepthwise": Conversion(_convolution, "Conv", "by its `group`"),
+    "ConvolutionDepthwise": Conversion(_convolution, "Conv", "a group for each channel"),
     "Deconvolution": Conversion(_deconvolution, "ConvTranspose", _NOTES),
     "Im2col": Conversion(_im2col, "Conv", "with kernels of a single one"),
 }
