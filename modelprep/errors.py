@@ -83,7 +83,9 @@ class ModelprepError(Exception):
             ("looks like", self.looks_like),
         ):
             if value:
-                lines.append(f"  {label + ':':<11} {value}")
+                first, *rest = value.splitlines() or [""]
+                lines.append(f"  {label + ':':<11} {first}")
+                lines.extend(f"  {'':<11} {line}" for line in rest)
         lines.extend(f"  {'tried:':<11} {line}" for line in self.tried)
         if self.hint:
             first, *rest = self.hint.splitlines()

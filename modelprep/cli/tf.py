@@ -97,6 +97,10 @@ def legalise(
     output_nodes: Annotated[
         list[str] | None, typer.Option("--output-node", "-n", metavar="NODE", help="A node to keep; may be repeated.")
     ] = None,
+    constant: Annotated[
+        list[str] | None,
+        typer.Option("--constant", metavar="NODE=VALUE", help="Set a placeholder (keep_prob=1); may be repeated."),
+    ] = None,
     force: Force = False,
     verify: Verify = True,
     json: common.Json = False,
@@ -106,12 +110,43 @@ def legalise(
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.cli.run_step import run_step
         from modelprep.errors import UsageError
+        from modelprep.formats.tensorflow.read import file_of
         from modelprep.steps.tf_legalise import TARGETS
 
         if target not in TARGETS:
             raise UsageError("there is no such target", got=target, expected=", ".join(TARGETS))
-        params = {"graph": graph, "target": target, "outputs": tuple(output_nodes or ())}
+        params = {
+            "graph": file_of(graph),
+            "target": target,
+            "outputs": tuple(output_nodes or ()),
+            "constants": _values(constant),
+        }
         run_step(output, "tf.legalise", params, output_file, force=force, verify=verify)
+
+
+def _values(options: list[str] | None) -> dict[str, object]:
+    """Read ``NODE=VALUE`` options: a number, true or false, or a list of these between brackets.
+
+    Raises
+    ------
+    UsageError
+        No equals sign, or a value that is none of these.
+    """
+    import json
+
+    from modelprep.cli.run_step import names
+    from modelprep.errors import UsageError
+
+    found: dict[str, object] = {}
+    for name, text in names(options, "--constant").items():
+        try:
+            value = json.loads(text.lower())
+        except ValueError:
+            value = None
+        if not isinstance(value, (bool, int, float, list)):
+            raise UsageError("--constant takes NODE=VALUE", expected="a number, true, false or [1, 2]", got=text)
+        found[name] = value
+    return found
 
 
 @app.command("rename-io")

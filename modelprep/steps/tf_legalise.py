@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from modelprep.formats.tensorflow.graphdef import Graph
 
 TARGETS = ("armnn-19.02",)
-_SHOWN = 12
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -21,6 +20,8 @@ def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.tensorflow.read import read_any_graph
     from modelprep.formats.tensorflow.rewire import outputs_of
     from modelprep.steps._legalise_armnn_19_02 import rewrite
+    from modelprep.steps._legalise_fold import fold
+    from modelprep.steps._legalise_refusal import refusal
     from modelprep.targets.armnn_tf import judge
 
     target = str(call.params["target"])
@@ -29,26 +30,23 @@ def _run(call: Call) -> Mapping[str, object]:
     graph = read_any_graph(cast("Path", call.params["graph"]))[0]
     asked = cast("tuple[object, ...]", call.params.get("outputs") or ())
     outputs = [str(name) for name in asked] or [node.name for node in outputs_of(graph)]
+    folded = fold(graph, outputs, cast("Mapping[str, object] | None", call.params.get("constants")) or {})
     changes = rewrite(graph, outputs)
+    changes.removed_nodes.update(folded.removed)
     findings = judge(graph)
     if findings:
-        raise StepError(
-            f"{target} cannot take this graph: {len(findings)} of its rules are broken",
-            where=findings[0].node,
-            got="\n".join(map(str, findings[:_SHOWN]))
-            + (f"\nand {len(findings) - _SHOWN} more" * (len(findings) > _SHOWN)),
-            hint="freeze the graph first: modelprep tf freeze" if any(f.rule == "TF02" for f in findings) else None,
-        )
+        raise refusal(target, graph, findings)
     # Functions are no part of what the parser reads, and nothing in the table calls one.
     graph.library = None
     _verify(call, graph, outputs, target)
     size = write_pieces(encode_graph(graph), call.output)
-    for text in changes.warnings:
+    for text in (*folded.warnings, *changes.warnings):
         call.warn(text)
-    if not changes:
+    if not (changes or folded.constants):
         call.warn(f"{target} could take the graph as it was: nothing is changed")
     return {
-        "changed": bool(changes),
+        "changed": bool(changes or folded.constants),
+        "constants": folded.constants,
         "outputs": outputs,
         "nodes": len(graph.nodes),
         "bytes": size,
@@ -90,6 +88,7 @@ STEP = Step(
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
         "target": Param("str", "the parser to please", default=TARGETS[0], choices=TARGETS),
         "outputs": Param("strs", "the nodes to keep (default: those whose value nobody uses)"),
+        "constants": Param("map", "placeholders that become constants: name -> value (keep_prob: 1)"),
     },
     run=_run,
     proof=Proven(

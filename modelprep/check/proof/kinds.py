@@ -85,7 +85,7 @@ def _graph_runtimes(conversion: Conversion) -> tuple[str, str]:
 
 
 def _graph(conversion: Conversion) -> Sides:
-    from modelprep.formats.tensorflow.read import read_graph
+    from modelprep.formats.tensorflow.read import read_any_graph, read_graph
 
     result = read_graph(conversion.output)
     original = Path(conversion.params["graph"])
@@ -93,14 +93,15 @@ def _graph(conversion: Conversion) -> Sides:
     back_out = _backwards(conversion.params.get("outputs"))
     back = back_in | back_out
     shapes = graphs.placeholders(result, conversion.output, conversion.shape)
-    known = {node.name for node in read_graph(original).nodes}
+    known = {node.name for node in read_any_graph(original)[0].nodes}
+    constants = conversion.params.get("constants") or {}
     names = [name for name in graphs.results(result, conversion.output) if back.get(name, name) in known]
     if not names:
         raise CheckFailed("the result has no output that the original has")
     before = {back.get(name, name): shape for name, shape in shapes.items()}
     return Sides(
         tuple(names),
-        lambda: graphs.opened(original, before, [back.get(name, name) for name in names]),
+        lambda: graphs.opened(original, before, [back.get(name, name) for name in names], constants=constants),
         lambda: graphs.opened(conversion.output, shapes, names),
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof.types import Side
@@ -137,6 +138,7 @@ def opened(
     *,
     image: bool = False,
     scales: Sequence[float] = SCALES,
+    constants: Mapping[str, object] = MappingProxyType({}),
 ) -> Iterator[Side]:
     """Open a frozen graph in TensorFlow, or in OpenCV where TensorFlow is missing.
 
@@ -152,6 +154,8 @@ def opened(
         Give values of four dimensions as OpenCV has them, channels second.
     scales
         Largest value of each input.
+    constants
+        Placeholders that are fed one value each, by name (a keep probability).
 
     Raises
     ------
@@ -166,7 +170,7 @@ def opened(
         return
     definition = definition_of(path)
     with session(path, definition) as (graph, running):
-        yield side_of(path, graph, running, shapes, outputs, image=image, scales=scales)
+        yield side_of(path, graph, running, shapes, outputs, image=image, scales=scales, constants=constants)
 
 
 def definition_of(path: Path) -> Any:
@@ -243,6 +247,7 @@ def side_of(
     *,
     image: bool = False,
     scales: Sequence[float] = SCALES,
+    constants: Mapping[str, object] = MappingProxyType({}),
 ) -> Side:
     """Give one side of a proof from a running session.
 
@@ -256,6 +261,7 @@ def side_of(
     tf = imported()
     try:
         fed = {name: graph.get_tensor_by_name(f"{name}:0") for name in shapes}
+        fixed = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in constants.items()}
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
     except (ValueError, KeyError) as error:
         raise refused("TensorFlow", path, error) from error
@@ -265,6 +271,7 @@ def side_of(
             tensor: values(shapes[name], number, scales).astype(tensor.dtype.as_numpy_dtype)
             for name, tensor in fed.items()
         }
+        given |= {tensor: np.asarray(value, tensor.dtype.as_numpy_dtype) for tensor, value in fixed.items()}
         try:
             found = [np.asarray(value) for value in running.run(fetched, given)]
         except (ValueError, TypeError, tf.errors.OpError) as error:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelprep.errors import ModelprepError, StepError, StorageError
+from modelprep.errors import ModelprepError, StepError, UsageError
 from modelprep.formats.tensorflow.checkpoint.open import open_checkpoint
 from modelprep.formats.tensorflow.slices import Slice
 
@@ -79,7 +79,7 @@ def test_a_missing_data_file_is_named(oracle: Any, tmp_path: Path) -> None:
 
 
 def test_no_checkpoint_at_all_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="no such checkpoint"):
+    with pytest.raises(UsageError, match="no such checkpoint"):
         open_checkpoint(tmp_path / "model.ckpt")
     for content, what in ((b"", "empty"), (b"<html>" * 100, "no checkpoint table"), (b"x" * 20, "no checkpoint table")):
         (tmp_path / "model.ckpt").write_bytes(content)

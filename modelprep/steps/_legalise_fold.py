@@ -1,0 +1,333 @@
+"""Working out beforehand what a frozen graph computes of its own shapes and of constants, values unchanged.
+
+Three things that exported graphs are full of and that no parser of a board takes:
+
+- ``Shape``, ``StridedSlice``, ``Pack`` and their kin before a Reshape or a resize (``tf.layers.flatten``,
+  ``slim.flatten``): the shape becomes a constant, with -1 for a batch that is left open;
+- dropout, once its keep probability is a constant at which nothing is dropped: what is kept stays, the rest goes;
+- ``Switch`` and ``Merge`` of a condition that is a constant (``is_training``): the branch that is taken stays.
+
+Which placeholder is a constant, and of which value, the caller says (``--constant keep_prob=1``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from modelprep.errors import StepError
+from modelprep.formats.tensorflow.attrs import attr_tensor, attr_type
+from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
+from modelprep.formats.tensorflow.rewire import require, subgraph
+from modelprep.formats.tensorflow.size_values import INT32, INT64, Shape, Size, Symbol, over, times
+from modelprep.formats.tensorflow.sizes import Known, broadcast, ordered
+from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, dtype_name, element_count, tensor_proto
+from modelprep.steps._legalise_ranges import BOOL, FLOAT, HANDS_ON, Range, range_of
+
+#: Operations that make shapes; what they make may become a constant.
+_OF_SHAPES = frozenset((
+    "Shape", "StridedSlice", "Slice", "Gather", "GatherV2", "Pack", "ConcatV2", "Prod", "ExpandDims", "Squeeze", "Mul",
+    "FloorDiv", "Add", "AddV2", "Sub", "Maximum", "Minimum", "Cast", "Reshape", "Identity",
+))  # fmt: skip
+
+
+@dataclass
+class Folded:
+    """What was worked out: nodes taken out by what they were part of, constants made, and what a user should know."""
+
+    removed: Counter[str] = field(default_factory=Counter)
+    constants: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def fold(graph: Graph, outputs: Sequence[str], constants: Mapping[str, object]) -> Folded:
+    """Fold a graph in place.
+
+    Parameters
+    ----------
+    outputs
+        The nodes to keep; these keep their names.
+    constants
+        Placeholders to be made constants: name -> number, truth value, or list of numbers.
+
+    Raises
+    ------
+    StepError
+        A constant's node is not there or no placeholder, or its value does not fit it.
+    """
+    result = Folded()
+    for name, value in constants.items():
+        _set(graph, name, value)
+        result.constants.append(name)
+    graph.nodes = subgraph(graph, outputs, colocations=False)
+    given = {*constants, *_defaults(graph, result)}
+    _branches(graph, result)
+    graph.nodes = subgraph(graph, outputs, colocations=False)
+    _neutral(graph, set(outputs), given, result)
+    graph.nodes = subgraph(graph, outputs, colocations=False)
+    _shapes(graph, set(outputs), result)
+    graph.nodes = subgraph(graph, outputs, colocations=False)
+    return result
+
+
+# -- constants --------------------------------------------------------------------------------------------------------
+
+
+def _set(graph: Graph, name: str, value: object) -> None:
+    require(graph, [name], "input")
+    node = next(node for node in graph.nodes if node.name == name)
+    if node.op not in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault"):
+        raise StepError(f"'{name}' is no placeholder that a constant could stand for", where=graph.name, got=node.op)
+    dtype = node.dtype("dtype")
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    shape: tuple[int, ...] = (len(values),) if isinstance(value, (list, tuple)) else ()
+    declared = node.shape("shape")
+    if not shape and declared and min(declared) > 0:
+        shape, values = declared, values * element_count(declared)
+    kinds = {FLOAT: "f", INT32: "i", INT64: "q", BOOL: "?"}
+    try:
+        data = struct.pack(f"<{len(values)}{kinds[dtype]}", *(bool(v) if dtype == BOOL else v for v in values))
+    except (KeyError, struct.error, OverflowError):
+        raise StepError(
+            f"the value given for '{name}' does not fit it",
+            where=graph.name,
+            expected=dtype_name(dtype),
+            got=str(value),
+        ) from None
+    _become_constant(node, dtype, shape, data)
+
+
+def _become_constant(node: Node, dtype: int, shape: tuple[int, ...], data: bytes) -> None:
+    node.op, node.inputs, node.rest = "Const", [], b""
+    tensor = Tensor(DTYPES[dtype], shape, memoryview(data))
+    node.attrs = {"dtype": attr_type(dtype), "value": attr_tensor(tensor_proto(tensor))}
+
+
+def _defaults(graph: Graph, result: Folded) -> list[str]:
+    """Let placeholders with a default take it, where another placeholder is the input; give their names."""
+    found: list[str] = []
+    if not any(node.op == "Placeholder" for node in graph.nodes):
+        return found
+    for node in graph.nodes:
+        if node.op == "PlaceholderWithDefault" and len(node.inputs) == 1:
+            node.op, node.attrs = "Identity", {"T": node.attrs.get("dtype", attr_type(FLOAT))}
+            result.warnings.append(f"{node.name} (PlaceholderWithDefault) takes its default")
+            found.append(node.name)
+    return found
+
+
+# -- conditions -------------------------------------------------------------------------------------------------------
+
+
+def _branches(graph: Graph, result: Folded) -> None:
+    """Take the branch of a condition that is a constant."""
+    if not any(node.op == "Switch" for node in graph.nodes):
+        return
+    ranges: dict[str, Range | None] = {}
+    instead: dict[str, str] = {}
+    dead: set[str] = set()
+    for node in ordered(graph):
+        given = [_followed(_plain(reference), instead) for reference in node.inputs if not reference.startswith("^")]
+        lost = [one for one in given if (one if ":" in one else f"{one}:0") in dead or input_name(one) in dead]
+        lost += [reference for reference in node.inputs if reference.startswith("^") and reference[1:] in dead]
+        ranges[node.name] = range_of(node, given, ranges)
+        if node.op == "Merge":
+            alive = [reference for reference in given if reference not in lost]
+            if not alive and given:
+                dead.add(node.name)
+            elif len(alive) == 1 < len(given):
+                instead[node.name] = alive[0]
+                result.removed["condition"] += 1
+            continue
+        if lost:
+            dead.add(node.name)
+            continue
+        if node.op == "Switch" and len(given) == 2:
+            chosen = ranges.get(input_name(given[1]))
+            if chosen is not None and chosen.value is not None:
+                # Output 0 is for false; a first output is written without its number in references.
+                instead[f"{node.name}:1" if chosen.value else node.name] = given[0]
+                dead.add(f"{node.name}:{int(not chosen.value)}")
+                result.removed["condition"] += 1
+    _redirect(graph, instead)
+
+
+def _plain(reference: str) -> str:
+    """Write a reference to a first output without its number."""
+    return reference.removesuffix(":0")
+
+
+def _followed(reference: str, instead: Mapping[str, str]) -> str:
+    while reference in instead:
+        reference = instead[reference]
+    return reference
+
+
+def _redirect(graph: Graph, instead: Mapping[str, str]) -> None:
+    for node in graph.nodes:
+        node.inputs = [
+            reference if reference.startswith("^") else _followed(_plain(reference), instead)
+            for reference in node.inputs
+        ]
+
+
+# -- dropout ----------------------------------------------------------------------------------------------------------
+
+
+def _neutral(graph: Graph, keep: set[str], given: set[str], result: Folded) -> None:
+    """Take out what leaves a tensor as it is: a factor or divisor that is 1, a choice whose condition always holds."""
+    nodes = graph.by_name()
+    known: Known | None = None
+    ranges: dict[str, Range | None] = {}
+    moved: set[str] = set()  # made of a random number, or of a constant that was given
+    instead: dict[str, str] = {}
+    for node in ordered(graph):
+        data = [_plain(reference) for reference in node.inputs if not reference.startswith("^")]
+        sources = [input_name(reference) for reference in data]
+        ranges[node.name] = range_of(node, data, ranges)
+        if node.op == "RandomUniform" or node.name in given or moved.intersection(sources):
+            moved.add(node.name)
+        if node.name in keep or not moved.intersection(sources):
+            continue
+        other = _unchanged(node, data, ranges, moved)
+        if other is None:
+            continue
+        known = known or Known(graph)
+        shape = known.shape(data[other])
+        if (shape is not None and broadcast([known.shape(one) for one in data]) == shape) or _shaped_by(
+            data, other, nodes
+        ):
+            instead[node.name] = data[other]
+            result.removed["dropout"] += 1
+            if input_name(data[other]) not in moved:
+                moved.discard(node.name)
+    _redirect(graph, instead)
+
+
+def _unchanged(node: Node, data: list[str], ranges: Mapping[str, Range | None], moved: set[str]) -> int | None:
+    """Say which input a node hands on as it is."""
+
+    def constant(index: int) -> float | None:
+        found = ranges.get(input_name(data[index]))
+        return found.value if found is not None and input_name(data[index]) in moved else None
+
+    if node.op == "Mul" and len(data) == 2:
+        return 0 if constant(1) == 1 else 1 if constant(0) == 1 else None
+    if node.op in ("RealDiv", "Div") and len(data) == 2:
+        return 0 if constant(1) == 1 else None
+    if node.op in ("Select", "SelectV2") and len(data) == 3 and (holds := constant(0)) is not None:
+        return 1 if holds else 2
+    return None
+
+
+def _shaped_by(data: list[str], other: int, nodes: Mapping[str, Node]) -> bool:
+    """Say whether the random numbers among the other operands have the very shape of the one that is handed on."""
+    wanted = data[other]
+    seen: set[str] = set()
+    waiting = [input_name(one) for i, one in enumerate(data) if i != other]
+    random = 0
+    while waiting:
+        name = waiting.pop()
+        node = nodes.get(name)
+        if name in seen or node is None:
+            continue
+        seen.add(name)
+        if node.op == "RandomUniform":
+            random += 1
+            shape = nodes.get(input_name(node.inputs[0]))
+            if shape is None or shape.op != "Shape" or not _same_tensor(shape.inputs[0], wanted, nodes):
+                return False
+        elif node.op == "Const":
+            head = node.tensor()
+            if head is None or head.shape:
+                return False
+        elif name != input_name(wanted):
+            waiting += [input_name(one) for one in node.inputs if not one.startswith("^")]
+    return random > 0
+
+
+def _same_tensor(first: str, second: str, nodes: Mapping[str, Node]) -> bool:
+    """Say whether two references are one tensor but for a division by a scalar or a node that hands it on."""
+    for _ in range(8):
+        if _plain(first) == _plain(second):
+            return True
+        node = nodes.get(input_name(second))
+        if node is None or node.op not in (*HANDS_ON, "RealDiv", "Div", "Mul") or not node.inputs:
+            return False
+        second = node.inputs[0]
+    return False
+
+
+# -- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def _shapes(graph: Graph, keep: set[str], result: Folded) -> None:
+    """Make constants of what is computed of shapes."""
+    if not any(node.op in ("Shape", "Pack", "StridedSlice") for node in graph.nodes):
+        return
+    known = Known(graph)
+    nodes = dict(known.nodes)
+    made: dict[tuple[int, ...], str] = {}
+    before: list[Node] = []
+    for node in graph.nodes:
+        if node.op in _OF_SHAPES and known.values.get(node.name) is not None and node.name not in keep:
+            before.append(node)
+            continue
+        for index, reference in enumerate(node.inputs):
+            source = nodes.get(input_name(reference))
+            value = known.value(reference) if not reference.startswith("^") else None
+            if source is None or value is None or source.op == "Const" or value.scalar:
+                continue
+            sizes = _with_hole(value.items, known.shape(node.inputs[0])) if _is_shape(node, index) else value.items
+            if sizes is None or not all(isinstance(size, int) for size in sizes):
+                continue
+            numbers = tuple(size for size in sizes if isinstance(size, int))
+            wide = known.nodes[source.name].dtype("T") == INT64 or source.dtype("out_type") == INT64
+            if wide and node.op != "Reshape":
+                continue
+            node.inputs[index] = _constant_of(numbers, node, nodes, made, before)
+            if node.op == "Reshape":
+                node.attrs["Tshape"] = attr_type(INT32)
+            result.removed["shapes"] += 1
+        before.append(node)
+    graph.nodes = before
+
+
+def _is_shape(node: Node, index: int) -> bool:
+    return node.op == "Reshape" and index == 1
+
+
+def _with_hole(sizes: tuple[Size, ...], shape: Shape) -> tuple[Size, ...] | None:
+    """Write the shape of a Reshape with one -1 at most, for the one size that is left open."""
+    if sizes.count(-1) > 1:
+        return None
+    if -1 in sizes and any(not isinstance(size, int) for size in sizes):
+        rest = times([size for size in sizes if size != -1])
+        found = None if shape is None else over(times(shape), rest)
+        if not isinstance(found, int):
+            return None
+        sizes = tuple(found if size == -1 else size for size in sizes)
+    open_ = [size for size in sizes if not isinstance(size, int)]
+    if not open_:
+        return sizes
+    if len(open_) > 1 or -1 in sizes or not isinstance(open_[0], Symbol):
+        return None
+    return tuple(-1 if not isinstance(size, int) else size for size in sizes)
+
+
+def _constant_of(
+    numbers: tuple[int, ...], user: Node, nodes: dict[str, Node], made: dict[tuple[int, ...], str], before: list[Node]
+) -> str:
+    if numbers in made:
+        return made[numbers]
+    name = f"{user.name}/known_shape"
+    while name in nodes:
+        name += "_"
+    node = Node(name, "Const")
+    _become_constant(node, INT32, (len(numbers),), struct.pack(f"<{len(numbers)}i", *numbers))
+    nodes[name] = node
+    made[numbers] = name
+    before.append(node)
+    return name

@@ -1,0 +1,89 @@
+"""Where the values of tensors lie that come of constants and random numbers: enough for a dropout that drops none."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelprep.formats.tensorflow.attrs import payload_in, varint_in
+from modelprep.formats.tensorflow.graphdef import Node
+
+FLOAT, BOOL = 1, 10
+#: These hand on what they get.
+HANDS_ON = frozenset(("Identity", "StopGradient", "Snapshot", "CheckNumerics"))
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where each element of a tensor lies: from `low` up to, and without, `high`; one value where both are equal."""
+
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float | None:
+        """The one value that all elements have; None where they differ."""
+        return self.low if self.low == self.high else None
+
+
+def range_of(node: Node, data: list[str], ranges: Mapping[str, Range | None]) -> Range | None:
+    """Tell where the elements of a node's first output lie.
+
+    Parameters
+    ----------
+    data
+        Its inputs, a first output written without ``:0``.
+    ranges
+        What is known of the nodes before it.
+    """
+    if node.op == "Const":
+        return _constant(node)
+    if node.op == "RandomUniform":
+        return Range(0.0, 1.0)  # the end is never reached, not by its nearest float32 either
+    given = [ranges.get(one) for one in data]
+    if not given or any(one is None for one in given):
+        return None
+    known = [one for one in given if one is not None]
+    first, second = known[0], known[-1]
+    if node.op in HANDS_ON or node.op == "Cast":
+        return first
+    if node.op == "LogicalNot":
+        return None if first.value is None else Range(*(float(not first.value),) * 2)
+    if node.op == "Floor":
+        least = math.floor(first.low)
+        most = least if first.value is not None else math.ceil(first.high) - 1
+        return Range(least, least) if least == most else None
+    if node.op in ("GreaterEqual", "Greater", "Less", "LessEqual") and len(known) == 2 and second.value is not None:
+        if node.op == "GreaterEqual" and first.low >= second.value:
+            return Range(1.0, 1.0)
+        if node.op == "Less" and first.value is None and first.high <= second.value:
+            return Range(1.0, 1.0)
+        return None
+    if len(known) != 2 or (first.value is None and second.value is None):
+        return None
+    do = {"Add": float.__add__, "AddV2": float.__add__, "Sub": float.__sub__, "Mul": float.__mul__,
+          "RealDiv": float.__truediv__, "Div": float.__truediv__}.get(node.op)  # fmt: skip
+    if do is None or (second.value is None and node.op not in ("Add", "AddV2", "Mul")):
+        return None
+    try:
+        low, high = do(first.low, second.low), do(first.high, second.high)
+    except ZeroDivisionError:
+        return None
+    return Range(low, high) if low <= high else None
+
+
+def _constant(node: Node) -> Range | None:
+    head = node.tensor()
+    if head is None or head.dtype not in (FLOAT, BOOL) or head.count > 1:
+        return None
+    if head.dtype == BOOL:
+        raw = bytes(payload_in(head.proto, 11) or payload_in(head.proto, 4) or b"")
+        value = float(raw[:1] not in (b"", b"\0") or bool(varint_in(head.proto, 11)))
+        return Range(value, value)
+    raw = bytes(payload_in(head.proto, 5) or payload_in(head.proto, 4) or b"")
+    if len(raw) != 4:
+        return None
+    (number,) = struct.unpack("<f", raw)
+    return Range(number, number) if math.isfinite(number) else None
