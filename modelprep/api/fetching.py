@@ -51,6 +51,7 @@ def plan(
     remote_cache: str | None = None,
     remote_cache_mode: str = "read",
     trust_remote_results: bool = False,
+    verify: bool = False,
     recipes: Paths = (),
 ) -> Plan:
     """Decide what a fetch would do; opens no socket and writes nothing. The command's ``fetch --dry-run``.
@@ -82,6 +83,9 @@ def plan(
         With `bsp`: also prepare files that the board's image already holds.
     remote_cache, remote_cache_mode, trust_remote_results
         URL of a cache shared with other machines; ``read`` or ``write``; whether conversions are taken from it.
+    verify
+        Compare the numbers of conversions with those of their originals, where a runtime is installed, before a tree
+        is written; else only what was measured before is read. The files themselves are always checked.
     recipes
         Folders of recipes of one's own.
 
@@ -120,6 +124,7 @@ def plan(
             remote_cache=remote_cache,
             remote_cache_mode=remote_cache_mode,
             trust_remote_results=trust_remote_results,
+            verify=verify,
         )
         return decide(request, catalogue(recipes))
 
@@ -176,6 +181,7 @@ def fetch(
     remote_cache: str | None = None,
     remote_cache_mode: str = "read",
     trust_remote_results: bool = False,
+    verify: bool = False,
     recipes: Paths = (),
     listen: Listener = silent,
 ) -> Report:
@@ -201,6 +207,7 @@ def fetch(
         remote_cache=remote_cache,
         remote_cache_mode=remote_cache_mode,
         trust_remote_results=trust_remote_results,
+        verify=verify,
         recipes=recipes,
     )
     return run(decided, listen=listen)

@@ -38,6 +38,9 @@ def command(
     remote_cache: common.RemoteCache = None,
     remote_cache_mode: common.RemoteCacheMode = "read",
     trust_remote_results: common.TrustRemoteResults = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the numbers of conversions with those of their originals.")
+    ] = False,
     recipes: common.Recipes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; do nothing.")] = False,
     json: common.Json = False,
@@ -74,6 +77,7 @@ def command(
             remote_cache=remote_cache,
             remote_cache_mode=remote_cache_mode,
             trust_remote_results=trust_remote_results,
+            verify=verify,
         )
         planned = plan(request, common.catalogue(recipes))
         if bsp:

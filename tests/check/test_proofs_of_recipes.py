@@ -254,3 +254,42 @@ def test_a_proof_holds_one_model_at_a_time(tmp_path: Path, repository: Path) -> 
     assert size > 64 << 20
     # Two at a time would be four times: OpenCV holds the weights as they were read, and as it runs them.
     assert float(done.stdout) < 2.8 * size
+
+
+def test_fetch_verify_refuses_other_numbers_before_a_tree_is_written(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(monkeypatch)
+    code, out = shop.run("fetch", "net", "--verify", "--json")
+    assert code == 5
+    assert "computes other numbers" in out
+    assert not (shop.folder / "out" / "net" / "models").exists()
+
+
+def test_fetch_verify_proves_what_stands_already_and_says_so(shop: Workshop) -> None:
+    assert shop.run("fetch", "net")[0] == 0
+    code, out = shop.run("fetch", "net", "--verify", "--json")
+    assert code == 0
+    assert "the same numbers before and after" in out
+
+
+def test_fetch_reads_a_stored_proof_and_runs_none(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        broken(patch)
+        assert shop.run("fetch", "net")[0] == 0
+    assert not (shop.folder / "cache" / "proofs").exists()
+    assert shop.proofs("net")[0]["outcome"] == "differs"
+    cache = ["--cache", str(shop.folder / "cache"), "--recipes", str(shop.recipes.parent)]
+    assert invoke(["fetch", "net", "--out", str(shop.folder / "other"), *cache]) == 5
+
+
+def test_fetch_always_has_the_file_checked(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelprep.formats.tflite import rename
+
+    def torn(model: Any, plan: Any, output: Path, **more: Any) -> None:
+        output.write_bytes(Path(model).read_bytes()[:-200])
+
+    monkeypatch.setattr(rename, "apply", torn)
+    code, out = shop.run("fetch", "net", "--json")
+    assert code == 5
+    assert "is not valid" in out

@@ -15,7 +15,7 @@ import modelprep
 from modelprep.check.proof import verify as verifying
 from modelprep.check.proof.types import Conversion
 from modelprep.check.runtimes import isolated
-from modelprep.cli.main import app
+from modelprep.cli.commands import app
 from modelprep.errors import MissingTool, StepError
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is the runtime here")

@@ -144,7 +144,7 @@ def _to_onnx(conversion: Conversion) -> Sides:
         wanted = onnx.fed(session)
 
         def run(number: int) -> list[NDArray[Any]]:
-            given = {name: values(fed[name], number, SMALL) for name in wanted}
+            given = {name: values(fed[name], number, SMALL).astype(kind) for name, kind in wanted.items()}
             for name in given:
                 if name.partition(":")[0] in nchw_in:
                     given[name] = given[name].transpose(0, 3, 1, 2)

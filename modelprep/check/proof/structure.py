@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from modelprep.check.proof.types import Conversion
@@ -22,6 +23,8 @@ _FORMATS: Mapping[str, str] = {
     "caffe": "caffe", "caffe-onnx": "onnx", "caffe-twin": "caffe", "checkpoint": "graph", "graph": "graph",
     "graph-onnx": "onnx", "onnx": "onnx", "tflite": "tflite",
 }  # fmt: skip
+#: Format -> the library that checks it.
+_LIBRARIES: Mapping[str, str] = {"graph": "tensorflow", "onnx": "onnx", "tflite": "ai_edge_litert"}
 #: Kinds whose original is a file of the result's format, and the parameter that names it.
 _ORIGINALS: Mapping[str, str] = {"onnx": "model", "tflite": "model", "graph": "graph"}
 
@@ -56,6 +59,15 @@ def check(conversion: Conversion) -> str:
             f"the result of {conversion.step} is not valid, so it was not kept", got=said,
             where=str(conversion.params[slot]) if slot else None, hint="please report it with the model",
         ) from error  # fmt: skip
+
+
+def runs_a_library(conversion: Conversion) -> bool:
+    """Whether the checker of the result is a library that is installed, which may crash."""
+    declared = find(conversion.step).proof
+    if isinstance(declared, Exempt):
+        return False
+    module = _LIBRARIES.get(_FORMATS.get(declared.by, ""))
+    return module is not None and find_spec(module) is not None
 
 
 def _refuses(checker: Callable[[Path], str], path: Path) -> bool:

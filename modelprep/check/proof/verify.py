@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelprep.check.proof import structure
-from modelprep.check.proof.prove import prove
+from modelprep.check.proof.prove import prove, stored
 from modelprep.check.proof.types import Conversion, Proof
 from modelprep.check.runtimes import isolated
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.steps import Exempt, find
+from modelprep.store import Store
 
 
 @dataclass(frozen=True)
@@ -76,21 +78,64 @@ def verify(conversion: Conversion, *, numbers: bool = True) -> Verified:
     """
     if isinstance(find(conversion.step).proof, Exempt):
         return Verified()
-    checked, unchecked = "", ""
-    try:
-        checked = isolated.call(structure.check, conversion)
-    except MissingTool as error:
-        unchecked = f"{error.what} ({error.hint})" if error.hint else error.what
+    by, why_not = checked(conversion)
     proof = _numbers(conversion) if numbers else None
+    demand_same(proof)
+    return Verified(by, why_not, proof)
+
+
+def checked(conversion: Conversion) -> tuple[str, str]:
+    """Check the result's structure alone: what checked it, or why nothing did.
+
+    Raises
+    ------
+    StepError
+        The format's checker refuses the result.
+    """
+    try:
+        # Without a runtime there is nothing that could crash.
+        apart = structure.runs_a_library(conversion)
+        return (isolated.call(structure.check, conversion) if apart else structure.check(conversion)), ""
+    except MissingTool as error:
+        return "", f"{error.what} ({error.hint})" if error.hint else error.what
+
+
+def demand_same(proof: Proof | None) -> None:
+    """See that a proof does not say that the numbers differ.
+
+    Raises
+    ------
+    StepError
+        It does.
+    """
     if proof is not None and proof.outcome == "differs":
         raise StepError(
-            f"the result of {conversion.step} computes other numbers than its input, so it was not kept",
+            f"the result of {proof.step} computes other numbers than its input, so it was not kept",
             where=f"output '{proof.tensor}'" if proof.tensor else None,
             expected=f"a difference of at most {proof.tolerance:.2g} ({proof.origin})",
             got=proof.reason or f"{proof.difference:.2g} of the largest value, by {proof.runtimes[-1]}",
-            hint="please report it with the model; --no-verify writes it all the same",
+            hint="please report it with the model; it is written without --verify, or with --no-verify",
         )
-    return Verified(checked, unchecked, proof)
+
+
+def proof_of(conversion: Conversion, root: Path, *, run: bool) -> Proof | None:
+    """Give the proof of a conversion whose result is in the store at `root`: run, or as it was kept (None: it was not).
+
+    Parameters
+    ----------
+    run
+        Whether to run original and result, where no proof by the same runtimes was kept.
+    """
+    if not run:
+        return stored(conversion, Store(root))
+    try:
+        return isolated.call(_prove_at, conversion, root)
+    except isolated.Crashed as crash:
+        return Proof(conversion.step, "unknown", crash.what)
+
+
+def _prove_at(conversion: Conversion, root: Path) -> Proof:
+    return prove(conversion, Store(root))
 
 
 def _numbers(conversion: Conversion) -> Proof:

@@ -55,6 +55,8 @@ class Request:
         Also prepare files that the board's image already holds.
     remote_cache, remote_cache_mode, trust_remote_results
         A cache shared with other machines: see :class:`modelprep.store.remote.RemoteCache`.
+    verify
+        Compare the numbers of conversions with those of their originals before a tree is written.
     """
 
     targets: tuple[str, ...]
@@ -77,6 +79,7 @@ class Request:
     remote_cache: str | None = None
     remote_cache_mode: str = "read"
     trust_remote_results: bool = False
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= MOST_JOBS:

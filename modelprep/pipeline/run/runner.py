@@ -18,6 +18,7 @@ from modelprep.fetch import Fetched, Fetcher
 from modelprep.pipeline.plan.disk_space import check_room, rooms
 from modelprep.pipeline.plan.planner import plan_recipes
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep
+from modelprep.pipeline.run import verify
 from modelprep.pipeline.run.errors import as_error
 from modelprep.pipeline.run.remote import open_remote, with_remote_results
 from modelprep.pipeline.run.report import Report
@@ -223,6 +224,9 @@ class _Run:
             if demo.problem is None and demo.state in ("missing", "stale"):
                 after = frozenset(identity for identity, _ in demo.files.values())
                 work[demo.install_task] = _Work("install", after, partial(self._install, demo))
+            elif demo.problem is None and demo.state == "present" and self.plan.request.verify:
+                check = partial(verify.numbers, self.plan, demo, self.listen)
+                work[demo.install_task] = _Work("install", frozenset(), check)
         return work
 
     def _cause(self, work: _Work) -> ModelprepError | None:
@@ -320,6 +324,7 @@ class _Run:
         return Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping, self._restorer)
 
     def _install(self, demo: PlannedDemo) -> Installed:
+        verify.numbers(self.plan, demo, self.listen)
         return self._installer.install(demo)
 
     # -- what came of it -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from modelprep.errors import Interrupted, StepError
 from modelprep.events import Event, Listener
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import PlannedStep
+from modelprep.pipeline.run import verify
 from modelprep.steps import Call
 from modelprep.store import Blob, Result, Store, result_key
 
@@ -128,6 +129,7 @@ class StepRunner:
                 )
             else:
                 facts = kind.run(Call(params, output, progress, warnings.append)) or {}
+            verify.structure(kind, params, output)
             outputs = self._adopt(step, output)
         return Result(outputs, dict(facts), tuple(warnings), kind.name, kind.version)
 

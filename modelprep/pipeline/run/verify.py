@@ -1,0 +1,56 @@
+"""Conversions of a run verify their results: the file before the store keeps it, numbers before it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from modelprep.events import Event, Listener
+from modelprep.pipeline.plan.planner import plan_recipes
+from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.steps import Proven, Step
+
+
+def structure(step: Step, params: Mapping[str, object], output: Path) -> None:
+    """Have the format's own checker read what a step made, where one is installed.
+
+    Raises
+    ------
+    StepError
+        It refuses the file.
+    """
+    if isinstance(step.proof, Proven):
+        from modelprep.check.proof.types import Conversion
+        from modelprep.check.proof.verify import checked
+
+        checked(Conversion(step.name, step.version, params, {}, output, ""))
+
+
+def numbers(plan: Plan, demo: PlannedDemo, listen: Listener) -> None:
+    """Compare original and result of every conversion that made a demo's files.
+
+    With ``--verify`` they are run; else what was measured before and kept in the store is read.
+
+    Raises
+    ------
+    StepError
+        A result computes other numbers.
+    """
+    steps = (plan.steps.get(identity) for identity in demo.names.values())
+    if not any(step is not None and isinstance(step.bound.step.proof, Proven) for step in steps):
+        return
+    from modelprep.check.proof.verify import demand_same, proof_of
+    from modelprep.pipeline.proving import conversions
+
+    # As things are now: what was fetched and made in this run is in the store.
+    now = plan_recipes(replace(plan.request, offline=True), [demo.recipe], plan.store)
+    for conversion in conversions(now, now.demos[0]):
+        task, label = f"prove:{demo.recipe.name}#{conversion.step}", f"{demo.recipe.demo}: proof of {conversion.step}"
+        if plan.request.verify:
+            listen(Event("start", task=task, label=label))
+        proof = proof_of(conversion, plan.store.root, run=plan.request.verify)
+        if proof is not None and plan.request.verify:
+            listen(Event("done", task=task, label=label, data={"outcome": proof.outcome}))
+            listen(Event("note", task=task, label=label, text=str(proof)))
+        demand_same(proof)
