@@ -120,7 +120,7 @@ def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
         "files": sorted(recipe.install),
         "licences": _licences(demo),
         "variants": dict(recipe.variants),
-        "run": recipe.run,
+        "run": str(recipe.run or ""),
         "why": recipe.why,
         "absent": recipe.absent,
         "on_image": dict(recipe.on_image),

@@ -206,8 +206,8 @@ def write_new(name: str, folder: Path) -> Path:
 
     from modelprep.recipe.catalogue import ASSETS_FOLDER
     from modelprep.recipe.lockfile import write_whole
-    from modelprep.recipe.tables import NAME_PATTERN
     from modelprep.recipe.template import starter
+    from modelprep.recipe.text import NAME_PATTERN
 
     parts = name.removesuffix(".yaml").split("/")
     if len(parts) > 2 or not all(re.search(NAME_PATTERN, part) for part in parts) or parts[0] == ASSETS_FOLDER:

@@ -62,7 +62,7 @@ def describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
         "board": recipe.board,
         "absent": recipe.absent,
         "on_image": dict(recipe.on_image),
-        "run": recipe.run,
+        "run": str(recipe.run or ""),
         "key": demo.key,
         "assets": [_asset(plan, demo, asset) for asset in recipe.assets.values()],
         "steps": [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
 from modelprep.recipe import yaml_tree
+from modelprep.recipe.problems import Problems
 from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, OtherVersion, Source
 from modelprep.recipe.shapes import Table
 from modelprep.recipe.shipped import is_packaged
@@ -42,6 +44,40 @@ def make_asset(asset_id: str, table: Table, path: Path, *, shared: str = "", rec
     )
 
 
+def _file(url: str, path: Path) -> Path:
+    """Give the path that a ``file:`` URL in the file `path` names; ``file:name`` is a file beside it."""
+    name = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", url), errors="surrogateescape")
+    return path.parent.absolute() / name
+
+
+def check_files(table: Table, at: str, path: Path, root: Path | None, problems: Problems) -> None:
+    """Refuse ``file:`` URLs that name something outside of the recipes they stand in: recipes come from strangers.
+
+    Parameters
+    ----------
+    table
+        The asset.
+    path
+        The file that states the URLs.
+    root
+        The folder that such files have to lie in or below; the folder of `path` for None. Symbolic links are followed
+        first.
+    """
+    for index, source in enumerate(table.get("urls", ())):
+        text = source if isinstance(source, str) else source.get("url", "")
+        if not text.startswith("file:"):
+            continue
+        folder = (root or path.parent).resolve()
+        if not _file(text, path).resolve().is_relative_to(folder):
+            nodes = table.place("urls")
+            assert isinstance(nodes, yaml_tree.Sequence)
+            problems.add(
+                "a file: URL leads out of the folder of its recipes", nodes.items[index], f"{at}.urls[{index}]",
+                expected=f"a file in {folder}", got=text,
+                hint="copy the file there, or name it on the command line with --set",
+            )  # fmt: skip
+
+
 def _digests(table: Table) -> Digests:
     return Digests({name: table[name] for name in ALGORITHMS if name in table})
 
@@ -63,7 +99,7 @@ def _source(read: str | Table, node: yaml_tree.Node, path: Path) -> Source:
 
 def _url(text: str, node: yaml_tree.Node, path: Path) -> Url:
     if text.startswith("file:") and not text.startswith("file:/"):
-        text = (path.parent.absolute() / unquote(text.removeprefix("file:"))).as_uri()
+        text = _file(text, path).as_uri()
     url = Url(text, place=f"{path}:{node.line + 1}")
     return Url(text, place=url.place, public=True) if url.secret and is_packaged(text, path) else url
 

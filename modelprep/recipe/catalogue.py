@@ -26,8 +26,9 @@ _SUFFIXES = (".yaml", ".yml")
 class SharedAssets(Mapping[str, Asset]):
     """Shared assets of some folders, later folders first; a file is read when an id may be in it."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], roots: Sequence[Path] = ()) -> None:
         self._folders = list(folders)
+        self._roots = roots
         self._texts: list[tuple[Path, str]] | None = None
         self._files: dict[Path, SharedFile] = {}
 
@@ -39,7 +40,7 @@ class SharedAssets(Mapping[str, Asset]):
 
     def _file(self, path: Path, text: str) -> SharedFile:
         if path not in self._files:
-            self._files[path] = SharedFile(path, text)
+            self._files[path] = SharedFile(path, text, root_of(path, self._roots))
         return self._files[path]
 
     def __getitem__(self, asset_id: str) -> Asset:
@@ -83,7 +84,7 @@ class Catalogue:
         for folder in self.folders:
             if not folder.is_dir():
                 raise UsageError(f"there is no recipe folder {folder}", where=str(folder))
-        self.shared = SharedAssets([folder / ASSETS_FOLDER for folder in self.folders])
+        self.shared = SharedAssets([folder / ASSETS_FOLDER for folder in self.folders], self.folders)
         self._paths: dict[str, list[Path]] = {}
         for folder in self.folders:
             for name, path in _scan(folder):
@@ -128,7 +129,8 @@ class Catalogue:
         """
         if (name, variant) not in self._recipes:
             path = self.path(name)
-            recipe = load_recipe(path, name=name, shared=self.shared, variant=variant)
+            root = root_of(path, self.folders)
+            recipe = load_recipe(path, name=name, shared=self.shared, variant=variant, root=root)
             below = self._paths[name][:-1]
             self._recipes[name, variant] = replace(recipe, shadows=below[-1]) if below else recipe
         return self._recipes[name, variant]
@@ -247,8 +249,9 @@ class Catalogue:
         known = [folder / ASSETS_FOLDER for folder in self.folders]
         extra = [folder for folder in beside if folder not in [each.resolve() for each in known]]
         # Nothing beside it: the texts that are read already serve.
-        shared = SharedAssets(known + extra) if any(folder.is_dir() for folder in extra) else self.shared
-        return load_recipe(path, shared=shared, variant=variant)
+        beside_it = any(folder.is_dir() for folder in extra)
+        shared = SharedAssets(known + extra, self.folders) if beside_it else self.shared
+        return load_recipe(path, shared=shared, variant=variant, root=root_of(path, self.folders))
 
     def _unknown(self, target: str) -> UsageError:
         name = target.rpartition("@")[0] or target
@@ -271,6 +274,12 @@ class Catalogue:
             return self.recipe(name)
         except RecipeError:
             return None
+
+
+def root_of(path: Path, folders: Sequence[Path]) -> Path | None:
+    """Give the folder of recipes that a file lies in, the last one that fits; None for a file of its own."""
+    here = path.parent.resolve() / path.name
+    return next((folder for folder in reversed(folders) if here.is_relative_to(folder.resolve())), None)
 
 
 def _is_path(target: str) -> bool:

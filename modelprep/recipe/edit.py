@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import RecipeError
+from modelprep.quoting import line, yaml
 from modelprep.recipe import yaml_tree
-from modelprep.recipe.lockfile import Pin, quoted
+from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.yaml_tree import Scalar
 
 #: Written into `pinned_by`: nobody publishes the digest, we saw it.
@@ -68,9 +69,9 @@ def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
 
 def _pin(node: yaml_tree.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
     key = node.keys["pin"]
-    new = {"sha256": quoted(pin.sha256), "size": str(pin.size)}
+    new = {"sha256": yaml(pin.sha256), "size": str(pin.size)}
     if "pinned_by" not in node.entries:
-        new["pinned_by"] = quoted(SEEN.format(url=pin.first_seen_from))
+        new["pinned_by"] = yaml(line(SEEN.format(url=pin.first_seen_from)))
     changes = []
     old_size = node.entries.get("size")
     if isinstance(old_size, Scalar):
@@ -104,7 +105,7 @@ def _verify(old: str, new: str, path: Path, pins: Mapping[str, Pin]) -> None:
         asset = want["assets"][asset_id]
         del asset["pin"]
         asset["sha256"], asset["size"] = pin.sha256, pin.size
-        asset.setdefault("pinned_by", SEEN.format(url=pin.first_seen_from))
+        asset.setdefault("pinned_by", line(SEEN.format(url=pin.first_seen_from)))
     try:
         read = yaml_tree.plain(yaml_tree.compose(new, path))
     except RecipeError:

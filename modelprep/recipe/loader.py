@@ -12,7 +12,7 @@ from typing import Any
 
 from modelprep.errors import RecipeError
 from modelprep.recipe import tables, yaml_tree
-from modelprep.recipe.asset import make_asset
+from modelprep.recipe.asset import check_files, make_asset
 from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
@@ -26,11 +26,17 @@ from modelprep.recipe.schema import (
     Tolerance,
 )
 from modelprep.recipe.shapes import Table
+from modelprep.recipe.text import parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
 
 
 def load_recipe(
-    path: Path, *, name: str | None = None, shared: Mapping[str, Asset] | None = None, variant: str = ""
+    path: Path,
+    *,
+    name: str | None = None,
+    shared: Mapping[str, Asset] | None = None,
+    variant: str = "",
+    root: Path | None = None,
 ) -> Recipe:
     """Read one recipe.
 
@@ -44,24 +50,32 @@ def load_recipe(
         Shared assets by id, for ``use:``.
     variant
         Name of the variant to lay over the recipe.
+    root
+        The folder of recipes that the file belongs to: its ``file:`` URLs stay in there. The file's own when left out.
 
     Raises
     ------
     RecipeError
         One thing is wrong with the file (:class:`~modelprep.recipe.problems.RecipeErrors`: several).
     """
-    return parse_recipe(yaml_tree.read_text(path), path, name=name, shared=shared, variant=variant)
+    return parse_recipe(yaml_tree.read_text(path), path, name=name, shared=shared, variant=variant, root=root)
 
 
 def parse_recipe(
-    text: str, path: Path, *, name: str | None = None, shared: Mapping[str, Asset] | None = None, variant: str = ""
+    text: str,
+    path: Path,
+    *,
+    name: str | None = None,
+    shared: Mapping[str, Asset] | None = None,
+    variant: str = "",
+    root: Path | None = None,
 ) -> Recipe:
     """Read a recipe from text; as :func:`load_recipe`, `path` being named in messages only."""
     problems = Problems(path)
-    root = yaml_tree.compose(text, path, problems)
+    top = yaml_tree.compose(text, path, problems)
     if variant:
-        root = _with_variant(root, variant, problems)
-    table = tables.RECIPE.read(root, "", problems)
+        top = _with_variant(top, variant, problems)
+    table = tables.RECIPE.read(top, "", problems)
     shared = {} if shared is None else shared
     assets = _table(table, "assets")
     steps = [step for step in table.get("steps", ()) if isinstance(step, Table)]
@@ -72,6 +86,7 @@ def parse_recipe(
     if assets is not None:
         for key in assets:
             _check_asset(assets[key], f"assets.{key}", problems)
+            check_files(assets[key], f"assets.{key}", path, root, problems)
     order = names.order(needs)
     problems.raise_any()
     return _recipe(table, path, name or default_name(path), used, [names.steps[each] for each in order], variant)
@@ -96,7 +111,7 @@ def load_shared(folder: Path) -> Mapping[str, Asset]:
     errors: list[RecipeError] = []
     for path in shared_files(folder):
         try:
-            catalogue = SharedFile(path)
+            catalogue = SharedFile(path, root=folder)
             problems = Problems(path)
             for asset_id in catalogue.check():
                 place = catalogue.where(asset_id)
@@ -131,10 +146,13 @@ class SharedFile:
         The file.
     text
         Its text, when it has been read already.
+    root
+        As for :func:`load_recipe`.
     """
 
-    def __init__(self, path: Path, text: str | None = None) -> None:
+    def __init__(self, path: Path, text: str | None = None, root: Path | None = None) -> None:
         self.path = path
+        self.root = root
         self._root = yaml_tree.compose(yaml_tree.read_text(path) if text is None else text, path)
         self._made: dict[str, Asset] = {}
         entries = self._root.entries.get("assets")
@@ -154,6 +172,7 @@ class SharedFile:
             table = tables.ASSET.read(self._entries.entries[asset_id], at, problems)
             if table is not BAD:
                 _check_asset(table, at, problems)
+                check_files(table, at, self.path, self.root, problems)
             problems.raise_any()
             self._made[asset_id] = make_asset(asset_id, table, self.path, shared=asset_id)
         return self._made[asset_id]
@@ -177,6 +196,7 @@ class SharedFile:
         if assets is not None:
             for asset_id, asset in assets.items():
                 _check_asset(asset, f"assets.{asset_id}", problems)
+                check_files(asset, f"assets.{asset_id}", self.path, self.root, problems)
         problems.raise_any()
         return list(self)
 
@@ -312,7 +332,7 @@ def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], step
         assets=assets,
         steps=tuple(_step(step, path) for step in steps),
         install={place: _ref(ref) for place, ref in table.get("install", {}).items()},
-        run=table.get("run", ""),
+        run=parse_command(table["run"]) if "run" in table else None,
         expect=expect,
         manual_errors=tuple(table.get("manual_errors", ())),
         prints=tuple(table.get("prints", ())),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import RecipeError, StorageError
+from modelprep.quoting import line, yaml
 from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.scalars import BAD, Hex
@@ -76,17 +77,10 @@ def format_lock(pins: Mapping[str, Pin]) -> str:
     for key in sorted(pins):
         pin = pins[key]
         blocks.append(
-            f"{key}:\n  sha256: {quoted(pin.sha256)}\n  size: {pin.size}\n"
-            f"  first_seen_from: {quoted(pin.first_seen_from)}\n"
+            f"{key}:\n  sha256: {yaml(pin.sha256)}\n  size: {pin.size}\n"
+            f"  first_seen_from: {yaml(line(pin.first_seen_from))}\n"
         )
     return "".join(blocks)
-
-
-def quoted(text: str) -> str:
-    """Write a text as a double-quoted YAML scalar (JSON's strings are a part of YAML's)."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -8,7 +8,8 @@ from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems, one_of
 from modelprep.recipe.schema import Ref, Value
 from modelprep.recipe.shapes import Table
-from modelprep.recipe.tables import OWN_FILES, REF, path_fault
+from modelprep.recipe.tables import OWN_FILES, REF
+from modelprep.recipe.text import path_fault
 from modelprep.recipe.yaml_tree import Node, Scalar
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Union
 
+from modelprep.recipe.text import Command
 from modelprep.url import Url
 
 SCHEMA_VERSION = 1
@@ -219,7 +220,7 @@ class Recipe:
     install
         Destination inside the tree (posix, relative) -> what goes there.
     run
-        The command for the board, run inside `tree`; empty where there is none.
+        The command for the board, run inside `tree`; None where there is none.
     expect
         What ``check`` goes by (free form here; :mod:`modelprep.check` reads it).
     manual_errors
@@ -252,7 +253,7 @@ class Recipe:
     assets: Mapping[str, Asset] = field(default_factory=dict)
     steps: tuple[StepUse, ...] = ()
     install: Mapping[str, Ref] = field(default_factory=dict)
-    run: str = ""
+    run: Command | None = None
     expect: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     manual_errors: tuple[str, ...] = ()

@@ -5,71 +5,42 @@ The loader reads by these tables and the exported JSON Schema is made from them.
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
-
 from modelprep.recipe.scalars import Bool, Choice, Free, Hex, Int, Number, Text
 from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH, SCHEMA_VERSION, STATUSES
 from modelprep.recipe.shapes import ByKey, Either, Field, ListOf, MapOf, Struct
-
-#: End of the string in both Python and ECMAScript (`$` alone lets a trailing newline pass in Python).
-_END = r"$(?![\s\S])"
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*" + _END
-PATH_PATTERN = (
-    r"^(?!(?:[^/]*/)*\.{0,2}(?:/|$(?![\s\S])))(?![A-Za-z]:)(?!\s)(?![\s\S]*\s$(?![\s\S]))"
-    r"(?!(?:[^/]*/)*[^/]{256})[^\\\x00-\x1f\x7f]{1,1024}" + _END
+from modelprep.recipe.text import (
+    BOARD_PATTERN,
+    COMMAND_PATTERN,
+    DEMO_PATTERN,
+    FOLDER_PATTERN,
+    NAME_PATTERN,
+    PATH_PATTERN,
+    REF_PATTERN,
+    STEP_PATTERN,
+    URL_PATTERN,
+    board_fault,
+    command_fault,
+    demo_fault,
+    folder_fault,
+    path_fault,
+    url_fault,
 )
-URL_PATTERN = r"^(?:https?://[^/?#\s\\\x00-\x20\x7f]+(?:[/?#][^\s\x00-\x20\x7f]*)?|file:[^\s\x00-\x20\x7f]+)" + _END
-REF_PATTERN = r"^\$[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[\s\S]+)?" + _END
-STEP_PATTERN = r"^[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?" + _END
 
 #: Files that the tool itself writes at the top of a tree.
 OWN_FILES = ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
-
-
-def path_fault(text: str) -> str | None:
-    """Say why a text is no path inside a tree or an archive, or None when it is one.
-
-    Agrees with `PATH_PATTERN`: relative, posix, without ``.`` and ``..``, without anything that another system reads
-    differently.
-    """
-    if text.startswith("/"):
-        return "the path is absolute"
-    if re.match(r"[A-Za-z]:", text):
-        return "the path starts with a drive letter"
-    if "\\" in text:
-        return "the path holds a backslash; parts are separated by /"
-    if re.search(r"[\x00-\x1f\x7f]", text):
-        return "the path holds a control character"
-    if text != text.strip():
-        return "the path starts or ends with a blank"
-    parts = text.split("/")
-    if ".." in parts:
-        return "the path leads out of its folder (..)"
-    if "" in parts or "." in parts:
-        return "the path has an empty part (//, a / at its end, or a lone dot)"
-    if len(text) > 1024 or any(len(part) > 255 for part in parts):
-        return "the path is too long (255 characters a part, 1024 in all)"
-    return None
-
-
-def url_fault(text: str) -> str | None:
-    """Say why a text is no URL that can be fetched, or None when it is one."""
-    if re.search(r"[\s\x00-\x20\x7f]", text):
-        return "the URL holds a blank or control character (a blank is written %20)"
-    try:
-        scheme = urlsplit(text).scheme
-    except ValueError:
-        return "this is not a URL"
-    if scheme not in ("http", "https", "file"):
-        return f"'{scheme}:' URLs are not fetched" if scheme else "this is not a URL: it has no scheme"
-    return None if re.search(URL_PATTERN, text) else "this is not a URL"
-
 
 NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
 LOCK_KEY = Text("a shared asset's name, or group/recipe#asset", rf"^(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]}")
 PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault)
 URL = Text("an http, https or file URL", URL_PATTERN, url_fault)
+DEMO = Text("a name (letters, digits, blanks and ._+(),-)", DEMO_PATTERN, demo_fault)
+FOLDER = Text("a relative path (letters, digits, blanks and ._+,=@~-)", FOLDER_PATTERN, folder_fault)
+BOARD = Text("an absolute path (letters, digits, blanks and ._+,=@~-)", BOARD_PATTERN, board_fault)
+COMMAND = Text(
+    "a program and its arguments, without pipes, variables or redirections (quote what a shell would expand)",
+    COMMAND_PATTERN,
+    command_fault,
+)
 REF = Text("a reference: $asset, $step or $step/inner/path", REF_PATTERN)
 LINE = Text("text")
 NOTES = ListOf(LINE, "a text or a list of texts", single=True)
@@ -175,12 +146,12 @@ _BODY = (
     Field("manual", Text("a section of the manual", numbers=True), "section of the manual"),
     Field("status", Choice(STATUSES), "ready, bring-your-own (say why), or needs-nothing"),
     Field("why", LINE, "why something has to be brought"),
-    Field("tree", PATH, "folder below --out"),
-    Field("board", LINE, "where the folder belongs on the board; default: the login's home"),
+    Field("tree", FOLDER, "folder below --out"),
+    Field("board", BOARD, "where the folder belongs on the board; default: the login's home"),
     Field("assets", MapOf(NAME, RECIPE_ASSET), "files that come from outside"),
     Field("steps", ListOf(STEP, "a list of steps", most=200), "what is done to them"),
     Field("install", MapOf(PATH, REF), "place in the tree -> what goes there"),
-    Field("run", LINE, "the command for the board, run inside the tree"),
+    Field("run", COMMAND, "the command for the board, run inside the tree"),
     Field("expect", MapOf(Text("a key"), Free(nodes=True)), "what `modelprep check` goes by"),
     Field("manual_errors", NOTES, "what the manual says wrongly, or leaves out"),
     Field("prints", NOTES, "what the board prints when all is well"),
@@ -195,7 +166,7 @@ RECIPE = Struct(
     "a recipe",
     (
         Field("schema", Choice((SCHEMA_VERSION,)), "version of the recipe format", required=True),
-        Field("demo", LINE, "the demo's own name", required=True),
+        Field("demo", DEMO, "the demo's own name", required=True),
         *_BODY,
         Field("variants", MapOf(NAME, VARIANT), "other ways to prepare the demo, chosen with TARGET@variant"),
     ),

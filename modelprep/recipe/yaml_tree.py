@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Union
 
 from modelprep.errors import RecipeError
+from modelprep.quoting import line
 from modelprep.recipe.problems import Problems
+from modelprep.recipe.text import forbidden
 
 #: A recipe is some kilobytes; the largest shared catalogue some hundred.
 MAX_BYTES = 1 << 20
@@ -132,7 +134,7 @@ def kind_of(node: Node) -> str:
 
 def shorten(text: str, limit: int = 80) -> str:
     """Cut a text for a message and make control characters visible."""
-    shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    shown = line(text)
     return shown if len(shown) <= limit else f"{shown[:limit]}..."
 
 
@@ -278,6 +280,8 @@ class _Builder:
         anchor = event.anchor
         if type(event) is yaml.ScalarEvent:
             made: Node = Scalar(event.value, event.implicit[0], event.start_mark, event.end_mark)
+            if (odd := forbidden(event.value)) is not None:
+                self.problems.add("the text holds a control or invisible character", made, got=odd)
         else:
             if depth > MAX_DEPTH:
                 raise self._error(f"values are nested deeper than {MAX_DEPTH} levels", event)

@@ -103,7 +103,7 @@ def demo_entry(recipe: Recipe, key: str) -> InstalledDemo:
         key=key,
         summary=recipe.summary,
         manual=recipe.manual,
-        run=recipe.run,
+        run=str(recipe.run or ""),
         board=recipe.board,
         variant=recipe.variant,
         expect=recipe.expect,

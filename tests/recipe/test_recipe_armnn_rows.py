@@ -29,7 +29,7 @@ def test_an_arm_nn_recipe_serves_its_test_program(recipe: Recipe) -> None:
     assert recipe.tree == "ArmnnTests"
     wanted = {f"models/{test.model}"} | {f"data/{name}" for name in (*test.files, *(case.file for case in test.cases))}
     assert wanted <= set(recipe.install)
-    assert recipe.run.split()[:3] == [recipe.demo, "--data-dir=data", "--model-dir=models"]
+    assert str(recipe.run).split()[:3] == [recipe.demo, "--data-dir=data", "--model-dir=models"]
     assert recipe.manual == test.manual
     assert bool(recipe.manual) == (test.version == "19.02"), "the manual is of 19.02 and names all tests of it"
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelprep.errors import RecipeError
-from modelprep.recipe import loader, tables, yaml_tree
+from modelprep.recipe import loader, yaml_tree
+from modelprep.recipe import text as text_rules
 from modelprep.recipe.problems import RecipeErrors, flatten
 from modelprep.recipe.schema import Asset, Digests, Ref, Source
 
@@ -151,9 +152,9 @@ HOSTILE = ["../x", "a/../b", "..", ".", "/etc/passwd", "a//b", "a/", "a\\b", "C:
 
 @pytest.mark.parametrize("place", HOSTILE)
 def test_an_install_path_that_is_not_plainly_inside_is_refused(place: str) -> None:
-    from modelprep.recipe.lockfile import quoted
+    from modelprep.quoting import yaml
 
-    problem = only(GOOD + f"  {quoted(place)}: $model\n")
+    problem = only(GOOD + f"  {yaml(place)}: $model\n")
     assert "path" in problem.what
     assert problem.where is not None
     assert problem.where.startswith("group/r.yaml:7:3")
@@ -164,8 +165,8 @@ def test_an_accepted_path_stays_inside_and_the_pattern_agrees(text: str) -> None
     import posixpath
     import re
 
-    fault = tables.path_fault(text) if text else "empty"
-    assert (fault is None) == bool(re.search(tables.PATH_PATTERN, text)), text
+    fault = text_rules.path_fault(text) if text else "empty"
+    assert (fault is None) == bool(re.search(text_rules.PATH_PATTERN, text)), text
     if fault is None:
         assert posixpath.normpath(text) == text
         assert not text.startswith("/")
@@ -176,10 +177,10 @@ def test_an_accepted_path_stays_inside_and_the_pattern_agrees(text: str) -> None
 def test_an_accepted_url_has_a_scheme_that_is_fetched_and_the_pattern_agrees(text: str) -> None:
     import re
 
-    fault = tables.url_fault(text)
+    fault = text_rules.url_fault(text)
     if fault is None:
         assert text.lower().startswith(("http://", "https://", "file:"))
-        assert re.search(tables.URL_PATTERN, text)
+        assert re.search(text_rules.URL_PATTERN, text)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def demo_key(recipe: Recipe, files: Mapping[str, tuple[str, str]], assets: Itera
             "board": recipe.board,
             "manual": recipe.manual,
             "summary": recipe.summary,
-            "run": recipe.run,
+            "run": str(recipe.run or ""),
             "expect": plain(recipe.expect),
             "files": {path: list(source) for path, source in files.items()},
             "assets": sorted([asset.id, *_story(asset)] for asset in assets),

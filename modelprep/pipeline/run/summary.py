@@ -138,7 +138,7 @@ class Tally:
             bytes_fetched=sum(self.fetched[name].bytes_fetched for name in mine if name in self.fetched),
             sources=self._sources(demo),
             seconds=max(each.ended for each in spent) - min(each.begun for each in spent) if spent else 0.0,
-            run=recipe.run,
+            run=str(recipe.run or ""),
             board=recipe.board,
             error=error,
             warnings=tuple(self._warnings(demo, task)),

@@ -1,0 +1,250 @@
+r"""What the texts of a recipe may be made of: an allowlist for each kind of value.
+
+A recipe comes from strangers, and its texts become names of files, words of shell scripts and BitBake recipes, URLs and
+lines on a terminal. What could mean something else there is refused when the recipe is loaded; the writers of
+:mod:`modelprep.quoting` escape all the same. A pattern here is in the syntax that Python and ECMAScript share, since
+the JSON Schema holds it too; the function beside it says what is wrong in a sentence and agrees with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from modelprep import quoting
+
+#: End of the string in both Python and ECMAScript (`$` alone lets a trailing newline pass in Python).
+_END = r"$(?![\s\S])"
+#: Letters of the scripts that file names are written in, without marks that steer the direction of text.
+_LETTERS = (
+    r"A-Za-z0-9\u00c0-\u024f\u0370-\u052f\u05d0-\u05ea\u0620-\u064a\u0900-\u0dff\u0e01-\u0e5b\u3041-\u30ff"
+    r"\u3400-\u9fff\uac00-\ud7a3"
+)
+#: What no text of a recipe may hold, anywhere: NUL and other control characters but tab and newline, bidi controls and
+#: other invisible characters, and code points that are no characters.
+_FORBIDDEN = re.compile(f"[{quoting.UNSAFE}\\ufdd0-\\ufdef\\ufffe\\uffff]")
+#: The same, but for what stays as it is, as a percent-encoded byte sequence.
+_ENCODED = (
+    r"%(?:[01][0-9A-Fa-f]|7[Ff]|[Cc]2%[89][0-9A-Fa-f]|[Dd]8%9[Cc]|[Ee]2%80%(?:8[BbEeFf]|[Aa][89A-Ea-e])"
+    r"|[Ee]2%81%[Aa][0-9A-Fa-f]|[Ee][Ff]%[Bb][Bb]%[Bb][Ff])"
+)
+_NOT_ENCODED = rf"(?![\s\S]*{_ENCODED})"
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}" + _END
+DEMO_PATTERN = rf"^[{_LETTERS}](?:[{_LETTERS} ._+(),-]{{0,98}}[{_LETTERS}._+)-])?" + _END
+_RELATIVE = (
+    r"(?!(?:[^/]*/)*\.{0,2}(?:/|$(?![\s\S])))(?![A-Za-z]:)(?! )(?![\s\S]* $(?![\s\S]))(?!(?:[^/]*/)*[^/]{256})"
+    + _NOT_ENCODED
+)
+PATH_PATTERN = rf"^{_RELATIVE}[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]{{1,1024}}" + _END
+#: A folder's name ends up unquoted in more places than a file's: in FILES of BitBake, in a board's test report.
+_FOLDER = rf"[{_LETTERS} ._+,=@~/-]"
+FOLDER_PATTERN = rf"^(?!-){_RELATIVE}{_FOLDER}{{1,255}}" + _END
+BOARD_PATTERN = rf"^/(?:$(?![\s\S])|{_RELATIVE}{_FOLDER}{{1,1023}})" + _END
+_HOST = r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_URL = r"[^\s\x00-\x20\x7f\"<>\\^`{|}]"
+URL_PATTERN = rf"^{_NOT_ENCODED}(?:https?://{_HOST}(?:[/?#]{_URL}*)?|file:{_URL}+)" + _END
+REF_PATTERN = r"^\$[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[\s\S]+)?" + _END
+STEP_PATTERN = r"^[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?" + _END
+
+
+def forbidden(text: str) -> str | None:
+    """Give the first character that no text of a recipe may hold, as it is to be shown; None where there is none."""
+    match = _FORBIDDEN.search(text)
+    return quoting.line(match[0]) if match else None
+
+
+def demo_fault(text: str) -> str | None:
+    """Say why a text is no name of a demo, or None when it is one; agrees with `DEMO_PATTERN`."""
+    if re.search(DEMO_PATTERN, text):
+        return None
+    return _odd(rf"[{_LETTERS} ._+(),-]", text) or "the name is too long, or starts or ends with a mark"
+
+
+def _odd(allowed: str, text: str) -> str | None:
+    """Name the first character that is not allowed."""
+    odd = next((char for char in text if not re.match(allowed, char)), None)
+    return None if odd is None else f"the character '{quoting.line(odd)}' is not allowed here"
+
+
+def path_fault(text: str) -> str | None:
+    """Say why a text is no path inside a tree or an archive, or None when it is one.
+
+    Agrees with `PATH_PATTERN`: relative, posix, without ``.`` and ``..``, without anything that another system reads
+    differently.
+    """
+    if text.startswith("/"):
+        return "the path is absolute"
+    if re.match(r"[A-Za-z]:", text):
+        return "the path starts with a drive letter"
+    if "\\" in text:
+        return "the path holds a backslash; parts are separated by /"
+    if re.search(r"[\x00-\x1f\x7f]", text) or re.search(_ENCODED, text):
+        return "the path holds a control character"
+    if text != text.strip(" "):
+        return "the path starts or ends with a blank"
+    parts = text.split("/")
+    if ".." in parts:
+        return "the path leads out of its folder (..)"
+    if "" in parts or "." in parts:
+        return "the path has an empty part (//, a / at its end, or a lone dot)"
+    if len(text) > 1024 or any(len(part) > 255 for part in parts):
+        return "the path is too long (255 characters a part, 1024 in all)"
+    return _odd(rf"[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]", text)
+
+
+def folder_fault(text: str) -> str | None:
+    """Say why a text is no folder below ``--out``, or None when it is one; agrees with `FOLDER_PATTERN`."""
+    if text.startswith("-"):
+        return "the folder's name begins with a dash"
+    if len(text) > 255:
+        return "the path is too long (255 characters)"
+    return path_fault(text) or _odd(_FOLDER, text)
+
+
+def board_fault(text: str) -> str | None:
+    """Say why a text is no folder on a board, or None when it is one; agrees with `BOARD_PATTERN`."""
+    if not text.startswith("/"):
+        return "the folder on the board is not an absolute path"
+    if len(text) > 1024:
+        return "the path is too long (1024 characters)"
+    return None if text == "/" else path_fault(text[1:]) or _odd(_FOLDER, text)
+
+
+def url_fault(text: str) -> str | None:
+    """Say why a text is no URL that can be fetched, or None when it is one; agrees with `URL_PATTERN`."""
+    if re.search(r"[\s\x00-\x20\x7f]", text):
+        return "the URL holds a blank or control character (a blank is written %20)"
+    if re.search(_ENCODED, text):
+        return "the URL holds a percent-encoded control character"
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "this is not a URL"
+    if parts.scheme not in ("http", "https", "file"):
+        return f"'{parts.scheme}:' URLs are not fetched" if parts.scheme else "this is not a URL: it has no scheme"
+    if re.search(URL_PATTERN, text):
+        return None
+    if parts.scheme != "file" and "@" in parts.netloc:
+        return "the URL holds a user name or password (keep them in ~/.netrc)"
+    if parts.scheme != "file" and not re.fullmatch(_HOST, parts.netloc):
+        return "the URL's host is not made of letters, digits, dots and dashes"
+    return _odd(_URL, text) or "this is not a URL"
+
+
+# -- the command for the board -----------------------------------------------------------------------------------------
+
+#: Outside of quotes; what a shell would expand or split at is not among it.
+_BARE = re.compile(rf"[{_LETTERS}_.,:/=@%+^-]")
+_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_MOST_WORDS = 200
+_PIECE = rf"(?:[{_LETTERS}_.,:/=@%+^-]|'[^'\x00-\x1f\x7f-\x9f]*'|\"[^\"$`\\\x00-\x1f\x7f-\x9f]*\")"
+COMMAND_PATTERN = (
+    rf"^ *(?:[A-Za-z_][A-Za-z0-9_]*={_PIECE}* +)*(?![A-Za-z_][A-Za-z0-9_]*=)(?!(?:''|\"\")*(?:['\"]?-| |$(?![\s\S])))"
+    rf"{_PIECE}+(?: +{_PIECE}+)* *" + _END
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program, its arguments and the variables set for it: never text for a shell.
+
+    Parameters
+    ----------
+    program
+        Its name, looked up on the board, or its path as seen from the tree.
+    arguments
+        Given to it as they are; the first behind the program.
+    environment
+        Name -> value.
+    """
+
+    program: str
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def line(self) -> str:
+        """The command as one line that a POSIX shell reads as just this."""
+        return quoting.command(self.program, *self.arguments, environment=self.environment)
+
+    def __str__(self) -> str:
+        return self.line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Command, (self.program, self.arguments, dict(self.environment))
+
+
+class CommandFault(ValueError):
+    """A text is no command; `column` counts from 0."""
+
+    def __init__(self, what: str, column: int = 0) -> None:
+        super().__init__(what)
+        self.column = column
+
+
+def parse_command(text: str) -> Command:
+    """Read a command as it is written in a recipe: words, quotes as in a shell, ``NAME=value`` in front of the program.
+
+    Nothing is expanded, so whatever a shell would expand, split at or redirect with has to stand in single quotes.
+
+    Raises
+    ------
+    CommandFault
+        The text is not one simple command.
+    """
+    words = _words(text)
+    environment = {}
+    while words and not words[0][1] and (match := _ASSIGNED.fullmatch(words[0][0])):
+        environment[match[1]] = match[2]
+        del words[0]
+    if not words or not words[0][0]:
+        raise CommandFault("the command names no program", len(text))
+    if words[0][0].startswith("-"):
+        raise CommandFault("the program's name begins with a dash")
+    return Command(words[0][0], tuple(word for word, _ in words[1:]), MappingProxyType(environment))
+
+
+def command_fault(text: str) -> str | None:
+    """Say why a text is no command, or None when it is one; agrees with `COMMAND_PATTERN`."""
+    try:
+        parse_command(text)
+    except CommandFault as fault:
+        return f"{fault} (character {fault.column + 1})"
+    return None
+
+
+def _words(text: str) -> list[tuple[str, bool]]:
+    """Split a command: each word, and whether it begins with a quote (which makes it no assignment)."""
+    words: list[tuple[str, bool]] = []
+    word, quote, began_quoted = "", "", False
+    inside = False
+    for column, char in enumerate(text):
+        if quote:
+            if char == quote:
+                quote = ""
+            elif char in "\t\n" or _FORBIDDEN.match(char) or (quote == '"' and char in "$`\\"):
+                raise CommandFault(f"the character '{quoting.line(char)}' stands in a command's quotes", column)
+            else:
+                word += char
+        elif char in "'\"":
+            quote, began_quoted = char, began_quoted if inside else True
+            inside = True
+        elif char == " ":
+            if inside:
+                words.append((word, began_quoted))
+            word, inside, began_quoted = "", False, False
+        elif _BARE.match(char):
+            word, inside = word + char, True
+        else:
+            raise CommandFault(f"the character '{quoting.line(char)}' is not part of one simple command", column)
+    if quote:
+        raise CommandFault("a quote is not closed", len(text))
+    if inside:
+        words.append((word, began_quoted))
+    if len(words) > _MOST_WORDS:
+        raise CommandFault(f"the command has more than {_MOST_WORDS} words", 0)
+    return words
