@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
 from pathlib import Path
 
+from modelprep import quoting
 from modelprep.audit.report import AssetReport, AuditReport, Row
 from modelprep.audit.verdicts import VERDICTS
 from modelprep.store.disk import human, write_atomic
@@ -45,10 +45,10 @@ def page(report: AuditReport) -> str:
         parts += [f"<li>{_asset(asset)}: {_demos(asset)}</li>" for asset in report.lost]
         parts.append("</ul>")
     if report.unlicensed:
-        parts.append(f"<h2>No licence in the recipe</h2><p>{html.escape(', '.join(report.unlicensed))}</p>")
+        parts.append(f"<h2>No licence in the recipe</h2><p>{quoting.html(', '.join(report.unlicensed))}</p>")
     parts.append("<h2>Assets, the worst first</h2>")
     parts += [_table(asset.rows, asset) for asset in report.assets if asset.rows]
-    meanings = "".join(f'<dt class="v {v}">{v}</dt><dd>{html.escape(text)}</dd>' for v, text in VERDICTS.items())
+    meanings = "".join(f'<dt class="v {v}">{v}</dt><dd>{quoting.html(text)}</dd>' for v, text in VERDICTS.items())
     parts.append(f"<h2>What the words mean</h2><dl>{meanings}</dl></body></html>\n")
     return "\n".join(parts)
 
@@ -65,11 +65,11 @@ def write_page(path: Path, report: AuditReport) -> None:
 
 
 def _asset(asset: AssetReport) -> str:
-    return f'<b>{html.escape(asset.subject.key)}</b> <span class="v {asset.state}">{asset.state}</span>'
+    return f'<b>{quoting.html(asset.subject.key)}</b> <span class="v {asset.state}">{asset.state}</span>'
 
 
 def _demos(asset: AssetReport) -> str:
-    return html.escape(", ".join(asset.subject.demos)) or "no demo needs it"
+    return quoting.html(", ".join(asset.subject.demos)) or "no demo needs it"
 
 
 def _table(rows: Iterable[Row], asset: AssetReport) -> str:
@@ -83,15 +83,13 @@ def _table(rows: Iterable[Row], asset: AssetReport) -> str:
 
 def _row(row: Row) -> str:
     finding = row.finding
-    shown = html.escape(row.place.candidate.shown)
-    # Only addresses that a browser may safely follow become links: never javascript: or data:.
-    link = f'<a href="{shown}" rel="noreferrer">{shown}</a>' if shown.startswith(("http://", "https://")) else shown
+    link = quoting.link(row.place.candidate.shown)
     detail = [finding.detail, f"moved to {finding.moved_to}" if finding.moved_to else ""]
     detail += [f"proved by {finding.proof}" if finding.proof else ""]
-    words = "; ".join(html.escape(text) for text in detail if text)
+    words = "; ".join(quoting.html(text) for text in detail if text)
     size = human(finding.size) if finding.size is not None else ""
     worked = "now" if finding.living else row.last_worked[:10] or "never seen to"
     return (
         f'<tr><td class="v {finding.verdict}">{finding.verdict}<td class="url">{link}<td>{words}'
-        f"<td>{size}<td>{html.escape(worked)}</tr>"
+        f"<td>{size}<td>{quoting.html(worked)}</tr>"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 from modelprep.installed import install_command, namesakes
+from modelprep.url import redact_proxy
 
 #: Program -> what it is for.
 TOOLS = {
@@ -57,7 +58,7 @@ def command(
             "out": {"path": str(out), "writable": _writable(out)},
             "recipes": [{"folder": str(folder), "recipes": _count(folder)} for folder in catalogue.folders],
             "mirrors": [_mirror(text, offline) for text in mirror or ()],
-            "proxies": {name: os.environ[name] for name in _PROXIES if os.environ.get(name)},
+            "proxies": {name: redact_proxy(os.environ[name]) for name in _PROXIES if os.environ.get(name)},
         }
         output.result(facts)
         _print(output, facts)

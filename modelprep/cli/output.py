@@ -21,6 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from modelprep import quoting
 from modelprep.errors import ModelprepError
 from modelprep.events import Event, Listener, orderly
 
@@ -31,7 +32,9 @@ Mode = Literal["human", "json", "quiet"]
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 
 _CODES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+#: Marks our own escape codes until a text is written: nobody else's text can hold them.
+_OURS = os.urandom(8).hex()
+_STYLE = re.compile(rf"\x1b\[{_OURS};([0-9;]*)m")
 
 
 class Output:
@@ -82,7 +85,7 @@ class Output:
         """
         if self.mode == "quiet" and key is not None:
             for row in rows:
-                self._write(self.out, _ESCAPE.sub("", str(row[key])))
+                self._write(self.out, _STYLE.sub("", str(row[key])))
         if self.mode != "human":
             return
         if title:
@@ -158,9 +161,7 @@ class Output:
         self._json({**facts, **event.data})
 
     def _json(self, mapping: Mapping[str, object], indent: int | None = None) -> None:
-        import json
-
-        self._write(self.out, json.dumps(mapping, indent=indent, ensure_ascii=False, default=str))
+        self._write(self.out, quoting.json(mapping, indent=indent, default=str))
         if self._streaming:
             self.out.flush()
 
@@ -168,7 +169,7 @@ class Output:
         return paint(text, *styles) if takes_colour(self.err) else text
 
     def _write(self, stream: TextIO, text: str) -> None:
-        text += "\n"
+        text = _rendered(text) + "\n"
         if self._bars is not None:
             self._bars.write_above(stream, text)
             return
@@ -186,16 +187,22 @@ def takes_colour(stream: TextIO) -> bool:
 
 
 def paint(text: str, *styles: Style) -> str:
-    """Wrap a text in the escape codes of some styles."""
+    """Mark a text as one to be written in some styles."""
     codes = ";".join(_CODES[style] for style in styles)
-    return f"\x1b[{codes}m{text}\x1b[0m" if codes else text
+    return f"\x1b[{_OURS};{codes}m{text}\x1b[{_OURS};0m" if codes else text
+
+
+def _rendered(text: str) -> str:
+    """Write a text for a terminal: our own styles become escape codes, all others are shown escaped."""
+    pieces = _STYLE.split(text)
+    return "".join(f"\x1b[{piece}m" if number % 2 else quoting.terminal(piece) for number, piece in enumerate(pieces))
 
 
 def layout(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """Lay a table out in lines: two blanks between columns, no trailing blanks, headings first."""
     right = [name.startswith(">") for name in columns]
     cells = [[name.lstrip(">") for name in columns]]
-    cells += [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells += [["" if cell is None else _cell(str(cell)) for cell in row] for row in rows]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
     lines = []
     for row in cells:
@@ -207,8 +214,16 @@ def layout(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
     return lines
 
 
+def _cell(text: str) -> str:
+    """Make one line of a cell, its styles kept."""
+    pieces = _STYLE.split(text)
+    return "".join(
+        f"\x1b[{_OURS};{piece}m" if number % 2 else quoting.line(piece) for number, piece in enumerate(pieces)
+    )
+
+
 def _width(text: str) -> int:
-    return len(_ESCAPE.sub("", text))
+    return len(_STYLE.sub("", text))
 
 
 def size_text(size: int | None) -> str:

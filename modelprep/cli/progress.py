@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from modelprep.events import Event
+from modelprep.quoting import line
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -90,7 +91,7 @@ class Bars:
 
         bar: Bar | None = self._bars.get(event.task)
         if bar is None:
-            label = event.label or event.task
+            label = line(event.label or event.task)
             bar = tqdm(
                 desc=label if len(label) <= 32 else f"{label[:31]}~",
                 total=event.total,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelprep.deliver.remote import Channel
 from modelprep.errors import DeployError
+from modelprep.quoting import command
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -63,9 +63,9 @@ def hear_tests(
         The connection failed.
     """
     report = channel.script("mktemp /tmp/modelprep.XXXXXX").strip() if junit else ""
-    command = shlex.join(["sh", f"{folder}/run-tests.sh", *(["-j", report] if report else []), *arguments])
-    status, said = (channel.interactive(command), "") if aloud else channel.hear(command)
-    xml = channel.script(f"cat {shlex.quote(report)}; rm -f {shlex.quote(report)}") if report else ""
+    remote = command("sh", f"{folder}/run-tests.sh", *(["-j", report] if report else []), *arguments)
+    status, said = (channel.interactive(remote), "") if aloud else channel.hear(remote)
+    xml = channel.script('cat "$1"; rm -f "$1"', report) if report else ""
     return BoardRun(folder, status, said, xml)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from modelprep import quoting
 from modelprep.deliver import transfer
+from modelprep.deliver.board_scripts import FINISH, FOLDERS, LISTS, PROBE, STAGING, TOOLS, WRITE
 from modelprep.deliver.remote import Channel
 from modelprep.deliver.transfer import Method, Sending
 from modelprep.errors import DeployError, DigestMismatch, StorageError
@@ -24,10 +26,8 @@ from modelprep.store.disk import CHUNK, human, storage
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest, parse_manifest
 from modelprep.tree.selection import TreePart, run_tests
 
-STAGING = ".modelprep-incoming"
 #: Space that a board should have left when all is there, bytes.
 RESERVE = 1 << 20
-_TOOLS = ("sha256sum", "rsync", "tar", "df")
 
 
 @dataclass(frozen=True)
@@ -121,20 +121,22 @@ def probe(channel: Channel, part: TreePart, target: str) -> BoardState:
     DeployError
         The board cannot be reached.
     """
-    answer = channel.script(_probe_script(target, sorted(part.files)))
+    answer = channel.script(PROBE, target, given=_lines(sorted(part.files)))
     head, _, body = answer.partition("--files--\n")
     facts = dict(line.split("=", 1) for line in head.splitlines() if "=" in line)
-    here, _, rest = body.partition("--staged--\n")
-    staged, _, manifest = rest.partition("--manifest--\n")
-    sizes = {path: int(size) for size, path in re.findall(r"^size (\d+) (.*)$", staged, re.MULTILINE)}
-    digests = dict(_sums(staged))
+    files, _, manifest = body.partition("--manifest--\n")
+    sizes = {path: int(size) for size, path in re.findall(r"^size (\d+) (.*)$", files, re.MULTILINE)}
+    here, digests = (
+        {path: digest for digest, path in re.findall(rf"^{place} ([0-9a-f]{{64}}) (.*)$", files, re.MULTILINE)}
+        for place in ("here", "staged")
+    )
     return BoardState(
         folder=facts.get("folder", target),
         writable=facts.get("writable") == "yes",
         free=int(facts["free"]) * 1024 if facts.get("free", "").isdecimal() else None,
-        tools={tool: facts.get(tool) == "yes" for tool in _TOOLS},
+        tools={tool: facts.get(tool) == "yes" for tool in TOOLS},
         disk=facts.get("disk", ""),
-        digests=dict(_sums(here)),
+        digests=here,
         staged={path: (size, digests[path]) for path, size in sizes.items() if path in digests},
         manifest=_manifest(manifest, channel, facts.get("folder", target)),
     )
@@ -148,46 +150,22 @@ def _manifest(text: str, channel: Channel, folder: str) -> Manifest:
         return parse_manifest(text, f"{channel.board.login}:{place}")
     except StorageError as error:
         # What it said of earlier deployments is lost; files of theirs are known again once they are deployed again.
-        error.hint = f"ssh {channel.board.login} rm {shlex.quote(place)}, then deploy all demos of this folder again"
+        removing = quoting.command("ssh", channel.board.login, quoting.command("rm", place))
+        error.hint = f"{removing}, then deploy all demos of this folder again"
         raise
 
 
-def _sums(text: str) -> list[tuple[str, str]]:
-    return [(path, digest) for digest, path in re.findall(r"^([0-9a-f]{64})  (.*)$", text, re.MULTILINE)]
+def _lines(paths: Sequence[str]) -> bytes:
+    """Write paths for a script that reads one a line.
 
-
-def _probe_script(target: str, paths: Sequence[str]) -> str:
-    listing = "\n".join(paths)
-    tools = "\n".join(
-        f"if command -v {tool} >/dev/null 2>&1; then echo {tool}=yes; else echo {tool}=no; fi" for tool in _TOOLS
-    )
-    return f"""
-target={shlex.quote(target)}
-case $target in /*) ;; *) target=$(pwd)/$target ;; esac
-echo "folder=$target"
-near=$target
-while [ ! -d "$near" ] && [ "$near" != / ]; do near=$(dirname "$near"); done
-try=$near/.modelprep-$$
-if mkdir "$try" 2>/dev/null; then echo writable=yes; rmdir "$try"; else echo writable=no; fi
-{tools}
-df -Pk "$near" 2>/dev/null | awk 'NR==2 {{print "free=" $4; $1 = $2 = $3 = $4 = $5 = ""; print "disk=" $0}}'
-sum_all() {{
-    while read -r path; do
-        [ -f "$path" ] || continue
-        [ "$1" = sizes ] && echo "size $(wc -c <"$path" | tr -d ' ') $path"
-        command -v sha256sum >/dev/null 2>&1 && sha256sum "$path"
-    done <<'modelprep-list'
-{listing}
-modelprep-list
-}}
-echo --files--
-cd "$target" 2>/dev/null && sum_all plain
-echo --staged--
-cd "$target/{STAGING}" 2>/dev/null && sum_all sizes
-echo --manifest--
-cat "$target/{MANIFEST}" 2>/dev/null
-exit 0
-"""
+    Raises
+    ------
+    StorageError
+        A path holds a newline.
+    """
+    if odd := [path for path in paths if "\n" in path]:
+        raise StorageError("a file's name holds a newline, which no list for a board can", where=quoting.line(odd[0]))
+    return os.fsencode("".join(f"{path}\n" for path in paths))
 
 
 def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0) -> DeployPlan:
@@ -340,7 +318,7 @@ def apply_deploy(channel: Channel, plan: DeployPlan, *, listen: Listener = silen
     listen(Event("start", task=task, label=f"to {channel.board.login}", done=0, total=plan.size))
     if plan.send:
         folders = sorted({str(Path(file.path).parent) for file in plan.send})
-        channel.script("\n".join(["set -e", *(f"mkdir -p {shlex.quote(f'{staging}/{folder}')}" for folder in folders)]))
+        channel.script(FOLDERS, staging, given=_lines(folders))
         files = [Sending(file.path, file.size) for file in plan.send]
         transfer.send(channel, plan.method, part.folder, staging, files, board.staged, progress)
     _finish(channel, plan, moving, staging)
@@ -356,39 +334,13 @@ def apply_deploy(channel: Channel, plan: DeployPlan, *, listen: Listener = silen
 
 def _finish(channel: Channel, plan: DeployPlan, moving: Sequence[InstalledFile], staging: str) -> None:
     """Check the staged files on the board and rename them, then the lists, in one script."""
-    listed = Manifest(files={file.path: file for file in moving})
-    moves = "\n".join(
-        f"mkdir -p {shlex.quote(str(Path(f'{plan.board.folder}/{file.path}').parent))}\n"
-        f"chmod 644 {shlex.quote(file.path)}\n"
-        f"mv -f {shlex.quote(file.path)} {shlex.quote(f'{plan.board.folder}/{file.path}')}"
-        for file in moving
-    )
+    lists = f"{plan.board.folder}/{LISTS}"
     texts = {MANIFEST: plan.manifest.text(), SUMS: plan.manifest.sums(), "run-tests.sh": run_tests(plan.manifest)}
-    lists = "\n".join(
-        f"cat >{shlex.quote(name)} <<'modelprep-text'\n{text}modelprep-text\n"
-        f"mv -f {shlex.quote(name)} {shlex.quote(f'{plan.board.folder}/{name}')}"
-        for name, text in texts.items()
-    )
-    answer = channel.script(
-        f"""set -e
-mkdir -p {shlex.quote(staging)}
-cd {shlex.quote(staging)}
-cat >.sums <<'modelprep-text'
-{listed.sums()}modelprep-text
-if [ -s .sums ] && ! sha256sum -c .sums >.said 2>&1; then
-    echo damaged
-    grep -v ': OK$' .said || true
-    exit 0
-fi
-sync
-{moves}
-{lists}
-sync
-cd /
-rm -rf {shlex.quote(staging)}
-echo finished
-"""
-    )
+    paths = [file.path for file in moving]
+    own = {"moves": _lines(paths), "sums": os.fsencode(Manifest(files={file.path: file for file in moving}).sums())}
+    for name, data in {**own, **{name: os.fsencode(text) for name, text in texts.items()}}.items():
+        channel.script(WRITE, lists, name, given=data)
+    answer = channel.script(FINISH, plan.board.folder, lists, *texts)
     if not answer.strip().endswith("finished"):
         raise DigestMismatch(
             "what arrived on the board is not what was sent; nothing was put in place",

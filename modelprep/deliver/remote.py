@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelprep import quoting
 from modelprep.errors import DeployError, MissingTool, UsageError
 
 _PLACE = re.compile(r"(?P<login>(?:[^@:/\s]+@)?(?:\[[^\[\]\s/]+\]|[^@:/\s\[\]]+))(?::(?P<path>.*))?", re.DOTALL)
@@ -47,16 +48,18 @@ def parse_board(text: str) -> Board:
         It is not of that form, or would be taken for an option of ssh.
     """
     match = _PLACE.fullmatch(text)
-    if match is None or text.startswith("-") or "\n" in text:
+    user, at, host = match["login"].rpartition("@") if match is not None else ("", "", "")
+    try:
+        login = quoting.destination(f"{user}{at}{host.removeprefix('[').removesuffix(']')}")
+    except quoting.Unquotable:
+        match = None
+    if match is None or "\n" in text:
         raise UsageError(
-            f"'{text}' names no board", expected="user@host or user@host:path", hint="for example root@imx8mq"
+            f"'{text}' names no board",
+            expected="user@host or user@host:path, in letters, digits, dots, dashes and underscores",
+            hint="for example root@imx8mq",
         )
-    login = match["login"]
-    user, _, host = login.rpartition("@")
-    host = host.removeprefix("[").removesuffix("]")
-    return Board(
-        f"{user}@{host}" if user else host, (match["path"] or "").rstrip("/") or ("/" if match["path"] else "")
-    )
+    return Board(login, (match["path"] or "").rstrip("/") or ("/" if match["path"] else ""))
 
 
 @dataclass(frozen=True)
@@ -83,32 +86,40 @@ class Channel:
         sftp has other letters for the same things (``-p`` is no port there), so what the user gave cannot be passed on.
         """
         path = self.folder / "ssh"
-        path.write_text(f'#!/bin/sh\nexec {shlex.join(self.command)} "$@"\n')
+        path.write_text(f'#!/bin/sh\nexec {quoting.command(*self.command)} "$@"\n')
         path.chmod(0o700)
         return path
 
-    def script(self, text: str, *, timeout: float | None = None) -> str:
+    def script(self, text: str, *arguments: str, given: bytes = b"") -> str:
         """Run a shell script on the board and give what it prints.
+
+        Parameters
+        ----------
+        text
+            The script, the same whatever it works on.
+        arguments
+            Data for it, as ``$1`` and so on.
+        given
+            More data, on its standard input.
 
         Raises
         ------
         DeployError
             The connection failed, or the script ended with a status other than 0.
         """
-        done = subprocess.run(
-            [*self.command, self.board.login, "sh -s"],
-            input=text.encode(), capture_output=True, check=False, timeout=timeout,
-        )  # fmt: skip
+        done = subprocess.run(self._call(script_line(text, *arguments)), input=given, capture_output=True, check=False)
         if done.returncode:
             raise self.failed(done.returncode, done.stderr.decode(errors="replace"), "the board refused a command")
         return done.stdout.decode(errors="surrogateescape")
 
+    def _call(self, remote: str, *options: str) -> list[str]:
+        return [*self.command, *options, *quoting.remote(self.board.login, remote)]
+
     def pipe(self, remote: str) -> subprocess.Popen[bytes]:
         """Start a command on the board whose standard input is ours to write."""
         return subprocess.Popen(
-            [*self.command, self.board.login, remote],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            self._call(remote), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
 
     def interactive(self, remote: str) -> int:
         """Run a command on the board with our own terminal; give its exit status.
@@ -123,9 +134,7 @@ class Channel:
         terminal = ["-t", "-q"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         stdin = None if terminal else subprocess.DEVNULL
         sys.stdout.flush()
-        status = subprocess.run(
-            [*self.command, *terminal, self.board.login, remote], stdin=stdin, check=False
-        ).returncode
+        status = subprocess.run(self._call(remote, *terminal), stdin=stdin, check=False).returncode
         if status == 255:
             raise self.failed(status, "", "")
         return status
@@ -139,9 +148,8 @@ class Channel:
             The connection failed.
         """
         done = subprocess.run(
-            [*self.command, self.board.login, remote],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
+            self._call(remote), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
         said = done.stdout.decode(errors="replace")
         if done.returncode == 255:
             raise self.failed(done.returncode, said, "the board refused a command")
@@ -150,6 +158,11 @@ class Channel:
     def failed(self, status: int, said: str, what: str) -> DeployError:
         """Make the error for a command that failed, from what it said."""
         return failed(self.board.login, status, said, what)
+
+
+def script_line(text: str, *arguments: str) -> str:
+    """Write the command that runs a script with some arguments, for the shell on the board."""
+    return quoting.command("sh", "-c", text, "sh", *arguments)
 
 
 def failed(login: str, status: int, said: str, what: str) -> DeployError:
@@ -199,7 +212,7 @@ def connect(board: Board, ssh: Sequence[str] = ("ssh",)) -> Iterator[Channel]:
         try:
             yield channel
         finally:
-            subprocess.run([*channel.command, "-O", "exit", board.login], capture_output=True, check=False)
+            subprocess.run([*channel.command, "-O", "exit", "--", board.login], capture_output=True, check=False)
 
 
 def ssh_words(text: str | None) -> tuple[str, ...]:

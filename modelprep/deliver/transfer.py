@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import re
-import shlex
 import shutil
 import subprocess
 import tarfile
@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from modelprep.deliver.remote import Channel
+from modelprep.deliver.remote import Channel, script_line
 from modelprep.errors import DeployError
+from modelprep.quoting import sftp
 
 Method = Literal["rsync", "tar", "sftp"]
 Progress = Callable[[int], None]
@@ -173,7 +174,8 @@ def _append(channel: Channel, root: Path, staging: str, file: Sending, skip: int
     def write(sink: IO[bytes]) -> None:
         _copy(root / file.path, sink, skip, progress)
 
-    _feed(channel, f"cat >> {shlex.quote(f'{staging}/{file.path}')}", write, "the board could not write")
+    remote = script_line('cat >>"$1"', f"{staging}/{file.path}")
+    _feed(channel, remote, write, "the board could not write")
 
 
 def _tar(channel: Channel, root: Path, staging: str, files: Sequence[Sending], progress: Progress) -> None:
@@ -185,7 +187,8 @@ def _tar(channel: Channel, root: Path, staging: str, files: Sequence[Sending], p
                 with (root / file.path).open("rb") as stream:
                     archive.addfile(info, _Reading(stream, progress))
 
-    _feed(channel, f"cd {shlex.quote(staging)} && tar -x -f -", write, "the board could not unpack what was sent")
+    remote = script_line('cd "$1" && tar -x -f -', staging)
+    _feed(channel, remote, write, "the board could not unpack what was sent")
 
 
 class _Reading(io.RawIOBase):
@@ -210,8 +213,8 @@ def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending],
     # that begins with # or ; would be a comment.
     command = [
         "rsync", "--times", "--ignore-times", "--inplace", "--partial", "--chmod=F644,D755", "--files-from=-",
-        "--from0", "--protect-args", "--info=progress2", "--no-human-readable", "-e", shlex.join(channel.command),
-        f"{root}/", f"{channel.board.in_a_path}:{staging}/",
+        "--from0", "--protect-args", "--info=progress2", "--no-human-readable", "-e", str(channel.program()),
+        "--", f"{root}/", f"{channel.board.in_a_path}:{staging}/",
     ]  # fmt: skip
     seen = 0
 
@@ -221,7 +224,7 @@ def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending],
             progress(max(0, count - seen))
             seen = max(seen, count)
 
-    status, said = _converse(command, "".join(f"./{file.path}\0" for file in files).encode(), hear)
+    status, said = _converse(command, os.fsencode("".join(f"./{file.path}\0" for file in files)), hear)
     if status:
         # rsync's own numbers for a line that was cut; 255 is ssh's.
         raise channel.failed(255 if status in (10, 12, 20, 30) else status, said, "rsync could not send the files")
@@ -266,7 +269,7 @@ def _sftp(
     lines = []
     for file in files:
         how = "put -a" if file.path in begun else "put"
-        lines.append(f"{how} {_sftp_quote(str(root / file.path))} {_sftp_quote(f'{staging}/{file.path}')}\n")
+        lines.append(f"{how} {sftp(str(root / file.path))} {sftp(f'{staging}/{file.path}')}\n")
 
     def hear(stdout: IO[bytes]) -> None:
         # A batch's commands are printed as each is begun; what came before it is over then.
@@ -280,13 +283,8 @@ def _sftp(
         if number == len(files):
             progress(files[-1].size)
 
-    command = ["sftp", "-S", str(channel.program()), "-b", "-", channel.board.in_a_path]
-    status, said = _converse(command, "".join(lines).encode(), hear)
+    command = ["sftp", "-S", str(channel.program()), "-b", "-", "--", channel.board.in_a_path]
+    status, said = _converse(command, os.fsencode("".join(lines)), hear)
     if status:
         # A line that was cut ends sftp with 255, or with the signal of a pipe that nobody reads.
         raise channel.failed(255 if status < 0 else status, said, "sftp could not send the files")
-
-
-def _sftp_quote(text: str) -> str:
-    """Quote a name for a batch of sftp's: between double quotes, where its patterns have no meaning."""
-    return '"' + re.sub(r'([\\"])', r"\\\1", text) + '"'

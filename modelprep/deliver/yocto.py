@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,9 +17,12 @@ from modelprep.deliver.bundle import plan_bundle, tell_and_write
 from modelprep.deliver.spdx import KNOWN_IDS
 from modelprep.errors import RecipeError, UsageError
 from modelprep.events import Listener, silent
+from modelprep.quoting import Unquotable, bitbake, bitbake_item, bitbake_path, bitbake_prose, bitbake_sh
+from modelprep.recipe.text import url_fault
 from modelprep.store.disk import write_atomic
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest
 from modelprep.tree.selection import TreePart, run_tests
+from modelprep.url import redact
 from modelprep.version import __version__
 
 LICENCES = "LICENCES.txt"
@@ -31,7 +33,8 @@ NEW_RELEASES = (
     "wrynose",
 )  # fmt: skip
 _SERIES = re.compile(r"[a-z][a-z0-9-]*")
-_UNSAFE = re.compile(r"[\"`$\\\n\r]")
+#: FILES is a list of patterns, in which a question mark stands for a blank of the folder's name.
+_FILES = "\"${@d.getVar('MODELPREP_DIR').replace(' ', '?')}\""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,22 @@ def plan_units(
     return tuple(units), left_out
 
 
+def _check(path: str) -> None:
+    """Refuse a file whose name a BitBake recipe cannot hold.
+
+    Raises
+    ------
+    RecipeError
+        It is one.
+    """
+    try:
+        bitbake_sh(path)
+    except Unquotable as error:
+        raise RecipeError(
+            "the name of a file cannot be written into a BitBake recipe", got=str(error), hint="change 'install:'"
+        ) from None
+
+
 def _refuse_clashes(parts: Sequence[TreePart]) -> None:
     """Refuse two trees that go to one folder of the image: their lists, at the least, would be each other's."""
     places: dict[str, TreePart] = {}
@@ -150,8 +169,7 @@ def _unit(
     downloads: Callable[[InstalledFile], tuple[str, str] | None],
 ) -> Unit:
     for path in files:
-        if _UNSAFE.search(path):
-            raise RecipeError(f"the name {path!r} cannot be written into a BitBake recipe", hint="change 'install:'")
+        _check(path)
     found = {path: place for path, file in files.items() if (place := downloads(file)) is not None}
     return Unit(name, replace(part, manifest=Manifest(part.name, {}, files), left_out=()), summary, found)
 
@@ -202,8 +220,8 @@ def write_layer(
             got=f"--layer-series {' '.join(layer_series)}",
             hint="write a layer of its own for the newer release: leave out --release",
         )
-    if bundle_url and (_UNSAFE.search(bundle_url) or re.search(r"[;\s]", bundle_url) or "://" not in bundle_url):
-        raise UsageError("this is no URL for a BitBake recipe", got=bundle_url, expected="https://HOST/FOLDER")
+    if (bundle_url and url_fault(bundle_url)) or ";" in bundle_url:
+        raise UsageError("this is no URL for a BitBake recipe", got=redact(bundle_url), expected="https://HOST/FOLDER")
     mark = "_" if release in OLD_RELEASES else ":"
     family = OLD_RELEASES if release in OLD_RELEASES else tuple(dict.fromkeys((*NEW_RELEASES, *layer_series)))
     write_atomic(folder / "conf" / "layer.conf", _layer(family).encode())
@@ -260,11 +278,18 @@ def _write_tests(folder: Path, part: TreePart, manifest: Manifest, mark: str) ->
 
 
 def _head(summary: str, board: str, tree: str) -> list[str]:
-    place = board.rstrip("/") if board else f"${{ROOT_HOME}}/{tree}"
+    try:
+        # The home is BitBake's to expand; the rest of the value is data.
+        place = bitbake_path(board.rstrip("/")) if board else bitbake_path(tree).replace('"', '"${ROOT_HOME}/', 1)
+    except Unquotable as error:
+        raise RecipeError(
+            "this folder cannot be named in a BitBake recipe", where=board or tree, got=str(error),
+            hint="change 'board:' or 'tree:' of the recipe",
+        ) from None  # fmt: skip
     return [
-        f'SUMMARY = "{_UNSAFE.sub(" ", summary)}"',
+        f"SUMMARY = {bitbake_prose(summary)}",
         'SECTION = "models"',
-        f'MODELPREP_DIR ?= "{place}"',
+        f"MODELPREP_DIR ?= {place}",
         "",
         "inherit allarch",
         "",
@@ -278,7 +303,7 @@ def _recipe(unit: Unit, bundle: tuple[str, str] | None, licences: str, mark: str
     assets = {a.name: a for file in unit.part.files.values() for a in file.provenance.assets}
     names = sorted({asset.licence for asset in assets.values()})
     if all(name in KNOWN_IDS for name in names) and names:
-        lines += [f'LICENSE = "{" & ".join(names)}"', _licence_sum(licences)]
+        lines += [f"LICENSE = {bitbake(' & '.join(names))}", _licence_sum(licences)]
     else:
         lines += [
             f"# Not all of these have a licence that Yocto knows by name: see files/{LICENCES}.",
@@ -296,7 +321,7 @@ def _recipe(unit: Unit, bundle: tuple[str, str] | None, licences: str, mark: str
             url, local = unit.direct[path]
             if local not in {source for source, _, _ in moves}:
                 uris.append(f"{url};unpack=0;name=file{number};downloadfilename={local}")
-                sums.append(f'SRC_URI[file{number}.sha256sum] = "{file.sha256}"')
+                sums.append(f"SRC_URI[file{number}.sha256sum] = {bitbake(file.sha256)}")
             moves.append((local, path, "0644"))
         else:
             moves.append((f"bundle/{unit.part.name}/{path}", path, "0644"))
@@ -304,7 +329,7 @@ def _recipe(unit: Unit, bundle: tuple[str, str] | None, licences: str, mark: str
         # A folder of its own: a bundle has a LICENCES.txt too, and that is not the one whose sum stands above.
         uris.append(f"{bundle[0]};name=bundle;subdir=bundle")
         if not bundle[0].startswith("file:"):
-            sums.append(f'SRC_URI[bundle.sha256sum] = "{bundle[1]}"')
+            sums.append(f"SRC_URI[bundle.sha256sum] = {bitbake(bundle[1])}")
     lines += ["", *_assign("SRC_URI", uris), *sums, *_body(moves, mark)]
     if unit.needs:
         lines += _assign(f"RDEPENDS{mark}${{PN}}", unit.needs)
@@ -320,19 +345,19 @@ def _licence_sum(text: str) -> str:
 
 
 def _assign(name: str, values: Sequence[str]) -> list[str]:
-    return [f'{name} = " \\', *(f"    {value} \\" for value in values), '"']
+    return [f'{name} = " \\', *(f"    {bitbake_item(value)} \\" for value in values), '"']
 
 
 def _body(moves: Sequence[tuple[str, str, str]], mark: str) -> list[str]:
     folders = sorted({str(PurePosixPath(path).parent) for _, path, _ in moves})
     target = '"${D}${MODELPREP_DIR}"'
     lines = ["", 'do_configure[noexec] = "1"', 'do_compile[noexec] = "1"', "", "do_install() {"]
-    lines += [f"    install -d {target}/{shlex.quote(folder)}" for folder in folders] or [f"    install -d {target}"]
+    lines += [f"    install -d {target}/{bitbake_sh(folder)}" for folder in folders] or [f"    install -d {target}"]
     lines += [
-        f'    install -m {mode} "${{UNPACKDIR}}"/{shlex.quote(source)} {target}/{shlex.quote(path)}'
+        f'    install -m {mode} "${{UNPACKDIR}}"/{bitbake_sh(source)} {target}/{bitbake_sh(path)}'
         for source, path, mode in moves
     ]
-    return [*lines, "}", "", f'FILES{mark}${{PN}} = "${{MODELPREP_DIR}}"']
+    return [*lines, "}", "", f"FILES{mark}${{PN}} = {_FILES}"]
 
 
 def _licences(unit: Unit) -> str:

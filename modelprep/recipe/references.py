@@ -145,7 +145,7 @@ def check_places(install: Table, problems: Problems) -> None:
         node, at = install.key_place(name), f"install.{name}"
         if name in folders:
             problems.add(f"'{name}' is a file here and a folder in '{folders[name]}'", node, at)
-        if name in OWN_FILES:
+        if name in OWN_FILES or name.startswith(".modelprep"):
             problems.add(f"'{name}' is written by modelprep itself", node, at, hint="choose another name")
         same = seen.setdefault(name.casefold(), name)
         if same != name:

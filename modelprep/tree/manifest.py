@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelprep import quoting
 from modelprep.errors import StorageError
 from modelprep.store.disk import storage
 
@@ -129,13 +130,11 @@ class Manifest:
 
     def text(self) -> str:
         """Give the text of ``MANIFEST.json``: indented by two, keys in the order of the structs, a last newline."""
-        import json
-
-        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        return quoting.json(self.to_json(), indent=2) + "\n"
 
     def sums(self) -> str:
         """Give the text of ``SHA256SUMS``, which ``sha256sum -c`` reads inside the tree."""
-        return "".join(_sums_line(self.files[path]) for path in sorted(self.files))
+        return "".join(quoting.sums_line(self.files[path].sha256, path) for path in sorted(self.files))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -255,12 +254,6 @@ def _file_json(file: InstalledFile) -> dict[str, object]:
             for step in file.provenance.steps
         ],
     }
-
-
-def _sums_line(file: InstalledFile) -> str:
-    # coreutils' own escaping: a leading backslash says that backslash and newline in the name are escaped.
-    escaped = file.path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{'' if escaped == file.path else chr(92)}{file.sha256}  {escaped}\n"
 
 
 def plain(value: object) -> object:

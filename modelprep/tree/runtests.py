@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from importlib import resources
 
 from modelprep.errors import RecipeError
-
-#: Characters by which the shell would read more than one simple command.
-_NOT_SIMPLE = re.compile(r"[|&;<>()`$\n]")
+from modelprep.quoting import Unquotable, command, line, sh
+from modelprep.recipe.text import Command, CommandFault, parse_command
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class BoardCommand:
     Parameters
     ----------
     demo
-        Its name in the table and on the command line (no white space).
+        Its name in the table and on the command line.
     run
         The command, as in the recipe: one simple command, run inside the tree.
     takes_backends
@@ -36,6 +33,8 @@ class BoardCommand:
 def script(commands: Iterable[BoardCommand]) -> str:
     """Write the script for some demos; those that have no command are left out.
 
+    Each demo is known by its number, so that no name can stand in another one's way.
+
     Parameters
     ----------
     commands
@@ -49,39 +48,35 @@ def script(commands: Iterable[BoardCommand]) -> str:
     Raises
     ------
     RecipeError
-        A command is not one simple command, or a name has white space in it.
+        A command is not one simple command.
     """
     chosen = [command for command in commands if command.run]
-    functions = []
-    branches = []
-    for command in chosen:
-        if not command.demo or re.search(r"[\s'\"\\]", command.demo):
-            raise RecipeError(
-                f"a demo called {command.demo!r} cannot be named on a command line", hint="change 'demo:'"
-            )
-        words = _words(command)
-        slug = re.sub(r"[^A-Za-z0-9]", "_", command.demo)
-        line = shlex.join(words)
-        functions.append(f'run_{slug}() {{\n    {line} "$@"\n}}')
-        branches.append(
-            f"        {command.demo}) slug={slug} program={shlex.quote(words[0])} "
-            f"takes_backends={'yes' if command.takes_backends else ''} command_line={shlex.quote(line)} ;;"
-        )
-    describe = ["describe() {", "    case $1 in", *branches, "    esac", "}"]
-    template = Path(__file__).with_name("run-tests.sh.in").read_text("utf-8")
-    return template.replace("@DEMOS@", " ".join(c.demo for c in chosen)).replace(
-        "@COMMANDS@", "\n\n".join([*functions, "\n".join(describe)])
-    )
+    functions = [_functions(number, each) for number, each in enumerate(chosen, 1)]
+    template = resources.files("modelprep.tree").joinpath("run-tests.sh.in").read_text("utf-8")
+    return template.replace("@COUNT@", str(len(chosen))).replace("@DEMOS@", "\n\n".join(functions))
 
 
-def _words(command: BoardCommand) -> list[str]:
+def _functions(number: int, demo: BoardCommand) -> str:
+    parsed = _parsed(demo)
+    # `command` passes over functions: a program that is called like one of the script's own is still that program.
+    called = command("command", parsed.program, *parsed.arguments, environment=parsed.environment)
+    facts = {
+        "demo": line(demo.demo),
+        "program": parsed.program,
+        "takes_backends": "yes" if demo.takes_backends else "",
+        "command_line": line(parsed.line),
+    }
+    assigned = "\n".join(f"    {name}={sh(value)}" for name, value in facts.items())
+    return f'demo_{number}() {{\n{assigned}\n}}\nrun_{number}() {{\n    {called} "$@"\n}}'
+
+
+def _parsed(demo: BoardCommand) -> Command:
     try:
-        words = [] if _NOT_SIMPLE.search(command.run) else shlex.split(command.run)
-    except ValueError:
-        words = []
-    if not words:
+        parsed = parse_command(demo.run)
+        sh(parsed.line)
+    except (CommandFault, Unquotable) as fault:
         raise RecipeError(
-            f"the command of {command.demo} is not one simple command", got=command.run,
+            f"the command of {line(demo.demo)} is not one simple command: {fault}", got=demo.run,
             hint="give 'run:' as a program and its arguments, without pipes, variables or redirections",
-        )  # fmt: skip
-    return words
+        )  from None  # fmt: skip
+    return parsed

@@ -377,7 +377,7 @@ def test_a_bug_of_ours_is_5_and_its_traceback_goes_to_a_named_file(
 
 
 def test_a_name_that_the_terminal_cannot_write_does_not_end_the_run(workshop: Workshop) -> None:
-    workshop.recipe("odd", HEAD.replace("demo: Thing", "demo: Thing \u2603"))
+    workshop.recipe("odd", HEAD.replace("demo: Thing", "demo: Thing\u4e9c"))
     environment = {**workshop.environment(), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     ran = subprocess.run(
         [sys.executable, "-m", "modelprep", *workshop.arguments("list")],
@@ -387,4 +387,4 @@ def test_a_name_that_the_terminal_cannot_write_does_not_end_the_run(workshop: Wo
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert b"\\u2603" in ran.stdout
+    assert b"\\u4e9c" in ran.stdout

@@ -348,7 +348,7 @@ def test_where_a_file_lies_on_this_machine_shows_neither_in_the_key_nor_in_the_m
 ) -> None:
     keys = []
     for folder in ("here", "there"):
-        path = workshop.root / folder / "model.bin"
+        path = workshop.recipes / folder / "model.bin"
         path.parent.mkdir()
         path.write_bytes(DATA)
         workshop.simple("a", DATA, urls=path.as_uri())

@@ -50,7 +50,8 @@ def refused(written: str, path: Path = Path("group/r.yaml")) -> RecipeError:
         ("run", "p & q"), ("run", "a\nb"), ("run", "p 'x"), ("run", 'p "$x"'), ("run", "-rf"), ("run", "A=b"),
         ("run", "p *"), ("run", "~/p"), ("run", "p #x"), ("run", "'' x"),
         ("summary", "a\x1b[31mb"), ("summary", "a\u202eb"), ("notes", "a\x9bb"), ("why", "a\x00b"),
-        ("notes", "a\u2066b"), ("prints", "a\x07"), ("manual", "8.1\x7f"), ("summary", "a\u200fb"), ("summary", "\ufeffa"),
+        ("notes", "a\u2066b"), ("prints", "a\x07"), ("manual", "8.1\x7f"),
+        ("summary", "a\u200fb"), ("summary", "\ufeffa"),
     ],
 )  # fmt: skip
 def test_a_value_that_means_something_elsewhere_is_refused_where_it_stands(key: str, value: str) -> None:

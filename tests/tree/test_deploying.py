@@ -73,7 +73,8 @@ def test_what_arrives_is_what_was_sent_and_a_second_run_sends_nothing(
     plan, done = deploy(server, part)
     assert done.bytes_sent == 0
     assert not plan.send
-    assert server.commands()[before:] == ["sh -s"]  # the question alone
+    (question,) = server.commands()[before:]
+    assert question.startswith("sh -c ")
 
 
 @pytest.mark.parametrize("method", ["tar", "rsync", "sftp"])
@@ -109,7 +110,7 @@ def test_a_cut_line_is_an_error_and_the_next_run_goes_on(board: MakeBoard, tmp_p
     if method == "tar":
         # The first report of the second run counts what was there already.
         assert next(done for done in events if done) >= begun
-        assert any(command.startswith("cat >>") for command in server.commands())
+        assert any("cat >>" in command for command in server.commands())
 
 
 def test_a_beginning_that_is_not_ours_is_not_gone_on_from(board: MakeBoard, tmp_path: Path) -> None:
@@ -327,7 +328,7 @@ def test_a_manifest_that_the_board_has_spoilt_is_named_with_the_way_out(board: M
     with pytest.raises(StorageError) as caught:
         deploy(server, part)
     assert caught.value.hint is not None
-    assert f"ssh {server.login} rm {spoilt}" in caught.value.hint
+    assert f"ssh {server.login} 'rm {spoilt}'" in caught.value.hint
     spoilt.unlink()
     deploy(server, part)
     # As after a power cut: an empty one says nothing, and is written anew.

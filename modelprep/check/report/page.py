@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
-from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from modelprep.check.report import png, thumbnails
 from modelprep.check.types import Judged, Verdict
 from modelprep.check.verdict import preprocessing
 from modelprep.errors import StepError, StorageError
+from modelprep.quoting import html, link
 from modelprep.store.disk import write_atomic
 from modelprep.targets.armnn_rules import rules
 from modelprep.targets.class_names import label
@@ -73,7 +73,7 @@ def page(checked: Sequence[Checked], out: Path) -> str:
     summed = ", ".join(f"{count} {WORDS[outcome]}" for outcome, count in counts.items() if count)
     versions = sorted({one.verdict.test.version for one in checked if one.verdict is not None})
     index = "".join(
-        f'<li><div><a href="#t{number}">{escape(one.recipe.demo)}</a>{_in_brief(one)}</div>{_badge(one)}</li>'
+        f'<li><div><a href="#t{number}">{html(one.recipe.demo)}</a>{_in_brief(one)}</div>{_badge(one)}</li>'
         for number, one in enumerate(checked)
     )
     cards = "".join(_card(number, one, out) for number, one in enumerate(checked))
@@ -83,10 +83,10 @@ def page(checked: Sequence[Checked], out: Path) -> str:
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
         '<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'
-        f'<meta name="generator" content="modelprep {escape(__version__)}">'
-        f"<title>Board tests: {escape(summed or 'none')}</title><style>\n{style}</style></head><body><main>"
-        f"<h1>What the board&rsquo;s tests will say</h1><p class=soft>{escape(summed or 'no test was looked at')}"
-        + (f", by Arm NN {escape(', '.join(versions))}" if versions else "")
+        f'<meta name="generator" content="modelprep {html(__version__)}">'
+        f"<title>Board tests: {html(summed or 'none')}</title><style>\n{style}</style></head><body><main>"
+        f"<h1>What the board&rsquo;s tests will say</h1><p class=soft>{html(summed or 'no test was looked at')}"
+        + (f", by Arm NN {html(', '.join(versions))}" if versions else "")
         + f"</p><div class=card><ul class=index>{index}</ul></div>{cards}</main></body></html>\n"
     )
 
@@ -104,9 +104,9 @@ def _in_brief(one: Checked) -> str:
     """Give what the board will print, or why there is nothing to say, for the list at the top."""
     verdict = one.verdict
     if verdict is not None and verdict.message:
-        return f"<div class='brief said'>{escape(verdict.message)}</div>"
+        return f"<div class='brief said'>{html(verdict.message)}</div>"
     text = one.reason if verdict is None else _answers(verdict)
-    return f"<div class=brief>{escape(text)}</div>" if text else ""
+    return f"<div class=brief>{html(text)}</div>" if text else ""
 
 
 def _answers(verdict: Verdict) -> str:
@@ -117,10 +117,10 @@ def _answers(verdict: Verdict) -> str:
 
 def _card(number: int, one: Checked, out: Path) -> str:
     recipe, verdict = one.recipe, one.verdict
-    body = "".join(_verdict(one, verdict)) if verdict is not None else f"<p class=soft>{escape(one.reason)}</p>"
+    body = "".join(_verdict(one, verdict)) if verdict is not None else f"<p class=soft>{html(one.reason)}</p>"
     return (
-        f'<section class=card id="t{number}"><div class=head><h2>{escape(recipe.demo)}</h2>{_badge(one)}</div>'
-        f"<p class=soft>{escape(recipe.summary)}</p>{body}{''.join(_files(one, out))}</section>"
+        f'<section class=card id="t{number}"><div class=head><h2>{html(recipe.demo)}</h2>{_badge(one)}</div>'
+        f"<p class=soft>{html(recipe.summary)}</p>{body}{''.join(_files(one, out))}</section>"
     )
 
 
@@ -128,14 +128,14 @@ def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
     if verdict.message:
         ends = f" and ends with status {verdict.exit_status}" if verdict.exit_status else ""
         words = f"The board prints{ends}" if verdict.outcome == "fails" else "Not run"
-        yield f"<p class=lead>{words}</p><div class=says>{escape(verdict.message)}</div>"
+        yield f"<p class=lead>{words}</p><div class=says>{html(verdict.message)}</div>"
     if verdict.hint:
-        yield f"<p>Next: {escape(verdict.hint)}</p>"
+        yield f"<p>Next: {html(verdict.hint)}</p>"
     for text in verdict.warnings:
-        yield f"<p class=soft>Note: {escape(text)}</p>"
+        yield f"<p class=soft>Note: {html(text)}</p>"
     if verdict.cases:
         kind = "cases" if verdict.test.cases else "cases records"
-        yield f"<h3>Cases, run by {escape(verdict.runtime)}</h3><div class='{kind}'>"
+        yield f"<h3>Cases, run by {html(verdict.runtime)}</h3><div class='{kind}'>"
         # As many as keep what the network saw: the ten thousand records of -i 10000 would be no page any more.
         shown = [case for case in verdict.cases if case.seen is not None] or verdict.cases[:1]
         for case in shown:
@@ -146,11 +146,11 @@ def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
             yield f"<p class=soft>{rest} more cases were run; {wrong} of all {len(verdict.cases)} fail.</p>"
         if _is_pale(verdict):
             yield (
-                f"<p class=soft>Arm NN {escape(verdict.test.version)} feeds this network bytes from 128 up only; "
+                f"<p class=soft>Arm NN {html(verdict.test.version)} feeds this network bytes from 128 up only; "
                 "that is why what it sees looks pale.</p>"
             )
     if verdict.findings:
-        yield f"<h3>What the parser makes of {escape(verdict.test.model)}</h3><ul class=list>"
+        yield f"<h3>What the parser makes of {html(verdict.test.model)}</h3><ul class=list>"
         groups: dict[tuple[str, str, str, str], list[Finding]] = {}
         for found in verdict.findings:
             groups.setdefault((found.rule, found.effect, found.prints, found.mend), []).append(found)
@@ -160,7 +160,7 @@ def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
         yield "<h3>Conversions, before against after on seeded inputs</h3><ul class=list>"
         for proof in one.proofs:
             step, _, text = str(proof).partition(": ")
-            yield f"<li><span class='effect {_PROOF[proof.outcome]}'>{escape(step)}</span> {escape(text)}</li>"
+            yield f"<li><span class='effect {_PROOF[proof.outcome]}'>{html(step)}</span> {html(text)}</li>"
         yield "</ul>"
 
 
@@ -173,7 +173,7 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
     listing = verdict.test.names
     pictures = []
     if verdict.test.cases and one.files is not None:
-        pictures.append(_figure(_photograph(one.files.data / case.file), escape(case.file)))
+        pictures.append(_figure(_photograph(one.files.data / case.file), html(case.file)))
     if case.seen is not None:
         how = preprocessing(verdict.test)
         pixels = thumbnails.as_picture(case.seen, how)
@@ -195,7 +195,7 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
     colour = "" if case.passes else " class=reject"
     return (
         f"<div class=case><div class=pictures>{''.join(pictures)}</div><div>"
-        f"<strong{colour}>Case {case.id}: {escape(line)}</strong><ol class=top>{bars}</ol>{_legend(case)}</div></div>"
+        f"<strong{colour}>Case {case.id}: {html(line)}</strong><ol class=top>{bars}</ol>{_legend(case)}</div></div>"
     )
 
 
@@ -230,7 +230,7 @@ def _bar(name: str, score: float, best: float, *, first: bool, wanted: bool) -> 
     mark = " <b class=wanted>wanted</b>" if wanted else ""
     return (
         f"<li{' class=first' if first else ''}><span class=bar style='width:{share:.1%}'></span>"
-        f"<span>{escape(name)}{mark}</span><span class=score>{score:.4g}</span></li>"
+        f"<span>{html(name)}{mark}</span><span class=score>{score:.4g}</span></li>"
     )
 
 
@@ -258,14 +258,12 @@ def _figure(pixels: NDArray[np.uint8] | None, caption: str, drawn: str = "") -> 
 def _rule(found: list[Finding]) -> str:
     """Show one rule with every place that goes against it."""
     one = found[0]
-    lines = [
-        f'<span class="effect {one.effect}">{escape(one.rule)} {one.effect}</span> {escape(rules()[one.rule].says)}'
-    ]
+    lines = [f'<span class="effect {one.effect}">{html(one.rule)} {one.effect}</span> {html(rules()[one.rule].says)}']
     if one.prints and one.serious:
-        lines.append(f"The board prints <code>{escape(one.prints)}</code>")
+        lines.append(f"The board prints <code>{html(one.prints)}</code>")
     if one.mend:
-        lines.append(f"Mend it: <code>{escape(one.mend)}</code>")
-    places = [f"<li>{escape(each.where)}{f' ({escape(each.detail)})' if each.detail else ''}</li>" for each in found]
+        lines.append(f"Mend it: <code>{html(one.mend)}</code>")
+    places = [f"<li>{html(each.where)}{f' ({html(each.detail)})' if each.detail else ''}</li>" for each in found]
     if len(places) > _PLACES:
         places[_PLACES - 1 :] = [f"<li>and {len(found) - _PLACES + 1} more</li>"]
     return f"<li>{'<br>'.join(lines)}<ul class=places>{''.join(places)}</ul></li>"
@@ -294,7 +292,7 @@ def _now(path: Path) -> str:
 
 
 def _file(file: InstalledFile, tree: Path) -> str:
-    rows = [("size", f"{file.size:,} bytes"), ("sha256", f"<code>{escape(file.sha256)}</code>")]
+    rows = [("size", f"{file.size:,} bytes"), ("sha256", f"<code>{html(file.sha256)}</code>")]
     try:
         same = _now(tree / file.path) == file.sha256
     except OSError:
@@ -302,18 +300,18 @@ def _file(file: InstalledFile, tree: Path) -> str:
     if not same:
         rows.append(("now", '<span class="effect reject">what lies there now is another file, or none</span>'))
     for asset in file.provenance.assets:
-        licence = escape(asset.licence) if asset.licence else "no licence is stated"
+        licence = html(asset.licence) if asset.licence else "no licence is stated"
         rows += [("source", _link(asset.source)), ("licence", licence + ", not to be passed on" * asset.restricted)]
         if asset.sha256 != file.sha256:
-            rows.append(("its sha256", f"<code>{escape(asset.sha256)}</code>"))
+            rows.append(("its sha256", f"<code>{html(asset.sha256)}</code>"))
     if file.provenance.steps:
-        steps = ", then ".join(f"{escape(used.step)} (version {used.version})" for used in file.provenance.steps)
+        steps = ", then ".join(f"{html(used.step)} (version {used.version})" for used in file.provenance.steps)
         rows.append(("steps", steps))
     table = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
-    return f"<li><strong>{escape(file.path)}</strong><dl>{table}</dl></li>"
+    return f"<li><strong>{html(file.path)}</strong><dl>{table}</dl></li>"
 
 
 def _link(source: str) -> str:
     if source.startswith(("http://", "https://")):
-        return f'<a rel="noreferrer" href="{escape(source)}">{escape(source)}</a>'
-    return "a file of the user&rsquo;s own" + (f" ({escape(source)})" if source else "")
+        return link(source)
+    return "a file of the user&rsquo;s own" + (f" ({html(source)})" if source else "")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from modelprep.errors import Interrupted, ModelprepError, NotEnoughMemory, StorageError
 from modelprep.store.disk import storage_error
+from modelprep.url import scrub
 
 #: Attribute of an exception that names the file with its traceback.
 _PLACE = "__modelprep_log__"
@@ -40,7 +41,7 @@ def as_error(caught: BaseException) -> ModelprepError:
         from pathlib import Path
 
         return storage_error(caught, Path(str(caught.filename2 or caught.filename or ".")), doing="go on")
-    text = str(caught).strip().partition("\n")[0]
+    text = scrub(str(caught).strip().partition("\n")[0])
     if isinstance(caught, RuntimeError) and "home directory" in text:  # pathlib and platformdirs
         return StorageError(
             "your home directory is unknown: HOME is not set, and the system has no entry for this user",
@@ -90,7 +91,7 @@ def _written(caught: BaseException) -> str:
     import tempfile
     import traceback
 
-    text = "".join(traceback.format_exception(caught))
+    text = scrub("".join(traceback.format_exception(caught)))
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="modelprep-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
