@@ -26,7 +26,7 @@ PUBLIC_PARAMETERS = frozenset(
 #: Secrets of URLs that this process has held: `scrub` takes them out of texts that others have written.
 _held: set[str] = set()
 #: A secret shorter than this is not searched for in texts: it would be found everywhere.
-_SHORTEST = 4
+_SHORTEST = 6
 _IN_TEXT = re.compile(r"(?i)\b(?:https?|ftp|socks[45]?h?)://[^\s'\"<>()\[\]{}\\^`|]+")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from modelprep.errors import RecipeError, nearest
+from modelprep.url import scrub
 
 
 class Placed(Protocol):
@@ -110,7 +111,9 @@ class Problems:
         expected, got, hint
             As in :class:`~modelprep.errors.ModelprepError`.
         """
-        where = self.where(place) + (f" ({at})" if at else "")
+        # What is wrong may be a URL in the wrong place, and its secrets are not for the screen.
+        where = scrub(self.where(place) + (f" ({at})" if at else ""))
+        what, got = scrub(what), scrub(got) if got else got
         self.found.append(RecipeError(what, where=where, expected=expected, got=got, hint=hint or None))
 
     def extend(self, errors: Sequence[RecipeError]) -> None:

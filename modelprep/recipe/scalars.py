@@ -44,6 +44,8 @@ class Text:
         True where a bare number is taken as the text it is written as (a manual's section ``8.1``).
     empty
         True where an empty string is taken.
+    shown
+        Makes what a message shows of a string that is wrong; by default the string itself, shortened.
     """
 
     what: str = "text"
@@ -52,6 +54,7 @@ class Text:
     numbers: bool = False
     empty: bool = False
     hint: str | None = None
+    shown: Callable[[str], str] | None = None
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Give the string."""
@@ -72,7 +75,8 @@ class Text:
         if fault is None and self.pattern and not re.search(self.pattern, value):
             fault = f"this is not {self.what}"
         if fault is not None:
-            problems.add(fault, node, at, expected=self.what, got=kind_of(node), hint=self.hint)
+            got = f"'{shorten(self.shown(value))}'" if self.shown else kind_of(node)
+            problems.add(fault, node, at, expected=self.what, got=got, hint=self.hint)
             return BAD
         return value
 

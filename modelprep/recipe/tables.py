@@ -20,26 +20,30 @@ from modelprep.recipe.text import (
     URL_PATTERN,
     board_fault,
     command_fault,
+    command_up_to_fault,
     demo_fault,
     folder_fault,
     path_fault,
+    up_to_odd,
     url_fault,
 )
+from modelprep.url import redact
 
 #: Files that the tool itself writes at the top of a tree.
 OWN_FILES = ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
 
 NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
 LOCK_KEY = Text("a shared asset's name, or group/recipe#asset", rf"^(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]}")
-PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault)
-URL = Text("an http, https or file URL", URL_PATTERN, url_fault)
-DEMO = Text("a name (letters, digits, blanks and ._+(),-)", DEMO_PATTERN, demo_fault)
-FOLDER = Text("a relative path (letters, digits, blanks and ._+,=@~-)", FOLDER_PATTERN, folder_fault)
-BOARD = Text("an absolute path (letters, digits, blanks and ._+,=@~-)", BOARD_PATTERN, board_fault)
+PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault, shown=up_to_odd)
+URL = Text("an http, https or file URL", URL_PATTERN, url_fault, shown=redact)
+DEMO = Text("a name (letters, digits, blanks and ._+(),-)", DEMO_PATTERN, demo_fault, shown=up_to_odd)
+FOLDER = Text("a relative path (letters, digits, blanks and ._+,=@~-)", FOLDER_PATTERN, folder_fault, shown=up_to_odd)
+BOARD = Text("an absolute path (letters, digits, blanks and ._+,=@~-)", BOARD_PATTERN, board_fault, shown=up_to_odd)
 COMMAND = Text(
     "a program and its arguments, without pipes, variables or redirections (quote what a shell would expand)",
     COMMAND_PATTERN,
     command_fault,
+    shown=command_up_to_fault,
 )
 REF = Text("a reference: $asset, $step or $step/inner/path", REF_PATTERN)
 LINE = Text("text")

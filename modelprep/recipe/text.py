@@ -64,6 +64,22 @@ def demo_fault(text: str) -> str | None:
     return _odd(rf"[{_LETTERS} ._+(),-]", text) or "the name is too long, or starts or ends with a mark"
 
 
+def up_to_odd(text: str) -> str:
+    """Give the beginning of a name or path that is wrong, up to the first character that no such text may hold."""
+    match = re.match(rf"[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]*", text)
+    end = match.end() if match else 0
+    return text if end == len(text) else f"{text[: end + 1]}..."
+
+
+def command_up_to_fault(text: str) -> str:
+    """Give the beginning of a command that is wrong, up to the character that makes it so."""
+    try:
+        parse_command(text)
+    except CommandFault as fault:
+        return f"{text[: fault.column + 1]}..." if fault.column + 1 < len(text) else text
+    return text
+
+
 def _odd(allowed: str, text: str) -> str | None:
     """Name the first character that is not allowed."""
     odd = next((char for char in text if not re.match(allowed, char)), None)
