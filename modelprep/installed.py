@@ -7,9 +7,10 @@ The name ``modelprep`` on the Python package index belongs to another project; t
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
+
+from modelprep import quoting
 
 #: Name of the distribution; the command and the import package are called ``modelprep``.
 DISTRIBUTION = "modelprep-boards"
@@ -47,7 +48,7 @@ def install_command(*extras: str, upgrade: bool = False) -> str:
         words = ["uv", "tool", "install", "--force", _requirement(chosen)]
     else:
         words = [*_pip("install"), *newer, _requirement(chosen)]
-    return shlex.join(words)
+    return quoting.command(*words)
 
 
 def _pip(verb: str) -> list[str]:
@@ -79,7 +80,7 @@ def namesakes() -> list[str]:
 
     found = [
         f"the distribution 'modelprep' {other.version} is installed in this environment: it is another project; its "
-        f"command replaces ours; {shlex.join([*_pip('uninstall'), 'modelprep'])}"
+        f"command replaces ours; {quoting.command(*_pip('uninstall'), 'modelprep')}"
         for other in distributions(name="modelprep")
     ]
     command = shutil.which("modelprep")

@@ -37,7 +37,7 @@ LEVELS = {
     "__main__": 8,
 }
 #: Rooms on one level that may know each other, one way.
-NEIGHBOURS = {("targets", "formats")}
+NEIGHBOURS = {("targets", "formats"), ("installed", "quoting")}
 HEAVY = {
     "requests", "tqdm", "google", "numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "yaml", "PIL", "tf2onnx",
     "ai_edge_litert", "tf_slim", "tf_keras", "filelock", "platformdirs", "urllib3", "multiprocessing", "asyncio",

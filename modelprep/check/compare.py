@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelprep import quoting
 from modelprep.check.proof.prove import held_to, not_compared
 from modelprep.check.proof.types import Proof, Side
 from modelprep.check.runtimes.base import Ready
@@ -45,7 +46,7 @@ def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: floa
             tolerance,
             outputs=test.outputs,
             origin="the same weights in graphs that different tools wrote",
-            hint=f"modelprep show {test.name} and {test.name}@{name}: are both made from the same weights?",
+            hint=f"modelprep show {quoting.sh(test.name)} and {test.name}@{name}: are both made from the same weights?",
         )
     except (MissingTool, CheckFailed) as error:
         return not_compared(label, error)

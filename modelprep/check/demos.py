@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from modelprep import quoting
 from modelprep.check.proof.types import Proof
 from modelprep.check.types import Files, Judged, Verdict
 from modelprep.check.verdict import judge, judge_picture, preprocessing
@@ -126,7 +126,7 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
         return Checked(recipe, None, "its program compares nothing")
     tree = out / tree_name(recipe)
     files = Files(tree / "models", tree / "data")
-    verdict = judge(test, files, iterations=iterations, run=run, options=f" --out {out}")
+    verdict = judge(test, files, iterations=iterations, run=run, options=f" --out {quoting.sh(str(out))}")
     if verdict.missing and "has to be called" not in verdict.hint:
         verdict = replace(verdict, hint=f"{verdict.hint}: {fetch_command(recipe, out)}")
         if recipe.why:
@@ -146,20 +146,21 @@ def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = 
     given
         Files of the user's own, by asset.
     """
-    files = {key: shlex.quote(str(path)) for key, path in (given or {}).items()}
-    command = f"modelprep fetch {recipe.name}"
+    files = {key: str(path) for key, path in (given or {}).items()}
+    target, options = recipe.name, list[str]()
     by_version = recipe.variant.startswith("armnn-")
     if recipe.variant and not by_version and recipe.variant != recipe.soc:
-        command += f"@{recipe.variant}"
+        target += f"@{recipe.variant}"
     if recipe.bsp:
-        command += f" --bsp {recipe.bsp}"
+        options += ["--bsp", recipe.bsp]
     elif by_version:
-        command += f" --armnn {recipe.variant.removeprefix('armnn-')}"
+        options += ["--armnn", recipe.variant.removeprefix("armnn-")]
     if recipe.soc:
-        command += f" --soc {recipe.soc}"
+        options += ["--soc", recipe.soc]
     brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
-    set_ = "".join(f" --set {key}={value}" for key, value in {**brought, **files}.items())
-    return f"{command}{set_} --out {shlex.quote(str(out))}"
+    for key, value in {**brought, **files}.items():
+        options += ["--set", f"{key}={value}"]
+    return quoting.command("modelprep", "fetch", target, *options, "--out", str(out))
 
 
 def asset_of(recipe: Recipe, path: str) -> str:

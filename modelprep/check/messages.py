@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelprep import quoting
 from modelprep.check.board import boxes
 from modelprep.check.board.boxes import Detection
 from modelprep.check.lint.findings import Finding
@@ -52,7 +53,8 @@ def advice(test: BoardTest, case: Judged, options: str = "") -> str:
     if test.cases:
         return (
             f"{case.file}: the test wants {wanted}, your picture is {got}; the picture that Arm tested with passes "
-            f"(fetch without --set), or search a folder: modelprep check {test.name} --find-picture DIR{options}"
+            f"(fetch without --set), or search a folder: modelprep check {quoting.sh(test.name)} --find-picture DIR"
+            f"{options}"
         )
     return f"record {case.id} of {case.file} is {wanted}, the model says {got}"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelprep import quoting
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
@@ -143,4 +144,5 @@ def _tell(output: Output, plans: Sequence[DeployPlan], login: str, *, done: bool
     output.table("", ["tree", f"on {login}", ">sent" if done else ">to send", ">size", ">there already", "by"], rows)
     if done and output.mode == "human":
         for plan in plans:
-            output.line(f"run there:  ssh {login} sh {plan.board.folder}/run-tests.sh")
+            remote = quoting.command("sh", f"{plan.board.folder}/run-tests.sh")
+            output.line(f"run there:  {quoting.command('ssh', login, remote)}")

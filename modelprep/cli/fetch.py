@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelprep import quoting
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
 
@@ -172,7 +173,8 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
         board = next((demo.board for demo in mine if demo.board), "")
         # A tree with a place of its own on the board goes into it, any other becomes a folder of the login's home.
         source, target = (f"{folder}/.", board) if board else (str(folder), "")
-        output.line(f"copy to the board:  scp -r {source} root@BOARD:{target}")
+        copying = quoting.command("scp", "-r", quoting.operand(source), f"root@BOARD:{target}")
+        output.line(f"copy to the board:  {copying}")
         runs = [demo.run for demo in mine if demo.run]
         if runs:
             more = f"  (and {len(runs) - 1} more: modelprep show)" if len(runs) > 1 else ""

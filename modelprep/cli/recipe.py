@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelprep import quoting
 from modelprep.cli import common
 from modelprep.errors import ModelprepError, RecipeError, UsageError
 
@@ -188,7 +189,8 @@ def new(
     """Write a commented recipe that is valid as it stands: GROUP/NAME.yaml."""
     with common.sink(json=json, quiet=quiet) as output:
         path = write_new(name, folder)
-        output.line(f"{path} written; `modelprep recipe lint {path}` checks it")
+        lint = quoting.command("modelprep", "recipe", "lint", quoting.operand(str(path)))
+        output.line(f"{path} written; `{lint}` checks it")
         output.result({"path": str(path)})
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from modelprep import quoting
 from modelprep.cli import common
 from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput, Verify
 
@@ -84,7 +85,7 @@ def _files(graph: Path, checkpoint: Path | None) -> tuple[Path, dict[str, Path]]
                 "freeze wants a checkpoint beside the graph",
                 where=str(graph),
                 expected="GRAPH CHECKPOINT; a .meta file and a SavedModel say themselves which it is",
-                hint=f"modelprep tf freeze {graph} model.ckpt -n NODE -o FILE",
+                hint=f"modelprep tf freeze {quoting.sh(quoting.operand(str(graph)))} model.ckpt -n NODE -o FILE",
             )
     return files_of(checkpoint)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from modelprep import quoting
 from modelprep.deliver import spdx
 from modelprep.errors import DigestMismatch, Interrupted, MissingTool, UsageError
 from modelprep.events import Event, Listener
@@ -255,12 +256,12 @@ class _Checked(io.RawIOBase):
 
 def changed(entry: Entry) -> DigestMismatch:
     """Make the error for a file that is not what the manifest of its tree says."""
-    recipes = " ".join(entry.file.demos) if entry.file is not None else ""
+    recipes = entry.file.demos if entry.file is not None else ()
     return DigestMismatch(
         "a file of the tree was changed since modelprep wrote it",
         where=str(entry.source),
         expected=f"sha256 {entry.file.sha256}" if entry.file is not None else None,
-        hint=f"modelprep fetch {recipes}",
+        hint=quoting.command("modelprep", "fetch", *recipes),
     )
 
 

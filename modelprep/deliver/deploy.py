@@ -250,7 +250,7 @@ def _check_here(part: TreePart, file: InstalledFile) -> None:
             else "a file of the tree is gone",
             where=str(path),
             expected=f"sha256 {file.sha256}",
-            hint=f"modelprep fetch {' '.join(file.demos)}",
+            hint=quoting.command("modelprep", "fetch", *file.demos),
         )
 
 

@@ -120,7 +120,6 @@ def name_of(asset: Asset) -> str:
 
 def by_hand(asset: Asset, want: Want) -> str:
     """Write the commands that end the matter by hand: a curl line and the ``--set``."""
-    name = sh(want.name)
     steps = []
     source = next((s for s in asset.sources if not s.member), asset.sources[0] if asset.sources else None)
     if source is not None:
@@ -132,7 +131,7 @@ def by_hand(asset: Asset, want: Want) -> str:
             steps.append(f"take {source.member} out of it, as {want.name}")
     else:
         steps.append(f"find {want.name} elsewhere")
-    steps.append(f"modelprep fetch ... --set {asset.id}={name}")
+    steps.append(f"modelprep fetch ... --set {sh(f'{asset.id}={want.name}')}")
     return "get it by hand, in a browser or with these, and name the file:\n" + "\n".join(steps)
 
 

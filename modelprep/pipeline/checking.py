@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from modelprep import quoting
 from modelprep.check.demos import Checked, check
 from modelprep.check.picture_search import PictureSearch, search
 from modelprep.check.proof.prove import prove
@@ -130,9 +131,10 @@ def _compare(
             blob = installed_blob(plan, plan.demos[0], path)
             if blob is None:
                 name = f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name
+                folder = str(out) if recipe is one.recipe else f"out-{variant}"
                 raise UsageError(
                     f"the model of {name} is not in the store, so there is nothing to compare",
-                    hint=f"modelprep fetch {name} --out {out if recipe is one.recipe else 'out-' + variant}",
+                    hint=quoting.command("modelprep", "fetch", name, "--out", folder),
                 )
             blobs.append(blob.path)
         compared.append(replace(one, proofs=(*one.proofs, compare(one.verdict.test, blobs[0], blobs[1], variant))))

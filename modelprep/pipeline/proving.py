@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from modelprep import quoting
 from modelprep.check.proof.types import Conversion
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import Plan, PlannedDemo, PlannedStep
@@ -41,7 +42,9 @@ def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
             None if tolerance is None else tolerance.relative,
             "" if tolerance is None else tolerance.origin,
             _shape(demo.recipe),
-            f"the store no longer has all that it was made from (modelprep fetch {demo.recipe.name})" if gone else "",
+            f"the store no longer has all that it was made from (modelprep fetch {quoting.sh(demo.recipe.name)})"
+            if gone
+            else "",
         )
 
 

@@ -26,7 +26,7 @@ from modelprep.recipe.schema import (
     Tolerance,
 )
 from modelprep.recipe.shapes import Table
-from modelprep.recipe.text import parse_command
+from modelprep.recipe.text import name_fault, parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
 
 
@@ -75,6 +75,9 @@ def parse_recipe(
     top = yaml_tree.compose(text, path, problems)
     if variant:
         top = _with_variant(top, variant, problems)
+    name = name or default_name(path)
+    if (fault := name_fault(name)) is not None:
+        problems.add(f"a recipe cannot lie in a file or folder of this name: {fault}", top, got=name)
     table = tables.RECIPE.read(top, "", problems)
     shared = {} if shared is None else shared
     assets = _table(table, "assets")
@@ -89,7 +92,7 @@ def parse_recipe(
             check_files(assets[key], f"assets.{key}", path, root, problems)
     order = names.order(needs)
     problems.raise_any()
-    return _recipe(table, path, name or default_name(path), used, [names.steps[each] for each in order], variant)
+    return _recipe(table, path, name, used, [names.steps[each] for each in order], variant)
 
 
 def default_name(path: Path) -> str:

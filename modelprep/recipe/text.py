@@ -80,6 +80,16 @@ def command_up_to_fault(text: str) -> str:
     return text
 
 
+def name_fault(text: str) -> str | None:
+    """Say why a text is no name of a recipe (``group/stem``, from its file's place), or None when it is one."""
+    for part in text.split("/"):
+        if not re.match(rf"[{_LETTERS}_]", part) or len(part) > 100:
+            return "a recipe's file and folder have names that begin with a letter or digit, of 100 characters at most"
+        if (fault := _odd(rf"[{_LETTERS} ._+(),=~-]", part)) is not None:
+            return fault
+    return None
+
+
 def _odd(allowed: str, text: str) -> str | None:
     """Name the first character that is not allowed."""
     odd = next((char for char in text if not re.match(allowed, char)), None)

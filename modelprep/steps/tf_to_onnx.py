@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from modelprep import quoting
 from modelprep.errors import RecipeError, StepError
 from modelprep.steps import Call, Param, Proven, Step
 
@@ -97,11 +98,12 @@ def _require_frozen(path: Path, outputs: list[str]) -> None:
     )
     found = [node.name for node in needed if node.op in VARIABLES]
     if found:
-        named = " ".join(f"--output-node {name}" for name in wanted) or "--output-node NODE"
+        named = [word for name in wanted or ["NODE"] for word in ("--output-node", name)]
+        freeze = quoting.command("modelprep", "tf", "freeze", quoting.operand(str(path)), "CHECKPOINT", *named)
         raise StepError(
             f"the graph is not frozen: it has {len(found)} variables, whose values lie in a checkpoint",
             where=str(path), got=", ".join(found[:6]) + (", ..." if len(found) > 6 else ""), expected="a frozen graph",
-            hint=f"modelprep tf freeze {path} CHECKPOINT {named} -o frozen.pb",
+            hint=f"{freeze} -o frozen.pb",
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from modelprep import quoting
 from modelprep.errors import StorageError, UsageError
 from modelprep.recipe.schema import Recipe
 from modelprep.store import Blob, Store
@@ -199,13 +200,13 @@ def _refuse_conflicts(
             continue
         others = sorted(name for name in entry.demos if name not in agreed)
         if others:
-            both = " ".join([*others, demo.recipe])
+            both = quoting.command("modelprep", "fetch", *others, demo.recipe)
             raise UsageError(
                 f"'{path}' is shared with {', '.join(others)}, which was installed with other bytes",
                 where=str(folder / path),
                 expected=f"sha256 {entry.sha256}",
                 got=f"sha256 {blob.sha256}",
-                hint=f"prepare them together: modelprep fetch {both}\nor apart: another folder with --out",
+                hint=f"prepare them together: {both}\nor apart: another folder with --out",
             )
 
 

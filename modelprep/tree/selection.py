@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from modelprep import quoting
 from modelprep.errors import RecipeError, UsageError
 from modelprep.recipe.schema import Recipe
 from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
@@ -78,7 +79,7 @@ def select(out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = F
             "some of these demos are not there yet",
             where=str(out),
             expected=", ".join(sorted(missing)),
-            hint=f"modelprep fetch {' '.join(sorted(missing))} --out {out}",
+            hint=quoting.command("modelprep", "fetch", *sorted(missing), "--out", str(out)),
         )
     return tuple(parts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pty
 import random
@@ -14,7 +16,8 @@ import pytest
 from cli.conftest import Run
 from cli.workshop import Workshop, gzipped, sha256
 
-from modelprep.cli.output import layout, paint, size_text
+from modelprep.cli.output import Output, layout, paint, size_text
+from modelprep.errors import StorageError
 
 
 def on_a_terminal(workshop: Workshop, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -97,7 +100,40 @@ def test_quiet_lists_names_only(slow: Workshop, modelprep: Run) -> None:
 
 def test_columns_line_up_and_styles_take_no_room() -> None:
     lines = layout(["name", ">size"], [("a", 1), (paint("long name", "green"), 12345), (None, "")])
-    assert lines == ["name        size", "a              1", "\x1b[32mlong name\x1b[0m  12345", ""]
+    assert lines == ["name        size", "a              1", f"{paint('long name', 'green')}  12345", ""]
+
+
+class Terminal(io.StringIO):
+    """A terminal that takes colours."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_only_our_own_styles_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    hostile = "a\x1b[31mb\x9bc\u202ed\udcffe\x07\r"
+    out, err = Terminal(), Terminal()
+    output = Output(out=out, err=err)
+    output.line(f"{output.style(hostile, 'red')} {hostile}")
+    output.table(hostile, [">n", "t"], [(hostile, output.style("x\ny", "bold"))])
+    output.warning(hostile)
+    output.error(StorageError(hostile, where=hostile, hint=hostile))
+    shown = r"a\x1b[31mb\x9bc\u202ed\xffe\x07\r"
+    assert out.getvalue().startswith(f"\x1b[31m{shown}\x1b[0m {shown}\n\x1b[1m{shown}\x1b[0m\n")
+    assert "x\\ny" in out.getvalue()
+    for written in (out.getvalue(), err.getvalue()):
+        rest = re.sub("\x1b\\[[0-9;]*m", "", written)
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800-\udfff]", rest)
+
+
+def test_json_holds_hostile_text_and_no_control_character() -> None:
+    hostile = "a\x1b[31mb\x9bc\u202ed\udcffe"
+    out = io.StringIO()
+    Output("json", out=out).result({"text": hostile})
+    assert json.loads(out.getvalue()) == {"text": hostile}
+    assert out.getvalue().replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize(

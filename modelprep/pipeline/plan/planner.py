@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from modelprep import quoting
 from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, StepError, UsageError, nearest
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.binding import Bound, bind
@@ -379,11 +380,11 @@ def output_of(step: PlannedStep, result: Result, inner: str) -> str:
 
 def _bring(recipe: Recipe, empty: Sequence[Asset]) -> NeedsBringing:
     lines = [f"{asset.id}: {asset.summary or asset.filename or 'a file of yours'}" for asset in empty]
-    options = " ".join(f"--set {asset.id}=PATH" for asset in empty)
+    options = [word for asset in empty for word in ("--set", f"{asset.id}=PATH")]
     return NeedsBringing(
         f"{recipe.demo} needs files that have no public source",
         where=recipe.name,
         expected="; ".join(lines) or None,
         got=recipe.why or None,
-        hint=f"modelprep fetch {recipe.name} {options}" if options else None,
+        hint=quoting.command("modelprep", "fetch", recipe.name, *options) if options else None,
     )

@@ -283,7 +283,7 @@ class _Run:
     def _warn_of_override(self, asset: Asset, planned: PlannedAsset, blob: Blob) -> None:
         """Say so when a file that stands in for a pinned one is not that one: it may be meant, it may be a mistake."""
         if planned.doubt:
-            text = f"--set {asset.id}={planned.override} is {planned.doubt}; using it as you say (--accept-any)"
+            text = f"the file for '{asset.id}', {planned.override}, is {planned.doubt}; using it (--accept-any)"
             self.listen(Event("warning", task=f"fetch:{asset.key}", text=text))
         if asset.provide or not asset.digests:
             return
@@ -293,7 +293,7 @@ class _Run:
         if (difference := first_difference(asset.digests.values, found)) is not None:
             algorithm, wanted, got = difference
             text = (
-                f"--set {asset.id}={planned.override} is not the file that the recipe pins "
+                f"the file for '{asset.id}', {planned.override}, is not the file that the recipe pins "
                 f"({algorithm} {got[:16]}..., pinned {wanted[:16]}...); using it as you say"
             )
             self.listen(Event("warning", task=f"fetch:{asset.key}", text=text))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import shlex
 from pathlib import Path
 from typing import Any
 
+from modelprep import quoting
 from modelprep.errors import StepError, StorageError
 from modelprep.formats import sniff
 from modelprep.formats.caffe import text_bytes
@@ -71,7 +71,7 @@ def read_bytes(data: bytes, *, message: str = "NetParameter", origin: str = "<pr
                 "the prototxt is UTF-16 text",
                 where=origin,
                 expected="UTF-8, the only form that Caffe reads",
-                hint=f"convert it: iconv -f UTF-16 -t UTF-8 {shlex.quote(origin)} > net.prototxt",
+                hint=f"convert it: iconv -f UTF-16 -t UTF-8 {quoting.sh(quoting.operand(origin))} > net.prototxt",
             )
         if b"\0" in data or sniff.looks_like(data[: sniff.HEAD]) not in ("", "text"):
             raise _foreign(origin, _binary_looks_like(data))
