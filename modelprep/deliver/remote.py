@@ -179,7 +179,7 @@ def failed(login: str, status: int, said: str, what: str) -> DeployError:
         return DeployError(
             "the connection to the board failed or was cut",
             where=login, got=lines[-1] if lines else "ssh ended with status 255",
-            hint=f"try `ssh {quoting.sh(login)}` by hand, then run the same command again: what has arrived is not sent twice",
+            hint=f"try `ssh {quoting.sh(login)}` by hand, then run this again: what has arrived is not sent twice",
         )  # fmt: skip
     return DeployError(what, where=login, got="; ".join(lines[-3:]) or f"exit status {status}")
 
