@@ -164,8 +164,10 @@ def proxy_of(url: Url) -> str:
 
 
 def _with_proxy(broken: Broken, proxy: str) -> Broken:
-    if proxy and not broken.answered and "prox" not in broken.text.lower():
-        broken.text += f" (through the proxy {redact_proxy(proxy)})"
+    """Name the proxy in what went wrong before a server answered."""
+    shown = redact_proxy(proxy)
+    if proxy and not broken.answered and shown not in broken.text:
+        broken.text += f" ({shown})" if "the proxy" in broken.text else f" (through the proxy {shown})"
     return broken
 
 
