@@ -35,7 +35,8 @@ def run() -> NoReturn:
     except KeyboardInterrupt as caught:  # while an error was being told
         signals.end(caught.args[0] if caught.args else 2)
     except Exception as caught:  # noqa: BLE001 - memory so short that no error could be shown, or missing parts
-        text = _LAST_WORDS.format(str(caught) or "not enough memory", type(caught).__name__)
+        short = isinstance(caught, MemoryError) or "map segment" in str(caught)  # so the linker puts it
+        text = _LAST_WORDS.format("there is not enough memory" if short else caught, type(caught).__name__)
         try:
             os.write(2, text.encode("utf-8", "backslashreplace"))
         finally:

@@ -13,7 +13,7 @@ from threading import Event as Flag
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from modelprep.errors import NeedsBringing, UsageError
+from modelprep.errors import Interrupted, NeedsBringing, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
 from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, name_of
@@ -194,7 +194,8 @@ class Fetcher:
                 self._remote.save_blob(fetched.blob)
             return fetched
         except Exception as error:
-            task.tell("failed", str(error).partition("\n")[0])
+            if not isinstance(error, Interrupted):  # that is told once, for all tasks
+                task.tell("failed", str(error).partition("\n")[0])
             raise
 
     def _from_store(self, asset: Asset, want: Want, blob: Blob, began: float, task: Task) -> Fetched:

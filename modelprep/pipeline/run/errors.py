@@ -73,10 +73,12 @@ def _is_memory(caught: BaseException) -> bool:
 
 
 def _not_enough_memory() -> NotEnoughMemory:
-    import resource
+    limited, limit = False, 0
+    with contextlib.suppress(ImportError):  # there may not be enough for this either
+        import resource
 
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    limited = limit != resource.RLIM_INFINITY
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limited = limit != resource.RLIM_INFINITY
     return NotEnoughMemory(
         "there is not enough memory",
         got=f"the address space is limited to {limit >> 10} kB (ulimit -v)" if limited else None,

@@ -1,0 +1,91 @@
+"""What files of 1 MB can take: every one of :mod:`hostile` in a process of its own, with its memory and its time."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from card import ROOT, Row
+from hostile import FILES
+
+#: What our own code may take for a file of 1 MB.
+MAX_MEMORY = 300_000_000
+MAX_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: bytes of memory at most, seconds of processor time."""
+
+    command: str
+    memory: int
+    seconds: float
+    status: int
+    told: str
+
+    @property
+    def within(self) -> bool:
+        said = self.told[-3000:]
+        return (
+            self.memory <= MAX_MEMORY and self.seconds <= MAX_SECONDS and 0 <= self.status < 128
+            and "bug in modelprep" not in said and ("Traceback" not in said or "modelprep.errors." in said)
+        )  # fmt: skip
+
+
+def costs(name: str) -> list[Cost]:
+    """Make a file and run its commands; it must not be larger than 1 MB and a little."""
+    hostile = FILES[name]
+    data = hostile.make()
+    assert len(data) <= 1_100_000, f"{name} has {len(data)} bytes"
+    with tempfile.TemporaryDirectory(prefix="modelprep-bounds-") as folder:
+        path = Path(folder) / f"{name}{hostile.suffix}"
+        path.write_bytes(data)
+        (Path(folder) / "empty.caffemodel").write_bytes(b"\x0a\x01n\xa2\x06\x03\x0a\x01a")
+        return [_cost(Path(folder), [word.replace("{}", str(path)) for word in words]) for words in hostile.commands]
+
+
+def _cost(folder: Path, words: list[str]) -> Cost:
+    start = [sys.executable, "-c"] if words[0] == "python" else [sys.executable, "-m", "modelprep"]
+
+    def limit() -> None:
+        # Far above what is allowed: an offender ends, and the machine lives on.
+        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+
+    with (folder / "told").open("w+b") as told:
+        process = subprocess.Popen(
+            start + words[words[0] == "python" :], cwd=folder, stdout=subprocess.DEVNULL, stderr=told,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}, preexec_fn=limit,
+        )  # fmt: skip
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        told.seek(0)
+        text = told.read().decode("utf-8", "replace")
+    return Cost(" ".join(words[:2])[:40], used.ru_maxrss << 10, used.ru_utime + used.ru_stime, process.returncode, text)
+
+
+def all_costs(names: Collection[str] = ()) -> str:
+    """Try every file and tell the worst."""
+    measured = [(name, cost) for name in names or FILES for cost in costs(name)]
+    wrong = [(name, cost) for name, cost in measured if not cost.within]
+    for name, cost in wrong:
+        print(name, cost.command, f"{cost.memory >> 20} MiB", f"{cost.seconds:.1f} s", cost.status, cost.told[-300:])
+    assert not wrong, "; ".join(f"{name}: {c.memory >> 20} MiB, {c.seconds:.1f} s, {c.status}" for name, c in wrong[:9])
+    memory = max(measured, key=lambda each: each[1].memory)
+    seconds = max(measured, key=lambda each: each[1].seconds)
+    return (
+        f"{len(measured)} runs over {len(names or FILES)} files; at most {memory[1].memory / 1e6:.0f} MB ({memory[0]}) "
+        f"and {seconds[1].seconds:.1f} s ({seconds[0]})"
+    )
+
+
+ROWS = [Row("5: no file of 1 MB takes more than 300 MB or 10 s", all_costs)]
+
+if __name__ == "__main__":
+    print(all_costs(sys.argv[1:]))

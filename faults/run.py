@@ -1,0 +1,96 @@
+"""The score card: ``make faults`` runs everything and writes docs/reliability.md; ``make faults ONE=kills`` some rows."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from datetime import datetime, timezone
+
+import downloads
+import ends
+import fuzzing
+import peers
+import trust
+from card import ROOT, Result, check
+
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=4.0, help="for fuzzing, in all")
+    parser.add_argument("--kills", type=int, default=ends.KILLS)
+    parser.add_argument("--one", default="", help="only rows whose name has this in it; writes no page")
+    chosen = parser.parse_args()
+    groups = {
+        "downloads": downloads.ROWS,
+        "trust": trust.ROWS,
+        "ends": ends.rows(chosen.kills),
+        "fuzzing": fuzzing.rows(chosen.minutes * 60),
+    }
+    results: dict[str, list[Result]] = {}
+    for name, rows in groups.items():
+        picked = [row for row in rows if chosen.one in row.name or chosen.one == name]
+        results[name] = check(picked, _tell)
+    failed = [result for part in results.values() for result in part if not result.passed]
+    if not chosen.one:
+        PAGE.write_text(page(results), "utf-8")
+        print(f"written: {PAGE.relative_to(ROOT)}")
+    print(f"{len(failed)} of {sum(map(len, results.values()))} rows failed")
+    return bool(failed)
+
+
+def _tell(result: Result) -> None:
+    print(f"{'ok  ' if result.passed else 'FAIL'} {result.name}: {result.seen} ({result.seconds:.0f} s)", flush=True)
+
+
+def page(results: dict[str, list[Result]]) -> str:
+    """Write the page."""
+    from modelprep.version import __version__
+
+    when = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    where = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    lines = [
+        "# Reliability",
+        "",
+        "What modelprep does under faults, attacks and limits. `make faults` runs all of it and writes this page; nothing here",
+        "is written by hand. The faults are served on loopback; every row is a real command in a process of its own.",
+        "",
+        f"Last run: {when}, modelprep {__version__}, {where}.",
+        "",
+        "## Downloads, beside other programs",
+        "",
+        "The other columns were measured once, with the versions named in `faults/peers.py`. `BAD`: wrong bytes are kept with",
+        "exit status 0, something good is destroyed, or it is stuck for ever. `-`: does not apply.",
+        "",
+        f"| fault | modelprep | {' | '.join(peers.NAMES)} |",
+        "| --- " * (2 + len(peers.NAMES)) + "|",
+    ]
+    for result in results["downloads"]:
+        lines.append(f"| {result.name} | {_cell(result)} | {' | '.join(peers.TABLE[result.name])} |")
+    titles = {
+        "trust": "## Recipes, servers, files and surroundings",
+        "ends": "## Kills, processes, disks",
+        "fuzzing": "## Fuzzing",
+    }
+    for name, title in titles.items():
+        lines += ["", title, ""]
+        if name == "fuzzing":
+            lines += [
+                "Guided by coverage, one reader at a time. Every answer but an error of the tool's own is a finding, so is an input",
+                "of at most 20 kB that takes more than 10 s. `make faults MINUTES=60` is the long run.",
+                "",
+            ]  # fmt: skip
+        lines += ["| what | result |", "| --- | --- |"]
+        lines += [f"| {result.name} | {_cell(result)} |" for result in results[name]]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(result: Result) -> str:
+    seen = result.seen.replace("|", "\\|").replace("\n", " ")
+    return seen if result.passed else f"**FAILS**: {seen[:200]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
