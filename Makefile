@@ -22,7 +22,7 @@ ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help all $(GROUPS) venv test check bench demo man clean distclean
+.PHONY: help all $(GROUPS) venv test check bench faults demo man clean distclean
 
 help:  ## say what there is
 	@printf 'make TARGET [OUT=%s] [ARGS="--dry-run"] [PYTHON=%s]\n\n' '$(OUT)' '$(PYTHON)'
@@ -54,14 +54,22 @@ bench: $(VENV)/test.stamp  ## measure: every script in benchmarks/, or ONE=bench
 	  echo "$(BIN)/python $$script $(ARGS)"; $(BIN)/python "$$script" $(ARGS) || exit; \
 	done
 
+# Minutes of fuzzing in all; the long run is MINUTES=60. KILLS=40 for a short one.
+MINUTES ?= 4
+KILLS ?= 200
+
+faults: $(VENV)/test.stamp  ## faults, attacks, kills, full disks, fuzzing: docs/reliability.md; MINUTES=60, ONE=kills
+	$(PIP) install atheris
+	$(BIN)/python faults/run.py --minutes '$(MINUTES)' --kills '$(KILLS)' $(if $(ONE),--one '$(ONE)') $(ARGS)
+
 man: $(VENV)/core.stamp  ## write the man page anew from the commands: docs/man/modelprep.1
 	$(BIN)/python docs/make_man.py
 
 venv: $(VENV)/core.stamp  ## make .venv and no more
 
 clean:  ## remove what the demo, builds and tools leave; the cache, out/ and .venv stay
-	rm -rf .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
-	find modelprep demo tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .demo .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find modelprep demo tests benchmarks faults -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove .venv as well
 	rm -rf '$(VENV)'

@@ -24,7 +24,7 @@ __all__ = ["ROOT", "Behaviour", "FaultServer", "Ran", "Result", "Row", "Workshop
 
 @dataclass(frozen=True)
 class Row:
-    """One fault: its name, and what is tried; that returns what was seen and raises AssertionError where it is wrong."""
+    """One fault: its name, and what is tried; that returns what was seen or raises AssertionError."""
 
     name: str
     tried: Callable[[], str]
@@ -58,9 +58,9 @@ def check(rows: list[Row], told: Callable[[Result], None]) -> list[Result]:
 @contextmanager
 def workshop() -> Iterator[Workshop]:
     """Give recipes, a server, a cache and a tree of their own, as the tests have them."""
-    with tempfile.TemporaryDirectory(prefix="modelprep-faults-", ignore_cleanup_errors=True) as folder:
-        with FaultServer() as server:
-            yield Workshop(Path(folder), server)
+    new = tempfile.TemporaryDirectory(prefix="modelprep-faults-", ignore_cleanup_errors=True)
+    with new as folder, FaultServer() as server:
+        yield Workshop(Path(folder), server)
 
 
 def clean(ran: Ran) -> None:

@@ -1,4 +1,4 @@
-"""The faults of servers, disks and users under which other programs were run (:mod:`peers`), and modelprep under them."""
+"""The faults of servers, disks and users under which other programs were run (:mod:`peers`), here for modelprep."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def tarred(data: bytes) -> bytes:
 
 
 def publish(place: Workshop, version: int, *, pause: float = 0.0) -> dict[str, bytes]:
-    """Serve a version of four files, each packed in another way, and write the recipe; return what is to be installed."""
+    """Serve a version of four files, each packed in another way, and write the recipe; return what it installs."""
     parts = [payload(version, part) for part in range(4)]
     packed = [parts[0], gzip.compress(parts[1], 1), zipped(parts[2]), tarred(parts[3])]
     urls = [

@@ -1,4 +1,4 @@
-"""Fuzz one reader, guided by coverage: ``python faults/fuzz.py READER FOLDER SECONDS``; a finding ends it with status 77.
+"""Fuzz one reader, guided by coverage: ``python faults/fuzz.py READER FOLDER SECONDS``.
 
 An error of ours (:class:`ModelprepError`) is an answer; anything else that is raised is a finding, and so are inputs
 that take more than 10 s or 1 GB.

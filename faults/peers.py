@@ -45,7 +45,8 @@ TABLE: dict[str, tuple[str, ...]] = {
         "-", "traceback", "traceback", "traceback, partial", "traceback, partial", "fills the disk", "clean",
         "fails fast", "partial", "partial"),
     "bit flip in a stored file, same size and time": (
-        "-", "refetched", "not seen", "refetched", "seen, never heals", "not seen", "not seen", "refetched", "no", "no"),
+        "-", "refetched", "not seen", "refetched", "seen, never heals", "not seen", "not seen", "refetched", "no",
+        "no"),
     "second run of a finished file": (
         "-", "0 requests", "1 HEAD", "downloads again", "0", "0", "error", "1 GET", "416", "exit 22"),
     "gzip Content-Encoding nobody asked for": (

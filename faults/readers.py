@@ -109,7 +109,8 @@ def _onnx(data: bytes) -> object:
 def _onnx_fixed(data: bytes) -> object:
     from modelprep.formats.onnx import model, simplify
     from modelprep.formats.onnx.initialisers import lift_constants, list_as_inputs, type_data
-    from modelprep.formats.onnx.shapes import set_dimensions, sort_nodes
+    from modelprep.formats.onnx.order import sort_nodes
+    from modelprep.formats.onnx.shapes import set_dimensions
 
     read = model.read(_file(data, ".onnx"))
     set_dimensions(read, 1, {})

@@ -1,4 +1,4 @@
-"""The score card: ``make faults`` runs everything and writes docs/reliability.md; ``make faults ONE=kills`` some rows."""
+"""The score card: ``make faults`` runs everything and writes docs/reliability.md; ``ONE=kills`` runs some rows."""
 
 from __future__ import annotations
 
@@ -54,21 +54,20 @@ def page(results: dict[str, list[Result]]) -> str:
     lines = [
         "# Reliability",
         "",
-        "What modelprep does under faults, attacks and limits. `make faults` runs all of it and writes this page; nothing here",
-        "is written by hand. The faults are served on loopback; every row is a real command in a process of its own.",
+        "What modelprep does under faults, attacks and limits. `make faults` runs all of it and writes this page.",
+        "The faults are served on loopback; every row is a real command in a process of its own.",
         "",
         f"Last run: {when}, modelprep {__version__}, {where}.",
         "",
         "## Downloads, beside other programs",
         "",
-        "The other columns were measured once, with the versions named in `faults/peers.py`. `BAD`: wrong bytes are kept with",
-        "exit status 0, something good is destroyed, or it is stuck for ever. `-`: does not apply.",
+        "The other columns were measured once, with the versions named in `faults/peers.py`. `BAD`: wrong bytes are",
+        "kept with exit status 0, something good is destroyed, or it is stuck for ever. `-`: does not apply.",
         "",
         f"| fault | modelprep | {' | '.join(peers.NAMES)} |",
         "| --- " * (2 + len(peers.NAMES)) + "|",
     ]
-    for result in results["downloads"]:
-        lines.append(f"| {result.name} | {_cell(result)} | {' | '.join(peers.TABLE[result.name])} |")
+    lines += [f"| {one.name} | {_cell(one)} | {' | '.join(peers.TABLE[one.name])} |" for one in results["downloads"]]
     titles = {
         "trust": "## Recipes, servers, files and surroundings",
         "ends": "## Kills, processes, disks",
@@ -78,8 +77,8 @@ def page(results: dict[str, list[Result]]) -> str:
         lines += ["", title, ""]
         if name == "fuzzing":
             lines += [
-                "Guided by coverage, one reader at a time. Every answer but an error of the tool's own is a finding, so is an input",
-                "of at most 20 kB that takes more than 10 s. `make faults MINUTES=60` is the long run.",
+                "Guided by coverage, one reader at a time. What is raised and is no error of modelprep's is a finding,",
+                "and so is an input of 20 kB that takes more than 10 s. `make faults MINUTES=60` is the long run.",
                 "",
             ]  # fmt: skip
         lines += ["| what | result |", "| --- | --- |"]

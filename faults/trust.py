@@ -17,15 +17,8 @@ DATA = b"\x0a\x03net" + bytes(range(256)) * 40
 _HEAD = "schema: 1\ndemo: {demo}\n{more}assets: {{a: {{urls: ['{url}'], pin: first-use, licence: MIT}}}}\n"
 _END = "install: {{{place}: $a}}\n"
 _BAD_TEXTS = (
-    "x\ny",
-    "a\x1b[31mb",
-    "a\u202eb",
-    "a\x00b",
-    "$(touch pwned)",
-    "`touch pwned`",
-    "a;touch pwned",
-    "-oProxyCommand=x",
-)
+    "x\ny", "a\x1b[31mb", "a\u202eb", "a\x00b", "$(touch pwned)", "`touch pwned`", "a;touch pwned", "-oProxyCommand=x",
+)  # fmt: skip
 
 
 def _recipe(**parts: str) -> str:
@@ -53,10 +46,7 @@ def typed_text() -> str:
                 _recipe(more=f"tree: t\nboard: {quoted}\n"),
                 _recipe(place=bad),
                 _recipe(more=f"run: {json.dumps('demo' + chr(10) + bad)}\n"),
-                _recipe(url="https://example.org/" + bad.replace("'", "")) if "\n" not in bad and "\0" not in bad else "",
             ):  # fmt: skip
-                if not recipe or ("://" in recipe and bad[0] in "$`a-" and all(" " <= c < "\x7f" for c in bad)):
-                    continue
                 place.recipe("odd", recipe)
                 ran = place.run("fetch", "things", "--offline")
                 clean(ran)
@@ -149,7 +139,8 @@ def streams() -> str:
         place.simple("thing", DATA)
         for shell, wanted in (
             ("{} | true; exit ${{PIPESTATUS[0]}}", 0), ("{} >&-", 0), ("{} 2>&-", 0), ("{} >&- 2>&- <&-", 0),
-            ("{} 2>/dev/full", 0), ("{} >/dev/full", 6), ("{} --json >/dev/full", 6), ("{} --json 2>&1 | true; exit ${{PIPESTATUS[0]}}", 0),
+            ("{} 2>/dev/full", 0), ("{} >/dev/full", 6), ("{} --json >/dev/full", 6),
+            ("{} --json 2>&1 | true; exit ${{PIPESTATUS[0]}}", 0),
         ):  # fmt: skip
             place.out = place.root / f"out{tried}"
             command = " ".join(f"'{word}'" for word in place.command(*place.arguments("fetch", "things")))

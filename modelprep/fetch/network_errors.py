@@ -81,7 +81,9 @@ def _bad_ca_bundle() -> str:
     try:
         if path.is_file():
             ssl.create_default_context(cafile=str(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", 0) == errno.ENOMEM or getattr(error, "reason", "") is None:
+            raise MemoryError from error  # OpenSSL calls it an unknown error, without a reason
         return f"{path}, which {name} names, is not a CA bundle (certificates in PEM format)"
     return ""
 
