@@ -149,13 +149,16 @@ def _mirror(text: str, offline: bool) -> dict[str, object]:
         return {"mirror": text, "ok": folder.is_dir(), "says": "a folder" if folder.is_dir() else "not there"}
     if offline:
         return {"mirror": text, "ok": None, "says": "not asked (--offline)"}
-    import requests
+    from modelprep.fetch.connections import Chain, Client
+    from modelprep.fetch.network_errors import Broken
+    from modelprep.url import Url
 
     try:
-        # Any answer will do: a bucket need not list its root.
-        answer = requests.head(text, timeout=10, allow_redirects=True)
-    except requests.RequestException as error:
-        return {"mirror": text, "ok": False, "says": f"{type(error).__name__}: {error}"}
+        # Any answer will do, a redirect too: a bucket need not list its root.
+        answer = Client(10, 10).request("HEAD", Chain(Url(text), pinned=True), {})
+    except Broken as broken:
+        return {"mirror": text, "ok": False, "says": broken.text}
+    answer.close()
     return {"mirror": text, "ok": answer.status_code < 500, "says": f"answers {answer.status_code}"}
 
 

@@ -98,5 +98,6 @@ class Restorer:
         elif planned.override is not None:
             self._blobs[identity] = self._plan.store.adopt(planned.override)
         else:
-            fetched = self._fetcher.fetch(self._fetcher.plan(planned.asset))
+            names = planned.fetch.names if planned.fetch is not None else ()
+            fetched = self._fetcher.fetch(self._fetcher.plan(planned.asset, names))
             self._fetched[identity], self._blobs[identity] = fetched, fetched.blob
