@@ -39,15 +39,17 @@ $(GROUPS): $(VENV)/core.stamp
 demo: $(VENV)/demo.stamp  ## the whole road against a stand-in on this machine; needs no internet
 	$(BIN)/python demo/run.py $(if $(ARGS),-- $(ARGS))
 
-test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## run the tests
-	$(ORACLES) $(BIN)/python -m pytest $(ARGS)
+# A file's tests stay together, since they share what is expensive to make.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## linters, types, and the tests with their coverage
+test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## run the quick tests
+	$(ORACLES) $(PYTEST) -m 'not slow' $(ARGS)
+
+check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## everything that CI runs: linters, types, all tests with coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(ORACLES) $(BIN)/coverage run --source=modelprep -m pytest $(ARGS)
-	$(BIN)/coverage report --skip-covered --sort=cover
+	$(ORACLES) $(PYTEST) --cov=modelprep --cov-report=term:skip-covered $(ARGS)
 
 bench: $(VENV)/test.stamp  ## measure: every script in benchmarks/, or ONE=benchmarks/fetch.py
 	@for script in $(or $(ONE),$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \

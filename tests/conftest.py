@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# How long an example takes depends on the machine, which says nothing about the code.
+settings.register_profile("modelprep", deadline=None)
+settings.load_profile("modelprep")
 
 # A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that: tests that send it to a
 # command would then wait in vain.
