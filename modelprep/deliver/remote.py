@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep import quoting
+from modelprep.deliver.board_place import plain_place
 from modelprep.errors import DeployError, MissingTool, UsageError
 
 _PLACE = re.compile(r"(?P<login>(?:[^@:/\s]+@)?(?:\[[^\[\]\s/]+\]|[^@:/\s\[\]]+))(?::(?P<path>.*))?", re.DOTALL)
@@ -47,7 +48,7 @@ def parse_board(text: str) -> Board:
     UsageError
         It is not of that form, or would be taken for an option of ssh.
     """
-    match = _PLACE.fullmatch(text)
+    match = _PLACE.fullmatch(plain_place(text))
     user, at, host = match["login"].rpartition("@") if match is not None else ("", "", "")
     try:
         login = quoting.destination(f"{user}{at}{host.removeprefix('[').removesuffix(']')}")
@@ -154,6 +155,14 @@ class Channel:
         if done.returncode == 255:
             raise self.failed(done.returncode, said, "the board refused a command")
         return done.returncode, said
+
+    def answers(self) -> bool:
+        """Say whether the board still runs commands."""
+        try:
+            self.script("true")
+        except DeployError:
+            return False
+        return True
 
     def failed(self, status: int, said: str, what: str) -> DeployError:
         """Make the error for a command that failed, from what it said."""

@@ -271,11 +271,14 @@ def _sftp(
         how = "put -a" if file.path in begun else "put"
         lines.append(f"{how} {sftp(str(root / file.path))} {sftp(f'{staging}/{file.path}')}\n")
 
+    greeted: list[bytes] = []
+
     def hear(stdout: IO[bytes]) -> None:
         # A batch's commands are printed as each is begun; what came before it is over then.
         number = 0
         for line in stdout:
             if line.startswith(b"sftp> "):
+                greeted.append(line)
                 if number:
                     progress(files[number - 1].size)
                 number = min(number + 1, len(files))
@@ -285,6 +288,13 @@ def _sftp(
 
     command = ["sftp", "-S", str(channel.program()), "-b", "-", "--", channel.board.in_a_path]
     status, said = _converse(command, os.fsencode("".join(lines)), hear)
+    if status and not greeted and channel.answers():
+        raise DeployError(
+            "the board has no tar and no rsync, and its ssh server offers no sftp: nothing can be sent",
+            where=channel.board.login,
+            got=said.strip().splitlines()[-1] if said.strip() else f"exit status {status} of sftp",
+            hint="install one of them on the board: tar (busybox has one), rsync, or openssh-sftp-server",
+        )
     if status:
         # A line that was cut ends sftp with 255, or with the signal of a pipe that nobody reads.
         raise channel.failed(255 if status < 0 else status, said, "sftp could not send the files")

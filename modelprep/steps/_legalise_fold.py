@@ -61,7 +61,10 @@ def fold(graph: Graph, outputs: Sequence[str], constants: Mapping[str, object]) 
     for name, value in constants.items():
         _set(graph, name, value)
         result.constants.append(name)
+    before = len(graph.nodes)
     graph.nodes = subgraph(graph, outputs, colocations=False)
+    if before > len(graph.nodes):
+        result.removed["not needed"] = before - len(graph.nodes)
     given = {*constants, *_defaults(graph, result)}
     _branches(graph, result)
     graph.nodes = subgraph(graph, outputs, colocations=False)

@@ -33,8 +33,9 @@ def refusal(target: str, graph: Graph, findings: Sequence[Finding]) -> StepError
         groups.setdefault((one.rule, one.op, one.detail if one.rule != "TF07" else ""), []).append(one)
     lines = []
     for (rule, op, detail), ones in groups.items():
-        nodes = ones[0].node if len(ones) == 1 else f"{len(ones)} nodes, the first is {ones[0].node}"
-        lines.append(f"{op} ({nodes}): {TF_RULES[rule]}{f' ({detail})' if detail else ''} [{rule}]")
+        extra = f" ({detail})" if detail else ""
+        many = f"{op} ({len(ones)} nodes, the first is {ones[0].node}): {TF_RULES[rule]}{extra} [{rule}]"
+        lines.append(many if len(ones) > 1 else str(ones[0]))
     more = len(lines) - _SHOWN
     return StepError(
         f"{target} cannot take this graph: {len(findings)} of its rules are broken",

@@ -211,6 +211,11 @@ def test_an_unreachable_board_is_a_deploy_error(board: MakeBoard, tmp_path: Path
         ("imx8:demos", "imx8", "demos"),
         ("root@imx8:/", "root@imx8", "/"),
         ("root@[fe80::1%eth0]:/x", "root@fe80::1%eth0", "/x"),
+        ("root@[fe80::1]:~/x", "root@fe80::1", "x"),
+        ("root@imx8:~/models", "root@imx8", "models"),
+        ("root@imx8:~", "root@imx8", ""),
+        ("root@imx8:~/", "root@imx8", ""),
+        ("root@imx8:my models/a~b", "root@imx8", "my models/a~b"),
     ],
 )
 def test_boards_are_named_as_scp_names_them(text: str, login: str, path: str) -> None:
@@ -221,6 +226,32 @@ def test_boards_are_named_as_scp_names_them(text: str, login: str, path: str) ->
 def test_what_is_no_board_is_wrong_usage(text: str) -> None:
     with pytest.raises(UsageError):
         parse_board(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("ssh://root@imx8", "root@imx8"),
+        ("ssh://root@imx8:2222/opt/x", "root@imx8:/opt/x --ssh 'ssh -p 2222'"),
+        ("sftp://imx8/opt/x", "imx8:/opt/x"),
+        ("https://imx8/", None),
+        ("root@fe80::1", "root@[fe80::1]"),
+        ("root@fe80::1:/opt/x", "root@[fe80::1]"),
+        ("fe80::1%eth0", "[fe80::1%eth0]"),
+        ("root@imx8:~other/x", None),
+    ],
+)
+def test_what_scp_would_read_otherwise_is_refused_with_the_way_to_write_it(text: str, hint: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_board(text)
+    assert hint is None or hint in (caught.value.hint or "")
+
+
+def test_a_board_without_tar_rsync_and_sftp_is_told_what_it_lacks(board: MakeBoard, tmp_path: Path) -> None:
+    server = board(rsync=False, tar=False, sftp=False)
+    with pytest.raises(DeployError, match="no tar and no rsync, and its ssh server offers no sftp") as caught:
+        deploy(server, tree(tmp_path / "t", {"a": b"a"}))
+    assert "install one of them" in (caught.value.hint or "")
 
 
 def test_no_ssh_program_is_a_missing_tool() -> None:

@@ -1,0 +1,59 @@
+"""A board's place as people write it for scp and rsync: a home written as ``~``, an IPv6 address, a URL."""
+
+from __future__ import annotations
+
+import re
+
+from modelprep.errors import UsageError
+
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
+_URL_PLACE = re.compile(r"(?P<login>(?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::(?P<port>\d*))?(?:/(?P<path>.*))?", re.DOTALL)
+#: Two colons and more without brackets: an address, or one with a path behind it that nobody can tell from it.
+_BARE_IPV6 = re.compile(r"(?P<user>[^@:/]+@)?(?P<address>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:%\w+)?)(?P<rest>.*)",
+                        re.DOTALL | re.IGNORECASE)  # fmt: skip
+
+
+def plain_place(text: str) -> str:
+    """Write a place as ``user@host[:path]`` with a path that needs no shell to be read.
+
+    Parameters
+    ----------
+    text
+        As the user wrote it. ``~/x`` is ``x``, since paths begin in the home of the login anyway.
+
+    Raises
+    ------
+    UsageError
+        It is a URL, an IPv6 address without brackets, or the home of another user.
+    """
+    if url := _URL.fullmatch(text):
+        place = _URL_PLACE.fullmatch(url["rest"])
+        hint = None
+        if url["scheme"].lower() in ("ssh", "scp", "sftp") and place is not None:
+            path = f":/{place['path']}" if place["path"] else ""
+            port = f" --ssh 'ssh -p {place['port']}'" if place["port"] else ""
+            hint = f"write it as scp does: {place['login']}{path}{port}"
+        raise UsageError("a board is named by a login, not by a URL", got=text, expected="user@host[:path]", hint=hint)
+    if address := _BARE_IPV6.fullmatch(text):
+        user = address["user"] or ""
+        raise UsageError(
+            "an IPv6 address stands in brackets, or its end would be taken for a path",
+            got=text,
+            expected="user@[address]:path",
+            hint=f"for example {user}[{address['address'].rstrip(':')}]",
+        )
+    login, colon, path = _cut(text)
+    if path == "~" or path.startswith("~/"):
+        return f"{login}{colon}{path[1:].lstrip('/')}"
+    if path.startswith("~"):
+        raise UsageError(
+            "the home of another user is not looked up", got=text, expected="~/path, an absolute path, or none"
+        )
+    return text
+
+
+def _cut(text: str) -> tuple[str, str, str]:
+    """Cut a place at the colon before the path, which a bracketed address may hold others before."""
+    end = text.rfind("]") + 1 if re.match(r"(?:[^@/:]*@)?\[", text) else 0
+    login, colon, path = text[end:].partition(":")
+    return text[:end] + login, colon, path
