@@ -209,7 +209,7 @@ def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Ite
         Picture, and what each case of the test would make of it.
     """
     from modelprep.check.board import preprocess
-    from modelprep.check.runtimes.isolated import ready
+    from modelprep.check.runtimes.choice import ready
 
     loaded = ready(model, test.parser, test.input_name, test.input_shape, test.outputs)
     how = preprocessing(test)

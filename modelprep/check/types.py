@@ -32,6 +32,8 @@ class Judged:
         What the board prints when the case fails; empty when it passes.
     seen
         The input tensor, for reports.
+    close
+        Whether the scores lie so near each other that the board may decide otherwise.
     """
 
     id: int
@@ -43,6 +45,7 @@ class Judged:
     found: tuple[Detection, ...] = ()
     asked: Detection | None = None
     seen: Any = field(default=None, repr=False, compare=False)
+    close: bool = False
 
     @property
     def passes(self) -> bool:
@@ -96,12 +99,18 @@ class Verdict:
             return self.status
         return {"passes": 0, "fails": 1, "unknown": None}[self.outcome]
 
+    @property
+    def close(self) -> bool:
+        """Whether a case is decided by less than host and board may differ."""
+        return any(case.close for case in self.cases)
+
     def to_json(self) -> dict[str, object]:
         """Give it as JSON-ready values."""
         return {
             "test": self.test.name,
             "armnn": self.test.version,
             "outcome": self.outcome,
+            "close": self.close,
             "exit_status": self.exit_status,
             "message": self.message,
             "hint": self.hint,
@@ -115,6 +124,7 @@ class Verdict:
                     "wanted": case.wanted,
                     "got": case.got,
                     "passes": case.passes,
+                    "close": case.close,
                     "message": case.message,
                     "found": [detection.to_json() for detection in case.found],
                     "asked": None if case.asked is None else case.asked.to_json(),

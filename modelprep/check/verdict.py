@@ -12,14 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check import messages
+from modelprep.check import margins, messages
 from modelprep.check.board import boxes, preprocess
 from modelprep.check.board.preprocess import Preprocessing
 from modelprep.check.lint import examined
+from modelprep.check.lint.acted_out import Examined
 from modelprep.check.lint.findings import Finding
 from modelprep.check.lint.request import Asked
 from modelprep.check.runtimes.base import Ready
-from modelprep.check.runtimes.isolated import ready
+from modelprep.check.runtimes.choice import ready
 from modelprep.check.types import Files, Judged, Outcome, Verdict
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.targets.armnn.network import Stop
@@ -75,7 +76,7 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
         return _stopped(test, model, worst, findings)
     if not run:
         return Verdict(test, "unknown", "the model parses; it was not run (--lint-only)", findings=findings)
-    return _run(test, model, files.data, findings, iterations, options)
+    return _run(test, model, files.data, known, iterations, options)
 
 
 def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Finding, ...]) -> Verdict:
@@ -128,11 +129,13 @@ def _needed(test: BoardTest, iterations: int) -> list[str]:
     return list(dict.fromkeys(test.cases[n % len(test.cases)].file for n in _loaded(test, iterations)))
 
 
-def _run(
-    test: BoardTest, model: Path, data: Path, findings: tuple[Finding, ...], iterations: int, options: str
-) -> Verdict:
+def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: int, options: str) -> Verdict:
+    findings = known.findings
     try:
-        loaded = ready(model, test.parser, test.input_name, test.input_shape, test.outputs)
+        loaded = ready(
+            model, test.parser, test.input_name, test.input_shape, test.outputs, version=test.version,
+            exact=any(finding.effect == "wrong" for finding in findings), network=known.network,
+        )  # fmt: skip
     except MissingTool as error:
         return Verdict(test, "unknown", error.what, error.hint or "", findings)
     except CheckFailed as error:
@@ -159,6 +162,11 @@ def _run(
             return Verdict(test, "fails", error.got or error.what, "", findings, tuple(cases), loaded.runtime)
         if number in numbers:
             cases.append(case if len(cases) < _SHOWN else replace(case, seen=None))
+    warnings += [
+        margins.NOTE.format(file=case.file, why=margins.why(loaded.quantisation is not None))
+        for case in cases
+        if case.close
+    ]
     failed = [case for case in cases if not case.passes]
     outcome: Outcome = "fails" if failed else "passes"
     hint = messages.advice(test, failed[0], options) if failed else ""
@@ -196,20 +204,31 @@ class _Runs:
         self._loaded = loaded or Ready("", lambda _: [])
         self._how = preprocessing(test)
         self._read: dict[str, bytes] = {}
-        self._ran: dict[int, tuple[NDArray[Any], list[NDArray[Any]]]] = {}
+        self._ran: dict[tuple[int, str], tuple[NDArray[Any], list[NDArray[Any]]]] = {}
+        self._own: Ready | None = None
 
     def judged(self, number: int, *, compare: bool) -> Judged:
-        """Run one case and judge it as the test does."""
+        """Run one case and judge it as the test does; where the scores are close, by those of Arm NN's own network."""
+        first = self._judged(number, self._loaded, compare=compare)
+        if not first.close or self._loaded.second is None:
+            return first
+        try:
+            self._own = self._own or self._loaded.second()
+            return replace(self._judged(number, self._own, compare=compare), close=True)
+        except MissingTool:
+            return first
+
+    def _judged(self, number: int, loaded: Ready, *, compare: bool) -> Judged:
         test = self._test
         if not test.cases:
             values, wanted = self._record(number)
-            return _judge_class(number, test.files[0], wanted if compare else None, values, self._loaded.run(values))
-        place = number % len(test.cases)
+            return _judge_class(number, test.files[0], wanted if compare else None, values, loaded.run(values))
+        place = number % len(test.cases), loaded.runtime
         if place not in self._ran:
             values = self.values(number)
-            if self._loaded.sizes:
-                _fit(test, self._loaded.sizes)
-            self._ran[place] = values, self._loaded.run(values)
+            if loaded.sizes:
+                _fit(test, loaded.sizes)
+            self._ran[place] = values, loaded.run(values)
         return judge_picture(test, number, *self._ran[place], compare=compare)
 
     def values(self, number: int) -> NDArray[Any]:
@@ -287,4 +306,4 @@ def _judge_class(
     message = ""
     if wanted is not None and got != wanted:
         message = f"Prediction for test case {number} ({got}) is incorrect (should be {wanted})"
-    return Judged(number, file, wanted, got, top, message, seen=values)
+    return Judged(number, file, wanted, got, top, message, seen=values, close=margins.is_close(scores, wanted, got))

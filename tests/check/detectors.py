@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelprep.check.board.postprocess import OPERATOR, Options
+from modelprep.targets.armnn.detection import OPERATOR, Options
 
 #: As the detectors of the COCO challenge have them, but for the threshold.
 SSD_OPTIONS = Options(10, 1, 100, 90, 0.5, 0.6, (10.0, 10.0, 5.0, 5.0), False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from detectors import SSD_OPTIONS, ssd_model
 from numpy.typing import NDArray
 
 from modelprep.check.board import boxes
@@ -196,61 +197,11 @@ def test_a_yolo_with_another_grid_ends_the_program(files: Files) -> None:
 def ssd_net(
     files: Files, found: list[Detection], *, threshold: float = 0.5, iou: float = 0.6, detections: int = 10
 ) -> None:
-    """Write a model of nothing but the post-process; it gives `found`, whose anchors are constants."""
-    schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="LiteRT runs the model")
-    import flatbuffers
-    from flatbuffers import flexbuffers
-
-    anchors, scores = np.zeros((len(found), 4), "f4"), np.zeros((1, len(found), 91), "f4")
-    for i, one in enumerate(found):
-        left, top, right, bottom = one.box
-        anchors[i] = ((top + bottom) / 2, (left + right) / 2, bottom - top, right - left)
-        scores[0, i, one.number + 1] = one.score  # column 0 is the background
-    model = schema.ModelT()
-    model.version, model.description = 3, "one operator"
-    model.buffers, graph = [schema.BufferT()], schema.SubGraphT()
-    graph.tensors = []
-
-    def tensor(name: str, shape: tuple[int, ...], values: NDArray[Any] | None = None, kind: int = 0) -> int:
-        one = schema.TensorT()
-        one.name, one.shape, one.type, one.buffer = name, list(shape), kind, len(model.buffers)
-        buffer = schema.BufferT()
-        buffer.data = None if values is None else np.frombuffer(values.tobytes(), np.uint8)
-        model.buffers.append(buffer)
-        graph.tensors.append(one)
-        return len(graph.tensors) - 1
-
-    test = of_version()["TfLiteMobileNetSsd-Armnn"]
-    picture = tensor(test.input_name, test.input_shape, kind=schema.TensorType.UINT8)
-    graph.tensors[picture].quantization = schema.QuantizationParametersT()
-    graph.tensors[picture].quantization.scale = [0.0078125]
-    graph.tensors[picture].quantization.zeroPoint = [128]
-    operator = schema.OperatorT()
-    operator.inputs = [
-        tensor("encodings", (1, len(found), 4), np.zeros((1, len(found), 4), "f4")),
-        tensor("predictions", scores.shape, scores),
-        tensor("anchors", anchors.shape, anchors),
-    ]
-    shapes = ((1, detections, 4), (1, detections), (1, detections), (1,))
-    operator.outputs = [tensor(name, shape) for name, shape in zip(test.outputs, shapes, strict=True)]
-    options = flexbuffers.Builder()
-    with options.Map():
-        for key, value in (("max_detections", detections), ("max_classes_per_detection", 1), ("num_classes", 90)):
-            options.Int(key, value)
-        for key, number in (("nms_score_threshold", threshold), ("nms_iou_threshold", iou), ("y_scale", 10.0),
-                            ("x_scale", 10.0), ("h_scale", 5.0), ("w_scale", 5.0)):  # fmt: skip
-            options.Float(key, number)
-        options.Bool("use_regular_nms", False)
-    operator.customOptions = list(options.Finish())
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
-    code.customCode, code.version = "TFLite_Detection_PostProcess", 1
-    model.operatorCodes = [code]
-    graph.inputs, graph.outputs, graph.operators = [picture], operator.outputs, [operator]
-    model.subgraphs = [graph]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    (files.models / "ssd_mobilenet_v1.tflite").write_bytes(bytes(builder.Output()))
+    """Write a detector that finds `found` in every picture."""
+    pytest.importorskip("ai_edge_litert.schema_py_generated", reason="LiteRT runs the model")
+    options = replace(SSD_OPTIONS, max_detections=detections, score_threshold=threshold, iou_threshold=iou)
+    model = ssd_model([(one.number, one.score, one.box) for one in found], options=options)
+    (files.models / "ssd_mobilenet_v1.tflite").write_bytes(model)
 
 
 def test_an_ssd_that_finds_the_cat_passes(files: Files) -> None:

@@ -32,6 +32,9 @@ FACTS = {
     "TF22": "a fact: a pattern that is recognised",
     "TF35": "a fact about tool chains; the operations are TF01",
     "TL17": "a fact: operands of lower rank are taken",
+    "TL22": "a fact: the test's data have to fit it, which is C11",
+    "ON12": "a fact: another depth multiplier than 1 is C3",
+    "ON18": "a fact: the test's data have to fit it, which is C11",
 }
 
 Case = tuple[Path, Parser, Asked]
@@ -232,9 +235,21 @@ TF: Mapping[str, Callable[[Path], Case]] = {
 
 FLOAT, HALF, INT32, UINT8, INT64 = 0, 1, 2, 3, 4
 CODES = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 9, "RESHAPE": 22, "RESIZE_BILINEAR": 23, "TANH": 28,
-         "CUSTOM": 32, "PAD": 34, "MEAN": 40, "SQUEEZE": 43, "ADD": 0, "CONCATENATION": 2}  # fmt: skip
+         "CUSTOM": 32, "PAD": 34, "MEAN": 40, "SQUEEZE": 43, "ADD": 0, "CONCATENATION": 2, "STRIDED_SLICE": 45,
+         "AVERAGE_POOL_2D": 1, "RELU": 19}  # fmt: skip
 #: BuiltinOptions number of each.
-OPTIONS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 8, "RESHAPE": 17, "RESIZE_BILINEAR": 15, "ADD": 11}
+OPTIONS = {
+    "CONV_2D": 1,
+    "DEPTHWISE_CONV_2D": 2,
+    "FULLY_CONNECTED": 8,
+    "RESHAPE": 17,
+    "RESIZE_BILINEAR": 15,
+    "ADD": 11,
+    "SQUEEZE": 30,
+    "CONCATENATION": 10,
+    "STRIDED_SLICE": 32,
+    "AVERAGE_POOL_2D": 5,
+}
 
 
 def t(name: str, shape: Sequence[int], *, dtype: int = FLOAT, data: bytes = b"", scales: int = 0) -> dict[str, Any]:
@@ -282,6 +297,8 @@ def tflite(
     return lambda folder: (written(folder, "net.tflite", Builder().finish(model)), "tflite", asked or Asked())
 
 
+STEPS = T({1: ("i32", 1), 2: ("i32", 1)})
+FED = Asked(input_name="in", input_shape=(1, 2, 2, 1), outputs=("out",))
 IN, OUT = t("in", [1, 2, 2, 1]), t("out", [1, 2, 2, 1])
 FILTER = t("filter", [1, 1, 1, 1], data=b"\0" * 4)
 TFLITE: Mapping[str, Callable[[Path], Case]] = {
@@ -293,20 +310,29 @@ TFLITE: Mapping[str, Callable[[Path], Case]] = {
     "TL06": tflite("ADD", [t("in", [-1, 2]), t("out", [1])], inputs=[0, 0]),
     "TL07": tflite("ADD", [IN, OUT], inputs=[0, -1]),
     "TL08": tflite("ADD", [IN, OUT], inputs=[0, 0], options=T({0: ("i8", 2)})),
-    "TL09": tflite("CONV_2D", [IN, t("filter", [1, 1, 1, 1], data=b"\0" * 8), OUT]),
+    "TL09": tflite("CONV_2D", [IN, t("filter", [1, 1, 1, 1], data=b"\0" * 3), OUT], options=STEPS),
     "TL10": tflite("CONV_2D", [IN, FILTER, OUT], options=T({4: ("i32", 2), 5: ("i32", 2)})),
     "TL11": tflite("DEPTHWISE_CONV_2D", [IN, FILTER, OUT], options=T({3: ("i32", 2)})),
-    "TL12": tflite("FULLY_CONNECTED", [IN, t("w", [4]), OUT]),
-    "TL13": tflite("RESHAPE", [IN, OUT]),
-    "TL14": tflite("SQUEEZE", [t("in", [1, 1, 1, 1, 2]), OUT]),
-    "TL15": tflite("MEAN", [IN, t("axes", [1], dtype=INT32, data=b"\xff\xff\xff\xff"), OUT]),
-    "TL16": tflite("PAD", [IN, t("pads", [1], dtype=INT64, data=b"\0" * 8), OUT]),
-    "TL18": tflite("CONCATENATION", [IN, t("b", [2]), OUT]),
+    "TL12": tflite("FULLY_CONNECTED", [IN, t("w", [4]), OUT], options=T({})),
+    "TL13": tflite("RESHAPE", [IN, OUT], options=T({})),
+    "TL14": tflite("SQUEEZE", [IN, OUT], options=T({0: ("[i32]", [-1])})),
+    "TL15": tflite("MEAN", [IN, t("axes", [1], dtype=INT32, data=b"\xff\xff\xff\xff"), OUT], asked=FED),
+    "TL16": tflite("PAD", [IN, t("pads", [4, 2], dtype=INT32), OUT]),
+    "TL18": tflite("CONCATENATION", [IN, t("b", [2]), OUT], options=T({})),
     "TL19": tflite("RESIZE_BILINEAR", [IN, t("size", [2], dtype=INT32, data=b"\2\0\0\0" * 2), OUT],
                    options=T({2: ("u8", 1)})),
     "TL20": tflite("CUSTOM", [IN, OUT], custom="MyOwn"),
-    "TL21": tflite("ADD", [IN, OUT], inputs=[0, 0], asked=Asked(outputs=("output",))),
-    "TL22": tflite("ADD", [IN, OUT], inputs=[0, 0], asked=Asked(input_name="in", input_shape=(1, 4, 4, 1))),
+    "TL21": tflite("ADD", [IN, OUT], inputs=[0, 0], options=T({}), asked=Asked(outputs=("output",))),
+    "TL23": tflite("ADD", [IN, OUT], inputs=[0, 7], options=T({})),
+    "TL24": tflite("STRIDED_SLICE", [IN, *(t(name, [4], dtype=INT32) for name in ("a", "b", "c")), OUT],
+                   options=T({})),
+    "TL25": tflite("CONV_2D", [IN, FILTER, OUT]),
+    "TL26": tflite("ADD", [IN, OUT], inputs=[0], options=T({})),
+    "TL27": tflite("CONV_2D", [IN, FILTER, OUT], options=T({1: ("i32", -1), 2: ("i32", 1)})),
+    "TL28": tflite("STRIDED_SLICE", [IN, *(t(name, [2], dtype=INT32, data=b"\1\0\0\0" * 2) for name in "abc"), OUT],
+                   options=T({})),
+    "TL29": tflite("RELU", [t("in", [1, 2, 2, 1], dtype=UINT8), t("out", [1, 2, 2, 1], dtype=UINT8)]),
+    "C11": tflite("RELU", [IN, OUT], asked=Asked(input_name="in", input_shape=(1, 4, 4, 1), outputs=("out",))),
 }  # fmt: skip
 
 # -- ONNX ----------------------------------------------------------------------------------------------------------
@@ -378,6 +404,7 @@ def empty_constant(graph: Any) -> None:
     graph.node.add(op_type="Constant", name="c", output=["c"])
 
 
+FED_ONNX = Asked(input_name="in", input_shape=(1, 2, 4, 4), outputs=("out",))
 ONNX: Mapping[str, Callable[[Path], Case]] = {
     "ON01": onnx(node("Softmax")),
     "ON02": onnx(weights("w", [2, 2, 1, 1], raw=True), node("Conv", ["in", "w"])),
@@ -387,17 +414,27 @@ ONNX: Mapping[str, Callable[[Path], Case]] = {
     "ON06": onnx(lambda graph: setattr(graph.input[0].type.tensor_type, "elem_type", O_INT64), node("Relu")),
     "ON07": onnx(empty_constant, node("Relu")),
     "ON08": onnx(node("Reshape", ["in", "in"])),
-    "ON09": onnx(weights("s", [4], O_INT64, raw=True), node("Reshape", ["in", "s"])),
-    "ON10": onnx(weights("w", [2, 2]), weights("s", [1], O_INT64), node("Reshape", ["w", "s"], ["flat"]), node("Relu")),
+    "ON09": onnx(weights("s", [4], O_INT64, raw=True), node("Reshape", ["in", "s"], ["flat"]), node("Relu", ["flat"])),
+    "ON10": onnx(
+        weights("w", [2, 2]),
+        weights("s", [1], O_INT64),
+        node("Reshape", ["w", "s"], ["flat"]),
+        node("Add", ["in", "flat"]),
+    ),
     "ON11": onnx(weights("w", [2, 2, 1, 1]), node("Conv", ["in", "w"], dilations=[2, 2])),
-    "ON12": onnx(weights("w", [4, 1, 1, 1]), node("Conv", ["in", "w"], group=2)),
     "ON13": onnx(node("MaxPool")),
     "ON14": onnx(node("BatchNormalization", ["in"] * 5)),
     "ON15": onnx(weights("w", [3]), node("Add", ["in", "w"])),
     "ON16": onnx(node("MatMul", ["in", "in"])),
     "ON17": onnx(node("Relu"), asked=Asked(outputs=("prob",))),
-    "ON18": onnx(node("Relu"), asked=Asked(input_name="in", input_shape=(1, 2, 8, 8))),
     "ON19": onnx(node("MaxPool", kernel_shape=3)),
+    "ON20": onnx(
+        weights("w", [2, 2, 1, 1]), lambda graph: graph.initializer[0].float_data.pop(), node("Conv", ["in", "w"])
+    ),
+    "ON21": onnx(node("Relu"), node("Relu")),
+    "ON22": file("cut.onnx", b"\x3a\x7f\x01", "onnx"),
+    "C10": onnx(weights("w", [1, 2, 4, 4]), node("Relu", ["w"])),
+    "C12": onnx(node("Relu"), lambda graph: value(graph.output, "in", [1, 2, 4, 4]), asked=FED_ONNX),
 }
 
 CASES: Mapping[str, Callable[[Path], Case]] = {**CAFFE, **TF, **TFLITE, **ONNX}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelprep.errors import StepError
+from modelprep.errors import MissingTool, StepError
 from modelprep.formats import jpeg
 from modelprep.formats.picture import decode
 
@@ -110,7 +111,7 @@ def test_a_huge_size_in_the_header_is_refused_before_memory_is_taken() -> None:
 
 
 def test_other_kinds_are_named() -> None:
-    for data, kind in ((b"GIF89a" + bytes(20), "gif"), (b"<html>", "3c 68"), (b"II*\0" + bytes(20), "tiff")):
+    for data, kind in ((b"RIFF" + bytes(20), "webp"), (b"<html>", "3c 68"), (b"II*\0" + bytes(20), "tiff")):
         with pytest.raises(StepError) as caught:
             decode.decode(data, origin="shark.jpg")
         assert kind in str(caught.value)
@@ -133,3 +134,85 @@ def test_a_grey_picture_gives_red_only() -> None:
     read = decode.decode(out.getvalue(), origin="x.png")
     assert read.three_channels()[0, 0].tolist() == [77, 0, 0]
     assert any("grey" in w for w in read.warnings)
+
+
+# -- GIF, PNM, TGA and PNG with wrong checksums ------------------------------------------------------------------------
+
+
+@cache
+def other_kinds() -> dict[str, bytes]:
+    rng = np.random.default_rng(5)
+    rgb = Image.fromarray(rng.integers(0, 256, (9, 13, 3), np.uint8))
+    alpha = Image.fromarray(rng.integers(0, 256, (9, 13, 4), np.uint8))
+    grey, few = rgb.convert("L"), rgb.quantize(17)
+
+    def saved(image: Any, kind: str, **options: Any) -> bytes:
+        out = io.BytesIO()
+        image.save(out, kind, **options)
+        return out.getvalue()
+
+    def changed(data: bytes, at: int, value: int) -> bytes:
+        return data[:at] + bytes([value]) + data[at + 1 :]
+
+    gif, ppm, tga = saved(few, "GIF"), saved(rgb, "PPM"), saved(rgb, "TGA")
+    inner = bytearray(gif)
+    at = inner.index(b"\x2c", 13 + (3 << (gif[10] & 7) + 1))
+    inner[6:10] = struct.pack("<HH", 20, 15)
+    inner[at + 1 : at + 5] = struct.pack("<HH", 4, 3)
+    sixteen = rng.integers(0, 256, 9 * 13 * 2, np.uint8).tobytes()
+    png = saved(rgb, "PNG")
+    return {
+        "gif": gif,
+        "gif, transparent": saved(few, "GIF", transparency=3),
+        "gif, interlaced": saved(few, "GIF", interlace=True),
+        "gif, grey": saved(grey, "GIF"),
+        "gif, two pictures": saved(few, "GIF", save_all=True, append_images=[rgb.rotate(90).quantize(9)]),
+        "gif, smaller than its canvas": bytes(inner),
+        "gif, smaller, with a background": changed(bytes(inner), 11, 2),
+        "gif, cut short": gif[:-20],
+        "ppm": ppm,
+        "pgm": saved(grey, "PPM"),
+        "ppm, comments": b"P6 # a\n#b\n13\t9 # c\n255\n" + ppm[-9 * 13 * 3 :],
+        "ppm, highest value 7": b"P6 13 9 7 " + ppm[-9 * 13 * 3 :],
+        "pgm of 16 bits": b"P5 13 9 65535 " + sixteen,
+        "tga": tga,
+        "tga, packed": saved(rgb, "TGA", compression="tga_rle"),
+        "tga, grey": saved(grey, "TGA"),
+        "tga, alpha": saved(alpha, "TGA"),
+        "tga, alpha, packed": saved(alpha, "TGA", compression="tga_rle"),
+        "tga, colour map": saved(few, "TGA"),
+        "tga, colour map, packed": saved(few, "TGA", compression="tga_rle"),
+        "tga, from the top": changed(tga, 17, tga[17] ^ 0x20),
+        "tga of 16 bits": struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 13, 9, 16, 0) + sixteen,
+        "tga of grey and alpha": struct.pack("<BBBHHBHHHHBB", 0, 0, 3, 0, 0, 0, 0, 0, 13, 9, 16, 0) + sixteen,
+        "png, checksum of the header": changed(png, 8 + 8 + 13, png[29] ^ 1),
+        "png, checksum of the data": changed(png, len(png) - 13, png[-13] ^ 1),
+        "png, checksum of the packed data": changed(png, len(png) - 17, png[-17] ^ 1),
+    }
+
+
+@pytest.mark.parametrize("kind", other_kinds())
+def test_other_kinds_come_out_as_stb_gives_them(kind: str, stb: Stb) -> None:
+    data = other_kinds()[kind]
+    expected = stb.decode(data)
+    assert expected is not None
+    found = decode.decode(data, origin=kind).pixels
+    assert found.shape == expected.shape
+    assert (found == expected).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(other_kinds())), st.data())
+def test_what_stb_refuses_is_refused_and_nothing_else_happens(stb: Stb, kind: str, data: st.DataObject) -> None:
+    content = bytearray(other_kinds()[kind])
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, min(40, len(content) - 1)))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(20, len(content)))]
+    with contextlib.suppress(StepError):
+        decode.decode(bytes(content), origin=kind)
+
+
+def test_a_picture_that_only_the_board_reads_is_not_called_broken() -> None:
+    with pytest.raises(MissingTool) as caught:
+        decode.decode(b"8BPS" + bytes(40), origin="Dog.jpg")
+    assert caught.value.exit_code == 7

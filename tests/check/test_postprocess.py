@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from detectors import options_of, post_process_model
 
-from modelprep.check.board import postprocess, ssd_head
-from modelprep.check.board.postprocess import Options, detect, read_options
+from modelprep.check.board import ssd_head
 from modelprep.errors import CheckFailed, StepError
+from modelprep.targets.armnn import detection as postprocess
+from modelprep.targets.armnn.detection import Options, detect, read_options
 
 np = pytest.importorskip("numpy", reason="the post-process needs the check extra (numpy)")
 PYTHON = "/usr/bin/python3"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check.board.postprocess import OPERATOR, Options, detect, read_options
 from modelprep.errors import CheckFailed, StepError
 from modelprep.formats.tflite import model as reader
+from modelprep.targets.armnn.detection import OPERATOR, Options, detect, read_options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

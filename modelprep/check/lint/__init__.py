@@ -60,7 +60,8 @@ def examined(path: Path, parser: Parser, asked: Asked) -> Examined:
         found = []
         if walked is None:
             found = [Finding(_UNREADABLE[parser], error.where or path.name, error.looks_like or error.what)]
-    order = {"reject": 0, "crash": 1, "wrong": 2, "note": 3, "ignored": 4}
+    # What ends the board's program stays in its order, refusals and crashes alike.
+    order = {"reject": 0, "crash": 0, "wrong": 2, "note": 3, "ignored": 4}
     found.sort(key=lambda finding: order[finding.effect])
     return Examined(tuple(found)) if walked is None else walked.explained(found)
 

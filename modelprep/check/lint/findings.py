@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelprep.targets.armnn.network import Stop
 from modelprep.targets.armnn_rules import SERIOUS, Effect, rules
 
 
@@ -75,3 +77,24 @@ class Finding:
     def __str__(self) -> str:
         text = f"{self.rule} {self.where}: {rules()[self.rule].says}"
         return f"{text} ({self.detail})" if self.detail else text
+
+
+def findings_of(stops: Sequence[Stop], program: str) -> list[Finding]:
+    """Give the findings for the places where Arm NN stops: the first ends the program, the others only explain.
+
+    Parameters
+    ----------
+    stops
+        The places, in the parser's order.
+    program
+        The test program, which names itself in some messages.
+    """
+    found = []
+    for number, stop in enumerate(stops):
+        status = None if number else stop.status
+        if stop.speaker == "signal":
+            found.append(Finding(stop.rule, stop.where, stop.message, "", "crash", status, stop.running))
+            continue
+        text = "\n".join(line.removeprefix("Armnn Error: ") for line in stop.said(program))
+        found.append(Finding(stop.rule, stop.where, "", text, "reject", status, stop.running))
+    return found

@@ -1,69 +1,86 @@
-"""ONNX files before Arm NN's parser (rules ON01 to ON19, C1)."""
+"""ONNX files before Arm NN's parser (rules ON01 to ON22, C1 to C12)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from modelprep.check.lint.findings import Finding
-from modelprep.check.lint.request import Asked
+from modelprep.check.lint.findings import Finding, findings_of
+from modelprep.check.lint.request import Asked, binding
 from modelprep.errors import StepError
+from modelprep.formats.onnx.model import FLOAT, RAW
 from modelprep.targets import armnn_onnx
-
-if TYPE_CHECKING:
-    from modelprep.formats.onnx.model import Model
-
-#: TensorProto.raw_data
-_RAW_DATA = 9
+from modelprep.targets.armnn import files, program
+from modelprep.targets.armnn.network import Stop
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
     """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
     from modelprep.formats.onnx import model as reader
 
+    foreign = ""
+    model = None
     try:
-        model = reader.read(path)
+        model = reader.read_header(path)
     except StepError as error:
-        # protobuf takes the bytes of many a foreign file for unknown fields; what is left is a model of nothing.
-        return [Finding("ON17", path.name, error.looks_like or error.what)]
-    return list(_model(model, asked))
+        foreign = error.looks_like or error.what
+    network, stops = files.onnx_network(path, asked.version)
+    wrapped = [layer.name for layer in network.layers if max(layer.params.get("pad_top", 0),
+                                                             layer.params.get("pad_left", 0)) >> 30]  # fmt: skip
+    if not stops and (stop := program.carry_on(network, binding(asked), _unbound)) is not None:
+        stops = [stop]
+    if stops and stops[0].rule in _SHAPES and model is not None and _open(model):
+        # Names and missing numbers are read as 0, and the shapes that follow fit no more.
+        stops[0].rule = "ON05"
+    found = findings_of(stops, asked.program)
+    if foreign:
+        return [replace(finding, where=path.name, detail=foreign) for finding in found[:1]]
+    if model is not None:
+        told = {(finding.rule, finding.where) for finding in found}
+        found += [
+            Finding("ON13", f"layer {name}", "auto_pad: the padding is less than nothing, which wraps", "", "wrong")
+            for name in wrapped
+        ]
+        found += [one for one in _more(model, asked, bool(stops)) if (one.rule, one.where) not in told]
+    return found
 
 
-def _parser(version: str) -> armnn_onnx.Parser:
-    """Give the newest parser known that is no newer than the version asked for."""
-    fitting = [name for name in armnn_onnx.PARSERS if name <= version]
-    return armnn_onnx.PARSERS[max(fitting, default="19.02")]
+#: Rules about shapes, of any parser.
+_SHAPES = ("C3", "C11")
 
 
-def _model(model: Model, asked: Asked) -> Iterator[Finding]:
-    raw = frozenset(name for name, payload in model.payloads.items() if payload.number == _RAW_DATA)
-    for problem in armnn_onnx.problems(model.proto, _parser(asked.version), raw):
-        message = ""
-        if problem.rule == "ON01" and "no such operator" in problem.text:
-            op, _, name = problem.where.partition(" ")
-            message = f"Unsupported operation {op} for node '{name}'"
-        yield Finding(problem.rule, problem.where, problem.text, message, problem.effect)  # type: ignore[arg-type]
-    yield from _bindings(model.proto.graph, asked)
+def _open(model: Any) -> bool:
+    """Whether an input or output has a dimension that is no number."""
+    graph = model.proto.graph
+    values = (*graph.input, *graph.output)
+    return any(dim.dim_value <= 0 for value in values for dim in value.type.tensor_type.shape.dim)
 
 
-def _bindings(graph: Any, asked: Asked) -> Iterator[Finding]:
-    constants = {tensor.name for tensor in graph.initializer}
-    inputs = {value.name: value for value in graph.input if value.name not in constants}
-    outputs = {value.name for value in graph.output}
-    if asked.input_name and asked.input_name not in inputs:
-        yield _unbound("input", asked.input_name, inputs)
-    for name in asked.outputs:
-        if name not in outputs:
-            yield _unbound("output", name, outputs)
-    value = inputs.get(asked.input_name)
-    if value is not None:
-        shape = tuple(int(dim.dim_value) for dim in value.type.tensor_type.shape.dim)
-        if shape != asked.input_shape:
-            detail = f"{list(shape)} in the file, {list(asked.input_shape)} is fed"
-            yield Finding("ON18", f"input '{asked.input_name}'", detail, "Input tensor has incorrect size", "reject")
+def _unbound(what: str, name: str) -> Stop:
+    return Stop(f"The {what} layer '{name}' does not exist", "ON17", what)
 
 
-def _unbound(what: str, name: str, there: Any) -> Finding:
-    return Finding("ON17", what, f"'{name}' is asked for, there is {', '.join(sorted(there))}",
-                   f"No {what} binding found for name: {name}")  # fmt: skip
+def _more(model: Any, asked: Asked, stopped: bool) -> Iterator[Finding]:
+    """Say what is computed otherwise; and where the parser stopped, what it would stop at next."""
+    parser = armnn_onnx.parser_of(asked.version)
+    for problem in armnn_onnx.problems(model.proto, parser):
+        if problem.effect == "wrong" and problem.rule in ("ON05", "ON13", "ON15"):
+            yield Finding(problem.rule, problem.where, problem.text, "", "wrong")
+    if not stopped:
+        return
+    graph = model.proto.graph
+    shaped = {value.name for value in (*graph.input, *graph.output, *graph.value_info)}
+    # Of a Reshape the second input is a shape.
+    weights = {name for node in graph.node for name in node.input[: 1 if node.op_type == "Reshape" else None]}
+    for tensor in graph.initializer:
+        where = f"initialiser {tensor.name}"
+        if tensor.name not in weights:
+            continue
+        payload = model.payloads.get(tensor.name)
+        raw = payload.number == RAW if payload is not None else tensor.HasField("raw_data")
+        if raw and tensor.data_type == FLOAT and not parser.raw_data:
+            yield Finding("ON02", where, "its data are in raw_data, which is not read")
+        if tensor.name not in shaped:
+            yield Finding("ON03", where, "it is not among the graph's inputs, where its shape is looked for")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelprep.targets import armnn_tests
+from modelprep.targets.armnn.program import Binding
 
 Parser = Literal["caffe", "tf", "tflite", "onnx"]
 
@@ -28,6 +29,8 @@ class Asked:
         Whether the test reads the file as protobuf text; None where either will do.
     program
         The test program, for what it prints itself.
+    fed, room
+        Type of the numbers that it feeds, and of its buffers for the outputs.
     """
 
     version: str = armnn_tests.BASE_VERSION
@@ -37,9 +40,22 @@ class Asked:
     outputs: tuple[str, ...] = ()
     text: bool | None = None
     program: str = "the test program"
+    fed: Literal["float32", "uint8"] = "float32"
+    room: Literal["float32", "uint8"] = "float32"
 
     @classmethod
     def by_test(cls, test: armnn_tests.BoardTest) -> Asked:
         """Give what one of the board's tests asks."""
+        # A classifier's buffer is of its input's type; the detector has its own.
+        fed: Literal["float32", "uint8"] = "uint8" if test.input_dtype == "uint8" else "float32"
+        room = "float32" if test.preprocess["kind"] == "ssd" else fed
         return cls(test.version, test.input_name, test.input_shape, test.shape_passed, test.outputs,
-                   test.text if test.parser == "tf" else None, test.name)  # fmt: skip
+                   test.text if test.parser == "tf" else None, test.name, fed, room)  # fmt: skip
+
+
+def binding(asked: Asked) -> Binding:
+    """Give what a test asks of Arm NN's network, once that is parsed."""
+    from math import prod
+
+    elements = prod(asked.input_shape) if asked.input_name else None
+    return Binding(asked.input_name, asked.outputs, elements, asked.fed, asked.room)

@@ -29,12 +29,15 @@ class Ready:
         Of the input, where that is uint8.
     sizes
         Elements of each output asked for, as Arm NN's parser makes them, where that is known without running.
+    second
+        Loads the runtime to ask where this one's scores are too near each other; None where there is none.
     """
 
     runtime: str
     run: Callable[[NDArray[Any]], list[NDArray[Any]]]
     quantisation: Quantisation | None = None
     sizes: tuple[int, ...] = ()
+    second: Callable[[], Ready] | None = None
 
 
 def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:

@@ -73,7 +73,7 @@ class _Worker:
         """
         with self.lock:
             try:
-                self.line.send(question)
+                self.line.send((_folder(), *question))
                 kind, answer = self.line.recv()
             except (EOFError, OSError) as error:
                 raise EOFError from error
@@ -106,6 +106,14 @@ class _Worker:
 
 class Crashed(MissingTool):
     """A runtime ended its process."""
+
+
+def _folder() -> str:
+    """Give the current directory, by which the worker has to understand paths."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - Path.cwd() is the same call
+    except FileNotFoundError:
+        return os.sep
 
 
 _worker: _Worker | None = None

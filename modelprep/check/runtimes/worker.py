@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
@@ -16,9 +17,10 @@ def _serve(descriptor: int) -> None:
     models: dict[int, Ready] = {}
     while True:
         try:
-            verb, *arguments = line.recv()
+            folder, verb, *arguments = line.recv()
         except EOFError:
             return
+        os.chdir(folder)
         try:
             line.send(("ok", _answer(models, verb, arguments)))
         except ModelprepError as error:

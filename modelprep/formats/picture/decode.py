@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.errors import StepError
+from modelprep.errors import MissingTool, StepError
+from modelprep.formats.picture import stb_formats
 from modelprep.installed import install_command
 
 if TYPE_CHECKING:
@@ -21,9 +22,17 @@ _MAGIC = (
     (b"RIFF", "webp"),
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
+    (b"P5", "pnm"),
+    (b"P6", "pnm"),
+    (b"8BPS", "psd"),
+    (b"\x53\x80\xf6\x34", "pic"),
+    (b"#?RADIANCE\n", "hdr"),
+    (b"#?RGBE\n", "hdr"),
 )
-#: What stb_image reads of the above.
-READABLE = ("jpeg", "png", "bmp")
+#: What is decoded here of the above, pixel by pixel as stb_image does it.
+READABLE = ("jpeg", "png", "bmp", "gif", "pnm")
+#: What stb_image reads as well.
+UNMODELLED = ("psd", "pic", "hdr")
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 1 << 26
 #: A picture may have so many pixels whatever the size of its file: those of a camera. Each takes up to 14 bytes here.
@@ -46,7 +55,7 @@ class Picture:
     pixels
         uint8, shape (height, width, channels); 1 channel grey, 2 grey and alpha, 3 RGB, 4 RGBA.
     kind
-        ``jpeg``, ``png`` or ``bmp``.
+        ``jpeg``, ``png``, ``bmp``, ``gif``, ``pnm`` or ``tga``.
     warnings
         What a person should know before he trusts the board's answer (rotated by EXIF, grey, alpha).
     """
@@ -90,18 +99,26 @@ def read(path: Path) -> Picture:
 def decode(data: bytes, *, origin: str) -> Picture:
     """Decode a picture from its bytes; see :func:`read`."""
     kind = kind_of(data[:16])
-    if kind not in READABLE:
+    if kind in UNMODELLED:
+        what = f"the board's decoder reads {kind.upper()} pictures, this one does not"
+        raise MissingTool(what, where=origin, hint="save it as an RGB JPEG or PNG")
+    if not kind and stb_formats.is_tga(data):
+        kind = "tga"
+    if kind not in (*READABLE, "tga"):
         raise StepError(
             "the board's decoder does not read this as a picture",
-            where=origin, expected="JPEG, PNG or BMP", got=kind or f"first bytes {data[:8].hex(' ')}",
+            where=origin, expected="JPEG, PNG, BMP, GIF, PNM or TGA", got=kind or f"first bytes {data[:8].hex(' ')}",
             hint="save it as an RGB JPEG or PNG",
         )  # fmt: skip
     if kind == "jpeg":
         from modelprep.formats import jpeg
 
         pixels = jpeg.decode(data, origin=origin, max_pixels=max_pixels(len(data)))
+    elif kind in ("png", "bmp"):
+        pixels = _lossless(stb_formats.mended_png(data) if kind == "png" else data, origin)
     else:
-        pixels = _lossless(data, origin)
+        read_it = {"gif": stb_formats.decode_gif, "pnm": stb_formats.decode_pnm, "tga": stb_formats.decode_tga}[kind]
+        pixels = read_it(data, origin)
     return Picture(pixels, kind, tuple(_warnings(data, kind, pixels)))
 
 
@@ -114,8 +131,6 @@ def _lossless(data: bytes, origin: str) -> NDArray[np.uint8]:
     try:
         from PIL import Image
     except ImportError as error:
-        from modelprep.errors import MissingTool
-
         raise MissingTool(
             "reading PNG and BMP pictures needs Pillow", where=origin, hint=install_command("check")
         ) from error

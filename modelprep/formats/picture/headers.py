@@ -39,6 +39,15 @@ class Headers:
     unfit: str = ""
 
 
+#: Kinds that are not looked into.
+_WHY = {
+    "": "no known kind of picture",
+    **dict.fromkeys(
+        ("gif", "pnm", "psd", "pic", "hdr"), "only JPEG, PNG and BMP are known to go to the board as they are"
+    ),
+}
+
+
 def read_headers(data: bytes, *, origin: str) -> Headers:
     """Look into a picture file.
 
@@ -59,7 +68,7 @@ def read_headers(data: bytes, *, origin: str) -> Headers:
         kind = ""
     reader = {"jpeg": _jpeg, "png": _png, "bmp": _bmp}.get(kind)
     if reader is None:
-        return Headers(kind, unfit=f"the board's decoder does not read {kind}" if kind else "no known kind of picture")
+        return Headers(kind, unfit=_WHY.get(kind, f"the board's decoder does not read {kind}"))
     headers = reader(data, origin)
     if not headers.width or not headers.height:
         raise _damaged(kind, "it has no pixels", origin, 0)

@@ -85,7 +85,8 @@ class Tensor:
 class Operator:
     """One operator: its name (``CONV_2D``; ``CUSTOM`` with `custom` naming it), tensors by index, options by name.
 
-    `custom_options` are the bytes that a custom operator keeps its own options in, empty beyond `MAX_CUSTOM_OPTIONS`.
+    `custom_options` are the bytes that a custom operator keeps its own options in, empty beyond `MAX_CUSTOM_OPTIONS`;
+    `code` is what a reader of the first schema takes for the operator's number, None where the file's list has none.
     """
 
     index: int
@@ -96,6 +97,7 @@ class Operator:
     custom: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
     custom_options: bytes = field(default=b"", repr=False)
+    code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,20 @@ def read(path: Path, *, where: str = "") -> Model:
         return parse(file.view, where)
 
 
-def parse(data: memoryview, where: str) -> Model:
-    """Read a TF Lite model from memory; see :func:`read`."""
-    if bytes(data[4:8]) != IDENTIFIER:
+def parse(data: memoryview, where: str, *, lenient: bool = False) -> Model:
+    """Read a TF Lite model from memory; see :func:`read`.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    where
+        What to call it in errors.
+    lenient
+        Take what a reader takes that only verifies the FlatBuffer: another mark, no subgraph, numbers of tensors,
+        buffers, operator codes and types that are not there (a tensor without its buffer has -1 `bytes`).
+    """
+    if bytes(data[4:8]) != IDENTIFIER and not lenient:
         raise StepError(
             "this is no TF Lite file", where=where, expected=f"the mark {IDENTIFIER.decode()} at byte 4",
             got=repr(bytes(data[:12])), looks_like=_looks(data),
@@ -191,9 +204,9 @@ def parse(data: memoryview, where: str) -> Model:
     codes = [_code(table) for table in root.tables(1, "operator code")]
     root.integers(5, "the old list of metadata")
     subgraphs = tuple(
-        _subgraph(table, number, codes, buffers) for number, table in enumerate(root.tables(2, "subgraph"))
+        _subgraph(table, number, codes, buffers, lenient) for number, table in enumerate(root.tables(2, "subgraph"))
     )
-    if not subgraphs:
+    if not subgraphs and not lenient:
         raise buffer.broken("it holds no subgraph", 0)
     return Model(
         size=buffer.size,
@@ -226,6 +239,12 @@ def small_constants(path: Path, buffers: Collection[int], *, limit: int = 256) -
     return found
 
 
+def buffer_extents(data: memoryview, where: str) -> list[tuple[int, int]]:
+    """Give where the data of each buffer lie in a file that :func:`parse` has taken, and how many bytes there are."""
+    tables = Buffer(data, where).root().tables(4, "buffer")
+    return [table.extent(0, 1, "constant data") or (0, 0) for table in tables]
+
+
 def _looks(data: memoryview) -> str | None:
     from modelprep.formats.sniff import HEAD, looks_like_model
 
@@ -240,34 +259,37 @@ def _buffer_size(table: Table) -> int:
     return table.integer(2, "Uint64")
 
 
-def _code(table: Table) -> tuple[int, int, str]:
+def _code(table: Table) -> tuple[int, int, str, int]:
     # Codes beyond 127 live in a second, wider field; whichever is larger counts (schema.fbs, version 3a).
-    code = max(table.integer(0, "Int8"), table.integer(3, "Int32"))
-    return code, table.integer(2, "Int32", 1), str(table.text(1, "a custom code") or "")
+    first = table.integer(0, "Int8")
+    code = max(first, table.integer(3, "Int32"))
+    return code, table.integer(2, "Int32", 1), str(table.text(1, "a custom code") or ""), first
 
 
-def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buffers: list[int]) -> Subgraph:
-    tensors = tuple(_tensor(t, index, buffers) for index, t in enumerate(table.tables(0, "tensor")))
+def _subgraph(
+    table: Table, number: int, codes: list[tuple[int, int, str, int]], buffers: list[int], lenient: bool
+) -> Subgraph:
+    tensors = tuple(_tensor(t, index, buffers, lenient) for index, t in enumerate(table.tables(0, "tensor")))
 
     def indices(holder: Table, slot: int, what: str, lowest: int = 0) -> tuple[int, ...]:
         found = holder.integers(slot, what)
         for index in found:
-            if not lowest <= index < len(tensors):
+            if not lowest <= index < len(tensors) and not lenient:
                 raise table.buffer.broken(f"{what} name tensor {index} of {len(tensors)}", holder.at)
         return found
 
     operators = []
     for index, holder in enumerate(table.tables(3, "operator")):
         opcode = holder.integer(0, "Uint32")
-        if opcode >= len(codes):
+        if opcode >= len(codes) and not lenient:
             raise table.buffer.broken(f"{holder.what} has operator code {opcode} of {len(codes)}", holder.at)
-        code, version, custom = codes[opcode]
+        code, version, custom, first = codes[opcode] if opcode < len(codes) else (-1, 0, "", None)
         holder.numbers(7, "Bool", f"the variables of {holder.what}")
         operators.append(
             Operator(
                 index, operator_name(code), version, indices(holder, 1, f"the inputs of {holder.what}", -1),
                 indices(holder, 2, f"the outputs of {holder.what}", -1), custom, _options(holder),
-                _custom_options(holder),
+                _custom_options(holder), first,
             )
         )  # fmt: skip
     return Subgraph(
@@ -280,19 +302,20 @@ def _subgraph(table: Table, number: int, codes: list[tuple[int, int, str]], buff
     )
 
 
-def _tensor(table: Table, index: int, buffers: list[int]) -> Tensor:
+def _tensor(table: Table, index: int, buffers: list[int], lenient: bool) -> Tensor:
     number = table.integer(2, "Uint32")
-    if number >= len(buffers) and number:  # an empty list stands for tensors without data
+    if number >= len(buffers) and number and not lenient:  # an empty list stands for tensors without data
         raise table.buffer.broken(f"{table.what} keeps its data in buffer {number} of {len(buffers)}", table.at)
     type_ = table.integer(1, "Int8")
-    if not 0 <= type_ < len(TYPES):
+    if not 0 <= type_ < len(TYPES) and not lenient:
         raise table.buffer.broken(f"{table.what} has type {type_}, which no version of TF Lite knows", table.at)
     name = table.text(3, f"the name of {table.what}")
     quantised = table.table(4, f"the quantisation of {table.what}")
     table.number(5, "Bool")
     return Tensor(
-        index, str(name or ""), table.integers(0, f"the shape of {table.what}"), TYPES[type_], number,
-        buffers[number] if buffers else 0,
+        index, str(name or ""), table.integers(0, f"the shape of {table.what}"),
+        TYPES[type_] if 0 <= type_ < len(TYPES) else f"TYPE_{type_}", number,
+        buffers[number] if number < len(buffers) else (-1 if lenient else 0),
         None if quantised is None else _quantisation(quantised), table.integers(7, f"the shape of {table.what}"), name,
     )  # fmt: skip
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, floor, to_u32, u32
 from modelprep.targets.armnn.network import DIVIDED, Layer, Network, Shape, Stop
+from modelprep.targets.armnn.stops import crash
 
 
 def optimise(network: Network) -> None:
@@ -26,9 +28,7 @@ def optimise(network: Network) -> None:
     network.sort()
     for layer in network.layers:
         _validate(layer)
-    for layer in network.layers:
-        if not _supported(layer):
-            raise Stop("Optimize returned nullptr", "TF04", layer.name)
+    _assign(network)
 
 
 # -- reshapes ------------------------------------------------------------------------------------------------------
@@ -102,25 +102,41 @@ def _join_consecutive(network: Network, layer: Layer) -> None:
 
 
 def _validate(layer: Layer) -> None:
+    if layer.kind == "Output" and layer.inputs[0] is None:
+        raise Stop("OutputLayer: Input slot must be connected.", "C10", layer.name)
+    if layer.kind == "Splitter":
+        _splitter(layer)
+    elif (shape := inferred(layer)) is not None and layer.out.shape != shape:
+        title = _TITLES.get(layer.kind, f"{layer.kind}Layer")
+        raise Stop(
+            f"{title}: TensorShape set on OutputSlot[0] does not match the inferred shape. : "
+            f"{layer.out.shape} != {shape}", "C3", layer.name,
+        )  # fmt: skip
+
+
+#: What a layer calls itself where that is not its kind and "Layer".
+_TITLES = {"BatchToSpaceNd": "BatchToSpaceLayer", "StridedSlice": "StridedSlice"}
+
+
+def inferred(layer: Layer) -> Shape | None:
+    """Give the shape that a layer infers for its first output; None where it infers none.
+
+    Raises
+    ------
+    Stop
+        It cannot be inferred.
+    """
     rule = _RULES.get(layer.kind)
-    if rule is not None:
-        rule(layer)
+    return None if rule is None else rule(layer)
 
 
-def _differs(layer: Layer, inferred: Shape, text: str = "") -> None:
-    noted = layer.out.shape
-    if noted != inferred:
-        name = text or f"{layer.kind}Layer: TensorShape set on OutputSlot[0] does not match the inferred shape."
-        raise Stop(f"{name} : {noted} != {inferred}", "C3", layer.name)
+def _same(layer: Layer) -> Shape:
+    return layer.shapes[0]
 
 
-def _same(layer: Layer) -> None:
-    _differs(layer, layer.shapes[0])
-
-
-def _elementwise(layer: Layer) -> None:
+def _elementwise(layer: Layer) -> Shape:
     first, second = layer.shapes
-    _differs(layer, Shape(max(first.at(i), second.at(i)) for i in range(len(first))))
+    return Shape(max(first.at(i), second.at(i)) for i in range(len(first)))
 
 
 def _pooled(size: int, before: int, after: int, pool: int, stride: int, *, up: bool) -> int:
@@ -141,7 +157,7 @@ def _placed(layout: str, batch: int, channels: int, height: int, width: int) -> 
     return Shape((batch, height, width, channels) if layout == "NHWC" else (batch, channels, height, width))
 
 
-def _pooling(layer: Layer) -> None:
+def _pooling(layer: Layer) -> Shape:
     p, shape = layer.params, layer.shapes[0]
     channels, height, width = axes(p["layout"])
     across, down = shape.at(width), shape.at(height)
@@ -151,7 +167,7 @@ def _pooling(layer: Layer) -> None:
         up = p["rounding"] == "ceiling"
         columns = _pooled(across, p["pad_left"], p["pad_right"], p["pool_width"], p["stride_x"], up=up)
         rows = _pooled(down, p["pad_top"], p["pad_bottom"], p["pool_height"], p["stride_y"], up=up)
-    _differs(layer, _placed(p["layout"], batch, depth, rows, columns))
+    return _placed(p["layout"], batch, depth, rows, columns)
 
 
 def _slid(layer: Layer, size: int, before: int, after: int, kernel: int, stride: int) -> int:
@@ -160,41 +176,42 @@ def _slid(layer: Layer, size: int, before: int, after: int, kernel: int, stride:
     return u32(1 + u32(size + before + after - kernel) // stride)
 
 
-def _convolution(layer: Layer) -> None:
+def _convolution(layer: Layer) -> Shape:
     p, shape, weights = layer.params, layer.shapes[0], layer.constants["weights"].shape
     _, height, width = axes(p["layout"])
     across, down = shape.at(width), shape.at(height)
     batch = shape.at(0)
     columns = _slid(layer, across, p["pad_left"], p["pad_right"], weights.at(width), p["stride_x"])
     rows = _slid(layer, down, p["pad_top"], p["pad_bottom"], weights.at(height), p["stride_y"])
-    _differs(layer, _placed(p["layout"], batch, weights.at(0), rows, columns))
+    return _placed(p["layout"], batch, weights.at(0), rows, columns)
 
 
-def _depthwise(layer: Layer) -> None:
+def _depthwise(layer: Layer) -> Shape:
     p, shape, weights = layer.params, layer.shapes[0], layer.constants["weights"].shape
     channels, height, width = axes(p["layout"])
     batch, down, across, depth = (shape.at(i) for i in (0, height, width, channels))
     multiplier = weights.at(0)
     rows = _slid(layer, down, p["pad_top"], p["pad_bottom"], weights.at(2), p["stride_y"])
     columns = _slid(layer, across, p["pad_left"], p["pad_right"], weights.at(3), p["stride_x"])
-    _differs(layer, _placed(p["layout"], batch, depth * multiplier, rows, columns))
+    return _placed(p["layout"], batch, depth * multiplier, rows, columns)
 
 
-def _fully_connected(layer: Layer) -> None:
+def _fully_connected(layer: Layer) -> Shape:
     weights = layer.constants["weights"].shape
     batch = layer.shapes[0].at(0)
-    _differs(layer, Shape((batch, weights.at(0 if layer.params["transpose"] else 1))))
+    return Shape((batch, weights.at(0 if layer.params["transpose"] else 1)))
 
 
-def _reshape(layer: Layer) -> None:
-    _differs(layer, layer.params["target"])
+def _reshape(layer: Layer) -> Shape:
+    target: Shape = layer.params["target"]
+    return target
 
 
-def _constant(layer: Layer) -> None:
-    _differs(layer, layer.constants["output"].shape)
+def _constant(layer: Layer) -> Shape:
+    return layer.constants["output"].shape
 
 
-def _mean(layer: Layer) -> None:
+def _mean(layer: Layer) -> Shape:
     shape, over, keep = layer.shapes[0], layer.params["axes"], layer.params["keep_dims"]
     if not keep and over and len(over) >= len(shape):
         raise Stop("MeanLayer: Dimensions to reduce can not be bigger than input dimensions", "TF30", layer.name)
@@ -204,10 +221,10 @@ def _mean(layer: Layer) -> None:
         sizes = [1 if i in over else size for i, size in enumerate(shape) if keep or i not in over]
         rank = len(shape) if keep else len(shape) - len(over)
         sizes = (sizes + [1] * rank)[: max(rank, 1)]
-    _differs(layer, Shape(sizes))
+    return Shape(sizes)
 
 
-def _merger(layer: Layer) -> None:
+def _merger(layer: Layer) -> Shape:
     origins: Sequence[Sequence[int]] = layer.params["origins"]
     rank, shapes = layer.params["rank"], layer.shapes
     for shape in shapes:
@@ -223,7 +240,7 @@ def _merger(layer: Layer) -> None:
     total, volume = u32(sum(shape.elements for shape in shapes)), u32(math.prod(extent))
     if total != volume:
         raise Stop(f"MergerLayer: there are some gaps between views : {total} != {volume}", "CF38", layer.name)
-    _differs(layer, Shape(extent))
+    return Shape(extent)
 
 
 def _splitter(layer: Layer) -> None:
@@ -233,19 +250,87 @@ def _splitter(layer: Layer) -> None:
                        "TF24", layer.name)  # fmt: skip
 
 
-def _resize(layer: Layer) -> None:
+def _resize(layer: Layer) -> Shape:
     p, shape = layer.params, layer.shapes[0]
     channels, _, _ = axes(p["layout"])
     depth, batch = shape.at(channels), shape.at(0)
-    _differs(layer, _placed(p["layout"], batch, depth, p["height"], p["width"]))
+    return _placed(p["layout"], batch, depth, p["height"], p["width"])
 
 
-def _gather(layer: Layer) -> None:
+def _gather(layer: Layer) -> Shape:
     params, indices = layer.shapes
-    _differs(layer, Shape((*indices, *params[1:])))
+    return Shape((*indices, *params[1:]))
 
 
-_RULES: Mapping[str, Callable[[Layer], None]] = {
+def _space_to_batch(layer: Layer) -> Shape:
+    block, pads, shape = layer.params["block"], layer.params["pads"], layer.shapes[0]
+    if len(pads) < 2 or len(block) < 2:
+        raise crash("block shape or paddings of fewer than two dimensions", "TL28", layer.name)
+    _, height, width = axes(layer.params["layout"])
+    sizes = list(shape)
+    sizes[0] *= math.prod(block)
+    for axis, pad, by in ((height, pads[0], block[0]), (width, pads[1], block[1])):
+        if by == 0:
+            raise crash("a division by zero", "TL28", layer.name, status=DIVIDED)
+        sizes[axis] = u32(shape.at(axis) + sum(pad)) // by
+    return Shape(sizes)
+
+
+def _batch_to_space(layer: Layer) -> Shape:
+    block, crops, shape = layer.params["block"], layer.params["crops"], layer.shapes[0]
+    channels, height, width = axes(layer.params["layout"])
+    depth, overall = shape.at(channels), shape.at(0) * shape.at(height) * shape.at(width)
+    if len(crops) < 2:
+        raise crash("crops of fewer than two dimensions", "TL28", layer.name)
+    if len(block) < 2:
+        raise Stop("vector::_M_range_check", "TL28", layer.name, speaker="std")
+    down, across = (
+        u32(shape.at(axis) - sum(crop)) * (by or 1)
+        for axis, crop, by in ((height, crops[0], block[0]), (width, crops[1], block[1]))
+    )
+    if u32(down * across) == 0:
+        raise crash("a division by zero", "TL28", layer.name, status=DIVIDED)
+    return _placed(layer.params["layout"], u32(overall) // u32(down * across), depth, down, across)
+
+
+def _strided_slice(layer: Layer) -> Shape:
+    p, sizes = layer.params, []
+    for axis, size in enumerate(layer.shapes[0]):
+        if p["shrink_mask"] >> axis & 1:
+            continue
+        if axis >= min(len(p[name]) for name in ("begin", "end", "strides")):
+            raise crash("begin, end or strides are shorter than the input has dimensions", "TL28", layer.name)
+        start, stop, stride = cut(p, axis, size)
+        if stride == 0:
+            raise crash("a division by zero", "TL28", layer.name, status=DIVIDED)
+        sizes.append(max(0, -(-(stop - start) // stride)))
+    return Shape(sizes)
+
+
+def cut(params: Mapping[str, Any], axis: int, size: int) -> tuple[int, int, int]:
+    """Give start, stop and stride of a strided slice along an axis (armnn/Descriptors.cpp)."""
+    lowest, highest = -(1 << 31), (1 << 31) - 1
+    stride = params["strides"][axis]
+    start = params["begin"][axis]
+    if params["begin_mask"] >> axis & 1:
+        start = lowest if stride > 0 else highest
+    start = max(0, min(start + size if start < 0 else start, size - 1))
+    if params["shrink_mask"] >> axis & 1:
+        return start, start + 1, stride
+    stop = params["end"][axis]
+    if params["end_mask"] >> axis & 1:
+        stop = highest if stride > 0 else lowest
+    if stop < 0:
+        stop += size
+    return start, max(0, min(stop, size)) if stride > 0 else max(-1, min(stop, size - 1)), stride
+
+
+def _detection(layer: Layer) -> Shape:
+    options = layer.params["options"]
+    return Shape((1, options.max_detections * options.max_classes, 4))
+
+
+_RULES: Mapping[str, Callable[[Layer], Shape]] = {
     **dict.fromkeys(("Activation", "BatchNormalization", "Normalization", "Rsqrt", "Softmax"), _same),
     **dict.fromkeys(
         ("Addition", "Division", "Equal", "Greater", "Maximum", "Minimum", "Multiplication", "Subtraction"),
@@ -261,11 +346,30 @@ _RULES: Mapping[str, Callable[[Layer], None]] = {
     "Pooling2d": _pooling,
     "Reshape": _reshape,
     "ResizeBilinear": _resize,
-    "Splitter": _splitter,
+    "SpaceToBatchNd": _space_to_batch,
+    "BatchToSpaceNd": _batch_to_space,
+    "StridedSlice": _strided_slice,
+    "DetectionPostProcess": _detection,
 }
 
 
 # -- backends ------------------------------------------------------------------------------------------------------
+
+
+def _assign(network: Network) -> None:
+    lines = []
+    for layer in network.layers:
+        for number, slot in enumerate(layer.outputs):
+            if slot.info is not None and slot.info.dtype == "uint8" and slot.info.scale == 0:
+                lines.append(
+                    f"ERROR: output {number} of layer {layer.kind} ({layer.name}) is of type Quantized 8 bit but its "
+                    "scale parameter has not been set"
+                )
+        if not _supported(layer):
+            lines.append(f"ERROR: Layer of type {layer.kind} is not supported on any preferred backend [CpuRef ]")
+            raise Stop("\n".join([*lines, "Optimize returned nullptr"]), "TF04", layer.name)
+    if lines:
+        raise Stop("\n".join([*lines, "Optimize returned nullptr"]), "TL29", "quantisation")
 
 
 def _supported(layer: Layer) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from modelprep.targets.armnn.arithmetic import u32
+from modelprep.targets.armnn.arithmetic import f32, u32
 from modelprep.targets.armnn.network import CRASHED, Info, Layer, Network, Shape, Stop
 from modelprep.targets.armnn.optimiser import axes
 
@@ -68,10 +68,11 @@ def run_layers(network: Network) -> None:
         A layer stops or crashes.
     """
     for layer in network.layers:
-        _run(layer)
+        run(layer)
 
 
-def _run(layer: Layer) -> None:
+def run(layer: Layer) -> None:
+    """Check what running a layer brings to light."""
     try:
         if layer.kind in ("BatchNormalization", "Normalization"):
             for axis in axes(layer.params["layout"]):
@@ -82,7 +83,8 @@ def _run(layer: Layer) -> None:
             for axis in layer.params["axes"]:
                 layer.shapes[0].at(axis)
     except Stop as stop:
-        raise Stop(stop.message, stop.rule, layer.name, running=True) from None
+        rule = ("TL15" if layer.params.get("lite") else "TF30") if layer.kind == "Mean" else stop.rule
+        raise Stop(stop.message, rule, layer.name, running=True) from None
     weights = layer.constants.get("weights")
     empty = layer.kind == "Mean" and 0 in layer.shapes[0]
     if empty or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
@@ -158,6 +160,11 @@ def _merger(layer: Layer) -> None:
 
 
 def _fully_connected(layer: Layer) -> None:
+    _fully_connected_shapes(layer)
+    _quantised(layer)
+
+
+def _fully_connected_shapes(layer: Layer) -> None:
     _rank(layer, layer.out.shape, 2, "output")
     if len(layer.shapes[0]) not in (2, 4):
         raise _refuse(layer, "Input tensor must have 2 or 4 dimensions.")
@@ -176,6 +183,11 @@ def _batch_normalization(layer: Layer) -> None:
 
 
 def _convolution(layer: Layer) -> None:
+    _convolution_shapes(layer)
+    _quantised(layer)
+
+
+def _convolution_shapes(layer: Layer) -> None:
     _rank(layer, layer.shapes[0], 4, "input")
     _rank(layer, layer.out.shape, 4, "output")
     weights = layer.constants["weights"].shape
@@ -225,6 +237,88 @@ def _gather(layer: Layer) -> None:
     _rank(layer, layer.out.shape, len(layer.shapes[0]) - 1 + len(indices.shape), "output")
 
 
+def _space_to_batch(layer: Layer) -> None:
+    _four_dimensions(layer)
+    block, pads, shape = layer.params["block"], layer.params["pads"], layer.shapes[0]
+    for wrong, text in (
+        (len(block) != 2, "Block Shape must contain 2 spatial dimensions"),
+        (len(pads) != len(block), "Pad List must contain the same number of dimensions as Block Shape."),
+    ):
+        if wrong:
+            raise Stop(text, "TL28", layer.name, speaker="load")
+    channels, height, width = axes(layer.params["layout"])
+    down, across = shape[height] + sum(pads[0]), shape[width] + sum(pads[1])
+    count, made = shape[0] * down * across * shape[channels], layer.out.shape.elements
+    if count != made:
+        raise _refuse(layer, f"Input tensor has {count} after padding but output tensor has {made} elements.")
+    if down % block[0] or across % block[1]:
+        text = "Input shape after padding must be divisible by Block Shape in all spatial dimensions"
+        raise Stop(text, "TL28", layer.name, speaker="load")
+
+
+def _strided_slice(layer: Layer) -> None:
+    rank = len(layer.shapes[0])
+    for name, word in (("begin", "Begin"), ("end", "End"), ("strides", "Stride")):
+        if len(layer.params[name]) != rank:
+            text = f"StridedSliceLayer: {word} length must be of rank input0({rank})"
+            raise Stop(text, "TL28", layer.name, speaker="load")
+
+
+def _detection(layer: Layer) -> None:
+    encodings, scores = layer.shapes
+    boxes, classes, values, number = layer.outputs
+    for shape, rank, what in (
+        (encodings, 3, "box encodings"), (scores, 3, "scores"), (layer.constants["anchors"].shape, 2, "anchors"),
+        (boxes.shape, 3, "detection boxes"), (values.shape, 2, "detection scores"),
+        (classes.shape, 2, "detection classes"), (number.shape, 1, "num detections"),
+    ):  # fmt: skip
+        _rank(layer, shape, rank, what)
+    for slot, what in ((boxes, "boxes"), (values, "scores"), (classes, "classes")):
+        _type(layer, slot.info, "float32", f"detection {what}")
+    _type(layer, number.info, "float32", "num detections")
+    if scores[2] != layer.params["options"].classes + 1:
+        raise _refuse(layer, "Number of classes with background should be equal to number of classes + 1.")
+
+
+# -- bytes ---------------------------------------------------------------------------------------------------------
+
+_NAMES = {"float32": "Float32", "uint8": "Unsigned8", "int32": "Signed32", "bool": "Boolean"}
+
+
+def _type(layer: Layer, info: Info | None, dtype: str, what: str) -> None:
+    if info is not None and info.dtype != dtype:
+        raise _refuse(layer, f"Expected data type {_NAMES[dtype]} but got {_NAMES[info.dtype]} for {what} tensor.")
+
+
+def _quantised(layer: Layer) -> None:
+    """Check types and scales of the weights of a convolution or a fully connected layer."""
+    given, made, weights = layer.source().info, layer.out.info, layer.constants["weights"].info
+    assert given is not None, "a parser notes it"
+    assert made is not None, "a parser notes it"
+    if layer.kind == "Convolution2d":
+        _type(layer, weights, given.dtype, "weight")
+    if (bias := layer.constants.get("bias")) is not None:
+        wanted = "int32" if given.dtype == "uint8" else "float32"
+        if layer.kind == "Convolution2d":
+            _type(layer, bias.info, wanted, "bias")
+        _bias_scale(layer, bias.info, f32(f32(given.scale) * f32(weights.scale)))
+        _type(layer, bias.info, wanted, "bias")
+    if made.dtype == "uint8" and f32(made.scale) <= f32(f32(given.scale) * f32(weights.scale)):
+        raise _refuse(layer, "Quantization scale of output is not greater than the product of the input and weights "
+                             "tensors")  # fmt: skip
+
+
+def _bias_scale(layer: Layer, bias: Info, wanted: float) -> None:
+    if bias.offset != 0:
+        raise _refuse(layer, f"Expected zero quantization offset for bias tensor but got {bias.offset}")
+    if abs(f32(bias.scale) - wanted) > f32(1e-8):
+        raise _refuse(
+            layer,
+            f"Expected {wanted:.10g} quantization scale for bias tensor (the product of the input and weight scales), "
+            f"but got {f32(bias.scale):.10g}",
+        )
+
+
 _RULES: Mapping[str, Callable[[Layer], None]] = {
     **dict.fromkeys(("Activation", "Normalization", "Rsqrt", "Softmax"), _same),
     **dict.fromkeys(
@@ -240,4 +334,7 @@ _RULES: Mapping[str, Callable[[Layer], None]] = {
     "Pad": _pad,
     "Reshape": _reshape,
     "Splitter": _splitter,
+    "SpaceToBatchNd": _space_to_batch,
+    "StridedSlice": _strided_slice,
+    "DetectionPostProcess": _detection,
 }

@@ -1,0 +1,71 @@
+"""Which runtime answers for the board: the host's, or Arm NN's network in numpy where that one cannot or differs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelprep.check.runtimes import isolated, reference
+from modelprep.check.runtimes.base import Ready
+from modelprep.errors import MissingTool
+from modelprep.targets import armnn_tests
+from modelprep.targets.armnn.network import Network
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def ready(
+    path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str], *,
+    version: str = armnn_tests.BASE_VERSION, exact: bool = False, network: Network | None = None,
+) -> Ready:  # fmt: skip
+    """Load a model into the runtime that answers for the board.
+
+    Parameters
+    ----------
+    path, parser, input_name, shape, outputs
+        As for :func:`modelprep.check.runtimes.host.ready`.
+    version
+        Arm NN version.
+    exact
+        The model means something else than Arm NN computes: only Arm NN's own network will do.
+    network
+        That network, loaded, where it is known already.
+
+    Raises
+    ------
+    MissingTool
+        Nothing here runs it; the hint names what would.
+    """
+
+    def own() -> Ready:
+        return reference.ready(path, parser, input_name, outputs, version, network)
+
+    # Whoever names a real Arm NN wants its answer and no other.
+    asked = parser == "tflite" and os.environ.get("MODELPREP_PYARMNN")
+    if asked or (parser not in reference.READERS and network is None):
+        return isolated.ready(path, parser, input_name, shape, outputs)
+    if exact or (parser == "tflite" and reference.unordered(path)):
+        return own()
+    try:
+        loaded = isolated.ready(path, parser, input_name, shape, outputs)
+    except MissingTool as error:
+        return _instead(own, error)
+
+    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+        try:
+            return loaded.run(values)
+        except MissingTool as error:
+            return _instead(own, error).run(values)
+
+    return Ready(loaded.runtime, run, loaded.quantisation, loaded.sizes, own)
+
+
+def _instead(own: Any, error: MissingTool) -> Ready:
+    try:
+        found: Ready = own()
+    except MissingTool:
+        raise error from None
+    return found
