@@ -22,7 +22,7 @@ ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help all $(GROUPS) venv test check bench faults demo man clean distclean
+.PHONY: help all $(GROUPS) venv test check corpus bench faults demo man clean distclean
 
 help:  ## say what there is
 	@printf 'make TARGET [OUT=%s] [ARGS="--dry-run"] [PYTHON=%s]\n\n' '$(OUT)' '$(PYTHON)'
@@ -50,6 +50,10 @@ check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## everythin
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(ORACLES) $(PYTEST) --cov=modelprep --cov-report=term:skip-covered $(ARGS)
+
+corpus: $(VENV)/test.stamp  ## inspect, lint and convert every model below DIR, and write a table: ARGS="--out corpus.tsv --each 3 --jobs 2"
+	@test -n '$(DIR)' || { echo 'make corpus DIR=FOLDER [ARGS="--out corpus.tsv --each 3 --jobs 2 --quick"]' >&2; exit 2; }
+	$(ORACLES) $(BIN)/python tests/corpus/corpus_run.py '$(DIR)' $(ARGS)
 
 bench: $(VENV)/test.stamp  ## measure: every script in benchmarks/, or ONE=benchmarks/fetch.py
 	@for script in $(or $(ONE),$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
