@@ -117,11 +117,17 @@ def measure(name: str, folder: Path, *, exact: bool) -> dict[str, Any]:
     upgrades.upgrade(net)
     net = phase.filter_net(net)
     shapes = infer(net)
-    keep = []
+    keep: list[str] = []
     if any(layer.type == "DetectionOutput" for layer in net.layer):
         keep = ["mbox_loc", "mbox_conf_flatten"]
     elif not {top for layer in net.layer for top in layer.top} - {b for layer in net.layer for b in layer.bottom}:
         keep = [top for layer in net.layer for top in layer.top][-1:]  # colorization: Silence reads its last top
+    else:
+        # A softmax over numbers that are far apart is all but 0 and 1: what goes into it is compared too.
+        makers = {top: layer for layer in net.layer for top in layer.top}
+        read = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
+        ends = [top for top in makers if top not in read and makers[top].type != "Input"]
+        keep = [*ends, *(makers[top].bottom[0] for top in ends if makers[top].type == "Softmax")]
     weights = folder / "net.caffemodel"
     seconds, memory = convert(folder, "inside", keep)
     row: dict[str, Any] = {"network": name, "MB": weights.stat().st_size / 1e6, "seconds": seconds, "MiB": memory}

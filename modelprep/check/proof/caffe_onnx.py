@@ -31,10 +31,6 @@ OPENCV_DIFFERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "LRN": (lambda layer: layer.lrn_param.k != 1 and layer.lrn_param.norm_region == 0, "ignores k"),
     "Log": (lambda layer: True, "computes another logarithm"),  # noqa: ARG005 - asked for each layer alike
     "MVN": (lambda layer: layer.mvn_param.eps > 1e-8, "adds eps to the variance"),
-    "PriorBox": (
-        lambda layer: any(v != int(v) for v in (*layer.prior_box_param.min_size, *layer.prior_box_param.max_size)),
-        "does not cut the sizes of boxes to whole numbers",
-    ),
     "Swish": (lambda layer: layer.swish_param.beta != 1, "ignores beta"),
 }
 #: Layer types of Caffe's master branch that builds of 1.0 do not have.
@@ -105,23 +101,22 @@ def sides(conversion: Conversion) -> Sides:
 
     net, text = _net(conversion)
     model = _file(conversion.output)
-    blobs = [value.name for value in read_header(model).graph.output]
+    outputs = [value.name for value in read_header(model).graph.output]
     shapes = {name: shape for layer in net.layer if layer.type == "Input" for name, shape in zip(
         layer.top, (tuple(int(d) for d in s.dim) for s in _each(layer.input_param.shape, len(layer.top))), strict=True
     )}  # fmt: skip
-    made = {top for layer in net.layer for top in layer.top}
-    named = [blob for blob in blobs if blob in made]
+    named = _compared(net, outputs)
     if not named:
-        raise CheckFailed("no output of the result is a blob of the net", got=", ".join(blobs))
+        raise CheckFailed("no output of the result is a blob of the net", got=", ".join(outputs))
     infer(net)
     given = [{name: values(shape, number, SMALL) for name, shape in shapes.items()} for number in range(INPUTS)]
     weights = Path(conversion.params["weights"])
     opened = _caffe if _caffe_knows(conversion) else _opencv
-    rows = {layer.top[0] for layer in net.layer if layer.type == "DetectionOutput"}
 
     @contextmanager
     def after() -> Iterator[Side]:
-        session, _ = runtimes.onnx_session(model)
+        with _giving(model, named, outputs) as path:
+            session, _ = runtimes.onnx_session(path)
         wanted = [value.name for value in session.get_inputs()]
 
         def run(number: int) -> list[NDArray[Any]]:
@@ -132,10 +127,54 @@ def sides(conversion: Conversion) -> Sides:
 
         yield run
 
-    if rows & set(named) and opened is _opencv:
-        # With random weights a last digit decides which of two boxes is suppressed.
-        raise CheckFailed("OpenCV and Caffe order detections differently", got=", ".join(sorted(rows)))
     return Sides(tuple(named), lambda: opened(net, text, weights, named, given), after)
+
+
+def _compared(net: Any, outputs: list[str]) -> list[str]:
+    """Return the blobs to compare: the outputs, but for detections the locations and scores that they are made of.
+
+    A last digit decides which of two boxes is suppressed, and every runtime has its own order of rows. Prior boxes are
+    compared where OpenCV makes them as SSD's Caffe does: it does not cut their sizes, and clips unless told not to.
+    """
+    alike = all(
+        layer.prior_box_param.HasField("clip")
+        and all(v == int(v) for v in (*layer.prior_box_param.min_size, *layer.prior_box_param.max_size))
+        for layer in net.layer if layer.type == "PriorBox"
+    )  # fmt: skip
+    ends = {layer.top[0]: layer for layer in net.layer if layer.type == "DetectionOutput"}
+    made = {top for layer in net.layer for top in layer.top}
+    found: dict[str, None] = {}
+    for name in outputs:
+        end = ends.get(name) or ends.get(name.rpartition("/")[0])
+        if end is not None:
+            found.update(dict.fromkeys(end.bottom[: 2 + alike]))
+        elif name in made:
+            found[name] = None
+    return list(found)
+
+
+@contextmanager
+def _giving(model: Path, names: list[str], outputs: list[str]) -> Iterator[Path]:
+    """Give the model, or for as long as it is loaded one beside it that has these values among its outputs."""
+    more = [name for name in names if name not in outputs]
+    if not more:
+        yield model
+        return
+    from modelprep.formats.onnx import pieces
+    from modelprep.formats.onnx.model import read_header
+    from modelprep.formats.output import copy
+
+    read = read_header(model)
+    known = {value.name: value for value in read.graph.value_info}
+    if any(name not in known for name in more):
+        raise CheckFailed("the result does not have the values that detections are made of", got=", ".join(more))
+    read.graph.output.extend(known[name] for name in more)
+    with tempfile.TemporaryDirectory(prefix=".compared-", dir=model.parent) as folder:
+        beside = Path(folder) / model.name
+        for data in model.parent.glob(f"{model.name}.data"):
+            copy(data, Path(folder) / data.name)  # onnxruntime follows no link out of the folder
+        pieces.write(read.pieces(), beside)
+        yield beside
 
 
 def _file(path: Path) -> Path:

@@ -141,6 +141,46 @@ def test_a_model_that_computes_something_else_is_not_kept(tmp_path: Path, batch:
         verify.verify(conversion(folder, batch=batch))
 
 
+def detector() -> str:
+    """A small SSD: one map, three boxes a cell."""
+    text = layer("Convolution", "convolution_param { num_output: 6 kernel_size: 3 stride: 2 }", "data", "f", "f")
+    for name, outputs in (("loc", 3 * 4), ("conf", 3 * 4)):
+        text += layer(
+            "Convolution", f"convolution_param {{ num_output: {outputs} kernel_size: 1 }}", "f", f"{name}0", name
+        )
+        text += layer(
+            "Permute", "permute_param { order: 0 order: 2 order: 3 order: 1 }", f"{name}0", f"{name}1", f"{name}p"
+        )
+        text += layer("Flatten", "", f"{name}1", name, f"{name}f")
+    text += layer(
+        "PriorBox",
+        "prior_box_param { min_size: 3 aspect_ratio: 2 clip: false variance: 0.1 }",
+        "f data",
+        "priors",
+        "pb",
+    )
+    text += layer("Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 4 } }", "conf", "shaped", "shaped")
+    text += layer("Softmax", "softmax_param { axis: 2 }", "shaped", "soft", "soft")
+    text += layer("Flatten", "", "soft", "scores", "scores")
+    params = "num_classes: 4 share_location: true background_label_id: 0 nms_param { nms_threshold: 0.4 top_k: 30 } "
+    params += "code_type: CENTER_SIZE keep_top_k: 20 confidence_threshold: 0.1"
+    return text + layer(
+        "DetectionOutput", f"detection_output_param {{ {params} }}", "loc scores priors", "found", "found"
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"raw_detections": True}, {"external": True}])
+def test_of_detections_the_locations_and_scores_are_compared(tmp_path: Path, options: dict[str, bool]) -> None:
+    pytest.importorskip("cv2", reason="OpenCV's reader runs the original")
+    folder = laid_out(tmp_path, detector(), (1, 3, 15, 15))
+    external = folder / "net.onnx.data" if options.pop("external", False) else None
+    oracles.convert(folder, external=external, **options)
+    found = verify.verify(conversion(folder)).proof
+    assert found is not None
+    assert found.outcome == "same", found.reason
+    assert found.tensor in ("loc", "scores", "priors")
+
+
 def test_what_opencv_is_no_reference_for_is_what_it_computes_otherwise(tmp_path: Path, caffe: oracles.Caffe) -> None:
     """Each entry of the list is there for a reason: OpenCV's numbers differ from Caffe's."""
     import numpy as np
@@ -166,8 +206,7 @@ def test_what_opencv_is_no_reference_for_is_what_it_computes_otherwise(tmp_path:
         found = net.forward()
         differs = found.size != expected.size or float(np.abs(found.ravel() - expected.ravel()).max()) > 1e-3
         assert differs, f"{type_}: OpenCV computes what Caffe does; take it out of the list"
-    # SSD's layers and Swish are not in that Caffe.
-    assert set(layers) == set(caffe_onnx.OPENCV_DIFFERS) - {"PriorBox", "Swish"}
+    assert set(layers) == set(caffe_onnx.OPENCV_DIFFERS) - {"Swish"}  # which Caffe 1.0 does not have
 
 
 _PEAK = """

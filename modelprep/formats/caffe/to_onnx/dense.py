@@ -17,8 +17,6 @@ def _inner_product(layer: Layer) -> None:
     weights = [layer.weight(0, "weight")]
     if p.bias_term:
         weights.append(layer.weight(1, "bias"))
-    else:
-        weights.append(layer.floats("no_bias", [0.0], (1,)))
     made = layer.op("Gemm", value, *weights, out=top.name if flat else "", transB=int(not p.transpose))
     if not flat:
         layer.reshape(made, (None, int(p.num_output)), top.shape, out=top.name, part="unfold")

@@ -167,12 +167,13 @@ class Layer:
         else:
             self.graph.node("Split", [value], outs, self.name, {"axis": axis, "split": list(sizes)})
 
-    def softmax(self, value: str, axis: int, rank: int, *, out: str = "") -> str:
+    def softmax(self, value: Tensor, axis: int, *, out: str = "") -> str:
         """Normalize along one axis. Before opset 13 the operator takes that axis and all behind it as one."""
-        if self.opset >= 13 or axis == rank - 1:
-            return self.op("Softmax", value, out=out, axis=axis)
+        rank = len(value.shape)
+        if self.opset >= 13 or all(size == 1 for size in value.shape[axis + 1 :]):
+            return self.op("Softmax", value.name, out=out, axis=axis)
         order = [i for i in range(rank) if i != axis] + [axis]
-        turned = self.op("Transpose", value, perm=order)
+        turned = self.op("Transpose", value.name, perm=order)
         normal = self.op("Softmax", turned, axis=rank - 1)
         return self.op("Transpose", normal, out=out, part="transpose_back", perm=[order.index(i) for i in range(rank)])
 

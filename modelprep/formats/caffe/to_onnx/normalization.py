@@ -55,7 +55,7 @@ def _normalize(layer: Layer) -> None:
 
 def _softmax(layer: Layer) -> None:
     axis = layer.axis(layer.proto.softmax_param.axis)
-    layer.softmax(layer.bottoms[0].name, axis, layer.rank, out=layer.tops[0].name)
+    layer.softmax(layer.bottoms[0], axis, out=layer.tops[0].name)
 
 
 CONVERSIONS = {

@@ -27,6 +27,14 @@ def _argmax(layer: Layer) -> None:
     size = shape[axis]
     if size is None or not 1 <= p.top_k <= size:
         raise layer.refuse("top_k is not within the axis", expected=f"1 to {size}", got=str(p.top_k))
+    flat: tuple[Dim, ...] = (shape[0], int(p.top_k))
+    if p.top_k == 1 and not p.out_max_val and layer.opset >= 12:
+        place = layer.op("ArgMax", value, axis=axis, keepdims=1, select_last_index=1)
+        if p.HasField("axis"):
+            layer.cast_to_float(place, out=top.name)
+        else:
+            layer.reshape(layer.cast_to_float(place), flat, top.shape, out=top.name)
+        return
     # Of equal values Caffe takes the one with the highest index first, ONNX the lowest: so it looks from behind.
     turned = layer.slice(value, [axis], [-1], [-(2**62)], steps=[-1], part="from_behind")
     values, places = (layer.graph.claim(f"{layer.name}/{part}") for part in ("values", "places"))
@@ -40,7 +48,6 @@ def _argmax(layer: Layer) -> None:
             layer.cast_to_float(_from_front(layer, places, size), out=top.name)
         return
     indices = layer.cast_to_float(_from_front(layer, places, size))
-    flat: tuple[Dim, ...] = (shape[0], int(p.top_k))
     if p.out_max_val:
         pair = [layer.unsqueeze(part, [1], part=name) for name, part in (("indices", indices), ("maxima", values))]
         indices, flat = layer.op("Concat", *pair, axis=1), (shape[0], 2, int(p.top_k))
@@ -53,5 +60,7 @@ def _from_front(layer: Layer, places: str, size: int) -> str:
 
 CONVERSIONS = {
     "Reduction": Conversion(_reduction, "ReduceSum, ReduceL1, ReduceSumSquare, ReduceMean", "`coeff` as Mul"),
-    "ArgMax": Conversion(_argmax, "Slice, TopK, Sub, Cast", "of equal values the one with the highest index, as Caffe"),
+    "ArgMax": Conversion(
+        _argmax, "ArgMax; Slice, TopK, Sub, Cast", "of equal values the one with the highest index, as Caffe"
+    ),
 }
