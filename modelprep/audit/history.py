@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from modelprep import quoting
 from modelprep.audit.subjects import Place
 from modelprep.audit.verdicts import VERDICTS, Finding
 from modelprep.errors import UsageError
@@ -126,7 +127,7 @@ class History:
         data = {"schema": SCHEMA, "urls": {url: _plain(entry) for url, entry in sorted(self._known.items())}}
         with storage(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.path, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
+            write_atomic(self.path, (quoting.json(data, indent=1) + "\n").encode())
 
 
 def default_history() -> Path:

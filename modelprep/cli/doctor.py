@@ -11,7 +11,7 @@ from typing import Any
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 from modelprep.installed import install_command, namesakes
-from modelprep.url import redact_proxy
+from modelprep.url import Url, redact_proxy
 
 #: Program -> what it is for.
 TOOLS = {
@@ -147,19 +147,20 @@ def _mirror(text: str, offline: bool) -> dict[str, object]:
 
         folder = mirror_folder(text)
         return {"mirror": text, "ok": folder.is_dir(), "says": "a folder" if folder.is_dir() else "not there"}
+    url = Url(text)
+    shown = str(url)
     if offline:
-        return {"mirror": text, "ok": None, "says": "not asked (--offline)"}
+        return {"mirror": shown, "ok": None, "says": "not asked (--offline)"}
     from modelprep.fetch.connections import Chain, Client
     from modelprep.fetch.network_errors import Broken
-    from modelprep.url import Url
 
     try:
         # Any answer will do, a redirect too: a bucket need not list its root.
-        answer = Client(10, 10).request("HEAD", Chain(Url(text), pinned=True), {})
+        answer = Client(10, 10).request("HEAD", Chain(url, pinned=True), {})
     except Broken as broken:
-        return {"mirror": text, "ok": False, "says": broken.text}
+        return {"mirror": shown, "ok": False, "says": broken.text}
     answer.close()
-    return {"mirror": text, "ok": answer.status_code < 500, "says": f"answers {answer.status_code}"}
+    return {"mirror": shown, "ok": answer.status_code < 500, "says": f"answers {answer.status_code}"}
 
 
 def _print(output: Output, facts: dict[str, Any]) -> None:

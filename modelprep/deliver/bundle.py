@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import io
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,7 +132,7 @@ def _moment() -> int:
 
 def _spdx(plan: BundlePlan, sha1s: Mapping[str, str]) -> Entry:
     created = datetime.datetime.fromtimestamp(plan.moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    text = json.dumps(spdx.document(plan.parts, sha1s, created=created), indent=2, ensure_ascii=False) + "\n"
+    text = quoting.json(spdx.document(plan.parts, sha1s, created=created), indent=2) + "\n"
     return Entry(SPDX, text.encode())
 
 

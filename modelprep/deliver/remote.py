@@ -7,6 +7,7 @@ and come in over standard input; busybox on the board is enough.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from modelprep import quoting
 from modelprep.deliver.board_place import plain_place
@@ -123,9 +125,10 @@ class Channel:
         )
 
     def interactive(self, remote: str) -> int:
-        """Run a command on the board with our own terminal; give its exit status.
+        """Run a command on the board and show what it prints as it comes; give its exit status.
 
-        On a terminal the command has one there too, so that Ctrl-C ends it and not only our end of the line.
+        On a terminal the command has one there too, so that Ctrl-C ends it and not only our end of the line. What the
+        board prints steers our terminal no more than any other foreign text.
 
         Raises
         ------
@@ -134,8 +137,14 @@ class Channel:
         """
         terminal = ["-t", "-q"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         stdin = None if terminal else subprocess.DEVNULL
-        sys.stdout.flush()
-        status = subprocess.run(self._call(remote, *terminal), stdin=stdin, check=False).returncode
+        with subprocess.Popen(self._call(remote, *terminal), stdin=stdin, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            try:
+                _show(process.stdout)
+                status = process.wait()
+            except BaseException:
+                process.kill()
+                raise
         if status == 255:
             raise self.failed(status, "", "")
         return status
@@ -167,6 +176,21 @@ class Channel:
     def failed(self, status: int, said: str, what: str) -> DeployError:
         """Make the error for a command that failed, from what it said."""
         return failed(self.board.login, status, said, what)
+
+
+def _show(stream: IO[bytes]) -> None:
+    """Copy what a board prints to our standard output, as text for a terminal."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    held = ""
+    while True:
+        data = stream.read1(4096)  # type: ignore[attr-defined]  # a pipe's buffered reader has it
+        text = held + decoder.decode(data, final=not data)
+        # A terminal there ends lines with both characters; the second may come later.
+        held = "\r" if data and text.endswith("\r") else ""
+        sys.stdout.write(quoting.terminal(text.removesuffix(held).replace("\r\n", "\n")))
+        sys.stdout.flush()
+        if not data:
+            return
 
 
 def script_line(text: str, *arguments: str) -> str:

@@ -22,6 +22,7 @@ from modelprep.installed import install_command
 from modelprep.store.blob import Blob
 from modelprep.store.disk import CHUNK
 from modelprep.store.results import Result, dump_result, parse_result
+from modelprep.url import redact_proxy
 
 if TYPE_CHECKING:
     import requests
@@ -178,7 +179,9 @@ class RemoteCache:
         if parts.scheme not in ("http", "https", *OBJECT_STORES) or not parts.netloc:
             schemes = ", ".join(["https", "http", *OBJECT_STORES])
             raise UsageError(
-                "this is not the URL of a remote cache", expected=f"one of {schemes}", got=parts.scheme or url
+                "this is not the URL of a remote cache",
+                expected=f"one of {schemes}",
+                got=parts.scheme or redact_proxy(url),
             )
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise UsageError(

@@ -231,3 +231,24 @@ def test_a_command_that_is_more_than_a_command_is_refused(bad: str) -> None:
 def test_the_same_demos_give_the_same_script() -> None:
     assert script(COMMANDS) == script(list(COMMANDS))
     assert "needs-nothing" not in script(COMMANDS)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_names_of_all_kinds_touch_neither_the_script_nor_one_another(tree: Path, shell: list[str]) -> None:
+    names = ["$(touch PWNED)", "a;touch PWNED", "it's", 'say "x"', "good", "*", "a\nb", "`id`", "A&B", "\x1b[31mred"]
+    commands = [BoardCommand(name, f"echo 'ran {number}'", takes_backends=False) for number, name in enumerate(names)]
+    # Programs that are called like functions of the script are still programs.
+    commands += [BoardCommand("report", "./report 1 2", takes_backends=False), BoardCommand("xml", "./xml", False)]
+    for name in ("report", "xml"):
+        (tree / name).write_text("#!/bin/sh\nexit 0\n")
+        (tree / name).chmod(0o755)
+    (tree / "run-tests.sh").write_text(script(commands))
+    listed = run(shell, tree, "-n")
+    assert len(listed.stdout.splitlines()) == len(commands)
+    done = run(shell, tree, "-s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(commands)} passed" in done.stdout
+    assert "\x1b" not in listed.stdout + done.stdout
+    assert not (tree / "PWNED").exists()
+    assert run(shell, tree, "-s", "good").stdout.count("passed") == 2
+    assert run(shell, tree, "-s", "goo*").returncode == 2
