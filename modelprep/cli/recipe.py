@@ -143,7 +143,7 @@ def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
     except RecipeError as error:
         return Linted(path, "recipe", flatten(error))
     errors = check_steps(recipe)
-    warnings = _unused(recipe)
+    warnings = [*_unused(recipe), *_browser_links(recipe, path)]
     for variant in recipe.variants:
         try:
             found = check_steps(catalogue.load_file(path, variant))
@@ -164,6 +164,15 @@ def _unused(recipe: Recipe) -> list[str]:
     if recipe.variants:
         return []
     return [f"nothing uses the {kind} '{name}'" for kind, name in names if name not in used]
+
+
+def _browser_links(recipe: Recipe, path: Path) -> list[str]:
+    """Name the URLs of this file that are pages; those of shared assets are told with their own file."""
+    from modelprep.fetch.urls import browser_link
+
+    here = f"{path}:"
+    urls = [source.url for asset in recipe.assets.values() for source in asset.sources]
+    return [said for url in dict.fromkeys(urls) if (url.place or here).startswith(here) and (said := browser_link(url))]
 
 
 @app.command()

@@ -79,6 +79,13 @@ def join_mirror(base: str, path: PurePosixPath) -> str:
     return f"{base.rstrip('/')}/{quote(str(path), safe='/:')}"
 
 
+#: Hosts of shared files that no program gets without a session of a browser.
+_BROWSERS_ONLY = frozenset((
+    "pan.baidu.com", "yun.baidu.com", "mega.nz", "www.mediafire.com", "wetransfer.com", "we.tl", "disk.yandex.com",
+    "yadi.sk", "share.weiyun.com", "www.aliyundrive.com", "www.alipan.com", "icloud.com", "www.icloud.com",
+))  # fmt: skip
+
+
 def direct_forms(url: Url) -> tuple[tuple[Url, str], ...]:
     """Turn a link made for browsers into what gives the file itself.
 
@@ -90,6 +97,16 @@ def direct_forms(url: Url) -> tuple[tuple[Url, str], ...]:
         To be tried in order; the URL itself with an empty note when it is direct already.
     """
     return tuple((url.derived(form), note) for form, note in _direct_forms(url)) or ((url, ""),)
+
+
+def browser_link(url: Url) -> str:
+    """Say why a link never gives the file itself, and what to write instead; empty where it may give it."""
+    direct, note = direct_forms(url)[0]
+    if note and str(direct) != str(url):
+        return f"{url} is a page for browsers, not the file; write the file's own address: {direct}"
+    if url.host in _BROWSERS_ONLY:
+        return f"{url} is a page that gives its file to a browser only; give another source, or `provide: true`"
+    return ""
 
 
 def _direct_forms(url: Url) -> tuple[tuple[str, str], ...]:

@@ -94,6 +94,26 @@ def test_lint_warns_of_what_nothing_uses(tmp_path: Path) -> None:
     assert "nothing uses the asset 'a'" in checked.stderr
 
 
+PAGES = {
+    "https://drive.google.com/file/d/1AbCdEf/view?usp=sharing": "drive.usercontent.google.com/download",
+    "https://github.com/o/r/blob/master/m.caffemodel": "https://raw.githubusercontent.com/o/r/master/m.caffemodel",
+    "https://huggingface.co/o/r/blob/main/m.onnx": "https://huggingface.co/o/r/resolve/main/m.onnx",
+    "https://www.dropbox.com/s/abc/m.pb?dl=0": "dl=1",
+    "https://1drv.ms/u/s!AHf": "is a page for browsers",
+    "https://pan.baidu.com/s/1abc": "a browser only",
+}
+
+
+@pytest.mark.parametrize("url", PAGES)
+def test_lint_says_of_a_link_that_it_is_a_page(tmp_path: Path, url: str) -> None:
+    asset = f"m: {{urls: ['{url}'], pin: first-use, licence: {{name: MIT, source: me}}}}"
+    text = f"schema: 1\ndemo: D\nsummary: s\ntree: T\nassets:\n  {asset}\ninstall: {{m: $m}}\n"
+    (tmp_path / "r.yaml").write_text(text)
+    checked = run("lint", "r.yaml", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert PAGES[url] in checked.stderr
+
+
 def test_lint_of_nothing_is_an_error(tmp_path: Path) -> None:
     assert run("lint", "none.yaml", cwd=tmp_path).returncode == 2
     assert run("lint", ".", cwd=tmp_path).returncode == 2
