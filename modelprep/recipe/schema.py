@@ -237,6 +237,8 @@ class Recipe:
         Release and SoC of the board asked for; empty for the manual's. No keys of a recipe.
     absent
         Why the board asked for does not have this demo (``not in 21.08``); empty where it does. No key of a recipe.
+    programs
+        Folder of the test programs on the board asked for, where it is not on PATH there. No key of a recipe.
     on_image
         Destination -> path on the board of files that the board's image already holds. No key of a recipe.
     """
@@ -264,6 +266,7 @@ class Recipe:
     bsp: str = ""
     soc: str = ""
     absent: str = ""
+    programs: str = ""
     on_image: Mapping[str, str] = field(default_factory=dict)
 
     @property

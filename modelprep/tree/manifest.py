@@ -96,6 +96,8 @@ class InstalledDemo:
         As in the recipe.
     key
         Digest over all that decides the demo's files (:mod:`modelprep.pipeline.plan.keys`): equal keys, equal files.
+    programs
+        Folder of the test programs on the board, where it is not on PATH there.
     expect
         What ``check`` and the board's test runner go by, as in the recipe.
     """
@@ -108,6 +110,7 @@ class InstalledDemo:
     run: str = ""
     board: str = ""
     variant: str = ""
+    programs: str = ""
     expect: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -225,6 +228,7 @@ def _demo_json(demo: InstalledDemo) -> dict[str, object]:
         "run": demo.run,
         "board": demo.board,
         "variant": demo.variant,
+        **({"programs": demo.programs} if demo.programs else {}),
         "expect": plain(demo.expect),
     }
 

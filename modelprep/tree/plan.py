@@ -107,6 +107,7 @@ def demo_entry(recipe: Recipe, key: str) -> InstalledDemo:
         run=str(recipe.run or ""),
         board=recipe.board,
         variant=recipe.variant,
+        programs=recipe.programs,
         expect=recipe.expect,
     )
 

@@ -30,7 +30,7 @@ class BoardCommand:
     takes_backends: bool
 
 
-def script(commands: Iterable[BoardCommand]) -> str:
+def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> str:
     """Write the script for some demos; those that have no command are left out.
 
     Each demo is known by its number, so that no name can stand in another one's way.
@@ -39,6 +39,8 @@ def script(commands: Iterable[BoardCommand]) -> str:
     ----------
     commands
         In the order in which they are to run.
+    programs
+        Folders on the board in which programs are looked for as well, behind PATH.
 
     Returns
     -------
@@ -53,7 +55,9 @@ def script(commands: Iterable[BoardCommand]) -> str:
     chosen = [command for command in commands if command.run]
     functions = [_functions(number, each) for number, each in enumerate(chosen, 1)]
     template = resources.files("modelprep.tree").joinpath("run-tests.sh.in").read_text("utf-8")
-    return template.replace("@COUNT@", str(len(chosen))).replace("@DEMOS@", "\n\n".join(functions))
+    search = "".join(f":{sh(folder)}" for folder in programs)
+    filled = template.replace("@SEARCH@", search).replace("@COUNT@", str(len(chosen)))
+    return filled.replace("@DEMOS@", "\n\n".join(functions))
 
 
 def _functions(number: int, demo: BoardCommand) -> str:

@@ -117,9 +117,10 @@ def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None
         BoardCommand(_word(demo.demo), demo.run, takes_backends=demo.demo.endswith("-Armnn"))
         for _, demo in sorted(manifest.demos.items())
     ]
+    programs = sorted({demo.programs for demo in manifest.demos.values() if demo.programs})
     if unfit is None:
-        return script(commands)
-    return script([command for command in commands if _fits(command, unfit)])
+        return script(commands, programs)
+    return script([command for command in commands if _fits(command, unfit)], programs)
 
 
 def names_of_tests(manifest: Manifest) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,28 @@ def test_a_soc_selects_the_variant_of_its_name_and_a_tree_of_its_own(workshop: W
     ran = modelprep("fetch", "things/npu", "--soc", "imx99")
     assert ran.code == 2
     assert "imx93" in ran.err
+
+
+def test_the_script_for_the_board_finds_programs_in_the_folder_of_the_release(
+    workshop: Workshop, modelprep: Run, tmp_path: Path
+) -> None:
+    more = "tree: ArmnnTests\ninstall: {models/m: $file}\nrun: Mine-Armnn -d data\n"
+    more += "expect: {armnn: '19.02', parser: onnx}\n"
+    recipe(workshop, "mine", b"x", more)
+    assert modelprep("fetch", "things/mine", "--bsp", "L5.10.72-2.2.0").code == 0
+    text = (workshop.out / "L5.10.72-2.2.0" / "ArmnnTests" / "run-tests.sh").read_text()
+    assert 'PATH="${MODELPREP_BIN:+$MODELPREP_BIN:}$here:$PATH":/usr/bin/armnn-21.08\n' in text
+    # The folder is another one on this machine; the script is run as it stands otherwise.
+    programs = tmp_path / "programs of the board"
+    programs.mkdir()
+    (programs / "Mine-Armnn").write_text("#!/bin/sh\necho ran\n")
+    (programs / "Mine-Armnn").chmod(0o755)
+    from modelprep.tree.runtests import BoardCommand, script
+
+    made = tmp_path / "run-tests.sh"
+    made.write_text(script([BoardCommand("Mine-Armnn", "Mine-Armnn -d data", takes_backends=True)], [str(programs)]))
+    ran = subprocess.run(["sh", made, "-s"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_bundles_take_the_trees_of_the_release_under_their_own_names(label_image: Workshop, modelprep: Run) -> None:

@@ -111,7 +111,7 @@ class Board:
             made = serving(recipe, armnn.version, catalogue)
             if made is None:
                 return _absent(recipe, f"not in {armnn.version}")
-            recipe = made
+            recipe = replace(made, programs=armnn.folder if armnn.folder != "/usr/bin" else "")
         elif (family := _family(recipe.board)) and family not in release.components:
             return _absent(recipe, f"not in {release.name}")
         uses = tuple(_with_facts(use, release) for use in recipe.steps)
