@@ -73,7 +73,7 @@ def _count(*sizes: int) -> int:
         total = i64(total * size)
     if total < 0:
         raise Stop("bad numeric conversion: negative overflow", "CF21", speaker="std")
-    if total > 1 << 40:
+    if total > 1 << 32:
         text = "cannot create std::vector larger than max_size()" if total > 1 << 61 else "std::bad_alloc"
         raise Stop(text, "CF21", speaker="std")
     return total

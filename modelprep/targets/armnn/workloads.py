@@ -6,11 +6,15 @@ workloads at tag v19.02.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from modelprep.targets.armnn.arithmetic import f32, u32
 from modelprep.targets.armnn.network import CRASHED, Info, Layer, Network, Shape, Stop
 from modelprep.targets.armnn.optimiser import axes
+
+#: The largest signed number of 32 bits.
+_LARGEST = (1 << 31) - 1
 
 
 def load(network: Network) -> None:
@@ -85,13 +89,23 @@ def run(layer: Layer) -> None:
     except Stop as stop:
         rule = ("TL15" if layer.params.get("lite") else "TF30") if layer.kind == "Mean" else stop.rule
         raise Stop(stop.message, rule, layer.name, running=True) from None
-    weights = layer.constants.get("weights")
-    empty = layer.kind == "Mean" and 0 in layer.shapes[0]
-    if empty or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
-        # No memory stands behind weights without values, nor behind an output that nobody takes; a mean over nothing
-        # never comes to an end of it.
+    weights, bias = layer.constants.get("weights"), layer.constants.get("bias")
+    if layer.kind == "Pooling2d" and max(*_whole(layer), *layer.shapes[0], *layer.out.shape) > _LARGEST:
+        raise Stop("bad numeric conversion: positive overflow", "CF26", layer.name, speaker="std", running=True)
+    if "Convolution2d" in layer.kind and bias is not None and not bias.shape.elements:
+        raise Stop("Bias is enabled but the bias data is invalid", "CF21", layer.name, running=True)
+    lost = layer.kind == "Mean" and 0 in layer.shapes[0]
+    lost = lost or any(math.prod(slot.shape) > slot.shape.elements for slot in layer.outputs)
+    if lost or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
+        # No memory stands behind weights without values, behind an output that nobody takes, or behind all of a tensor
+        # whose size does not fit in 32 bits; a mean over nothing never comes to an end of it.
         rule = {"Splitter": "TF24", "Mean": "TF30"}.get(layer.kind, "CF33")
         raise Stop.signal(CRASHED, rule, layer.name, running=True)
+
+
+def _whole(layer: Layer) -> list[int]:
+    """Give the whole numbers of a descriptor."""
+    return [value for value in layer.params.values() if isinstance(value, int)]
 
 
 # -- descriptors ---------------------------------------------------------------------------------------------------
