@@ -50,6 +50,86 @@ def fails(tree: Tree, demo: str, **options: Any) -> str:
 # -- data --------------------------------------------------------------------------------------------------------
 
 
+IMAGES, LABELS = "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        (IMAGES, b"", IMAGES),
+        (IMAGES, b"\x1f\x8b\x08", IMAGES),
+        (LABELS, b"", LABELS),
+        (LABELS, b"\x1f\x8b\x08", LABELS),
+        (LABELS, b"\0\0\x08\x01\0\0\0\x01", LABELS),
+    ],
+)
+def test_the_idx_file_that_cannot_be_read_is_named(tree: Tree, name: str, content: bytes, named: str) -> None:
+    tree.path(name).write_bytes(content)
+    assert fails(tree, CAFFE) == f"Failed to read {tree.data / named}"
+
+
+@pytest.mark.parametrize("name", [IMAGES, LABELS])
+def test_a_folder_under_the_name_of_an_idx_file_is_opened_and_cannot_be_read(tree: Tree, name: str) -> None:
+    tree.path(name).unlink()
+    tree.path(name).mkdir()
+    assert fails(tree, CAFFE) == f"Failed to read {tree.data / name}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "status"),
+    [
+        (27, 28, None),
+        (786, 1, None),
+        (787, 1, 134),
+        (32, 28, 134),
+        (1000, 28, 134),
+        (5000, 28, 139),
+        (65536, 65536, None),
+    ],
+)
+def test_a_header_of_larger_pictures_crashes_the_program(
+    tree: Tree, rows: int, columns: int, status: int | None
+) -> None:
+    # As the real program did: beyond 786 pixels it damages its heap, beyond that heap's first pages it crashes at once.
+    content = tree.path(IMAGES).read_bytes()
+    sizes = rows.to_bytes(4, "big") + columns.to_bytes(4, "big")
+    tree.path(IMAGES).write_bytes(content[:8] + sizes + content[16:])
+    verdict = tree.judge(CAFFE, iterations=1)
+    assert verdict.exit_status == (status or 0)
+    assert ("exit status" in verdict.message) == bool(status)
+
+
+def test_what_shows_when_the_first_case_runs_comes_after_its_data(tree: Tree) -> None:
+    net = messages.new("NetParameter")
+    net.ParseFromString(tree.path(MODELS[CAFFE]).read_bytes())
+    net.layer[0].input_param.shape[0].dim[0] = 64
+    tree.path(MODELS[CAFFE]).write_bytes(net.SerializeToString())
+    assert fails(tree, CAFFE) == "Input tensor has incorrect size"
+    tree.path(LABELS).unlink()
+    assert fails(tree, CAFFE) == f"Failed to load {tree.data / IMAGES}"
+
+
+def test_the_data_folder_is_looked_for_before_the_model_folder(tmp_path: Path) -> None:
+    from modelprep.check.types import Files
+    from modelprep.check.verdict import judge
+    from modelprep.targets.armnn_tests import of_version
+
+    said = judge(of_version("19.02")[CAFFE], Files(tmp_path / "models", tmp_path / "data")).message
+    assert said == f"Given directory {tmp_path}/data/ does not exist"
+
+
+def test_a_program_that_a_signal_ends_has_the_status_that_a_shell_tells(tree: Tree) -> None:
+    net = messages.new("NetParameter")
+    net.ParseFromString(tree.path(MODELS[CAFFE]).read_bytes())
+    dense = next(layer for layer in net.layer if layer.type == "InnerProduct")
+    del dense.blobs[0].data[:]
+    tree.path(MODELS[CAFFE]).write_bytes(net.SerializeToString())
+    verdict = tree.judge(CAFFE)
+    assert (verdict.outcome, verdict.exit_status) == ("fails", 139)
+    assert verdict.message == "Segmentation fault (exit status 139; the program itself prints no message)"
+    assert verdict.to_json()["exit_status"] == 139
+
+
 @pytest.mark.parametrize("demo", [CAFFE, TF, ONNX])
 @pytest.mark.parametrize("both", [True, False])
 def test_idx_names_with_hyphens(tree: Tree, demo: str, both: bool) -> None:

@@ -222,6 +222,37 @@ def legalise(tmp_path: Path, *nodes: Node, **params: object) -> tuple[dict[str, 
     return dict(facts or {}), read_graph(tmp_path / "legal.pb").by_name(), said
 
 
+@pytest.mark.parametrize("axes", [(1, 2), (-3, -2), (2, 1, 1)])
+def test_a_mean_that_drops_its_axes_becomes_one_that_keeps_them_and_a_squeeze(
+    tmp_path: Path, axes: tuple[int, ...]
+) -> None:
+    # Keras writes global pooling so; the board: MeanLayer: TensorShape set on OutputSlot[0] does not match ... [3] != [1,3]
+    mean = Node("gap", "Mean", ["input", "axes"], attrs={**FLOAT, "keep_dims": attr_bool(False)})
+    relu = Node("out", "Relu", ["gap"], attrs=FLOAT)
+    facts, nodes, _ = legalise(tmp_path, placeholder("input", -1, 5, 7, 3), const("axes", *axes), mean, relu)
+    assert facts["means_that_keep_dims"] == 1
+    assert nodes["gap"].op == "Squeeze"
+    assert nodes["gap"].numbers("squeeze_dims") == [1, 2]
+    kept = nodes[nodes["gap"].inputs[0]]
+    assert (kept.op, kept.flag("keep_dims"), kept.inputs) == ("Mean", True, ["input", "axes"])
+    assert nodes["out"].inputs == ["gap"]
+
+
+def test_a_result_that_the_board_stops_at_is_no_success(tmp_path: Path) -> None:
+    shape = Node("out", "Reshape", ["input", "shape"], attrs=FLOAT)
+    with pytest.raises(StepError) as caught:
+        legalise(tmp_path, placeholder("input", 1, 4), const("shape", 1, 5), shape)
+    assert caught.value.got == "ReshapeQueueDescriptor: Input tensor has 4 but output tensor has 5 elements."
+    assert caught.value.where == "out"
+    assert not (tmp_path / "legal.pb").exists()
+
+
+def test_a_placeholder_without_a_shape_leaves_the_layers_unchecked_and_that_is_said(tmp_path: Path) -> None:
+    given = Node("input", "Placeholder", attrs={"dtype": attr_type(1)})
+    _, _, said = legalise(tmp_path, given, Node("out", "Relu", ["input"], attrs=FLOAT))
+    assert "not checked layer by layer: the shape of placeholder 'input' is not written in the graph" in said
+
+
 def test_newer_batch_normalisation_and_addition_get_their_older_names(tmp_path: Path) -> None:
     for op in ("FusedBatchNormV2", "FusedBatchNormV3"):
         facts, nodes, _ = legalise(
