@@ -226,7 +226,7 @@ def legalise(tmp_path: Path, *nodes: Node, **params: object) -> tuple[dict[str, 
 def test_a_mean_that_drops_its_axes_becomes_one_that_keeps_them_and_a_squeeze(
     tmp_path: Path, axes: tuple[int, ...]
 ) -> None:
-    # Keras writes global pooling so. The board refuses it: "MeanLayer: TensorShape set on OutputSlot[0] does not match".
+    # Keras writes global pooling so. The board says "MeanLayer: TensorShape set on OutputSlot[0] does not match".
     mean = Node("gap", "Mean", ["input", "axes"], attrs={**FLOAT, "keep_dims": attr_bool(False)})
     relu = Node("out", "Relu", ["gap"], attrs=FLOAT)
     facts, nodes, _ = legalise(tmp_path, placeholder("input", -1, 5, 7, 3), const("axes", *axes), mean, relu)
