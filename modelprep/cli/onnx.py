@@ -23,11 +23,15 @@ Target = Annotated[
 def fix(
     model: Model_,
     output_file: OutputFile,
-    batch: Annotated[int | None, typer.Option("--batch", min=1, help="First dimension of every input.")] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Number of samples; what depends on it follows.")
+    ] = None,
     dim: Annotated[
         list[str] | None, typer.Option("--dim", metavar="NAME=N", help="A symbolic dimension; may be repeated.")
     ] = None,
-    opset: Annotated[int | None, typer.Option("--opset", min=1, help="Convert to this opset (extra onnx).")] = None,
+    opset: Annotated[
+        int | None, typer.Option("--opset", min=1, help="Carry to this opset, 7 to 25 (extra onnx).")
+    ] = None,
     ir_version: Annotated[int | None, typer.Option("--ir-version", min=3, help="Set the IR version.")] = None,
     initialisers: Annotated[
         str | None, typer.Option("--initialisers", metavar="keep|inputs", help="List initialisers among the inputs.")

@@ -105,14 +105,14 @@ def refuse(model: Model, target: str) -> None:
 
 STEP = Step(
     name="onnx.fix",
-    version=1,
+    version=2,
     summary="make an ONNX model fit where it runs: static shapes, constants as old parsers read them, another opset",
     params={
         "model": Param("file", "the ONNX file", required=True),
         "external": Param("files", "files of external data by the location the model gives; they are taken in"),
-        "batch": Param("int", "first dimension of every input"),
+        "batch": Param("int", "number of samples: first dimension of the inputs, and what depends on it"),
         "dims": Param("map", "symbolic dimension -> number"),
-        "opset": Param("int", "convert to this opset with onnx's own converter (extra onnx)"),
+        "opset": Param("int", "carry to this opset, 7 to 25 (extra onnx)"),
         "ir_version": Param("int", "set the IR version"),
         "initialisers": Param("str", "list initialisers among the inputs (IR version 3)", choices=("keep", "inputs")),
         "data": Param("str", "move raw_data into the field of its type", choices=("keep", "typed")),
@@ -120,7 +120,7 @@ STEP = Step(
             "str", "shapes of values in between: keep, drop those not all numbers (static), drop, infer (extra onnx)",
             choices=("keep", "static", "drop", "infer"),
         ),
-        "simplify": Param("bool", "take out Identity, Dropout; Flatten to Reshape, Gemm to MatMul; lift Constants"),
+        "simplify": Param("bool", "fold sizes; drop Identity, Dropout; Flatten to Reshape, Gemm to MatMul; lift Constants"),
         "target": Param("str", "the parser it is for; sets the rest as that needs, and refuses what it cannot take",
                         choices=TARGETS),
     },

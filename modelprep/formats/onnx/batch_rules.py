@@ -225,6 +225,34 @@ def _softmax(at: Follower) -> None:
     at.put(at.axis())
 
 
+def _normalise(at: Follower) -> None:
+    """Normalise from an axis to the end."""
+    rank, first = len(at.shape(at.node.input[0])), at.integer("axis", -1)
+    if at.axis() >= (first + rank if first < 0 else first):
+        raise at.stop("it works across the batch")
+    at.put(at.axis(), outputs=1)
+
+
+def _along(at: Follower) -> None:
+    """Work along one axis, which an input or an attribute names."""
+    axes = at.numbers(1) if at.node.op_type == "CumSum" else [at.integer("axis", -1)]
+    if axes is None or not at.whole(at.axis(), len(at.shape(at.node.input[0])), axes):
+        raise at.stop("it works across the batch")
+    at.put(at.axis())
+
+
+def _standardise(at: Follower) -> None:
+    if not at.whole(at.axis(), len(at.shape(at.node.input[0])), at.numbers(9, "axes") or [0, 2, 3]):
+        raise at.stop("it works across the batch")
+    at.put(at.axis())
+
+
+def _triangle(at: Follower) -> None:
+    if at.axis() >= len(at.shape(at.node.input[0])) - 2:
+        raise at.stop("it works across the batch")
+    at.put(at.axis())
+
+
 def _gemm(at: Follower) -> None:
     if at.axis() != at.integer("transA", 0):
         raise at.stop("it works across the batch")
@@ -286,8 +314,14 @@ def _other(at: Follower, tracked: list[int]) -> None:
 
 
 _OPERATORS: Mapping[str, Callable[[Follower], None]] = {
-    "Expand": _expand, "Flatten": _flatten, "GRU": _recurrent, "Gather": _gather,
+    "CumSum": _along, "Expand": _expand, "Flatten": _flatten, "GRU": _recurrent, "Gather": _gather,
     "Gemm": _gemm, "Hardmax": _softmax, "LSTM": _recurrent,
+    "LayerNormalization": _normalise,
+    "LpNormalization": _along,
+    "MeanVarianceNormalization": _standardise,
+    "RMSNormalization": _normalise,
+    "TopK": _along,
+    "Trilu": _triangle,
     "LogSoftmax": _softmax, "MatMul": _matmul, "Pad": _pad, "RNN": _recurrent,
     "Reshape": _reshape, "Resize": _resize, "Slice": _slice, "Softmax": _softmax,
     "Split": _split, "Squeeze": _squeeze, "Tile": _tile, "Transpose": _transpose,

@@ -175,6 +175,14 @@ STOPPED: dict[str, Callable[[], Any]] = {
     "MatMul": lambda: model(
         [node("Transpose", "x", "t"), node("MatMul", "t w", "y")], (3, 4), (4, 2), w=weights(3, 2)
     ),
+    "LayerNormalization": lambda: model(
+        [node("LayerNormalization", "x s", "y", axis=-2)], (3, 4), (3, 4), 17, s=weights(3, 4)
+    ),
+    "CumSum": lambda: model([node("CumSum", "x a", "y")], (3, 4), (3, 4), a=np.array(0, I8)),
+    "Trilu": lambda: model([node("Trilu", "x", "y")], (3, 4), (3, 4), 14),
+    "MeanVarianceNormalization": lambda: model(
+        [node("MeanVarianceNormalization", "x", "y")], (3, 4, 5, 5), (3, 4, 5, 5), 9
+    ),
     "Tile": lambda: model([node("Tile", "x r", "y")], (3, 4), (6, 4), r=np.array([2, 1], I8)),
 }  # fmt: skip
 
