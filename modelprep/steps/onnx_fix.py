@@ -120,7 +120,7 @@ STEP = Step(
             "str", "shapes of values in between: keep, drop those not all numbers (static), drop, infer (extra onnx)",
             choices=("keep", "static", "drop", "infer"),
         ),
-        "simplify": Param("bool", "fold sizes; drop Identity, Dropout; Flatten to Reshape, Gemm to MatMul; lift Constants"),
+        "simplify": Param("bool", "fold sizes; drop Identity, Dropout; Flatten to Reshape, Gemm to MatMul, ..."),
         "target": Param("str", "the parser it is for; sets the rest as that needs, and refuses what it cannot take",
                         choices=TARGETS),
     },

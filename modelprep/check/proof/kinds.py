@@ -19,6 +19,7 @@ from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.tensorflow import SCALES, SMALL, values
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
+from modelprep.check.runtimes.base import refused
 from modelprep.errors import CheckFailed, MissingTool
 from modelprep.installed import install_command
 
@@ -181,14 +182,17 @@ def _tflite(conversion: Conversion) -> Sides:
         runtime, _ = runtimes.litert(path)
 
         def run(number: int) -> list[NDArray[Any]]:
-            for detail in runtime.get_input_details():
-                whole = np.issubdtype(detail["dtype"], np.integer)
-                given = values(detail["shape"], number, (128.0, 128.0) if whole else SCALES)
-                if whole:  # bytes: from 0 or from -128
-                    given = np.clip(given, -128, 127) + (128 if detail["dtype"] == np.uint8 else 0)
-                runtime.set_tensor(detail["index"], given.astype(detail["dtype"]))
-            runtime.invoke()
-            return [np.array(runtime.get_tensor(detail["index"])) for detail in runtime.get_output_details()]
+            try:
+                for detail in runtime.get_input_details():
+                    whole = np.issubdtype(detail["dtype"], np.integer)
+                    given = values(detail["shape"], number, (128.0, 128.0) if whole else SCALES)
+                    if whole:  # bytes: from 0 or from -128
+                        given = np.clip(given, -128, 127) + (128 if detail["dtype"] == np.uint8 else 0)
+                    runtime.set_tensor(detail["index"], given.astype(detail["dtype"]))
+                runtime.invoke()
+                return [np.array(runtime.get_tensor(detail["index"])) for detail in runtime.get_output_details()]
+            except (ValueError, RuntimeError) as error:  # text that is no UTF-8 is a ValueError too
+                raise refused("LiteRT", path, error) from error
 
         yield run
 

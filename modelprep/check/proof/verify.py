@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.check.proof import structure
-from modelprep.check.proof.prove import prove, stored
+from modelprep.check.proof.prove import not_compared, prove, stored
 from modelprep.check.proof.types import Conversion, Proof
 from modelprep.check.runtimes import isolated
 from modelprep.errors import CheckFailed, MissingTool, StepError
@@ -98,6 +98,8 @@ def checked(conversion: Conversion) -> tuple[str, str]:
         return (isolated.call(structure.check, conversion) if apart else structure.check(conversion)), ""
     except MissingTool as error:
         return "", f"{error.what} ({error.hint})" if error.hint else error.what
+    except CheckFailed as error:  # the library failed in a way of its own
+        return "", f"{error.what}: {error.got}"
 
 
 def demand_same(proof: Proof | None) -> None:
@@ -130,8 +132,8 @@ def proof_of(conversion: Conversion, root: Path, *, run: bool) -> Proof | None:
         return stored(conversion, Store(root))
     try:
         return isolated.call(_prove_at, conversion, root)
-    except isolated.Crashed as crash:
-        return Proof(conversion.step, "unknown", crash.what)
+    except (isolated.Crashed, CheckFailed) as error:
+        return not_compared(conversion.step, error)
 
 
 def _prove_at(conversion: Conversion, root: Path) -> Proof:
@@ -141,6 +143,8 @@ def _prove_at(conversion: Conversion, root: Path) -> Proof:
 def _numbers(conversion: Conversion) -> Proof:
     try:
         return isolated.call(prove, conversion)
+    except CheckFailed as error:
+        return not_compared(conversion.step, error)
     except isolated.Crashed as crash:
         try:
             isolated.call(run_original, conversion)

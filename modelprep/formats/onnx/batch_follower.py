@@ -66,15 +66,19 @@ class Follower:
             hint="export the model again with the batch that you need",
         )  # fmt: skip
 
+    def knows(self, name: str) -> bool:
+        """Whether the dimensions of a value were numbers."""
+        if self.sizes is None:
+            self.sizes = _inferred(self.model)
+        return name in self.constants or name in self.sizes
+
     def shape(self, name: str) -> list[int]:
         """Give the dimensions of a value as they were."""
         if name in self.constants:
             return [int(size) for size in self.constants[name].dims]
-        if self.sizes is None:
-            self.sizes = _inferred(self.model)
-        if name not in self.sizes:
+        if not self.knows(name):
             raise self.stop(f"the dimensions of '{name}' are not known")
-        return self.sizes[name]
+        return (self.sizes or {})[name]
 
     def attribute(self, name: str) -> Any:
         """Give an attribute of the node, or None."""

@@ -144,6 +144,8 @@ def _facts(model: Model) -> _Facts:
             facts.taken.add(tensor.name)
         for node in graph.node:
             facts.taken.update((*node.input, *node.output))
+            if node.op_type in ("Flatten", "Gemm") and node.domain in _DEFAULT:  # of two dimensions, whatever they are
+                facts.shapes.setdefault(node.output[0], [None, None])
             constant = node.op_type == "Constant" and node.domain in _DEFAULT
             if constant and (tensor := constant_value(node)) is not None:
                 facts.constants[node.output[0]] = tensor
