@@ -118,7 +118,7 @@ def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
     Raises
     ------
     UsageError
-        The version is not known; from 21.08 on there are no Caffe and TensorFlow tests any more.
+        The version is not known.
     """
     if version not in versions():
         raise UsageError(
@@ -136,6 +136,8 @@ def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
                 _merge(entry, changes.get("all_detectors", {}))
         for name, change in changes["tests"].items():
             _merge(entries.setdefault(name, {}), change)
+        if "parsers" in changes:
+            entries = {name: entry for name, entry in entries.items() if entry["parser"] in changes["parsers"]}
     return {name: _build(name, version, entry) for name, entry in entries.items()}
 
 

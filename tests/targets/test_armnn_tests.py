@@ -45,8 +45,23 @@ def test_19_08_changed_labels_and_19_05_did_not_have_them_yet() -> None:
 
 
 def test_an_unknown_version_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match=r"21\.08"):
-        armnn_tests.of_version("21.08")
+    with pytest.raises(UsageError, match=r"22\.02"):
+        armnn_tests.of_version("22.02")
+
+
+def test_caffe_and_tensorflow_are_gone_from_21_05_on() -> None:
+    assert {test.parser for test in armnn_tests.of_version("21.02").values()} == {"caffe", "tf", "tflite", "onnx"}
+    assert {test.parser for test in armnn_tests.of_version("21.08").values()} == {"tflite", "onnx"}
+
+
+def test_the_three_tests_that_19_05_changed_or_brought() -> None:
+    tests = armnn_tests.of_version("19.05")
+    resnet, softmax = tests["TfLiteResNetV2-50-Quantized-Armnn"], tests["TfLiteMobileNetQuantizedSoftmax-Armnn"]
+    assert (resnet.input_shape, resnet.preprocess["size"]) == ((1, 224, 224, 3), [224, 224])
+    assert resnet.outputs == ("resnet_v2_50/predictions/Reshape_1",)
+    assert softmax.preprocess["layout"] == "NCHW"
+    assert softmax.outputs == ("MobilenetV1/Predictions/Reshape_1",)
+    assert tests["TfLiteVGG16Quantized-Armnn"].outputs == ("vgg_16/fc8/squeezed",)
 
 
 def test_the_data_agree_with_the_facts_that_were_read_from_the_sources(upstream: Path) -> None:

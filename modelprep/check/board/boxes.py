@@ -3,7 +3,7 @@
 Sources, in Arm NN's own tree: tests/YoloInferenceTest.hpp, tests/MobileNetSsdInferenceTest.hpp,
 tests/ObjectDetectionCommon.hpp. That a 19.02 board prints ``Number of detections is incorrect`` is to be seen in
 ARM-software/armnn issue 214. Both compare with boost's ``percent_tolerance(1)``, which asks for at most one per cent of
-the smaller of the two numbers; 21.02 without boost asks for one per cent of the number found.
+the smaller of the two numbers; 20.11 without boost asks for one per cent of the number found.
 """
 
 from __future__ import annotations

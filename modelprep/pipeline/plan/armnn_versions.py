@@ -63,7 +63,10 @@ def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> 
             chosen.append(made)
     if later and not chosen:
         names = ", ".join(f"{recipe.demo} (Arm NN {recipe.expect['armnn']})" for recipe in later)
-        raise UsageError(f"Arm NN {version} has no such test yet", expected=f"--armnn of a later version for {names}")
+        when, other = ("yet", "a later") if version < str(later[0].expect["armnn"]) else ("any more", "an earlier")
+        raise UsageError(
+            f"Arm NN {version} has no such test {when}", expected=f"--armnn of {other} version for {names}"
+        )
     return chosen
 
 
@@ -77,9 +80,21 @@ def serving(recipe: Recipe, version: str, catalogue: Catalogue) -> Recipe | None
     if fitting and not recipe.variant:
         newest = max(fitting, key=lambda name: _order(name.removeprefix(_PREFIX)))
         [recipe] = catalogue.resolve([f"{recipe.path}@{newest}"])
-    if _order(str(recipe.expect["armnn"])) > _order(version):
+    own = str(recipe.expect["armnn"])
+    if _order(own) > _order(version) or _gone(recipe.demo, own, version):
         return None
     return replace(recipe, expect={**recipe.expect, "armnn": version})
+
+
+def _gone(demo: str, own: str, version: str) -> bool:
+    """Whether a later version has dropped a test program."""
+    known = armnn_tests.versions()
+    return (
+        own in known
+        and version in known
+        and demo in armnn_tests.of_version(own)
+        and demo not in armnn_tests.of_version(version)
+    )
 
 
 def _order(version: str) -> tuple[int | str, ...]:
