@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelprep.cli import common
+
+if TYPE_CHECKING:
+    from modelprep.check.lint.findings import Finding
 
 
 def command(
@@ -28,6 +32,7 @@ def command(
     sarif: Annotated[
         Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF 2.1.0 log as well.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="One line a finding, also where many are alike.")] = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -45,7 +50,7 @@ def command(
         output.table(
             "",
             ["rule", "effect", "where", "what", "mend"],
-            [(f.rule, f.effect, f.where, f.detail or f.prints, f.mend) for f in findings],
+            _rows(findings, every=every),
             key=0,
         )
         serious = [finding for finding in findings if finding.serious]
@@ -53,3 +58,15 @@ def command(
         output.result({"model": str(model), "for": target, "findings": [finding.to_json() for finding in findings]})
         if serious:
             raise typer.Exit(1)
+
+
+def _rows(findings: Sequence[Finding], *, every: bool) -> list[tuple[str, ...]]:
+    """Make the table: of findings of one rule that one command fixes, the first stands for all."""
+    alike: dict[object, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        alike.setdefault(number if every else (finding.rule, finding.effect, finding.mend), []).append(finding)
+    rows: list[tuple[str, ...]] = []
+    for first, *others in alike.values():
+        more = f" (and {len(others)} more like it: --all)" if others else ""
+        rows.append((first.rule, first.effect, f"{first.where}{more}", first.detail or first.prints, first.mend))
+    return rows

@@ -196,6 +196,7 @@ def tf(text: str, asked: Asked | None = None) -> Callable[[Path], Case]:
 
 NORM = "".join(floats(name, [4]) for name in "abcd")
 TF: Mapping[str, Callable[[Path], Case]] = {
+    "TF36": file("graph.pb", b'node { name: "x" op: "NoOp" }', "tf", Asked(text=False)),
     "TF01": tf(n("y", "Elu", ["x"])),
     "TF02": tf(n("y", "VariableV2")),
     "TF03": tf(n("y", "Relu", ["x"]), Asked(outputs=("Softmax",))),
@@ -495,3 +496,36 @@ def test_attributes_that_the_parser_never_looks_at_are_no_findings(tmp_path: Pat
     path = tmp_path / "graph.pbtxt"
     path.write_text(X + text)
     assert lint(path, "tf") == []
+
+
+def test_a_text_graph_named_pb_is_told_without_a_test_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "simple.pb"
+    path.write_text('node { name: "x" op: "Const" attr { key: "dtype" value { type: DT_FLOAT } } attr { key: "value" '
+                    'value { tensor { dtype: DT_FLOAT tensor_shape { } float_val: 1 } } } }')  # fmt: skip
+    (found,) = (finding for finding in lint(path, "tf") if finding.rule == "TF36")
+    assert (found.effect, found.mend) == ("note", "modelprep tf convert MODEL -o OUT")
+
+
+def test_only_the_node_that_the_parser_does_not_know_is_accused(tmp_path: Path) -> None:
+    path, _, _ = onnx(
+        weights("w", [2, 2, 1, 1]),
+        node("Transpose", ["in"], ["t"]),
+        node("Conv", ["t", "w"], ["c"]),
+        node("Relu", ["c"]),
+    )(tmp_path)
+    assert [(finding.rule, finding.where) for finding in lint(path, "onnx")] == [("ON01", "Transpose transpose")]
+
+
+def test_many_alike_take_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from modelprep.cli.main import invoke
+
+    names = [f"w{number}" for number in range(30)]
+    chain = [node("Conv", [f"x{i}" if i else "in", name], [f"x{i + 1}"]) for i, name in enumerate(names)]
+    path, _, _ = onnx(*(weights(name, [2, 2, 1, 1], raw=True, listed=False) for name in names), *chain,
+                      node("Relu", ["x30"]))(tmp_path)  # fmt: skip
+    assert invoke(["lint", str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3  # the table's head, ON03 and ON02
+    assert "and 29 more like it" in lines[2]
+    assert invoke(["lint", str(path), "--all"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) > 60

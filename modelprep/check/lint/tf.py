@@ -33,8 +33,14 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
     if asked.text is not None and asked.text != text:
         kinds = ("binary", "text")
         detail = f"it is a {kinds[text]} file, the test reads a {kinds[asked.text]} one"
-        return [Finding("TF02", path.name, detail, "Failed to parse graph file")]
-    return list(_graph(graph, asked))
+        said = f"Failed to parse graph file {path}" if asked.text else f"Failed to parse protobuf file {path}"
+        return [Finding("TF36", path.name, detail, said, "reject")]
+    found = list(_graph(graph, asked))
+    named_binary = {".pb": True, ".pbtxt": False, ".prototxt": False}.get(path.suffix)
+    if asked.text is None and named_binary is not None and named_binary == text:
+        detail = f"it is a {'text' if text else 'binary'} file, which the name does not say"
+        found.append(Finding("TF36", path.name, detail))
+    return found
 
 
 def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
