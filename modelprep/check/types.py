@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from modelprep.check.board.boxes import Detection
 from modelprep.check.lint.findings import Finding
-from modelprep.targets.armnn_tests import BoardTest
+from modelprep.targets.armnn_tests import SOURCES, BoardTest
 from modelprep.targets.class_names import label
 
 Outcome = Literal["passes", "fails", "unknown"]
@@ -109,6 +109,7 @@ class Verdict:
         return {
             "test": self.test.name,
             "armnn": self.test.version,
+            "armnn_source": SOURCES.get(self.test.version, ""),
             "outcome": self.outcome,
             "close": self.close,
             "exit_status": self.exit_status,

@@ -11,6 +11,11 @@ from modelprep.errors import UsageError, nearest
 from modelprep.targets.facts import read_facts
 
 BASE_VERSION = "19.02"
+#: Which source a version's tests and parsers were read from, where the board's may be another.
+SOURCES: Mapping[str, str] = {
+    "19.02": "tag v19.02 (120196d3); NXP's L4.14.78 and L4.14.98 ship dbfb8549 of the day before, whose TensorFlow "
+    "parser differs in Split and Concat, with the further test options +i=MODEL and +o=OUTPUT",
+}
 
 
 @dataclass(frozen=True)
