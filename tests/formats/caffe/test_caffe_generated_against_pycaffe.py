@@ -12,7 +12,7 @@ from modelprep.errors import StepError
 from modelprep.formats.caffe import bake
 
 HERE = Path(__file__).parent
-MANY, FEW = 560, 60
+MANY, FEW = 700, 60
 
 
 def outcomes(first: int, last: int, folder: Path, pycaffe: str) -> tuple[int, int, list[str]]:
@@ -32,6 +32,9 @@ def outcomes(first: int, last: int, folder: Path, pycaffe: str) -> tuple[int, in
             try:
                 bake.write_plan(bake.plan(structure, folder / f"{seed}.{form}"), ours)
             except StepError as error:
+                # Caffe sets up a convolution of no outputs at all; we say that its window does not fit.
+                if "window is larger" in error.what:
+                    continue
                 wrong.append(f"{seed} {form}: {error}")
                 continue
             compared += 1
@@ -51,5 +54,5 @@ def test_some_generated_nets_bake_to_what_caffe_saves(tmp_path: Path, pycaffe: s
 def test_four_hundred_generated_nets_bake_to_what_caffe_saves(tmp_path: Path, pycaffe: str) -> None:
     taken, compared, wrong = outcomes(FEW, FEW + MANY, tmp_path, pycaffe)
     assert wrong == []
-    assert taken >= 350
-    assert compared >= 650
+    assert taken >= 400
+    assert compared >= 750
