@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 from modelprep.errors import RecipeError
 from modelprep.quoting import Unquotable, command, line, sh
@@ -54,7 +54,8 @@ def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> st
     """
     chosen = [command for command in commands if command.run]
     functions = [_functions(number, each) for number, each in enumerate(chosen, 1)]
-    template = resources.files("modelprep.tree").joinpath("run-tests.sh.in").read_text("utf-8")
+    # importlib.resources would cost every second run more than the script does.
+    template = Path(__file__).with_name("run-tests.sh.in").read_text("utf-8")
     search = "".join(f":{sh(folder)}" for folder in programs)
     filled = template.replace("@SEARCH@", search).replace("@COUNT@", str(len(chosen)))
     return filled.replace("@DEMOS@", "\n\n".join(functions))
