@@ -90,6 +90,9 @@ def _first_run(network: Network, binding: Binding) -> None:
                     running=True)  # fmt: skip
     if len(inputs) != 1:
         raise Stop("Number of inputs provided does not match network.", "C11", "inputs", running=True)
+    made = [layer.params["id"] for layer in network.layers if layer.kind == "Output"]
+    if len(set(made)) < len(made):
+        raise crash("a tensor is listed twice among the outputs", "C12", "outputs", running=True)
     bound = {network.outputs[name][0] for name in binding.outputs}
     for layer in network.layers:
         if layer.kind == "Output" and layer.params["id"] not in bound:
@@ -98,9 +101,9 @@ def _first_run(network: Network, binding: Binding) -> None:
     for layer in network.layers:
         workloads.run(layer)
     for name in binding.outputs:
-        made = network.outputs[name][1]
-        if binding.room == "uint8" and made.dtype != "uint8":
+        info = network.outputs[name][1]
+        if binding.room == "uint8" and info.dtype != "uint8":
             raise crash(
-                f"'{name}' is {made.dtype}, and the test has room for bytes", "C11", f"output '{name}'", status=134,
+                f"'{name}' is {info.dtype}, and the test has room for bytes", "C11", f"output '{name}'", status=134,
                 running=True,
             )  # fmt: skip
