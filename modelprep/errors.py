@@ -176,6 +176,13 @@ class MissingTool(ModelprepError):
     kind = "missing"
 
 
+class NoNetwork(ModelprepError):
+    """No host was reached, so that a question about them has no answer."""
+
+    exit_code = 7
+    kind = "network"
+
+
 class NeedsBringing(ModelprepError):
     """Something has no public source; the user has to bring it."""
 

@@ -39,7 +39,9 @@ def page(report: AuditReport) -> str:
         f"<p>{counts or 'nothing was asked'}</p>",
     ]
     if report.nobody_answered:
-        parts.append("<p class='dead'>Not one server answered: is the machine that asked online?</p>")
+        parts.append(
+            "<p class='dead'>No host was reached: the machine that asked has no network. No source was judged.</p>"
+        )
     if report.lost:
         parts.append("<h2>No living source</h2><ul>")
         parts += [f"<li>{_asset(asset)}: {_demos(asset)}</li>" for asset in report.lost]

@@ -66,7 +66,7 @@ def _failure(broken: Broken, attempts: int) -> Finding:
         return Finding("certificate", text)
     if status == 429 or (status == 503 and broken.retry_after is not None):
         return Finding("unclear", text, status=status)
-    return Finding("dead", text, status=status)
+    return Finding("dead", text, status=status, unreached=broken.unreached)
 
 
 def _status_of(broken: Broken) -> int | None:

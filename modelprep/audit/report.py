@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from modelprep.audit.history import History, Remembered
 from modelprep.audit.subjects import Place, Subject
 from modelprep.audit.verdicts import VERDICTS, Finding, Verdict
+from modelprep.fetch.network_errors import Unreached
 
 _RANK = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
 
@@ -135,9 +136,19 @@ class AuditReport:
 
     @property
     def nobody_answered(self) -> bool:
-        """Whether not one server answered anything, which speaks of this machine rather than of them."""
-        asked = [row.finding for row in self.rows if row.finding.verdict != "skipped"]
-        return bool(asked) and all(f.status is None and f.verdict == "dead" for f in asked)
+        """Whether not one host was reached, which says something about this machine's network and nothing of them."""
+        asked = self.hosts
+        # One host that refuses connections is there, and gives nothing; several that all do are behind a firewall.
+        return bool(asked) and all(asked.values()) and list(asked.values()) != ["refused"]
+
+    @property
+    def hosts(self) -> Mapping[str, Unreached]:
+        """How each host that was asked was not reached; empty where one of its sources was."""
+        found: dict[str, Unreached] = {}
+        for row in self.rows:
+            if row.place.host and row.finding.verdict != "skipped":
+                found[row.place.host] = row.finding.unreached and found.get(row.place.host, row.finding.unreached)
+        return found
 
     def to_json(self) -> dict[str, object]:
         """Give the report as a JSON-ready mapping."""

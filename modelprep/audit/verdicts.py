@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from modelprep.fetch.network_errors import Unreached
+
 Verdict = Literal["dead", "certificate", "page", "pointer", "size", "changed", "unclear", "moved", "alive", "skipped"]
 #: Verdict -> what it means, worst first; the order of every report.
 VERDICTS: Mapping[Verdict, str] = {
@@ -15,7 +17,7 @@ VERDICTS: Mapping[Verdict, str] = {
     "pointer": "gives a Git LFS pointer, which names the file and is not it",
     "size": "gives a file of another size than pinned",
     "changed": "gives another file than pinned, or than the last time",
-    "unclear": "would not answer now (asked too often); not judged",
+    "unclear": "did not answer now (asked too often, or no network); not judged",
     "moved": "gives the file, from another address",
     "alive": "gives the file",
     "skipped": "not asked",
@@ -47,6 +49,8 @@ class Finding:
         HTTP status of the last answer; None when there was none.
     lfs_oid
         SHA-256 that a Git LFS pointer names.
+    unreached
+        How the host was not reached, which may be the fault of this machine's network; empty when it was.
     """
 
     verdict: Verdict
@@ -58,6 +62,7 @@ class Finding:
     proof: str = ""
     status: int | None = None
     lfs_oid: str = ""
+    unreached: Unreached = ""
 
     @property
     def living(self) -> bool:

@@ -10,7 +10,7 @@ import typer
 
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
-from modelprep.errors import UsageError
+from modelprep.errors import NoNetwork, UsageError
 
 if TYPE_CHECKING:
     from modelprep.audit import AuditReport, HostReport
@@ -53,10 +53,11 @@ def command(
     recipes: common.Recipes = None,
     json: common.Json = False,
     quiet: common.Quiet = False,
+    verbose: common.Verbose = False,
 ) -> None:
     """Ask every source whether it is alive and still gives the same file; downloads nothing.
 
-    One request at a time at each host. Exits with 1 when an asset has no living source.
+    One request at a time at each host. Exits with 1 when an asset has no living source, with 7 when no host is reached.
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.audit import History, count_hosts, default_history, places
@@ -79,7 +80,10 @@ def command(
             from modelprep.audit.page import write_page
 
             write_page(page, result)
-        _tell(output, result, everything=everything)
+        if result.nobody_answered:
+            _tell_no_network(output, result, verbose=verbose)
+            raise typer.Exit(NoNetwork.exit_code)
+        _tell(output, result, everything=everything or verbose)
         raise typer.Exit(1 if result.lost else 0)
 
 
@@ -107,6 +111,23 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
     "alive": ("green",),
     "skipped": ("dim",),
 }
+
+
+def _tell_no_network(output: Output, result: AuditReport, *, verbose: bool) -> None:
+    from modelprep.fetch.network_errors import no_network
+
+    output.result(result.to_json())
+    if output.mode == "json":
+        return
+    if verbose:
+        output.table("", ["asset", "url", "what came"], [_row(row)[:3] for row in result.rows])
+    output.error(
+        NoNetwork(
+            f"{no_network(result.hosts)}: nothing can be said of {len(result.rows)} sources",
+            hint="check the connection, the name server and HTTPS_PROXY, then run the command again;\n"
+            f"`modelprep audit --hosts` needs no network{'' if verbose else ', -v lists the sources'}",
+        )
+    )
 
 
 def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
@@ -139,8 +160,6 @@ def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
                 "unclear": "no source that could be judged",
             }[asset.state]
             output.line(f"{asset.subject.key}: {words}; needed by {', '.join(asset.subject.demos) or 'no demo'}")
-    if result.nobody_answered:
-        output.warning("not one server answered: is this machine online? (the history was left as it is)")
     counts = ", ".join(f"{count} {verdict}" for verdict, count in result.counts.items()) or "nothing to ask"
     living = sum(1 for asset in result.assets if asset.state == "living")
     output.line(f"{len(result.rows)} sources: {counts}")

@@ -89,6 +89,7 @@ Target = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one event a line while it runs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what a script would read, warnings and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print everything, long lists included.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds the finished trees.")]
 Cache = Annotated[
     Path | None,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 MAX_REDIRECTS = 10
+#: How a host was not reached: its name was not found, no connection was made, or one was refused (by the host, or by a
+#: firewall in its name); empty for a host that was.
+Unreached = Literal["", "unresolved", "unreachable", "refused"]
 
 _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 
@@ -30,6 +33,8 @@ class Broken(Exception):
         Whether a server answered at all.
     connected
         Whether a connection stood, so that the server may have disliked what it was asked.
+    unreached
+        How the host was not reached, which may be the fault of this machine's network; empty for other failures.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Broken(Exception):
         retry_after: float | None = None,
         answered: bool = True,
         connected: bool = True,
+        unreached: Unreached = "",
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -49,6 +55,7 @@ class Broken(Exception):
         self.retry_after = retry_after
         self.answered = answered
         self.connected = connected
+        self.unreached: Unreached = unreached
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -64,8 +71,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting.extend(e for e in more if isinstance(e, BaseException))
 
 
-def _unconnected(text: str, *, retry: bool, attempts: int | None = None) -> Broken:
-    return Broken(text, retry=retry, attempts=attempts, answered=False, connected=False)
+def _unconnected(text: str, *, retry: bool, attempts: int | None = None, unreached: Unreached = "") -> Broken:
+    return Broken(text, retry=retry, attempts=attempts, answered=False, connected=False, unreached=unreached)
 
 
 def _bad_ca_bundle() -> str:
@@ -122,23 +129,45 @@ def classify(error: Exception, *, body: bool = False) -> Broken:
     if (lookup := has(socket.gaierror)) is not None:
         temporary = lookup.errno == socket.EAI_AGAIN
         text = "the host's name cannot be looked up" + (" at the moment" if temporary else ": no such host")
-        return _unconnected(text, retry=temporary, attempts=2)
+        return _unconnected(text, retry=temporary, attempts=2, unreached="unresolved")
     if has(requests.exceptions.ProxyError) or any(type(cause).__module__ == "socks" for cause in causes):
-        return _unconnected("the proxy would not connect", retry=True, attempts=2)
+        return _unconnected("the proxy would not connect", retry=True, attempts=2, unreached="unreachable")
     if has(requests.TooManyRedirects):
         return Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
     if has(ConnectionRefusedError):
-        return _unconnected("connection refused", retry=True, attempts=2)
+        return _unconnected("connection refused", retry=True, attempts=2, unreached="refused")
     if has(requests.ConnectTimeout):
-        return _unconnected("no connection within the time allowed", retry=True, attempts=2)
+        return _unconnected("no connection within the time allowed", retry=True, attempts=2, unreached="unreachable")
     if has(requests.ReadTimeout, TimeoutError) or "timed out" in str(error).lower():
         return Broken("stalled: nothing came any more", retry=True, answered=body)
     if has(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
         return _unconnected("it, or where it redirects to, is not a usable URL", retry=False)
     if (unreachable := has(OSError)) is not None and unreachable.errno in _UNREACHABLE:
-        return _unconnected("the host cannot be reached", retry=True, attempts=2)
+        return _unconnected("the host cannot be reached", retry=True, attempts=2, unreached="unreachable")
     if has(IncompleteRead) or body:
         return Broken("the connection was cut", retry=True)
     if isinstance(error, (requests.ConnectionError, HTTPError, OSError)):
         return Broken("the connection broke before an answer came", retry=True, answered=False)
     return Broken(f"the exchange failed ({type(error).__name__})", retry=False, answered=False)
+
+
+def no_network(hosts: Mapping[str, Unreached]) -> str:
+    """Say in a few words that none of some hosts was reached.
+
+    Parameters
+    ----------
+    hosts
+        How each was not reached; at least one.
+
+    >>> no_network({"a.org": "unresolved", "b.org": "unresolved"}), no_network({"a.org": "unreachable"})
+    ('no network (0 of 2 hosts resolved)', 'no network, or a.org is down (no connection)')
+    """
+    if len(hosts) == 1:
+        ((host, how),) = hosts.items()
+        if how == "refused":
+            return f"{host} refuses connections"
+        return (
+            f"no network, or {host} is {'gone (name not resolved)' if how == 'unresolved' else 'down (no connection)'}"
+        )
+    resolved = set(hosts.values()) != {"unresolved"}
+    return f"no network (0 of {len(hosts)} hosts {'reached' if resolved else 'resolved'})"

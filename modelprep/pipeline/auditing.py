@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -62,8 +63,7 @@ def run_audit(
     asked
         Their places (:func:`modelprep.audit.places`).
     history
-        Written in the end, unless not one server answered: a machine without a network must not mark the whole world
-        as failing.
+        Written in the end, unless no host was reached: without a network nothing is known of any source.
     progress
         Called with (URLs done, URLs in all).
 
@@ -77,7 +77,10 @@ def run_audit(
     now = datetime.now(timezone.utc)
     findings = crawl(asked, history, how, progress)
     result = report(found, findings, history, now)
-    if not result.nobody_answered:
-        history.learn(findings, now)
-        history.write()
+    if result.nobody_answered:
+        # Nothing was learnt of any source, so none of them is called dead.
+        unjudged = [(place, replace(each, verdict="unclear") if each.unreached else each) for place, each in findings]
+        return report(found, unjudged, history, now)
+    history.learn(findings, now)
+    history.write()
     return result

@@ -50,6 +50,7 @@ WITHOUT = {
 LEFT_OUT = {
     "--json": "results are typed and events come to a listener",
     "--quiet": "a function prints nothing",
+    "--verbose": "a function prints nothing",
     "--dry-run": "plan and plan_deploy are verbs of their own",
     "--verify": "verify_mirror is a verb of its own",
     "--hosts": "count_hosts is a verb of its own",

@@ -68,10 +68,34 @@ def test_json_is_one_object_with_every_source(workshop: Workshop, audit: Run) ->
 
 
 def test_a_machine_without_a_network_marks_nothing_as_failing(workshop: Workshop, audit: Run, tmp_path: Path) -> None:
-    workshop.simple("gone", b"y", urls="http://no-such-host.invalid/m")
+    workshop.simple("gone", b"y", urls="http://no-such-host.invalid/m, http://127.0.0.1:9/m")
+    workshop.simple("lost", b"z", urls="http://no-other-host.invalid/m")
     ran = audit("things", "--history", tmp_path / "h.json")
-    assert "is this machine online?" in ran.err
+    assert ran.code == 7
+    assert ran.err.splitlines()[1] == ("error: no network (0 of 3 hosts reached): nothing can be said of 3 sources")
+    assert "dead" not in ran.out + ran.err
+    assert "no-such-host" not in ran.out + ran.err
     assert not (tmp_path / "h.json").exists()
+    assert "no-such-host.invalid/m" in audit("things", "-v").out
+    assert "no-such-host.invalid/m" not in audit("things", "--quiet").out
+    told = audit("things", "--json")
+    assert (told.code, told.object["summary"]["nobody_answered"], told.object["summary"]["lost"]) == (7, True, [])
+    assert told.object["summary"]["verdicts"] == {"unclear": 3}
+
+
+def test_a_single_host_that_is_not_there_is_not_judged_either(workshop: Workshop, audit: Run) -> None:
+    workshop.simple("gone", b"y", urls="http://no-such-host.invalid/m")
+    ran = audit("things")
+    assert ran.code == 7
+    assert "no network, or no-such-host.invalid is gone (name not resolved)" in ran.err
+
+
+def test_one_host_that_answers_shows_that_there_is_a_network(workshop: Workshop, audit: Run) -> None:
+    workshop.simple("gone", b"y", urls="http://no-such-host.invalid/m")
+    workshop.simple("refused", b"y", urls=workshop.server.put("/refused", status=404))
+    ran = audit("things")
+    assert ran.code == 1
+    assert "dead (2)" in ran.out
 
 
 class Reader(html.parser.HTMLParser):
