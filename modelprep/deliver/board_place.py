@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from modelprep import quoting
 from modelprep.errors import UsageError
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
@@ -30,9 +31,10 @@ def plain_place(text: str) -> str:
         place = _URL_PLACE.fullmatch(url["rest"])
         hint = None
         if url["scheme"].lower() in ("ssh", "scp", "sftp") and place is not None:
-            path = f":/{place['path']}" if place["path"] else ""
-            port = f" --ssh 'ssh -p {place['port']}'" if place["port"] else ""
-            hint = f"write it as scp does: {place['login']}{path}{port}"
+            words = [place["login"] + (f":/{place['path']}" if place["path"] else "")]
+            if place["port"]:
+                words += ["--ssh", quoting.command("ssh", "-p", place["port"])]
+            hint = f"write it as scp does: {quoting.command(*words)}"
         raise UsageError("a board is named by a login, not by a URL", got=text, expected="user@host[:path]", hint=hint)
     if address := _BARE_IPV6.fullmatch(text):
         user = address["user"] or ""
