@@ -264,8 +264,9 @@ def _gather(layer: Layer) -> Shape:
 
 def _space_to_batch(layer: Layer) -> Shape:
     block, pads, shape = layer.params["block"], layer.params["pads"], layer.shapes[0]
-    if len(pads) < 2 or len(block) < 2:
-        raise crash("block shape or paddings of fewer than two dimensions", "TL28", layer.name)
+    if len(block) < 2:
+        raise crash("a block shape of fewer than two dimensions", "TL28", layer.name)
+    pads = [*pads, (0, 0), (0, 0)]  # what lies behind a list that is too short is most often zeros
     _, height, width = axes(layer.params["layout"])
     sizes = list(shape)
     sizes[0] *= math.prod(block)

@@ -90,14 +90,14 @@ def _first_run(network: Network, binding: Binding) -> None:
                     running=True)  # fmt: skip
     if len(inputs) != 1:
         raise Stop("Number of inputs provided does not match network.", "C11", "inputs", running=True)
-    made = [layer.params["id"] for layer in network.layers if layer.kind == "Output"]
-    if len(set(made)) < len(made):
-        raise crash("a tensor is listed twice among the outputs", "C12", "outputs", running=True)
     bound = {network.outputs[name][0] for name in binding.outputs}
     for layer in network.layers:
         if layer.kind == "Output" and layer.params["id"] not in bound:
             text = f"No tensor supplied for output {layer.params['id']}"
             raise Stop(text, "C12", f"output '{layer.name}'", running=True)
+    made = [layer.params["id"] for layer in network.layers if layer.kind == "Output"]
+    if len(set(made)) < len(made):
+        raise crash("a tensor is listed twice among the outputs", "C12", "outputs", running=True)
     for layer in network.layers:
         workloads.run(layer)
     for name in binding.outputs:
