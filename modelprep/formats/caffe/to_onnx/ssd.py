@@ -19,6 +19,9 @@ from modelprep.formats.onnx.model import FLOAT
 
 _CORNER, _CENTER_SIZE, _CORNER_SIZE = 1, 2, 3
 _LOWEST = -3.4028234663852886e38
+#: Boxes of a cell have 8 shapes at most in public nets, and all cells together make 25,000 (SSD512).
+MAX_BOXES_A_CELL = 256
+MAX_BOXES = 500_000
 
 
 def aspect_ratios(p: Any) -> list[float]:
@@ -64,6 +67,9 @@ def _prior_box(layer: Layer) -> None:
     p, top = layer.proto.prior_box_param, layer.tops[0]
     if not p.min_size:
         raise layer.refuse("min_size is not given")
+    a_cell = len(p.min_size) * (2 + 2 * len(p.aspect_ratio))
+    if a_cell > MAX_BOXES_A_CELL:
+        raise layer.refuse(f"a cell would have up to {a_cell} boxes", expected=f"at most {MAX_BOXES_A_CELL}")
     rows, columns = layer.size(layer.bottoms[0], 2), layer.size(layer.bottoms[0], 3)
     image_h, image_w = map(int, _two(p, "img_size", "img_h", "img_w"))
     if not image_h or not image_w:
@@ -73,6 +79,8 @@ def _prior_box(layer: Layer) -> None:
     step_h, step_w = _two(p, "step", "step_h", "step_w")
     if not step_h or not step_w:
         step_h, step_w = float32(image_h / rows), float32(image_w / columns)
+    if rows * columns * a_cell > MAX_BOXES:
+        raise layer.refuse(f"there would be up to {rows * columns * a_cell} boxes", expected=f"at most {MAX_BOXES}")
     numbers = list(_boxes(layer, (rows, columns), (image_h, image_w), (step_h, step_w)))
     if p.clip:
         numbers = [min(max(number, 0.0), 1.0) for number in numbers]
