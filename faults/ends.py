@@ -71,6 +71,11 @@ def leftovers(place: Workshop, version: int = 1) -> list[str]:
     return [path.relative_to(place.root).as_posix() for path in tree + cache if not path.name.endswith(".lock")]
 
 
+def _difference(place: Workshop, wanted: dict[str, bytes]) -> str:
+    there = place.installed()
+    return ", ".join(name for name in sorted({*there, *wanted}) if there.get(name) != wanted.get(name))
+
+
 def kills(count: int = KILLS, seed: int = 1) -> str:
     chance = random.Random(seed)
     ended = {"killed": 0, "interrupted": 0, "finished": 0}
@@ -98,7 +103,7 @@ def kills(count: int = KILLS, seed: int = 1) -> str:
             if number % 10 == 9 or number == count - 1:
                 ran = place.run("fetch", "things")
                 assert ran.code == 0, ran.err
-                assert place.installed() == wanted, f"not whole after kill {number}"
+                assert place.installed() == wanted, f"not whole after kill {number}: {_difference(place, wanted)}"
                 assert not leftovers(place, version), leftovers(place, version)
     return ", ".join(f"{value} {name}" for name, value in ended.items()) + "; no file spoilt, nothing left behind"
 

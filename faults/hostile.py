@@ -730,12 +730,12 @@ CONVERT = [
 ]
 MEMBER = [
     "python",
-    "from pathlib import Path; import sys; from modelprep.formats.archive.members import extract_member, members; a = Path(sys.argv[1]); extract_member(a, members(a)[0][0], Path('member'))",
+    "from pathlib import Path; import sys; from modelprep.formats.archive.members import extract_member, members; a = Path(sys.argv[1]); [extract_member(a, name, Path('member')) for name, _ in members(a)[:1]]",
     "{}",
 ]
 GUNZIP = [
     "python",
-    "from pathlib import Path; import sys; from modelprep.steps import Call, find; find('gunzip').run(Call({'file': Path(sys.argv[1])}, Path('plain'), lambda *_: None, lambda _: None))",
+    "from pathlib import Path; import sys; from modelprep.steps import Call, find; find('gunzip').run(Call({'file': Path(sys.argv[1]), 'max_bytes': 1 << 33}, Path('plain'), lambda *_: None, lambda _: None))",
     "{}",
 ]
 RECIPE = ["recipe", "lint", "{}"]
