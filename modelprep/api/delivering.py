@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelprep.api.arguments import AnyPath, Paths, Words, framed, words
 from modelprep.errors import UsageError
-from modelprep.events import Listener, silent
+from modelprep.events import Event, Listener, silent
 
 if TYPE_CHECKING:
     from modelprep.deliver.board_tests import BoardRun
@@ -176,6 +176,8 @@ def deploy(
     with framed(listen) as tell:
         from modelprep.deliver import board_tests, remote
         from modelprep.deliver import deploy as deploying
+        from modelprep.deliver.board_release import other_release
+        from modelprep.targets.bsp import DEFAULT, load
         from modelprep.tree.selection import names_of_tests
 
         if (junit is not None or words(compute)) and not run:
@@ -185,6 +187,8 @@ def deploy(
         parts = _parts(targets, out, recipes, bsp=bsp, soc=soc, include_restricted=True)
         with remote.connect(place, remote.ssh_words(ssh)) as channel:
             plans = deploying.plan_parts(channel, parts)
+            if other := other_release(channel, load(bsp or DEFAULT).name):
+                tell(Event("warning", text=other))
             trees = tuple(deploying.apply_deploy(channel, plan, listen=tell) for plan in plans)
             backends = [word for name in words(compute) for word in ("-c", name)]
             chosen = [(plan.board.folder, names_of_tests(plan.part.manifest)) for plan in plans] if run else []

@@ -56,7 +56,9 @@ def command(
     """
     with common.sink(json=json, quiet=quiet) as output:
         from modelprep.deliver import board_tests, deploy, remote
+        from modelprep.deliver.board_release import other_release
         from modelprep.pipeline.plan.board import select as select_recipes
+        from modelprep.targets.bsp import DEFAULT, load
         from modelprep.tree.selection import names_of_tests, select
 
         if len(targets) < 2:
@@ -74,6 +76,8 @@ def command(
         tests: list[BoardRun] = []
         with remote.connect(board, remote.ssh_words(ssh)) as channel:
             plans = deploy.plan_parts(channel, parts)
+            if other := other_release(channel, load(bsp or DEFAULT).name):
+                output.warning(other)
             if dry_run:
                 _tell(output, plans, board.login, done=False)
                 output.result(_result(plans, board.login, done=False))
