@@ -68,5 +68,5 @@ def _rows(findings: Sequence[Finding], *, every: bool) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for first, *others in alike.values():
         more = f" (and {len(others)} more like it: --all)" if others else ""
-        rows.append((first.rule, first.effect, f"{first.where}{more}", first.detail or first.prints, first.mend))
+        rows.append((first.rule, first.effect, f"{first.where}{more}", first.what, first.mend))
     return rows

@@ -46,7 +46,10 @@ def judge(graph: Graph) -> list[Finding]:
         if node.op in _VARIABLES:
             found.append(Finding("TF02", node.name, node.op))
         elif node.op not in TF_OPS:
-            detail = "in training mode" if node.op in TF_RENAMED_OPS else ""
+            norm = node.op.startswith("FusedBatchNorm")
+            trains = norm and ("is_training" not in node.attrs or node.flag("is_training"))
+            older = TF_RENAMED_OPS.get(node.op)
+            detail = "in training mode" if trains else f"the newer name of {older}" if older else ""
             found.append(Finding("TF01", node.name, node.op, detail))
         else:
             found += [Finding(rule, node.name, node.op, detail) for rule, detail in _judge(node, nodes)]

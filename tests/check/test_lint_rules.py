@@ -529,3 +529,14 @@ def test_many_alike_take_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "and 29 more like it" in lines[2]
     assert invoke(["lint", str(path), "--all"]) == 1
     assert len(capsys.readouterr().out.splitlines()) > 60
+
+
+def test_the_way_on_is_named_only_where_the_tool_takes_the_model(tmp_path: Path) -> None:
+    newer = tf(n("y", "AddV2", ["x", "x"]))(tmp_path)
+    (finding,) = (f for f in lint(*newer) if f.rule == "TF01")
+    assert finding.detail == "the newer name of Add"
+    assert finding.mend.startswith("modelprep tf legalise")
+    unknown = tf(n("y", "Elu", ["x"]))(tmp_path)
+    (finding,) = (f for f in lint(*unknown) if f.rule == "TF01")
+    assert finding.mend == ""
+    assert finding.what.startswith("the parser has no such operation")

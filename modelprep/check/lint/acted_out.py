@@ -66,10 +66,11 @@ class Walked:
             same = next((f for f in found if f.where == where and f.effect in (*_REFUSED, "wrong")), None)
             rule = same.rule if same is not None and stop.rule == "C3" else stop.rule
             detail = next((f.detail for f in found if f.where == where and f.rule == rule), "")
+        fix = next((f.fix for f in found if f.rule == rule), None)
         lines = stop.said(self.program)
         message = lines[0].removeprefix("Armnn Error: ") if lines else ""
         effect = "crash" if stop.speaker == "signal" else "reject"
-        return Finding(rule, where, detail, message, effect, stop.status, stop.running)  # type: ignore[arg-type]
+        return Finding(rule, where, detail, message, effect, stop.status, stop.running, fix)  # type: ignore[arg-type]
 
 
 def act_out(path: Path, parser: Parser, asked: Asked) -> Walked | None:

@@ -29,6 +29,8 @@ class Finding:
         The exit status that the program ends with, where this is what ends it; None for what only explains.
     running
         Whether it shows only when the first test case is run, after its data were read.
+    fix
+        The command that mends it, where that is not the rule's; empty where the rule's does not mend this model.
     """
 
     rule: str
@@ -38,6 +40,7 @@ class Finding:
     effect_here: Effect | None = None
     status: int | None = None
     running: bool = False
+    fix: str | None = None
 
     @property
     def effect(self) -> Effect:
@@ -59,7 +62,14 @@ class Finding:
     @property
     def mend(self) -> str:
         """The command that mends it, empty where none does."""
-        return rules()[self.rule].mend
+        return rules()[self.rule].mend if self.fix is None else self.fix
+
+    @property
+    def what(self) -> str:
+        """The rule's sentence, with what is there or what the board prints."""
+        extra = self.detail or self.message
+        says = rules()[self.rule].says
+        return f"{says} ({extra})" if extra else says
 
     def to_json(self) -> dict[str, object]:
         """Give it as JSON-ready values."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from modelprep.formats.tensorflow.graphdef import Graph, Node
 
 Ranks = Mapping[str, "int | None"]
+_LEGALISE = "modelprep tf legalise"
 _ADDING = ("AddN", "Greater", "Equal", "Minimum")
 #: More dimensions than Arm NN has.
 _TOO_MANY = 5
@@ -36,11 +38,31 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
         said = f"Failed to parse graph file {path}" if asked.text else f"Failed to parse protobuf file {path}"
         return [Finding("TF36", path.name, detail, said, "reject")]
     found = list(_graph(graph, asked))
+    if any(_LEGALISE in finding.mend for finding in found) and not _legalisable(path, asked):
+        found = [replace(finding, fix="") if _LEGALISE in finding.mend else finding for finding in found]
     named_binary = {".pb": True, ".pbtxt": False, ".prototxt": False}.get(path.suffix)
     if asked.text is None and named_binary is not None and named_binary == text:
         detail = f"it is a {'text' if text else 'binary'} file, which the name does not say"
         found.append(Finding("TF36", path.name, detail))
     return found
+
+
+def _legalisable(path: Path, asked: Asked) -> bool:
+    """Say whether ``tf legalise`` takes the graph: only then is it the way on."""
+    from tempfile import TemporaryDirectory
+
+    from modelprep.errors import ModelprepError
+    from modelprep.steps import Call, find
+
+    params: dict[str, object] = {"graph": path, "target": "armnn-19.02"}
+    if asked.outputs:
+        params["outputs"] = asked.outputs
+    try:
+        with TemporaryDirectory() as folder:
+            find("tf.legalise").run(Call(params, Path(folder) / "legal.pb", warn=lambda _: None))
+    except ModelprepError:
+        return False
+    return True
 
 
 def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
