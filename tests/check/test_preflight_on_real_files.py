@@ -274,7 +274,7 @@ def test_a_plain_resize_with_pillow_answers_208_where_the_test_s_own_answers_209
 @pytest.mark.parametrize(
     ("demo", "message"),
     [
-        (CAFFE, "ReadBase128 exceeded the maximum"),
+        (CAFFE, "ReadBase128 exceeded the maximum number of bytes expected for an integer representation"),
         (TF, "Failed to parse graph file"),
         (ONNX, "The given model does not have any outputs"),
         (TFLITE, "Buffer doesn't conform to the expected Tensorflow Lite flatbuffers format"),
