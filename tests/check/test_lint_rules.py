@@ -540,3 +540,11 @@ def test_the_way_on_is_named_only_where_the_tool_takes_the_model(tmp_path: Path)
     (finding,) = (f for f in lint(*unknown) if f.rule == "TF01")
     assert finding.mend == ""
     assert finding.what.startswith("the parser has no such operation")
+
+
+def test_damage_inside_a_layer_is_a_finding(tmp_path: Path) -> None:
+    net = prototxt.read(one("ReLU", "relu_param { negative_slope: 0.5 }"))
+    damaged = net.SerializeToString().replace(b"\x0d\x00\x00\x00\x3f", b"\x0f\x00\x00\x00\x3f")
+    path = written(tmp_path, "net.caffemodel", damaged)
+    (finding,) = lint(path, "caffe")
+    assert (finding.rule, finding.detail) == ("CF08", "a damaged file")

@@ -25,6 +25,8 @@ _MISREAD = frozenset({"CF22", "CF28", "CF29"})
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
     """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
+    from google.protobuf.message import DecodeError
+
     from modelprep.formats.caffe import messages
     from modelprep.formats.caffe.wire import index as wire_index
 
@@ -39,6 +41,8 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
         prototxt = "prototxt" in (error.looks_like or "")
         detail = "a prototxt holds no weights" if prototxt else error.looks_like or error.what
         return [Finding("CF01" if prototxt else "CF08", path.name, detail, "ReadBase128 exceeded the maximum")]
+    except DecodeError:
+        return [Finding("CF08", path.name, "a damaged file", "Failed to parse layer")]
     if index.form != "V2":
         return [_no_output("CF02", asked, f"its layers are in the old form ({index.form})")]
     return list(_net(net, index, asked))
