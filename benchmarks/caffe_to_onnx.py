@@ -125,8 +125,8 @@ def measure(name: str, folder: Path, *, exact: bool) -> dict[str, Any]:
     else:
         # A softmax over numbers that are far apart is all but 0 and 1: what goes into it is compared too.
         makers = {top: layer for layer in net.layer for top in layer.top}
-        read = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
-        ends = [top for top in makers if top not in read and makers[top].type != "Input"]
+        used = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
+        ends = [top for top in makers if top not in used and makers[top].type != "Input"]
         keep = [*ends, *(makers[top].bottom[0] for top in ends if makers[top].type == "Softmax")]
     weights = folder / "net.caffemodel"
     seconds, memory = convert(folder, "inside", keep)
