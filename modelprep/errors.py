@@ -7,7 +7,10 @@ an exit code. An error is made of facts, so that the text on a terminal and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ModelprepError(Exception):
@@ -27,6 +30,8 @@ class ModelprepError(Exception):
         The next command or action that leads on.
     tried
         What was tried, one line each (URLs with their outcome).
+    brief
+        Lines that stand for `tried` where a person did not ask for all of it; None shows all.
     """
 
     exit_code: ClassVar[int] = 1
@@ -42,6 +47,7 @@ class ModelprepError(Exception):
         looks_like: str | None = None,
         hint: str | None = None,
         tried: Sequence[str] = (),
+        brief: Sequence[str] | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -51,10 +57,11 @@ class ModelprepError(Exception):
         self.looks_like = looks_like
         self.hint = hint
         self.tried = tuple(tried)
+        self.brief = None if brief is None else tuple(brief)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Steps run in processes of their own: the facts must survive pickling.
-        return _rebuild, (type(self), self.args[0], self._facts())
+        return _rebuild, (type(self), self.args[0], {**self._facts(), "brief": self.brief})
 
     def _facts(self) -> dict[str, object]:
         return {
@@ -66,6 +73,10 @@ class ModelprepError(Exception):
             "tried": self.tried,
         }
 
+    def but(self, *, hint: str) -> Self:
+        """Give the same error with another hint."""
+        return type(self)(self.what, **{**self._facts(), "brief": self.brief, "hint": hint})  # type: ignore[arg-type]
+
     def to_json(self) -> dict[str, object]:
         """Give the facts as a JSON-ready mapping, empty ones left out."""
         facts: dict[str, object] = {"error": self.kind, "exit_code": self.exit_code, "what": self.what}
@@ -75,6 +86,10 @@ class ModelprepError(Exception):
         return facts
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, verbose: bool = False) -> str:
+        """Write the error for a person; `verbose` shows all that was tried."""
         lines = [self.what]
         for label, value in (
             ("where", self.where),
@@ -86,7 +101,9 @@ class ModelprepError(Exception):
                 first, *rest = value.splitlines() or [""]
                 lines.append(f"  {label + ':':<11} {first}")
                 lines.extend(f"  {'':<11} {line}" for line in rest)
-        lines.extend(f"  {'tried:':<11} {line}" for line in self.tried)
+        lines.extend(
+            f"  {'tried:':<11} {line}" for line in (self.tried if verbose or self.brief is None else self.brief)
+        )
         if self.hint:
             first, *rest = self.hint.splitlines()
             lines.append(f"  {'next:':<11} {first}")

@@ -59,7 +59,7 @@ def command(
 
     One request at a time at each host. Exits with 1 when an asset has no living source, with 7 when no host is reached.
     """
-    with common.sink(json=json, quiet=quiet) as output:
+    with common.sink(json=json, quiet=quiet, verbose=verbose) as output:
         from modelprep.audit import History, count_hosts, default_history, places
         from modelprep.pipeline.auditing import audit_subjects, manners, run_audit
 
@@ -81,7 +81,7 @@ def command(
 
             write_page(page, result)
         if result.nobody_answered:
-            _tell_no_network(output, result, verbose=verbose)
+            _tell_no_network(output, result)
             raise typer.Exit(NoNetwork.exit_code)
         _tell(output, result, everything=everything or verbose)
         raise typer.Exit(1 if result.lost else 0)
@@ -113,19 +113,19 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
 }
 
 
-def _tell_no_network(output: Output, result: AuditReport, *, verbose: bool) -> None:
+def _tell_no_network(output: Output, result: AuditReport) -> None:
     from modelprep.fetch.network_errors import no_network
 
     output.result(result.to_json())
     if output.mode == "json":
         return
-    if verbose:
+    if output.verbose:
         output.table("", ["asset", "url", "what came"], [_row(row)[:3] for row in result.rows])
     output.error(
         NoNetwork(
             f"{no_network(result.hosts)}: nothing can be said of {len(result.rows)} sources",
             hint="check the connection, the name server and HTTPS_PROXY, then run the command again;\n"
-            f"`modelprep audit --hosts` needs no network{'' if verbose else ', -v lists the sources'}",
+            f"`modelprep audit --hosts` needs no network{'' if output.verbose else ', -v lists the sources'}",
         )
     )
 

@@ -175,9 +175,9 @@ def group(help: str) -> typer.Typer:  # noqa: A002 - typer's own word
 
 
 @contextmanager
-def sink(*, json: bool = False, quiet: bool = False) -> Iterator[Output]:
+def sink(*, json: bool = False, quiet: bool = False, verbose: bool = False) -> Iterator[Output]:
     """Open the sink; on the way out, turn what was raised into a message and an exit code (``typer.Exit``)."""
-    output = Output("json" if json else "quiet" if quiet else "human")
+    output = Output("json" if json else "quiet" if quiet else "human", verbose=verbose)
     try:
         yield output
         output.close()
@@ -200,6 +200,15 @@ def catalogue(recipes: list[Path] | None) -> Catalogue:
     from modelprep.recipe.catalogue import Catalogue
 
     return Catalogue.open(recipes or ())
+
+
+def typed(context: typer.Context) -> tuple[str, ...]:
+    """Give the command line as it was typed, for a hint that repeats it: without what only says how to print."""
+    from modelprep.url import scrub
+
+    left_out = ("--json", "--quiet", "-q", "--verbose", "-v", "--dry-run", "-n")
+    words = context.obj if isinstance(context.obj, list) else []
+    return ("modelprep", *(scrub(word) for word in words if word not in left_out)) if words else ()
 
 
 def overrides(values: list[str] | None) -> dict[str, Path]:

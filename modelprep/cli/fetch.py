@@ -9,6 +9,7 @@ import typer
 
 from modelprep import quoting
 from modelprep.cli import common
+from modelprep.cli.missing import tell_missing
 from modelprep.cli.output import Output, Style, size_text
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    context: typer.Context,
     targets: common.Targets,
     out: common.Out = common.DEFAULT_OUT,
     cache: common.Cache = None,
@@ -46,13 +48,14 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; do nothing.")] = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
+    verbose: common.Verbose = False,
 ) -> None:
     """Prepare demos: download, verify, convert, install.
 
     What stands already is left alone; what was fetched before is not fetched again. The finished folders are below
     --out, one for each family of demos, each with a MANIFEST.json and a SHA256SUMS.
     """
-    with common.sink(json=json, quiet=quiet) as output:
+    with common.sink(json=json, quiet=quiet, verbose=verbose) as output:
         from modelprep.pipeline.plan.planner import plan
         from modelprep.pipeline.plan.request import Request
         from modelprep.pipeline.run.runner import run
@@ -79,6 +82,7 @@ def command(
             remote_cache_mode=remote_cache_mode,
             trust_remote_results=trust_remote_results,
             verify=verify,
+            typed=common.typed(context),
         )
         planned = plan(request, common.catalogue(recipes))
         if bsp:
@@ -147,10 +151,11 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
     if output.mode != "json":
         told = set()
         for demo in report.demos:
-            # One dead source may fail many demos; it is told once.
-            if demo.error is not None and (text := str(demo.error)) not in told:
+            if demo.error is not None and not demo.missing and (text := str(demo.error)) not in told:
                 told.add(text)
                 output.error(demo.error)
+        # One dead source may fail many demos; it is told once.
+        tell_missing(output, report, plan.request.words)
     rows = [
         (
             demo.demo,

@@ -63,7 +63,7 @@ def invoke(arguments: list[str]) -> int:
 
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False)
+        code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False, obj=arguments)
     except ClickException as caught:
         if type(caught).__name__ == "NoArgsIsHelpError":
             caught.show()

@@ -44,12 +44,17 @@ class Output:
     ----------
     mode
         ``human``, ``json`` or ``quiet``.
+    verbose
+        Show everything of an error, long lists included.
     out, err
         For results and for everything else; the process's own streams when left out.
     """
 
-    def __init__(self, mode: Mode = "human", *, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(
+        self, mode: Mode = "human", *, verbose: bool = False, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
         self.mode = mode
+        self.verbose = verbose
         self.out = out if out is not None else sys.stdout
         self.err = err if err is not None else sys.stderr
         self._streaming = False
@@ -128,7 +133,7 @@ class Output:
             facts = error.to_json()
             self._json({"event": "error", **facts} if self._streaming else facts)
         else:
-            self._write(self.err, f"{self._err_style('error:', 'red')} {error}")
+            self._write(self.err, f"{self._err_style('error:', 'red')} {error.text(verbose=self.verbose)}")
 
     def listener(self) -> Listener:
         """Give the callback that long work reports to; in JSON mode this turns the output into JSON lines."""

@@ -47,6 +47,8 @@ class Lines:
 
 def tell(output: Sink, event: Event) -> None:
     """Write an event as a line, if it is one that a person reading a log wants."""
+    if event.data.get("no_network"):
+        return  # of hosts that are not reached one line is said in the end, for all files
     label = event.label or event.task
     if event.kind == "warning":
         output.warning(event.text)

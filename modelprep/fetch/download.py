@@ -109,7 +109,7 @@ class Download:
                 over = not broken.retry or failures >= limit
                 if (over and not self._plain) or attempt == MOST_ATTEMPTS:
                     times = f" (asked {attempt} times)" if attempt > 1 else ""
-                    raise SourceFailed(f"{broken.text}{times}") from broken
+                    raise SourceFailed(f"{broken.text}{times}", unreached=broken.unreached) from broken
                 self._pause(failures, broken)
                 continue
             except share.Confirm as confirm:
@@ -322,7 +322,9 @@ class Download:
             if broken.retry_after > self._policy.longest_pause:
                 raise SourceFailed(f"{broken.text}, and asks to wait {broken.retry_after:.0f} s") from broken
             seconds = max(seconds, broken.retry_after) if broken.retry_after else seconds
-        self._task.tell("retry", f"{broken.text}; again in {seconds:.1f} s", seconds=round(seconds, 2))
+        more = {"no_network": True} if broken.unreached else {}
+        text = f"{broken.text}; again in {seconds:.1f} s"
+        self._task.tell("retry", text, seconds=round(seconds, 2), **more)
         if self._stop.wait(seconds):
             raise Interrupted(f"stopped while fetching {self._want.name}")
 

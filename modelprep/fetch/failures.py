@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from modelprep.errors import DigestMismatch, FetchError, ModelprepError
 from modelprep.fetch import urls
-from modelprep.quoting import command, operand, sh
+from modelprep.fetch.by_hand import FOLDER, download, is_archive
+from modelprep.fetch.network_errors import Unreached, no_network
+from modelprep.fetch.policy import Pin
+from modelprep.quoting import command
 from modelprep.recipe.schema import Asset
 from modelprep.store.disk import human
 
@@ -32,6 +35,8 @@ class SourceFailed(Exception):
         Digest and size of what came, when all of it did.
     digests, size
         The same for whoever compares: digests by algorithm where all of it came, bytes where they are known.
+    unreached
+        How the host was not reached; empty when it was, or for a local file.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class SourceFailed(Exception):
         got: str = "",
         digests: Mapping[str, str] = MappingProxyType({}),
         size: int | None = None,
+        unreached: Unreached = "",
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -51,6 +57,7 @@ class SourceFailed(Exception):
         self.got = got
         self.digests = digests
         self.size = size
+        self.unreached = unreached
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,13 @@ class Want:
             return False
         return looks.is_page and not (looks.kind == "web page" and self.may_be_page)
 
+    @property
+    def checksum(self) -> str:
+        """The strongest digest with its algorithm; empty without any."""
+        return next((f"{algorithm} {value}" for algorithm, value in _by_strength(self.digests)), "")
+
     def __str__(self) -> str:
-        size = f", {human(self.size)}" if self.size is not None else ""
-        digest = next((f", {k} {v}" for k, v in _by_strength(self.digests)), "")
-        return f"{self.name}{size}{digest}"
+        return ", ".join(filter(None, (self.name, human(self.size) if self.size is not None else "", self.checksum)))
 
 
 def _by_strength(digests: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -97,11 +107,12 @@ def _by_strength(digests: Mapping[str, str]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Tried:
-    """One source that was tried: what to show of it, and how it failed (None: it was not asked)."""
+    """One source that was tried: what to show of it, how it failed (None: it was not asked), its host if it has one."""
 
     shown: str
     text: str
     failure: SourceFailed | None = None
+    host: str = ""
 
     def __str__(self) -> str:
         return f"{self.shown}: {self.text}"
@@ -118,21 +129,29 @@ def name_of(asset: Asset) -> str:
     return asset.key
 
 
+def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:
+    """Say which file an asset is: its name, and the digests and size that it must have; `pins` of the lock file."""
+    name = name_of(asset)
+    if not asset.digests and not asset.members and (pin := pins.get(asset.lock_key)) is not None:
+        return Want(name, {"sha256": pin.sha256}, pin.size)
+    return Want(name, dict(asset.digests.values), asset.size)
+
+
+def unreached_hosts(tried: Iterable[Tried]) -> dict[str, Unreached]:
+    """Give how each host was not reached; empty when one of them was, or when none was asked."""
+    asked = [(each.host, each.failure.unreached) for each in tried if each.host and each.failure is not None]
+    return dict(asked) if all(how for _, how in asked) else {}
+
+
 def by_hand(asset: Asset, want: Want) -> str:
-    """Write the commands that end the matter by hand: a curl line and the ``--set``."""
-    steps = []
-    source = next((s for s in asset.sources if not s.member), asset.sources[0] if asset.sources else None)
-    if source is not None:
-        url = urls.direct_forms(source.url)[0][0]
-        shown = f"<URL from {url.place or 'the recipe'}>" if url.secret else str(url)
-        kept = (urls.basename(source.url) or "download") if source.member else want.name
-        steps.append(command("curl", "-fL", "-C", "-", "-o", operand(kept), shown))
-        if source.member:
-            steps.append(f"take {source.member} out of it, as {want.name}")
-    else:
-        steps.append(f"find {want.name} elsewhere")
-    steps.append(f"modelprep fetch ... --set {sh(f'{asset.id}={want.name}')}")
-    return "get it by hand, in a browser or with these, and name the file:\n" + "\n".join(steps)
+    """Write what ends the matter by hand: a line that downloads the file, and the option that names it."""
+    option = ("--mirror", FOLDER) if is_archive(asset) else ("--set", f"{asset.id}={want.name}")
+    again = (
+        command("modelprep", "fetch", asset.recipe, *option)
+        if asset.recipe
+        else f"add {command(*option)} to `modelprep fetch` with your targets"
+    )
+    return f"for a manual download:\n{download(asset, want.name)}\n{again}"
 
 
 def all_failed(
@@ -164,13 +183,14 @@ def all_failed(
             f"the file has changed since the first fetch; if you trust the new one, remove '{asset.lock_key}' from "
             f"modelprep.lock and fetch again;\n{hint}"
         )
-    kind: type[ModelprepError] = DigestMismatch if wrong is not None else FetchError
-    what = (
-        f"what the sources of '{asset.key}' gave is not the file that is wanted"
-        if wrong is not None
-        else f"'{asset.key}' could not be fetched"
-    )
-    return kind(
+    kind: type[ModelprepError] = DigestMismatch if wrong is not None else NotDownloaded
+    file = f"{want.name} (asset {asset.key})"
+    what = f"could not download {file}: {_cause(tried, offline=offline)}"
+    if wrong is not None:
+        what = f"what the sources gave for {file} is not the expected file"
+    known_to_fail = [each for each in tried if each.failure is not None and not each.failure.unreached]
+    hosts = unreached_hosts(tried)
+    made = kind(
         what,
         where=f"asset {asset.id}",
         expected=str(want) + (f" (pinned by {asset.pinned_by})" if asset.pinned_by else ""),
@@ -178,7 +198,28 @@ def all_failed(
         looks_like=_looks_like(asset, arrived, known),
         hint=hint,
         tried=[str(t) for t in tried],
+        brief=[str(t) for t in known_to_fail] if hosts or offline else None,
     )
+    if isinstance(made, NotDownloaded):
+        made.hosts, made.offline = hosts, offline
+    return made
+
+
+class NotDownloaded(FetchError):
+    """An asset could not be had from any source, and no file came that is another one."""
+
+    #: How each host was not reached, when that is why.
+    hosts: Mapping[str, Unreached] = MappingProxyType({})
+    #: Whether sources were left out because of ``--offline``.
+    offline: bool = False
+
+
+def _cause(tried: Sequence[Tried], *, offline: bool) -> str:
+    if hosts := unreached_hosts(tried):
+        return no_network(hosts)
+    if offline:
+        return "it is not cached, and --offline leaves no other place"
+    return tried[0].text if len(tried) == 1 else f"none of {len(tried)} sources has it"
 
 
 def _looks_like(asset: Asset, arrived: SourceFailed | None, known: Iterable[Asset]) -> str | None:

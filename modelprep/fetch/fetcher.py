@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from modelprep.errors import Interrupted, NeedsBringing, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
-from modelprep.fetch.failures import SourceFailed, Tried, Want, all_failed, by_hand, name_of
+from modelprep.fetch.failures import NotDownloaded, SourceFailed, Tried, Want, all_failed, by_hand, want_of
 from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
 from modelprep.fetch.members import check_members, take_member
 from modelprep.fetch.partials import Landed, partial_of
@@ -114,10 +114,7 @@ class Fetcher:
 
     def want(self, asset: Asset) -> Want:
         """Say which file an asset is: its name, and the digests and size that it must have."""
-        name = name_of(asset)
-        if not asset.digests and not asset.members and (pin := self._lock.get(asset.lock_key)) is not None:
-            return Want(name, {"sha256": pin.sha256}, pin.size)
-        return Want(name, dict(asset.digests.values), asset.size)
+        return want_of(asset, self._lock)
 
     def _find(self, asset: Asset, want: Want) -> Blob | None:
         if want.digests:
@@ -195,7 +192,8 @@ class Fetcher:
             return fetched
         except Exception as error:
             if not isinstance(error, Interrupted):  # that is told once, for all tasks
-                task.tell("failed", str(error).partition("\n")[0])
+                unreached = isinstance(error, NotDownloaded) and (error.offline or bool(error.hosts))
+                task.tell("failed", str(error).partition("\n")[0], **({"no_network": True} if unreached else {}))
             raise
 
     def _from_store(self, asset: Asset, want: Want, blob: Blob, began: float, task: Task) -> Fetched:
@@ -230,7 +228,7 @@ class Fetcher:
                 landed = self._obtain(candidate, want, name, task)
                 self._check_unpinned(planned, landed, candidate, want)
             except SourceFailed as failure:
-                tried.append(Tried(candidate.shown, failure.text, failure))
+                tried.append(Tried(candidate.shown, failure.text, failure, candidate.host))
                 pointer = failure.looks is not None and failure.looks.kind == "lfs pointer"
                 media = candidate.lfs_content() if pointer else None
                 if media is not None and media.url not in asked:
@@ -307,7 +305,7 @@ class Fetcher:
             try:
                 landed = self._from_archive(candidate, want, task)
             except SourceFailed as failure:
-                tried.append(Tried(candidate.shown, failure.text, failure))
+                tried.append(Tried(candidate.shown, failure.text, failure, candidate.host))
                 continue
             landed.path.unlink(missing_ok=True)
             if (blob := self._archive_here(candidate.source)) is not None:

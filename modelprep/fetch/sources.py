@@ -55,6 +55,11 @@ class Candidate:
         return self.url.is_local
 
     @property
+    def host(self) -> str:
+        """Host and port that are asked; empty for a local file."""
+        return "" if self.is_local else self.url.netloc
+
+    @property
     def path(self) -> Path:
         """The local file of a ``file:`` URL."""
         return file_path(self.url)

@@ -133,7 +133,9 @@ def test_a_failing_fetch_fails_the_run_and_is_annotated(github: GitHub) -> None:
     github.workshop.simple("gone", b"x", urls=github.workshop.server.put("/gone", status=404))
     assert github.run() == {"fetch": False, "offline": False}
     [annotations] = [text for text in github.log if "::error" in text]
-    assert annotations.startswith("::error title=Demo-gone::'gone-file' could not be fetched%0A")
+    assert annotations.startswith(
+        "::error title=Demo-gone::could not download gone (asset gone-file): answered 404 Not Found%0A"
+    )
     assert annotations.count("\n") == 1
     assert github.caches == {}
 

@@ -89,34 +89,40 @@ def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
     )
 
 
+def meanings(recipes: Iterable[Recipe], pins: Mapping[str, Pin]) -> dict[str, dict[tuple[str, str], str]]:
+    """Give what ``--set`` may call an asset: name -> (recipe, asset) -> identity; ambiguous with several."""
+    found: dict[str, dict[tuple[str, str], str]] = {}
+    for recipe in recipes:
+        for asset in recipe.assets.values():
+            identity = asset_identity(asset, pins)
+            for name in {asset.id, asset.key, f"{recipe.name}:{asset.id}"}:
+                found.setdefault(name, {})[recipe.name, asset.id] = identity
+    return found
+
+
 def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]) -> dict[tuple[str, str], Path]:
     """Turn ``--set`` into (recipe, asset) -> file.
 
     A name may be an asset's id, its shared name, or ``recipe:id`` where an id alone would mean different things.
     """
-    meanings: dict[str, dict[tuple[str, str], str]] = {}
-    for recipe in recipes:
-        for asset in recipe.assets.values():
-            identity = asset_identity(asset, pins)
-            for name in {asset.id, asset.key, f"{recipe.name}:{asset.id}"}:
-                meanings.setdefault(name, {})[recipe.name, asset.id] = identity
+    known_as = meanings(recipes, pins)
     chosen: dict[tuple[str, str], Path] = {}
     for name, path in request.overrides.items():
-        if name not in meanings:
-            known = sorted(known for known in meanings if ":" not in known)
+        if name not in known_as:
+            known = sorted(known for known in known_as if ":" not in known)
             raise UsageError(
                 f"no recipe that is asked for has an asset called '{name}'",
                 hint=nearest(name, known) or (f"assets: {', '.join(known)}" if known else None),
             )
         if not path.is_file():
             raise UsageError(f"the file for '{name}' is not there", where=str(path))
-        if len(set(meanings[name].values())) > 1:
-            places = sorted(f"{recipe}:{asset}" for recipe, asset in meanings[name])
+        if len(set(known_as[name].values())) > 1:
+            places = sorted(f"{recipe}:{asset}" for recipe, asset in known_as[name])
             raise UsageError(
                 f"'{name}' means different assets in different recipes",
                 expected=f"--set with one of {', '.join(places)}",
             )
-        chosen.update(dict.fromkeys(meanings[name], path))
+        chosen.update(dict.fromkeys(known_as[name], path))
     return chosen
 
 

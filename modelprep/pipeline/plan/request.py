@@ -10,6 +10,7 @@ from typing import Literal
 
 from modelprep.errors import ModelprepError, RecipeError, UsageError
 from modelprep.fetch import Planned, Policy
+from modelprep.fetch.failures import Want, want_of
 from modelprep.pipeline.plan.binding import Bound
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.schema import Asset, Recipe
@@ -57,6 +58,8 @@ class Request:
         A cache shared with other machines: see :class:`modelprep.store.remote.RemoteCache`.
     verify
         Compare the numbers of conversions with those of their originals before a tree is written.
+    typed
+        The command line that asks for this, if one does: errors repeat it with what is missing.
     """
 
     targets: tuple[str, ...]
@@ -80,6 +83,7 @@ class Request:
     remote_cache_mode: str = "read"
     trust_remote_results: bool = False
     verify: bool = False
+    typed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= MOST_JOBS:
@@ -93,6 +97,11 @@ class Request:
         return Policy(
             mirrors=self.mirrors, offline=self.offline, archives=self.archives, allow_private=self.allow_private
         )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command that makes this request, for hints."""
+        return self.typed or ("modelprep", "fetch", *self.targets)
 
     @property
     def lock_path(self) -> Path:
@@ -225,6 +234,10 @@ class Plan:
     pins: Mapping[str, Pin]
     store: Store
     shared: Mapping[str, Asset] = field(default_factory=dict)
+
+    def want(self, asset: Asset) -> Want:
+        """Say which file an asset is."""
+        return want_of(asset, self.pins)
 
     def known(self) -> Iterator[Asset]:
         """Give the assets of this plan and all shared ones; a shared one that is broken is left out."""

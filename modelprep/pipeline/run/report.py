@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from modelprep.errors import ModelprepError
+
+if TYPE_CHECKING:
+    from modelprep.pipeline.run.missing import Missing
 
 Outcome = Literal["installed", "unchanged", "nothing", "absent", "bring", "failed"]
 
@@ -52,6 +55,8 @@ class DemoReport:
         Why it failed.
     warnings
         What its steps and its installation warn of.
+    missing
+        Files that it needs and that could not be downloaded.
     """
 
     recipe: str
@@ -68,6 +73,7 @@ class DemoReport:
     board: str = ""
     error: ModelprepError | None = None
     warnings: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Give it JSON-ready."""
@@ -87,6 +93,8 @@ class DemoReport:
         }
         if self.error is not None:
             facts["error"] = self.error.to_json()
+        if self.missing:
+            facts["missing"] = [each.to_json() for each in self.missing]
         return facts
 
 

@@ -12,6 +12,7 @@ from modelprep.errors import ModelprepError
 from modelprep.fetch import Fetched
 from modelprep.pipeline.plan.disk_space import rooms
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.pipeline.run.missing import missing, with_way_out
 from modelprep.pipeline.run.report import DemoReport, Outcome
 from modelprep.store import Result
 from modelprep.tree.manifest import read_manifest
@@ -109,6 +110,9 @@ class Tally:
         recipe, task = demo.recipe, demo.install_task
         done = self.installed.get(task)
         error = demo.problem or self.failed.get(task)
+        files_missing = missing(self.plan, demo, self.failed)
+        if error is not None and files_missing:
+            error = with_way_out(error, files_missing, self.plan.request.words)
         outcome: Outcome
         if error is not None:
             outcome = "bring" if error.exit_code == 8 else "failed"
@@ -142,6 +146,7 @@ class Tally:
             board=recipe.board,
             error=error,
             warnings=tuple(self._warnings(demo, task)),
+            missing=files_missing,
         )
 
     def _sources(self, demo: PlannedDemo) -> tuple[str, ...]:

@@ -1,0 +1,124 @@
+"""Files that a run could not download: what to call them with ``--set``, and the commands that lead on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from modelprep.errors import DigestMismatch, FetchError, ModelprepError
+from modelprep.fetch.by_hand import FOLDER, download, is_archive
+from modelprep.fetch.failures import NotDownloaded, Want
+from modelprep.fetch.network_errors import Unreached
+from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.quoting import command
+from modelprep.recipe.schema import Asset
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One file that a demo needs and that could not be downloaded.
+
+    Parameters
+    ----------
+    identity
+        The same for every demo that needs the file.
+    asset, want
+        The asset, and its file.
+    name
+        What ``--set`` calls it: the asset's own name, or ``group/demo:asset`` where that has more than one meaning.
+    error
+        Why it could not be downloaded.
+    """
+
+    identity: str
+    asset: Asset
+    want: Want
+    name: str
+    error: ModelprepError
+
+    @property
+    def hosts(self) -> Mapping[str, Unreached]:
+        """How each of its hosts was not reached; empty when it failed for another reason."""
+        return self.error.hosts if isinstance(self.error, NotDownloaded) else {}
+
+    @property
+    def offline(self) -> bool:
+        """Whether ``--offline`` kept it from being downloaded."""
+        return isinstance(self.error, NotDownloaded) and self.error.offline
+
+    def to_json(self) -> dict[str, object]:
+        """Give it JSON-ready."""
+        return {
+            "asset": self.asset.key,
+            "set": self.name,
+            "file": self.want.name,
+            "size": self.want.size,
+            "digests": dict(self.want.digests),
+            "download": download(self.asset, self.want.name),
+            "tried": list(self.error.tried),
+        }
+
+
+def missing(plan: Plan, demo: PlannedDemo, failed: Mapping[str, ModelprepError]) -> tuple[Missing, ...]:
+    """List what a demo needs and what could not be downloaded, in the order of its recipe."""
+    from modelprep.pipeline.plan.planner import meanings
+
+    wanted = {asset: name for name in demo.names if (asset := demo.names[name]) in failed.keys() & demo.needs}
+    if not wanted:
+        return ()
+    known = meanings([each.recipe for each in plan.demos], plan.pins)
+    found = []
+    for identity, name in wanted.items():
+        planned = plan.assets.get(identity)
+        if planned is None or planned.fetch is None or not isinstance(failed[identity], (FetchError, DigestMismatch)):
+            continue
+        alone = len(set(known[name].values())) == 1
+        asked_as = name if alone else f"{demo.recipe.name}:{name}"
+        want = plan.want(planned.asset)
+        found.append(Missing(identity, planned.asset, want, asked_as, failed[identity]))
+    return tuple(found)
+
+
+def downloads(files: Iterable[Missing]) -> dict[str, tuple[str, str]]:
+    """Give by identity the name under which each file is kept, and the line that downloads it; no two names are equal.
+
+    Of two files with one name each gets its asset's name in front.
+    """
+    different = {each.identity: each for each in files}
+    names = Counter(each.want.name for each in different.values())
+    kept = {}
+    for identity, each in different.items():
+        prefix = f"{each.asset.lock_key}-" if names[each.want.name] > 1 else ""
+        name = f"{prefix}{each.want.name}".replace("/", "-").replace("#", "-")
+        kept[identity] = (name, download(each.asset, name))
+    return kept
+
+
+def again(words: Sequence[str], files: Sequence[Missing]) -> str:
+    """Write the command that goes on with all files once they are downloaded (:func:`downloads`).
+
+    Parameters
+    ----------
+    words
+        The command that was typed.
+    """
+    kept = downloads(files)
+    options: list[str] = []
+    if any(is_archive(each.asset) for each in files):
+        options += ("--mirror", FOLDER)
+    # One file may have several names, one a recipe.
+    for each in files:
+        option = f"{each.name}={kept[each.identity][0]}"
+        if not is_archive(each.asset) and option not in options:
+            options += ("--set", option)
+    return command(*words, *options)
+
+
+def with_way_out(error: ModelprepError, files: Sequence[Missing], words: Sequence[str]) -> ModelprepError:
+    """Give the error of a demo with the commands for all of its missing files, not only for the one it is about."""
+    if not files:
+        return error
+    lines = [error.hint.partition("for a manual download:")[0].rstrip()] if error.hint else []
+    lines += ["for a manual download:", *(line for _, line in downloads(files).values()), again(words, files)]
+    return error.but(hint="\n".join(filter(None, lines)))
