@@ -6,7 +6,7 @@ VENV ?= .venv
 OUT ?= out
 ARGS ?=
 # Optional parts for the tests; one that cannot be installed here is left out, and its tests are skipped.
-EXTRAS ?= check onnx tf bundle remote
+EXTRAS ?= check onnx tf bundle remote socks
 
 # An interpreter for the real pycaffe that the Caffe tests compare with (its wheels end at Python 3.9).
 PYTHON39 ?= $(shell for p in python3.9 "$$HOME"/.pyenv/versions/3.9*/bin/python3.9; do "$$p" -c '' 2>/dev/null && echo "$$p" && break; done)

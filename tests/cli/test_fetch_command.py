@@ -358,12 +358,10 @@ def test_a_tree_is_swept_of_what_a_killed_run_left(workshop: Workshop, modelprep
     workshop.simple("one", DATA)
     driver = (
         "import os, signal\n"
-        "from modelprep.tree import install\n"
-        "real = install._copy_piece\n"
+        "from modelprep.store import copying\n"
         "def dying(*args):\n"
-        "    real(*args)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "install._copy_piece = dying\n"
+        "copying._pump = dying\n"
         "from modelprep.cli.main import run\n"
         "run()\n"
     )

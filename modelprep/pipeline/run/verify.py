@@ -44,7 +44,10 @@ def numbers(plan: Plan, demo: PlannedDemo, listen: Listener) -> None:
     from modelprep.pipeline.proving import conversions
 
     # As things are now: what was fetched and made in this run is in the store.
-    now = plan_recipes(replace(plan.request, offline=True), [demo.recipe], plan.store)
+    recipe = demo.recipe
+    names = {name for each in recipe.assets.values() for name in (each.id, each.key, f"{recipe.name}:{each.id}")}
+    own = {name: path for name, path in plan.request.overrides.items() if name in names}
+    now = plan_recipes(replace(plan.request, offline=True, overrides=own), [recipe], plan.store)
     for conversion in conversions(now, now.demos[0]):
         task, label = f"prove:{demo.recipe.name}#{conversion.step}", f"{demo.recipe.demo}: proof of {conversion.step}"
         if plan.request.verify:
