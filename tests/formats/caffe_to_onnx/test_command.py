@@ -225,6 +225,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells a process's peak memory")
 @pytest.mark.parametrize("way", ["inside", "external"])
 def test_memory_does_not_grow_with_the_weights(tmp_path: Path, way: str) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import oracles
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from layer_cases import Case, layer
+
+from modelprep.errors import StepError
 
 pytest.importorskip("onnxruntime", reason="onnxruntime runs the converted models")
 
@@ -79,7 +81,10 @@ def nets(draw: st.DrawFn) -> Case:
 @given(case=nets(), opset=st.integers(11, 21), seed=st.integers(0, 1000))
 def test_a_random_net_computes_what_caffe_computes(caffe: oracles.Caffe, case: Case, opset: int, seed: int) -> None:
     folder = Path(tempfile.mkdtemp()) / "net"
-    oracles.lay_out_one(case, folder, seed, spread=0.3)
+    try:
+        oracles.lay_out_one(case, folder, seed, spread=0.3)
+    except StepError:  # the windows of these layers have made the blob too small for the next
+        reject()
     caffe.ask(folder)
     expected = oracles.answers(folder / "caffe.npz")
     oracles.convert(folder, opset=opset)
