@@ -43,7 +43,7 @@ LAYERS = [
     ("Dropout", "", True),
     ("Permute", "permute_param {{ order: 0 order: 1 order: 3 order: 2 }}", False),
     ("MVN", "", False),
-    ("Split", "", False),
+    # No Split: its tops are its bottom's own memory in Caffe, so that what works in place on one changes all.
 ]
 
 
