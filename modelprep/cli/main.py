@@ -59,10 +59,12 @@ def invoke(arguments: list[str]) -> int:
     """
     import typer
 
+    from modelprep.cli import memory
     from modelprep.cli.commands import ClickException, app, usage_error
 
     command = typer.main.get_command(app)
     try:
+        memory.ensure()
         code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False, obj=arguments)
     except ClickException as caught:
         if type(caught).__name__ == "NoArgsIsHelpError":
