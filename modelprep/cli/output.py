@@ -22,11 +22,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from modelprep import quoting
+from modelprep.cli.units import size_text as size_text
 from modelprep.errors import ModelprepError
 from modelprep.events import Event, Listener, orderly
 
 if TYPE_CHECKING:
-    from modelprep.cli.progress import Bars
+    from modelprep.cli.progress import Bars, Progress
 
 Mode = Literal["human", "json", "quiet"]
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
@@ -59,6 +60,7 @@ class Output:
         self.err = err if err is not None else sys.stderr
         self._streaming = False
         self._bars: Bars | None = None
+        self._progress: Progress | None = None
 
     # -- results ---------------------------------------------------------------------------------------------------
 
@@ -143,16 +145,16 @@ class Output:
         from modelprep.cli.progress import Bars, Lines
 
         if self.mode == "human" and self.err.isatty() and os.environ.get("TERM") != "dumb":
-            bars = Bars(self)
-            self._bars = bars
-            return orderly(bars)
-        return orderly(Lines(self))
+            self._progress = self._bars = Bars(self)
+        else:
+            self._progress = Lines(self)
+        return orderly(self._progress)
 
     def close(self) -> None:
         """Take the bars off the screen and flush."""
-        if self._bars is not None:
-            self._bars.close()
-            self._bars = None
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = self._bars = None
         self.out.flush()
 
     def _event(self, event: Event) -> None:
@@ -229,20 +231,3 @@ def _cell(text: str) -> str:
 
 def _width(text: str) -> int:
     return len(_STYLE.sub("", text))
-
-
-def size_text(size: int | None) -> str:
-    """Write a number of bytes for people: ``548.0 MiB``; a question mark where it is not known.
-
-    >>> size_text(574671192), size_text(9912), size_text(12), size_text(None)
-    ('548.0 MiB', '9.7 KiB', '12 B', '?')
-    """
-    if size is None:
-        return "?"
-    if size < 1024:
-        return f"{size} B"
-    value, units = size / 1024, ["KiB", "MiB", "GiB", "TiB"]
-    while value >= 1023.95 and len(units) > 1:
-        value /= 1024
-        del units[0]
-    return f"{value:.1f} {units[0]}"
