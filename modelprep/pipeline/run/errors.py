@@ -68,6 +68,7 @@ def _is_memory(caught: BaseException) -> bool:
         isinstance(caught, MemoryError)
         or (isinstance(caught, OSError) and caught.errno == errno.ENOMEM)
         or (isinstance(caught, RuntimeError) and text == "can't start new thread")
+        or (isinstance(caught, SystemError) and "without exception set" in text)  # CPython, when a C function had none
         or (isinstance(caught, ImportError) and ("failed to map segment" in text or "cannot allocate memory" in text))
     )
 
