@@ -134,7 +134,7 @@ def test_a_failing_fetch_fails_the_run_and_is_annotated(github: GitHub) -> None:
     assert github.run() == {"fetch": False, "offline": False}
     [annotations] = [text for text in github.log if "::error" in text]
     assert annotations.startswith(
-        "::error title=Demo-gone::could not download gone (asset gone-file): answered 404 Not Found%0A"
+        "::error title=Demo-gone::could not download gone (asset gone-file): none of 2 sources has it%0A"
     )
     assert annotations.count("\n") == 1
     assert github.caches == {}
