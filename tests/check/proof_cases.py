@@ -130,6 +130,11 @@ def convert(store: Store, step: str, files: dict[str, Any], folder: Path, **plai
 
 def bake(store: Store, folder: Path, **plain: object) -> Conversion:
     """Bake a small net of Caffe's second generation."""
+    return convert(store, "caffe.bake", caffe_net(folder), folder, batch=1, target="armnn-19.02", **plain)
+
+
+def caffe_net(folder: Path) -> dict[str, Path]:
+    """Write that net and weights for it."""
     np = pytest.importorskip("numpy", reason="proofs need the check extra")
     pytest.importorskip("cv2", reason="Caffe models run in OpenCV, of the check extra")
     structure, weights = folder / "deploy.prototxt", folder / "w.caffemodel"
@@ -142,8 +147,7 @@ def bake(store: Store, folder: Path, **plain: object) -> Conversion:
             blob = layer.blobs.add(num=dims[0], channels=dims[1], height=dims[2], width=dims[3])
             blob.data.extend(rng.normal(0, 0.01, int(np.prod(dims))).tolist())
     weights.write_bytes(net.SerializeToString())
-    files = {"prototxt": structure, "weights": weights}
-    return convert(store, "caffe.bake", files, folder, batch=1, target="armnn-19.02", **plain)
+    return {"prototxt": structure, "weights": weights}
 
 
 def twin(store: Store, folder: Path) -> Conversion:
@@ -237,7 +241,7 @@ def _graph_fault(data: bytes) -> bytes:
     raise AssertionError("there is no constant to spoil")
 
 
-def _onnx_fault(data: bytes) -> bytes:
+def _onnx_fault(data: bytes, by: float = 0.001) -> bytes:
     import numpy as np
 
     model = onnx_messages("ModelProto")()
@@ -247,10 +251,10 @@ def _onnx_fault(data: bytes) -> bytes:
             continue
         if tensor.raw_data:
             numbers = np.frombuffer(tensor.raw_data, "<f4").copy()
-            numbers[0] += 0.001
+            numbers[0] += by
             tensor.raw_data = numbers.tobytes()
         else:
-            tensor.float_data[0] += 0.001
+            tensor.float_data[0] += by
         return bytes(model.SerializeToString())
     raise AssertionError("there is no initialiser to spoil")
 
@@ -275,9 +279,16 @@ class Case:
         return replace(good, output=other, output_sha256="0" * 64)
 
 
+#: Step -> the step with a case here that makes the same model by the same code, laid out otherwise.
+SAME_MODEL = {"caffe.to_onnx_external": "caffe.to_onnx"}
+
 CASES: Mapping[str, Case] = {
     "caffe.bake": Case(bake, _caffe_fault),
     "caffe.from_tf": Case(twin, _caffe_fault),
+    "caffe.to_onnx": Case(
+        lambda store, folder: convert(store, "caffe.to_onnx", caffe_net(folder), folder, batch=1),
+        lambda data: _onnx_fault(data, by=0.1),
+    ),
     "tf.freeze": Case(freeze, _graph_fault),
     "tf.legalise": Case(
         lambda store, folder: convert(store, "tf.legalise", {"graph": text_graph(folder)}, folder), _graph_fault
