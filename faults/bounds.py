@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +17,22 @@ from hostile import FILES
 #: What our own code may take for a file of 1 MB.
 MAX_MEMORY = 300_000_000
 MAX_SECONDS = 10.0
+
+#: Starts a command and tells its exit status, memory (KiB) and processor time. A process inherits the peak memory of
+#: the one that forked it, so the one that forks has to be small: whoever runs the tests may have 1 GB of its own.
+#: The limits are far above what is allowed: an offender ends, and the machine lives on.
+_STARTER = """
+import os, resource, sys
+child = os.fork()
+if not child:
+    resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.execv(sys.argv[1], sys.argv[1:])
+_, status, used = os.wait4(child, 0)
+code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+print([code, used.ru_maxrss, used.ru_utime + used.ru_stime])
+"""
 
 
 @dataclass(frozen=True)
@@ -53,21 +69,16 @@ def costs(name: str) -> list[Cost]:
 def _cost(folder: Path, words: list[str]) -> Cost:
     start = [sys.executable, "-c"] if words[0] == "python" else [sys.executable, "-m", "modelprep"]
 
-    def limit() -> None:
-        # Far above what is allowed: an offender ends, and the machine lives on.
-        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
-        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
-
     with (folder / "told").open("w+b") as told:
-        process = subprocess.Popen(
-            start + words[words[0] == "python" :], cwd=folder, stdout=subprocess.DEVNULL, stderr=told,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}, preexec_fn=limit,
+        starter = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _STARTER, *start, *words[words[0] == "python" :]], cwd=folder,
+            stdout=subprocess.PIPE, stderr=told, check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        status, memory, seconds = json.loads(starter.stdout)
         told.seek(0)
         text = told.read().decode("utf-8", "replace")
-    return Cost(" ".join(words[:2])[:40], used.ru_maxrss << 10, used.ru_utime + used.ru_stime, process.returncode, text)
+    return Cost(" ".join(words[:2])[:40], memory << 10, seconds, status, text)
 
 
 def all_costs(names: Collection[str] = ()) -> str:

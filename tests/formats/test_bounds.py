@@ -34,6 +34,19 @@ def test_a_file_of_a_megabyte_takes_no_more_than_300_mb_and_10_s(name: str) -> N
         assert cost.within, cost
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere")
+def test_the_memory_of_who_measures_is_not_counted_and_that_of_the_command_is(tmp_path: Path) -> None:
+    ballast = bytearray(b"x" * 400_000_000)
+    small = bounds._cost(tmp_path, ["python", "pass"])
+    del ballast
+    large = bounds._cost(tmp_path, ["python", "bytearray(b'x') * 400_000_000"])
+    assert small.within, small
+    assert small.memory < 100_000_000
+    assert large.memory > 400_000_000
+    assert not large.within
+    assert bounds._cost(tmp_path, ["python", "import os; os.abort()"]).status < 0
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
 def test_members_of_every_method_come_out_as_they_went_in(tmp_path: Path, method: int, size: int) -> None:

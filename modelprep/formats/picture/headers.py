@@ -42,9 +42,10 @@ class Headers:
 #: Kinds that are not looked into.
 _WHY = {
     "": "no known kind of picture",
-    **dict.fromkeys(
-        ("gif", "pnm", "psd", "pic", "hdr"), "only JPEG, PNG and BMP are known to go to the board as they are"
-    ),
+    **{
+        kind: f"only JPEG, PNG and BMP are known to go to the board as they are, and this is {kind}"
+        for kind in ("gif", "pnm", "psd", "pic", "hdr")
+    },
 }
 
 
