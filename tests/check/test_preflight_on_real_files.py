@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from normed import normed
 
 from modelprep.check.board.preprocess import Preprocessing, Quantisation, prepare_picture
 from modelprep.check.types import Files, Verdict
@@ -198,10 +199,7 @@ def test_an_input_layer_of_another_name(
 
 def test_a_graph_with_fused_batch_norm_v3(board: Board) -> None:
     path = board.models / MODELS[TF]
-    text = path.read_text()
-    norm = 'node { name: "bn" op: "FusedBatchNormV3" input: "Placeholder" attr { key: "T" value { type: DT_FLOAT } } }'
-    assert 'input: "Placeholder"' in text
-    path.write_text(norm + "\n" + text.replace('input: "Placeholder"', 'input: "bn"'))
+    path.write_text(normed(path.read_text()))
     verdict = board.fails(TF)
     assert verdict.message == "Unsupported operation FusedBatchNormV3 in tensorflow::GraphDef"
     assert verdict.hint.startswith("modelprep tf legalise")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from normed import normed
 
 from modelprep.check.runtimes import isolated
 from modelprep.errors import MissingTool
@@ -318,11 +319,7 @@ def test_a_vgg_whose_input_layer_is_named_data(tree: Tree, tmp_path: Path) -> No
 
 def test_a_graph_with_fused_batch_norm_v3(tree: Tree) -> None:
     path = tree.path(MODELS[TF])
-    norm = (
-        'node { name: "bn" op: "FusedBatchNormV3" input: "Placeholder" attr { key: "T" value { type: DT_FLOAT } } }\n'
-    )
-    text = path.read_text().replace('input: "Placeholder"', 'input: "bn"', 1)
-    path.write_text(norm + text)
+    path.write_text(normed(path.read_text()))
     verdict = tree.judge(TF)
     assert verdict.message == "Unsupported operation FusedBatchNormV3 in tensorflow::GraphDef"
     assert verdict.hint.startswith(f"modelprep tf legalise {path} -o mended.prototxt --for armnn-19.02,")
