@@ -97,9 +97,14 @@ def install(folder: Path) -> Installed:
                 target.write_bytes(archive.read(name))
             else:
                 archive.extract(name, packages)
-    # The libraries that it needs; an editable installation of the checkout comes through a .pth of its own, which a
-    # folder that is only put on the path does not run.
-    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    # The libraries that it needs, without any modelprep that is installed beside them; an editable installation of the
+    # checkout comes through a .pth of its own, which a folder that is only put on the path does not run.
+    borrowed = home / "borrowed"
+    borrowed.mkdir()
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.startswith("modelprep"):
+            (borrowed / path.name).symlink_to(path)
+    (packages / "borrowed.pth").write_text(f"{borrowed}\n")
     program = home / "bin" / "modelprep"
     program.write_text(f"#!{home / 'bin' / 'python'}\nfrom modelprep.cli.main import run\nrun()\n")
     program.chmod(0o755)
