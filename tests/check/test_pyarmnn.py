@@ -74,7 +74,12 @@ def test_a_small_detector_is_judged_by_arm_nn_as_by_us(tmp_path: Path, monkeypat
 
 
 def test_an_interpreter_that_is_not_there_is_told(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The process that runs the models is there already, and hears of the change both ways.
+    monkeypatch.delenv("MODELPREP_PYARMNN", raising=False)
+    assert tree.judge(DEMO).outcome == "passes"
     monkeypatch.setenv("MODELPREP_PYARMNN", "/nowhere/python")
     verdict = tree.judge(DEMO)
     assert verdict.outcome == "unknown"
     assert "MODELPREP_PYARMNN" in verdict.message
+    monkeypatch.delenv("MODELPREP_PYARMNN")
+    assert tree.judge(DEMO).outcome == "passes"

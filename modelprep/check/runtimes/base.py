@@ -13,6 +13,9 @@ from modelprep.errors import CheckFailed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: The environment variable that names the interpreter of a real Arm NN.
+PYARMNN = "MODELPREP_PYARMNN"
+
 
 @dataclass(frozen=True)
 class Ready:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.runtimes import isolated, reference
-from modelprep.check.runtimes.base import Ready
+from modelprep.check.runtimes.base import PYARMNN, Ready
 from modelprep.errors import MissingTool
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn.network import Network
@@ -44,7 +44,7 @@ def ready(
         return reference.ready(path, parser, input_name, outputs, version, network)
 
     # Whoever names a real Arm NN wants its answer and no other.
-    asked = parser == "tflite" and os.environ.get("MODELPREP_PYARMNN")
+    asked = parser == "tflite" and os.environ.get(PYARMNN)
     if asked or (parser not in reference.READERS and network is None):
         return isolated.ready(path, parser, input_name, shape, outputs)
     if exact or (parser == "tflite" and reference.unordered(path)):

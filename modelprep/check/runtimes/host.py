@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
-from modelprep.check.runtimes.base import Ready, refused
+from modelprep.check.runtimes.base import PYARMNN, Ready, refused
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.installed import install_command
 
@@ -267,7 +267,7 @@ def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
 
 
 def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    if interpreter := os.environ.get("MODELPREP_PYARMNN"):
+    if interpreter := os.environ.get(PYARMNN):
         from modelprep.check.runtimes import pyarmnn
 
         return pyarmnn.load(interpreter, path, input_name, shape, outputs)
