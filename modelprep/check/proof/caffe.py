@@ -178,7 +178,7 @@ def _opened(
     with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
         # From files: OpenCV then never holds the weights' bytes beside the weights.
         structure = Path(folder) / "net.prototxt"
-        structure.write_bytes(text)
+        structure.write_bytes(runtimes.with_defaults(text))
         try:
             net = cv2.dnn.readNetFromCaffe(str(structure), str(weights))
             net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)

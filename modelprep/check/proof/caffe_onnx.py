@@ -226,7 +226,7 @@ def _opencv(
         raise MissingTool("running a Caffe model needs OpenCV before version 5")
     with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
         structure = Path(folder) / "net.prototxt"
-        structure.write_bytes(text)
+        structure.write_bytes(runtimes.with_defaults(text))
         try:
             loaded = cv2.dnn.readNetFromCaffe(str(structure), str(weights))
             loaded.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)

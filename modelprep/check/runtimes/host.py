@@ -52,6 +52,21 @@ def _missing(what: str, parser: str) -> MissingTool:
     return MissingTool(f"running a {parser} model on this machine needs {what}", hint=install_command("check"))
 
 
+def with_defaults(text: bytes) -> bytes:
+    """Write out Caffe's default of an LRN's alpha (1): where it is unset, OpenCV takes another (measured with 4.14)."""
+    from modelprep.formats.caffe import prototxt
+
+    net = prototxt.read_bytes(text)
+    unset = [
+        layer.lrn_param
+        for layer in (*net.layer, *net.layers)
+        if (layer.HasField("lrn_param") or layer.type == "LRN") and not layer.lrn_param.HasField("alpha")
+    ]
+    for parameters in unset:
+        parameters.alpha = parameters.alpha
+    return prototxt.write(net).encode() if unset else text
+
+
 def opencv() -> Any:
     """Give OpenCV's module where it still has its Caffe reader, else None."""
     try:
@@ -79,7 +94,7 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
     top = _set_shape(net_message, input_name, shape)
     makers = {blob: layer.name for layer in net_message.layer for blob in layer.top}
     try:
-        text = prototxt.write(net_message).encode()
+        text = with_defaults(prototxt.write(net_message).encode())
         net = cv2.dnn.readNetFromCaffe(np.frombuffer(text, np.uint8), np.fromfile(path, np.uint8))
         net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
     except (cv2.error, ValueError) as error:
