@@ -135,3 +135,16 @@ def test_lint_of_a_damaged_model_is_a_finding(tmp_path: Path, suffix: str, parse
     found = lint(path, parser)  # type: ignore[arg-type]
     assert found
     assert found[0].serious
+
+
+def test_a_png_of_wrong_checksums_is_read_without_unpacking_more_than_it_holds() -> None:
+    from modelprep.formats.picture import stb_formats
+
+    wrong = bytearray(hostile.png(64, 64, 2, 8))
+    at = wrong.index(b"IEND") - 12
+    wrong[at : at + 8] = bytes(8)  # the Adler-32 of the pixels, and the CRC of the chunk
+    assert decode.decode(bytes(wrong), origin="p.png").pixels.shape == (64, 64, 3)
+    packed = zlib.compress(bytes(100_000))
+    damaged = packed[:-4] + bytes(4)
+    assert stb_formats._checked(damaged, 100_000)[2:] == packed[2:]
+    assert stb_formats._checked(damaged, 99_999) == damaged

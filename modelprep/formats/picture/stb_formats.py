@@ -302,6 +302,10 @@ def _uncoded(data: bytes, position: int, most: int, origin: str) -> bytes:
 # -- PNG -----------------------------------------------------------------------------------------------------------
 
 
+#: Compressed bytes that are unpacked at a time.
+_PIECE = 1 << 14
+
+
 def mended_png(data: bytes) -> bytes:
     """Give a PNG with the checksums that its contents should have: stb_image looks at none of them."""
     out = io.BytesIO()
@@ -321,23 +325,30 @@ def mended_png(data: bytes) -> bytes:
             packed += body
             continue
         if name == b"IEND":
-            write(b"IDAT", _checked(bytes(packed)))
+            # 16-bit RGBA, and a filter byte for each row of an interlaced picture.
+            width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+            write(b"IDAT", _checked(bytes(packed), min(8 * width * height, 8 * MAX_PIXELS) + 2 * MAX_SIDE))
             write(name, body)
             return out.getvalue()
         write(name, body)
     return data
 
 
-def _checked(packed: bytes) -> bytes:
-    """Give compressed data with the checksum that belongs to them."""
-    try:
-        zlib.decompressobj().decompress(packed)
-    except zlib.error:
-        stream = zlib.decompressobj(-15)
+def _checked(packed: bytes, most: int) -> bytes:
+    """Give compressed data with the checksum that belongs to them; those of more than `most` bytes as they are."""
+    # Piece by piece: a file of a megabyte may unpack to a thousand.
+    stream, length, checksum = zlib.decompressobj(-15), 0, 1
+    for start in range(2, len(packed), _PIECE):
+        piece = packed[start : start + _PIECE]
         try:
-            plain = stream.decompress(packed[2:], 1 << 30)
+            plain = stream.decompress(piece)
         except zlib.error:
             return packed
+        length += len(plain)
+        if length > most:
+            return packed
+        checksum = zlib.adler32(plain, checksum)
         if stream.eof:
-            return zlib.compress(plain, 1)
+            end = start + len(piece) - len(stream.unused_data)
+            return b"\x78\x01" + packed[2:end] + struct.pack(">I", checksum)
     return packed
