@@ -42,7 +42,7 @@ def tarred(data: bytes) -> bytes:
 def publish(place: Workshop, version: int, *, pause: float = 0.0) -> dict[str, bytes]:
     """Serve a version of four files, each packed in another way, and write the recipe; return what it installs."""
     parts = [payload(version, part) for part in range(4)]
-    packed = [parts[0], gzip.compress(parts[1], 1), zipped(parts[2]), tarred(parts[3])]
+    packed = [parts[0], gzip.compress(parts[1], 1, mtime=0), zipped(parts[2]), tarred(parts[3])]
     urls = [
         place.server.put(f"/v{version}-{part}.bin", data, pause=pause, piece=20_000) for part, data in enumerate(packed)
     ]

@@ -855,7 +855,7 @@ def jpeg_tables() -> bytes:
 
 
 def jpeg_large() -> bytes:
-    return jpeg(width=12_000, height=8_000)
+    return jpeg(width=7_000, height=4_900)
 
 
 FILES["jpeg_baseline"] = Hostile(jpeg, ".jpg", (PICTURE, CONVERT))
