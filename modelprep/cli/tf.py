@@ -72,9 +72,13 @@ def _files(graph: Path, checkpoint: Path | None) -> tuple[Path, dict[str, Path]]
         As :func:`modelprep.formats.tensorflow.checkpoint.find.files_of`.
     """
     from modelprep.errors import UsageError
+    from modelprep.formats.given import require_input
     from modelprep.formats.tensorflow.checkpoint.find import files_of
     from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, VARIABLES
 
+    for path in (graph, checkpoint):
+        if path is not None and path.exists() and not path.is_dir():
+            require_input(path)  # a pipe would be waited for without end
     if checkpoint is None:
         if graph.is_dir() or graph.name == SAVED_MODEL_FILE:
             checkpoint = (graph if graph.is_dir() else graph.parent) / VARIABLES

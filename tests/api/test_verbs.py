@@ -83,7 +83,13 @@ def test_fetch_gives_what_the_command_tells(workshop: Workshop, command: Run, he
         if demo["recipe"] == "things/good":
             assert demo["outcome"] == "installed"
             demo.update(outcome="unchanged", written=[], bytes_fetched=0, sources=[])
-    assert plain(json.loads(json.dumps(report.to_json()))) == plain(told)
+    given = json.loads(json.dumps(report.to_json()))
+    for demo in (*told["demos"], *given["demos"]):
+        if "error" in demo:
+            # The command's hint repeats what was typed, which a function does not know.
+            assert "--set" in demo["error"].pop("hint")
+            demo.pop("missing", None)
+    assert plain(given) == plain(told)
     assert report.exit_code == 3
     assert not report.ok
     (failed,) = [demo for demo in report.demos if demo.error is not None]

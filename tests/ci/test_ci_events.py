@@ -120,7 +120,7 @@ def annotations(text: str) -> list[str]:
 
 def test_annotations_name_what_failed_and_nothing_else(workshop: Workshop) -> None:
     found = annotations(run(workshop).out)
-    assert [line.partition("::'")[0] for line in found if "c-file" in line] == ["::error title=Demo-c"]
+    assert [line[2:].partition("::")[0] for line in found if "c-file" in line] == ["error title=Demo-c"]
     assert all(line.startswith(("::error title=Demo-c::", "::error title=Demo-d::")) for line in found)
     assert annotations(workshop.run("fetch", "things/a", "--json").out) == []
 
