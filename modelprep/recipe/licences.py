@@ -1,0 +1,110 @@
+"""Licence classes: what an asset's stated licence means for someone who ships a product.
+
+A recipe states a licence as an SPDX expression or as a phrase. The table knows SPDX ids and the phrases of the shipped
+recipes; of any other phrase only an explicit ban (non-commercial use, all rights reserved) is believed, and everything
+else is ``unknown``: nothing is guessed to be permissive. A class is a help for sorting, not legal advice.
+
+Sources: the SPDX licence list for ids; the texts of the licences for what they ask for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+from modelprep.recipe.schema import Asset
+
+LicenceClass = Literal["permissive", "non-commercial", "restricted", "unknown"]
+
+#: Every class, with the meaning that help texts and documents give it.
+MEANINGS: dict[LicenceClass, str] = {
+    "permissive": "commercial use and passing on are allowed; at most a notice is asked for",
+    "non-commercial": "no commercial use, or academic and research use only",
+    "restricted": "passing on has conditions (copyleft, share-alike, no derivatives, use limits) or is not allowed",
+    "unknown": "no licence is stated, or its words are not known",
+}
+CLASSES: tuple[LicenceClass, ...] = get_args(LicenceClass)
+
+#: The first is what counts where several hold.
+_STRICTEST: tuple[LicenceClass, ...] = ("non-commercial", "restricted", "unknown", "permissive")
+
+#: SPDX ids by pattern, in the spelling of ``_id``.
+_IDS: dict[LicenceClass, str] = {
+    "non-commercial": r"cc-by-nc(-sa|-nd)?-\d\.\d(-\w+)?|polyform-noncommercial-1\.0\.0",
+    "restricted": r"cc-by-(sa|nd)-\d\.\d(-\w+)?|cdla-sharing-1\.0|odbl-1\.0|(mpl|epl|cddl|eupl|osl|cpl)-\d\.\d"
+    r"|(a|l)?gpl-\d(\.\d)?(\+|-only|-or-later)?|(creativeml|bigscience)-(bloom-)?(open)?rail(\+*-?m)?(-\d\.\d)?",
+    "permissive": r"apache-(1\.[01]|2\.0)|mit(-0)?|isc|zlib|libpng(-2\.0)?|bsl-1\.0|ijg|hpnd|ncsa|python-2\.0|psf-2\.0"
+    r"|0bsd|bsd-[1234]-clause(-patent|-clear)?|unlicense|wtfpl|ms-pl|afl-\d\.\d|upl-1\.0|artistic-2\.0"
+    r"|cc0-1\.0|cc-by-\d\.\d(-\w+)?|pddl-1\.0|odc-by-1\.0|cdla-permissive-[12]\.0|public-domain",
+}
+
+#: Phrases of the shipped recipes that say more than an id. Phrases of which the class is unknown need no entry.
+_PHRASES: dict[str, LicenceClass] = {
+    "apache-2.0 tree; photo us navy, public domain": "permissive",
+    "apache-2.0 tree; public-domain photo": "permissive",
+    "bsd-2-clause repo": "permissive",
+    "darknet licence": "permissive",  # "do whatever you want with it", says the file
+    "darknet licence (public-domain style); coco-trained": "permissive",
+    "mit / apache-2.0": "permissive",
+    "mit at the time, apache-2.0 later": "permissive",
+    "unrestricted": "permissive",  # the word of the model zoo's own readme
+}
+
+_NON_COMMERCIAL = re.compile(
+    r"\bnon-?\s?commercial|\b(academic|research|educational|personal)( \w+){0,4} only\b|\bcc[ -]by-nc\b", re.IGNORECASE
+)
+_RESERVED = re.compile(r"\ball rights reserved\b|\bproprietary\b|\bno redistribution\b", re.IGNORECASE)
+
+
+def licence_class(name: str) -> LicenceClass:
+    """Return the class of a stated licence.
+
+    Parameters
+    ----------
+    name
+        An SPDX expression (``MIT OR GPL-2.0-only``: the milder side, ``AND``: the stricter one) or a phrase; spaces in
+        an id are forgiven (``CC BY 4.0``). Empty if nothing is stated.
+    """
+    text = " ".join(name.split())
+    found = _PHRASES.get(text.lower()) or _expression(text)
+    if found is not None:
+        return found
+    if _NON_COMMERCIAL.search(text):
+        return "non-commercial"
+    return "restricted" if _RESERVED.search(text) else "unknown"
+
+
+def classes_of(asset: Asset) -> tuple[LicenceClass, ...]:
+    """Return the classes of an asset, the one to show first.
+
+    More than one where a recipe says ``restricted: true`` of a file whose licence is of another class: a photo for
+    non-commercial research may not be passed on either.
+    """
+    stated = licence_class(asset.licence.name if asset.licence else "")
+    found = {stated} | ({"restricted"} if asset.restricted else set())
+    if asset.restricted:
+        found -= {"permissive", "unknown"}
+    return tuple(klass for klass in _STRICTEST if klass in found)
+
+
+def _expression(text: str) -> LicenceClass | None:
+    """Evaluate an SPDX expression; None where the text is none, or names an id that is not in the table."""
+    sides = []
+    for alternative in re.split(r"\s+OR\s+", text.replace("(", " ").replace(")", " ").strip()) if _flat(text) else ():
+        parts = [_id(part) for part in re.split(r"\s+AND\s+", alternative)]
+        if None in parts:
+            return None
+        sides.append(min((part for part in parts if part), key=_STRICTEST.index))
+    return max(sides, key=_STRICTEST.index, default=None)
+
+
+def _flat(text: str) -> bool:
+    """Whether the text has no brackets, or one pair around all of it; nested expressions are left unknown."""
+    inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    return "(" not in inner and ")" not in inner
+
+
+def _id(text: str) -> LicenceClass | None:
+    plain = re.sub(r"\s+WITH\s+\S+$", "", text.strip())
+    spelt = re.sub(r"\s+", "-", plain)
+    return next((klass for klass, pattern in _IDS.items() if re.fullmatch(pattern, spelt, re.IGNORECASE)), None)
