@@ -12,7 +12,7 @@ from modelprep.errors import Interrupted, RecipeError
 from modelprep.events import Event, Listener, silent
 from modelprep.store import Blob, Store
 from modelprep.store.disk import set_mode, storage, storage_error, sync_file, sync_folder
-from modelprep.tree.journal import journal
+from modelprep.tree.journal import Reserved, interrupted, journal
 from modelprep.tree.manifest import RUN_TESTS
 from modelprep.tree.places import place, tree_lock
 from modelprep.tree.plan import Action, InstallPlan, plan_install
@@ -75,9 +75,10 @@ def apply_install(
     Interrupted
         `stop` said so.
     """
-    if not plan.changes and lists_in_place(plan.folder, plan.manifest):
+    recipe = plan.demo.recipe
+    if not (plan.changes or interrupted(plan.folder, recipe)) and lists_in_place(plan.folder, plan.manifest):
         return Installed(kept=tuple(action.path for action in plan.actions))
-    task = f"install:{plan.demo.recipe}"
+    task = f"install:{recipe}"
 
     def waiting() -> None:
         listen(Event("note", task=task, text=f"another process is installing into {plan.folder}; waiting for it"))
@@ -110,9 +111,10 @@ class _Installation:
         own = damaged_lists(folder, self._plan.manifest)
         if own:
             own_files(self._plan.manifest, self._unfit)
-        with journal(folder, [*(action.path for action in self._plan.writes), *own]) as temporary:
+        contents = {action.path: (action.blob.sha256, action.blob.size) for action in self._plan.writes}
+        with journal(folder, self._plan.demo.recipe, contents, own) as reserved:
             for action in self._plan.writes:
-                self._put(action, temporary[action.path])
+                self._put(action, reserved)
             for each in self._folders:
                 sync_folder(each)
             for leaving in self._plan.leaving:
@@ -123,7 +125,7 @@ class _Installation:
                 elif leaving.verb == "leave":
                     self._warn(f"{target} is no longer part of {self._plan.demo.demo}; it stays, as {leaving.reason}")
             for name, text in own.items():
-                self._write(folder / name, text.encode(), temporary[name])
+                self._write(folder / name, text.encode(), reserved)
         return Installed(
             written=tuple(action.path for action in self._plan.writes),
             kept=tuple(action.path for action in self._plan.actions if action.verb in ("keep", "adopt")),
@@ -133,8 +135,8 @@ class _Installation:
             bytes_written=self._bytes,
         )
 
-    def _put(self, action: Action, temporary: Path) -> None:
-        target = place(self._plan.folder, action.path)
+    def _put(self, action: Action, reserved: Reserved) -> None:
+        target, temporary = place(self._plan.folder, action.path), reserved.temporary[action.path]
         with storage(target.parent, doing="make the folder"):
             target.parent.mkdir(parents=True, exist_ok=True)
         self._folders.add(target.parent)
@@ -143,10 +145,11 @@ class _Installation:
         if action.verb == "set-aside":
             self._set_aside(action, target)
         with storage(target, doing="install"):
-            temporary.replace(target)
+            reserved.put(action.path, target)
         self._store.remember(target, action.blob.sha256)
 
-    def _write(self, target: Path, data: bytes, temporary: Path) -> None:
+    def _write(self, target: Path, data: bytes, reserved: Reserved) -> None:
+        temporary = reserved.temporary[target.name]
         with storage(target, needed=len(data), doing="install"):
             with temporary.open("xb") as file:
                 file.write(data)
@@ -154,7 +157,7 @@ class _Installation:
                 sync_file(file.fileno())
             if target.name == RUN_TESTS:
                 set_mode(temporary, 0o755)
-            temporary.replace(target)
+            reserved.put(target.name, target)
             sync_folder(target.parent)
 
     def _hard_link(self, blob: Blob, temporary: Path) -> bool:
@@ -187,7 +190,8 @@ class _Installation:
         with storage(target, doing="set aside"):
             # A second name first, so that at no instant the file has none; a link cannot be linked everywhere.
             try:
-                os.link(target, kept, follow_symlinks=False)
+                if not os.path.lexists(kept):
+                    os.link(target, kept, follow_symlinks=False)
             except OSError:
                 target.rename(kept)
         self._aside.append((action.path, kept.name))
@@ -212,10 +216,10 @@ class _Installation:
 
 
 def _free_name(target: Path) -> Path:
-    """Find the first of NAME.orig, NAME.orig.2, ... that is not taken."""
+    """Find the first of NAME.orig, NAME.orig.2, ... that is not taken, or is this file (a run was killed here)."""
     number = 1
     while True:
         name = target.with_name(f"{target.name}.orig{'' if number == 1 else f'.{number}'}")
-        if not os.path.lexists(name):
+        if not os.path.lexists(name) or os.path.samestat(name.lstat(), target.lstat()):
             return name
         number += 1

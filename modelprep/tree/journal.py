@@ -1,7 +1,8 @@
-"""The journal of an installation: which temporary files in a tree are ours, written down before the first is made.
+"""The journal of an installation: which files in a tree are ours before the manifest says so.
 
-A run that is killed leaves its journal; whoever writes to the tree next removes exactly what that lists. Nothing is
-ever removed because of its name alone.
+It is on the disk before the first file is: the temporary files, and for each destination the digest and size of what
+is put there. A run that is killed leaves its journal. The next run removes the temporary files that it lists, and
+takes a listed destination for ours if it holds the listed bytes. Nothing is ever removed because of its name alone.
 """
 
 from __future__ import annotations
@@ -10,69 +11,149 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from modelprep.errors import StorageError
-from modelprep.store.disk import storage
+from modelprep.store.disk import storage, sync_file, sync_folder
 from modelprep.tree.places import place
 
 JOURNAL = ".modelprep-install.json"
+_NEW = f"{JOURNAL}.new"
 _NAME = re.compile(r"\.[0-9a-f]{8}-\d+\.modelprep")
+#: SHA-256 and size of what was put, or was about to be put, at a path.
+Content = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a journal says.
+
+    Parameters
+    ----------
+    temporary
+        Temporary files, relative to the tree.
+    written
+        Recipe -> path in the tree -> the contents that an installation of it meant to put there.
+    """
+
+    temporary: tuple[str, ...] = ()
+    written: Mapping[str, Mapping[str, frozenset[Content]]] = field(default_factory=dict)
+
+    def contents(self, path: str) -> frozenset[Content]:
+        """Return the contents that installations meant to put at a path."""
+        return frozenset().union(*(paths.get(path, frozenset()) for paths in self.written.values()))
+
+
+@dataclass
+class Reserved:
+    """The temporary file of each path, and whether any has been put in place."""
+
+    temporary: Mapping[str, Path]
+    landed: bool = False
+
+    def put(self, path: str, target: Path) -> None:
+        """Rename the temporary file of a path to its final name."""
+        self.landed = True
+        self.temporary[path].replace(target)
 
 
 @contextlib.contextmanager
-def journal(folder: Path, paths: list[str]) -> Iterator[dict[str, Path]]:
+def journal(folder: Path, recipe: str, files: Mapping[str, Content], lists: Iterable[str]) -> Iterator[Reserved]:
     """Reserve a temporary file beside each path, in the journal first; whatever is left of them goes in the end.
+
+    What earlier journals say stays on record until the recipe that it is about is installed.
 
     Parameters
     ----------
     folder
         The tree, whose lock is held.
-    paths
-        Files of the tree that are to be written; their folders exist or will.
-
-    Returns
-    -------
-    dict
-        Each path -> its temporary file, at which nothing exists yet.
+    recipe
+        The recipe that is installed.
+    files
+        Path in the tree -> what is to be written there; the folders exist or will.
+    lists
+        The tree's own lists that are to be written after them.
     """
-    sweep(folder)
+    before = sweep(folder)
     token = os.urandom(4).hex()
     names = {
-        path: f"{path.rpartition('/')[0]}/.{token}-{number}.modelprep".lstrip("/") for number, path in enumerate(paths)
+        path: f"{path.rpartition('/')[0]}/.{token}-{number}.modelprep".lstrip("/")
+        for number, path in enumerate([*files, *lists])
     }
-    temporary = {path: place(folder, name) for path, name in names.items()}
-    note = folder / JOURNAL
-    with storage(note, doing="install"):
-        note.write_text(json.dumps(list(names.values())), "utf-8")
+    reserved = Reserved({path: place(folder, name) for path, name in names.items()})
+    mine = before.written.get(recipe, {})
+    added = {path: mine.get(path, frozenset()) | {content} for path, content in files.items()}
+    written = {**before.written, recipe: {**mine, **added}}
+    _write(folder, Records(tuple(names.values()), written))
     try:
-        yield temporary
-    finally:
-        for path in temporary.values():
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            note.unlink(missing_ok=True)
+        yield reserved
+    except BaseException:
+        _unlink(reserved.temporary.values())
+        if not reserved.landed:
+            with contextlib.suppress(StorageError):
+                _write(folder, Records((), before.written))
+        raise
+    _unlink(reserved.temporary.values())
+    _write(folder, Records((), {name: paths for name, paths in before.written.items() if name != recipe}))
 
 
-def interrupted(folder: Path) -> bool:
-    """Tell whether an installation into a tree is under way or was killed."""
-    return (folder / JOURNAL).is_file()
+def interrupted(folder: Path, recipe: str) -> bool:
+    """Tell whether an installation of a recipe is under way or was killed, or temporary files of any are left."""
+    if not (folder / JOURNAL).is_file() and not (folder / _NEW).is_file():
+        return False
+    records = read_journal(folder)
+    return bool(records.temporary) or recipe in records.written or (folder / _NEW).is_file()
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed installation left in a tree whose lock is held: the files that its journal lists."""
-    note = folder / JOURNAL
+def read_journal(folder: Path) -> Records:
+    """Read a tree's journal; an empty one where there is none, or none that can be understood."""
     try:
-        listed = json.loads(note.read_bytes())
-    except OSError:
-        return
-    except (ValueError, RecursionError):
-        listed = []  # cut off while it was written, which is before the first temporary file
-    for name in listed if isinstance(listed, list) else []:
-        if isinstance(name, str) and _NAME.fullmatch(name.rpartition("/")[2]):
+        value = json.loads((folder / JOURNAL).read_bytes())
+        return Records(
+            tuple(name for name in value["temporary"] if isinstance(name, str)),
+            {recipe: _contents(paths) for recipe, paths in value["written"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Records()
+
+
+def _contents(paths: Any) -> dict[str, frozenset[Content]]:
+    return {path: frozenset((str(sha256), int(size)) for sha256, size in each) for path, each in paths.items()}
+
+
+def sweep(folder: Path) -> Records:
+    """Remove the temporary files that a killed installation left in a tree whose lock is held; return its records."""
+    records = read_journal(folder)
+    for name in records.temporary:
+        if _NAME.fullmatch(name.rpartition("/")[2]):
             with contextlib.suppress(OSError, StorageError):
                 place(folder, name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        note.unlink(missing_ok=True)
+    return records
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _write(folder: Path, records: Records) -> None:
+    """Put a journal on the disk, whole; without records there is none."""
+    note, new = folder / JOURNAL, folder / _NEW
+    if not records.temporary and not records.written:
+        _unlink([note, new])
+        return
+    written = {
+        recipe: {path: sorted(map(list, contents)) for path, contents in paths.items()}
+        for recipe, paths in records.written.items()
+    }
+    with storage(note, doing="install"):
+        with new.open("w", encoding="utf-8", errors="surrogatepass") as file:
+            json.dump({"temporary": records.temporary, "written": written}, file)
+            file.flush()
+            sync_file(file.fileno())
+        new.replace(note)
+        sync_folder(folder)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from modelprep.errors import StorageError, UsageError
 from modelprep.recipe.schema import Recipe
 from modelprep.store import Blob, Store
 from modelprep.store.disk import storage
+from modelprep.tree.journal import Content, Records, read_journal
 from modelprep.tree.manifest import InstalledDemo, InstalledFile, Manifest, Provenance, read_manifest
 from modelprep.tree.places import place
 
@@ -46,7 +48,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Leaving:
-    """What happens to a file that the recipe lists no longer.
+    """What happens to a file that the recipe lists no longer, or that a killed installation of it left.
 
     ``remove`` it (ours, unchanged, nobody else's), ``release`` it (another demo still uses it, or it is gone already),
     ``leave`` it where it is (changed since we put it there: it is the user's now).
@@ -145,13 +147,16 @@ def plan_install(
     StorageError
         A path leads out of the tree, or something that is no file stands there; the manifest cannot be read.
     """
-    before = read_manifest(folder)
-    actions = tuple(_action(folder, path, files[path], before, store) for path in sorted(files))
+    records, before = read_journal(folder), read_manifest(folder)
+    actions = tuple(_action(folder, path, files[path], before, records, store) for path in sorted(files))
     _refuse_conflicts(folder, demo, files, before, frozenset(peers) | {demo.recipe})
-    leaving = tuple(
-        _leaving(folder, entry, demo.recipe, store)
-        for entry in before.files.values()
-        if demo.recipe in entry.demos and entry.path not in files
+    leaving = (
+        *(
+            _leaving(folder, entry, demo.recipe, records, store)
+            for entry in before.files.values()
+            if demo.recipe in entry.demos and entry.path not in files
+        ),
+        *_unlisted(folder, records.written.get(demo.recipe, {}), {*files, *before.files}, store),
     )
     return InstallPlan(
         folder=folder,
@@ -166,7 +171,7 @@ def plan_install(
     )
 
 
-def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, store: Store) -> Action:
+def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, records: Records, store: Store) -> Action:
     target = place(folder, path)
     known = manifest.files.get(path)
     with storage(target, doing="look at the file"):
@@ -185,11 +190,17 @@ def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, store: Stor
         )
     if found.st_size == blob.size and store.digest_of(target)[0] == blob.sha256:
         return Action(path, "keep", blob, "in place") if known else Action(path, "adopt", blob, "found in place")
+    ours = records.contents(path) | ({(known.sha256, known.size)} if known else set())
+    if _holds(target, found.st_size, ours, store):
+        return Action(path, "replace", blob, "the recipe now gives other bytes")
     if known is None:
         return Action(path, "set-aside", blob, "another file stands there that modelprep did not write")
-    if found.st_size == known.size and store.digest_of(target)[0] == known.sha256:
-        return Action(path, "replace", blob, "the recipe now gives other bytes")
     return Action(path, "set-aside", blob, "it was changed since modelprep wrote it")
+
+
+def _holds(path: Path, size: int, contents: Collection[Content], store: Store) -> bool:
+    """Tell whether a file of `size` bytes holds one of some contents; hashed only if one has this size."""
+    return any(size == each for _, each in contents) and (store.digest_of(path)[0], size) in contents
 
 
 def _refuse_conflicts(
@@ -211,7 +222,7 @@ def _refuse_conflicts(
             )
 
 
-def _leaving(folder: Path, entry: InstalledFile, recipe: str, store: Store) -> Leaving:
+def _leaving(folder: Path, entry: InstalledFile, recipe: str, records: Records, store: Store) -> Leaving:
     if set(entry.demos) - {recipe}:
         return Leaving(entry.path, "release", "another demo uses it")
     target = place(folder, entry.path)
@@ -220,9 +231,22 @@ def _leaving(folder: Path, entry: InstalledFile, recipe: str, store: Store) -> L
             found = target.lstat()
         except FileNotFoundError:
             return Leaving(entry.path, "release", "it is gone already")
-    if stat.S_ISREG(found.st_mode) and found.st_size == entry.size and store.digest_of(target)[0] == entry.sha256:
+    ours = records.contents(entry.path) | {(entry.sha256, entry.size)}
+    if stat.S_ISREG(found.st_mode) and _holds(target, found.st_size, ours, store):
         return Leaving(entry.path, "remove", "the recipe lists it no longer")
     return Leaving(entry.path, "leave", "it was changed since modelprep wrote it")
+
+
+def _unlisted(
+    folder: Path, written: Mapping[str, Collection[Content]], listed: Collection[str], store: Store
+) -> Iterator[Leaving]:
+    """Find the files that a killed installation put in place and nothing lists."""
+    for path, contents in written.items():
+        with contextlib.suppress(StorageError, OSError):
+            target = place(folder, path)
+            found = target.lstat()
+            if path not in listed and stat.S_ISREG(found.st_mode) and _holds(target, found.st_size, contents, store):
+                yield Leaving(path, "remove", "an installation that was killed left it")
 
 
 def _after(

@@ -38,18 +38,18 @@ def _holds(path: Path, data: bytes) -> bool:
 
 
 def lists_in_place(folder: Path, manifest: Manifest) -> bool:
-    """Say whether the manifest, ``SHA256SUMS`` and ``run-tests.sh`` of a tree are what they must be.
-
-    A tree in which an installation was interrupted is not in place either.
-    """
-    return not interrupted(folder) and not damaged_lists(folder, manifest)
+    """Say whether the manifest, ``SHA256SUMS`` and ``run-tests.sh`` of a tree are what they must be."""
+    return not damaged_lists(folder, manifest)
 
 
 def files_in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> bool:
     """Say whether every file that the manifest lists for a recipe is there with its bytes.
 
+    A recipe whose installation was interrupted is not in place, whatever is there.
     Files that were hashed before and have not changed since are believed (the store's digest memo).
     """
+    if interrupted(folder, recipe):
+        return False
     for entry in manifest.files.values():
         if recipe not in entry.demos:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -141,7 +142,8 @@ def test_what_a_killed_installation_left_goes_and_files_of_such_names_that_are_t
     workshop.simple("a", DATA)
     fetch(workshop)
     tree = workshop.out / "Things"
-    (tree / JOURNAL).write_text('["data/.0badcafe-0.modelprep", "../.0badcafe-1.modelprep", "data/a.bin", 7]')
+    listed = ["data/.0badcafe-0.modelprep", "../.0badcafe-1.modelprep", "data/a.bin", 7]
+    (tree / JOURNAL).write_text(json.dumps({"temporary": listed, "written": {}}))
     (tree / "data/.0badcafe-0.modelprep").write_bytes(b"half")
     users = [
         tree / "data/.0badcafe-9.modelprep",

@@ -16,6 +16,7 @@ from modelprep.errors import Interrupted, StorageError, UsageError
 from modelprep.events import Event
 from modelprep.store import Blob, Store
 from modelprep.tree.install import Installed, apply_install
+from modelprep.tree.journal import JOURNAL
 from modelprep.tree.manifest import (
     AssetUsed,
     InstalledDemo,
@@ -244,8 +245,9 @@ def test_a_stop_between_files_leaves_whole_files_and_the_next_run_goes_on(tree: 
 
     with pytest.raises(Interrupted):
         apply_install(plan, tree.store, stop=stop)
-    assert sorted(path.name for path in tree.folder.iterdir()) == ["a"]
+    assert sorted(path.name for path in tree.folder.iterdir()) == [JOURNAL, "a"]
     assert tree.install({name: name.encode() * 10 for name in ("a", "b", "c")}).written == ("b", "c")
+    assert not (tree.folder / JOURNAL).exists()
 
 
 @pytest.mark.parametrize("name", ["MANIFEST.json", "SHA256SUMS", "run-tests.sh"])
