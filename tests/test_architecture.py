@@ -40,7 +40,7 @@ LEVELS = {
 NEIGHBOURS = {("targets", "formats"), ("installed", "quoting")}
 HEAVY = {
     "requests", "tqdm", "google", "numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "yaml", "PIL", "tf2onnx",
-    "ai_edge_litert", "tf_slim", "tf_keras", "filelock", "platformdirs", "urllib3", "multiprocessing", "asyncio",
+    "ai_edge_litert", "tf_slim", "tf_keras", "platformdirs", "urllib3", "multiprocessing", "asyncio",
     "flatbuffers",
 }  # fmt: skip
 #: Module -> why it may import something heavy at its top.
@@ -192,7 +192,7 @@ def loaded_after(*arguments: str) -> set[str]:
     [
         (["--version"], HEAVY | {"rich", "pydantic"}),
         (["--help"], HEAVY | {"rich", "pydantic"}),
-        (["list"], HEAVY - {"yaml", "multiprocessing", "filelock", "platformdirs"} | {"rich"}),
+        (["list"], HEAVY - {"yaml", "multiprocessing", "platformdirs"} | {"rich"}),
     ],
 )
 def test_a_command_loads_no_more_than_it_needs(arguments: list[str], forbidden: set[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
+from modelprep.errors import ModelprepError
 from modelprep.installed import install_command, namesakes
 from modelprep.url import Url, redact_proxy
 
@@ -40,10 +41,8 @@ def command(
 ) -> None:
     """Say which extras, tools, space, mirrors and recipe folders there are."""
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.store import Store, maintenance
         from modelprep.version import __version__
 
-        info = maintenance.info(Store.open(cache))
         catalogue = common.catalogue(recipes)
         facts: dict[str, Any] = {
             "modelprep": __version__,
@@ -54,7 +53,7 @@ def command(
             "extras": _extras(),
             "tools": {name: shutil.which(name) for name in TOOLS},
             "interpreters": {name: _interpreter(os.environ.get(name), module) for name, (module, _) in PEERS.items()},
-            "store": {"root": str(info.root), "writable": info.writable, "free_bytes": info.free_bytes},
+            "store": _store(cache),
             "out": {"path": str(out), "writable": _writable(out)},
             "recipes": [{"folder": str(folder), "recipes": _count(folder)} for folder in catalogue.folders],
             "mirrors": [_mirror(text, offline) for text in mirror or ()],
@@ -64,7 +63,7 @@ def command(
         _print(output, facts)
 
 
-_DEPENDENCIES = ("filelock", "google-crc32c", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
+_DEPENDENCIES = ("google-crc32c", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
 _DISTRIBUTIONS = {
     "tensorflow": ("tensorflow-cpu", "tensorflow"),
     "cv2": ("opencv-python-headless", "opencv-python"),
@@ -127,6 +126,20 @@ def _interpreter(program: str | None, module: str) -> dict[str, object]:
     return {"program": program, "ok": True, "says": f"imports {module}"}
 
 
+def _store(cache: Path | None) -> dict[str, object]:
+    """Look at the store; why it cannot be used is one more thing to tell."""
+    from modelprep.pipeline.run.errors import as_error
+    from modelprep.store import Store, maintenance
+
+    try:
+        info = maintenance.info(Store.open(cache))
+    except (ModelprepError, OSError, RuntimeError) as caught:
+        error = as_error(caught)
+        says = "; ".join(filter(None, (error.what, error.hint)))
+        return {"root": error.where, "writable": False, "free_bytes": None, "says": says}
+    return {"root": str(info.root), "writable": info.writable, "free_bytes": info.free_bytes, "says": ""}
+
+
 def _writable(folder: Path) -> bool:
     for place in (folder, *folder.absolute().parents):
         if place.exists():
@@ -180,9 +193,8 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         text = f"{found['program']} {found['says']}" if found["program"] else f"not set; names {PEERS[name][1]}"
         rows.append((name, {True: good, False: bad, None: "-"}[found["ok"]], text))
     store = facts["store"]
-    rows.append(
-        ("store", good if store["writable"] else bad, f"{store['root']}, {size_text(store['free_bytes'])} free")
-    )
+    text = store["says"] or f"{store['root']}, {size_text(store['free_bytes'])} free"
+    rows.append(("store", good if store["writable"] else bad, text))
     rows.append(("out", good if facts["out"]["writable"] else bad, facts["out"]["path"]))
     rows.extend(("recipes", entry["recipes"], entry["folder"]) for entry in facts["recipes"])
     rows.extend(

@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import io
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from modelprep.deliver import spdx
 from modelprep.errors import DigestMismatch, Interrupted, MissingTool, UsageError
 from modelprep.events import Event, Listener
 from modelprep.installed import install_command
-from modelprep.store.disk import storage
+from modelprep.store.disk import claim_temporary, storage, sweep_temporaries
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile
 from modelprep.tree.selection import TreePart, run_tests
 
@@ -175,7 +174,6 @@ def write_bundle(
     kind = next((kind for kind in KINDS if output.name.endswith(kind)), None)
     if kind is None:
         raise UsageError(f"'{output.name}' says no kind of archive", expected=f"a name that ends in {', '.join(KINDS)}")
-    temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.modelprep")
     done = 0
 
     def step(count: int) -> None:
@@ -188,8 +186,10 @@ def write_bundle(
 
     with storage(output, needed=plan.size, doing="write the bundle"):
         output.parent.mkdir(parents=True, exist_ok=True)
+        sweep_temporaries(output.parent)
+        temporary, descriptor = claim_temporary(output)
         try:
-            with temporary.open("xb") as raw:
+            with os.fdopen(descriptor, "wb", closefd=False) as raw:
                 with _writer(kind, raw, plan.moment) as archive:
                     sha1s: dict[str, str] = {}
                     for entry in plan.entries:
@@ -207,6 +207,7 @@ def write_bundle(
             temporary.replace(output)
         finally:
             temporary.unlink(missing_ok=True)
+            os.close(descriptor)
     return Bundled(output, size, digest.hexdigest(), len(plan.entries) + 1, plan.left_out)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,7 +18,15 @@ from typing import Any
 from modelprep.errors import StorageError, UsageError
 from modelprep.store import Blob, Store
 from modelprep.store.copying import copy_hashed
-from modelprep.store.disk import CHUNK, set_mode, storage, sync_folder, write_atomic
+from modelprep.store.disk import (
+    CHUNK,
+    claim_temporary,
+    set_mode,
+    storage,
+    sweep_temporaries,
+    sync_folder,
+    write_atomic,
+)
 from modelprep.store.memo import Progress
 from modelprep.tree.places import tree_lock
 
@@ -161,15 +168,16 @@ def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: P
     target = folder / PurePosixPath(file.path)
     if _stands(target, file.sha256, file.size, store):
         return False
-    temporary = target.with_name(f".{secrets.token_hex(8)}.modelprep")
     with storage(target, needed=file.size, doing="write the mirror"):
         target.parent.mkdir(parents=True, exist_ok=True)
+        temporary, descriptor = claim_temporary(target)
         try:
-            store.copy(blob, temporary, progress=progress)
+            store.copy(blob, temporary, progress=progress, claimed=True)
             set_mode(temporary, 0o644)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+            os.close(descriptor)
         sync_folder(target.parent)
     store.remember(target, file.sha256)
     return True
@@ -178,18 +186,20 @@ def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: P
 def alias(folder: Path, file: MirrorFile, other: str) -> None:
     """Give a flat mirror's file a second name: a hard link, or a copy where the file system has none."""
     source, target = folder / file.path, folder / other
-    temporary = folder / f".{secrets.token_hex(8)}.modelprep"
     with storage(target, needed=file.size, doing="write the mirror"):
         if target.is_file() and target.samefile(source):
             return
+        temporary, descriptor = claim_temporary(target)
         try:
             try:
+                temporary.unlink()
                 os.link(source, temporary)
             except OSError:
                 copy_hashed(source, temporary)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 def stamp(folder: Path, name: str) -> None:
@@ -221,6 +231,8 @@ def record(folder: Path, layout: str, files: Iterable[MirrorFile]) -> Index:
         known = dict(index.files)
         for file in files:
             known[file.path] = _joined(known.get(file.path), file)
+        for each in {folder, *((folder / path).parent for path in known)}:
+            sweep_temporaries(each)
         index = Index(layout, known)
         text = index.text().encode()
         path = folder / INDEX

@@ -99,8 +99,8 @@ class Blobs:
         self._was_hashed(sha256, path, stat)
         return Blob(sha256, size, path)
 
-    def copy(self, blob: Blob, target: Path, *, progress: Progress | None = None) -> None:
-        """Copy a blob to a name at which nothing exists, durably, hashed on the way.
+    def copy(self, blob: Blob, target: Path, *, progress: Progress | None = None, claimed: bool = False) -> None:
+        """Copy a blob to a name at which nothing exists (or a `claimed` one), durably, hashed on the way.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Blobs:
         """
         with storage(blob.path, doing="read"):
             before = blob.path.stat()
-        found, size = copy_hashed(blob.path, target, progress=progress)
+        found, size = copy_hashed(blob.path, target, progress=progress, claimed=claimed)
         if found != blob.sha256:
             self._condemn(blob.sha256, found, size)
             raise CorruptBlob(blob.sha256, str(blob.path))

@@ -87,7 +87,9 @@ class BackgroundHash:
                     self._error = error
 
 
-def copy_hashed(source: Path, target: Path, *, progress: Progress | None = None) -> tuple[str, int]:
+def copy_hashed(
+    source: Path, target: Path, *, progress: Progress | None = None, claimed: bool = False
+) -> tuple[str, int]:
     """Copy a file to a name at which nothing exists, durably, and hash what arrived there.
 
     The file systems share the blocks where they can (the copy is read once then), else the bytes pass through memory,
@@ -97,6 +99,8 @@ def copy_hashed(source: Path, target: Path, *, progress: Progress | None = None)
     ----------
     progress
         Called with (bytes done, bytes in all); what it raises ends the copy.
+    claimed
+        `target` is an empty file of the caller's (:func:`~modelprep.store.disk.claim_temporary`).
 
     Returns
     -------
@@ -112,7 +116,7 @@ def copy_hashed(source: Path, target: Path, *, progress: Progress | None = None)
         read = source.open("rb", buffering=0)
     with read:
         size = os.fstat(read.fileno()).st_size
-        with storage(target, needed=size), target.open("xb", buffering=0) as write:
+        with storage(target, needed=size), target.open("r+b" if claimed else "xb", buffering=0) as write:
             if _cloned(read.fileno(), write.fileno()):
                 sync_file(write.fileno())
                 return hash_file(target, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -27,16 +28,16 @@ _REASONS = {
     errno.EISDIR: "a folder is in the way of a file",
     errno.ENAMETOOLONG: "the name is too long for this file system",
     errno.EIO: "the disk reports an input/output error",
-    errno.ENOLCK: "this file system cannot lock files",
-    errno.ENOSYS: "this file system cannot lock files",
     errno.ENOENT: "there is no such file or folder",
     errno.EMFILE: "too many files are open",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 #: What ``fsync`` says on file systems that have no use for it.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+#: What ``flock`` says on file systems without locks (NFS without its lock daemon, some FUSE file systems).
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 #: ``errno`` values after which another folder is the way out.
-_ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.ENOSYS)
+_ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: Folders that an option names -> that option: an error below one of them says which option leads elsewhere.
 _NAMED_BY: dict[Path, str] = {}
 
@@ -75,6 +76,22 @@ def _elsewhere(path: Path) -> str:
     return "choose another folder"
 
 
+def _make_room(path: Path, how: str) -> str:
+    """Say how to make room where `path` lies; ``cache gc`` does so only on the file system of a cache."""
+    device = device_of(path)
+    caches = [folder for folder, option in _NAMED_BY.items() if option.startswith("--cache")]
+    gc = "run `modelprep cache gc`, " if any(device_of(folder) == device for folder in caches) else ""
+    return f"{how} on the file system of {path.parent}, {gc}or {_elsewhere(path)}"
+
+
+def device_of(path: Path) -> int:
+    """Return the device of a path or of its nearest parent that exists; 0 if there is none."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return place.stat().st_dev
+    return 0
+
+
 def _no_inodes(path: Path) -> bool:
     """Tell whether a file system has blocks left and no room for one more name."""
     for place in (path, *path.parents):
@@ -90,10 +107,10 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None, doin
     hint = f"look at {path}"
     expected = got = None
     if error.errno in _FULL:
-        hint = f"free some space, run `modelprep cache gc`, or {_elsewhere(path)}"
+        hint = _make_room(path, "free some space")
         if error.errno == errno.ENOSPC and _no_inodes(path):
             reason = "the file system has no free inodes: it can hold no more files, whatever their size"
-            hint = f"remove files there, run `modelprep cache gc`, or {_elsewhere(path)}"
+            hint = _make_room(path, "remove files")
         else:
             free = free_space(path)
             expected = f"{human(needed)} free" if needed is not None else None
@@ -103,6 +120,15 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None, doin
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         hint = f"move what lies at {path} away, or {_elsewhere(path)}"
     return StorageError(f"cannot {doing}: {reason}", where=str(path), expected=expected, got=got, hint=hint)
+
+
+def no_locks(path: Path) -> StorageError:
+    """Make the error for a folder whose file system cannot lock files."""
+    return StorageError(
+        "this file system cannot lock files, which a cache needs",
+        where=str(path.parent),
+        hint=f"{_elsewhere(path)} on a local disk",
+    )
 
 
 @contextlib.contextmanager
@@ -123,7 +149,7 @@ def ensure_free(path: Path, needed: int, *, what: str) -> None:
             where=str(path),
             expected=f"{human(needed)} free",
             got=f"{human(free)} free",
-            hint=f"free some space, run `modelprep cache gc`, or {_elsewhere(path)}",
+            hint=_make_room(path, "free some space"),
         )
 
 
@@ -160,35 +186,60 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}")
+_TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})([0-9a-f]{8})\.modelprep", re.DOTALL)
+_FORMER = re.compile(r"\..+\.\d+\.[0-9a-f]{8}")
 
 
 def claim_temporary(path: Path) -> tuple[Path, int]:
     """Make the temporary file that is to become `path`: its name and an open descriptor.
 
     The descriptor holds a lock on it; whoever can take that lock knows that the writer is gone
-    (:func:`abandoned_temporaries`). Rename the file before the descriptor is closed.
+    (:func:`abandoned_temporaries`). Rename the file before the descriptor is closed. The end of its name is a checksum
+    of the beginning, so that a file that somebody else gave a similar name is not taken for ours.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    _locked(descriptor)
-    return temporary, descriptor
+    stem = os.fsdecode(os.fsencode(path.name)[:100])
+    while True:
+        token = os.urandom(4).hex()
+        temporary = path.with_name(f".{stem}.{token}{_checksum(stem, token)}.modelprep")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        _locked(descriptor)
+        if os.fstat(descriptor).st_nlink:
+            return temporary, descriptor
+        os.close(descriptor)  # taken for abandoned before it was locked
 
 
-def abandoned_temporaries(folder: Path) -> Iterator[Path]:
-    """Find the files of :func:`claim_temporary` in a folder whose writer is gone; the caller may remove each."""
+def _checksum(stem: str, token: str) -> str:
+    return hashlib.sha256(os.fsencode(f"{stem}.{token}")).hexdigest()[:8]
+
+
+def abandoned_temporaries(folder: Path, *, former: bool = False) -> Iterator[Path]:
+    """Find the files of :func:`claim_temporary` in a folder whose writer is gone; the caller may remove each.
+
+    With `former`, also those as versions before 0.2 named them (``.NAME.PID.TOKEN``): for folders that are ours alone.
+    """
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if _TEMPORARY.fullmatch(entry.name))
+        names = sorted(entry.name for entry in os.scandir(folder))
     except OSError:
         return
     for name in names:
+        found = _TEMPORARY.fullmatch(name)
+        ours = found is not None and found[3] == _checksum(found[1], found[2])
+        if not ours and not (former and _FORMER.fullmatch(name)):
+            continue
         with contextlib.suppress(OSError):
-            descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 if _locked(descriptor):
                     yield folder / name
             finally:
                 os.close(descriptor)
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Remove what :func:`abandoned_temporaries` finds; what cannot be removed stays."""
+    for path in abandoned_temporaries(folder):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _locked(descriptor: int) -> bool:

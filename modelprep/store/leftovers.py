@@ -21,7 +21,7 @@ _FOLDERS = (".", "partial", "results", "proofs", "quarantine")
 def leftovers(root: Path) -> Iterator[Path]:
     """Find the files in the store at `root` whose owner is gone; the caller may remove each before it asks for more."""
     for name in _FOLDERS:
-        yield from abandoned_temporaries(root / name)
+        yield from abandoned_temporaries(root / name, former=True)
     for notes in _files(root / "partial", ".json"):
         if not notes.with_suffix("").exists():
             yield from _free(notes, root / "locks" / (lock_name(notes) or f"{notes.stem}.lock"))

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from modelprep.errors import Interrupted
-from modelprep.store.disk import storage, storage_error
+from modelprep.store.disk import NO_LOCKS, no_locks, storage
 
 _T = TypeVar("_T")
 
@@ -27,27 +28,58 @@ def file_name(name: str) -> str:
     return f"{stem}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
 
-def _new_lock(path: Path) -> Any:
-    import filelock
+class Lock:
+    """A lock that is held; :meth:`release` it."""
 
-    # A fresh object for each use: objects of one process exclude each other too, as each opens the file anew.
-    return filelock.FileLock(str(path), thread_local=False)
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let others have it. Done twice, it is no error."""
+        import fcntl
+
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):  # unlocked first: a forked child has the descriptor as well
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
-def try_lock(path: Path) -> Any | None:
-    """Take the lock at once and give it (with a ``release``), or None when somebody holds it."""
-    import filelock
+def try_lock(path: Path) -> Lock | None:
+    """Take the lock at once, or return None when somebody holds it.
+
+    Raises
+    ------
+    StorageError
+        The lock file cannot be made, or its file system has no locks (some network file systems). Without them nobody
+        could tell files of a run from those that a killed one left, so that this is not passed over.
+    """
+    import fcntl
 
     with storage(path, doing="lock"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _new_lock(path)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            return None
-        except NotImplementedError as error:
-            raise storage_error(OSError(38, str(error)), path, doing="lock") from error
-        return lock
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(path, descriptor):
+                    return Lock(descriptor)
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            except OSError as error:
+                os.close(descriptor)
+                if error.errno in NO_LOCKS:
+                    raise no_locks(path) from error
+                raise
+            os.close(descriptor)  # its last holder removed the file meanwhile
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def wait_for(

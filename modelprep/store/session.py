@@ -12,10 +12,9 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from modelprep.store.disk import remove_tree, storage
-from modelprep.store.locks import try_lock
+from modelprep.store.locks import Lock, try_lock
 
 
 class Session:
@@ -72,7 +71,7 @@ class Session:
             remove_tree(path)
 
 
-def _close(place: Path, lock: Any, pid: int) -> None:
+def _close(place: Path, lock: Lock | None, pid: int) -> None:
     if os.getpid() != pid:
         return
     remove_tree(place)
@@ -85,7 +84,7 @@ def _close(place: Path, lock: Any, pid: int) -> None:
 class Stale:
     """The folder of a process that is gone; its lock is held while this object is."""
 
-    def __init__(self, place: Path, lock: Any) -> None:
+    def __init__(self, place: Path, lock: Lock) -> None:
         self.place = place
         self._lock = lock
 

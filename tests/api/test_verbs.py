@@ -20,7 +20,7 @@ from servers.sshd import BoardServer, missing
 import modelprep
 
 Here = dict[str, Any]
-HEAVY = {"requests", "urllib3", "numpy", "yaml", "google", "tqdm", "typer", "filelock", "platformdirs", "onnxruntime"}
+HEAVY = {"requests", "urllib3", "numpy", "yaml", "google", "tqdm", "typer", "platformdirs", "onnxruntime"}
 
 
 def loaded_after(code: str) -> set[str]:

@@ -266,3 +266,19 @@ def test_without_a_home_directory_the_error_says_so(workshop: Workshop, command:
     assert ran.returncode == 6
     assert ran.stderr.startswith("error: your home directory is unknown")
     assert not (workshop.root / "~").exists()
+
+
+@pytest.mark.parametrize("cache", ["~/cache", "file"])
+def test_doctor_tells_why_there_is_no_cache_and_the_rest_all_the_same(workshop: Workshop, cache: str) -> None:
+    (workshop.root / "file").write_text("in the way")
+    environment = {name: value for name, value in workshop.environment().items() if not name.startswith("XDG_")}
+    environment.pop("HOME", None)
+    environment["MODELPREP_CACHE"] = cache
+    ran = subprocess.run(
+        [*in_a_user_namespace(), *workshop.command("doctor", "--json")],
+        env=environment, cwd=workshop.root, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    store = json.loads(ran.stdout)["store"]
+    assert not store["writable"]
+    assert ("home directory is unknown" if cache == "~/cache" else "in the way") in store["says"]

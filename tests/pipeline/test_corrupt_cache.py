@@ -10,6 +10,7 @@ import pytest
 from cli.workshop import Workshop, gzipped, sha256
 
 import modelprep
+from modelprep.cli.main import invoke
 from modelprep.events import Event
 from modelprep.pipeline.run.report import Report
 from modelprep.store import Store
@@ -173,8 +174,6 @@ def test_linked_trees_are_not_hashed_again_when_another_one_is_linked(
 
 
 def test_verify_with_repair_says_when_corrupt_files_cannot_be_had_again(workshop: Workshop) -> None:
-    from modelprep.cli.main import invoke
-
     made(workshop)
     workshop.simple("b", b"another one")
     fetch(workshop)
@@ -188,8 +187,6 @@ def test_verify_with_repair_says_when_corrupt_files_cannot_be_had_again(workshop
 
 
 def test_verify_with_repair_downloads_and_makes_what_recipes_use(workshop: Workshop) -> None:
-    from modelprep.cli.main import invoke
-
     made(workshop)
     fetch(workshop)
     rot(workshop, DATA)
@@ -226,3 +223,35 @@ def test_a_temporary_file_whose_writer_lives_is_left_alone(tmp_path: Path) -> No
     assert list(abandoned_temporaries(tmp_path)) == []
     os.close(descriptor)
     assert list(abandoned_temporaries(tmp_path)) == [temporary]
+
+
+@pytest.mark.parametrize("name", ["notes.12.abcdef01", ".notes.0123456789abcdef.modelprep", ".a.12.abcdef01"])
+def test_a_file_of_somebody_elses_with_a_similar_name_is_not_taken_for_a_temporary_one(
+    tmp_path: Path, name: str
+) -> None:
+    from modelprep.store.disk import sweep_temporaries
+
+    (tmp_path / name).write_bytes(b"mine")
+    sweep_temporaries(tmp_path)
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
+def test_what_a_killed_run_left_beside_a_bundle_and_in_a_mirror_goes_with_the_next(workshop: Workshop) -> None:
+    from modelprep.store.disk import claim_temporary
+
+    workshop.simple("a", DATA)
+    fetch(workshop)
+    mirror, bundle = workshop.root / "mirror", workshop.root / "b.tar"
+    common = ["--recipes", str(workshop.recipes), "-q"]
+    make_mirror = ["mirror", "things", str(mirror), "--cache", str(workshop.cache), "--no-archives", *common]
+    make_bundle = ["bundle", "things", "-o", str(bundle), "--out", str(workshop.out), *common]
+    assert invoke(make_mirror) == 0
+    (served,) = mirror.rglob("*.bin")
+    for path in (bundle, served, mirror / "modelprep-mirror.json"):
+        os.close(claim_temporary(path)[1])
+    users = [bundle.with_name(".b.tar.12ab.modelprep"), served.with_name(".a.bin.modelprep")]
+    for path in users:
+        path.touch()
+    assert invoke(make_mirror) == 0
+    assert invoke(make_bundle) == 0
+    assert sorted(workshop.root.rglob(".*.modelprep")) == sorted(users)

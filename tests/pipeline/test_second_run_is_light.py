@@ -19,7 +19,6 @@ IDLE = {
     "modelprep.recipe.known",
     "modelprep.store.maintenance",
     "modelprep.tree.install",
-    "filelock",
     "random",
     "requests",
     "tqdm",

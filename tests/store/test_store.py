@@ -19,6 +19,8 @@ from servers.disks import mounted
 
 from modelprep.errors import DigestMismatch, Interrupted, StorageError
 from modelprep.store import Result, Store, Validator, maintenance, result_key
+from modelprep.store.disk import named_by, storage_error
+from modelprep.store.locks import try_lock
 
 
 def sha256(data: bytes) -> str:
@@ -499,3 +501,55 @@ def test_a_cache_is_found_by_option_then_environment_then_checkout(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Store.open().root.name == "modelprep"
     assert not (tmp_path / "xdg").exists()
+
+
+def test_a_lock_file_that_its_holder_removed_is_made_anew(tmp_path: Path) -> None:
+    """Two that wait at a name must not hold two files of that name."""
+    path = tmp_path / "a.lock"
+    first = try_lock(path)
+    assert first is not None
+    assert try_lock(path) is None
+    path.unlink()
+    second = try_lock(path)
+    assert second is not None
+    first.release()
+    first.release()
+    assert try_lock(path) is None
+    second.release()
+
+
+@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_named_and_nothing_waits_for_ever(
+    tmp_path: Path, repository: Path, code: str
+) -> None:
+    (tmp_path / "cache").mkdir()
+    script = (
+        "import errno, fcntl, sys\n"
+        f"def flock(*_): raise OSError(errno.{code}, 'no locks here')\n"
+        "fcntl.flock = flock\n"
+        "from modelprep.cli.main import invoke\n"
+        "sys.exit(invoke(sys.argv[1:]))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "cache", "gc", "--cache", str(tmp_path / "cache")],
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 6
+    assert ran.stderr.startswith("error: this file system cannot lock files")
+    assert "--cache DIR" in ran.stderr
+    assert "free" not in ran.stderr
+
+
+def test_a_full_disk_is_told_to_run_gc_only_where_a_cache_lies(store: Store, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=1m") as disk:
+        named_by(disk / "out", "--out DIR")
+        full = OSError(errno.ENOSPC, "full")
+        there = storage_error(full, disk / "out/Things/a").hint
+        here = storage_error(full, store.root / "blobs/aa").hint
+    assert there == f"free some space on the file system of {disk}/out/Things, or choose another folder with --out DIR"
+    assert here is not None
+    assert here.startswith(f"free some space on the file system of {store.root}/blobs, run `modelprep cache gc`, or")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelprep.errors import StorageError
 from modelprep.pipeline.plan.request import Plan, PlannedAsset
-from modelprep.store.disk import free_space, human
+from modelprep.store.disk import device_of, free_space, human
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def rooms(plan: Plan) -> tuple[Room, ...]:
     loads = {plan.store.root: _store_load(plan, most), plan.request.out: _tree_load(plan, most)}
     by_device: dict[int, list[Path]] = {}
     for place in loads:
-        by_device.setdefault(_device(place), []).append(place)
+        by_device.setdefault(device_of(place), []).append(place)
     return tuple(
         Room(
             places=tuple(places),
@@ -92,13 +92,14 @@ def check_room(plan: Plan) -> None:
     for room in rooms(plan):
         if room.enough or not room.needed:
             continue
+        names = ("--cache DIR" if place == plan.store.root else "--out DIR" for place in room.places)
         more = f", and {room.unknown} of unknown size" if room.unknown else ""
         raise StorageError(
             "there is no room for what is to come; nothing was fetched",
             where=", ".join(str(place) for place in room.places),
             expected=f"{human(room.needed)} free ({room.needed} bytes: downloads and installed files{more})",
             got=f"{human(room.free or 0)} free ({room.free or 0} bytes)",
-            hint="make room, prepare fewer demos at once, or name another disk with --cache DIR or --out DIR",
+            hint=f"make room, prepare fewer demos at once, or name another disk with {' or '.join(names)}",
         )
 
 
@@ -187,8 +188,3 @@ def _size(asset: PlannedAsset) -> int | None:
     if asset.fetch is not None and asset.fetch.here is not None:
         return asset.fetch.here.size
     return asset.asset.size
-
-
-def _device(place: Path) -> int:
-    there = next((folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists()), None)
-    return -1 if there is None else there.stat().st_dev

@@ -74,7 +74,7 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
         check_room(plan)
         report = _Run(plan, listen, remote).go()
     sweep(plan.store.root)
-    for path in abandoned_temporaries(plan.request.lock_path.parent):
+    for path in abandoned_temporaries(plan.request.lock_path.parent, former=True):
         if path.name.startswith(f".{plan.request.lock_path.name}."):
             with suppress(OSError):
                 path.unlink()
