@@ -59,15 +59,15 @@ def escaped(text: str) -> str:
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """Give a docstring's paragraphs as roff; indented lines are examples, and stay as they are."""
+    """Give a docstring's paragraphs as roff; lines that are indented or marked with a backspace stay as they are."""
     for number, part in enumerate(re.split(r"\n\s*\n", text.strip())):
         if number:
             yield ".PP"
         lines = part.splitlines()
-        if all(line.startswith("    ") for line in lines):
-            yield f".nf\n{escaped(part)}\n.fi"
+        if part.startswith("\b") or all(line.startswith("    ") for line in lines):
+            yield f".nf\n{escaped(part.lstrip(chr(8) + chr(10)))}\n.fi"
         else:
-            yield escaped(" ".join(part.replace("\b", "").split()))
+            yield escaped(" ".join(part.split()))
 
 
 def usage(path: str, command: Any) -> str:

@@ -84,27 +84,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from modelprep.api import (
-        Deployment,
-        audit,
-        bundle,
-        cache_key,
-        catalogue,
-        check,
-        convert,
-        count_hosts,
-        deploy,
-        export_yocto,
-        fetch,
-        find_pictures,
-        lint,
-        list_demos,
-        mirror,
-        plan,
-        plan_deploy,
-        run,
-        verify_mirror,
-    )
+    from modelprep.api.auditing import audit, count_hosts
+    from modelprep.api.checking import check, find_pictures, lint
+    from modelprep.api.converting import convert
+    from modelprep.api.delivering import Deployment, bundle, deploy, export_yocto, plan_deploy
+    from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
+    from modelprep.api.mirroring import mirror, verify_mirror
     from modelprep.audit import AuditReport, HostReport
     from modelprep.check.demos import Checked
     from modelprep.check.lint.findings import Finding
@@ -158,7 +143,7 @@ _HOMES = {
     "DeployError": "modelprep.errors",
     "DeployPlan": "modelprep.deliver.deploy",
     "Deployed": "modelprep.deliver.deploy",
-    "Deployment": "modelprep.api",
+    "Deployment": "modelprep.api.delivering",
     "DigestMismatch": "modelprep.errors",
     "Event": "modelprep.events",
     "Exported": "modelprep.deliver.yocto",
@@ -190,24 +175,24 @@ _HOMES = {
     "UsageError": "modelprep.errors",
     "Verdict": "modelprep.check.types",
     "VerifiedMirror": "modelprep.pipeline.mirroring",
-    "audit": "modelprep.api",
-    "bundle": "modelprep.api",
-    "cache_key": "modelprep.api",
-    "catalogue": "modelprep.api",
-    "check": "modelprep.api",
-    "convert": "modelprep.api",
-    "count_hosts": "modelprep.api",
-    "deploy": "modelprep.api",
-    "export_yocto": "modelprep.api",
-    "fetch": "modelprep.api",
-    "find_pictures": "modelprep.api",
-    "lint": "modelprep.api",
-    "list_demos": "modelprep.api",
-    "mirror": "modelprep.api",
-    "plan": "modelprep.api",
-    "plan_deploy": "modelprep.api",
-    "run": "modelprep.api",
-    "verify_mirror": "modelprep.api",
+    "audit": "modelprep.api.auditing",
+    "bundle": "modelprep.api.delivering",
+    "cache_key": "modelprep.api.fetching",
+    "catalogue": "modelprep.api.fetching",
+    "check": "modelprep.api.checking",
+    "convert": "modelprep.api.converting",
+    "count_hosts": "modelprep.api.auditing",
+    "deploy": "modelprep.api.delivering",
+    "export_yocto": "modelprep.api.delivering",
+    "fetch": "modelprep.api.fetching",
+    "find_pictures": "modelprep.api.checking",
+    "lint": "modelprep.api.checking",
+    "list_demos": "modelprep.api.fetching",
+    "mirror": "modelprep.api.mirroring",
+    "plan": "modelprep.api.fetching",
+    "plan_deploy": "modelprep.api.delivering",
+    "run": "modelprep.api.fetching",
+    "verify_mirror": "modelprep.api.mirroring",
 }
 
 

@@ -1,35 +1,51 @@
-"""The verbs of the command line as functions; :mod:`modelprep` offers them by name, ``docs/python.md`` shows them.
+"""The verbs of the command line as functions, one module for each kind; :mod:`modelprep` offers most of them by name.
 
-A verb is thin: it turns what a caller hands in into what the rooms below take, and holds the frame
-(:func:`modelprep.api.arguments.framed`). What a command and a verb would both have to know lies below both.
+A verb is thin: it settles what a caller passed (:mod:`modelprep.api.options`), turns it into what the packages below
+take, and holds the frame (:mod:`modelprep.api.frame`). What a command and a verb would both have to know lies below
+both. A name is imported when it is first used.
 """
 
 from __future__ import annotations
 
-from modelprep.api.cache import audit, count_hosts, mirror, verify_mirror
-from modelprep.api.checking import check, find_pictures, lint
-from modelprep.api.converting import convert
-from modelprep.api.delivering import Deployment, bundle, deploy, export_yocto, plan_deploy
-from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Deployment",
-    "audit",
-    "bundle",
-    "cache_key",
-    "catalogue",
-    "check",
-    "convert",
-    "count_hosts",
-    "deploy",
-    "export_yocto",
-    "fetch",
-    "find_pictures",
-    "lint",
-    "list_demos",
-    "mirror",
-    "plan",
-    "plan_deploy",
-    "run",
-    "verify_mirror",
-]
+if TYPE_CHECKING:
+    from modelprep.api.auditing import audit as audit
+    from modelprep.api.auditing import count_hosts as count_hosts
+    from modelprep.api.checking import check as check
+    from modelprep.api.checking import find_pictures as find_pictures
+    from modelprep.api.checking import lint as lint
+    from modelprep.api.converting import convert as convert
+    from modelprep.api.delivering import Deployment as Deployment
+    from modelprep.api.delivering import bundle as bundle
+    from modelprep.api.delivering import deploy as deploy
+    from modelprep.api.delivering import export_yocto as export_yocto
+    from modelprep.api.delivering import plan_deploy as plan_deploy
+    from modelprep.api.fetching import cache_key as cache_key
+    from modelprep.api.fetching import catalogue as catalogue
+    from modelprep.api.fetching import fetch as fetch
+    from modelprep.api.fetching import list_demos as list_demos
+    from modelprep.api.fetching import plan as plan
+    from modelprep.api.fetching import run as run
+    from modelprep.api.mirroring import mirror as mirror
+    from modelprep.api.mirroring import verify_mirror as verify_mirror
+
+#: Module -> the names that are imported from it when they are first used.
+HOMES = {
+    "auditing": ("audit", "count_hosts"),
+    "checking": ("check", "find_pictures", "lint"),
+    "converting": ("convert",),
+    "delivering": ("Deployment", "bundle", "deploy", "export_yocto", "plan_deploy"),
+    "fetching": ("cache_key", "catalogue", "fetch", "list_demos", "plan", "run"),
+    "mirroring": ("mirror", "verify_mirror"),
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        for module, names in HOMES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{module}"), name)
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from modelprep.api.arguments import AnyPath, Paths, Words, framed, path_or_none, within, words
-from modelprep.events import Listener, silent
+from modelprep.api.declaring import AnyPath, Words, settle, verb, words
+from modelprep.api.frame import framed
+from modelprep.api.options import CheckOptions, LintOptions, PictureOptions
+from modelprep.events import Listener
 
 if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from typing_extensions import Unpack
+
     from modelprep.check.demos import Checked
     from modelprep.check.lint.findings import Finding
     from modelprep.check.picture_search import PictureSearch
 
 
-def check(
-    targets: Words,
-    *,
-    out: AnyPath = "out",
-    cache: AnyPath | None = None,
-    lint_only: bool = False,
-    iterations: int = 0,
-    html: AnyPath | None = None,
-    against: str | None = None,
-    armnn: str | None = None,
-    bsp: str | None = None,
-    soc: str | None = None,
-    recipes: Paths = (),
-    listen: Listener = silent,
-) -> tuple[Checked, ...]:
+@verb(CheckOptions)
+def check(targets: Words, *, listen: Listener | None = None, **options: Unpack[CheckOptions]) -> tuple[Checked, ...]:
     """Say whether the board's tests will pass with these very files, and why not.
 
-    Each model is held to the rules of Arm NN's parser, then run on this machine on what the test would feed it, and
-    judged as the test judges. What converted a model on this machine is proven: original and result answer alike.
-
-    Parameters
-    ----------
-    targets, out, cache, recipes
-        As for :func:`modelprep.plan`.
-    lint_only
-        Look at the models; run nothing.
-    iterations
-        As ``-i N`` on the board; 0 runs every case.
-    html
-        Write a page for people as well.
-    against
-        Compare with another variant's model (such as ``frozen``).
-    armnn
-        Arm NN version to judge by.
-    bsp, soc
-        As for :func:`modelprep.plan`.
-    listen
-        Hears ``start`` and ``done`` of each demo, the outcome in ``data``.
+    Each model is checked against the rules of Arm NN's parser, then run on this machine on what the test would feed it,
+    and judged as the test judges. What converted a model on this machine is proven: original and result answer alike.
 
     Returns
     -------
@@ -64,42 +38,29 @@ def check(
     ModelprepError
         A target is not known, a recipe is broken, nothing has the variant of `against`; Ctrl-C.
     """
+    given = settle(CheckOptions, options)
     with framed(listen) as tell:
-        from modelprep.api.fetching import catalogue
         from modelprep.pipeline.checking import check_demos
-        from modelprep.pipeline.plan.board import select
 
-        within("iterations", iterations, 0)
-        known = catalogue(recipes)
-        chosen = select(known, words(targets), bsp=bsp, soc=soc, armnn=armnn if bsp else None)
         checked = check_demos(
-            chosen,
-            known,
-            out=Path(out),
-            cache=path_or_none(cache),
-            armnn=None if bsp else armnn,
-            iterations=iterations,
-            lint_only=lint_only,
-            against=against,
+            *_chosen(targets, given),
+            out=given.out,
+            cache=given.cache,
+            armnn=None if given.bsp else given.armnn,
+            iterations=given.iterations,
+            lint_only=given.lint_only,
+            against=given.against,
             listen=tell,
         )
-        if html is not None:
+        if given.html is not None:
             from modelprep.check.report.page import write_page
 
-            write_page(Path(html), checked, Path(out))
+            write_page(given.html, checked, given.out)
         return tuple(checked)
 
 
-def find_pictures(
-    targets: Words,
-    folder: AnyPath,
-    *,
-    out: AnyPath = "out",
-    armnn: str | None = None,
-    bsp: str | None = None,
-    soc: str | None = None,
-    recipes: Paths = (),
-) -> PictureSearch:
+@verb(PictureOptions)
+def find_pictures(targets: Words, folder: AnyPath, **options: Unpack[PictureOptions]) -> PictureSearch:
     """Search a folder for pictures with which a test passes. The command's ``check --find-picture``.
 
     Parameters
@@ -108,8 +69,6 @@ def find_pictures(
         One test that looks at pictures.
     folder
         Where the pictures are; folders below it are looked through, too.
-    out, armnn, bsp, soc, recipes
-        As for :func:`check`.
 
     Raises
     ------
@@ -118,41 +77,33 @@ def find_pictures(
     CheckFailed, MissingTool
         The model cannot be run on this machine.
     """
+    given = settle(PictureOptions, options)
     with framed():
-        from modelprep.api.fetching import catalogue
         from modelprep.pipeline.checking import search_pictures
-        from modelprep.pipeline.plan.board import select
 
-        known = catalogue(recipes)
-        chosen = select(known, words(targets), bsp=bsp, soc=soc, armnn=armnn if bsp else None)
-        return search_pictures(chosen, known, out=Path(out), folder=Path(folder), armnn=None if bsp else armnn)
+        chosen, known = _chosen(targets, given)
+        armnn = None if given.bsp else given.armnn
+        return search_pictures(chosen, known, out=given.out, folder=Path(folder), armnn=armnn)
 
 
-def lint(
-    model: AnyPath,
-    *,
-    target: str = "armnn-19.02",
-    parser: str | None = None,
-    test: str | None = None,
-    outputs: Words = (),
-    sarif: AnyPath | None = None,
-) -> tuple[Finding, ...]:
+def _chosen(targets: Words, given: SimpleNamespace) -> tuple[Any, Any]:
+    """Return the recipes to check, for the board asked for, and the catalogue."""
+    from modelprep.api.fetching import catalogue
+    from modelprep.pipeline.plan.board import select
+
+    known = catalogue(given.recipes)
+    armnn = given.armnn if given.bsp else None
+    return select(known, words(targets), bsp=given.bsp, soc=given.soc, armnn=armnn), known
+
+
+@verb(LintOptions)
+def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
     """Say what a board's model parser will make of a file: refuse, crash, compute wrongly, or take it.
 
     Parameters
     ----------
     model
         A ``.caffemodel``, GraphDef, ``.tflite`` or ``.onnx`` file.
-    target
-        Whose parser (``--for``): ``armnn-19.02`` and later.
-    parser
-        ``caffe``, ``tf``, ``tflite`` or ``onnx``, where the file does not tell.
-    test
-        Also hold it to what this board test asks for.
-    outputs
-        Names of outputs that will be asked for.
-    sarif
-        Write a SARIF 2.1.0 log as well.
 
     Returns
     -------
@@ -166,12 +117,20 @@ def lint(
     StorageError
         There is no such file.
     """
+    given = settle(LintOptions, options)
     with framed():
         from modelprep.check.lint import examine
 
-        found = examine(Path(model), target, parser=parser, test=test, outputs=words(outputs))
-        if sarif is not None:
+        found = examine(Path(model), given.target, parser=given.parser, test=given.test, outputs=given.outputs)
+        if given.sarif is not None:
             from modelprep.check.lint.sarif import write_sarif
 
-            write_sarif(Path(sarif), Path(model), found)
+            write_sarif(given.sarif, Path(model), found)
         return tuple(found)
+
+
+def class_label(names: str, number: int) -> str:
+    """Return a class with its name, where a list of names is known by `names`; else its number."""
+    from modelprep.targets.class_names import label
+
+    return label(names, number)

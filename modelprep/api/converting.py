@@ -7,9 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.arguments import AnyPath, framed
+from modelprep.api.declaring import AnyPath
+from modelprep.api.frame import framed
 from modelprep.errors import UsageError
-from modelprep.events import Listener, silent
+from modelprep.events import Listener
 
 if TYPE_CHECKING:
     from modelprep.pipeline.converting import Converted
@@ -23,7 +24,7 @@ def convert(
     *,
     force: bool = False,
     numbers: bool = True,
-    listen: Listener = silent,
+    listen: Listener | None = None,
 ) -> Converted:
     """Run one step on files of one's own: ``caffe.bake``, ``tf.freeze``, ``onnx.fix`` and all others.
 

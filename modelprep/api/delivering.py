@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.arguments import AnyPath, Paths, Words, framed, words
+from modelprep.api.declaring import AnyPath, Words, settle, verb
+from modelprep.api.frame import framed
+from modelprep.api.options import BundleOptions, DeployOptions, PlanDeployOptions, YoctoOptions
 from modelprep.errors import UsageError
-from modelprep.events import Event, Listener, silent
+from modelprep.events import Event, Listener
 
 if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from typing_extensions import Unpack
+
     from modelprep.deliver.board_tests import BoardRun
     from modelprep.deliver.bundle import Bundled
     from modelprep.deliver.deploy import Deployed, DeployPlan
@@ -47,34 +53,21 @@ class Deployment:
         return sum(tree.bytes_sent for tree in self.trees)
 
 
+@verb(BundleOptions)
 def bundle(
-    targets: Words,
-    output: AnyPath,
-    *,
-    out: AnyPath = "out",
-    include_restricted: bool = False,
-    bsp: str | None = None,
-    soc: str | None = None,
-    recipes: Paths = (),
-    listen: Listener = silent,
+    targets: Words, output: AnyPath, *, listen: Listener | None = None, **options: Unpack[BundleOptions]
 ) -> Bundled:
     """Pack finished demos into one archive: the same bytes from the same inputs, whoever packs them, on any day.
 
     Parameters
     ----------
-    targets, out, bsp, soc, recipes
-        As for :func:`modelprep.plan`.
     output
         The archive: ``.tar.gz``, ``.tar.zst``, ``.tar`` or ``.zip``.
-    include_restricted
-        Also files whose rights do not allow passing them on.
-    listen
-        As for :func:`modelprep.run`; the task is ``bundle:<name of the file>``.
 
     Raises
     ------
     UsageError
-        A demo has not been fetched, or the name is of no kind of archive.
+        A demo has not been fetched, or the name is of no known archive type.
     DigestMismatch
         A file of the tree was changed since it was installed.
     MissingTool
@@ -82,28 +75,21 @@ def bundle(
     StorageError, Interrupted
         The disk would not take it; Ctrl-C. What was at the name before is still there.
     """
+    given = settle(BundleOptions, options)
     with framed(listen) as tell:
         from modelprep.deliver.bundle import plan_bundle, tell_and_write
 
-        parts = _parts(targets, out, recipes, bsp=bsp, soc=soc, include_restricted=include_restricted)
+        parts = _parts(targets, given, include_restricted=given.include_restricted)
         return tell_and_write(plan_bundle(parts), Path(output), tell)
 
 
-def plan_deploy(
-    targets: Words,
-    board: str,
-    *,
-    out: AnyPath = "out",
-    ssh: str | None = None,
-    bsp: str | None = None,
-    soc: str | None = None,
-    recipes: Paths = (),
-) -> tuple[DeployPlan, ...]:
+@verb(PlanDeployOptions)
+def plan_deploy(targets: Words, board: str, **options: Unpack[PlanDeployOptions]) -> tuple[DeployPlan, ...]:
     """Ask a board what it has, and decide what would go over; changes nothing. The command's ``deploy --dry-run``.
 
     Parameters
     ----------
-    targets, board, out, ssh, bsp, soc, recipes
+    board
         As for :func:`deploy`.
 
     Returns
@@ -116,49 +102,28 @@ def plan_deploy(
     ModelprepError
         As :func:`deploy`.
     """
+    given = settle(PlanDeployOptions, options)
     with framed():
         from modelprep.deliver import deploy as deploying
         from modelprep.deliver import remote
 
         place = remote.parse_board(board)
-        parts = _parts(targets, out, recipes, bsp=bsp, soc=soc, include_restricted=True)
-        with remote.connect(place, remote.ssh_words(ssh)) as channel:
+        parts = _parts(targets, given)
+        with remote.connect(place, remote.ssh_words(given.ssh)) as channel:
             return tuple(deploying.plan_parts(channel, parts))
 
 
+@verb(DeployOptions)
 def deploy(
-    targets: Words,
-    board: str,
-    *,
-    out: AnyPath = "out",
-    ssh: str | None = None,
-    run: bool = False,
-    compute: Words = (),
-    junit: AnyPath | None = None,
-    bsp: str | None = None,
-    soc: str | None = None,
-    recipes: Paths = (),
-    listen: Listener = silent,
+    targets: Words, board: str, *, listen: Listener | None = None, **options: Unpack[DeployOptions]
 ) -> Deployment:
     """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.
 
     Parameters
     ----------
-    targets, out, bsp, soc, recipes
-        As for :func:`modelprep.plan`.
     board
-        ``user@host`` or ``user@host:path``, as ssh knows it. Demos that have a place of their own there go to it.
-    ssh
-        The ssh command with your options (None: ``MODELPREP_SSH``, else ``ssh``). A password is asked for on the
-        terminal, if there is one; a program had better use keys.
-    run
-        Then run the tests of these demos on the board (``run-tests.sh``).
-    compute
-        With `run`: backends for the Arm NN tests (``CpuRef``).
-    junit
-        With `run`: a file that gets a JUnit XML report of the tests.
-    listen
-        As for :func:`modelprep.run`; the tasks are ``deploy:<tree>``.
+        ``user@host`` or ``user@host:path``, as ssh knows it. Demos that have a place of their own there go to it. A
+        password is asked for on the terminal, if there is one; a program should use keys.
 
     Raises
     ------
@@ -173,6 +138,9 @@ def deploy(
     MissingTool
         No ssh program here.
     """
+    given = settle(DeployOptions, options)
+    if (given.junit is not None or given.compute) and not given.run:
+        raise UsageError("junit and compute say how the tests are run: they want run=True")
     with framed(listen) as tell:
         from modelprep.deliver import board_tests, remote
         from modelprep.deliver import deploy as deploying
@@ -180,60 +148,37 @@ def deploy(
         from modelprep.targets.bsp import DEFAULT, load
         from modelprep.tree.selection import names_of_tests
 
-        if (junit is not None or words(compute)) and not run:
-            raise UsageError("junit and compute say how the tests are run: they want run=True")
         place = remote.parse_board(board)
-        # Own use of the user's own files: restricted assets go to his board like all others.
-        parts = _parts(targets, out, recipes, bsp=bsp, soc=soc, include_restricted=True)
-        with remote.connect(place, remote.ssh_words(ssh)) as channel:
+        parts = _parts(targets, given)
+        with remote.connect(place, remote.ssh_words(given.ssh)) as channel:
             plans = deploying.plan_parts(channel, parts)
-            if other := other_release(channel, load(bsp or DEFAULT).name):
+            if other := other_release(channel, load(given.bsp or DEFAULT).name):
                 tell(Event("warning", text=other))
             trees = tuple(deploying.apply_deploy(channel, plan, listen=tell) for plan in plans)
-            backends = [word for name in words(compute) for word in ("-c", name)]
-            chosen = [(plan.board.folder, names_of_tests(plan.part.manifest)) for plan in plans] if run else []
+            backends = [word for name in given.compute for word in ("-c", name)]
+            chosen = [(plan.board.folder, names_of_tests(plan.part.manifest)) for plan in plans] if given.run else []
             tests = tuple(
-                board_tests.hear_tests(channel, folder, [*backends, *names], junit=junit is not None)
+                board_tests.hear_tests(channel, folder, [*backends, *names], junit=given.junit is not None)
                 for folder, names in chosen
                 if names
             )
-        if junit is not None:
+        if given.junit is not None:
             from modelprep.store.disk import write_atomic
 
-            write_atomic(Path(junit), board_tests.junit_of(tests))
+            write_atomic(given.junit, board_tests.junit_of(tests))
         return Deployment(place.login, trees, tests)
 
 
+@verb(YoctoOptions)
 def export_yocto(
-    targets: Words,
-    folder: AnyPath,
-    *,
-    bundle_url: str = "",
-    release: str = "scarthgap",
-    layer_series: Words = (),
-    include_restricted: bool = False,
-    out: AnyPath = "out",
-    bsp: str | None = None,
-    soc: str | None = None,
-    recipes: Paths = (),
-    listen: Listener = silent,
+    targets: Words, folder: AnyPath, *, listen: Listener | None = None, **options: Unpack[YoctoOptions]
 ) -> Exported:
     """Write a Yocto layer that puts finished demos into an image. The command's ``export yocto``.
 
     Parameters
     ----------
-    targets, out, bsp, soc, recipes
-        As for :func:`modelprep.plan`.
     folder
         The layer.
-    bundle_url
-        Where converted files will lie; empty: in the layer itself.
-    release, layer_series
-        Yocto release; names of releases newer than those known here that are to accept the layer.
-    include_restricted
-        Bundle files whose rights do not allow passing them on, too.
-    listen
-        As for :func:`modelprep.run`; the tasks are ``bundle:<name>``.
 
     Raises
     ------
@@ -242,29 +187,26 @@ def export_yocto(
     StorageError, DigestMismatch
         As :func:`bundle`.
     """
+    given = settle(YoctoOptions, options)
     with framed(listen) as tell:
-        from modelprep.api.fetching import catalogue
+        from modelprep.api.fetching import selected
         from modelprep.pipeline.exporting import export_yocto as export
-        from modelprep.pipeline.plan.board import select as select_recipes
 
         return export(
-            Path(out),
-            select_recipes(catalogue(recipes), words(targets), bsp=bsp, soc=soc),
+            given.out,
+            selected(targets, given),
             Path(folder),
-            bundle_url=bundle_url,
-            release=release,
-            layer_series=words(layer_series),
-            include_restricted=include_restricted,
+            bundle_url=given.bundle_url,
+            release=given.release,
+            layer_series=given.layer_series,
+            include_restricted=given.include_restricted,
             listen=tell,
         )
 
 
-def _parts(
-    targets: Words, out: AnyPath, recipes: Paths, *, bsp: str | None, soc: str | None, include_restricted: bool
-) -> tuple[TreePart, ...]:
-    from modelprep.api.fetching import catalogue
-    from modelprep.pipeline.plan.board import select as select_recipes
+def _parts(targets: Words, given: SimpleNamespace, *, include_restricted: bool = True) -> tuple[TreePart, ...]:
+    """Return the parts of finished trees that belong to targets; your own board may get restricted files."""
+    from modelprep.api.fetching import selected
     from modelprep.tree.selection import select
 
-    chosen = select_recipes(catalogue(recipes), words(targets), bsp=bsp, soc=soc)
-    return select(Path(out), chosen, include_restricted=include_restricted)
+    return select(given.out, selected(targets, given), include_restricted=include_restricted)

@@ -2,101 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelprep.api.auditing import audit, count_hosts, no_network, verdicts
+from modelprep.api.options import AuditOptions, HostOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
-from modelprep.errors import NoNetwork, UsageError
+from modelprep.errors import NoNetwork
+from modelprep.events import Event
 
 if TYPE_CHECKING:
-    from modelprep.audit import AuditReport, HostReport
-    from modelprep.audit.report import Row
+    from typing_extensions import Unpack
+
+    from modelprep.api.types import AuditReport, HostReport, Row
 
 
+@common.command(AuditOptions, examples=("modelprep audit armnn-caffe", "modelprep audit --hosts"))
 def command(
+    output: Output,
     targets: common.SomeTargets = None,
     hosts: Annotated[
         bool,
         typer.Option(
             "--hosts",
             help="Ask nobody; count for each asset how many independent hosts could give it, and for each host which "
-            "demos its death would take down.",
+            "demos its loss would take down.",
         ),
-    ] = False,
-    archives: Annotated[
-        bool,
-        typer.Option("--archives/--no-archives", help="Ask the archives of last resort too (they limit requests)."),
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="List the sources that are well, too.")] = False,
-    page: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page.")] = None,
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--history",
-            metavar="FILE",
-            help="What audits remember: when a source last worked (default: in the user's state folder).",
-        ),
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=32, metavar="N", help="Hosts asked at once.")] = 8,
-    pause: Annotated[
-        float, typer.Option("--pause", min=0, max=60, metavar="SECONDS", help="Between two requests at one host.")
-    ] = 0.5,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, max=600, metavar="SECONDS", help="Silence that counts as death.")
-    ] = 20.0,
-    out: common.Out = common.DEFAULT_OUT,
-    lockfile: common.LockFile = None,
-    recipes: common.Recipes = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-    verbose: common.Verbose = False,
-) -> None:
+    **options: Unpack[AuditOptions],
+) -> int:
     """Ask every source whether it is alive and still gives the same file; downloads nothing.
 
     One request at a time at each host. Exits with 1 when an asset has no living source, with 7 when no host is reached.
     """
-    with common.sink(json=json, quiet=quiet, verbose=verbose) as output:
-        from modelprep.audit import History, count_hosts, default_history, places
-        from modelprep.pipeline.auditing import audit_subjects, manners, run_audit
 
-        found, broken = audit_subjects(common.catalogue(recipes), targets or [], lockfile or out / "modelprep.lock")
-        for error in broken:
-            output.warning(f"a recipe is broken: {error}")
-        if hosts:
-            _tell_hosts(output, count_hosts(found))
-            return
-        if page is not None and page.is_dir():
-            raise UsageError("a folder is where the page should go", where=str(page), expected="--html FILE")
-        remembered = History(history or default_history())
-        asked = [place for subject in found for place in places(subject, archives=archives)]
-        lanes = {place.host for place in asked if place.host}
-        output.note(f"asking {len(lanes)} hosts for {len(asked)} sources, one request at a time at each")
-        result = run_audit(found, asked, remembered, manners(jobs, pause, timeout), _progress(output))
-        if page is not None:
-            from modelprep.audit.page import write_page
+    def listen(event: Event) -> None:
+        if event.kind == "warning":
+            output.warning(event.text)
+        elif event.kind == "start":
+            count = f"{event.data['hosts']} hosts for {event.data['of']} sources"
+            output.note(f"asking {count}, one request at a time at each")
+        elif event.kind == "progress" and output.mode == "human" and output.err.isatty():
+            done, total = event.data["asked"], event.data["of"]
+            if isinstance(done, int) and done % 25 == 0 and done != total:
+                output.note(f"{done} of {total}")
 
-            write_page(page, result)
-        if result.nobody_answered:
-            _tell_no_network(output, result)
-            raise typer.Exit(NoNetwork.exit_code)
-        _tell(output, result, everything=everything or verbose)
-        raise typer.Exit(1 if result.lost else 0)
-
-
-def _progress(output: Output) -> Callable[[int, int], None] | None:
-    """Tell now and then how far it is, where somebody watches."""
-    if output.mode != "human" or not output.err.isatty():
-        return None
-
-    def tell(done: int, total: int) -> None:
-        if done % 25 == 0 and done < total:
-            output.note(f"{done} of {total}")
-
-    return tell
+    if hosts:
+        chosen: HostOptions = {name: options[name] for name in HostOptions.__annotations__}  # type: ignore[literal-required,assignment]
+        _tell_hosts(output, count_hosts(targets or (), listen=listen, **chosen))
+        return 0
+    result = audit(targets or (), listen=listen, **options)
+    if result.nobody_answered:
+        _tell_no_network(output, result)
+        return NoNetwork.exit_code
+    _tell(output, result, everything=everything or output.verbose)
+    return 1 if result.lost else 0
 
 
 _STYLES: Mapping[str, tuple[Style, ...]] = {
@@ -114,8 +78,6 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
 
 
 def _tell_no_network(output: Output, result: AuditReport) -> None:
-    from modelprep.fetch.network_errors import no_network
-
     output.result(result.to_json())
     if output.mode == "json":
         return
@@ -123,7 +85,7 @@ def _tell_no_network(output: Output, result: AuditReport) -> None:
         output.table("", ["asset", "url", "what came"], [_row(row)[:3] for row in result.rows])
     output.error(
         NoNetwork(
-            f"{no_network(result.hosts)}: nothing can be said of {len(result.rows)} sources",
+            f"{no_network(result)}: nothing can be said of {len(result.rows)} sources",
             hint="check the connection, the name server and HTTPS_PROXY, then run the command again;\n"
             f"`modelprep audit --hosts` needs no network{'' if output.verbose else ', -v lists the sources'}",
         )
@@ -131,15 +93,13 @@ def _tell_no_network(output: Output, result: AuditReport) -> None:
 
 
 def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
-    from modelprep.audit.verdicts import VERDICTS
-
     output.result(result.to_json())
     if output.mode == "quiet":
         for asset in result.lost:
             output.value(asset.subject.key)
     if output.mode != "human":
         return
-    for verdict, meaning in VERDICTS.items():
+    for verdict, meaning in verdicts().items():
         rows = [row for row in result.rows if row.finding.verdict == verdict]
         if not rows:
             continue

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelprep.api.checking import check, class_label, find_pictures
+from modelprep.api.options import CheckOptions, PictureOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style
 
 if TYPE_CHECKING:
-    from modelprep.check.demos import Checked
-    from modelprep.check.lint.findings import Finding
-    from modelprep.check.picture_search import PictureSearch
-    from modelprep.check.types import Judged, Verdict
+    from typing_extensions import Unpack
+
+    from modelprep.api.types import Checked, Finding, Judged, PictureSearch, Verdict
 
 _STYLES: dict[str, tuple[Style, ...]] = {"passes": ("green",), "fails": ("red",), "unknown": ("yellow",)}
 #: So many cases of a test are named in its row.
@@ -23,65 +24,34 @@ _CASES = 8
 _WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known"}
 
 
+@common.command(
+    CheckOptions,
+    examples=(
+        "modelprep check armnn-caffe --html report.html",
+        "modelprep check CaffeVGG-Armnn --find-picture ~/Pictures",
+    ),
+)
 def command(
+    output: Output,
     targets: common.Targets,
-    out: common.Out = common.DEFAULT_OUT,
-    cache: common.Cache = None,
-    lint_only: Annotated[bool, typer.Option("--lint-only", help="Look at the models; run nothing.")] = False,
-    iterations: Annotated[
-        int, typer.Option("--iterations", "-i", min=0, metavar="N", help="As -i N on the board: N cases, no labels.")
-    ] = 0,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page for people.")] = None,
     find_picture: Annotated[
         Path | None, typer.Option("--find-picture", metavar="DIR", help="Search a folder for pictures that pass.")
     ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option("--against", metavar="VARIANT", help="Compare with another variant's model (such as frozen)."),
-    ] = None,
-    armnn: common.Armnn = None,
-    bsp: common.BspRelease = None,
-    soc: common.Soc = None,
-    recipes: common.Recipes = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
+    **options: Unpack[CheckOptions],
+) -> int:
     """Say whether the board's tests will pass with these very files, and why not.
 
     Each model is held to the rules of Arm NN's parser, then run on this machine on what the test would feed it, and
     judged as the test judges. Exit code 1 when a test will fail, 7 when this machine lacks what would tell.
     """
-    with common.sink(json=json, quiet=quiet) as output:
-        catalogue = common.catalogue(recipes)
-        from modelprep.pipeline.plan.board import select
-
-        chosen = select(catalogue, targets, bsp=bsp, soc=soc, armnn=armnn if bsp else None)
-        armnn = None if bsp else armnn
-        if find_picture is not None:
-            from modelprep.pipeline.checking import search_pictures
-
-            tried = search_pictures(chosen, catalogue, out=out, folder=find_picture, armnn=armnn)
-            raise typer.Exit(_tell_pictures(output, tried))
-        from modelprep.pipeline.checking import check_demos
-
-        checked = check_demos(
-            chosen,
-            catalogue,
-            out=out,
-            cache=cache,
-            armnn=armnn,
-            iterations=iterations,
-            lint_only=lint_only,
-            against=against,
-            listen=output.listener(),
-        )
-        output.close()
-        if html is not None:
-            from modelprep.check.report.page import write_page
-
-            write_page(html, checked, out)
-            output.note(f"report: {html}")
-        raise typer.Exit(_tell(output, checked, lint_only=lint_only))
+    if find_picture is not None:
+        searching: PictureOptions = {name: options[name] for name in PictureOptions.__annotations__}  # type: ignore[literal-required,assignment]
+        return _tell_pictures(output, find_pictures(targets, find_picture, **searching))
+    checked = check(targets, listen=output.listener(), **options)
+    output.close()
+    if options.get("html") is not None:
+        output.note(f"report: {options['html']}")
+    return _tell(output, checked, lint_only=options.get("lint_only", False))
 
 
 def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int:
@@ -150,10 +120,8 @@ def _details(output: Output, one: Checked) -> None:
 
 
 def _tell_pictures(output: Output, found: PictureSearch) -> int:
-    from modelprep.targets.class_names import label
-
     rows = [
-        (each.file, str(each.picture), "" if each.got is None else label(found.test.names, each.got))
+        (each.file, str(each.picture), "" if each.got is None else class_label(found.test.names, each.got))
         for each in found.passing
     ]
     output.table("", ["wanted as", "picture that passes", "class"], rows, key=1)

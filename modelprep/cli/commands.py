@@ -95,7 +95,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from modelprep.version import __version__
+        from modelprep.api.text import __version__
 
         typer.echo(f"modelprep {__version__}")
         raise typer.Exit
@@ -105,7 +105,7 @@ def _version(wanted: bool) -> None:
 def main(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - the callback does the work
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", "-V", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Fetch and convert the model assets that embedded ML demos need: recipes in, a board-ready folder out."""

@@ -1,172 +1,160 @@
-"""What command modules share: the options that many have, and the frame that turns errors into exit codes.
+"""What command modules share: how a command is made from its verb, and the frame that turns errors into exit codes.
 
 How a command module is written
 -------------------------------
-``modelprep NAME`` lives in ``modelprep/cli/NAME.py`` and offers either ``command`` (one function with typer
-annotations) or ``app`` (a ``typer.Typer`` with subcommands, made by :func:`group`). :mod:`modelprep.cli.commands` lists
-the names; a module is imported only when its command is called, and imports what is heavy inside the function. The
-function opens the sink, calls the library, and says what came of it::
+``modelprep NAME`` lives in ``modelprep/cli/NAME.py`` and offers either ``command`` (one function) or ``app`` (a
+``typer.Typer`` with subcommands, made by :func:`group`). :mod:`modelprep.cli.commands` lists the names; a module is
+imported only when its command is called. The function gets the sink, calls its verb, says what came of it, and returns
+the exit status if that is not 0. Its options are those of the verb (:mod:`modelprep.api.options`); what only the
+command has is declared with typer. ``--json``, ``--quiet`` and ``--verbose`` come by themselves::
 
-    from __future__ import annotations
-
-    from typing import Annotated
-
-    import typer
-
-    from modelprep.cli import common
-
-
-    def command(
-        targets: common.Targets,
-        lint_only: Annotated[bool, typer.Option("--lint-only", help="Read the models, run nothing.")] = False,
-        out: common.Out = common.DEFAULT_OUT,
-        json: common.Json = False,
-        quiet: common.Quiet = False,
-    ) -> None:
+    @common.command(CheckOptions, examples=("modelprep check armnn-caffe",))
+    def command(output: Output, targets: common.Targets, **options: Unpack[CheckOptions]) -> int:
         \"\"\"Say whether the board's tests will pass.\"\"\"
-        with common.sink(json=json, quiet=quiet) as output:
-            from modelprep.check import check        # heavy things here
+        checked = check(targets, listen=output.listener(), **options)
+        output.table("", ["test", "result"], [(each.name, each.text) for each in checked], key=0)
+        output.result({"checks": [each.to_json() for each in checked]})
+        return 0 if all(each.passes for each in checked) else 1
 
-            verdicts = check(targets, out=out, listen=output.listener())
-            output.table("", ["test", "verdict"], [(v.name, v.text) for v in verdicts], key=0)
-            output.result({"verdicts": [v.to_json() for v in verdicts]})
-            if not all(v.passes for v in verdicts):
-                raise typer.Exit(1)
-
-A :class:`~modelprep.errors.ModelprepError` raised inside ``sink`` becomes one message and its exit code. An ``OSError``
-that nobody turned into one counts as :class:`~modelprep.errors.StorageError`; Ctrl-C as exit code 130; anything else is
-a bug of ours, and is said to be one
-(:func:`modelprep.pipeline.run.errors.as_error`).
+A :class:`~modelprep.errors.ModelprepError` becomes one message and its exit code. An ``OSError`` that nobody turned
+into one counts as :class:`~modelprep.errors.StorageError`; Ctrl-C as exit code 130; anything else is a bug of ours, and
+is said to be one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
+from modelprep.api.declaring import ARGUMENTS, AnyPath, Files, Option, Paths, Words, declared
+from modelprep.api.frame import as_error
+from modelprep.api.options import PlanOptions
+from modelprep.api.text import scrub
 from modelprep.cli.output import Output
 from modelprep.errors import ModelprepError, UsageError
-
-if TYPE_CHECKING:
-    from modelprep.pipeline.plan.request import Plan, PlannedDemo
-    from modelprep.recipe.catalogue import Catalogue
-
-DEFAULT_OUT = Path("out")
-DEFAULT_JOBS = 4
 
 
 def complete_target(context: typer.Context, incomplete: str) -> list[str]:
     """Offer what a TARGET may be to the shell's completion; what is wrong with a recipe must not break the shell."""
+    from modelprep.api.fetching import catalogue
+
     try:
-        return catalogue([Path(each) for each in context.params.get("recipes") or ()]).offers(incomplete)
+        return catalogue(context.params.get("recipes") or ()).offers(incomplete)
     except (ModelprepError, OSError):
         return []
 
 
-Targets = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="TARGET...",
-        help="A group, a recipe (group/name, with @variant), a demo's own name, a path to a recipe file, or 'all'.",
-        autocompletion=complete_target,
-    ),
-]
-SomeTargets = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[TARGET]...", help="As for fetch; everything if left out.", autocompletion=complete_target),
-]
-Target = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET",
-        help="A recipe, a demo's own name or a path to a recipe file.",
-        autocompletion=complete_target,
-    ),
-]
+def targets(metavar: str = "TARGET...", help: str = ARGUMENTS["targets"].partition(";")[0] + ".") -> Any:  # noqa: A002
+    """Make the argument that names targets, and maybe a place at its end."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete_target)
+
+
+Targets = Annotated[list[str], targets()]
+SomeTargets = Annotated[list[str] | None, targets("[TARGET]...", "As for fetch; everything if left out.")]
+Target = Annotated[str, targets("TARGET", "A recipe, a demo's own name or a path to a recipe file.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one event a line while it runs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what a script would read, warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print everything, long lists included.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds the finished trees.")]
-Cache = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache",
-        metavar="DIR",
-        envvar="MODELPREP_CACHE",
-        help="The store (default: cache/ of a checkout, else the user's cache folder).",
-    ),
-]
-Mirror = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--mirror",
-        metavar="DIR_OR_URL",
-        help="Look here first (laid out HOST/PATH); may be given more than once.",
-    ),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: only the store, folders and file: URLs.")]
-NoArchives = Annotated[bool, typer.Option("--no-archives", help="Never ask the archives of last resort.")]
-AllowPrivate = Annotated[
-    bool | None,
-    typer.Option(
-        "--allow-private/--no-allow-private",
-        envvar="MODELPREP_ALLOW_PRIVATE",
-        help="Ask loopback and private addresses, redirects included; or never (default: unless a public server "
-        "redirects there).",
-    ),
-]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, metavar="N", help="How many downloads at once.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=PATH", help="Use a file of yours for an asset; may be given more than once."),
-]
-AcceptAny = Annotated[
-    bool,
-    typer.Option("--accept-any", help="Take a --set file even if it looks like a web page, a pointer or is empty."),
-]
-Link = Annotated[bool, typer.Option("--link", help="Hard links into the store instead of copies.")]
-Locked = Annotated[bool, typer.Option("--locked", help="Refuse to add pins to the lock file (for CI).")]
-LockFile = Annotated[
-    Path | None,
-    typer.Option("--lockfile", metavar="FILE", help="Pins of first use (default: modelprep.lock in --out)."),
-]
-Recipes = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--recipes",
-        metavar="DIR",
-        help="A folder of recipes of your own, which may replace ours; may be given more than once "
-        "(MODELPREP_RECIPES adds more).",
-    ),
-]
-Armnn = Annotated[
-    str | None, typer.Option("--armnn", metavar="VERSION", help="Prepare for another Arm NN, where the facts know it.")
-]
-BspRelease = Annotated[
-    str | None,
-    typer.Option("--bsp", metavar="RELEASE", help="i.MX Linux release of the board (`modelprep bsp list`)."),
-]
-Soc = Annotated[str | None, typer.Option("--soc", metavar="SOC", help="SoC of the board: imx8mp, imx93 or imx95.")]
-RemoteCache = Annotated[
-    str | None,
-    typer.Option(
-        "--remote-cache",
-        metavar="URL",
-        envvar="MODELPREP_REMOTE_CACHE",
-        help="A cache shared with other machines: https://, or s3://, gs://, az:// with the extra 'remote'.",
-    ),
-]
-RemoteCacheMode = Annotated[
-    str, typer.Option("--remote-cache-mode", metavar="read|write", help="Only read it, or save downloads there too.")
-]
-TrustRemoteResults = Annotated[
-    bool,
-    typer.Option("--trust-remote-results", help="Take conversions from the remote cache too (mode write: save them)."),
-]
+
+#: Type of an option -> what typer reads for it.
+_KINDS: Mapping[Any, Any] = {
+    AnyPath: Path,
+    AnyPath | None: Path | None,
+    Words: list[str] | None,
+    Paths: list[str] | None,
+    Files: list[str] | None,
+}
+#: The one wording for options that take several values.
+REPEATED = "may be given more than once"
+
+
+def _flags(name: str, option: Option) -> list[str]:
+    return option.flags.split() or [f"--{name.replace('_', '-')}"]
+
+
+def _parameter(
+    name: str, kind: Any, option: Option, known: Mapping[str, str]
+) -> tuple[inspect.Parameter, Callable[[Any], Any]]:
+    """Make typer's parameter of an option, and what turns its value into the verb's."""
+    flags = _flags(name, option)
+    text = re.sub(r"`(\w+)`", lambda match: known[match[1]], option.help)
+    read = _KINDS.get(kind, kind)
+    default: Any = option.default
+    value: Callable[[Any], Any] = lambda given: given  # noqa: E731
+    if read == list[str] | None:
+        default, text = None, f"{text.rstrip('.')}; {REPEATED}."
+        value = (lambda given: pairs(given, flags[0])) if kind == Files else (lambda given: given or ())
+    elif read is Path:
+        default = Path(default)
+    elif flags[0].startswith("--no-") and default is True:
+        default, text = False, f"Do not {text[:1].lower()}{text[1:]}"
+        value = lambda given: not given  # noqa: E731
+    declaration = typer.Option(
+        *flags, metavar=option.metavar or None, help=text, envvar=option.env or None, min=option.least, max=option.most
+    )
+    annotation: Any = Annotated[read, declaration]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation), value
+
+
+Function = Callable[..., int | None]
+
+
+def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Callable[[Function], Callable[..., None]]:
+    """Make a typer command of a function: with the options of its verb, a sink, and its exit status.
+
+    Parameters
+    ----------
+    options
+        The verb's options; the function gets them as keywords.
+    examples
+        Command lines for the end of the help.
+    """
+
+    def decorate(function: Function) -> Callable[..., None]:
+        # What is left out here are names that only a type checker knows.
+        written = {
+            name: each for name, each in function.__annotations__.items() if name not in ("output", "options", "return")
+        }
+        function.__annotations__ = written
+        own = [each for name, each in inspect.signature(function, eval_str=True).parameters.items() if name in written]
+        known = list(declared(options)) if options else []
+        flags = {name: _flags(name, option)[0] for name, _, option in known}
+        made = {name: _parameter(name, kind, option, flags) for name, kind, option in known}
+
+        def call(context: typer.Context, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+            with sink(json=json, quiet=quiet, verbose=verbose) as output:
+                output.words = _typed(context)
+                values = {name: made[name][1](value) if name in made else value for name, value in given.items()}
+                if status := function(output, **values):
+                    raise typer.Exit(status)
+
+        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+        parameters += [each for each, _ in made.values()]
+        for name, annotation, default in (
+            ("context", typer.Context, inspect.Parameter.empty),
+            ("json", Json, False),
+            ("quiet", Quiet, False),
+            ("verbose", Verbose, False),
+        ):
+            parameters.append(
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            )
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {}
+        call.__name__ = function.__name__
+        call.__doc__ = inspect.cleandoc(function.__doc__ or "")
+        if examples:
+            call.__doc__ += "\n\n\b\nExamples:\n" + "\n".join(f"  {each}" for each in examples)
+        return call
+
+    return decorate
 
 
 def group(help: str) -> typer.Typer:  # noqa: A002 - typer's own word
@@ -186,8 +174,6 @@ def sink(*, json: bool = False, quiet: bool = False, verbose: bool = False) -> I
         raise
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame
         # Whatever comes is told in the mode the user asked for.
-        from modelprep.pipeline.run.errors import as_error
-
         output.close()
         error = as_error(caught)
         output.error(error)
@@ -195,24 +181,15 @@ def sink(*, json: bool = False, quiet: bool = False, verbose: bool = False) -> I
         raise typer.Exit(error.exit_code) from None
 
 
-def catalogue(recipes: list[Path] | None) -> Catalogue:
-    """Open the catalogue: the shipped recipes, then ``MODELPREP_RECIPES``, then each ``--recipes``."""
-    from modelprep.recipe.catalogue import Catalogue
-
-    return Catalogue.open(recipes or ())
-
-
-def typed(context: typer.Context) -> tuple[str, ...]:
+def _typed(context: typer.Context) -> tuple[str, ...]:
     """Give the command line as it was typed, for a hint that repeats it: without what only says how to print."""
-    from modelprep.url import scrub
-
     left_out = ("--json", "--quiet", "-q", "--verbose", "-v", "--dry-run", "-n")
     words = context.obj if isinstance(context.obj, list) else []
     return ("modelprep", *(scrub(word) for word in words if word not in left_out)) if words else ()
 
 
-def overrides(values: list[str] | None) -> dict[str, Path]:
-    """Read the ``--set NAME=PATH`` options.
+def pairs(values: Sequence[str] | None, flag: str) -> dict[str, Path]:
+    """Read the values of a ``NAME=PATH`` option.
 
     Raises
     ------
@@ -223,9 +200,9 @@ def overrides(values: list[str] | None) -> dict[str, Path]:
     for value in values or ():
         name, equals, path = value.partition("=")
         if not equals or not name or not path:
-            raise UsageError("--set takes NAME=PATH", got=value)
+            raise UsageError(f"{flag} takes NAME=PATH", got=value)
         if name in chosen:
-            raise UsageError(f"--set gives '{name}' twice", got=f"{chosen[name]} and {path}")
+            raise UsageError(f"{flag} gives '{name}' twice", got=f"{chosen[name]} and {path}")
         # The shell expands ~ only at the start of a word, and this one starts with NAME=.
         file = Path(path).expanduser()
         if not file.is_file():
@@ -234,13 +211,22 @@ def overrides(values: list[str] | None) -> dict[str, Path]:
     return chosen
 
 
-def download_size(plan: Plan, demo: PlannedDemo) -> str:
-    """Write what there is to download for one demo: ``~`` where only the size inside an archive is known, or ``?``."""
-    from modelprep.cli.output import size_text
-    from modelprep.pipeline.run.summary import bytes_of
+def _annotated(options: type, name: str) -> Any:
+    known = list(declared(options))
+    flags = {each: _flags(each, option)[0] for each, _, option in known}
+    return next(_parameter(each, kind, option, flags)[0].annotation for each, kind, option in known if each == name)
 
-    exact = bytes_of(plan, demo)
-    if exact is not None:
-        return size_text(exact)
-    rough = bytes_of(plan, demo, roughly=True)
-    return f"~{size_text(rough)}" if rough is not None else "?"
+
+# Commands that do not go through their verb yet declare their options one by one.
+DEFAULT_OUT = Path("out")
+Out, Cache, LockFile = (_annotated(PlanOptions, name) for name in ("out", "cache", "lockfile"))
+Mirror, Offline, NoArchives = (_annotated(PlanOptions, name) for name in ("mirrors", "offline", "archives"))
+AllowPrivate, Recipes, Armnn = (_annotated(PlanOptions, name) for name in ("allow_private", "recipes", "armnn"))
+BspRelease, Soc = (_annotated(PlanOptions, name) for name in ("bsp", "soc"))
+
+
+def catalogue(recipes: Any) -> Any:
+    """Open the catalogue: the shipped recipes, then ``MODELPREP_RECIPES``, then each ``--recipes``."""
+    from modelprep.api.fetching import catalogue
+
+    return catalogue(recipes or ())

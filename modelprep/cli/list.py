@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from modelprep.api.fetching import listing
+from modelprep.api.options import ListOptions
+from modelprep.api.outlook import download_size
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
+from modelprep.cli.units import download_text
 
 if TYPE_CHECKING:
-    from modelprep.pipeline.plan.request import Plan, PlannedDemo
+    from typing_extensions import Unpack
+
+    from modelprep.api.types import Plan, PlannedDemo
 
 #: State -> (letter, colour, meaning); scripts may rely on the letters.
 LETTERS: Mapping[str, tuple[str, Style, str]] = {
@@ -22,42 +28,24 @@ LETTERS: Mapping[str, tuple[str, Style, str]] = {
 }
 
 
-def command(
-    targets: common.SomeTargets = None,
-    out: common.Out = common.DEFAULT_OUT,
-    cache: common.Cache = None,
-    lockfile: common.LockFile = None,
-    bsp: common.BspRelease = None,
-    soc: common.Soc = None,
-    recipes: common.Recipes = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
+@common.command(ListOptions, examples=("modelprep list", "modelprep list armnn-tflite --bsp L6.6.36-2.1.0 --json"))
+def command(output: Output, targets: common.SomeTargets = None, **options: Unpack[ListOptions]) -> None:
     """List demos: what is here, what a fetch would download, under which licence.
 
     Status letters: P present, S stale (fetch would change something), M missing, B needs a file that you bring,
     - needs no files, x not on the board that --bsp names.
     """
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline.inventory import sound_recipes
-        from modelprep.pipeline.plan.board import Board
-        from modelprep.pipeline.plan.planner import plan_recipes
-        from modelprep.pipeline.plan.request import Request
-
-        request = Request(targets=tuple(targets or ()), out=out, cache=cache, lockfile=lockfile)
-        catalogue = common.catalogue(recipes)
-        found, broken = sound_recipes(catalogue, targets or ())
-        found = Board.choose(bsp, soc).recipes(found, catalogue)
-        plan = plan_recipes(request, found)
-        output.result(
-            {"demos": [_facts(plan, demo) for demo in plan.demos], "broken": [error.to_json() for error in broken]}
-        )
-        _tables(output, plan)
-        if output.mode != "json":
-            for error in broken:
-                output.warning(f"a recipe is broken: {error}")
-            for text in dict.fromkeys(str(d.problem) for d in plan.demos if d.problem and d.state != "bring"):
-                output.note(f"cannot be prepared now: {text}")
+    found = listing(targets or (), **options)
+    plan = found.plan
+    output.result(
+        {"demos": [_facts(plan, demo) for demo in plan.demos], "broken": [error.to_json() for error in found.broken]}
+    )
+    _tables(output, plan)
+    if output.mode != "json":
+        for error in found.broken:
+            output.warning(f"a recipe is broken: {error}")
+        for text in dict.fromkeys(str(d.problem) for d in plan.demos if d.problem and d.state != "bring"):
+            output.note(f"cannot be prepared now: {text}")
 
 
 def _tables(output: Output, plan: Plan) -> None:
@@ -85,7 +73,7 @@ def _tables(output: Output, plan: Plan) -> None:
 
 def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
     letter, colour, _ = LETTERS[demo.state]
-    text = "-" if demo.state in ("present", "bring", "nothing") else common.download_size(plan, demo)
+    text = "-" if demo.state in ("present", "bring", "nothing") else download_text(plan, demo)
     if demo.state == "absent":
         text = demo.recipe.absent
     licences = ", ".join(_licences(demo))
@@ -103,8 +91,6 @@ def _licences(demo: PlannedDemo) -> list[str]:
 
 
 def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
-    from modelprep.pipeline.run.summary import bytes_of
-
     recipe = demo.recipe
     facts: dict[str, object] = {
         "recipe": recipe.name,
@@ -115,7 +101,7 @@ def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
         "status": recipe.status,
         "state": demo.state,
         "letter": LETTERS[demo.state][0],
-        "bytes_to_come": bytes_of(plan, demo),
+        "bytes_to_come": download_size(plan, demo)[0],
         "tree": str(demo.folder),
         "files": sorted(recipe.install),
         "licences": _licences(demo),

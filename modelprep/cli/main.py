@@ -72,7 +72,7 @@ def invoke(arguments: list[str]) -> int:
             return 2
         error: ModelprepError = usage_error(caught)
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the last frame: nothing may end in a traceback
-        from modelprep.pipeline.run.errors import as_error
+        from modelprep.api.frame import as_error
 
         error = as_error(caught)
     else:

@@ -2,70 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelprep import quoting
+from modelprep.api import text
+from modelprep.api.outlook import unfetched
 from modelprep.cli.output import Output, size_text
 from modelprep.errors import FetchError
 
 if TYPE_CHECKING:
-    from modelprep.pipeline.run.missing import Missing
-    from modelprep.pipeline.run.report import Report
+    from modelprep.api.types import Report
 
 
-def tell_missing(output: Output, report: Report, words: Sequence[str]) -> None:
+def tell_missing(output: Output, report: Report) -> None:
     """Show every file of a report that could not be downloaded, and the commands that lead on.
 
     Files for which no host was reached, or none was asked, are told by three lines each: name, size and checksum, and
     the command with the best URL. Everything that was tried is shown with ``-v``.
-
-    Parameters
-    ----------
-    words
-        The command that was typed.
     """
-    from modelprep.pipeline.run.missing import again, downloads
-
-    files = [each for demo in report.demos for each in demo.missing]
-    if not files:
+    found = unfetched(report, output.words)
+    if found is None:
         return
-    different = {each.identity: each for each in files}
-    lines = downloads(files)
-    silent = [each for each in different.values() if each.hosts or each.offline]
-    other = [each for each in different.values() if each not in silent]
-    for each in other:
-        output.error(each.error.but(hint=lines[each.identity][1]))
-    text: list[str] = []
-    if silent:
-        text.append(f"{_cause(silent)}; {_files(len(silent))} missing")
-        for each in silent:
+    for each in found.refused:
+        output.error(each.error.but(hint=found.commands[each.identity]))
+    lines: list[str] = []
+    if found.unreached:
+        lines.append(f"{found.cause}; {_files(len(found.unreached))} missing")
+        for each in found.unreached:
             size = size_text(each.want.size) if each.want.size is not None else "size unknown"
-            text += [
+            lines += [
                 f"  {each.want.name} ({each.name})",
                 f"    {size}, {each.want.checksum or 'no published checksum'}",
-                f"    {lines[each.identity][1]}",
+                f"    {found.commands[each.identity]}",
             ]
-            text += [f"      tried: {line}" for line in each.error.tried] if output.verbose else []
+            lines += [f"      tried: {line}" for line in each.error.tried] if output.verbose else []
+        steps = ["run the curl lines above where there is a network, then here:", found.again]
     else:
-        text.append(f"{_files(len(other))} missing")
-    first = "run the curl lines above where there is a network, then here:" if silent else "run the curl lines, then:"
-    offline = any(each.offline for each in silent)
-    steps = [first, again(words, files)]
-    if offline:
-        steps += ["or with a network:", quoting.command(*(word for word in words if word != "--offline"))]
-    if silent:
-        steps += ["or with a folder of downloads (see `modelprep mirror`):", quoting.command(*words, "--mirror", "DIR")]
+        lines.append(f"{_files(len(found.refused))} missing")
+        steps = ["run the curl lines, then:", found.again]
+    if any(each.offline for each in found.unreached):
+        online = text.command(*(word for word in output.words if word != "--offline"))
+        steps += ["or with a network:", online]
+    if found.unreached:
+        mirrored = text.command(*output.words, "--mirror", "DIR")
+        steps += ["or with a folder of downloads (see `modelprep mirror`):", mirrored]
         steps += ["or try modelprep without a network, in its checkout:", "make demo"]
-    output.error(FetchError("\n".join(text), hint="\n".join(steps)))
-
-
-def _cause(files: Sequence[Missing]) -> str:
-    from modelprep.fetch.network_errors import no_network
-
-    if hosts := {host: how for each in files for host, how in each.hosts.items()}:
-        return no_network(hosts)
-    return "not cached, and --offline leaves no other place"
+    output.error(FetchError("\n".join(lines), hint="\n".join(steps)))
 
 
 def _files(count: int) -> str:

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from modelprep import quoting
+from modelprep.api import text as quoting
 from modelprep.cli.units import size_text as size_text
 from modelprep.errors import ModelprepError
 from modelprep.events import Event, Listener, orderly
@@ -56,6 +56,7 @@ class Output:
     ) -> None:
         self.mode = mode
         self.verbose = verbose
+        self.words: tuple[str, ...] = ()
         self.out = out if out is not None else sys.stdout
         self.err = err if err is not None else sys.stderr
         self._streaming = False

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelprep.api.types import Plan, PlannedDemo
+
 
 def size_text(size: int | None) -> str:
     """Write a number of bytes for people: ``548.0 MiB``; a question mark where it is not known.
@@ -30,3 +35,11 @@ def clock(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def download_text(plan: Plan, demo: PlannedDemo) -> str:
+    """Write what there is to download for one demo: ``~`` where only the size inside an archive is known, or ``?``."""
+    from modelprep.api.outlook import download_size
+
+    exact, rough = download_size(plan, demo)
+    return size_text(exact) if exact is not None or rough is None else f"~{size_text(rough)}"

@@ -13,10 +13,6 @@ from modelprep.pipeline.inventory import sound_recipes
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import read_lock
 
-#: How a caller says how he wants servers treated: lowest and highest number of hosts at once, seconds of pause, seconds
-#: of silence that count as death.
-JOBS, PAUSE, TIMEOUT = (1, 32), (0.0, 60.0), (0.1, 600.0)
-
 
 def audit_subjects(
     catalogue: Catalogue, targets: Sequence[str], lock: Path

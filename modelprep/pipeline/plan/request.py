@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -234,6 +234,10 @@ class Plan:
     pins: Mapping[str, Pin]
     store: Store
     shared: Mapping[str, Asset] = field(default_factory=dict)
+
+    def typed_as(self, words: Sequence[str]) -> Plan:
+        """Return the same plan for a command line: errors and hints repeat it with what is missing."""
+        return replace(self, request=replace(self.request, typed=tuple(words)))
 
     def want(self, asset: Asset) -> Want:
         """Say which file an asset is."""

@@ -1,0 +1,190 @@
+"""How options are declared once (:mod:`modelprep.api.options`) and used by functions and commands.
+
+A verb takes ``**options: Unpack[FetchOptions]``; :func:`verb` gives it the signature and documentation that follow from
+the declaration, :func:`settle` checks what a caller passed and fills in the defaults. The command line makes its
+options from the same declaration (:mod:`modelprep.cli.common`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar, get_args
+
+from modelprep.errors import UsageError, nearest
+
+AnyPath = str | PathLike[str]
+#: One word or several: ``"armnn-caffe"`` and ``["armnn-caffe"]`` are the same.
+Words = str | Sequence[str]
+#: One folder (or URL) or several.
+Paths = AnyPath | Sequence[AnyPath]
+#: Names, each with a file.
+Files = Mapping[str, AnyPath] | None
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a verb.
+
+    Parameters
+    ----------
+    default
+        Its value when left out.
+    help
+        What it means, for the command's help and the function's documentation. A parameter in backquotes is shown as
+        the option it is.
+    flags
+        Names on the command line where ``--name`` is not all: ``--jobs -j``. ``--no-name`` alone is a flag that takes
+        away what is on by default. Empty: ``--`` and the name, with dashes.
+    metavar
+        What stands for the value in help texts; none for a flag.
+    env
+        Environment variable that the command reads where the option is left out.
+    least, most
+        Bounds of a number.
+    """
+
+    default: object
+    help: str
+    flags: str = ""
+    metavar: str = ""
+    env: str = ""
+    least: float | None = None
+    most: float | None = None
+
+
+#: What stands by its place, and what every verb that works for long takes.
+ARGUMENTS: Mapping[str, str] = {
+    "targets": "A group, a recipe (group/name, with @variant), a demo's own name, a path to a recipe file, or 'all'; "
+    "one, or a sequence of them.",
+    "listen": "Called with an :class:`~modelprep.events.Event` for everything that happens, from several threads, one "
+    "at a time. What it raises ends the work as Ctrl-C would, and leaves the function as it is. None: a progress bar "
+    "in a notebook, silence elsewhere.",
+}
+
+
+def declared(options: type) -> Iterator[tuple[str, Any, Option]]:
+    """Yield name, type and declaration of each option of a verb."""
+    for name, annotation in options.__annotations__.items():
+        kind, option = get_args(annotation)
+        yield name, kind, option
+
+
+def settle(options: type, given: Mapping[str, Any]) -> SimpleNamespace:
+    """Check the options that a caller passed and fill in the defaults.
+
+    Parameters
+    ----------
+    options
+        The declaration.
+    given
+        Options by name.
+
+    Returns
+    -------
+    SimpleNamespace
+        Every option as an attribute: a path as Path, words and places (:data:`Paths`) as a tuple of str, files as a
+        dict of Paths.
+
+    Raises
+    ------
+    TypeError
+        An option that is not declared.
+    UsageError
+        A number outside its bounds.
+    """
+    values: dict[str, Any] = {}
+    for name, kind, option in declared(options):
+        value = given.get(name, option.default)
+        if option.least is not None:
+            within(name, value, option.least, option.most)
+        values[name] = _CONVERTERS[kind](value) if kind in _CONVERTERS else value
+    for name in given:
+        if name not in values:
+            hint = nearest(name, list(values))
+            raise TypeError(f"unexpected keyword argument '{name}'{'; ' + hint if hint else ''}")
+    return SimpleNamespace(**values)
+
+
+def within(name: str, value: float, least: float, most: float | None = None) -> None:
+    """Refuse a number that the command line would not take.
+
+    Raises
+    ------
+    UsageError
+        It is too small, too large or not a number.
+    """
+    if not (least <= value and (most is None or value <= most)):
+        expected = f"at least {least:g}" if most is None else f"{least:g} to {most:g}"
+        raise UsageError(f"{name} cannot be that number", expected=expected, got=str(value))
+
+
+def words(given: Words) -> tuple[str, ...]:
+    """Return what may be one word as several: a string is a word, not a sequence of letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def places(given: Paths) -> tuple[str, ...]:
+    """Return folders and URLs as text: a Path would make one of the two slashes of a URL."""
+    return (fspath(given),) if isinstance(given, (str, PathLike)) else tuple(fspath(each) for each in given)
+
+
+_CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
+    AnyPath: Path,
+    AnyPath | None: lambda given: None if given is None else Path(given),
+    Words: words,
+    Paths: places,
+    Files: lambda given: {name: Path(path) for name, path in (given or {}).items()},
+}
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def verb(options: type) -> Callable[[Function], Function]:
+    """Give a function of ``**options`` its whole signature, and a docstring that describes every parameter."""
+
+    def complete(function: Function) -> Function:
+        signature = inspect.signature(function)
+        fixed = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        texts = {each.name: ARGUMENTS[each.name] for each in fixed if each.name in ARGUMENTS}
+        keywords = []
+        for name, kind, option in declared(options):
+            keywords.append(
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=kind)
+            )
+            texts[f"{name} : {_shown(kind)}, default {option.default!r}"] = option.help
+        # A parameter with a default that may stand by its place stays before those that may not.
+        split = next((i for i, each in enumerate(fixed) if each.kind is inspect.Parameter.KEYWORD_ONLY), len(fixed))
+        function.__signature__ = signature.replace(parameters=[*fixed[:split], *keywords, *fixed[split:]])  # type: ignore[attr-defined]
+        function.__doc__ = _documented(inspect.cleandoc(function.__doc__ or ""), texts)
+        return function
+
+    return complete
+
+
+def _shown(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("collections.abc.", "")
+
+
+def _documented(text: str, texts: Mapping[str, str]) -> str:
+    """Put the description of parameters into a docstring, behind those that it describes itself."""
+    import textwrap
+
+    title = "Parameters\n----------\n"
+    lines = [
+        f"{name}\n{textwrap.fill(says, 116, initial_indent='    ', subsequent_indent='    ')}"
+        for name, says in texts.items()
+        if f"\n{name}\n" not in text
+    ]
+    sections = text.split("\n\n")
+    place = next((i for i, each in enumerate(sections) if each.startswith(title)), None)
+    if place is not None:
+        sections[place] += "\n" + "\n".join(lines)
+    else:
+        before = (i for i, each in enumerate(sections) if each.startswith(("Returns\n---", "Raises\n---")))
+        sections.insert(next(before, len(sections)), title + "\n".join(lines))
+    return "\n\n".join(sections)

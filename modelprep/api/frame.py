@@ -1,0 +1,87 @@
+"""The frame around every verb: what is raised, what a listener may do, and who listens when nobody says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from modelprep.errors import Interrupted, ModelprepError
+from modelprep.events import Event, Listener, orderly, silent
+
+
+class _Hearing:
+    """A caller's listener, which is never called again once it has raised.
+
+    What it raises ends the work on the road that Ctrl-C takes, which leaves nothing half-written.
+    """
+
+    def __init__(self, listen: Listener) -> None:
+        self._listen = listen
+        self.raised: BaseException | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.raised is None:
+            try:
+                self._listen(event)
+            except BaseException as error:  # noqa: BLE001 - the caller's own; it gets it back
+                self.raised = error
+            else:
+                return
+        raise Interrupted("stopped by its listener")
+
+
+@contextmanager
+def framed(listen: Listener | None = silent) -> Iterator[Listener]:
+    """Hold a verb: yield its listener, and let nothing out of it but what is documented.
+
+    Parameters
+    ----------
+    listen
+        The caller's listener; None shows progress in a notebook, and nothing elsewhere.
+
+    Raises
+    ------
+    ModelprepError
+        For everything that goes wrong: Ctrl-C is :class:`~modelprep.errors.Interrupted`, an ``OSError`` a
+        :class:`~modelprep.errors.StorageError`, and a bug of ours says that it is one; the cause hangs on it.
+    BaseException
+        What the listener raised, as it was (its KeyboardInterrupt is Interrupted, too).
+    """
+    hearing = _Hearing(_default() if listen is None else listen)
+    try:
+        yield orderly(hearing)
+    except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - told apart below
+        _leave(caught, hearing.raised)
+    if hearing.raised is not None:
+        _leave(hearing.raised, hearing.raised)
+
+
+def _leave(caught: BaseException, of_listener: BaseException | None) -> NoReturn:
+    if of_listener is not None and not isinstance(of_listener, KeyboardInterrupt):
+        raise of_listener from None
+    if isinstance(of_listener, KeyboardInterrupt):
+        caught = of_listener
+    error = as_error(caught)
+    if error is caught:
+        raise error
+    raise error from caught
+
+
+def as_error(caught: BaseException) -> ModelprepError:
+    """Return what was caught as an error of ours: an ``OSError``, Ctrl-C, or a bug."""
+    from modelprep.pipeline.run.errors import as_error as turned
+
+    return turned(caught)
+
+
+def _default() -> Listener:
+    """Return what listens when nobody said: a bar where the code runs in a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return silent
+    from modelprep.api.notebook import Bars
+
+    return Bars()

@@ -1,0 +1,69 @@
+"""Verbs about mirrors of what recipes download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.api.declaring import AnyPath, Words, settle, verb
+from modelprep.api.frame import framed
+from modelprep.api.options import MirrorOptions
+from modelprep.events import Listener
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
+
+
+@verb(MirrorOptions)
+def mirror(
+    targets: Words, folder: AnyPath, *, listen: Listener | None = None, **options: Unpack[MirrorOptions]
+) -> Mirrored:
+    """Write a static mirror of what recipes download; ``mirrors=[folder]`` reads it, from a web server too.
+
+    What is there with the right checksum is left alone; what is not cached is fetched.
+
+    Parameters
+    ----------
+    folder
+        The mirror.
+
+    Returns
+    -------
+    Mirrored
+        An asset that failed stops no other: see its ``failed``, ``left_out`` and ``exit_code``.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`modelprep.plan`; the folder cannot be written or is a mirror of the other layout; Ctrl-C.
+    """
+    given = settle(MirrorOptions, options)
+    with framed(listen) as tell:
+        from modelprep.api.fetching import decide
+        from modelprep.pipeline.mirroring import make_mirror
+
+        return make_mirror(
+            decide(targets, given),
+            Path(folder),
+            include_restricted=given.include_restricted,
+            bitbake=given.bitbake,
+            listen=tell,
+        )
+
+
+def verify_mirror(folder: AnyPath, *, listen: Listener | None = None) -> VerifiedMirror:
+    """Read every byte of a mirror again and check it against its index. The command's ``mirror --verify``.
+
+    Raises
+    ------
+    UsageError
+        There is no mirror of ours.
+    StorageError
+        A file cannot be read.
+    """
+    with framed(listen) as tell:
+        from modelprep.pipeline.mirroring import verify_mirror as verify
+
+        return verify(Path(folder), tell)

@@ -1,0 +1,235 @@
+"""The options of each verb: types, defaults and documentation, for functions and commands alike.
+
+Options that many verbs have are declared once, and taken over by inheritance. Annotations are data here
+(:mod:`modelprep.api.declaring`), so this module evaluates them.
+"""
+
+from typing import Annotated, TypedDict
+
+from modelprep.api.declaring import AnyPath, Files, Option, Paths, Words
+
+
+class Out(TypedDict, total=False):
+    """Where the trees are."""
+
+    out: Annotated[AnyPath, Option("out", "Folder that holds the finished trees.", metavar="DIR")]
+
+
+class Cache(TypedDict, total=False):
+    """Where the store is."""
+
+    cache: Annotated[
+        AnyPath | None,
+        Option(
+            None,
+            "The store (default: cache/ of a checkout, else the user's cache folder).",
+            metavar="DIR",
+            env="MODELPREP_CACHE",
+        ),
+    ]
+
+
+class Sources(TypedDict, total=False):
+    """Where files may come from."""
+
+    mirrors: Annotated[
+        Paths, Option((), "A folder or URL to look in first (laid out HOST/PATH).", "--mirror", "DIR_OR_URL")
+    ]
+    offline: Annotated[bool, Option(False, "Open no socket: only the store, folders and file: URLs.")]
+    archives: Annotated[bool, Option(True, "Ask the archives of last resort.", "--no-archives")]
+    allow_private: Annotated[
+        bool | None,
+        Option(
+            None,
+            "Ask loopback and private addresses, redirects included; or never (default: unless a public server "
+            "redirects there).",
+            "--allow-private/--no-allow-private",
+            env="MODELPREP_ALLOW_PRIVATE",
+        ),
+    ]
+
+
+class Jobs(TypedDict, total=False):
+    """How much at once."""
+
+    jobs: Annotated[int, Option(4, "How many downloads at once.", "--jobs -j", "N", least=1, most=64)]
+
+
+class Lock(TypedDict, total=False):
+    """Where checksums of first use are."""
+
+    lockfile: Annotated[
+        AnyPath | None, Option(None, "Pins of first use (default: modelprep.lock in `out`).", metavar="FILE")
+    ]
+
+
+class Armnn(TypedDict, total=False):
+    """Which Arm NN."""
+
+    armnn: Annotated[
+        str | None, Option(None, "Prepare for another Arm NN, where the facts know it.", metavar="VERSION")
+    ]
+
+
+class Board(TypedDict, total=False):
+    """Which board."""
+
+    bsp: Annotated[
+        str | None, Option(None, "i.MX Linux release of the board (see the command bsp list).", metavar="RELEASE")
+    ]
+    soc: Annotated[str | None, Option(None, "SoC of the board: imx8mp, imx93 or imx95.", metavar="SOC")]
+
+
+class Recipes(TypedDict, total=False):
+    """Which recipes."""
+
+    recipes: Annotated[
+        Paths,
+        Option(
+            (), "A folder of your own recipes, which may replace ours (MODELPREP_RECIPES adds more).", metavar="DIR"
+        ),
+    ]
+
+
+class Restricted(TypedDict, total=False):
+    """Which files may leave."""
+
+    include_restricted: Annotated[bool, Option(False, "Also files whose rights do not allow passing them on.")]
+
+
+class PlanOptions(Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=False):
+    """Options of ``plan`` and ``fetch``."""
+
+    overrides: Annotated[Files, Option(None, "A file of yours for an asset, by its name.", "--set", "NAME=PATH")]
+    accept_any: Annotated[
+        bool, Option(False, "Take a file of `overrides` even if it looks like a web page, a pointer or is empty.")
+    ]
+    link: Annotated[bool, Option(False, "Hard links into the store instead of copies.")]
+    locked: Annotated[bool, Option(False, "Refuse to add pins to the lock file (for CI).")]
+    image_files: Annotated[bool, Option(False, "With `bsp`: also files that the board's image already holds.")]
+    remote_cache: Annotated[
+        str | None,
+        Option(
+            None,
+            "A cache shared with other machines: https://, or s3://, gs://, az:// with the extra 'remote'.",
+            metavar="URL",
+            env="MODELPREP_REMOTE_CACHE",
+        ),
+    ]
+    remote_cache_mode: Annotated[
+        str, Option("read", "Only read it, or save downloads there too.", metavar="read|write")
+    ]
+    trust_remote_results: Annotated[
+        bool, Option(False, "Take conversions from the remote cache too (mode write: save them).")
+    ]
+    verify: Annotated[bool, Option(False, "Compare the numbers of conversions with those of their originals.")]
+
+
+class ListOptions(Out, Cache, Lock, Board, Recipes, total=False):
+    """Options of ``list_demos``."""
+
+
+class ShowOptions(ListOptions, Armnn, total=False):
+    """Options of ``show``."""
+
+
+class KeyOptions(Out, Lock, Armnn, Recipes, total=False):
+    """Options of ``cache_key``."""
+
+
+class MirrorOptions(Restricted, Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=False):
+    """Options of ``mirror``."""
+
+    bitbake: Annotated[bool, Option(False, "One flat folder, with the names and stamps of BitBake's DL_DIR.")]
+
+
+class PictureOptions(Out, Armnn, Board, Recipes, total=False):
+    """Options of ``find_pictures``."""
+
+
+class CheckOptions(PictureOptions, Cache, total=False):
+    """Options of ``check``."""
+
+    lint_only: Annotated[bool, Option(False, "Look at the models; run nothing.")]
+    iterations: Annotated[
+        int, Option(0, "As -i N on the board: N cases, no labels; 0 runs every case.", "--iterations -i", "N", least=0)
+    ]
+    html: Annotated[AnyPath | None, Option(None, "Write a page for people as well.", metavar="FILE")]
+    against: Annotated[
+        str | None, Option(None, "Compare with another variant's model (such as frozen).", metavar="VARIANT")
+    ]
+
+
+class HostOptions(Out, Lock, Recipes, total=False):
+    """Options of ``count_hosts``."""
+
+
+class AuditOptions(HostOptions, total=False):
+    """Options of ``audit``."""
+
+    archives: Annotated[
+        bool, Option(False, "Ask the archives of last resort too (they limit requests).", "--archives/--no-archives")
+    ]
+    history: Annotated[
+        AnyPath | None,
+        Option(
+            None,
+            "What audits remember: when a source last worked (default: in the user's state folder).",
+            metavar="FILE",
+        ),
+    ]
+    html: Annotated[AnyPath | None, Option(None, "Write the report as a page as well.", metavar="FILE")]
+    jobs: Annotated[
+        int, Option(8, "Hosts asked at once, each one request at a time.", "--jobs -j", "N", least=1, most=32)
+    ]
+    pause: Annotated[
+        float, Option(0.5, "Seconds between two requests at one host.", metavar="SECONDS", least=0, most=60)
+    ]
+    timeout: Annotated[float, Option(20.0, "Read timeout in seconds.", metavar="SECONDS", least=0.1, most=600)]
+
+
+class LintOptions(TypedDict, total=False):
+    """Options of ``lint``."""
+
+    target: Annotated[str, Option("armnn-19.02", "Whose parser: armnn-19.02 and later.", "--for", "RUNTIME")]
+    parser: Annotated[
+        str | None, Option(None, "caffe, tf, tflite or onnx, where the file does not tell.", metavar="KIND")
+    ]
+    test: Annotated[str | None, Option(None, "Also check it against what this board test asks for.", metavar="NAME")]
+    outputs: Annotated[Words, Option((), "Outputs that will be asked for.", "--output", "NAME")]
+    sarif: Annotated[AnyPath | None, Option(None, "Write a SARIF 2.1.0 log as well.", metavar="FILE")]
+
+
+class BundleOptions(Restricted, Out, Board, Recipes, total=False):
+    """Options of ``bundle``."""
+
+
+class PlanDeployOptions(Out, Board, Recipes, total=False):
+    """Options of ``plan_deploy``."""
+
+    ssh: Annotated[
+        str | None,
+        Option(None, "The ssh command, with your options (default: ssh).", metavar="COMMAND", env="MODELPREP_SSH"),
+    ]
+
+
+class DeployOptions(PlanDeployOptions, total=False):
+    """Options of ``deploy``."""
+
+    run: Annotated[bool, Option(False, "Then run the tests of these demos on the board.")]
+    compute: Annotated[
+        Words, Option((), "With `run`: backend for the Arm NN tests (CpuRef).", "--compute -c", "BACKEND")
+    ]
+    junit: Annotated[
+        AnyPath | None, Option(None, "With `run`: write a JUnit XML report of the tests here.", metavar="FILE")
+    ]
+
+
+class YoctoOptions(Restricted, Out, Board, Recipes, total=False):
+    """Options of ``export_yocto``."""
+
+    bundle_url: Annotated[
+        str, Option("", "Where converted files will lie (else they lie in the layer itself).", metavar="URL")
+    ]
+    release: Annotated[str, Option("scarthgap", "Yocto release.", metavar="NAME")]
+    layer_series: Annotated[Words, Option((), "Also for this release, newer than those known.", metavar="NAME")]

@@ -1,0 +1,116 @@
+"""What a plan will take and what a report could not get: the facts that a program shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelprep.errors import StorageError
+
+if TYPE_CHECKING:
+    from modelprep.pipeline.plan.disk_space import Room
+    from modelprep.pipeline.plan.request import Plan, PlannedDemo
+    from modelprep.pipeline.run.missing import Missing
+    from modelprep.pipeline.run.report import Report
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What executing a plan would take.
+
+    Parameters
+    ----------
+    facts
+        The plan, JSON-ready.
+    rooms
+        What each file system has to hold.
+    shortage
+        Why it does not fit; None if it does.
+    exit_code
+        Of the demos that are known to fail.
+    """
+
+    facts: Mapping[str, object]
+    rooms: Sequence[Room]
+    shortage: StorageError | None
+    exit_code: int
+
+
+def outlook(plan: Plan) -> Outlook:
+    """Return what executing a plan would take; opens no socket and writes nothing."""
+    from modelprep.pipeline.plan.disk_space import check_room, rooms
+    from modelprep.pipeline.run.report import worst
+    from modelprep.pipeline.run.summary import plan_json
+
+    shortage = None
+    try:
+        if plan.wanted:
+            check_room(plan)
+    except StorageError as error:
+        shortage = error
+    codes = [demo.problem.exit_code for demo in plan.demos if demo.problem is not None]
+    return Outlook(plan_json(plan), rooms(plan), shortage, worst(codes))
+
+
+def download_size(plan: Plan, demo: PlannedDemo) -> tuple[int | None, int | None]:
+    """Return the bytes to download for one demo alone, and the same where only sizes inside archives are known."""
+    from modelprep.pipeline.run.summary import bytes_of
+
+    return bytes_of(plan, demo), bytes_of(plan, demo, roughly=True)
+
+
+def board_notes(plan: Plan) -> list[str]:
+    """Return a sentence for each demo that the board's release changes."""
+    from modelprep.pipeline.plan.board import told
+
+    return told([demo.recipe for demo in plan.demos])
+
+
+@dataclass(frozen=True)
+class Unfetched:
+    """Files that could not be downloaded.
+
+    Parameters
+    ----------
+    unreached, refused
+        Those for which no host was reached or asked; all others.
+    commands
+        Identity -> the command that downloads the file by hand.
+    again
+        The command that goes on with all of them.
+    cause
+        Why the first kind could not be downloaded.
+    """
+
+    unreached: Sequence[Missing]
+    refused: Sequence[Missing]
+    commands: Mapping[str, str]
+    again: str
+    cause: str
+
+
+def unfetched(report: Report, words: Sequence[str]) -> Unfetched | None:
+    """Return the files of a report that could not be downloaded, each once; None if there are none.
+
+    Parameters
+    ----------
+    words
+        The command that was typed.
+    """
+    from modelprep.fetch.network_errors import no_network
+    from modelprep.pipeline.run.missing import again, downloads
+
+    files = [each for demo in report.demos for each in demo.missing]
+    if not files:
+        return None
+    different = {each.identity: each for each in files}
+    unreached = [each for each in different.values() if each.hosts or each.offline]
+    hosts = {host: how for each in unreached for host, how in each.hosts.items()}
+    return Unfetched(
+        unreached,
+        [each for each in different.values() if each not in unreached],
+        {identity: line for identity, (_, line) in downloads(files).items()},
+        again(words, files),
+        no_network(hosts) if hosts else "not cached, and --offline leaves no other place",
+    )

@@ -1,0 +1,22 @@
+"""The types of what the verbs return, in one place for type checkers; nothing is imported when a program runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelprep.audit import AuditReport as AuditReport
+    from modelprep.audit import HostReport as HostReport
+    from modelprep.audit.report import Row as Row
+    from modelprep.check.demos import Checked as Checked
+    from modelprep.check.lint.findings import Finding as Finding
+    from modelprep.check.picture_search import PictureSearch as PictureSearch
+    from modelprep.check.types import Judged as Judged
+    from modelprep.check.types import Verdict as Verdict
+    from modelprep.deliver.board_tests import BoardRun as BoardRun
+    from modelprep.deliver.deploy import DeployPlan as DeployPlan
+    from modelprep.pipeline.converting import Converted as Converted
+    from modelprep.pipeline.mirroring import Mirrored as Mirrored
+    from modelprep.pipeline.plan.request import Plan as Plan
+    from modelprep.pipeline.plan.request import PlannedDemo as PlannedDemo
+    from modelprep.pipeline.run.report import Report as Report
