@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     examples=(
         "modelprep fetch armnn-caffe                        one family of demos",
         "modelprep fetch all --dry-run                      what there would be to download",
-        "modelprep fetch armnn-tf/mnist --set mnist=my.pb   with a file of yours",
+        "modelprep fetch armnn-tf/mnist --set model=my.pb   with a file of yours",
     ),
 )
 def command(

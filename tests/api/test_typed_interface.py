@@ -54,7 +54,7 @@ def main() -> int:
     first: modelprep.DemoReport = report.demos[0]
     first.files = ()  # E: read-only
     modelprep.fetch("armnn-onnx", ofline=True)  # E: Unexpected keyword argument
-    modelprep.fetch("armnn-onnx", "out")  # E: Too many positional arguments
+    modelprep.fetch("armnn-onnx", "out")  # E: to "fetch"
     modelprep.fetch(jobs=2)  # E: Missing positional argument
     modelprep.fetch("x", jobs="2")  # E: Argument "jobs"
     modelprep.fetch("x", listen=print)
