@@ -18,7 +18,8 @@ GROUPS := $(sort $(GROUPS))
 
 # Set only where they could be made; what the user has set wins.
 ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python),MODELPREP_PYCAFFE='$(abspath $(VENV)/pycaffe/bin/python)')) \
-  $(if $(MODELPREP_VELA),,$(if $(wildcard $(VENV)/vela/bin/vela),MODELPREP_VELA='$(abspath $(VENV)/vela/bin/vela)'))
+  $(if $(MODELPREP_VELA),,$(if $(wildcard $(VENV)/vela/bin/vela),MODELPREP_VELA='$(abspath $(VENV)/vela/bin/vela)')) \
+  $(if $(MODELPREP_QUANTIZER),,$(if $(wildcard $(VENV)/quantizer/bin/aeq),MODELPREP_QUANTIZER='$(abspath $(VENV)/quantizer/bin/python)'))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -45,10 +46,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 AGAIN = { echo 'Some tests failed; they are run again by themselves.'; \
   $(ORACLES) $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
-test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## run the quick tests
+test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp $(VENV)/quantizer.stamp  ## run the quick tests
 	$(ORACLES) $(PYTEST) -m 'not slow' $(ARGS)
 
-check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp  ## everything that CI runs: linters, types, all tests with coverage
+check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp $(VENV)/quantizer.stamp  ## everything that CI runs: linters, types, all tests with coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -124,4 +125,11 @@ $(VENV)/vela.stamp: $(VENV)/core.stamp
 	@'$(PYTHON)' -m venv '$(VENV)/vela' && \
 	  '$(VENV)/vela/bin/python' -m pip --disable-pip-version-check --quiet install 'ethos-u-vela>=3.10' || \
 	  { rm -rf '$(VENV)/vela'; echo 'Vela cannot be installed here: the tests that compile with it are skipped.'; }
+	@touch $@
+
+# The quantizer wants a LiteRT of its own version.
+$(VENV)/quantizer.stamp: $(VENV)/core.stamp
+	@'$(PYTHON)' -m venv '$(VENV)/quantizer' && \
+	  '$(VENV)/quantizer/bin/python' -m pip --disable-pip-version-check --quiet install 'ai-edge-quantizer>=0.4' || \
+	  { rm -rf '$(VENV)/quantizer'; echo 'ai-edge-quantizer cannot be installed here: the tests that quantise with it are skipped.'; }
 	@touch $@

@@ -103,7 +103,7 @@ def convert(
         if step.produces == "folder":
             made.mkdir()
         facts = step.run(Call(filled, made, progress=progress, warn=warnings.append)) or {}
-        verified = verify(Conversion(name, step.version, filled, {}, made, ""), numbers=numbers)
+        verified = verify(Conversion(name, step.version, filled, {}, made, "", facts=facts), numbers=numbers)
         made.replace(target)
     for text in warnings:
         listen(Event("warning", task=task, label=label, text=text))

@@ -9,7 +9,7 @@ from modelprep.check.proof.types import Conversion
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import Plan, PlannedDemo, PlannedStep
 from modelprep.recipe.schema import Recipe
-from modelprep.steps import Exempt
+from modelprep.steps import Compared, Exempt
 from modelprep.store import Blob
 
 
@@ -24,7 +24,10 @@ def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
     uses = {demo.names[use.id]: use for use in demo.recipe.steps if use.id in demo.names}
     for identity, use in uses.items():
         step = plan.steps.get(identity)
-        if step is None or isinstance(step.bound.step.proof, Exempt) or step.result is None:
+        if step is None or step.result is None:
+            continue
+        proof = step.bound.step.proof
+        if isinstance(proof, Exempt) and not isinstance(proof, Compared):
             continue
         digests = _digests(plan, step)
         if digests is None or "" not in step.result.outputs:
@@ -45,6 +48,7 @@ def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
             f"the store no longer has all that it was made from (modelprep fetch {quoting.sh(demo.recipe.name)})"
             if gone
             else "",
+            step.result.facts,
         )
 
 

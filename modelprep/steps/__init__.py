@@ -119,6 +119,15 @@ class Exempt:
 
 
 @dataclass(frozen=True)
+class Compared(Exempt):
+    """A step that runs original and result itself, and raises StepError where they answer too differently.
+
+    Its facts have ``agreement``, as :func:`modelprep.steps._agreement.compare` returns it. ``reason`` says who is run
+    on what.
+    """
+
+
+@dataclass(frozen=True)
 class Step:
     """A step: what it is called, what it takes, how it is run.
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from detectors import SSD_OPTIONS, ssd_model
 
-from modelprep.check.board import boxes, resize
+from modelprep.check.board import boxes
 from modelprep.check.types import Files, Verdict
 from modelprep.check.verdict import judge
 from modelprep.formats.caffe import messages
+from modelprep.formats.picture import resize
 from modelprep.targets.armnn.detection import IOU_MESSAGE
 from modelprep.targets.armnn_tests import of_version
 

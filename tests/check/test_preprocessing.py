@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelprep.check.board import preprocess, resize
+from modelprep.check.board import preprocess
 from modelprep.check.board.preprocess import Preprocessing, Quantisation
 from modelprep.errors import StepError
+from modelprep.formats.picture import resize
 
 if TYPE_CHECKING:
     from conftest import Stb

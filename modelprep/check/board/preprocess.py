@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelprep.check.board import resize
 from modelprep.errors import StepError
 from modelprep.formats.picture import decode as pictures
+from modelprep.formats.picture import resize
 from modelprep.targets.armnn.arithmetic import u32
 from modelprep.targets.armnn.network import ABORTED, CRASHED, Stop
 

@@ -7,13 +7,13 @@ held to is the recipe's tolerance, or the step's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof.record import Measured, Record
 from modelprep.check.proof.types import HINT, INPUTS, Conversion, Proof, Side, Sides
 from modelprep.errors import CheckFailed, MissingTool, StepError
-from modelprep.steps import Exempt, find
+from modelprep.steps import Compared, Exempt, find
 from modelprep.store import Store
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
     from modelprep.check.proof import kinds
 
     declared = find(conversion.step).proof
+    if isinstance(declared, Compared):
+        return by_step(conversion)
     if isinstance(declared, Exempt):
         return Proof(conversion.step, "unknown", f"no proof is needed: {declared.reason}")
     record = Record.read(None if store is None else store.root / "proofs", conversion.key())
@@ -68,11 +70,24 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
 
 def stored(conversion: Conversion, store: Store) -> Proof | None:
     """Give what was measured last of a conversion and kept in the store; None where nothing was. Nothing is run."""
-    if isinstance(find(conversion.step).proof, Exempt):
+    declared = find(conversion.step).proof
+    if isinstance(declared, Compared):
+        return by_step(conversion)
+    if isinstance(declared, Exempt):
         return None
     record = Record.read(store.root / "proofs", conversion.key())
     measured = record.newest(conversion.output_sha256, conversion.shape)
     return None if measured is None else _judged(conversion, measured)
+
+
+def by_step(conversion: Conversion) -> Proof:
+    """Tell what a step that compares by itself found, from the facts of its result."""
+    from modelprep.steps._agreement import words
+
+    agreement = conversion.facts.get("agreement")
+    if not isinstance(agreement, Mapping):
+        return Proof(conversion.step, "unknown", "the step did not say how its result compares")
+    return Proof(conversion.step, "same", words(agreement), runtimes=(str(conversion.facts.get("tool", "")),))
 
 
 def held_to(

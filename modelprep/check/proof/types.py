@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,6 +70,8 @@ class Conversion:
         Of the input that the recipe's test feeds; empty where it does not say.
     missing
         Why there is nothing to run: what has gone from the store. A proof made before still holds.
+    facts
+        What the step told of its result.
     """
 
     step: str
@@ -82,6 +84,7 @@ class Conversion:
     origin: str = ""
     shape: tuple[int, ...] = ()
     missing: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     def key(self) -> str:
         """Give the key of the step's result, under which the store has both it and its proof."""
@@ -101,7 +104,7 @@ class Proof:
     outcome
         ``same``, ``differs``, or ``unknown`` with the `reason`.
     reason
-        Why there is no number.
+        Why there is no number; of a step that compared by itself, what it found.
     difference
         Largest difference over all outputs and inputs, as a share of the output's largest value.
     tolerance, origin
@@ -134,6 +137,8 @@ class Proof:
             return f"{self.step}: not compared, {self.reason}"
         by = " and ".join(dict.fromkeys(self.runtimes))
         allowed = f"allowed {self.tolerance:.2g}" + (f" ({self.origin})" if self.origin else "")
+        if self.outcome == "same" and self.reason:
+            return f"{self.step}: {self.reason}"
         if self.outcome == "same":
             return (
                 f"{self.step}: the same numbers before and after, largest difference {self.difference:.2g} of the "

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.check.proof import structure
-from modelprep.check.proof.prove import not_compared, prove, stored
+from modelprep.check.proof.prove import by_step, not_compared, prove, stored
 from modelprep.check.proof.types import Conversion, Proof
 from modelprep.check.runtimes import isolated
 from modelprep.errors import CheckFailed, MissingTool, StepError
-from modelprep.steps import Exempt, find
+from modelprep.steps import Compared, Exempt, find
 from modelprep.store import Store
 
 
@@ -44,7 +44,9 @@ class Verified:
             lines.append(f"verified: valid by {self.structure}")
         elif self.unchecked:
             lines.append(f"not verified: {self.unchecked}")
-        if self.proof is not None and self.proof.outcome == "same":
+        if self.proof is not None and self.proof.outcome == "same" and self.proof.reason:
+            lines.append(f"verified: {self.proof.reason}")
+        elif self.proof is not None and self.proof.outcome == "same":
             by = " and ".join(dict.fromkeys(self.proof.runtimes))
             far = f"largest difference {self.proof.difference:.2g}" if self.proof.difference else "equal"
             lines.append(f"verified: the numbers of the original ({by}, {far})")
@@ -76,8 +78,9 @@ def verify(conversion: Conversion, *, numbers: bool = True) -> Verified:
     StepError
         The format's checker or the runtime refuses the result, or it computes other numbers.
     """
-    if isinstance(find(conversion.step).proof, Exempt):
-        return Verified()
+    declared = find(conversion.step).proof
+    if isinstance(declared, Exempt):
+        return Verified(proof=by_step(conversion) if isinstance(declared, Compared) else None)
     by, why_not = checked(conversion)
     proof = _numbers(conversion) if numbers else None
     demand_same(proof)

@@ -1,0 +1,104 @@
+"""Quantise a TF Lite model with ai-edge-quantizer, and run both models; a script for the interpreter that has it.
+
+It imports nothing of modelprep: that interpreter need not have it. ``python -c SOURCE REQUEST.json`` writes the model
+and what both compute to the files that the request names.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+#: Inputs where there is no calibration set: seeded, on both sides of zero.
+SEEDED = 4
+
+
+def main(request: dict[str, Any]) -> None:
+    """Quantise ``model`` to ``output`` and save what both models compute to ``answers``."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found, unused-ignore]
+    from ai_edge_quantizer import quantizer, recipe  # type: ignore[import-not-found, unused-ignore]
+
+    signed(request["model"])
+    original = Interpreter(model_path=request["model"], num_threads=1)
+    takes = original.get_input_details()
+    rows = None if request["samples"] is None else np.load(request["samples"])
+    if rows is not None and (len(takes) != 1 or rows[0].size != int(np.prod(takes[0]["shape"]))):
+        shapes = [list(map(int, each["shape"])) for each in takes]
+        raise SystemExit(
+            f"the calibration inputs of shape {[1, *rows.shape[1:]]} do not fit the model's inputs {shapes}"
+        )
+    fed = []
+    for number in range(SEEDED if rows is None else len(rows)):
+        rng = np.random.default_rng([20190228, number])
+        values = [
+            rng.uniform(-1, 1, each["shape"]) if rows is None else rows[number].reshape(each["shape"]) for each in takes
+        ]
+        fed.append([value.astype(np.float32) for value in values])
+    made = quantizer.Quantizer(request["model"])
+    made.load_quantization_recipe(getattr(recipe, request["recipe"])())
+    found = None
+    if made.need_calibration:
+        key = next(iter(original.get_signature_list()))
+        runner = original.get_signature_runner(key).get_input_details()
+        names = [next(name for name, each in runner.items() if each["index"] == one["index"]) for one in takes]
+        found = made.calibrate({key: [dict(zip(names, one, strict=True)) for one in fed]}, num_threads=1)
+    made.quantize(found).export_model(request["output"], overwrite=True)
+    answers = {}
+    for side, path in (("b", request["model"]), ("a", request["output"])):
+        outputs = run(Interpreter(model_path=path, num_threads=1), fed)
+        answers.update({f"{side}{n}": each for n, each in enumerate(outputs)})
+    np.savez(request["answers"], **answers)
+
+
+def signed(path: str) -> None:
+    """Give a model a signature, through which alone it is calibrated; the converters of before 2021 wrote none."""
+    from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-not-found, unused-ignore]
+    from ai_edge_litert.tools import flatbuffer_utils  # type: ignore[import-not-found, unused-ignore]
+
+    model = flatbuffer_utils.read_model(path)
+    if model.signatureDefs:
+        return
+    signature, graph = schema.SignatureDefT(), model.subgraphs[0]
+    signature.signatureKey, signature.subgraphIndex = "serving_default", 0
+
+    def mapped(indices: Any) -> list[Any]:
+        found = []
+        for index in indices:
+            one = schema.TensorMapT()
+            one.name, one.tensorIndex = graph.tensors[index].name.decode("utf-8", "replace"), int(index)
+            found.append(one)
+        return found
+
+    signature.inputs, signature.outputs = mapped(graph.inputs), mapped(graph.outputs)
+    model.signatureDefs = [signature]
+    flatbuffer_utils.write_model(model, path)
+
+
+def run(runtime: Any, fed: list[list[Any]]) -> list[Any]:
+    """Run a model on all inputs: for each output one array of real values; the first axis counts the inputs."""
+    import numpy as np
+
+    runtime.allocate_tensors()
+    gives = runtime.get_output_details()
+    rows = []
+    for one in fed:
+        for detail, value in zip(runtime.get_input_details(), one, strict=True):
+            scale, zero = detail["quantization"]
+            if np.issubdtype(detail["dtype"], np.integer):
+                limits = np.iinfo(detail["dtype"])
+                value = np.clip(np.rint(value / scale) + zero, limits.min, limits.max)
+            runtime.set_tensor(detail["index"], value.astype(detail["dtype"]))
+        runtime.invoke()
+        row = []
+        for detail in gives:
+            value, (scale, zero) = runtime.get_tensor(detail["index"]), detail["quantization"]
+            row.append((value.astype(np.float32) - zero) * scale if scale else np.array(value))
+        rows.append(row)
+    return [np.stack([row[n] for row in rows]) for n in range(len(gives))]
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text("utf-8")))

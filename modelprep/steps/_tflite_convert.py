@@ -1,0 +1,169 @@
+"""TensorFlow's own converter to TF Lite, and both models run on the same inputs; in the process that has TensorFlow."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelprep.errors import StepError
+from modelprep.steps._tf_source import opened
+
+#: Inputs where there is no calibration set: seeded, on both sides of zero.
+SEEDED = 4
+
+
+def work(request: Mapping[str, Any]) -> dict[str, object]:
+    """Convert ``model`` to ``output``, and save what original and result compute to ``answers`` (an npz file).
+
+    Parameters
+    ----------
+    request
+        As for :func:`modelprep.steps._tf_source.opened`, with ``mode``, ``input_type``, ``output_type``, ``samples``
+        (an npy file, or None), ``output`` and ``answers``.
+
+    Raises
+    ------
+    StepError
+        TensorFlow cannot load or convert the model, or an input does not fit it.
+    """
+    import logging
+
+    import tensorflow as tf
+
+    tf.get_logger().setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="tflite-", dir=Path(request["output"]).parent) as folder:
+        try:
+            function, owner = opened(request, Path(folder))
+            fed = list(_fed(function, request))
+            made = _converted(function, owner, fed, request)
+            before, after = _run(function, made, fed)
+        except StepError:
+            raise
+        except Exception as error:  # noqa: BLE001 - TensorFlow and Keras raise of every kind, all about the model
+            raise StepError("TensorFlow cannot convert this model to TF Lite", where=request["model"],
+                            got=_said(error, folder)) from None  # fmt: skip
+    Path(request["output"]).write_bytes(made)
+    import numpy as np
+
+    np.savez(request["answers"], **{f"{side}{n}": each for side, found in (("b", before), ("a", after))
+                                    for n, each in enumerate(found)})  # fmt: skip
+    return {"tool": f"tensorflow {tf.__version__}", "bytes": len(made)}
+
+
+def _said(error: Exception, folder: str) -> str:
+    """Give the line of an error that names the cause: an operator that TF Lite lacks, else the first."""
+    lines = [line.strip() for line in str(error).replace(f"{folder}/", "").splitlines() if line.strip()]
+    named = [line.rpartition("error: ")[2] for line in lines if "error: " in line]
+    return f"{type(error).__name__}: {(named or lines or ['no reason given'])[0][:400]}"
+
+
+def _fed(function: Any, request: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """Give the inputs that original and result run on, one list a call: the calibration set, else seeded values."""
+    import numpy as np
+
+    shapes = [tuple(each.shape) for each in _inputs_of(function)]
+    if request["samples"] is None:
+        for number in range(SEEDED):
+            rng = np.random.default_rng([20190228, number])
+            yield [rng.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
+        return
+    if len(shapes) != 1:
+        raise StepError("a model with several inputs cannot be calibrated with files", where=request["model"],
+                        got=f"{len(shapes)} inputs")  # fmt: skip
+    rows = np.load(request["samples"])
+    for row in rows:
+        if row.size != np.prod(shapes[0], dtype=int):
+            raise StepError("the calibration inputs do not fit the model", where=request["model"],
+                            expected=f"shape {list(shapes[0])}", got=str([1, *row.shape]),
+                            hint="declare preprocess: {size: [HEIGHT, WIDTH], channels: ..., layout: ...}")  # fmt: skip
+        yield [row.reshape(shapes[0])]
+
+
+def _inputs_of(function: Any) -> list[Any]:
+    import tensorflow as tf
+
+    captured = {id(each) for each in function.graph.internal_captures}
+    found = [each for each in function.inputs if id(each) not in captured]
+    for each in found:
+        if each.dtype != tf.float32:
+            raise StepError(f"the input '{each.name}' is {each.dtype.name}", expected="a float32 input")
+    return found
+
+
+def _converted(function: Any, owner: Any, fed: list[list[Any]], request: Mapping[str, Any]) -> bytes:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    # The converter itself misses variables of Keras 3, which are not the function's own.
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], owner)
+    mode = request["mode"]
+    if mode != "float":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if mode == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif mode == "int8":
+        converter.representative_dataset = lambda: iter(fed)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = getattr(tf, request["input_type"])
+        converter.inference_output_type = getattr(tf, request["output_type"])
+    return bytes(converter.convert())
+
+
+def _run(function: Any, made: bytes, fed: list[list[Any]]) -> tuple[list[Any], list[Any]]:
+    """Run both on all inputs: for each output one array, real values, the first axis counts the inputs."""
+    import numpy as np
+    import tensorflow as tf
+
+    before = [[np.asarray(each) for each in tf.nest.flatten(function(*map(tf.constant, one)))] for one in fed]
+    runtime = tf.lite.Interpreter(model_content=made, num_threads=1)
+    runtime.allocate_tensors()
+    takes = _ordered(runtime.get_input_details(), _inputs_of(function))
+    gives = _ordered(runtime.get_output_details(), function.outputs)
+    after = []
+    for one in fed:
+        for detail, value in zip(takes, one, strict=True):
+            runtime.set_tensor(detail["index"], _quantised(value, detail))
+        runtime.invoke()
+        after.append([_real(runtime.get_tensor(detail["index"]), detail) for detail in gives])
+    return _columns(before), _columns(after)
+
+
+def _ordered(details: list[Any], tensors: list[Any]) -> list[Any]:
+    """Bring a TF Lite model's inputs or outputs into the order of the function's, which the converter does not keep.
+
+    They are called as the function's own, or ``PartitionedCall:1`` for its second output.
+    """
+    by_name = {detail["name"].partition(":")[0].removeprefix("serving_default_"): detail for detail in details}
+    names = [tensor.name.partition(":")[0] for tensor in tensors]
+    if sorted(by_name) == sorted(names):
+        return [by_name[name] for name in names]
+    numbers = [re.search(r":(\d+)$", detail["name"]) for detail in details]
+    places = [int(found[1]) if found else 0 for found in numbers]
+    return [details[n] for n in sorted(range(len(details)), key=places.__getitem__)]
+
+
+def _columns(rows: list[list[Any]]) -> list[Any]:
+    import numpy as np
+
+    return [np.stack([row[n] for row in rows]) for n in range(len(rows[0]))] if rows else []
+
+
+def _quantised(value: Any, detail: Mapping[str, Any]) -> Any:
+    import numpy as np
+
+    if not np.issubdtype(detail["dtype"], np.integer):
+        return value.astype(detail["dtype"])
+    scale, zero = detail["quantization"]
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(np.rint(value / scale) + zero, limits.min, limits.max).astype(detail["dtype"])
+
+
+def _real(value: Any, detail: Mapping[str, Any]) -> Any:
+    import numpy as np
+
+    scale, zero = detail["quantization"]
+    return (value.astype(np.float32) - zero) * scale if scale else np.asarray(value)

@@ -1,0 +1,87 @@
+"""``tf.to_tflite``: a frozen graph, a SavedModel or a Keras file becomes a TF Lite model, quantised where asked."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import RecipeError
+from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration
+
+_TYPES = ("float32", "int8", "uint8")
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.steps import _subprocess
+
+    params = call.params
+    mode = str(params["mode"])
+    types = {name: str(params[name]) for name in ("input_type", "output_type")}
+    if mode != "int8" and set(types.values()) != {"float32"}:
+        raise RecipeError("only an int8 model has quantised inputs and outputs", got=f"mode: {mode}",
+                          expected="mode: int8, or input_type and output_type: float32")  # fmt: skip
+    if mode == "int8" and not params.get("calibration"):
+        raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
+                          hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
+    model = cast("Path", params["model"])
+    variables = cast("Mapping[str, Path]", params["variables"] or {})
+    with tempfile.TemporaryDirectory(prefix="to-tflite-", dir=call.output.parent) as scratch:
+        folder = Path(scratch)
+        inputs = _calibration.samples(params, folder)
+        if inputs is not None:
+            import numpy as np
+
+            np.save(folder / "samples.npy", inputs.values)
+        request = {
+            "model": str(model.resolve()), "mode": mode, **types,
+            "variables": {name: str(path) for name, path in variables.items()},
+            "inputs": list(cast("tuple[str, ...]", params["inputs"] or ())),
+            "outputs": list(cast("tuple[str, ...]", params["outputs"] or ())),
+            "shapes": _shapes(params["shapes"]),
+            "samples": None if inputs is None else str(folder / "samples.npy"),
+            "output": str(call.output), "answers": str(folder / "answers.npz"),
+        }  # fmt: skip
+        facts = _subprocess.call("modelprep.steps._tflite_convert", request, what="converting with TensorFlow")
+        before, after = _agreement.read(folder / "answers.npz")
+        agreement = _agreement.compare(before, after, params, calibrated=inputs is not None, where=model)
+    return {**facts, "mode": mode, "agreement": agreement}
+
+
+def _shapes(given: object) -> dict[str, list[int]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(
+        isinstance(sizes, (list, tuple)) and all(type(size) is int and size > 0 for size in sizes)
+        for sizes in given.values()
+    ):
+        raise RecipeError("shapes is a mapping of input names to sizes", expected="shapes: {input: [1, 224, 224, 3]}",
+                          got=repr(given))  # fmt: skip
+    return {str(name): list(sizes) for name, sizes in given.items()}
+
+
+STEP = Step(
+    name="tf.to_tflite",
+    version=1,
+    summary="convert a frozen graph, a SavedModel or a Keras file to TF Lite, in floats or quantised",
+    params={
+        "model": Param("file", "frozen GraphDef, saved_model.pb, .keras or .h5 file", required=True),
+        "variables": Param("files", "a SavedModel's files variables.index and variables.data-..., by name"),
+        "inputs": Param("strs", "nodes that are fed, of a graph (default: its placeholders)"),
+        "outputs": Param("strs", "nodes or outputs to keep (default: those that nothing else takes)"),
+        "shapes": Param("map", "input name -> shape, where the model leaves sizes open (the batch is 1)"),
+        "mode": Param(
+            "str", "float; float16 and dynamic (int8 weights) make the file smaller; int8 is for integer hardware",
+            default="float", choices=tuple(_agreement.LEAST),
+        ),
+        "input_type": Param("str", "type of the inputs of an int8 model", default="float32", choices=_TYPES),
+        "output_type": Param("str", "type of the outputs of an int8 model", default="float32", choices=_TYPES),
+        **_calibration.PARAMS,
+        **_agreement.PARAMS,
+    },
+    run=_run,
+    cpu_bound=True,
+    extras=lambda params: ("tf",),  # noqa: ARG005 - the signature is the interface
+    proof=Compared("TensorFlow runs the original and TF Lite the result on the calibration set, or on seeded inputs"),
+)  # fmt: skip

@@ -1,0 +1,126 @@
+"""``tflite.quantise``: a float TF Lite model becomes a smaller one, by ai-edge-quantizer in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+from modelprep.errors import MissingTool, RecipeError, StepError
+from modelprep.installed import install_command
+from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration
+
+VARIABLE, COMMAND, MODULE = "MODELPREP_QUANTIZER", "aeq", "ai_edge_quantizer"
+#: Mode -> the quantizer's own recipe.
+_RECIPES: Mapping[str, str] = {"dynamic": "dynamic_wi8_afp32", "int8": "static_wi8_ai8"}
+
+
+def interpreter() -> str:
+    """Return the Python that has ai-edge-quantizer: of MODELPREP_QUANTIZER, of its command on PATH, of the extra.
+
+    The variable names a Python, or the quantizer's command ``aeq``, which lies beside one.
+
+    Raises
+    ------
+    MissingTool
+        There is none.
+    """
+    named = os.environ.get(VARIABLE)
+    found = shutil.which(named) if named else shutil.which(COMMAND)
+    if found is not None:
+        beside = Path(found) if Path(found).name.startswith("python") else Path(found).resolve().parent / "python"
+        if beside.exists():
+            return str(beside)
+    if named:
+        raise MissingTool(f"{VARIABLE} names a program that cannot be run", where=named, hint=f"unset {VARIABLE}")
+    if find_spec(MODULE) is not None:
+        return sys.executable
+    raise MissingTool(
+        "ai-edge-quantizer is not installed",
+        expected=f"{COMMAND} on PATH, or {VARIABLE}=/path/to/python of an environment that has it",
+        hint=install_command("quantise"),
+    )
+
+
+@cache
+def _version(python: str) -> str:
+    code = "from importlib.metadata import version; print(version('ai-edge-quantizer'))"
+    done = subprocess.run([python, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise MissingTool("this Python has no ai-edge-quantizer", where=python, got=said[-1],
+                          hint=f"{python} -m pip install ai-edge-quantizer")  # fmt: skip
+    return f"ai-edge-quantizer {done.stdout.strip()}"
+
+
+def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.tflite.model import read
+
+    params, mode = call.params, str(call.params["mode"])
+    model = cast("Path", params["model"])
+    graph = read(model).main
+    for index in graph.inputs:
+        if graph.tensors[index].dtype != "FLOAT32":
+            raise StepError("only a float model can be quantised", where=str(model), expected="float32 inputs",
+                            got=f"'{graph.tensors[index].name}' is {graph.tensors[index].dtype.lower()}")  # fmt: skip
+    if mode == "int8" and not params.get("calibration"):
+        raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
+                          hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
+    python = interpreter()
+    tool = _version(python)
+    with tempfile.TemporaryDirectory(prefix="quantise-", dir=call.output.parent) as scratch:
+        folder = Path(scratch)
+        inputs = _calibration.samples(params, folder)
+        if inputs is not None:
+            import numpy as np
+
+            np.save(folder / "samples.npy", inputs.values)
+        shutil.copyfile(model, folder / "model.tflite")
+        request = {
+            "model": "model.tflite", "recipe": _RECIPES[mode], "output": "made.tflite", "answers": "answers.npz",
+            "samples": None if inputs is None else "samples.npy",
+        }  # fmt: skip
+        (folder / "request.json").write_text(json.dumps(request), "utf-8")
+        source = (Path(__file__).parent / "_quantise_script.py").read_text("utf-8")
+        done = subprocess.run(
+            [python, "-c", source, "request.json"], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, errors="replace", check=False,
+            env={**os.environ, "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+        if done.returncode:
+            said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
+            raise StepError("ai-edge-quantizer cannot quantise this model", where=str(model),
+                            got=" ".join(said[-1].split())[:400])  # fmt: skip
+        before, after = _agreement.read(folder / "answers.npz")
+        agreement = _agreement.compare(before, after, params, calibrated=inputs is not None, where=model)
+        (folder / "made.tflite").replace(call.output)
+    size = call.output.stat().st_size
+    return {"tool": tool, "mode": mode, "bytes_before": model.stat().st_size, "bytes": size, "agreement": agreement}
+
+
+STEP = Step(
+    name="tflite.quantise",
+    version=1,
+    summary="quantise a float TF Lite model, with ai-edge-quantizer",
+    params={
+        "model": Param("file", "the TF Lite file with float32 inputs", required=True),
+        "mode": Param(
+            "str", "dynamic: int8 weights; int8: weights and activations, which integer hardware needs",
+            default="int8", choices=tuple(_RECIPES),
+        ),
+        **_calibration.PARAMS,
+        **_agreement.PARAMS,
+    },
+    run=_run,
+    cpu_bound=True,
+    tool=lambda params: _version(interpreter()),  # noqa: ARG005 - the signature is the interface
+    proof=Compared("LiteRT runs both models on the calibration set, or on seeded inputs"),
+)  # fmt: skip
