@@ -51,6 +51,7 @@ def command(
             "namesakes": namesakes(),
             "dependencies": _versions(_DEPENDENCIES),
             "extras": _extras(),
+            "plugins": _plugins(),
             "tools": {name: shutil.which(name) for name in TOOLS},
             "interpreters": {name: _interpreter(os.environ.get(name), module) for name, (module, _) in PEERS.items()},
             "store": _store(cache),
@@ -106,6 +107,13 @@ def _extras() -> dict[str, dict[str, Any]]:
         versions = {m: (_version(m) or "there") if find_spec(m) is not None else None for m in modules}
         found[extra] = {"complete": None not in versions.values(), "modules": versions}
     return found
+
+
+def _plugins() -> list[dict[str, str]]:
+    from modelprep.steps import unusable
+    from modelprep.steps._plugins import plugins
+
+    return [{"name": one.name, "package": one.origin, "problem": unusable(one)} for one in plugins()]
 
 
 def _interpreter(program: str | None, module: str) -> dict[str, object]:
@@ -187,6 +195,9 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         modules = ", ".join(f"{name} {version or 'missing'}" for name, version in found["modules"].items())
         hint = "" if found["complete"] else f"; {install_command(extra)}"
         rows.append((f"extra {extra}", good if found["complete"] else bad, modules + hint))
+    for one in facts["plugins"]:
+        said = f"{one['package']}: {one['problem']}" if one["problem"] else one["package"]
+        rows.append((f"step {one['name']}", bad if one["problem"] else good, said))
     for name, path in facts["tools"].items():
         rows.append((name, good if path else bad, path or f"for {TOOLS[name]}"))
     for name, found in facts["interpreters"].items():

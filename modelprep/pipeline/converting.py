@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelprep.check.proof.types import Conversion
 from modelprep.check.proof.verify import Verified, verify
+from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
 from modelprep.formats.given import cannot_write, require_apart, require_input, require_output
 from modelprep.steps import Call, find
@@ -103,6 +104,8 @@ def convert(
         if step.produces == "folder":
             made.mkdir()
         facts = step.run(Call(filled, made, progress=progress, warn=warnings.append)) or {}
+        if not (made.is_dir() if step.produces == "folder" else made.is_file()):
+            raise StepError(f"the step '{name}' made no {step.produces}")
         verified = verify(Conversion(name, step.version, filled, {}, made, "", facts=facts), numbers=numbers)
         made.replace(target)
     for text in warnings:

@@ -1,7 +1,8 @@
 """What is done to files: one small module a step, found by its name.
 
 A step ``caffe.bake`` lives in ``modelprep/steps/caffe_bake.py`` and is that module's ``STEP``. Nothing else has to be
-told of a new step: :func:`find` imports the module by the name, :func:`names` lists the folder.
+told of a new step: :func:`find` imports the module by the name, :func:`names` lists the folder. Installed packages
+bring more (:mod:`modelprep.steps._plugins`).
 
 A step is a pure function from files to files: the same inputs, parameters and `version` give the same bytes. It reads
 its file parameters, writes only at ``call.output``, and knows nothing of recipes, stores or networks.
@@ -10,11 +11,14 @@ its file parameters, writes only at ``call.output``, and knows nothing of recipe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from modelprep.errors import RecipeError, nearest
+
+if TYPE_CHECKING:
+    from modelprep.steps._plugins import Plugin
 
 ParamKind = Literal["file", "files", "str", "strs", "int", "float", "bool", "map", "any"]
 
@@ -154,6 +158,8 @@ class Step:
         Says how many bytes a call writes at most, None where nobody can say before it is done: from its plain
         parameters and the sizes of its files by slot (``param``, or ``param/name`` of kind ``files``), each an upper
         bound in bytes itself or None.
+    origin
+        Distribution and version of the plug-in that brings it, part of the result's key; empty for steps of modelprep.
     proof
         How its results are proven to compute what its inputs did, or why there is nothing to prove. No default: whoever
         writes a step has to decide.
@@ -169,6 +175,7 @@ class Step:
     extras: Callable[[Mapping[str, object]], tuple[str, ...]] = _no_extras
     tool: Callable[[Mapping[str, object]], str] | None = None
     room: Callable[[Mapping[str, object], Mapping[str, int | None]], int | None] = _unforeseen
+    origin: str = ""
     proof: Proven | Exempt = field(kw_only=True)
 
 
@@ -185,27 +192,72 @@ def module_of(name: str) -> str:
 
 
 def names() -> tuple[str, ...]:
-    """List the names of all steps, sorted (imports each step's module; those import nothing heavy)."""
-    stems = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_"))
-    return tuple(sorted(step.name for stem in stems if (step := _load(stem)) is not None))
+    """List the names of all steps, sorted, those of plug-ins included (imports each step's module; none is heavy)."""
+    from modelprep.steps._plugins import plugins
+
+    return tuple(sorted([*_own(), *(plugin.name for plugin in plugins() if not unusable(plugin))]))
 
 
 def find(name: str) -> Step:
-    """Find a step by its name.
+    """Find a step by its name: one of ours, else one of an installed plug-in (docs/how-to/steps-plugin.md).
 
     Raises
     ------
     RecipeError
         There is no step of that name; the nearest ones are offered.
+    MissingTool
+        It is a plug-in's, which does not load.
     """
     step = _load(module_of(name)) if name.replace(".", "").replace("_", "").replace("-", "").isalnum() else None
-    if step is None or step.name != name:
-        known = names()
-        raise RecipeError(
-            f"there is no step called '{name}'",
-            hint=nearest(name, known) or f"known steps: {', '.join(known)}",
-        )
-    return step
+    if step is not None and step.name == name:
+        return step
+    from modelprep.steps._plugins import plugins
+
+    for plugin in plugins():
+        if plugin.name == name:
+            if problem := unusable(plugin):
+                raise replace(plugin, problem=problem).error()
+            return _of_plugin(plugin)
+    known = names()
+    raise RecipeError(
+        f"there is no step called '{name}'",
+        hint=nearest(name, known) or f"known steps: {', '.join(known)}",
+    )
+
+
+def unusable(plugin: Plugin) -> str:
+    """Say why a plug-in's step cannot be used; an empty string where it can."""
+    step = plugin.found
+    if plugin.problem:
+        return plugin.problem
+    if plugin.name in _own():
+        return "modelprep has a step of that name itself"
+    if not isinstance(step, Step):
+        return f"the entry point is no modelprep.steps.Step but {type(step).__name__}"
+    if step.name != plugin.name:
+        return f"the entry point is called '{plugin.name}' and its step '{step.name}'"
+    sound = (
+        isinstance(step.version, int) and callable(step.run) and isinstance(step.proof, Proven | Exempt)
+        and isinstance(step.params, Mapping) and all(isinstance(param, Param) for param in step.params.values())
+        and step.produces in ("file", "folder")
+    )  # fmt: skip
+    return "" if sound else "its version, params, run, produces or proof is not what modelprep.steps.Step describes"
+
+
+def _of_plugin(plugin: Plugin) -> Step:
+    from modelprep.steps._plugins import guarded
+
+    step = plugin.found
+    assert isinstance(step, Step)
+    safe = {name: guarded(getattr(step, name), plugin) for name in ("run", "extras", "room")}
+    if step.tool is not None:
+        safe["tool"] = guarded(step.tool, plugin)
+    return replace(step, origin=plugin.origin, **safe)  # type: ignore[arg-type]  # the same functions, in a frame
+
+
+def _own() -> tuple[str, ...]:
+    stems = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_"))
+    return tuple(sorted(step.name for stem in stems if (step := _load(stem)) is not None))
 
 
 def _load(stem: str) -> Step | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from modelprep.errors import RecipeError, StepError
 from modelprep.steps import Call, Exempt, Param, Step
-from modelprep.steps._tools import Tool
+from modelprep.steps.tools import Tool
 
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model

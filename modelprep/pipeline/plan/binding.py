@@ -78,6 +78,8 @@ def bind(recipe: Recipe, use: StepUse) -> Bound:
             files.update(_several(recipe, use, name, value))
     if step.tool is not None:
         plain["tool"] = step.tool(plain)  # part of the key: another version of the program makes another file
+    if step.origin:
+        plain["plugin"] = step.origin  # so does another version of the package
     return Bound(use=use, step=step, plain=plain, files=files, absent=absent)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from modelprep import steps
-from modelprep.errors import RecipeError, nearest
+from modelprep.errors import MissingTool, RecipeError, nearest
 from modelprep.recipe.schema import Recipe, Ref, StepUse
 
 _KINDS = {
@@ -46,6 +46,9 @@ def check_steps(recipe: Recipe) -> list[RecipeError]:
         except RecipeError as error:
             errors.append(RecipeError(error.what, where=place, hint=error.hint))
             continue
+        except MissingTool as error:  # a plug-in that does not load: the recipe is not at fault, and cannot be run
+            error.where = place
+            raise
         produces[use.id] = step.produces
         errors.extend(check_params(step, use.params, place))
     for name, place, ref in _uses(recipe):

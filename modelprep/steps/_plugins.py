@@ -1,0 +1,107 @@
+"""Steps of other installed packages: entry points of the group ``modelprep.steps``.
+
+Only what is installed in this environment is loaded, never anything that a recipe names. A package that does not load
+is an entry with its cause, so that it hinders nobody who does not use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from modelprep.errors import MissingTool, ModelprepError, StepError
+
+GROUP = "modelprep.steps"
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point.
+
+    Parameters
+    ----------
+    name
+        Of the step.
+    package
+        Name of the distribution that brings it.
+    version
+        Of the distribution.
+    found
+        What the entry point refers to; None where it cannot be used.
+    problem
+        Why it cannot be used.
+    """
+
+    name: str
+    package: str
+    version: str
+    found: object = None
+    problem: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Distribution and version: part of the key of every result of the step."""
+        return f"{self.package} {self.version}"
+
+    def error(self) -> MissingTool:
+        """Return the error for whoever asks for a step that cannot be used."""
+        return MissingTool(
+            f"the step '{self.name}' of the package {self.origin} cannot be used", got=self.problem,
+            hint=f"update or uninstall {self.package}",
+        )  # fmt: skip
+
+
+@cache
+def plugins() -> tuple[Plugin, ...]:
+    """Load every entry point of the group once; names that two packages claim are loaded from neither."""
+    entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _package(entry)))
+    claims = Counter(entry.name for entry in entries)
+    return tuple(_loaded(entry, claims[entry.name] > 1) for entry in entries)
+
+
+def _package(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist is not None else ("an unknown package", "")
+
+
+def _loaded(entry: EntryPoint, contested: bool) -> Plugin:
+    made = Plugin(entry.name, *_package(entry))
+    if not _NAME.fullmatch(entry.name):
+        return Plugin(made.name, made.package, made.version, problem=f"'{entry.name}' cannot be the name of a step")
+    if contested:
+        return Plugin(made.name, made.package, made.version, problem="another installed package claims the same name")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # stdout is the command's own
+            found = entry.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a package does when it is imported
+        return Plugin(made.name, made.package, made.version, problem=said(error))
+    return Plugin(made.name, made.package, made.version, found)
+
+
+def said(error: BaseException) -> str:
+    """Return an exception in one line."""
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def guarded(function: Callable[..., object], plugin: Plugin) -> Callable[..., object]:
+    """Return a package's function so that what it raises is an error of ours that names the package."""
+
+    def call(*arguments: object) -> object:
+        try:
+            return function(*arguments)
+        except ModelprepError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise StepError(
+                f"the step '{plugin.name}' of the package {plugin.origin} failed", got=said(error),
+                hint=f"report it to the authors of {plugin.package}",
+            ) from error  # fmt: skip
+
+    return call
