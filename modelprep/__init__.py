@@ -19,11 +19,13 @@ TYPE_CHECKING = False  # `typing` takes longer than this whole module
 __all__ = [
     "Asset",
     "AuditReport",
+    "BoardOutcome",
     "BoardRun",
     "Bundled",
     "Catalogue",
     "CheckFailed",
     "Checked",
+    "ConnectionLost",
     "Converted",
     "CorruptBlob",
     "DemoReport",
@@ -31,6 +33,7 @@ __all__ = [
     "DeployPlan",
     "Deployed",
     "Deployment",
+    "Deployments",
     "DigestMismatch",
     "Event",
     "Exported",
@@ -58,6 +61,7 @@ __all__ = [
     "StepError",
     "StorageError",
     "Terminated",
+    "TestResult",
     "TriedPicture",
     "UsageError",
     "Verdict",
@@ -71,6 +75,7 @@ __all__ = [
     "convert",
     "count_hosts",
     "deploy",
+    "deploy_many",
     "export_yocto",
     "fetch",
     "find_pictures",
@@ -79,6 +84,7 @@ __all__ = [
     "mirror",
     "plan",
     "plan_deploy",
+    "read_boards",
     "run",
     "verify_mirror",
 ]
@@ -87,7 +93,8 @@ if TYPE_CHECKING:
     from modelprep.api.auditing import audit, count_hosts
     from modelprep.api.checking import check, find_pictures, lint
     from modelprep.api.converting import convert
-    from modelprep.api.delivering import Deployment, bundle, deploy, export_yocto, plan_deploy
+    from modelprep.api.delivering import bundle, export_yocto
+    from modelprep.api.deploying import deploy, deploy_many, plan_deploy, read_boards
     from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
     from modelprep.api.mirroring import mirror, verify_mirror
     from modelprep.audit import AuditReport, HostReport
@@ -99,9 +106,12 @@ if TYPE_CHECKING:
     from modelprep.deliver.board_tests import BoardRun
     from modelprep.deliver.bundle import Bundled
     from modelprep.deliver.deploy import Deployed, DeployPlan
+    from modelprep.deliver.matrix import TestResult
+    from modelprep.deliver.one_board import Deployment
     from modelprep.deliver.yocto import Exported
     from modelprep.errors import (
         CheckFailed,
+        ConnectionLost,
         CorruptBlob,
         DeployError,
         DigestMismatch,
@@ -120,6 +130,7 @@ if TYPE_CHECKING:
     )
     from modelprep.events import Event, Listener
     from modelprep.pipeline.converting import Converted
+    from modelprep.pipeline.deploying import BoardOutcome, Deployments
     from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
     from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request
     from modelprep.pipeline.run.report import DemoReport, Report
@@ -132,10 +143,12 @@ _HOMES = {
     "__version__": "modelprep.version",
     "Asset": "modelprep.recipe.schema",
     "AuditReport": "modelprep.audit",
+    "BoardOutcome": "modelprep.pipeline.deploying",
     "BoardRun": "modelprep.deliver.board_tests",
     "Bundled": "modelprep.deliver.bundle",
     "Catalogue": "modelprep.recipe.catalogue",
     "CheckFailed": "modelprep.errors",
+    "ConnectionLost": "modelprep.errors",
     "CorruptBlob": "modelprep.errors",
     "Checked": "modelprep.check.demos",
     "Converted": "modelprep.pipeline.converting",
@@ -143,7 +156,8 @@ _HOMES = {
     "DeployError": "modelprep.errors",
     "DeployPlan": "modelprep.deliver.deploy",
     "Deployed": "modelprep.deliver.deploy",
-    "Deployment": "modelprep.api.delivering",
+    "Deployment": "modelprep.deliver.one_board",
+    "Deployments": "modelprep.pipeline.deploying",
     "DigestMismatch": "modelprep.errors",
     "Event": "modelprep.events",
     "Exported": "modelprep.deliver.yocto",
@@ -171,6 +185,7 @@ _HOMES = {
     "Request": "modelprep.pipeline.plan.request",
     "StepError": "modelprep.errors",
     "StorageError": "modelprep.errors",
+    "TestResult": "modelprep.deliver.matrix",
     "TriedPicture": "modelprep.check.picture_search",
     "UsageError": "modelprep.errors",
     "Verdict": "modelprep.check.types",
@@ -182,7 +197,8 @@ _HOMES = {
     "check": "modelprep.api.checking",
     "convert": "modelprep.api.converting",
     "count_hosts": "modelprep.api.auditing",
-    "deploy": "modelprep.api.delivering",
+    "deploy": "modelprep.api.deploying",
+    "deploy_many": "modelprep.api.deploying",
     "export_yocto": "modelprep.api.delivering",
     "fetch": "modelprep.api.fetching",
     "find_pictures": "modelprep.api.checking",
@@ -190,7 +206,8 @@ _HOMES = {
     "list_demos": "modelprep.api.fetching",
     "mirror": "modelprep.api.mirroring",
     "plan": "modelprep.api.fetching",
-    "plan_deploy": "modelprep.api.delivering",
+    "plan_deploy": "modelprep.api.deploying",
+    "read_boards": "modelprep.api.deploying",
     "run": "modelprep.api.fetching",
     "verify_mirror": "modelprep.api.mirroring",
 }

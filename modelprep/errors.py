@@ -150,6 +150,10 @@ class DeployError(ModelprepError):
     kind = "deploy"
 
 
+class ConnectionLost(DeployError):
+    """The connection to a board failed or was cut: trying again may help."""
+
+
 class DigestMismatch(ModelprepError):
     """Bytes are there, and they are not the ones that were asked for."""
 

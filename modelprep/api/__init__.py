@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from modelprep.api.checking import find_pictures as find_pictures
     from modelprep.api.checking import lint as lint
     from modelprep.api.converting import convert as convert
-    from modelprep.api.delivering import Deployment as Deployment
     from modelprep.api.delivering import bundle as bundle
-    from modelprep.api.delivering import deploy as deploy
     from modelprep.api.delivering import export_yocto as export_yocto
-    from modelprep.api.delivering import plan_deploy as plan_deploy
+    from modelprep.api.deploying import deploy as deploy
+    from modelprep.api.deploying import deploy_many as deploy_many
+    from modelprep.api.deploying import plan_deploy as plan_deploy
+    from modelprep.api.deploying import read_boards as read_boards
     from modelprep.api.fetching import cache_key as cache_key
     from modelprep.api.fetching import catalogue as catalogue
     from modelprep.api.fetching import fetch as fetch
@@ -35,7 +36,8 @@ HOMES = {
     "auditing": ("audit", "count_hosts"),
     "checking": ("check", "find_pictures", "lint"),
     "converting": ("convert",),
-    "delivering": ("Deployment", "bundle", "deploy", "export_yocto", "plan_deploy"),
+    "delivering": ("bundle", "export_yocto"),
+    "deploying": ("deploy", "deploy_many", "plan_deploy", "read_boards"),
     "fetching": ("cache_key", "catalogue", "fetch", "list_demos", "plan", "run"),
     "mirroring": ("mirror", "verify_mirror"),
 }

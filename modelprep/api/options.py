@@ -221,8 +221,25 @@ class DeployOptions(PlanDeployOptions, total=False):
         Words, Option((), "With `run`: backend for the Arm NN tests (CpuRef).", "--compute -c", "BACKEND")
     ]
     junit: Annotated[
-        AnyPath | None, Option(None, "With `run`: write a JUnit XML report of the tests here.", metavar="FILE")
+        AnyPath | None,
+        Option(
+            None,
+            "With `run`: write a JUnit XML report of the tests here (of several boards: a folder, one file each).",
+            metavar="FILE",
+        ),
     ]
+    retries: Annotated[
+        int,
+        Option(
+            0, "Try again so often when the connection fails or files arrive damaged.", metavar="N", least=0, most=20
+        ),
+    ]
+
+
+class DeployManyOptions(DeployOptions, total=False):
+    """Options of ``deploy_many``."""
+
+    jobs: Annotated[int, Option(8, "How many boards at once.", "--jobs -j", "N", least=1, most=64)]
 
 
 class YoctoOptions(Restricted, Out, Board, Recipes, total=False):

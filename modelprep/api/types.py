@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from modelprep.deliver.board_tests import BoardRun as BoardRun
     from modelprep.deliver.deploy import DeployPlan as DeployPlan
     from modelprep.pipeline.converting import Converted as Converted
+    from modelprep.pipeline.deploying import BoardOutcome as BoardOutcome
+    from modelprep.pipeline.deploying import Deployments as Deployments
     from modelprep.pipeline.mirroring import Mirrored as Mirrored
     from modelprep.pipeline.plan.request import Plan as Plan
     from modelprep.pipeline.plan.request import PlannedDemo as PlannedDemo

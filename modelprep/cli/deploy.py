@@ -2,113 +2,180 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelprep import quoting
+from modelprep.api import text
+from modelprep.api.deploying import deploy_many, deploy_one, read_boards
+from modelprep.api.options import DeployManyOptions, DeployOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelprep.deliver.board_tests import BoardRun
-    from modelprep.deliver.deploy import DeployPlan
+    from typing_extensions import Unpack
+
+    from modelprep.api.types import BoardOutcome, BoardRun, Deployments, DeployPlan
+    from modelprep.events import Listener
 
 
+@common.command(
+    DeployManyOptions,
+    examples=(
+        "modelprep deploy armnn-caffe root@imx8 --run",
+        "modelprep deploy armnn-caffe --boards farm.txt --run --junit reports --retries 2",
+    ),
+)
 def command(
+    output: Output,
     targets: Annotated[
         list[str],
-        typer.Argument(
-            metavar="TARGET... USER@BOARD[:PATH]",
-            help="What to copy (as for fetch), and in the end where: a login as ssh knows it.",
-            autocompletion=common.complete_target,
+        common.targets(
+            "TARGET... USER@BOARD[:PATH]",
+            "What to copy (as for fetch), and in the end where: a login as ssh knows it (none with --boards).",
         ),
     ],
-    out: common.Out = common.DEFAULT_OUT,
-    ssh: Annotated[
-        str | None,
-        typer.Option("--ssh", metavar="COMMAND", envvar="MODELPREP_SSH", help="The ssh command, with your options."),
-    ] = None,
-    run: Annotated[bool, typer.Option("--run", help="Then run the tests of these demos on the board.")] = False,
-    backend: Annotated[
+    also: Annotated[
         list[str] | None,
-        typer.Option("--compute", "-c", metavar="BACKEND", help="With --run: backend for the Arm NN tests (CpuRef)."),
+        typer.Option("--also", metavar="BOARD", help=f"One more board, in parallel; {common.REPEATED}."),
     ] = None,
-    junit: Annotated[
-        Path | None,
-        typer.Option("--junit", metavar="FILE", help="With --run: write a JUnit XML report of the tests here."),
+    boards: Annotated[
+        list[Path] | None,
+        typer.Option("--boards", metavar="FILE", help="The boards: a list, one a line, # begins a comment."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go over; send nothing.")] = False,
-    bsp: common.BspRelease = None,
-    soc: common.Soc = None,
-    recipes: common.Recipes = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
+    **options: Unpack[DeployManyOptions],
+) -> int:
     """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.
 
     Everything goes over your own ssh, with its configuration, agent, keys and jump hosts. Demos that have a place of
     their own on the board (OpenCV samples, TensorFlow Lite examples) go there; all others go into a folder of the
-    login's home, or of PATH.
+    login's home, or of PATH. Several boards (--also, --boards) are served in parallel, and one that fails stops no
+    other; the worst of their exit statuses is returned.
     """
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.deliver import board_tests, deploy, remote
-        from modelprep.deliver.board_release import other_release
-        from modelprep.pipeline.plan.board import select as select_recipes
-        from modelprep.targets.bsp import DEFAULT, load
-        from modelprep.tree.selection import names_of_tests, select
+    demos, named = _split(targets, also or [], boards or [])
+    if (options["junit"] is not None or options["compute"]) and not options["run"]:
+        raise UsageError("--junit and --compute say how the tests are run: they want --run")
+    if not (also or boards):
+        del options["jobs"]
+        return _one(output, demos, named[0], options, dry_run=dry_run)
+    made = deploy_many(demos, named, dry_run=dry_run, listen=output.listener(), **options)
+    output.close()
+    _tell_all(output, made, done=not dry_run)
+    output.result(
+        {
+            "exit_status": made.exit_status,
+            "boards": [_of_board(outcome, done=not dry_run) for outcome in made.boards],
+            "matrix": made.matrix,
+        }
+    )
+    return made.exit_status
 
-        if len(targets) < 2:
-            raise UsageError(
-                "deploy wants demos and a board",
-                got=" ".join(targets),
-                hint="modelprep deploy armnn-caffe root@imx8",
-            )
-        board = remote.parse_board(targets[-1])
-        # Own use of the user's own files: restricted assets go to his board like all others.
-        chosen = select_recipes(common.catalogue(recipes), targets[:-1], bsp=bsp, soc=soc)
-        parts = select(out, chosen, include_restricted=True)
-        if (junit is not None or backend) and not run:
-            raise UsageError("--junit and --compute say how the tests are run: they want --run")
-        tests: list[BoardRun] = []
-        with remote.connect(board, remote.ssh_words(ssh)) as channel:
-            plans = deploy.plan_parts(channel, parts)
-            if other := other_release(channel, load(bsp or DEFAULT).name):
-                output.warning(other)
-            if dry_run:
-                _tell(output, plans, board.login, done=False)
-                output.result(_result(plans, board.login, done=False))
-                return
-            listen = output.listener()
-            for plan in plans:
-                deploy.apply_deploy(channel, plan, listen=listen)
+
+def _split(targets: Sequence[str], also: Sequence[str], lists: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """Tell demos and boards apart: the last word is a board, unless a list names them."""
+    demos, named = (list(targets), []) if lists else (list(targets[:-1]), [targets[-1]])
+    if not demos:
+        raise UsageError(
+            "deploy needs demos and a board", got=" ".join(targets), hint="modelprep deploy armnn-caffe root@imx8"
+        )
+    if lists and "@" in demos[-1] and not demos[-1].partition("@")[0].count("/"):
+        raise UsageError(
+            "with --boards, no board stands behind the targets", got=demos[-1], hint=f"--also {text.sh(demos[-1])}"
+        )
+    return demos, [*named, *also, *(board for file in lists for board in read_boards(file))]
+
+
+def _one(output: Output, demos: list[str], board: str, options: DeployOptions, *, dry_run: bool) -> int:
+    told = False
+
+    def before_tests(planned: BoardOutcome, plan: DeployPlan) -> None:
+        nonlocal told
+        if not told:
+            told = True
             output.close()
-            _tell(output, plans, board.login, done=True)
-            if run:
-                words = [word for name in backend or () for word in ("-c", name)]
-                aloud = output.mode == "human"
-                for plan in plans:
-                    names = names_of_tests(plan.part.manifest)
-                    if not names:
-                        continue
-                    output.line(f"\n{plan.part.name}:")
-                    output.out.flush()
-                    made = board_tests.hear_tests(
-                        channel, plan.board.folder, [*words, *names], aloud=aloud, junit=junit is not None
-                    )
-                    if not made.ok and output.mode == "quiet":
-                        output.value(made.output.rstrip())
-                    tests.append(made)
-        if junit is not None:
-            from modelprep.store.disk import write_atomic
+            _tell(output, planned.plans, planned.login, done=True)
+        output.line(f"\n{plan.part.name}:")
+        output.out.flush()
 
-            write_atomic(junit, board_tests.junit_of(tests))
-        output.result(_result(plans, board.login, done=True, tests=tests))
-        if not all(made.ok for made in tests):
-            raise typer.Exit(1)
+    listen = _only_warnings(output) if dry_run else output.listener()
+    made = deploy_one(
+        demos, board, dry_run=dry_run, aloud=output.mode == "human", before_tests=before_tests, listen=listen, **options
+    )
+    output.close()
+    tests = made.deployment.tests if made.deployment is not None else ()
+    if not told:
+        _tell(output, made.plans, made.login, done=not dry_run)
+    for each in tests:
+        if not each.ok and output.mode == "quiet":
+            output.value(each.output.rstrip())
+    output.result(_result(made.plans, made.login, done=not dry_run, tests=tests))
+    return made.exit_status
+
+
+def _only_warnings(output: Output) -> Listener:
+    """Give a listener for a dry run, whose JSON is one object."""
+    return lambda event: output.warning(event.text) if event.kind == "warning" else None
+
+
+def _of_board(outcome: BoardOutcome, *, done: bool) -> dict[str, object]:
+    tests = outcome.deployment.tests if outcome.deployment is not None else ()
+    error = {"error": outcome.error.to_json()} if outcome.error is not None else {}
+    return {
+        **_result(outcome.plans, outcome.login, done=done, tests=tests),
+        "board": outcome.board,
+        "exit_status": outcome.exit_status,
+        "attempts": outcome.attempts,
+        "results": [vars(result) for result in outcome.results],
+        **error,
+    }
+
+
+def _tell_all(output: Output, made: Deployments, *, done: bool) -> None:
+    """Print what each board got, the matrix of test by board, and what went wrong."""
+    rows = [
+        (
+            each.board,
+            "failed" if each.error is not None else "ok" if done else "reached",
+            *_counts(each.plans if each.error is None else ()),
+            each.attempts,
+        )
+        for each in made.boards
+    ]
+    output.table("", ["board", "files", ">sent" if done else ">to send", ">size", ">there already", ">attempts"], rows)
+    matrix = made.matrix
+    for boards in _side_by_side(made.boards, max(map(len, matrix), default=0)) if matrix else ():
+        output.line()
+        cells = [[name, *(row.get(each.board, "-") for each in boards)] for name, row in matrix.items()]
+        output.table("", ["test", *(each.board for each in boards)], cells)
+    for outcome in made.boards:
+        if outcome.error is not None and output.mode != "json":
+            output.error(outcome.error)
+        for result in outcome.results:
+            if output.mode == "quiet" and result.result != "passed":
+                output.value(f"{outcome.board}: {result.test}: {result.result}: {result.reason}")
+    good = sum(outcome.exit_status == 0 for outcome in made.boards)
+    output.line(f"\n{good} of {len(made.boards)} boards ok")
+
+
+def _side_by_side(outcomes: Sequence[BoardOutcome], first: int) -> Iterator[list[BoardOutcome]]:
+    """Cut boards into blocks whose columns fit beside one of `first` characters."""
+    import shutil
+
+    room = shutil.get_terminal_size((120, 24)).columns
+    block: list[BoardOutcome] = []
+    width = first
+    for outcome in outcomes:
+        column = max(len(outcome.board), 7) + 2
+        if block and width + column > room:
+            yield block
+            block, width = [], first
+        block.append(outcome)
+        width += column
+    yield block
 
 
 def _result(
@@ -133,14 +200,21 @@ def _result(
     }
 
 
+def _counts(plans: Sequence[DeployPlan]) -> tuple[int, str, int]:
+    """Return how many files go over, their size, and how many are there already."""
+    return (
+        sum(len(plan.send) + len(plan.staged) for plan in plans),
+        size_text(sum(plan.size for plan in plans)),
+        sum(len(plan.keep) for plan in plans),
+    )
+
+
 def _tell(output: Output, plans: Sequence[DeployPlan], login: str, *, done: bool) -> None:
     rows = [
         (
             plan.part.name,
             plan.board.folder,
-            len(plan.send) + len(plan.staged),
-            size_text(plan.size),
-            len(plan.keep),
+            *_counts([plan]),
             plan.method if plan.send else "-",
         )
         for plan in plans
@@ -148,5 +222,5 @@ def _tell(output: Output, plans: Sequence[DeployPlan], login: str, *, done: bool
     output.table("", ["tree", f"on {login}", ">sent" if done else ">to send", ">size", ">there already", "by"], rows)
     if done and output.mode == "human":
         for plan in plans:
-            remote = quoting.command("sh", f"{plan.board.folder}/run-tests.sh")
-            output.line(f"run there:  {quoting.command('ssh', login, remote)}")
+            remote = text.command("sh", f"{plan.board.folder}/run-tests.sh")
+            output.line(f"run there:  {text.command('ssh', login, remote)}")

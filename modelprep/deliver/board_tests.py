@@ -77,15 +77,27 @@ def junit_of(runs: Sequence[BoardRun]) -> bytes:
     DeployError
         What the board gave back is no report.
     """
+    return junit_document([suite_of(run) for run in runs])
+
+
+def junit_document(suites: Sequence[Element]) -> bytes:
+    """Write some test suites as one JUnit document."""
     import xml.etree.ElementTree as ET
 
-    suites = ET.Element("testsuites")
-    suites.extend([_suite(run) for run in runs])
-    ET.indent(suites)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode").encode() + b"\n"
+    root = ET.Element("testsuites")
+    root.extend(suites)
+    ET.indent(root)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode").encode() + b"\n"
 
 
-def _suite(run: BoardRun) -> Element:
+def suite_of(run: BoardRun) -> Element:
+    """Read the JUnit report of one tree.
+
+    Raises
+    ------
+    DeployError
+        What the board gave back is no report.
+    """
     import xml.etree.ElementTree as ET
 
     if "<!" in run.junit:

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -168,13 +168,44 @@ def _lines(paths: Sequence[str]) -> bytes:
     return os.fsencode("".join(f"{path}\n" for path in paths))
 
 
-def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0) -> DeployPlan:
+#: Checks that a file of a tree is what its manifest says; raises DigestMismatch.
+FileCheck = Callable[[TreePart, InstalledFile], None]
+
+
+def check_file(part: TreePart, file: InstalledFile) -> None:
+    """Check a file of a tree against its manifest: what was changed here would be called damaged there.
+
+    Raises
+    ------
+    DigestMismatch
+        It was changed, or is gone.
+    """
+    path = part.folder / file.path
+    digest, size = hashlib.sha256(), 0
+    with storage(path, doing="read the tree"), contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    if (size, digest.hexdigest()) != (file.size, file.sha256):
+        raise DigestMismatch(
+            "a file of the tree was changed since modelprep wrote it"
+            if path.is_file()
+            else "a file of the tree is gone",
+            where=str(path),
+            expected=f"sha256 {file.sha256}",
+            hint=quoting.command("modelprep", "fetch", *file.demos),
+        )
+
+
+def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0, check: FileCheck = check_file) -> DeployPlan:
     """Decide what goes over.
 
     Parameters
     ----------
     taken
         Bytes that other trees will take on the same file system of the board.
+    check
+        Called for each file that goes over.
 
     Raises
     ------
@@ -216,7 +247,7 @@ def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0) -> DeployP
             + ("" if part.board else ", or name a folder on another file system: user@board:/path"),
         )
     for file in send:
-        _check_here(part, file)
+        check(part, file)
     return plan
 
 
@@ -235,32 +266,13 @@ def _not_writable(part: TreePart, board: BoardState) -> StorageError:
     )
 
 
-def _check_here(part: TreePart, file: InstalledFile) -> None:
-    """Hold a file of the tree to its manifest: what was changed here would be called damaged there."""
-    path = part.folder / file.path
-    digest, size = hashlib.sha256(), 0
-    with storage(path, doing="read the tree"), contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    if (size, digest.hexdigest()) != (file.size, file.sha256):
-        raise DigestMismatch(
-            "a file of the tree was changed since modelprep wrote it"
-            if path.is_file()
-            else "a file of the tree is gone",
-            where=str(path),
-            expected=f"sha256 {file.sha256}",
-            hint=quoting.command("modelprep", "fetch", *file.demos),
-        )
-
-
-def plan_parts(channel: Channel, parts: Sequence[TreePart]) -> list[DeployPlan]:
+def plan_parts(channel: Channel, parts: Sequence[TreePart], check: FileCheck = check_file) -> list[DeployPlan]:
     """Ask the board about some trees, each at its own place there, and decide what goes over; raises as both do."""
     plans: list[DeployPlan] = []
     taken: dict[str, int] = {}
     for part in parts:
         state = probe(channel, part, target_of(part, channel.board.path))
-        plan = plan_deploy(part, state, taken=taken.get(state.disk, 0) if state.disk else 0)
+        plan = plan_deploy(part, state, taken=taken.get(state.disk, 0) if state.disk else 0, check=check)
         taken[state.disk] = taken.get(state.disk, 0) + plan.room
         plans.append(plan)
     return plans

@@ -17,13 +17,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from modelprep import quoting
 from modelprep.deliver.board_place import plain_place
-from modelprep.errors import DeployError, MissingTool, UsageError
+from modelprep.deliver.processes import Processes
+from modelprep.errors import ConnectionLost, DeployError, MissingTool, UsageError
 
 _PLACE = re.compile(r"(?P<login>(?:[^@:/\s]+@)?(?:\[[^\[\]\s/]+\]|[^@:/\s\[\]]+))(?::(?P<path>.*))?", re.DOTALL)
 
@@ -77,11 +78,14 @@ class Channel:
         The ssh command with the options of the shared connection.
     folder
         A folder of this connection's own on this machine, gone when it is closed.
+    processes
+        What runs over it.
     """
 
     board: Board
     command: tuple[str, ...]
     folder: Path
+    processes: Processes = field(default_factory=Processes)
 
     def program(self) -> Path:
         """Give a program that is the ssh command with all its options, for those that take no options of ssh's.
@@ -110,17 +114,19 @@ class Channel:
         DeployError
             The connection failed, or the script ended with a status other than 0.
         """
-        done = subprocess.run(self._call(script_line(text, *arguments)), input=given, capture_output=True, check=False)
-        if done.returncode:
-            raise self.failed(done.returncode, done.stderr.decode(errors="replace"), "the board refused a command")
-        return done.stdout.decode(errors="surrogateescape")
+        status, said, complaints = self.processes.run(
+            self._call(script_line(text, *arguments)), given, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        if status:
+            raise self.failed(status, complaints.decode(errors="replace"), "the board refused a command")
+        return said.decode(errors="surrogateescape")
 
     def _call(self, remote: str, *options: str) -> list[str]:
         return [*self.command, *options, *quoting.remote(self.board.login, remote)]
 
     def pipe(self, remote: str) -> subprocess.Popen[bytes]:
         """Start a command on the board whose standard input is ours to write."""
-        return subprocess.Popen(
+        return self.processes.start(
             self._call(remote), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
 
@@ -137,7 +143,7 @@ class Channel:
         """
         terminal = ["-t", "-q"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         stdin = None if terminal else subprocess.DEVNULL
-        with subprocess.Popen(self._call(remote, *terminal), stdin=stdin, stdout=subprocess.PIPE) as process:
+        with self.processes.start(self._call(remote, *terminal), stdin=stdin, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             try:
                 _show(process.stdout)
@@ -157,13 +163,13 @@ class Channel:
         DeployError
             The connection failed.
         """
-        done = subprocess.run(
-            self._call(remote), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        status, output, _ = self.processes.run(
+            self._call(remote), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        said = done.stdout.decode(errors="replace")
-        if done.returncode == 255:
-            raise self.failed(done.returncode, said, "the board refused a command")
-        return done.returncode, said
+        said = output.decode(errors="replace")
+        if status == 255:
+            raise self.failed(status, said, "the board refused a command")
+        return status, said
 
     def answers(self) -> bool:
         """Say whether the board still runs commands."""
@@ -209,7 +215,7 @@ def failed(login: str, status: int, said: str, what: str) -> DeployError:
             hint="make room there, or name another folder: user@host:/path",
         )
     if status == 255:
-        return DeployError(
+        return ConnectionLost(
             "the connection to the board failed or was cut",
             where=login, got=lines[-1] if lines else "ssh ended with status 255",
             hint=f"try `ssh {quoting.sh(login)}` by hand, then run this again: what has arrived is not sent twice",
@@ -218,7 +224,9 @@ def failed(login: str, status: int, said: str, what: str) -> DeployError:
 
 
 @contextmanager
-def connect(board: Board, ssh: Sequence[str] = ("ssh",)) -> Iterator[Channel]:
+def connect(
+    board: Board, ssh: Sequence[str] = ("ssh",), *, options: Sequence[str] = (), processes: Processes | None = None
+) -> Iterator[Channel]:
     """Open the shared connection and close it in the end.
 
     Parameters
@@ -227,6 +235,10 @@ def connect(board: Board, ssh: Sequence[str] = ("ssh",)) -> Iterator[Channel]:
         See :func:`parse_board`.
     ssh
         The ssh command with options of the user's own (``--ssh``, ``MODELPREP_SSH``).
+    options
+        Further options of ssh's; what the user's own say of the same holds.
+    processes
+        What is to run over it; None for a connection that no other thread stops.
 
     Raises
     ------
@@ -241,11 +253,14 @@ def connect(board: Board, ssh: Sequence[str] = ("ssh",)) -> Iterator[Channel]:
     with tempfile.TemporaryDirectory(prefix="mp-", dir="/tmp" if Path("/tmp").is_dir() else None) as folder:  # noqa: S108
         shared = ("-o", "ControlMaster=auto", "-o", f"ControlPath={folder}/s", "-o", "ControlPersist=30")
         alive = ("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
-        channel = Channel(board, (*ssh, *shared, *alive), Path(folder))
+        channel = Channel(board, (*ssh, *options, *shared, *alive), Path(folder), processes or Processes())
+        end = [*channel.command, "-O", "exit", "--", board.login]
+        # The master has the pipes of its sessions: only when it ends do those who read from them.
+        channel.processes.close_with(end)
         try:
             yield channel
         finally:
-            subprocess.run([*channel.command, "-O", "exit", "--", board.login], capture_output=True, check=False)
+            subprocess.run(end, capture_output=True, check=False)
 
 
 def ssh_words(text: str | None) -> tuple[str, ...]:

@@ -224,13 +224,15 @@ def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending],
             progress(max(0, count - seen))
             seen = max(seen, count)
 
-    status, said = _converse(command, os.fsencode("".join(f"./{file.path}\0" for file in files)), hear)
+    status, said = _converse(channel, command, os.fsencode("".join(f"./{file.path}\0" for file in files)), hear)
     if status:
         # rsync's own numbers for a line that was cut; 255 is ssh's.
         raise channel.failed(255 if status in (10, 12, 20, 30) else status, said, "rsync could not send the files")
 
 
-def _converse(command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], None]) -> tuple[int, str]:
+def _converse(
+    channel: Channel, command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], None]
+) -> tuple[int, str]:
     """Run a program here: what it is given, who hears what it prints, its status and its complaints.
 
     What it is given is a list of names and its complaints are few: neither fills a pipe while the other is waited for.
@@ -238,7 +240,7 @@ def _converse(command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], 
     with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
         names.write(given)
         names.seek(0)
-        process = subprocess.Popen(command, stdin=names, stdout=subprocess.PIPE, stderr=complaints)
+        process = channel.processes.start(command, stdin=names, stdout=subprocess.PIPE, stderr=complaints)
         assert process.stdout is not None
         with _reaped(process, process.stdout):
             hear(process.stdout)
@@ -287,7 +289,7 @@ def _sftp(
             progress(files[-1].size)
 
     command = ["sftp", "-S", str(channel.program()), "-b", "-", "--", channel.board.in_a_path]
-    status, said = _converse(command, os.fsencode("".join(lines)), hear)
+    status, said = _converse(channel, command, os.fsencode("".join(lines)), hear)
     if status and not greeted and channel.answers():
         raise DeployError(
             "the board has no tar and no rsync, and its ssh server offers no sftp: nothing can be sent",

@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "check",
     "count_hosts": "audit",
     "deploy": "deploy",
+    "deploy_many": "deploy",
     "export_yocto": "export yocto",
     "fetch": "fetch",
     "find_pictures": "check",
@@ -36,6 +37,7 @@ COMMANDS = {
 #: A verb that is one option of a command takes only what has a meaning then.
 PART_OF = {
     "count_hosts": {"targets", "out", "lockfile", "recipes"},
+    "deploy": {"targets", "out", "ssh", "run", "compute", "junit", "retries", "bsp", "soc", "recipes"},
     "find_pictures": {"targets", "out", "armnn", "bsp", "soc", "recipes"},
     "plan_deploy": {"targets", "out", "ssh", "bsp", "soc", "recipes"},
     "verify_mirror": set(),
@@ -44,6 +46,7 @@ PART_OF = {
 WITHOUT = {
     "catalogue": "what --recipes opens; its names are shown by list and show",
     "convert": "every conversion in one; each command has options of its own for its step's parameters",
+    "read_boards": "reads the file of an option",
     "run": "a plan is printed by the command line and never kept",
 }
 #: Options that no verb has, and why.
@@ -53,6 +56,8 @@ LEFT_OUT = {
     "--verbose": "a function prints nothing",
     "--dry-run": "plan and plan_deploy are verbs of their own",
     "mirror --verify": "verify_mirror is a verb of its own",
+    "--also": "the boards of deploy_many are an argument",
+    "--boards": "read_boards is a verb of its own",
     "--hosts": "count_hosts is a verb of its own",
     "--find-picture": "find_pictures is a verb of its own",
     "--each": "says what is printed of the keys, which --json and pipeline.inventory hold too",
@@ -71,6 +76,8 @@ ADDED = {
     "listen": "the command line draws bars or prints events",
     "folder": "the last word of the command's arguments, or the value of its option",
     "board": "the last word of the command's arguments",
+    "boards": "the last word of the command's arguments, and what --also and --boards name",
+    "dry_run": "of several boards, each one's outcome holds its plan",
 }
 
 
@@ -177,15 +184,16 @@ def test_a_number_out_of_bounds_is_refused_as_the_command_line_refuses_it(worksh
     bounds = pair.option.type
     wrong = [bounds.min - 1] + ([bounds.max + 1] if bounds.max is not None else [])
     assert len(wrong) == (1 if pair.name == "iterations" else 2)
-    place = ("folder",) if pair.verb == "mirror" else ()
+    place = {"mirror": ("folder",), "deploy": ("root@x",), "deploy_many": ("root@x",)}.get(pair.verb, ())
+    here = {"recipes": workshop.recipes, "out": workshop.out}
     for value in wrong:
         with pytest.raises(modelprep.UsageError, match=rf"^{pair.name} ") as caught:
-            verb("things", *place, recipes=workshop.recipes, out=workshop.out, **{pair.name: value})
+            verb("things", *place, **here, **{pair.name: value})
         assert caught.value.got == str(value)
     for value in {bounds.min, bounds.max} - {None}:
         # At the bound it is taken; what goes wrong then is that there is no such target.
         with pytest.raises(modelprep.UsageError, match="no target"):
-            verb("thinks", *place, recipes=workshop.recipes, out=workshop.out, **{pair.name: value})
+            verb("thinks", *place, **here, **{pair.name: value})
 
 
 def test_what_is_no_number_is_refused(workshop: Workshop) -> None:

@@ -63,12 +63,14 @@ def main() -> int:
     plan: modelprep.Plan = modelprep.plan("x", overrides={"logo": Path("logo.png")})
     number: str = plan.bytes_to_come  # E: Incompatible types in assignment
     sent: modelprep.Deployment = modelprep.deploy("x", "root@board", run=True, compute=["CpuRef"])
+    all_sent: modelprep.Deployments = modelprep.deploy_many("x", ["root@a", "root@b"], retries=2)
+    one: modelprep.BoardOutcome = all_sent.boards[0]
     packed: modelprep.Bundled = modelprep.bundle("x", Path("x.zip"))
     mirrored: modelprep.Mirrored = modelprep.mirror("x", "folder")
     found: tuple[modelprep.Finding, ...] = modelprep.lint("x.onnx")
     audited: modelprep.AuditReport = modelprep.audit()
     lost: int = len(audited.lost)
-    print(number, sent.ok, packed.sha256, mirrored.exit_code, found[0].serious, lost)
+    print(number, sent.ok, one.exit_status, packed.sha256, mirrored.exit_code, found[0].serious, lost)
     return report.exit_code
 '''
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -102,10 +102,13 @@ class BoardServer:
 
     login = "root@board"
 
-    def __init__(self, root: Path, *, rsync: bool, tar: bool, sftp: bool) -> None:
+    def __init__(
+        self, root: Path, *, rsync: bool = False, tar: bool = True, sftp: bool = False, name: str = "board"
+    ) -> None:
         self.root = root
         self.home = root / "board"
-        self.home.mkdir(parents=True)
+        # A test may have laid a file system of its own there.
+        self.home.mkdir(parents=True, exist_ok=True)
         self._userland(rsync=rsync, tar=tar)
         if sftp:
             (root / "sftp").touch()
@@ -127,11 +130,11 @@ class BoardServer:
         )
         user = getpass.getuser()
         (root / "ssh_config").write_text(
-            f"Host board\n HostName 127.0.0.1\n Port {self.port}\n User {user}\n IdentityFile {root}/user\n"
+            f"Host {name}\n HostName 127.0.0.1\n Port {self.port}\n User {user}\n IdentityFile {root}/user\n"
             f" UserKnownHostsFile {root}/known\n StrictHostKeyChecking accept-new\n"
             " BatchMode yes\n IdentitiesOnly yes\n"
         )
-        self.login = f"{user}@board"
+        self.login = f"{user}@{name}"
         self.ssh = f"ssh -F {root}/ssh_config"
         Path("/run/sshd").mkdir(exist_ok=True)
         self._log = (root / "sshd.log").open("wb")
@@ -177,6 +180,13 @@ class BoardServer:
         self._process.kill()
         self._process.wait()
         self._log.close()
+
+
+def joint_ssh(servers: Sequence[BoardServer], folder: Path) -> str:
+    """Write one configuration that knows all these servers; give the ssh command with it."""
+    config = folder / "joint_ssh_config"
+    config.write_text("".join((server.root / "ssh_config").read_text() for server in servers))
+    return f"ssh -F {config}"
 
 
 def missing() -> str:

@@ -1,0 +1,210 @@
+"""Verbs that copy finished demos to boards and run their tests there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.api.declaring import AnyPath, Words, settle, verb, words
+from modelprep.api.frame import framed
+from modelprep.api.options import DeployManyOptions, DeployOptions, PlanDeployOptions
+from modelprep.errors import UsageError
+from modelprep.events import Listener
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from typing_extensions import Unpack
+
+    from modelprep.deliver.deploy import DeployPlan
+    from modelprep.deliver.one_board import Deployment
+    from modelprep.pipeline.deploying import BoardOutcome, Deployments, Order
+    from modelprep.tree.selection import TreePart
+
+
+@verb(PlanDeployOptions)
+def plan_deploy(targets: Words, board: str, **options: Unpack[PlanDeployOptions]) -> tuple[DeployPlan, ...]:
+    """Ask a board what it has, and decide what would go over; changes nothing. The command's ``deploy --dry-run``.
+
+    Parameters
+    ----------
+    board
+        As for :func:`deploy`.
+
+    Returns
+    -------
+    tuple of DeployPlan
+        One a tree: what to ``send``, what is ``staged`` there by a run that was cut, what to ``keep``.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`deploy`.
+    """
+    given = settle(PlanDeployOptions, options)
+    with framed():
+        from modelprep.deliver import boards, deploy, remote
+
+        target = boards.parse_target(board)
+        parts = _parts(targets, given)
+        with boards.reach(target, remote.ssh_words(given.ssh)) as channel:
+            return tuple(deploy.plan_parts(channel, parts))
+
+
+@verb(DeployOptions)
+def deploy(
+    targets: Words, board: str, *, listen: Listener | None = None, **options: Unpack[DeployOptions]
+) -> Deployment:
+    """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.
+
+    Parameters
+    ----------
+    board
+        ``user@host`` or ``user@host:path``, as ssh knows it. Demos that have a place of their own there go to it. A
+        password is asked for on the terminal, if there is one; a program should use keys.
+
+    Raises
+    ------
+    UsageError
+        The board's name is none, or a demo has not been fetched.
+    DeployError
+        The board cannot be reached or refuses; what has arrived is not sent again by the next run.
+    StorageError
+        The place on the board cannot be written or has no room.
+    DigestMismatch
+        What arrived is not what was sent; nothing was put in place.
+    MissingTool
+        No ssh program here.
+    """
+    made = deploy_one(targets, board, listen=listen, **options).deployment
+    assert made is not None  # it was no dry run
+    return made
+
+
+def deploy_one(
+    targets: Words,
+    board: str,
+    *,
+    dry_run: bool = False,
+    aloud: bool = False,
+    before_tests: Callable[[BoardOutcome, DeployPlan], object] = lambda _outcome, _plan: None,
+    listen: Listener | None = None,
+    **options: Unpack[DeployOptions],
+) -> BoardOutcome:
+    """Deploy to one board as :func:`deploy` does, and return the plans too; for programs with a terminal.
+
+    Parameters
+    ----------
+    dry_run
+        Ask the board what it has, and change nothing.
+    aloud
+        The tests' tables go to standard output as they come, and are not kept.
+    before_tests
+        Called with what was planned and a tree's plan, before the tests of each tree.
+    """
+    given = settle(DeployOptions, options)
+    _check_tests_wanted(given)
+    with framed(listen) as tell:
+        from modelprep.deliver.board_tests import junit_of
+        from modelprep.deliver.boards import parse_target
+        from modelprep.pipeline.deploying import deploy_board
+
+        target = parse_target(board)
+        order = _order(targets, given, dry_run=dry_run)
+        made = deploy_board(order, target, tell, aloud=aloud, before_tests=before_tests)
+        if given.junit is not None and made.deployment is not None:
+            from modelprep.store.disk import write_atomic
+
+            write_atomic(given.junit, junit_of(made.deployment.tests))
+        return made
+
+
+@verb(DeployManyOptions)
+def deploy_many(
+    targets: Words,
+    boards: Words,
+    *,
+    dry_run: bool = False,
+    listen: Listener | None = None,
+    **options: Unpack[DeployManyOptions],
+) -> Deployments:
+    """Copy finished demos to several boards at once, each as :func:`deploy` does; one board's failure stops no other.
+
+    Parameters
+    ----------
+    boards
+        ``user@host[:path]``, each; :func:`read_boards` reads a list of them. ssh asks for nothing on the terminal.
+    dry_run
+        Ask the boards what they have, and change nothing.
+
+    Returns
+    -------
+    Deployments
+        What became of each board, in their order: plans, deployment, results of the tests, error; the worst exit
+        status; the results as a matrix of test by board.
+
+    Raises
+    ------
+    UsageError
+        A board's name is none or stands twice, or a demo has not been fetched.
+    StorageError
+        A report cannot be written.
+    Interrupted
+        Ctrl-C. What goes wrong with one board is no exception: it stands in that board's outcome.
+    """
+    given = settle(DeployManyOptions, options)
+    _check_tests_wanted(given)
+    with framed(listen) as tell:
+        from modelprep.deliver.boards import parse_targets
+        from modelprep.pipeline.deploying import deploy_boards
+
+        chosen = parse_targets(words(boards))
+        order = _order(targets, given, dry_run=dry_run)
+        return deploy_boards(order, chosen, tell, jobs=given.jobs, reports=given.junit)
+
+
+def read_boards(file: AnyPath) -> list[str]:
+    """Read a list of boards for :func:`deploy_many`: one a line, ``#`` begins a comment. The command's ``--boards``.
+
+    Raises
+    ------
+    UsageError
+        It is no text, or a line names no board.
+    StorageError
+        It cannot be read.
+    """
+    with framed():
+        from modelprep.deliver import boards
+
+        return boards.read_boards(Path(file))
+
+
+def _check_tests_wanted(given: SimpleNamespace) -> None:
+    if (given.junit is not None or given.compute) and not given.run:
+        raise UsageError("junit and compute say how the tests are run: they want run=True")
+
+
+def _order(targets: Words, given: SimpleNamespace, *, dry_run: bool) -> Order:
+    from modelprep.deliver import remote
+    from modelprep.pipeline.deploying import Order
+    from modelprep.targets.bsp import DEFAULT, load
+
+    return Order(
+        parts=_parts(targets, given),
+        ssh=remote.ssh_words(given.ssh),
+        release=load(given.bsp or DEFAULT).name,
+        run=given.run,
+        compute=given.compute,
+        dry_run=dry_run,
+        retries=given.retries,
+        junit=given.junit is not None,
+    )
+
+
+def _parts(targets: Words, given: SimpleNamespace) -> tuple[TreePart, ...]:
+    """Return the parts of finished trees that belong to targets; your own boards may get restricted files."""
+    from modelprep.api.fetching import selected
+    from modelprep.tree.selection import select
+
+    return select(given.out, selected(targets, given), include_restricted=True)

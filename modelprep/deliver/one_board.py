@@ -1,0 +1,111 @@
+"""Deploy to one board over an open connection: ask it, send what differs, run its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from modelprep.deliver import board_tests, deploy
+from modelprep.deliver.board_release import other_release
+from modelprep.deliver.board_tests import BoardRun
+from modelprep.deliver.deploy import Deployed, DeployPlan, FileCheck
+from modelprep.deliver.remote import Channel
+from modelprep.events import Event, Listener, silent
+from modelprep.tree.selection import TreePart, names_of_tests
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment did.
+
+    Parameters
+    ----------
+    board
+        The login, as ssh takes it.
+    trees
+        What was sent into each tree's folder there.
+    tests
+        With ``run``: what ``run-tests.sh`` said in each of them.
+    """
+
+    board: str
+    trees: tuple[Deployed, ...]
+    tests: tuple[BoardRun, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when every test that was run on the board passed."""
+        return all(run.ok for run in self.tests)
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that went over."""
+        return sum(tree.bytes_sent for tree in self.trees)
+
+
+def plan_board(
+    channel: Channel,
+    parts: Sequence[TreePart],
+    release: str,
+    *,
+    check: FileCheck = deploy.check_file,
+    listen: Listener = silent,
+) -> tuple[DeployPlan, ...]:
+    """Ask a board what it has and decide what goes over; warn where it runs another release.
+
+    Parameters
+    ----------
+    release
+        The i.MX Linux release that the files were prepared for.
+    check
+        Called for each file that goes over.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`modelprep.deliver.deploy.plan_parts`.
+    """
+    plans = deploy.plan_parts(channel, parts, check)
+    if other := other_release(channel, release):
+        listen(Event("warning", text=other))
+    return tuple(plans)
+
+
+def apply_board(
+    channel: Channel,
+    plans: Sequence[DeployPlan],
+    *,
+    run: bool = False,
+    compute: Sequence[str] = (),
+    junit: bool = False,
+    aloud: bool = False,
+    listen: Listener = silent,
+    before_tests: Callable[[DeployPlan], object] = lambda _plan: None,
+) -> Deployment:
+    """Do what the plans say, and with `run` run the tests of their demos.
+
+    Parameters
+    ----------
+    compute
+        Backends for the Arm NN tests.
+    junit
+        Bring back the JUnit reports too.
+    aloud
+        The tests' tables go to our standard output as they come, and are not kept.
+    before_tests
+        Called when all files are in place, before the tests of each tree.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`modelprep.deliver.deploy.apply_deploy` and :func:`modelprep.deliver.board_tests.hear_tests`.
+    """
+    trees = tuple(deploy.apply_deploy(channel, plan, listen=listen) for plan in plans)
+    words = [word for name in compute for word in ("-c", name)]
+    tests = []
+    for plan in plans if run else ():
+        if names := names_of_tests(plan.part.manifest):
+            before_tests(plan)
+            folder = plan.board.folder
+            tests.append(board_tests.hear_tests(channel, folder, [*words, *names], aloud=aloud, junit=junit))
+    return Deployment(channel.board.login, trees, tuple(tests))

@@ -1,0 +1,363 @@
+"""Deploy finished demos to several boards at once: one failing board stops no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modelprep.deliver import boards, matrix
+from modelprep.deliver.board_tests import junit_of
+from modelprep.deliver.boards import Target
+from modelprep.deliver.deploy import DeployPlan, check_file
+from modelprep.deliver.matrix import TestResult
+from modelprep.deliver.one_board import Deployment, apply_board, plan_board
+from modelprep.deliver.processes import Processes
+from modelprep.deliver.remote import Channel
+from modelprep.errors import ConnectionLost, DigestMismatch, Interrupted, ModelprepError
+from modelprep.events import Event, Listener
+from modelprep.pipeline.run.errors import as_error
+from modelprep.pipeline.run.report import worst
+from modelprep.store.disk import human, storage, write_atomic
+from modelprep.tree.manifest import InstalledFile
+from modelprep.tree.selection import TreePart
+
+#: Seconds before the first retry; each further one waits twice as long, up to the last number.
+PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+
+@dataclass(frozen=True)
+class BoardOutcome:
+    """What became of one board.
+
+    Parameters
+    ----------
+    board
+        As it was named.
+    login
+        As ssh takes it; empty where the board could not be asked.
+    plans
+        What was to go over, one a tree; empty where the board could not be asked.
+    deployment
+        What was done; None where it failed, and in a dry run.
+    results
+        The results of its tests.
+    error
+        Why it failed.
+    attempts
+        How often it was tried.
+    """
+
+    board: str
+    login: str = ""
+    plans: tuple[DeployPlan, ...] = ()
+    deployment: Deployment | None = None
+    results: tuple[TestResult, ...] = ()
+    error: ModelprepError | None = None
+    attempts: int = 1
+
+    @property
+    def exit_status(self) -> int:
+        """What deploying to this board alone would have ended with."""
+        if self.error is not None:
+            return self.error.exit_code
+        return 0 if self.deployment is None or self.deployment.ok else 1
+
+
+@dataclass(frozen=True)
+class Deployments:
+    """What became of several boards, in the order in which they were named."""
+
+    boards: tuple[BoardOutcome, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when every board has the files and every test that was run passed."""
+        return self.exit_status == 0
+
+    @property
+    def exit_status(self) -> int:
+        """The worst exit status of the boards, in the order of ``pipeline.run.report.SEVERITY``."""
+        return worst(outcome.exit_status for outcome in self.boards)
+
+    @property
+    def matrix(self) -> dict[str, dict[str, str]]:
+        """Test -> board -> ``passed``, ``FAILED``, ``missing`` or ``damaged``; boards without a result are left out."""
+        return matrix.matrix({outcome.board: outcome.results for outcome in self.boards})
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is done on every board.
+
+    Parameters
+    ----------
+    parts
+        The trees.
+    ssh
+        The ssh command.
+    release
+        The i.MX Linux release that the files were prepared for.
+    run, compute
+        Run the tests; with these backends.
+    dry_run
+        Ask only.
+    retries
+        How often a board whose connection failed, or to which files came damaged, is tried again.
+    junit
+        Bring back the JUnit reports of one board; of several they always are.
+    """
+
+    parts: tuple[TreePart, ...]
+    ssh: tuple[str, ...]
+    release: str
+    run: bool = False
+    compute: tuple[str, ...] = ()
+    dry_run: bool = False
+    retries: int = 0
+    junit: bool = False
+
+    def apply(
+        self,
+        channel: Channel,
+        plans: Sequence[DeployPlan],
+        *,
+        listen: Listener,
+        before_tests: Callable[[DeployPlan], object],
+        aloud: bool = False,
+    ) -> Deployment:
+        """Send and run what was ordered; see :func:`modelprep.deliver.one_board.apply_board`."""
+        return apply_board(
+            channel,
+            plans,
+            run=self.run,
+            compute=self.compute,
+            junit=self.junit,
+            aloud=aloud,
+            listen=listen,
+            before_tests=before_tests,
+        )
+
+
+def deploy_board(
+    order: Order,
+    target: Target,
+    listen: Listener,
+    *,
+    aloud: bool = False,
+    before_tests: Callable[[BoardOutcome, DeployPlan], object] = lambda _outcome, _plan: None,
+) -> BoardOutcome:
+    """Deploy to one board, which may ask for a password on the terminal.
+
+    Parameters
+    ----------
+    listen
+        Is told of one task a tree, ``deploy:<tree>``.
+    aloud
+        The tests' tables go to our standard output as they come.
+    before_tests
+        Called with what was planned and the tree's plan, before the tests of each tree.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`modelprep.deliver.one_board.plan_board` and :func:`modelprep.deliver.one_board.apply_board`.
+    """
+
+    def attempt() -> BoardOutcome:
+        with boards.reach(target, order.ssh) as channel:
+            plans = plan_board(channel, order.parts, order.release, listen=listen)
+            planned = BoardOutcome(target.name, channel.board.login, plans)
+            if order.dry_run:
+                return planned
+            made = order.apply(
+                channel, plans, aloud=aloud, listen=listen, before_tests=lambda plan: before_tests(planned, plan)
+            )
+            return replace(planned, deployment=made)
+
+    return _retried(order, target, attempt, listen, time.sleep)
+
+
+def deploy_boards(
+    order: Order, targets: Sequence[Target], listen: Listener, *, jobs: int = 8, reports: Path | None = None
+) -> Deployments:
+    """Deploy to every board, at most `jobs` at a time.
+
+    Parameters
+    ----------
+    listen
+        Is told of one task a board, ``deploy:<board>``, then ``tests:<board>``; called from any thread.
+    reports
+        A folder that gets a JUnit report of each board's tests, also of a board that failed.
+
+    Raises
+    ------
+    Interrupted
+        Ctrl-C, or a listener that raised: what runs on the boards' connections was ended.
+    StorageError
+        A report could not be written.
+    """
+    work = _Work(replace(order, junit=order.run), listen)
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="modelprep-deploy") as pool:
+        futures = [pool.submit(work.one, target) for target in targets]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        except BaseException:
+            work.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    made = Deployments(tuple(future.result() for future in futures))
+    if reports is not None:
+        _write_reports(reports, targets, made)
+    return made
+
+
+def _write_reports(folder: Path, targets: Sequence[Target], made: Deployments) -> None:
+    names = boards.report_names(targets)
+    with storage(folder, doing="write the reports"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for outcome in made.boards:
+        tests = outcome.deployment.tests if outcome.deployment is not None else ()
+        error = outcome.error
+        document = matrix.junit_of_failure(outcome.board, error) if error is not None else junit_of(tests)
+        write_atomic(folder / names[outcome.board], document)
+
+
+class _Work:
+    """The work on the boards, which any thread may stop."""
+
+    def __init__(self, order: Order, listen: Listener) -> None:
+        self._order = order
+        self._listen = listen
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._running: list[Processes] = []
+        self._check = _CheckedOnce()
+
+    def stop(self) -> None:
+        """End what runs; what has not begun does not begin."""
+        self._stopped.set()
+        with self._lock:
+            for processes in self._running:
+                processes.stop()
+
+    def _processes(self) -> Processes:
+        made = Processes()
+        with self._lock:
+            self._running.append(made)
+            if self._stopped.is_set():
+                made.stop()
+        return made
+
+    def one(self, target: Target) -> BoardOutcome:
+        """Deploy to one board; what goes wrong with it stands in its outcome."""
+        task = f"deploy:{target.name}"
+        attempts = 0
+
+        def attempt() -> BoardOutcome:
+            nonlocal attempts
+            attempts += 1
+            return self._attempt(target, task)
+
+        try:
+            made = _retried(self._order, target, attempt, self._listen, self._stopped.wait)
+        except Exception as caught:  # one board's failure stops no other
+            if self._stopped.is_set() or isinstance(caught, Interrupted):
+                raise Interrupted("stopped while talking to a board") from caught
+            error = as_error(caught)
+            if target.board.login not in (error.where or ""):
+                error.where = f"{target.name}: {error.where}" if error.where else target.name
+            self._listen(Event("failed", task=task, label=target.name, text=error.what, data=error.to_json()))
+            return BoardOutcome(target.name, error=error, attempts=attempts)
+        return replace(made, attempts=attempts)
+
+    def _attempt(self, target: Target, task: str) -> BoardOutcome:
+        order, listen = self._order, self._listen
+        listen(Event("start", task=task, label=target.name))
+        tests = f"tests:{target.name}"
+        testing = False
+
+        def before_tests(_plan: DeployPlan) -> None:
+            nonlocal testing
+            if not testing:
+                testing = True
+                listen(Event("done", task=task, label=target.name))
+                listen(Event("start", task=tests, label=f"{target.name}: tests"))
+
+        try:
+            with boards.reach(target, order.ssh, unattended=True, processes=self._processes()) as channel:
+                plans = plan_board(channel, order.parts, order.release, check=self._check, listen=listen)
+                if order.dry_run:
+                    listen(Event("done", task=task, label=target.name))
+                    return BoardOutcome(target.name, channel.board.login, plans)
+                told = _as_one_task(listen, task, target.name, sum(plan.size for plan in plans))
+                deployment = order.apply(channel, plans, listen=told, before_tests=before_tests)
+        finally:
+            if testing:
+                listen(Event("done", task=tests, label=target.name))
+        results = matrix.results_of(deployment.tests)
+        listen(Event("done", task=task, label=target.name, text=_summary(deployment, results)))
+        return BoardOutcome(target.name, deployment.board, plans, deployment, results)
+
+
+def _retried(
+    order: Order,
+    target: Target,
+    attempt: Callable[[], BoardOutcome],
+    listen: Listener,
+    wait_for: Callable[[float], object],
+) -> BoardOutcome:
+    """Try, and try again where the connection failed or files came damaged."""
+    retry = 0
+    while True:
+        try:
+            return attempt()
+        except (ConnectionLost, DigestMismatch) as error:  # noqa: PERF203 - each turn talks to a board
+            if retry == order.retries:
+                raise
+            pause = min(PAUSE * 2**retry, LONGEST_PAUSE)
+            text = f"{error.what}; trying again in {pause:.0f} s ({retry + 1} of {order.retries})"
+            retry += 1
+            listen(Event("retry", task=f"deploy:{target.name}", label=target.name, text=text))
+            wait_for(pause)
+
+
+def _summary(deployment: Deployment, results: Sequence[TestResult]) -> str:
+    sent = sum(len(tree.sent) for tree in deployment.trees)
+    counts = Counter(each.result for each in results)
+    words = [f"{sent} files sent ({human(deployment.bytes_sent)})" if sent else "up to date"]
+    return ", ".join([*words, *(f"{counts[word]} {word}" for word in matrix.RESULTS if counts[word])])
+
+
+def _as_one_task(listen: Listener, task: str, label: str, total: int) -> Listener:
+    """Pass on the progress of a board's trees, one behind the other, as that of one task."""
+    before = 0
+
+    def hear(event: Event) -> None:
+        nonlocal before
+        if event.kind == "progress":
+            listen(replace(event, task=task, label=label, done=before + (event.done or 0), total=total))
+        elif event.kind == "done":
+            before += event.total or 0
+
+    return hear
+
+
+class _CheckedOnce:
+    """Checks a file of a tree once, however many boards it goes to."""
+
+    def __init__(self, check: Callable[[TreePart, InstalledFile], None] = check_file) -> None:
+        self._check = check
+        self._lock = threading.Lock()
+        self._good: set[tuple[Path, str]] = set()
+
+    def __call__(self, part: TreePart, file: InstalledFile) -> None:
+        with self._lock:
+            if (part.folder, file.path) not in self._good:
+                self._check(part, file)
+                self._good.add((part.folder, file.path))
