@@ -34,9 +34,9 @@ def catalogue(recipes: Paths = ()) -> Catalogue:
     with framed():
         from pathlib import Path
 
-        from modelprep.recipe.catalogue import Catalogue
+        from modelprep.pipeline.catalogue import open_catalogue
 
-        return Catalogue.open([Path(each) for each in places(recipes)])
+        return open_catalogue([Path(each) for each in places(recipes)])
 
 
 def request_of(targets: Words, given: SimpleNamespace) -> Request:

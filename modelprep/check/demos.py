@@ -14,6 +14,7 @@ from modelprep.check.verdict import judge, judge_picture, preprocessing
 from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
 from modelprep.recipe.schema import Recipe, Ref, Value
+from modelprep.recipe.spread import source_of
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn_tests import BoardTest, Case
 from modelprep.tree.places import tree_name
@@ -61,7 +62,7 @@ def board_test(recipe: Recipe, version: str | None = None) -> BoardTest | None:
 def _own(recipe: Recipe, version: str) -> BoardTest | None:
     expect: dict[str, Any] = dict(recipe.expect)
     given, how, labels = expect.get("input"), expect.get("preprocess"), expect.get("labels")
-    models = [path for path in recipe.install if path.startswith("models/")]
+    models = [path for path in recipe.install if path.startswith("models/") and path != "models/"]
     if not (given and how and labels and expect.get("parser") and expect.get("output") and len(models) == 1):
         return None
     cases = tuple(Case(path.rpartition("/")[2], int(number)) for path, number in labels.items())
@@ -173,7 +174,7 @@ def asset_of(recipe: Recipe, path: str) -> str:
     path
         Where the file is installed (``data/Cat.jpg``).
     """
-    ref: Ref | None = recipe.install.get(path)
+    ref = source_of(recipe, path)
     steps = {step.id: step for step in recipe.steps}
     while ref is not None and ref.name in steps:
         made_from = list(_refs(steps[ref.name].params.values()))

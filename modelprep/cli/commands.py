@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "audit": "Are the sources alive, and still the same files?",
     "cache": "The store: info, verify, gc, key.",
     "recipe": "Write and check recipes: new, lint, schema, pin.",
+    "steps": "The conversion steps that recipes use, and their parameters.",
     "caffe": "Caffe models: bake, inspect, to-npy.",
     "tf": "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, inspect.",
     "tflite": "TensorFlow Lite models: rename-io, vela, inspect.",

@@ -15,7 +15,7 @@ from modelprep.errors import ModelprepError, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from modelprep.recipe.catalogue import Catalogue
-    from modelprep.recipe.schema import Recipe
+    from modelprep.recipe.schema import Asset, Recipe
 
 app = common.group("Write and check recipes: new, lint, schema, pin.")
 
@@ -130,7 +130,8 @@ def _lint_assets(path: Path, seen: dict[tuple[Path, str], str]) -> Linted:
         if first != place:
             what = f"the asset '{asset_id}' is declared in two files"
             errors.append(RecipeError(what, where=place, hint=f"the first is at {first}"))
-    return Linted(path, "assets", tuple(errors))
+    warnings = _browser_links([shared[asset_id] for asset_id in ids], path)
+    return Linted(path, "assets", tuple(errors), tuple(f"{path}: {warning}" for warning in warnings))
 
 
 def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
@@ -143,7 +144,7 @@ def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
     except RecipeError as error:
         return Linted(path, "recipe", flatten(error))
     errors = check_steps(recipe)
-    warnings = [*_unused(recipe), *_browser_links(recipe, path)]
+    warnings = [*_unused(recipe), *_browser_links(list(recipe.assets.values()), path)]
     for variant in recipe.variants:
         try:
             found = check_steps(catalogue.load_file(path, variant))
@@ -166,12 +167,12 @@ def _unused(recipe: Recipe) -> list[str]:
     return [f"nothing uses the {kind} '{name}'" for kind, name in names if name not in used]
 
 
-def _browser_links(recipe: Recipe, path: Path) -> list[str]:
+def _browser_links(assets: Sequence[Asset], path: Path) -> list[str]:
     """Name the URLs of this file that are pages; those of shared assets are told with their own file."""
     from modelprep.fetch.urls import browser_link
 
     here = f"{path}:"
-    urls = [source.url for asset in recipe.assets.values() for source in asset.sources]
+    urls = [source.url for asset in assets for source in asset.sources]
     return [said for url in dict.fromkeys(urls) if (url.place or here).startswith(here) and (said := browser_link(url))]
 
 
@@ -181,9 +182,10 @@ def schema(
 ) -> None:
     """Print the JSON Schema of recipes, for editors."""
     with common.sink(json=True) as output:
+        from modelprep.pipeline.plan.step_schema import step_schemas
         from modelprep.recipe.jsonschema import assets_schema, recipe_schema
 
-        output.result(assets_schema() if assets else recipe_schema())
+        output.result(assets_schema() if assets else recipe_schema(step_schemas()))
 
 
 @app.command()
@@ -195,16 +197,25 @@ def new(
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
-    """Write a commented recipe that is valid as it stands: GROUP/NAME.yaml."""
+    """Write a commented recipe that is valid as it stands, GROUP/NAME.yaml, and its JSON Schema for your editor."""
     with common.sink(json=json, quiet=quiet) as output:
-        path = write_new(name, folder)
+        from modelprep.recipe.jsonschema import FILE_NAME
+
+        path, schema_path = write_new(name, folder)
         lint = quoting.command("modelprep", "recipe", "lint", quoting.operand(str(path)))
         output.line(f"{path} written; `{lint}` checks it")
-        output.result({"path": str(path)})
+        if schema_path is None:
+            output.warning(f"{path.parent / FILE_NAME} is another file; `modelprep recipe schema` prints the schema")
+        output.result({"path": str(path), "schema": str(schema_path) if schema_path is not None else None})
 
 
-def write_new(name: str, folder: Path) -> Path:
-    """Write the starter of a recipe.
+def write_new(name: str, folder: Path) -> tuple[Path, Path | None]:
+    """Write the starter of a recipe, and the JSON Schema beside it that its first line names.
+
+    Returns
+    -------
+    tuple of (Path, Path or None)
+        The recipe and the schema; None where a file of that name is there that is no schema of ours.
 
     Raises
     ------
@@ -214,8 +225,11 @@ def write_new(name: str, folder: Path) -> Path:
         The file cannot be written.
     """
     import re
+    from json import dumps as json_text
 
+    from modelprep.pipeline.plan.step_schema import step_schemas
     from modelprep.recipe.catalogue import ASSETS_FOLDER
+    from modelprep.recipe.jsonschema import FILE_NAME, recipe_schema
     from modelprep.recipe.lockfile import write_whole
     from modelprep.recipe.template import starter
     from modelprep.recipe.text import NAME_PATTERN
@@ -228,7 +242,20 @@ def write_new(name: str, folder: Path) -> Path:
         raise UsageError("the file is there already", where=str(path), hint="choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, starter("/".join(parts), str(path)))
-    return path
+    beside = path.parent / FILE_NAME
+    schema = recipe_schema(step_schemas())
+    if (beside.exists() or beside.is_symlink()) and not _is_schema(beside, str(schema["$id"])):
+        return path, None
+    write_whole(beside, json_text(schema, indent=2) + "\n")
+    return path, beside
+
+
+def _is_schema(path: Path, identity: str) -> bool:
+    """Whether a file is a recipe schema that an earlier run wrote, and may be replaced."""
+    try:
+        return f'"$id": "{identity}"' in path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 @app.command()

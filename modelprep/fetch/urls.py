@@ -89,7 +89,7 @@ _BROWSERS_ONLY = frozenset((
 def direct_forms(url: Url) -> tuple[tuple[Url, str], ...]:
     """Turn a link made for browsers into what gives the file itself.
 
-    Google Drive, OneDrive and Dropbox share links, ``/blob/`` pages of GitHub and Hugging Face.
+    Google Drive, OneDrive, SharePoint and Dropbox share links, ``/blob/`` pages of GitHub, GitLab and Hugging Face.
 
     Returns
     -------
@@ -127,6 +127,12 @@ def _direct_forms(url: Url) -> tuple[tuple[str, str], ...]:
     if host == "github.com" and len(names) > 4 and names[2] == "blob":
         raw = f"https://raw.githubusercontent.com/{names[0]}/{names[1]}/{'/'.join(names[3:])}"
         return ((raw, "a /blob/ link is a web page, not the file; its raw form was taken"),)
+    if "/-/blob/" in path:  # GitLab, wherever it runs
+        raw = urlunsplit((parts.scheme, parts.netloc, path.replace("/-/blob/", "/-/raw/", 1), parts.query, ""))
+        return ((raw, "a /-/blob/ link is a web page, not the file; its raw form was taken"),)
+    if host.endswith(".sharepoint.com") and path.startswith("/:") and "download=1" not in parts.query.split("&"):
+        query = "&".join(filter(None, (parts.query, "download=1")))
+        return ((urlunsplit((parts.scheme, parts.netloc, path, query, "")), "SharePoint share link"),)
     return ()
 
 

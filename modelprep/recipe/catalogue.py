@@ -14,7 +14,7 @@ from pathlib import Path
 
 from modelprep.errors import RecipeError, UsageError, nearest
 from modelprep.recipe import yaml_tree
-from modelprep.recipe.loader import SharedFile, load_recipe, shared_files
+from modelprep.recipe.loader import SharedFile, StepChecker, load_recipe, shared_files
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.recipe.shipped import shipped_folder
 
@@ -72,6 +72,9 @@ class Catalogue:
     ----------
     folders
         Later ones shadow earlier ones.
+    check
+        Adds what is wrong with the steps of a recipe that cannot be read: see
+        :func:`~modelprep.recipe.loader.load_recipe`.
 
     Raises
     ------
@@ -79,8 +82,9 @@ class Catalogue:
         One of the folders does not exist.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], check: StepChecker | None = None) -> None:
         self.folders = tuple(folders)
+        self._check = check
         for folder in self.folders:
             if not folder.is_dir():
                 raise UsageError(f"there is no recipe folder {folder}", where=str(folder))
@@ -92,10 +96,10 @@ class Catalogue:
         self._recipes: dict[tuple[str, str], Recipe] = {}
 
     @classmethod
-    def open(cls, extra: Sequence[Path] = ()) -> Catalogue:
+    def open(cls, extra: Sequence[Path] = (), check: StepChecker | None = None) -> Catalogue:
         """Open the shipped recipes, those of ``MODELPREP_RECIPES`` (paths joined as in PATH), then `extra`."""
         named = [Path(part).expanduser() for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
-        return cls([shipped_folder(), *named, *extra])
+        return cls([shipped_folder(), *named, *extra], check)
 
     def names(self) -> tuple[str, ...]:
         """List the names of all recipes (``group/stem``), sorted; reads none of them."""
@@ -130,7 +134,7 @@ class Catalogue:
         if (name, variant) not in self._recipes:
             path = self.path(name)
             root = root_of(path, self.folders)
-            recipe = load_recipe(path, name=name, shared=self.shared, variant=variant, root=root)
+            recipe = load_recipe(path, name=name, shared=self.shared, variant=variant, root=root, check=self._check)
             below = self._paths[name][:-1]
             self._recipes[name, variant] = replace(recipe, shadows=below[-1]) if below else recipe
         return self._recipes[name, variant]
@@ -251,7 +255,8 @@ class Catalogue:
         # Nothing beside it: the texts that are read already serve.
         beside_it = any(folder.is_dir() for folder in extra)
         shared = SharedAssets(known + extra, self.folders) if beside_it else self.shared
-        return load_recipe(path, shared=shared, variant=variant, root=root_of(path, self.folders))
+        root = root_of(path, self.folders)
+        return load_recipe(path, shared=shared, variant=variant, root=root, check=self._check)
 
     def _unknown(self, target: str) -> UsageError:
         name = target.rpartition("@")[0] or target

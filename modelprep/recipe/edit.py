@@ -16,7 +16,8 @@ from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.yaml_tree import Scalar
 
 #: Written into `pinned_by`: nobody publishes the digest, we saw it.
-SEEN = "first use, from {url}; no publisher states it"
+FIRST_USE = "first use, from "
+SEEN = FIRST_USE + "{url}; no publisher states it"
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ and the nearest known name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modelprep.errors import RecipeError
 from modelprep.recipe import tables, yaml_tree
 from modelprep.recipe.asset import check_files, make_asset
+from modelprep.recipe.matrix import Matrix, read_matrix
 from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
@@ -29,6 +30,9 @@ from modelprep.recipe.shapes import Table
 from modelprep.recipe.text import name_fault, parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
 
+#: Says what is wrong with how steps are called: asked where a recipe cannot be read, so that all is told in one go.
+StepChecker = Callable[[Sequence[StepUse]], Sequence[RecipeError]]
+
 
 def load_recipe(
     path: Path,
@@ -37,6 +41,7 @@ def load_recipe(
     shared: Mapping[str, Asset] | None = None,
     variant: str = "",
     root: Path | None = None,
+    check: StepChecker | None = None,
 ) -> Recipe:
     """Read one recipe.
 
@@ -52,13 +57,17 @@ def load_recipe(
         Name of the variant to lay over the recipe.
     root
         The folder of recipes that the file belongs to: its ``file:`` URLs stay in there. The file's own when left out.
+    check
+        Adds what is wrong with the steps of a recipe that has other problems; whoever uses a recipe without problems
+        checks its steps.
 
     Raises
     ------
     RecipeError
         One thing is wrong with the file (:class:`~modelprep.recipe.problems.RecipeErrors`: several).
     """
-    return parse_recipe(yaml_tree.read_text(path), path, name=name, shared=shared, variant=variant, root=root)
+    text = yaml_tree.read_text(path)
+    return parse_recipe(text, path, name=name, shared=shared, variant=variant, root=root, check=check)
 
 
 def parse_recipe(
@@ -69,12 +78,15 @@ def parse_recipe(
     shared: Mapping[str, Asset] | None = None,
     variant: str = "",
     root: Path | None = None,
+    check: StepChecker | None = None,
 ) -> Recipe:
     """Read a recipe from text; as :func:`load_recipe`, `path` being named in messages only."""
     problems = Problems(path)
     top = yaml_tree.compose(text, path, problems)
+    matrix = read_matrix(top, problems)
     if variant:
-        top = _with_variant(top, variant, problems)
+        top = _with_variant(top, variant, matrix, problems)
+    top = matrix.apply(top, variant, problems)
     name = name or default_name(path)
     if (fault := name_fault(name)) is not None:
         problems.add(f"a recipe cannot lie in a file or folder of this name: {fault}", top, got=name)
@@ -91,8 +103,10 @@ def parse_recipe(
             _check_asset(assets[key], f"assets.{key}", problems)
             check_files(assets[key], f"assets.{key}", path, root, problems)
     order = names.order(needs)
+    if problems.found and check is not None:
+        problems.extend(check([_step(step, path) for step in steps if "id" in step and "uses" in step]))
     problems.raise_any()
-    return _recipe(table, path, name, used, [names.steps[each] for each in order], variant)
+    return _recipe(table, path, name, used, [names.steps[each] for each in order], variant, matrix)
 
 
 def default_name(path: Path) -> str:
@@ -209,11 +223,14 @@ def _table(table: Table, key: str) -> Table | None:
     return value if isinstance(value, Table) else None
 
 
-def _with_variant(root: yaml_tree.Mapping, variant: str, problems: Problems) -> yaml_tree.Mapping:
+def _with_variant(root: yaml_tree.Mapping, variant: str, matrix: Matrix, problems: Problems) -> yaml_tree.Mapping:
     variants = root.entries.get("variants")
     known = list(variants.entries) if isinstance(variants, yaml_tree.Mapping) else []
     over = variants.entries.get(variant) if isinstance(variants, yaml_tree.Mapping) else None
+    if over is None and variant in matrix.combinations:
+        return root
     if not isinstance(over, yaml_tree.Mapping):
+        known += [name for name in matrix.combinations if name not in known]
         problems.add(
             f"the recipe has no variant called '{variant}'",
             variants if variants is not None else root,
@@ -288,7 +305,7 @@ def _check_install(table: Table, names: Names, problems: Problems) -> None:
     for place in install:
         node = install.place(place)
         if isinstance(node, Scalar):
-            names.check(node, f"install.{place}")
+            names.check(node, f"install.{place}", folder=place.endswith("/"))
     check_places(install, problems)
 
 
@@ -316,12 +333,25 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
             problems.add("the source stands here twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
 
 
-def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], steps: list[Table], variant: str) -> Recipe:
+def _recipe(
+    table: Table,
+    path: Path,
+    name: str,
+    used: Mapping[str, Asset],
+    steps: list[Table],
+    variant: str,
+    matrix: Matrix,
+) -> Recipe:
     assets = {
         key: used[key] if key in used else make_asset(key, value, path, recipe=name)
         for key, value in table.get("assets", {}).items()
     }
-    expect: dict[str, Any] = {key: plain(node) for key, node in table.get("expect", {}).items()}
+    # As written (a whole number stays one), but for a version, which is text even where nobody quoted it.
+    expect: dict[str, Any] = plain(table["expect"].node) if "expect" in table else {}
+    if "armnn" in expect:
+        expect["armnn"] = table["expect"]["armnn"]
+    made = matrix.values()
+    summaries = {each: f"for {', '.join(f'{name} {value}' for name, value in made[each].items())}" for each in made}
     return Recipe(
         name=name,
         demo=table["demo"],
@@ -341,16 +371,22 @@ def _recipe(table: Table, path: Path, name: str, used: Mapping[str, Asset], step
         prints=tuple(table.get("prints", ())),
         notes=tuple(table.get("notes", ())),
         variant=variant,
-        variants={key: value.get("summary", "") for key, value in table.get("variants", {}).items()},
+        variants=summaries | {key: value.get("summary", "") for key, value in table.get("variants", {}).items()},
+        matrix=made,
     )
 
 
 def _step(table: Table, path: Path) -> StepUse:
     params = value_of(table["with"]) if "with" in table else {}
-    assert isinstance(params, Mapping)
+    if not isinstance(params, Mapping):  # told already
+        params = {}
     given = table.get("tolerance")
     tolerance = None if given is None else Tolerance(given["relative"], given["origin"])
-    return StepUse(table["id"], table["uses"], params, tolerance, Problems(path).where(table.node))
+    where = Problems(path).where
+    places = {"": where(table.node), "uses": where(table.place("uses"))}
+    if isinstance(given_params := table.get("with"), yaml_tree.Mapping):
+        places |= {f"with.{key}": where(node) for key, node in given_params.keys.items()}
+    return StepUse(table["id"], table["uses"], params, tolerance, places)
 
 
 def _ref(text: str) -> Ref:

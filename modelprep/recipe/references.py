@@ -73,8 +73,14 @@ class Names:
             else:
                 self.steps[name] = step
 
-    def check(self, node: Scalar, at: str) -> Ref | None:
-        """Check one reference: its form, that its name is known, that only a step's folder is looked into."""
+    def check(self, node: Scalar, at: str, *, folder: bool = False) -> Ref | None:
+        """Check one reference: its form, that its name is known, that only a step's folder is looked into.
+
+        Parameters
+        ----------
+        folder
+            It fills a folder: it means several files of what a step made, and may be a pattern.
+        """
         if REF.read(node, at, self.problems) is not node.text:
             return None
         ref = parse_ref(node.text)
@@ -86,11 +92,19 @@ class Names:
             hint = self.problems.near(ref.name, known, 1)
             self.problems.add(f"there is no asset or step called '{ref.name}'", node, at, expected=expected, hint=hint)
             return None
+        if folder and ref.name in self.assets:
+            self.problems.add(
+                f"'{ref.name}' is an asset, which is one file, and the place is a folder", node, at,
+                expected="a step that makes a folder", hint="end the place with the file's name in the tree",
+            )  # fmt: skip
+            return ref
         if not ref.inner:
             return ref
-        fault = path_fault(ref.inner)
+        pattern = "*" in ref.inner
+        fault = path_fault(ref.inner.replace("*", "x") if folder else ref.inner)
         if fault:
-            self.problems.add(fault, node, at, got=f"'{node.text}'")
+            why = "a pattern fills a folder: write the place with / at its end" if pattern and not folder else None
+            self.problems.add(fault, node, at, got=f"'{node.text}'", hint=why)
         elif ref.name in self.assets:
             self.problems.add(
                 f"'{ref.name}' is an asset, which is one file", node, at, got=f"'{node.text}'",
@@ -138,7 +152,7 @@ def check_places(install: Table, problems: Problems) -> None:
     folders: dict[str, str] = {}
     for name in names:
         parts = name.split("/")
-        for count in range(1, len(parts)):
+        for count in range(1, len(parts)) if name != "./" else ():
             folders.setdefault("/".join(parts[:count]), name)
     seen: dict[str, str] = {}
     for name in install:

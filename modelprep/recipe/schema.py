@@ -195,14 +195,20 @@ class StepUse:
     """One step of a recipe: which step (`uses`), called what (`id`), with which parameters.
 
     `tolerance` is what its proof is held to instead of the step's own; it takes no part in what the step makes.
-    `place` is where it stands (``file:line:column``), for messages; it takes no part in comparisons.
+    `places` says where it stands, for messages: ``""``, ``uses`` and ``with.<parameter>`` -> ``file:line:column``. It
+    takes no part in comparisons.
     """
 
     id: str
     uses: str
     params: Mapping[str, Value] = field(default_factory=dict)
     tolerance: Tolerance | None = None
-    place: str = field(default="", compare=False, repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def place(self) -> str:
+        """Where it begins: ``file:line:column``."""
+        return self.places.get("", "")
 
 
 @dataclass(frozen=True)
@@ -218,11 +224,12 @@ class Recipe:
     tree, board
         Folder below ``--out``; folder on the board (empty: the login's home).
     install
-        Destination inside the tree (posix, relative) -> what goes there.
+        Destination inside the tree (posix, relative) -> what goes there. One that ends in ``/`` is a folder that takes
+        the files of a step's folder (``$step``, ``$step/sub``, ``$step/sub/*.pb``): :mod:`modelprep.recipe.spread`.
     run
         The command for the board, run inside `tree`; None where there is none.
     expect
-        What ``check`` goes by (free form here; :mod:`modelprep.check` reads it).
+        What ``check`` compares with: see :mod:`modelprep.recipe.expectations`.
     manual_errors
         What the manual says wrongly about this demo, or leaves out.
     prints
@@ -231,6 +238,8 @@ class Recipe:
         Name of the variant that was applied (``fetch group/stem@variant``), else an empty string.
     variants
         Names of the variants there are, with a summary each.
+    matrix
+        Of the variants made by ``for:``: variant -> name -> value (``imx93`` -> ``soc`` -> ``imx93``).
     shadows
         Path of the shipped recipe that this one replaces, if it does.
     bsp, soc
@@ -262,6 +271,7 @@ class Recipe:
     prints: tuple[str, ...] = ()
     variant: str = ""
     variants: Mapping[str, str] = field(default_factory=dict)
+    matrix: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shadows: Path | None = None
     bsp: str = ""
     soc: str = ""

@@ -66,7 +66,8 @@ class ListOf:
             problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
         if len(node.items) < self.least:
-            problems.add("the list is empty", node, at, expected=self.what)
+            what = "the list is too short" if node.items else "the list is empty"
+            problems.add(what, node, at, expected=self.what)
             return BAD
         if len(node.items) > self.most:
             expected = f"at most {self.most} entries"

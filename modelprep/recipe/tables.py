@@ -5,6 +5,7 @@ The loader reads by these tables and the exported JSON Schema is made from them.
 
 from __future__ import annotations
 
+from modelprep.recipe.expectations import EXPECT
 from modelprep.recipe.scalars import Bool, Choice, Free, Hex, Int, Number, Text
 from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH, SCHEMA_VERSION, STATUSES
 from modelprep.recipe.shapes import ByKey, Either, Field, ListOf, MapOf, Struct
@@ -15,15 +16,18 @@ from modelprep.recipe.text import (
     FOLDER_PATTERN,
     NAME_PATTERN,
     PATH_PATTERN,
+    PLACE_PATTERN,
     REF_PATTERN,
     STEP_PATTERN,
     URL_PATTERN,
+    VARIABLE_PATTERN,
     board_fault,
     command_fault,
     command_up_to_fault,
     demo_fault,
     folder_fault,
     path_fault,
+    place_fault,
     up_to_odd,
     url_fault,
 )
@@ -35,6 +39,7 @@ OWN_FILES = ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
 NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
 LOCK_KEY = Text("a shared asset's name, or group/recipe#asset", rf"^(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]}")
 PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault, shown=up_to_odd)
+PLACE = Text("a relative path; a folder to be filled ends in /", PLACE_PATTERN, place_fault, shown=up_to_odd)
 URL = Text("an http, https or file URL", URL_PATTERN, url_fault, shown=redact)
 DEMO = Text("a name (letters, digits, blanks and ._+(),-)", DEMO_PATTERN, demo_fault, shown=up_to_odd)
 FOLDER = Text("a relative path (letters, digits, blanks and ._+,=@~-)", FOLDER_PATTERN, folder_fault, shown=up_to_odd)
@@ -144,6 +149,14 @@ STEP = Struct(
     ),
 )
 
+#: Names and values of a matrix; a value becomes part of file names, so it is made of what a name is made of.
+VALUE = Text("a value (letters, digits, dot, dash, underscore)", NAME_PATTERN, numbers=True)
+MATRIX = MapOf(
+    Text("a name (letters, digits, underscore)", VARIABLE_PATTERN),
+    ListOf(VALUE, "a list of values", least=1, most=50),
+    least=1,
+)
+
 #: Parts of a recipe that a variant may lay over it.
 _BODY = (
     Field("summary", LINE, "one line on what the demo does"),
@@ -154,9 +167,9 @@ _BODY = (
     Field("board", BOARD, "where the folder belongs on the board; default: the login's home"),
     Field("assets", MapOf(NAME, RECIPE_ASSET), "files that come from outside"),
     Field("steps", ListOf(STEP, "a list of steps", most=200), "what is done to them"),
-    Field("install", MapOf(PATH, REF), "place in the tree -> what goes there"),
+    Field("install", MapOf(PLACE, REF), "place in the tree -> what goes there; `folder/` takes a step's whole folder"),
     Field("run", COMMAND, "the command for the board, run inside the tree"),
-    Field("expect", MapOf(Text("a key"), Free(nodes=True)), "what `modelprep check` goes by"),
+    Field("expect", EXPECT, "what `modelprep check` compares with"),
     Field("manual_errors", NOTES, "what the manual says wrongly, or leaves out"),
     Field("prints", NOTES, "what the board prints when all is well"),
     Field("notes", NOTES, "what else is worth knowing"),
@@ -171,6 +184,7 @@ RECIPE = Struct(
     (
         Field("schema", Choice((SCHEMA_VERSION,)), "version of the recipe format", required=True),
         Field("demo", DEMO, "the demo's own name", required=True),
+        Field("for", MATRIX, "name -> values: a variant for each combination, with `${name}` in texts"),
         *_BODY,
         Field("variants", MapOf(NAME, VARIANT), "other ways to prepare the demo, chosen with TARGET@variant"),
     ),

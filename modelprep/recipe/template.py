@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from modelprep.recipe.jsonschema import FILE_NAME
+
 _STARTER = """\
+# yaml-language-server: $schema={schema}
 # A recipe of your own. `modelprep recipe lint {file}` checks it, `modelprep fetch {file}` prepares it.
-# Every key is explained in docs/recipes.md; `modelprep recipe schema` gives your editor the rules.
+# Every key is explained in docs/recipes.md; `modelprep steps` lists the steps. Your editor knows the keys by the file
+# {schema} beside this one (`modelprep recipe schema` writes it anew).
 schema: 1
 demo: {demo}
 summary: What the demo does, in one line
@@ -48,7 +52,7 @@ install:
 # The command for the board, run inside the tree.
 run: ./{stem} --model models/{stem}.tflite data/picture.jpg
 
-# What `modelprep check` goes by.
+# What `modelprep check` compares with.
 expect:
   parser: tflite
   model: models/{stem}.tflite
@@ -67,4 +71,4 @@ def starter(name: str, file: str) -> str:
     """
     stem = name.rpartition("/")[2]
     demo = stem if not stem.replace(".", "").replace("-", "").isdigit() else f'"{stem}"'
-    return _STARTER.format(file=file, stem=stem, demo=demo)
+    return _STARTER.format(schema=FILE_NAME, file=file, stem=stem, demo=demo)

@@ -34,12 +34,18 @@ _ENCODED = (
 _NOT_ENCODED = rf"(?![\s\S]*{_ENCODED})"
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}" + _END
+VARIABLE_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,29}" + _END
 DEMO_PATTERN = rf"^[{_LETTERS}](?:[{_LETTERS} ._+(),-]{{0,98}}[{_LETTERS}._+)-])?" + _END
 _RELATIVE = (
     r"(?!(?:[^/]*/)*\.{0,2}(?:/|$(?![\s\S])))(?![A-Za-z]:)(?! )(?![\s\S]* $(?![\s\S]))(?!(?:[^/]*/)*[^/]{256})"
     + _NOT_ENCODED
 )
 PATH_PATTERN = rf"^{_RELATIVE}[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]{{1,1024}}" + _END
+#: A place of `install`: a file, or with a slash at the end a folder to be filled (`./` is the tree itself).
+PLACE_PATTERN = (
+    rf"^(?:\./|(?!(?:[^/]*/)*\.{{0,2}}/)(?!(?:[^/]*/)*\.{{1,2}}$(?![\s\S]))(?![A-Za-z]:)(?! )(?![\s\S]* /?$(?![\s\S]))"
+    rf"(?!(?:[^/]*/)*[^/]{{256}}){_NOT_ENCODED}[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]{{1,1024}}/?)" + _END
+)
 #: A folder's name ends up unquoted in more places than a file's: in FILES of BitBake, in a board's test report.
 _FOLDER = rf"[{_LETTERS} ._+,=@~/-]"
 FOLDER_PATTERN = rf"^(?!-){_RELATIVE}{_FOLDER}{{1,255}}" + _END
@@ -120,6 +126,11 @@ def path_fault(text: str) -> str | None:
     if len(text) > 1024 or any(len(part) > 255 for part in parts):
         return "the path is too long (255 characters a part, 1024 in all)"
     return _odd(rf"[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]", text)
+
+
+def place_fault(text: str) -> str | None:
+    """Say why a text is no place of `install`, or None when it is one; agrees with `PLACE_PATTERN`."""
+    return None if text == "./" else path_fault(text.removesuffix("/"))
 
 
 def folder_fault(text: str) -> str | None:

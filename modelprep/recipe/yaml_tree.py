@@ -227,6 +227,8 @@ def _why(text: str, mark: Any) -> str | None:
     line = lines[mark.line]
     if "\t" in line[: len(line) - len(line.lstrip())] or "\t" in line[mark.column : mark.column + 1]:
         return "indent with spaces; YAML takes no tabs"
+    if "${" in line:
+        return "inside braces, YAML wants quotes around ${...}: {soc: '${soc}'}"
     if line.count(": ") > 1:
         return "a value with a colon and a blank in it needs quotes"
     return None

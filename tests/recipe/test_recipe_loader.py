@@ -147,7 +147,7 @@ def test_a_digest_that_looks_like_a_number_is_a_digest() -> None:
     assert recipe.assets["a"].digests.values == {"sha1": digits}
 
 
-HOSTILE = ["../x", "a/../b", "..", ".", "/etc/passwd", "a//b", "a/", "a\\b", "C:/x", "c:x", "a/./b", " a", "a ", "a\nb"]
+HOSTILE = ["../x", "a/../b", "..", ".", "/etc/passwd", "a//b", "a//", "a\\b", "C:/x", "c:x", "a/./b", " a", "a ", "a\nb"]
 
 
 @pytest.mark.parametrize("place", HOSTILE)
@@ -169,6 +169,19 @@ def test_an_accepted_path_stays_inside_and_the_pattern_agrees(text: str) -> None
     assert (fault is None) == bool(re.search(text_rules.PATH_PATTERN, text)), text
     if fault is None:
         assert posixpath.normpath(text) == text
+        assert not text.startswith("/")
+        assert ".." not in text.split("/")
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[./\\a-cC: ]{0,12}", fullmatch=True))
+def test_an_accepted_place_stays_inside_and_the_pattern_agrees(text: str) -> None:
+    import posixpath
+    import re
+
+    fault = text_rules.place_fault(text) if text else "empty"
+    assert (fault is None) == bool(re.search(text_rules.PLACE_PATTERN, text)), text
+    if fault is None and text != "./":
+        assert posixpath.normpath(text) == text.removesuffix("/")
         assert not text.startswith("/")
         assert ".." not in text.split("/")
 
@@ -339,7 +352,7 @@ variants:
     summary: ready-made
     steps: []
     install: {{a: $model, b: null}}
-    expect: {{preprocess: {{size: [3]}}}}
+    expect: {{preprocess: {{size: [3, 4]}}}}
   broken:
     install: {{a: $nothing}}
   typo:
@@ -354,7 +367,7 @@ def test_a_variant_merges_mappings_replaces_lists_and_takes_away() -> None:
     over = loader.parse_recipe(text, Path("r.yaml"), variant="frozen")
     assert (over.variant, over.summary, over.steps) == ("frozen", "ready-made", ())
     assert over.install == {"a": Ref("model")}
-    assert over.expect == {"armnn": "19.02", "preprocess": {"kind": "image", "size": [3]}}
+    assert over.expect == {"armnn": "19.02", "preprocess": {"kind": "image", "size": [3, 4]}}
     assert over.assets == base.assets
 
 

@@ -94,7 +94,7 @@ def said(*steps: str, install: str = "") -> list[str]:
 
 
 def test_an_unknown_step_is_told_with_its_line() -> None:
-    assert said("id: s, uses: copi, with: {file: $a}") == ["g/r.yaml:5:5 (step s): there is no step called 'copi'"]
+    assert said("id: s, uses: copi, with: {file: $a}") == ["g/r.yaml:5:19 (step s): there is no step called 'copi'"]
 
 
 def test_a_folder_where_a_file_is_wanted_is_told() -> None:

@@ -274,7 +274,7 @@ def _files(one: Checked, out: Path) -> Iterator[str]:
         manifest = read_manifest(out / tree_name(one.recipe))
     except StorageError:
         manifest = Manifest()
-    files = [manifest.files[path] for path in one.recipe.install if path in manifest.files]
+    files = [file for file in manifest.files.values() if one.recipe.name in file.demos]
     if not files:
         return
     count = "file comes" if len(files) == 1 else f"{len(files)} files come"

@@ -16,6 +16,7 @@ from modelprep.errors import UsageError
 from modelprep.pipeline.plan.armnn_versions import for_armnn, serving
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe, Ref, StepUse
+from modelprep.recipe.spread import fills_folder
 from modelprep.targets import bsp as releases
 from modelprep.targets.bsp import Bsp
 
@@ -95,9 +96,16 @@ class Board:
         return [replace(recipe, bsp=release, soc=self.soc) for recipe in recipes]
 
     def _for_soc(self, recipe: Recipe, catalogue: Catalogue) -> Recipe:
-        if recipe.variant or self.soc not in recipe.variants:
+        if recipe.variant:
             return recipe
-        (found,) = catalogue.resolve([f"{recipe.path}@{self.soc}"])
+        variant = self.soc
+        if recipe.matrix and "soc" in next(iter(recipe.matrix.values())):
+            variant = next((name for name, values in recipe.matrix.items() if values["soc"] == self.soc), "")
+            if not variant and self.soc not in recipe.variants:
+                return _absent(recipe, f"not on {self.soc}")
+        if (variant or self.soc) not in recipe.variants:
+            return recipe
+        (found,) = catalogue.resolve([f"{recipe.path}@{variant or self.soc}"])
         return found
 
     def _for_release(self, recipe: Recipe, release: Bsp, catalogue: Catalogue) -> Recipe:
@@ -140,9 +148,10 @@ def _without_image_files(recipe: Recipe, release: Bsp) -> Recipe:
     held: dict[str, str] = {}
     install: dict[str, Ref] = {}
     for place, ref in recipe.install.items():
-        path = (PurePosixPath(recipe.board or "/nowhere") / place).as_posix()
+        # Of a folder, what the image holds is told by any file in it.
+        path = (PurePosixPath(recipe.board or "/nowhere") / (f"{place}x" if fills_folder(place) else place)).as_posix()
         if any(fnmatchcase(path, each.path) for each in release.on_image):
-            held[place] = path
+            held[place] = path.removesuffix("x") if fills_folder(place) else path
         else:
             install[place] = ref
     return replace(recipe, install=install, on_image=held) if held else recipe

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from modelprep.pipeline.plan.binding import Bound, bind
-from modelprep.pipeline.plan.validate import check_steps, references
+from modelprep.pipeline.plan.validate import check_steps, made_by, references
+from modelprep.recipe.edit import FIRST_USE
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.schema import Asset, Recipe, Source
+from modelprep.recipe.spread import resolve
 from modelprep.tree.manifest import plain
 
 _SCHEMA = 1
+#: Destination in the tree -> (identity of an asset or step, path in the step's folder).
+Files = Mapping[str, tuple[str, str]]
 
 
 def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None = None) -> str:
@@ -75,7 +79,23 @@ def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
     return f"step:{digest}"
 
 
-def demo_key(recipe: Recipe, files: Mapping[str, tuple[str, str]], assets: Iterable[Asset]) -> str:
+def files_of(
+    recipe: Recipe, names: Mapping[str, str], made: Callable[[str], Collection[str] | None] = lambda _: None
+) -> Files:
+    """Give destination -> (identity, inner path) for all that a recipe installs.
+
+    Parameters
+    ----------
+    names
+        Name of each asset and step in the recipe -> its identity.
+    made
+        Name of a step -> the files in its folder; None where they are not known: an entry of ``install`` that fills a
+        folder stays one then.
+    """
+    return {path: (names[ref.name], ref.inner) for path, ref in resolve(recipe.install, made).items()}
+
+
+def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
     """Give what decides a demo's files and its entry in the manifest.
 
     Parameters
@@ -128,7 +148,8 @@ def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
         bound = bind(recipe, use)
         inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
         names[use.id] = step_identity(bound, inputs)
-    files = {path: (names[ref.name], ref.inner) for path, ref in recipe.install.items()}
+    uses = {use.id: use for use in recipe.steps}
+    files = files_of(recipe, names, lambda name: made_by(uses[name]) or None)
     return demo_key(replace(recipe, name=recipe.name.rpartition("/")[2]), files, assets)
 
 
@@ -138,7 +159,8 @@ def _story(asset: Asset) -> list[str]:
         source_name(asset.sources[0]) if asset.sources else "",
         licence.name if licence else "",
         licence.source if licence else "",
-        asset.pinned_by,
+        # A pin that moved from the lock file into the recipe changes nothing in the tree.
+        "" if asset.pinned_by.startswith(FIRST_USE) else asset.pinned_by,
         str(asset.restricted),
     ]
 

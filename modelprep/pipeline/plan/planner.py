@@ -14,6 +14,7 @@ from modelprep import quoting
 from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, StepError, UsageError, nearest
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.binding import Bound, bind
+from modelprep.pipeline.plan.folders import planned_files
 from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
 from modelprep.pipeline.plan.validate import check_steps, references
@@ -191,7 +192,7 @@ class _Planner:
         for use in recipe.steps:
             bound = bind(recipe, use)
             names[use.id] = self._step(recipe, bound, names)
-        files = {path: (names[ref.name], ref.inner) for path, ref in recipe.install.items()}
+        files = planned_files(recipe, names, assets, self.steps, lambda: self._manifest(blank.folder))
         key = demo_key(recipe, files, assets)
         if empty:
             raise _bring(recipe, empty)
@@ -351,10 +352,13 @@ class _Planner:
         result = self.steps[identity].result
         return None if result is None else result.outputs.get(inner)
 
+    def _manifest(self, folder: Path) -> Manifest:
+        if folder not in self.manifests:
+            self.manifests[folder] = read_manifest(folder)
+        return self.manifests[folder]
+
     def _state(self, demo: PlannedDemo) -> State:
-        manifest = self.manifests.get(demo.folder)
-        if manifest is None:
-            manifest = self.manifests[demo.folder] = read_manifest(demo.folder)
+        manifest = self._manifest(demo.folder)
         entry = manifest.demos.get(demo.recipe.name)
         if entry is None:
             return "missing"

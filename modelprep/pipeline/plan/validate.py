@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 from modelprep import steps
 from modelprep.errors import MissingTool, RecipeError, nearest
 from modelprep.recipe.schema import Recipe, Ref, StepUse
+from modelprep.recipe.spread import spread
 
 _KINDS = {
     "file": "a reference to a file ($asset, $step, $step/inner/path)",
@@ -37,30 +40,44 @@ def check_steps(recipe: Recipe) -> list[RecipeError]:
     list of RecipeError
         What is wrong, in the order of the steps; empty when nothing is.
     """
-    errors: list[RecipeError] = []
+    errors = check_uses(recipe.steps)
     produces: dict[str, str] = {}
     for use in recipe.steps:
-        place = _place(recipe, use)
-        try:
-            step = steps.find(use.uses)
-        except RecipeError as error:
-            errors.append(RecipeError(error.what, where=place, hint=error.hint))
-            continue
-        except MissingTool as error:  # a plug-in that does not load: the recipe is not at fault, and cannot be run
-            error.where = place
-            raise
-        produces[use.id] = step.produces
-        errors.extend(check_params(step, use.params, place))
+        with suppress(RecipeError):  # told above
+            produces[use.id] = steps.find(use.uses).produces
     for name, place, ref in _uses(recipe):
         errors.extend(_check_ref(recipe, produces, name, place, ref))
     return errors
 
 
-def _place(recipe: Recipe, use: StepUse) -> str:
-    return f"{use.place or recipe.path} (step {use.id})"
+def check_uses(uses: Sequence[StepUse]) -> list[RecipeError]:
+    """Check that steps exist and take the parameters that they are called with, each by itself."""
+    errors: list[RecipeError] = []
+    for use in uses:
+        try:
+            step = steps.find(use.uses)
+        except RecipeError as error:
+            errors.append(RecipeError(error.what, where=_place(use, "uses"), hint=error.hint))
+            continue
+        except MissingTool as error:  # a plug-in that does not load: the recipe is not at fault, and cannot be run
+            error.where = _place(use, "uses")
+            raise
+        errors.extend(check_params(step, use.params, partial(_param_place, use)))
+    return errors
 
 
-def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> list[RecipeError]:
+def _param_place(use: StepUse, name: str) -> str:
+    return _place(use, f"with.{name}" if name else "")
+
+
+def _place(use: StepUse, key: str = "", recipe: Recipe | None = None) -> str:
+    where = use.places.get(key) or use.place or (str(recipe.path) if recipe is not None else "the recipe")
+    return f"{where} (step {use.id})"
+
+
+def check_params(
+    step: steps.Step, values: Mapping[str, object], where: str | Callable[[str], str]
+) -> list[RecipeError]:
     """Check the parameters that a step is called with.
 
     Parameters
@@ -69,14 +86,15 @@ def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> 
         The step.
     values
         Parameters as a recipe gives them (files as :class:`~modelprep.recipe.schema.Ref`).
-    place
-        Opens every message's place.
+    where
+        Opens every message's place: a text, or a function that returns it for a parameter (``""``: the step itself).
     """
+    at = where if callable(where) else lambda _: where
     known = list(step.params)
     errors = [
         RecipeError(
             f"the step '{step.name}' has no parameter '{name}'",
-            where=place,
+            where=at(name),
             expected=f"one of {', '.join(known)}" if known else "no parameters",
             hint=nearest(name, known, 1) or None,
         )
@@ -87,7 +105,7 @@ def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> 
         if name not in values:
             if param.required:
                 what = f"the step '{step.name}' needs the parameter '{name}'"
-                errors.append(RecipeError(what, where=place, expected=f"{_KINDS[param.kind]}: {param.doc}"))
+                errors.append(RecipeError(what, where=at(""), expected=f"{_KINDS[param.kind]}: {param.doc}"))
             continue
         value = values[name]
         if value is None and not param.required:
@@ -97,12 +115,12 @@ def check_params(step: steps.Step, values: Mapping[str, object], place: str) -> 
             named = param.kind == "file" and isinstance(value, str) and value.replace("-", "_").isidentifier()
             expected = f"{_KINDS[param.kind]}: {param.doc}"
             hint = f"write ${value}" if named else None
-            errors.append(RecipeError(what, where=place, expected=expected, got=_show(value), hint=hint))
+            errors.append(RecipeError(what, where=at(name), expected=expected, got=_show(value), hint=hint))
         elif param.choices and value not in param.choices:
             allowed = ", ".join(str(choice) for choice in param.choices)
             what = f"the parameter '{name}' of the step '{step.name}' has a value that is not known"
             hint = nearest(str(value), [str(choice) for choice in param.choices], 1) or None
-            errors.append(RecipeError(what, where=place, expected=f"one of {allowed}", got=_show(value), hint=hint))
+            errors.append(RecipeError(what, where=at(name), expected=f"one of {allowed}", got=_show(value), hint=hint))
     return errors
 
 
@@ -157,7 +175,7 @@ def references(recipe: Recipe) -> list[Ref]:
 def _uses(recipe: Recipe) -> list[tuple[str, str, Ref]]:
     """List every reference: (who refers, its place, the reference)."""
     found = [
-        (f"the parameter '{name}'", _place(recipe, use), ref)
+        (f"the parameter '{name}'", _place(use, f"with.{name}", recipe), ref)
         for use in recipe.steps
         for name, value in use.params.items()
         for ref in _refs(value)
@@ -167,12 +185,23 @@ def _uses(recipe: Recipe) -> list[tuple[str, str, Ref]]:
 
 
 def _check_ref(recipe: Recipe, produces: Mapping[str, str], name: str, place: str, ref: Ref) -> list[RecipeError]:
+    fills = name.startswith("the entry '") and name.endswith("/'")
     kind = produces.get(ref.name)
     use = next((each for each in recipe.steps if each.id == ref.name), None)
     if kind is None or use is None:
         return []
+    inside = made_by(use)
+    if fills:
+        if kind == "file":
+            hint = "end the place with the file's name in the tree"
+            return [
+                RecipeError(f"{name} is a folder, and ${ref.name} is one file", where=place, got=str(ref), hint=hint)
+            ]
+        if inside and not spread("./", ref, inside):
+            what = f"{name} takes files that the step '{ref.name}' does not make"
+            return [RecipeError(what, where=place, expected=f"one of {', '.join(inside)}", got=str(ref))]
+        return []
     if kind == "folder" and not ref.inner:
-        inside = _inside(use)
         hint = f"write {ref}/{inside[0]}" if inside else f"write {ref}/path/of/the/file"
         return [
             RecipeError(f"{name} takes a whole folder: ${ref.name} ({use.uses})", where=place, got=str(ref), hint=hint)
@@ -180,7 +209,6 @@ def _check_ref(recipe: Recipe, produces: Mapping[str, str], name: str, place: st
     if kind == "file" and ref.inner:
         hint = f"write ${ref.name}"
         return [RecipeError(f"{name} looks into ${ref.name}, which is one file", where=place, got=str(ref), hint=hint)]
-    inside = _inside(use)
     if ref.inner and inside and ref.inner not in inside:
         return [
             RecipeError(
@@ -194,7 +222,7 @@ def _check_ref(recipe: Recipe, produces: Mapping[str, str], name: str, place: st
     return []
 
 
-def _inside(use: StepUse) -> list[str]:
+def made_by(use: StepUse) -> list[str]:
     """List the files that a folder step is known to make, as far as the recipe says it."""
     members = use.params.get("members")
     if use.uses == "unpack":

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from modelprep.errors import CorruptBlob, UsageError
 from modelprep.events import Event, Listener
 from modelprep.pipeline.plan.binding import bind
-from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
+from modelprep.pipeline.plan.keys import asset_identity, demo_key, files_of, step_identity
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.pipeline.plan.validate import references
 from modelprep.pipeline.run.provenance import provenance
 from modelprep.pipeline.run.restore import Restorer
 from modelprep.recipe.lockfile import Pin
+from modelprep.recipe.spread import fills_folder
 from modelprep.store import Blob, Result
 from modelprep.tree.install import Installed, apply_install
 from modelprep.tree.plan import demo_entry, plan_install
@@ -68,12 +71,22 @@ class Installer:
             A cached file is corrupt, and it could not be had again.
         """
         try:
+            demo = self._spread(demo)
             return self._install(demo, dict(self._files(demo)))
         except CorruptBlob as corrupt:
             if patience == 0:
                 raise
             self._restore.blob(demo, corrupt)
             return self.install(demo, patience - 1)
+
+    def _spread(self, demo: PlannedDemo) -> PlannedDemo:
+        """Give a demo with its folders' files by name, which are known now that the steps have run."""
+        if not any(map(fills_folder, demo.files)):
+            return demo
+        files = files_of(demo.recipe, demo.names, lambda name: self._results[demo.names[name]].outputs)
+        used = {ref.name for ref in references(demo.recipe)}
+        assets = [asset for asset in demo.recipe.assets.values() if asset.id in used]
+        return replace(demo, files=files, key=demo_key(demo.recipe, files, assets))
 
     def _install(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> Installed:
         self._refuse_two_in_one_place(demo, files)
@@ -135,5 +148,6 @@ class Installer:
             bound = bind(demo.recipe, use)
             inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
             names[use.id] = step_identity(bound, inputs)
-        files = {path: (names[ref.name], ref.inner) for path, ref in demo.recipe.install.items()}
+        made = {demo.names[name]: name for name in names}
+        files = {path: (names[made[identity]], inner) for path, (identity, inner) in demo.files.items()}
         return demo_key(demo.recipe, files, assets)
