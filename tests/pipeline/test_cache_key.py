@@ -68,7 +68,7 @@ install:
   models/loose.bin: $loose
   data/labels.txt: $labels
 run: ./first
-expect: {{output: prob, threshold: 0.25}}
+expect: {{output: prob, test_sets: 25}}
 notes: [something to know]
 """.format(c="c" * 64)
 

@@ -120,7 +120,7 @@ def test_the_worked_examples_of_the_documentation_are_good(repository: Path) -> 
     import re
 
     blocks = re.findall(r"```yaml\n(.*?)```", (repository / "docs" / "recipes.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     shared = Catalogue.open().shared
     for block in blocks:
         recipe = parse_recipe(block, Path("docs/recipes.yaml"), shared=shared)
@@ -134,7 +134,7 @@ def test_the_documentation_names_every_key(repository: Path) -> None:
     from modelprep.recipe import tables
 
     text = (repository / "docs" / "recipes.md").read_text("utf-8")
-    for table in (tables.RECIPE, tables.ASSET, tables.SHARED_USE, tables.STEP):
+    for table in (tables.RECIPE, tables.ASSET, tables.SHARED_USE, tables.STEP, tables.EXPECT):
         for name in table.by_name:
             assert re_word(name, text), name
 

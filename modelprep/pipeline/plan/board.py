@@ -147,11 +147,16 @@ def _absent(recipe: Recipe, why: str) -> Recipe:
 def _without_image_files(recipe: Recipe, release: Bsp) -> Recipe:
     held: dict[str, str] = {}
     install: dict[str, Ref] = {}
+    board = PurePosixPath(recipe.board or "/nowhere")
     for place, ref in recipe.install.items():
-        # Of a folder, what the image holds is told by any file in it.
-        path = (PurePosixPath(recipe.board or "/nowhere") / (f"{place}x" if fills_folder(place) else place)).as_posix()
-        if any(fnmatchcase(path, each.path) for each in release.on_image):
-            held[place] = path.removesuffix("x") if fills_folder(place) else path
+        path = (board / place).as_posix()
+        if fills_folder(place):
+            # The folder's other files are prepared: :func:`~modelprep.pipeline.plan.keys.files_of` leaves these out.
+            inside = [each.path for each in release.on_image if each.path.startswith(f"{path}/")]
+            held |= {PurePosixPath(each).relative_to(board).as_posix(): each for each in inside if "*" not in each}
+            install[place] = ref
+        elif any(fnmatchcase(path, each.path) for each in release.on_image):
+            held[place] = path
         else:
             install[place] = ref
     return replace(recipe, install=install, on_image=held) if held else recipe

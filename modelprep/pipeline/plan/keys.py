@@ -90,9 +90,10 @@ def files_of(
         Name of each asset and step in the recipe -> its identity.
     made
         Name of a step -> the files in its folder; None where they are not known: an entry of ``install`` that fills a
-        folder stays one then.
+        folder stays one then. Files that are on the board's image already are left out.
     """
-    return {path: (names[ref.name], ref.inner) for path, ref in resolve(recipe.install, made).items()}
+    resolved = resolve(recipe.install, made)
+    return {path: (names[ref.name], ref.inner) for path, ref in resolved.items() if path not in recipe.on_image}
 
 
 def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
