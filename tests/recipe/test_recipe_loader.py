@@ -147,7 +147,22 @@ def test_a_digest_that_looks_like_a_number_is_a_digest() -> None:
     assert recipe.assets["a"].digests.values == {"sha1": digits}
 
 
-HOSTILE = ["../x", "a/../b", "..", ".", "/etc/passwd", "a//b", "a//", "a\\b", "C:/x", "c:x", "a/./b", " a", "a ", "a\nb"]
+HOSTILE = [
+    "../x",
+    "a/../b",
+    "..",
+    ".",
+    "/etc/passwd",
+    "a//b",
+    "a//",
+    "a\\b",
+    "C:/x",
+    "c:x",
+    "a/./b",
+    " a",
+    "a ",
+    "a\nb",
+]
 
 
 @pytest.mark.parametrize("place", HOSTILE)
