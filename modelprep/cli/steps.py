@@ -41,6 +41,8 @@ def command(
 def _print(step: Step, output: Output) -> None:
     output.line(f"{step.name}: {step.summary}")
     output.line(f"makes a {step.produces}")
+    if step.origin:
+        output.line(f"from the plug-in {step.origin}")
     output.line()
     rows = [(name, _kind(param), param.doc) for name, param in step.params.items()]
     output.table("parameters", ["name", "value", "what it is"], rows, key=0)

@@ -66,6 +66,7 @@ def describe(step: Step) -> dict[str, Any]:
         "version": step.version,
         "summary": step.summary,
         "produces": step.produces,
+        "origin": step.origin,
         "params": {
             name: {
                 "kind": each.kind,
