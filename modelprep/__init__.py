@@ -11,8 +11,17 @@ nothing.
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
+
+if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].endswith("modelprep"):
+    # This is the first line of ours that `python -m modelprep` runs, before `modelprep.cli.signals` can be imported.
+    import _signal  # type: ignore[import-not-found]
+
+    for _number in (_signal.SIGINT, _signal.SIGTERM):
+        if _signal.getsignal(_number) is not _signal.SIG_IGN:
+            _signal.signal(_number, lambda number, _: (os.write(2, b"error: interrupted\n"), os._exit(128 + number)))
 
 TYPE_CHECKING = False  # `typing` takes longer than this whole module
 
