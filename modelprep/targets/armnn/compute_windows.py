@@ -145,11 +145,27 @@ def _reach(size: int, window: int, stride: int, front: int, back: int, count: in
 
 
 def resize(layer: Layer, x: Any) -> Any:
-    """Interpolate between the four nearest, the first pixel of either picture lying on that of the other."""
+    """Resize float32 values."""
+    return _as_laid_out(layer, bilinear(_heights_first(layer, x), *_out(layer)))
+
+
+def bilinear(x: Any, rows: int, columns: int) -> Any:
+    """Interpolate between the four nearest, the first pixel of either picture lying on that of the other.
+
+    Parameters
+    ----------
+    x
+        float32, shape (batch, height, width, channels).
+    rows, columns
+        Height and width of the result.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (batch, rows, columns, channels).
+    """
     import numpy as np
 
-    x = _heights_first(layer, x)
-    rows, columns = _out(layer)
     one = np.float32(1)
 
     def places(size: int, count: int) -> tuple[Any, Any, Any]:
@@ -161,7 +177,8 @@ def resize(layer: Layer, x: Any) -> Any:
     left, right, across = places(x.shape[2], columns)
     across = across[None, None, :, None]
     down = down[None, :, None, None]
+    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantised tests.
     upper, lower = (
         across * x[:, edge][:, :, right] + (one - across) * x[:, edge][:, :, left] for edge in (top, bottom)
     )
-    return _as_laid_out(layer, down * lower + (one - down) * upper)
+    return down * lower + (one - down) * upper
