@@ -105,7 +105,8 @@ def _detection(layer: Layer, values: Values) -> list[Any]:
         if dtype == np.uint8 and info is not None:
             stored = (stored.astype(np.int64) - info.offset).astype(np.float32) * np.float32(info.scale)
         given.append(stored)
-    return list(detect(*given, layer.params["options"]))
+    encodings, scores, boxes = given
+    return list(detect(encodings, scores, boxes, layer.params["options"]))
 
 
 def _real(values: Any, info: Info | None) -> Any:
