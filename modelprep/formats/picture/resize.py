@@ -14,8 +14,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from modelprep.targets.armnn.compute_windows import bilinear
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -144,3 +142,38 @@ def tensorflow(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[n
     import numpy as np
 
     return np.asarray(bilinear(picture[None].astype(np.float32), height, width)[0])
+
+
+def bilinear(x: Any, rows: int, columns: int) -> Any:
+    """Interpolate between the four nearest, the first pixel of either picture lying on that of the other.
+
+    Parameters
+    ----------
+    x
+        float32, shape (batch, height, width, channels).
+    rows, columns
+        Height and width of the result.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (batch, rows, columns, channels).
+    """
+    import numpy as np
+
+    one = np.float32(1)
+
+    def places(size: int, count: int) -> tuple[Any, Any, Any]:
+        at = np.arange(count, dtype=np.float32) * (np.float32(size) / np.float32(count))
+        low = np.floor(at)
+        return low.astype(int), np.minimum(low.astype(int) + 1, size - 1), at - low
+
+    top, bottom, down = places(x.shape[1], rows)
+    left, right, across = places(x.shape[2], columns)
+    across = across[None, None, :, None]
+    down = down[None, :, None, None]
+    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantised tests.
+    upper, lower = (
+        across * x[:, edge][:, :, right] + (one - across) * x[:, edge][:, :, left] for edge in (top, bottom)
+    )
+    return down * lower + (one - down) * upper

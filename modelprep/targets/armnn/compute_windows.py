@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelprep.formats.picture.resize import bilinear
 from modelprep.targets.armnn.network import Layer
 from modelprep.targets.armnn.optimiser import axes
 
@@ -147,38 +148,3 @@ def _reach(size: int, window: int, stride: int, front: int, back: int, count: in
 def resize(layer: Layer, x: Any) -> Any:
     """Resize float32 values."""
     return _as_laid_out(layer, bilinear(_heights_first(layer, x), *_out(layer)))
-
-
-def bilinear(x: Any, rows: int, columns: int) -> Any:
-    """Interpolate between the four nearest, the first pixel of either picture lying on that of the other.
-
-    Parameters
-    ----------
-    x
-        float32, shape (batch, height, width, channels).
-    rows, columns
-        Height and width of the result.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (batch, rows, columns, channels).
-    """
-    import numpy as np
-
-    one = np.float32(1)
-
-    def places(size: int, count: int) -> tuple[Any, Any, Any]:
-        at = np.arange(count, dtype=np.float32) * (np.float32(size) / np.float32(count))
-        low = np.floor(at)
-        return low.astype(int), np.minimum(low.astype(int) + 1, size - 1), at - low
-
-    top, bottom, down = places(x.shape[1], rows)
-    left, right, across = places(x.shape[2], columns)
-    across = across[None, None, :, None]
-    down = down[None, :, None, None]
-    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantised tests.
-    upper, lower = (
-        across * x[:, edge][:, :, right] + (one - across) * x[:, edge][:, :, left] for edge in (top, bottom)
-    )
-    return down * lower + (one - down) * upper
