@@ -92,21 +92,12 @@ def opencv_for_caffe() -> Any:
 
 
 def caffe_net(structure: bytes, weights: Path) -> tuple[Any, Any]:
-    """Load a Caffe net into OpenCV: its module, and the net.
-
-    Parameters
-    ----------
-    structure
-        The net's prototxt.
-    weights
-        The caffemodel.
+    """Load a Caffe net (prototxt and caffemodel) into OpenCV: its module, and the net.
 
     Raises
     ------
-    MissingTool
-        As :func:`opencv_for_caffe`.
-    CheckFailed
-        OpenCV does not take the net.
+    MissingTool, CheckFailed
+        OpenCV has no Caffe reader; it does not take the net.
     """
     cv2 = opencv_for_caffe()
     with tempfile.TemporaryDirectory(prefix="modelprep-net-") as folder:
@@ -125,9 +116,6 @@ def caffe_net(structure: bytes, weights: Path) -> tuple[Any, Any]:
 
 
 def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    opencv_for_caffe()
-    import numpy as np
-
     from modelprep.formats.caffe import messages, prototxt
     from modelprep.formats.caffe.wire import index
 
@@ -139,6 +127,7 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
     top = _set_shape(net_message, input_name, shape)
     makers = {blob: layer.name for layer in net_message.layer for blob in layer.top}
     cv2, net = caffe_net(prototxt.write(net_message).encode(), path)
+    import numpy as np
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         try:
