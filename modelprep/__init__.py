@@ -50,6 +50,7 @@ __all__ = [
     "Finding",
     "HostReport",
     "Interrupted",
+    "LavaJob",
     "Listener",
     "Mirrored",
     "MissingTool",
@@ -85,6 +86,7 @@ __all__ = [
     "count_hosts",
     "deploy",
     "deploy_many",
+    "export_lava",
     "export_yocto",
     "fetch",
     "find_pictures",
@@ -102,7 +104,7 @@ if TYPE_CHECKING:
     from modelprep.api.auditing import audit, count_hosts
     from modelprep.api.checking import check, find_pictures, lint
     from modelprep.api.converting import convert
-    from modelprep.api.delivering import bundle, export_yocto
+    from modelprep.api.delivering import bundle, export_lava, export_yocto
     from modelprep.api.deploying import deploy, deploy_many, plan_deploy, read_boards
     from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
     from modelprep.api.mirroring import mirror, verify_mirror
@@ -115,6 +117,7 @@ if TYPE_CHECKING:
     from modelprep.deliver.board_tests import BoardRun
     from modelprep.deliver.bundle import Bundled
     from modelprep.deliver.deploy import Deployed, DeployPlan
+    from modelprep.deliver.lava import LavaJob
     from modelprep.deliver.matrix import TestResult
     from modelprep.deliver.one_board import Deployment
     from modelprep.deliver.yocto import Exported
@@ -175,6 +178,7 @@ _HOMES = {
     "HostReport": "modelprep.audit",
     "Interrupted": "modelprep.errors",
     "Terminated": "modelprep.errors",
+    "LavaJob": "modelprep.deliver.lava",
     "Listener": "modelprep.events",
     "Mirrored": "modelprep.pipeline.mirroring",
     "MissingTool": "modelprep.errors",
@@ -208,6 +212,7 @@ _HOMES = {
     "count_hosts": "modelprep.api.auditing",
     "deploy": "modelprep.api.deploying",
     "deploy_many": "modelprep.api.deploying",
+    "export_lava": "modelprep.api.delivering",
     "export_yocto": "modelprep.api.delivering",
     "fetch": "modelprep.api.fetching",
     "find_pictures": "modelprep.api.checking",
