@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,29 +61,137 @@ def convert(
         from modelprep.pipeline.converting import convert as do
         from modelprep.steps import find
 
-        return do(step, _values(find(step), params), Path(output), force=force, numbers=numbers, listen=tell)
+        known = find(step).params
+        values = {name: _value(known[name].kind, value) if name in known else value for name, value in params.items()}
+        return do(step, values, Path(output), force=force, numbers=numbers, listen=tell)
 
 
-def _values(step: Step, params: Mapping[str, object]) -> dict[str, object]:
-    """Give parameters as a step takes them; they are checked as those of a recipe are."""
-    from modelprep.pipeline.plan.validate import check_params
-    from modelprep.recipe.schema import Ref
+def find_step(name: str) -> Step:
+    """Return a step by its name.
 
-    values = {name: _value(step.params[name].kind, value) if name in step.params else value
-              for name, value in params.items()}  # fmt: skip
-    # A recipe has references where files are.
-    stand_in = Ref("file")
-    as_in_recipe: dict[str, object] = {}
-    for name, value in values.items():
-        if isinstance(value, Path):
-            as_in_recipe[name] = stand_in
-        elif isinstance(value, dict) and value and all(isinstance(each, Path) for each in value.values()):
-            as_in_recipe[name] = dict.fromkeys(value, stand_in)
-        else:
-            as_in_recipe[name] = value
-    for problem in check_params(step, as_in_recipe, f"step {step.name}"):
-        raise UsageError(problem.what, where=problem.where, expected=problem.expected, got=problem.got)
-    return values
+    Raises
+    ------
+    RecipeError
+        There is no step of that name.
+    """
+    from modelprep.steps import find
+
+    return find(name)
+
+
+def conversions(family: str) -> list[Step]:
+    """Return the steps of a family (``caffe``, ``tf``) that can be run on files of one's own, sorted by name."""
+    from modelprep.steps import find, names
+
+    return [step for step in map(find, names(family)) if step.command]
+
+
+def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Mapping[str, object]:
+    """Run a step that makes a folder, which may be there already if it is empty; return the step's facts.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`convert`.
+    """
+    with framed():
+        import tempfile
+
+        from modelprep.formats.given import cannot_write, require_input
+        from modelprep.steps import Call, find
+
+        target = Path(output)
+        for path in params.values():
+            if isinstance(path, Path):
+                require_input(path)
+        if str(output) == "-":
+            raise UsageError("the result cannot go to standard output", got="-", expected="a folder: -o DIR")
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError("the output is there already", where=str(target), expected="a new or an empty folder")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
+        except OSError as error:
+            raise cannot_write(target, error) from None
+        with beside as folder:
+            made = Path(folder) / "made"
+            made.mkdir()
+            known = find(step)
+            filled = {name: params.get(name, param.default) for name, param in known.params.items()}
+            facts = known.run(Call(filled, made)) or {}
+            made.replace(target)
+        return facts
+
+
+def bake_twice(params: Mapping[str, object], output: AnyPath, *, force: bool = False) -> Converted:
+    """Run ``caffe.bake`` with both engines and compare the bytes; the native result stays, whatever the other says.
+
+    Raises
+    ------
+    CheckFailed
+        They differ.
+    ModelprepError
+        As :func:`convert`.
+    """
+    with framed():
+        import tempfile
+
+        from modelprep.errors import CheckFailed
+        from modelprep.formats.caffe import pycaffe
+        from modelprep.formats.caffe.bake import compare
+        from modelprep.steps import Call, find
+
+        pycaffe.interpreter()  # no work where half of it cannot be done
+        made = convert("caffe.bake", {**params, "engine": "native"}, output, force=force)
+        step = find("caffe.bake")
+        with tempfile.TemporaryDirectory(prefix="modelprep-compare-") as folder:
+            other = Path(folder) / "pycaffe.caffemodel"
+            filled = {name: params.get(name, param.default) for name, param in step.params.items()}
+            step.run(Call({**filled, "engine": "pycaffe"}, other))
+            difference = compare(made.output, other)
+        if difference is not None:
+            layer = f", layer '{difference.layer}'" if difference.layer else ""
+            raise CheckFailed(
+                "the two engines disagree",
+                where=f"{output}: byte {difference.offset}{layer}",
+                got=f"{difference.sizes[0]} and {difference.sizes[1]} bytes",
+                hint="please report it with the prototxt",
+            )
+        return made
+
+
+def to_onnx_external(
+    params: Mapping[str, object], output: AnyPath, *, force: bool = False, numbers: bool = True
+) -> Converted:
+    """Convert a Caffe net to ONNX with its weights in ``OUTPUT.data``; the model, which names the data, appears last.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`convert`.
+    """
+    with framed():
+        import tempfile
+
+        from modelprep.formats.given import cannot_write, require_output
+
+        target = Path(output)
+        data = target.with_name(f"{target.name}.data")
+        for path in (target, data):
+            require_output(path, force=force)
+        try:
+            beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
+        except OSError as error:
+            raise cannot_write(target, error) from None
+        with beside as folder:
+            named = {**params, "name": target.name}
+            made = convert("caffe.to_onnx_external", named, Path(folder) / "model", numbers=numbers)
+            try:
+                (made.output / data.name).replace(data)
+                (made.output / target.name).replace(target)
+            except OSError as error:
+                raise cannot_write(target, error) from None
+        return replace(made, output=target)
 
 
 def _value(kind: ParamKind, value: object) -> object:

@@ -22,3 +22,5 @@ if TYPE_CHECKING:
     from modelprep.pipeline.plan.request import Plan as Plan
     from modelprep.pipeline.plan.request import PlannedDemo as PlannedDemo
     from modelprep.pipeline.run.report import Report as Report
+    from modelprep.steps import Param as Param
+    from modelprep.steps import Step as Step

@@ -116,45 +116,57 @@ def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Cal
     examples
         Command lines for the end of the help.
     """
+    known = list(declared(options)) if options else []
+    flags = {name: _flags(name, option)[0] for name, _, option in known}
+    read = {name: _parameter(name, kind, option, flags) for name, kind, option in known}
 
     def decorate(function: Function) -> Callable[..., None]:
-        # What is left out here are names that only a type checker knows.
-        written = {
-            name: each for name, each in function.__annotations__.items() if name not in ("output", "options", "return")
-        }
-        function.__annotations__ = written
-        own = [each for name, each in inspect.signature(function, eval_str=True).parameters.items() if name in written]
-        known = list(declared(options)) if options else []
-        flags = {name: _flags(name, option)[0] for name, _, option in known}
-        made = {name: _parameter(name, kind, option, flags) for name, kind, option in known}
+        def run(output: Output, **given: Any) -> int | None:
+            values = {name: read[name][1](value) if name in read else value for name, value in given.items()}
+            return function(output, **values)
 
-        def call(context: typer.Context, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
-            with sink(json=json, quiet=quiet, verbose=verbose) as output:
-                output.words = _typed(context)
-                values = {name: made[name][1](value) if name in made else value for name, value in given.items()}
-                if status := function(output, **values):
-                    raise typer.Exit(status)
-
-        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
-        parameters += [each for each, _ in made.values()]
-        for name, annotation, default in (
-            ("context", typer.Context, inspect.Parameter.empty),
-            ("json", Json, False),
-            ("quiet", Quiet, False),
-            ("verbose", Verbose, False),
-        ):
-            parameters.append(
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            )
-        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        call.__annotations__ = {}
-        call.__name__ = function.__name__
-        call.__doc__ = inspect.cleandoc(function.__doc__ or "")
+        parameters = [*own_parameters(function, "output", "options"), *(each for each, _ in read.values())]
+        text = inspect.cleandoc(function.__doc__ or "")
         if examples:
-            call.__doc__ += "\n\n\b\nExamples:\n" + "\n".join(f"  {each}" for each in examples)
-        return call
+            text += "\n\n\b\nExamples:\n" + "\n".join(f"  {each}" for each in examples)
+        return made(run, parameters, text)
 
     return decorate
+
+
+def own_parameters(function: Callable[..., Any], *others: str) -> list[inspect.Parameter]:
+    """Return the parameters that a function declares with typer: all but `others`."""
+    # Annotations of the others may be names that only a type checker knows.
+    written = {name: each for name, each in function.__annotations__.items() if name not in (*others, "return")}
+    function.__annotations__ = written
+    return [each for name, each in inspect.signature(function, eval_str=True).parameters.items() if name in written]
+
+
+def made(run: Function, parameters: Sequence[inspect.Parameter], text: str) -> Callable[..., None]:
+    """Make a typer command of a function that takes the sink and values by name, and may return an exit status."""
+
+    def call(context: typer.Context, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+        with sink(json=json, quiet=quiet, verbose=verbose) as output:
+            output.words = _typed(context)
+            if status := run(output, **given):
+                raise typer.Exit(status)
+
+    keyword, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    common = (
+        ("context", typer.Context, empty),
+        ("json", Json, False),
+        ("quiet", Quiet, False),
+        ("verbose", Verbose, False),
+    )
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            *(each.replace(kind=keyword) for each in parameters),
+            *(inspect.Parameter(name, keyword, default=default, annotation=kind) for name, kind, default in common),
+        ]
+    )
+    call.__annotations__ = {}
+    call.__doc__ = text
+    return call
 
 
 def group(help: str) -> typer.Typer:  # noqa: A002 - typer's own word

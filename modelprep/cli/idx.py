@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from modelprep.cli import common
-from modelprep.cli.files import Force, OutputFile
+from modelprep.cli.conversions import Force, OutputFile
 
 app = common.group("Idx files (MNIST): info, unpack.")
 

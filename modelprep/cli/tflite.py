@@ -8,76 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.cli import common
-from modelprep.cli.files import Force, OutputFile, RenameInput, RenameOutput, Verify
+from modelprep.cli.conversions import add_conversions
 
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model, Subgraph, Tensor
 
 app = common.group("TensorFlow Lite models: rename-io, vela, inspect.")
+add_conversions(app, "tflite")
 
 Model_ = Annotated[Path, typer.Argument(metavar="MODEL", help="The TF Lite file.")]
-
-
-@app.command("rename-io")
-def rename_io(
-    model: Model_,
-    output_file: OutputFile,
-    rename_input: RenameInput = None,
-    rename_output: RenameOutput = None,
-    force: Force = False,
-    verify: Verify = True,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
-    """Give inputs and outputs other names; weights and all else stay byte for byte."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.cli.run_step import run_renaming
-
-        run_renaming(
-            output, "tflite.rename_io", {"model": model}, rename_input, rename_output, output_file, force=force,
-            verify=verify,
-        )  # fmt: skip
-
-
-@app.command("vela")
-def vela(
-    model: Model_,
-    output_file: OutputFile,
-    soc: Annotated[str, typer.Option("--soc", metavar="SOC", help="The SoC: imx93.")] = "imx93",
-    accelerator: Annotated[
-        str | None, typer.Option("--accelerator", metavar="NAME", help="Vela's accelerator configuration.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A Vela configuration file.")] = None,
-    system_config: Annotated[
-        str | None, typer.Option("--system-config", metavar="NAME", help="A system configuration of that file.")
-    ] = None,
-    memory_mode: Annotated[
-        str | None, typer.Option("--memory-mode", metavar="NAME", help="A memory mode of that file.")
-    ] = None,
-    all_npu: Annotated[
-        bool, typer.Option("--all-npu", help="Refuse a model of which operators stay on the CPU.")
-    ] = False,
-    force: Force = False,
-    verify: Verify = True,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
-    """Compile a quantised model for the Ethos-U NPU of i.MX 93 with Vela (the extra 'vela', or MODELPREP_VELA)."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.cli.run_step import run_step
-        from modelprep.targets.bsp import check_soc
-
-        params = {
-            "model": model,
-            "soc": check_soc(soc),
-            "accelerator": accelerator,
-            "config": config,
-            "system_config": system_config,
-            "memory_mode": memory_mode,
-            "all_npu": all_npu,
-        }
-        given = {name: value for name, value in params.items() if value is not None}
-        run_step(output, "tflite.vela", given, output_file, force=force, verify=verify)
 
 
 @app.command("inspect")

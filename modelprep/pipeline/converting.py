@@ -9,10 +9,12 @@ from pathlib import Path
 
 from modelprep.check.proof.types import Conversion
 from modelprep.check.proof.verify import Verified, verify
-from modelprep.errors import StepError
+from modelprep.errors import StepError, UsageError
 from modelprep.events import Event, Listener, silent
 from modelprep.formats.given import cannot_write, require_apart, require_input, require_output
-from modelprep.steps import Call, find
+from modelprep.pipeline.plan.validate import check_params
+from modelprep.recipe.schema import Ref
+from modelprep.steps import Call, Step, find
 from modelprep.steps._extras import require
 
 
@@ -70,7 +72,7 @@ def convert(
     Raises
     ------
     UsageError
-        The target is there already, or is one of the inputs.
+        A parameter is missing, unknown or of the wrong kind; the target is there already, or is one of the inputs.
     MissingTool
         The step needs an extra that is not installed.
     StepError
@@ -79,12 +81,18 @@ def convert(
         The target cannot be written; what was at the name before is still there.
     """
     step = find(name)
-    given = [path for value in params.values() for path in (value.values() if isinstance(value, dict) else (value,))]
-    inputs = [path for path in given if isinstance(path, Path)]
-    for path in inputs:
-        require_input(path)
+    for path in _paths(params):
+        # A step that completes its call may take a folder, or a name from which its files follow.
+        if step.complete is None or (path.exists() and not path.is_dir()):
+            require_input(path)
         require_apart(path, target)
     require_output(target, force=force, folder=step.produces == "folder")
+    if step.complete is not None:
+        params = step.complete(params)
+        for path in _paths(params):
+            require_input(path)
+            require_apart(path, target)
+    _check(step, params)
     filled = {key: params.get(key, param.default) for key, param in step.params.items()}
     require(step.extras(filled), f"{name}")
     warnings: list[str] = []
@@ -112,3 +120,23 @@ def convert(
         listen(Event("warning", task=task, label=label, text=text))
     listen(Event("done", task=task, label=label))
     return Converted(name, target, facts, tuple(warnings), verified)
+
+
+def _paths(params: Mapping[str, object]) -> list[Path]:
+    given = [each for value in params.values() for each in (value.values() if isinstance(value, dict) else (value,))]
+    return [each for each in given if isinstance(each, Path)]
+
+
+def _check(step: Step, params: Mapping[str, object]) -> None:
+    """Check parameters as those of a recipe are, which has references where files are."""
+    stand_in = Ref("file")
+    as_in_recipe: dict[str, object] = {}
+    for name, value in params.items():
+        files = isinstance(value, dict) and value and all(isinstance(each, Path) for each in value.values())
+        empty = value == {} and name in step.params and step.params[name].kind == "files"
+        if not empty:
+            as_in_recipe[name] = (
+                stand_in if isinstance(value, Path) else dict.fromkeys(value, stand_in) if files else value  # type: ignore[call-overload]
+            )
+    for problem in check_params(step, as_in_recipe, f"step {step.name}"):
+        raise UsageError(problem.what, where=problem.where, expected=problem.expected, got=problem.got)

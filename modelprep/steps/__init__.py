@@ -58,7 +58,17 @@ class Param:
     board
         Fact of the board's release (:class:`modelprep.targets.bsp.Bsp`) that it takes where a recipe leaves it out.
     doc
-        One sentence for ``modelprep recipe lint`` messages and the documentation.
+        One sentence for ``modelprep recipe lint`` messages, the help of the step's command and the documentation.
+    option
+        Its names as an option of the step's command (``--output-node -n``) where ``--name`` is not all; None keeps it
+        off the command line. A required file stands by its place.
+    metavar
+        What stands for its value in help texts. A place in brackets may stay empty (:attr:`Step.complete` fills it).
+    least
+        Lowest number that the command takes.
+    read
+        Reads the VALUE of ``NAME=VALUE`` (kind ``map``), or the one value (kind ``any``); ValueError where it is none.
+        YAML when left out.
     """
 
     kind: ParamKind
@@ -67,6 +77,10 @@ class Param:
     default: object = None
     choices: tuple[object, ...] = ()
     board: str = ""
+    option: str | None = ""
+    metavar: str = ""
+    least: int | None = None
+    read: Callable[[str], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +174,12 @@ class Step:
         bound in bytes itself or None.
     origin
         Distribution and version of the plug-in that brings it, part of the result's key; empty for steps of modelprep.
+    complete
+        Returns the parameters with what follows from them, for a call outside any recipe: the shards beside a
+        checkpoint's index, the files of external data. Called before the parameters are checked: a file is a Path or
+        left out. None where nothing follows.
+    command
+        Whether ``modelprep FAMILY VERB`` runs it on files of the user's own.
     proof
         How its results are proven to compute what its inputs did, or why there is nothing to prove. No default: whoever
         writes a step has to decide.
@@ -176,6 +196,8 @@ class Step:
     tool: Callable[[Mapping[str, object]], str] | None = None
     room: Callable[[Mapping[str, object], Mapping[str, int | None]], int | None] = _unforeseen
     origin: str = ""
+    complete: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
+    command: bool = True
     proof: Proven | Exempt = field(kw_only=True)
 
 
@@ -191,11 +213,12 @@ def module_of(name: str) -> str:
     return name.replace(".", "_").replace("-", "_")
 
 
-def names() -> tuple[str, ...]:
-    """List the names of all steps, sorted, those of plug-ins included (imports each step's module; none is heavy)."""
+def names(family: str = "") -> tuple[str, ...]:
+    """List the names of all steps, or of one family, sorted, those of plug-ins included (imports their modules)."""
     from modelprep.steps._plugins import plugins
 
-    return tuple(sorted([*_own(), *(plugin.name for plugin in plugins() if not unusable(plugin))]))
+    others = [each.name for each in plugins() if not unusable(each)]
+    return tuple(sorted([*_own(family), *(name for name in others if not family or name.startswith(f"{family}."))]))
 
 
 def find(name: str) -> Step:
@@ -255,8 +278,9 @@ def _of_plugin(plugin: Plugin) -> Step:
     return replace(step, origin=plugin.origin, **safe)  # type: ignore[arg-type]  # the same functions, in a frame
 
 
-def _own() -> tuple[str, ...]:
-    stems = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_"))
+def _own(family: str = "") -> tuple[str, ...]:
+    pattern = f"{family}_*.py" if family else "*.py"
+    stems = sorted(p.stem for p in Path(__file__).parent.glob(pattern) if not p.stem.startswith("_"))
     return tuple(sorted(step.name for stem in stems if (step := _load(stem)) is not None))
 
 

@@ -56,13 +56,23 @@ STEP = Step(
     params={
         "prototxt": Param("file", "The structure, in any syntax that Caffe reads (V0, V1, V2).", required=True),
         "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),
-        "batch": Param("int", "First dimension of the inputs; left as it is when not given."),
+        "batch": Param("int", "First dimension of the inputs; left as it is when not given.", least=1),
         "input": Param("str", "Name of the Input layer (its top keeps its name)."),
-        "outputs": Param("strs", "Tops to keep; layers they do not need are dropped. All layers when not given."),
-        "target": Param(
-            "str", "Write what this parser wants written, refuse what it gets wrong.", choices=("armnn-19.02",)
+        "outputs": Param(
+            "strs", "Keep only what this top needs; all layers when not given.", option="--keep", metavar="TOP"
         ),
-        "set": Param("map", "Single fields by path: {'layer[type=LRN].lrn_param.norm_region': ACROSS_CHANNELS}."),
+        "target": Param(
+            "str",
+            "Write what this parser wants written, refuse what it gets wrong.",
+            choices=("armnn-19.02",),
+            option="--for",
+            metavar="TARGET",
+        ),
+        "set": Param(
+            "map",
+            "A single field by its path: 'layer[type=LRN].lrn_param.norm_region=ACROSS_CHANNELS'.",
+            metavar="PATH=VALUE",
+        ),
         "engine": Param("str", "native, or pycaffe for a real Caffe.", default="native", choices=("native", "pycaffe")),
     },
     run=_run,

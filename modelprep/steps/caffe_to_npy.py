@@ -35,7 +35,7 @@ STEP = Step(
         "prototxt": Param(
             "file", "The net, for the true shapes of an old file's blobs; else the caffemodel's own net."
         ),
-        "layers": Param("strs", "Only these layers; all that have weights when not given."),
+        "layers": Param("strs", "Only this layer; all that have weights when not given.", option="--layer"),
     },
     run=_run,
     proof=Exempt("its arrays are the caffemodel's own values behind a header, and no model that could be run"),

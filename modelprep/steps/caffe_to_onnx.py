@@ -57,8 +57,12 @@ PARAMS: Mapping[str, Param] = {
     "prototxt": Param("file", "The structure, in any syntax that Caffe reads (V0, V1, V2).", required=True),
     "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),
     "opset": Param("int", "The ONNX opset to write, 11 to 21.", default=13),
-    "batch": Param("any", "First dimension of the inputs, or dynamic; left as it is when not given."),
-    "outputs": Param("strs", "Tops that become the outputs; layers they do not need are dropped."),
+    "batch": Param(
+        "any", "First dimension of the inputs, or dynamic; left as it is when not given.", metavar="N|dynamic", read=str
+    ),
+    "outputs": Param(
+        "strs", "Make this top an output; layers that none of them needs are dropped.", option="--keep", metavar="TOP"
+    ),
     "ssd": Param(
         "str", "What SSD's DetectionOutput gives: rows, or decoded boxes and scores (raw).", default="rows",
         choices=("rows", "raw"),

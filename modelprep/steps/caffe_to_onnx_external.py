@@ -26,4 +26,5 @@ STEP = Step(
     room=room,
     proof=PROOF,
     produces="folder",
+    command=False,
 )

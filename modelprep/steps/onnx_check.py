@@ -73,5 +73,6 @@ STEP = Step(
     run=_run,
     proof=Exempt("it looks at a model and passes its bytes on"),
     cpu_bound=True,
+    command=False,
     extras=lambda params: ("onnx",),  # noqa: ARG005 - the signature is the interface
 )  # fmt: skip

@@ -103,17 +103,37 @@ def refuse(model: Model, target: str) -> None:
         )  # fmt: skip
 
 
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(text)
+    return int(text)
+
+
+def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
+    """Find the files of external data beside a model; a location that leads out of its folder is refused."""
+    from modelprep.formats.given import require_input
+    from modelprep.formats.onnx.external import files_beside
+
+    model = params.get("model")
+    if "external" in params or not isinstance(model, Path):
+        return params
+    require_input(model)
+    return {**params, "external": files_beside(model)}
+
+
 STEP = Step(
     name="onnx.fix",
     version=2,
     summary="make an ONNX model fit where it runs: static shapes, constants as old parsers read them, another opset",
     params={
         "model": Param("file", "the ONNX file", required=True),
-        "external": Param("files", "files of external data by the location the model gives; they are taken in"),
-        "batch": Param("int", "number of samples: first dimension of the inputs, and what depends on it"),
-        "dims": Param("map", "symbolic dimension -> number"),
-        "opset": Param("int", "carry to this opset, 7 to 25 (extra onnx)"),
-        "ir_version": Param("int", "set the IR version"),
+        "external": Param(
+            "files", "files of external data by the location the model gives; they are taken in", option=None
+        ),
+        "batch": Param("int", "number of samples: first dimension of the inputs, and what depends on it", least=1),
+        "dims": Param("map", "a symbolic dimension -> number", option="--dim", metavar="NAME=N", read=_number),
+        "opset": Param("int", "carry to this opset, 7 to 25 (extra onnx)", least=1),
+        "ir_version": Param("int", "set the IR version", least=3),
         "initialisers": Param("str", "list initialisers among the inputs (IR version 3)", choices=("keep", "inputs")),
         "data": Param("str", "move raw_data into the field of its type", choices=("keep", "typed")),
         "value_info": Param(
@@ -122,7 +142,7 @@ STEP = Step(
         ),
         "simplify": Param("bool", "fold sizes; drop Identity, Dropout; Flatten to Reshape, Gemm to MatMul, ..."),
         "target": Param("str", "the parser it is for; sets the rest as that needs, and refuses what it cannot take",
-                        choices=TARGETS),
+                        choices=TARGETS, option="--for", metavar="TARGET"),
     },
     run=_run,
     proof=Proven(
@@ -130,4 +150,5 @@ STEP = Step(
     ),
     cpu_bound=True,
     extras=_extras,
+    complete=_complete,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import cast
 
 from modelprep.errors import RecipeError
 from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps._completing import NAMES, something_to_rename
 from modelprep.steps.tflite_rename_io import name_map
 
 
@@ -29,9 +30,9 @@ STEP = Step(
     summary="give an ONNX model's inputs and outputs other names; weights and all else stay byte for byte",
     params={
         "model": Param("file", "the ONNX file", required=True),
-        "inputs": Param("map", "old input name -> new name"),
-        "outputs": Param("map", "old output name -> new name"),
+        **NAMES,
     },
     run=_run,
+    complete=something_to_rename,
     proof=Proven("onnx", 0.0, "exact: nothing but names is changed"),
 )

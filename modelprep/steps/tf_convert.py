@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps._completing import graph_file
 
 if TYPE_CHECKING:
     from modelprep.formats.protowire import Buffer
@@ -44,9 +45,10 @@ STEP = Step(
     summary="write a GraphDef in its binary or its text form",
     params={
         "graph": Param("file", "the GraphDef, binary or text", required=True),
-        "to": Param("str", "the form to write", default="binary", choices=("binary", "text")),
+        "to": Param("str", "the form to write", default="binary", choices=("binary", "text"), option="--text"),
     },
     run=_run,
     proof=Proven("graph", 0.0, "exact: the same graph in another form"),
     cpu_bound=True,
+    complete=graph_file,
 )

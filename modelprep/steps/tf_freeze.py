@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from modelprep.errors import RecipeError
+from modelprep import quoting
+from modelprep.errors import RecipeError, UsageError
 from modelprep.steps import Call, Param, Proven, Step
 
 if TYPE_CHECKING:
@@ -60,16 +61,52 @@ def _told(pieces: Iterator[Buffer], call: Call) -> Iterator[Buffer]:
     call.progress(done, done)
 
 
+def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
+    """Find the files of a checkpoint; where none is named, the one that belongs to a .meta file or a SavedModel."""
+    from modelprep.formats.tensorflow.checkpoint.find import files_of
+    from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, VARIABLES
+
+    graph, checkpoint = params.get("graph"), params.get("checkpoint")
+    if "shards" in params or not isinstance(graph, Path):
+        return params
+    if not isinstance(checkpoint, Path):
+        if graph.is_dir() or graph.name == SAVED_MODEL_FILE:
+            checkpoint = (graph if graph.is_dir() else graph.parent) / VARIABLES
+        elif graph.suffix == ".meta":
+            checkpoint = graph
+        else:
+            raise UsageError(
+                "freeze wants a checkpoint beside the graph",
+                where=str(graph),
+                expected="GRAPH CHECKPOINT; a .meta file and a SavedModel say themselves which it is",
+                hint=f"modelprep tf freeze {quoting.sh(quoting.operand(str(graph)))} model.ckpt -n NODE -o FILE",
+            )
+    index, shards = files_of(checkpoint)
+    return {**params, "checkpoint": index, "shards": shards}
+
+
 STEP = Step(
     name="tf.freeze",
     version=1,
     summary="turn the variables of a TensorFlow graph into constants, with the values of a checkpoint",
     params={
-        "graph": Param("file", "the GraphDef, binary or text", required=True),
-        "checkpoint": Param("file", "the checkpoint: the V1 file, or the index of a V2 one", required=True),
-        "shards": Param("files", "the data files of a V2 checkpoint, by name (model.ckpt.data-00000-of-00001)"),
-        "outputs": Param("strs", "the nodes to keep, with all that they need", required=True),
-        "clear_devices": Param("bool", "forget the devices that nodes were placed on", default=True),
+        "graph": Param("file", "the graph: .pb, .pbtxt, .meta, or a SavedModel's file or folder", required=True),
+        "checkpoint": Param(
+            "file",
+            "the checkpoint: a V1 file, the index of a V2 one (a command also takes any of its files, the prefix, the "
+            "list called checkpoint or a folder, and none for a .meta file and a SavedModel)",
+            required=True,
+            metavar="[CHECKPOINT]",
+        ),
+        "shards": Param(
+            "files", "the data files of a V2 checkpoint, by name (model.ckpt.data-00000-of-00001)", option=None
+        ),
+        "outputs": Param(
+            "strs", "a node to keep, with all that it needs", required=True, option="--output-node -n", metavar="NODE"
+        ),
+        "clear_devices": Param(
+            "bool", "forget the devices that nodes were placed on", default=True, option="--keep-devices"
+        ),
         "engine": Param(
             "str",
             "native needs nothing; tensorflow does the same through TensorFlow (extra tf)",
@@ -78,6 +115,7 @@ STEP = Step(
         ),
     },
     run=_run,
+    complete=_complete,
     proof=Proven(
         "checkpoint",
         0.0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from modelprep.errors import StepError
 from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps._completing import graph_file
 
 if TYPE_CHECKING:
     from modelprep.formats.tensorflow.graphdef import Graph
@@ -80,19 +81,40 @@ def _verify(call: Call, graph: Graph, outputs: list[str], target: str) -> None:
         ) from None
 
 
+def _value(text: str) -> object:
+    """Read the value of a constant: a number, true or false, or a list of these between brackets."""
+    import json
+
+    value = json.loads(text.lower())
+    if not isinstance(value, (bool, int, float, list)):
+        raise ValueError(text)
+    return value
+
+
 STEP = Step(
     name="tf.legalise",
     version=2,
     summary="rewrite a frozen graph for a board's parser, values unchanged; refuse what it cannot take",
     params={
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
-        "target": Param("str", "the parser to please", default=TARGETS[0], choices=TARGETS),
-        "outputs": Param("strs", "the nodes to keep (default: those whose value nobody uses)"),
-        "constants": Param("map", "placeholders that become constants: name -> value (keep_prob: 1)"),
+        "target": Param(
+            "str", "the parser to please", default=TARGETS[0], choices=TARGETS, option="--for", metavar="TARGET"
+        ),
+        "outputs": Param(
+            "strs", "a node to keep (default: those whose value nobody uses)", option="--output-node -n", metavar="NODE"
+        ),
+        "constants": Param(
+            "map",
+            "a placeholder that becomes a constant: name -> value (keep_prob: 1)",
+            option="--constant",
+            metavar="NODE=VALUE",
+            read=_value,
+        ),
     },
     run=_run,
     proof=Proven(
         "graph", 1e-6, "measured 0 on Inception v3 with random weights; other operators may come with other kernels"
     ),
     cpu_bound=True,
+    complete=graph_file,
 )

@@ -8,6 +8,7 @@ from typing import cast
 
 from modelprep.errors import RecipeError
 from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps._completing import NAMES, something_to_rename
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -36,9 +37,9 @@ STEP = Step(
     summary="give a GraphDef's inputs and outputs other names, with every reference to them",
     params={
         "graph": Param("file", "the GraphDef, binary or text", required=True),
-        "inputs": Param("map", "old input name -> new name"),
-        "outputs": Param("map", "old output name -> new name"),
+        **NAMES,
     },
     run=_run,
+    complete=something_to_rename,
     proof=Proven("graph", 0.0, "exact: nothing but names is changed"),
 )

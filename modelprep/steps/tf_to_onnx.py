@@ -118,18 +118,31 @@ def _last_line(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _shape(text: str) -> list[int]:
+    sizes = [int(part) for part in text.split(",") if part.isdecimal()]
+    if len(sizes) != text.count(",") + 1 or 0 in sizes:
+        raise ValueError(text)
+    return sizes
+
+
 STEP = Step(
     name="tf.to_onnx",
     version=1,
     summary="a frozen TensorFlow graph as an ONNX model (tf2onnx)",
     params={
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
-        "inputs": Param("strs", "input nodes; the placeholders when left out"),
-        "outputs": Param("strs", "output nodes; those that nothing uses when left out"),
-        "opset": Param("int", "the ONNX opset to write", default=13),
-        "shapes": Param("map", "input node -> its shape, where the graph leaves it open"),
-        "inputs_as_nchw": Param("strs", "inputs that the ONNX model is to take as NCHW"),
-        "outputs_as_nchw": Param("strs", "outputs that the ONNX model is to give as NCHW"),
+        "inputs": Param("strs", "an input (default: the placeholders)", option="--input", metavar="NODE"),
+        "outputs": Param("strs", "an output (default: what nothing uses)", option="--output-node", metavar="NODE"),
+        "opset": Param("int", "the ONNX opset to write", default=13, least=7),
+        "shapes": Param(
+            "map",
+            "shape of an input, where the graph leaves it open",
+            option="--shape",
+            metavar="NODE=N,N,...",
+            read=_shape,
+        ),
+        "inputs_as_nchw": Param("strs", "an input to be taken as NCHW", option="--input-as-nchw", metavar="NODE"),
+        "outputs_as_nchw": Param("strs", "an output to be given as NCHW", option="--output-as-nchw", metavar="NODE"),
     },
     run=_run,
     proof=Proven(

@@ -8,6 +8,7 @@ from typing import cast
 
 from modelprep.errors import RecipeError
 from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps._completing import NAMES, something_to_rename
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -57,10 +58,10 @@ STEP = Step(
     summary="give a TF Lite model's inputs and outputs other names; weights and all else stay byte for byte",
     params={
         "model": Param("file", "the TF Lite file", required=True),
-        "inputs": Param("map", "old input name -> new name"),
-        "outputs": Param("map", "old output name -> new name"),
+        **NAMES,
     },
     run=_run,
+    complete=something_to_rename,
     room=_room,
     proof=Proven("tflite", 0.0, "exact: nothing but names is changed"),
 )

@@ -103,13 +103,17 @@ STEP = Step(
     summary="compile a quantised TF Lite model for the Ethos-U NPU (i.MX 93) with Vela",
     params={
         "model": Param("file", "the quantised TF Lite file", required=True),
-        "soc": Param("str", "the SoC, which decides the accelerator", default="imx93", choices=tuple(ACCELERATORS)),
-        "accelerator": Param("str", "Vela's accelerator configuration, where the SoC's is not wanted"),
+        "soc": Param(
+            "str", "the SoC, which decides the accelerator", default="imx93", choices=tuple(ACCELERATORS), metavar="SOC"
+        ),
+        "accelerator": Param("str", "Vela's accelerator configuration, where the SoC's is not wanted", metavar="NAME"),
         "config": Param("file", "a Vela configuration file (.ini), where Vela's own is not wanted"),
-        "system_config": Param("str", "name of a system configuration in that file"),
-        "memory_mode": Param("str", "name of a memory mode in that file"),
+        "system_config": Param("str", "name of a system configuration in that file", metavar="NAME"),
+        "memory_mode": Param("str", "name of a memory mode in that file", metavar="NAME"),
         "all_npu": Param("bool", "refuse a model of which operators stay on the CPU", default=False),
-        "expected_version": Param("str", "the Vela version of the release; another one is a warning", board="vela"),
+        "expected_version": Param(
+            "str", "the Vela version of the release; another one is a warning", board="vela", option=None
+        ),
     },
     run=_run,
     tool=lambda params: VELA.version(),  # noqa: ARG005 - the signature is the interface

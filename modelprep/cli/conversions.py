@@ -1,0 +1,224 @@
+"""Commands made of steps: ``modelprep onnx fix`` runs the step ``onnx.fix`` on files of the user's own.
+
+What a step's parameters are called here, and how they are read, its :class:`modelprep.steps.Param` say; a new step is a
+command without a line written for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelprep.api.converting import conversions, convert
+from modelprep.cli import common
+from modelprep.cli.output import Output
+from modelprep.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelprep.api.types import Converted, Param, Step
+
+OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
+OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new or empty folder.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it is there.")]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify/--no-verify", help="Compare the numbers of original and result (where a runtime is here)."),
+]
+
+#: Kind of a parameter -> what typer reads, and what stands for it in help texts.
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    "file": (Path, "FILE"),
+    "files": (list[Path], "FILE"),
+    "str": (str, "NAME"),
+    "strs": (list[str], "NAME"),
+    "int": (int, "N"),
+    "float": (float, "X"),
+    "bool": (bool, ""),
+    "map": (list[str], "NAME=VALUE"),
+    "any": (str, "VALUE"),
+}
+Values = dict[str, Any]
+
+
+def add_conversions(app: typer.Typer, family: str, own: Iterable[str] = ()) -> None:
+    """Add a command for each step of a family; those of `own` are made by :func:`conversion` with something of theirs.
+
+    Parameters
+    ----------
+    family
+        ``caffe``, ``tf``, ``tflite``, ``onnx``: the first part of the steps' names.
+    """
+    for step in conversions(family):
+        if step.name not in own and not any(param.required and param.kind == "any" for param in step.params.values()):
+            app.command(verb_of(step))(conversion(step))
+
+
+def verb_of(step: Step) -> str:
+    """Return the name of a step's command in its family."""
+    return step.name.partition(".")[2].replace("_", "-")
+
+
+def conversion(step: Step, more: Callable[..., None] | None = None) -> Callable[..., None]:
+    """Make the command of a step.
+
+    Parameters
+    ----------
+    more
+        Does the work instead of :func:`modelprep.convert`, with options of its own: called with the sink, the step's
+        parameters, and its own by name.
+    """
+    shown = {name: param for name, param in step.params.items() if param.option is not None}
+
+    def run(output: Output, **given: Any) -> None:
+        params: Values = {}
+        for name, param in shown.items():
+            value = _value(name, param, given.pop(name))
+            if value is not None and value != [] and value != {}:
+                params[name] = value
+        (more or _convert_step)(output, step, params, **given)
+
+    own = common.own_parameters(more or _convert_step, "output", "step", "params")
+    parameters = [_parameter(name, param) for name, param in shown.items()] + own
+    return common.made(run, parameters, _sentence(step.summary))
+
+
+def _convert_step(
+    output: Output, step: Step, params: Values, *, output_file: OutputFile, force: Force = False, verify: Verify = True
+) -> None:
+    tell(output, convert(step.name, params, output_file, force=force, numbers=verify))
+
+
+def tell(output: Output, made: Converted) -> None:
+    """Say what a step made, and where it lies."""
+    for text in made.warnings:
+        output.warning(text)
+    output.value(str(made.output))
+    for key, value in made.facts.items():
+        if value not in ((), [], {}, "", None):
+            output.note(f"  {key.replace('_', ' ')}: {_text(value)}")
+    for line in made.verified.notes:
+        output.note(f"  {line}")
+    output.result(
+        {
+            "output": str(made.output), "step": made.step, "facts": dict(made.facts), "warnings": list(made.warnings),
+            "verified": dict(made.verified.to_json()),
+        }
+    )  # fmt: skip
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} -> {_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    return str(value)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def _flags(name: str, param: Param) -> list[str]:
+    return param.option.split() if param.option else [f"--{name.replace('_', '-')}"]
+
+
+def _chosen_by(name: str, param: Param) -> str | None:
+    """Return the choice that a flag of its name makes: ``--text``."""
+    word = _flags(name, param)[0].removeprefix("--")
+    return word if word in param.choices else None
+
+
+def _parameter(name: str, param: Param) -> inspect.Parameter:
+    """Make typer's parameter of a step's."""
+    kind, metavar = _KINDS[param.kind]
+    metavar = param.metavar or ("|".join(map(str, param.choices)) if param.choices else metavar)
+    flags, text = _flags(name, param), _sentence(param.doc)
+    default: Any = inspect.Parameter.empty if param.required else param.default
+    if param.kind == "file" and param.required:
+        place = metavar if param.metavar else name.upper()
+        declaration: Any = typer.Argument(metavar=place, help=text)
+        if place.startswith("["):
+            kind, default = kind | None, None
+    elif _chosen_by(name, param) is not None:
+        text = f"{text.rstrip('.')}: {_chosen_by(name, param)} instead of {param.default}."
+        kind, default, declaration = bool, False, typer.Option(*flags, help=text)
+    elif param.kind == "bool":
+        if param.default is None:
+            kind, flags = bool | None, [f"{flags[0]}/--no-{flags[0].removeprefix('--')}"]
+        elif param.default is True and param.option:
+            default, text = False, f"Do not {text[:1].lower()}{text[1:]}"
+        elif param.default is True:
+            flags = [f"{flags[0]}/--no-{flags[0].removeprefix('--')}"]
+        declaration = typer.Option(*flags, help=text)
+    else:
+        if param.kind in ("strs", "map", "files"):
+            text, default = f"{text.rstrip('.')}; {common.REPEATED}.", default if param.required else None
+        kind = kind if param.required or default is not None else kind | None
+        declaration = typer.Option(*flags, metavar=metavar, help=text, min=param.least)
+    annotation: Any = Annotated[kind, declaration]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _value(name: str, param: Param, given: Any) -> Any:
+    """Turn what typer read into what the step takes; None where it was left out."""
+    flag = _flags(name, param)[0]
+    if (choice := _chosen_by(name, param)) is not None:
+        return choice if given else None
+    if param.kind == "bool":
+        return not given if param.default is True and param.option else given
+    if param.kind == "map":
+        return pairs(given or (), flag, param)
+    if param.kind == "files":
+        return {path.name: path for path in given or ()}
+    if param.kind == "any" and given is not None:
+        return _read(given, flag, param)
+    if param.choices and given is not None and given not in param.choices:
+        known = ", ".join(map(str, param.choices))
+        raise UsageError(f"{flag} takes one of a few values", expected=known, got=str(given))
+    return given
+
+
+def pairs(values: Sequence[str], flag: str, param: Param) -> Values:
+    """Read the values of a ``NAME=VALUE`` option; an equals sign within brackets belongs to the name.
+
+    Raises
+    ------
+    UsageError
+        No equals sign, an empty side, a value of another kind, or a name given twice.
+    """
+    shape, found = param.metavar or "NAME=VALUE", dict[str, Any]()
+    for text in values:
+        # A name may hold an equals sign where the value cannot; a value of any kind may.
+        split = text.rfind("=") if param.read is not None else _first_equals(text)
+        name, value = text[:split], text[split + 1 :]
+        if split < 1 or not value:
+            raise UsageError(f"{flag} takes {shape}", got=text)
+        if name in found:
+            raise UsageError(f"{flag} names '{name}' twice", got=f"{found[name]} and {value}")
+        found[name] = _read(value, f"{flag} {name}", param)
+    return found
+
+
+def _first_equals(text: str) -> int:
+    """Return the place of the first equals sign outside brackets: ``layer[type=LRN].name=x``."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += {"[": 1, "]": -1}.get(letter, 0)
+        if letter == "=" and not depth:
+            return place
+    return -1
+
+
+def _read(text: str, flag: str, param: Param) -> Any:
+    import yaml
+
+    try:
+        return (param.read or yaml.safe_load)(text)
+    except (ValueError, yaml.YAMLError):
+        raise UsageError(
+            f"{flag.split()[0]} takes {param.metavar or 'a value'}", expected=param.doc, got=text
+        ) from None
