@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,3 +135,46 @@ def class_label(names: str, number: int) -> str:
     from modelprep.targets.class_names import label
 
     return label(names, number)
+
+
+def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None) -> Mapping[str, object]:
+    """See that a model is valid ONNX, and that a board's parser can take it; needs the extra ``onnx``.
+
+    Parameters
+    ----------
+    shapes
+        Run strict shape inference too.
+    target
+        The parser it is for: ``armnn-19.02``.
+
+    Returns
+    -------
+    Mapping
+        ``opset`` (domain -> version), ``ir_version`` and more.
+
+    Raises
+    ------
+    UsageError
+        There is no such file or target.
+    StepError
+        It is not valid, or the parser cannot take it.
+    MissingTool
+        The extra is not installed.
+    """
+    with framed():
+        from modelprep.errors import UsageError
+        from modelprep.formats.given import require_input
+        from modelprep.formats.onnx.model import read_header
+        from modelprep.steps import onnx_check
+        from modelprep.steps._extras import require
+        from modelprep.steps.onnx_fix import refuse
+        from modelprep.targets.armnn_onnx import TARGETS
+
+        require_input(Path(model))
+        if target not in (None, *TARGETS):
+            raise UsageError("--for takes one of a few values", expected=", ".join(TARGETS), got=str(target))
+        require(("onnx",), "onnx check")
+        facts = onnx_check.check(Path(model), shapes=shapes)
+        if target is not None:
+            refuse(read_header(Path(model)), target)
+        return facts

@@ -14,6 +14,7 @@ from modelprep.errors import UsageError
 from modelprep.events import Listener
 
 if TYPE_CHECKING:
+    from modelprep.formats.idx import Header
     from modelprep.pipeline.converting import Converted
     from modelprep.steps import ParamKind, Step
 
@@ -121,6 +122,26 @@ def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Map
             facts = known.run(Call(filled, made)) or {}
             made.replace(target)
         return facts
+
+
+def unpack_idx(file: AnyPath, output: AnyPath, *, force: bool = False) -> tuple[Header, str]:
+    """Write an idx file in its plain form, after checking that it is whole; return its header, and what it holds.
+
+    Raises
+    ------
+    ModelprepError
+        The file is not there or no idx file; the output is there already.
+    """
+    with framed():
+        from modelprep.formats import idx
+        from modelprep.formats.given import require_apart, require_input, require_output
+
+        source, target = Path(file), Path(output)
+        require_input(source)
+        require_apart(source, target)
+        require_output(target, force=force)
+        header = idx.unpack(source, target)
+        return header, idx.meaning(header)
 
 
 def bake_twice(params: Mapping[str, object], output: AnyPath, *, force: bool = False) -> Converted:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelprep.check.types import Verdict as Verdict
     from modelprep.deliver.board_tests import BoardRun as BoardRun
     from modelprep.deliver.deploy import DeployPlan as DeployPlan
+    from modelprep.formats.tflite.model import Tensor as Tensor
     from modelprep.pipeline.converting import Converted as Converted
     from modelprep.pipeline.deploying import BoardOutcome as BoardOutcome
     from modelprep.pipeline.deploying import Deployments as Deployments

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelprep.api.converting import bake_twice, convert, find_step, make_folder, to_onnx_external
+from modelprep.api.inspecting import inspect
 from modelprep.cli import common
 from modelprep.cli.conversions import (
     Force,
@@ -21,6 +22,7 @@ from modelprep.cli.conversions import (
     tell,
     verb_of,
 )
+from modelprep.cli.inspect import Weights, show
 from modelprep.cli.output import Output
 
 if TYPE_CHECKING:
@@ -83,38 +85,14 @@ for _name, _more in _OWN.items():
 add_conversions(app, "caffe", _OWN)
 
 
-@app.command()
-def inspect(
+@app.command("inspect")
+@common.command()
+def inspect_caffe(
+    output: Output,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A prototxt or a caffemodel.")],
-    weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="FILE", help="With a prototxt: do these weights fit?")
-    ] = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
+    weights: Weights = None,
 ) -> None:
     """Show layers, shapes, parameters and multiply-accumulates, and what a bake would change."""
-    with common.sink(json=json, quiet=quiet) as out:
-        from modelprep.formats.caffe.inspect import inspect as look
-        from modelprep.formats.given import require_input
-
-        for path in filter(None, (file, weights)):
-            require_input(path)
-        report = look(file, weights)
-        rows = [
-            (row.name, row.type, " ".join(row.outputs), " ".join(row.blobs), _number(row.parameters), _number(row.macs))
-            for row in report.rows
-        ]
-        title = f"{report.name or file.name}: {report.kind}, {report.form} layers, {report.size} bytes"
-        out.table(title, ["layer", "type", "outputs", "blobs", ">parameters", ">MACs"], rows, key=0)
-        out.line(f"{len(rows)} layers, {report.parameters:,} parameters, {report.macs:,} multiply-accumulates")
-        for change in report.changes:
-            out.line(f"a bake changes: {change}")
-        for note in report.notes:
-            out.line(f"note: {note}")
-        for warning in report.warnings:
-            out.warning(warning)
-        out.result(report.to_json())
-
-
-def _number(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}" if value else ""
+    found = inspect(file, format="caffe", weights=weights)
+    show(output, file, found)
+    output.result(found.facts)

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "cache": "The store: info, verify, gc, key.",
     "recipe": "Write and check recipes: new, lint, schema, pin.",
     "steps": "The conversion steps that recipes use, and their parameters.",
+    "inspect": "Show what is in a model file, whatever its format.",
     "caffe": "Caffe models: bake, inspect, to-npy.",
     "tf": "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, inspect.",
     "tflite": "TensorFlow Lite models: rename-io, vela, inspect.",

@@ -129,7 +129,9 @@ def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Cal
         text = inspect.cleandoc(function.__doc__ or "")
         if examples:
             text += "\n\n\b\nExamples:\n" + "\n".join(f"  {each}" for each in examples)
-        return made(run, parameters, text)
+        call = made(run, parameters, text)
+        call.__name__ = function.__name__
+        return call
 
     return decorate
 

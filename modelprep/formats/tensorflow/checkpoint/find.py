@@ -73,6 +73,21 @@ def files_of(path: Path) -> tuple[Path, dict[str, Path]]:
     )
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Say whether a path names a checkpoint: one of its files, its prefix, or a list of checkpoints."""
+    from modelprep.formats.tensorflow.sstable import FOOTER_SIZE, MAGIC
+
+    if _PART.search(path.name) and not path.name.endswith(".meta"):
+        return True
+    if not path.is_file():
+        return not path.exists() and path.with_name(f"{path.name}.index").is_file()
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 8))
+        table = size >= FOOTER_SIZE and int.from_bytes(file.read(8), "little") == MAGIC
+    return table or latest_in(path) is not None
+
+
 def data_files(index: Path) -> dict[str, Path]:
     """Give the data files that lie beside an index, by name."""
     prefix = glob.escape(index.name.removesuffix(".index"))
