@@ -55,7 +55,11 @@ class _Commands(TyperGroup):
         from importlib import import_module
         from importlib.util import find_spec
 
-        if cmd_name not in COMMANDS or find_spec(f"modelprep.cli.{cmd_name}") is None:
+        if cmd_name not in COMMANDS:
+            from modelprep.cli.conversions import plugged_in
+
+            return plugged_in(cmd_name)
+        if find_spec(f"modelprep.cli.{cmd_name}") is None:
             return None
         module = import_module(f"modelprep.cli.{cmd_name}")
         app = getattr(module, "app", None)

@@ -57,6 +57,16 @@ def add_conversions(app: typer.Typer, family: str, own: Iterable[str] = ()) -> N
             app.command(verb_of(step))(conversion(step))
 
 
+def plugged_in(family: str) -> Any:
+    """Return the command group of a family that installed packages bring; None if there is none."""
+    if not family.isidentifier() or not conversions(family):
+        return None
+    app = common.group(f"The steps {family}.* of installed packages.")
+    app.callback()(lambda: None)  # a group, also with one command
+    add_conversions(app, family)
+    return typer.main.get_command(app)
+
+
 def verb_of(step: Step) -> str:
     """Return the name of a step's command in its family."""
     return step.name.partition(".")[2].replace("_", "-")
@@ -173,13 +183,18 @@ def _value(name: str, param: Param, given: Any) -> Any:
     if param.kind == "map":
         return pairs(given or (), flag, param)
     if param.kind == "files":
-        return {path.name: path for path in given or ()}
+        return {each.name: each for path in given or () for each in _files(path)}
     if param.kind == "any" and given is not None:
         return _read(given, flag, param)
     if param.choices and given is not None and given not in param.choices:
         known = ", ".join(map(str, param.choices))
         raise UsageError(f"{flag} takes one of a few values", expected=known, got=str(given))
     return given
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file, or all files of a folder."""
+    return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
 
 
 def pairs(values: Sequence[str], flag: str, param: Param) -> Values:
