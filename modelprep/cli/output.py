@@ -16,12 +16,15 @@ quiet
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from modelprep.api import text as quoting
+from modelprep.cli.table import STYLE, continued, paragraph
+from modelprep.cli.table import Style as Style
+from modelprep.cli.table import layout as layout
+from modelprep.cli.table import paint as paint
 from modelprep.cli.units import size_text as size_text
 from modelprep.errors import ModelprepError
 from modelprep.events import Event, Listener, orderly
@@ -30,12 +33,8 @@ if TYPE_CHECKING:
     from modelprep.cli.progress import Bars, Progress
 
 Mode = Literal["human", "json", "quiet"]
-Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
-
-_CODES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-#: Marks our own escape codes until a text is written: nobody else's text can hold them.
-_OURS = os.urandom(8).hex()
-_STYLE = re.compile(rf"\x1b\[{_OURS};([0-9;]*)m")
+#: Columns of a terminal that does not say how many it has.
+_COLUMNS = 80
 
 
 class Output:
@@ -93,13 +92,34 @@ class Output:
         """
         if self.mode == "quiet" and key is not None:
             for row in rows:
-                self._write(self.out, _STYLE.sub("", str(row[key])))
+                self._write(self.out, STYLE.sub("", str(row[key])))
         if self.mode != "human":
             return
         if title:
             self._write(self.out, self.style(title, "bold"))
-        for line in layout(columns, rows):
+        for line in layout(columns, rows, self.columns):
             self._write(self.out, line)
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are to write in: ``COLUMNS``, else the terminal's, else 80."""
+        if (said := os.environ.get("COLUMNS", "")).isdigit() and int(said):
+            return int(said)
+        try:
+            return os.get_terminal_size(self.out.fileno()).columns or _COLUMNS
+        except (OSError, ValueError, AttributeError):
+            return _COLUMNS
+
+    def prose(self, text: str, first: str = "", later: str | None = None) -> None:
+        """Print a paragraph folded to the terminal (human mode); `first` and `later` begin its lines."""
+        for line in paragraph(text, self.columns, first, later):
+            self.line(line)
+
+    def typed(self, command: str, indent: str = "  ") -> None:
+        """Print a command to be copied (human mode): over several lines where it is wider than a terminal."""
+        watched = self.mode == "human" and self.out.isatty()
+        for line in continued(command, self.columns, indent) if watched else [indent + command]:
+            self.line(line)
 
     def result(self, mapping: Mapping[str, object]) -> None:
         """Print the one JSON object of ``--json`` (the last line when events were streamed); else nothing."""
@@ -194,41 +214,7 @@ def takes_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def paint(text: str, *styles: Style) -> str:
-    """Mark a text as one to be written in some styles."""
-    codes = ";".join(_CODES[style] for style in styles)
-    return f"\x1b[{_OURS};{codes}m{text}\x1b[{_OURS};0m" if codes else text
-
-
 def _rendered(text: str) -> str:
     """Write a text for a terminal: our own styles become escape codes, all others are shown escaped."""
-    pieces = _STYLE.split(text)
+    pieces = STYLE.split(text)
     return "".join(f"\x1b[{piece}m" if number % 2 else quoting.terminal(piece) for number, piece in enumerate(pieces))
-
-
-def layout(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lay a table out in lines: two blanks between columns, no trailing blanks, headings first."""
-    right = [name.startswith(">") for name in columns]
-    cells = [[name.lstrip(">") for name in columns]]
-    cells += [["" if cell is None else _cell(str(cell)) for cell in row] for row in rows]
-    widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
-    lines = []
-    for row in cells:
-        padded = [
-            " " * (width - _width(cell)) + cell if to_right else cell + " " * (width - _width(cell))
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return lines
-
-
-def _cell(text: str) -> str:
-    """Make one line of a cell, its styles kept."""
-    pieces = _STYLE.split(text)
-    return "".join(
-        f"\x1b[{_OURS};{piece}m" if number % 2 else quoting.line(piece) for number, piece in enumerate(pieces)
-    )
-
-
-def _width(text: str) -> int:
-    return len(_STYLE.sub("", text))
