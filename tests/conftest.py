@@ -17,6 +17,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 settings.register_profile("modelprep", deadline=None)
 settings.load_profile("modelprep")
 
+# Workers of pytest-xdist are told of 80 columns, to which a command would fold its tables; a test that wants a width
+# says so.
+os.environ.pop("COLUMNS", None)
+
 # A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that: tests that send it to a
 # command would then wait in vain.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,3 +179,59 @@ def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None
         if target is not None:
             refuse(read_header(Path(model)), target)
         return facts
+
+
+def summary(checked: Sequence[Checked], out: AnyPath) -> tuple[str, list[str]]:
+    """Return how many demos came out how, in a line, and the commands that fetch what is not there."""
+    from modelprep.check.summary import fetch_commands, totals
+
+    return totals(checked), fetch_commands(checked, Path(out))
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What findings of :func:`lint` come to.
+
+    Parameters
+    ----------
+    parser, by
+        Which parser reads the model: ``onnx``, ``the ONNX parser of Arm NN 19.02``.
+    accepted
+        What that parser takes; empty where it does not.
+    blocking
+        How many findings keep the model from working.
+    fixes
+        The command that fixes each finding; empty where none does.
+    """
+
+    parser: str
+    by: str
+    accepted: str
+    blocking: int
+    fixes: Mapping[Finding, str]
+
+
+def explained(model: AnyPath, findings: Sequence[Finding], **options: Unpack[LintOptions]) -> Explained:
+    """Return what findings about a model come to; `options` as for :func:`lint`."""
+    from modelprep.check.lint import parse_target, parser_of
+    from modelprep.check.lint.names import PARSERS, model_names
+    from modelprep.check.messages import fix
+    from modelprep.targets.armnn_tests import of_version
+
+    given = settle(LintOptions, options)
+    path, version = Path(model), parse_target(given.target)
+    parser = given.parser or parser_of(path)
+    test = of_version(version)[given.test] if given.test else None
+    blocking = sum(finding.serious for finding in findings)
+    accepted = ""
+    if not blocking:
+        inputs, outputs = model_names(path, parser)
+        names = f" (input {', '.join(inputs)}; output {', '.join(outputs)})" if inputs or outputs else ""
+        accepted = f"{path}{names}{f', as {test.name} asks' if test is not None else ''}"
+    return Explained(
+        parser,
+        f"the {PARSERS[parser]} parser of Arm NN {version}",
+        accepted,
+        blocking,
+        {finding: fix(path, finding, test, parser)[0] for finding in findings},
+    )

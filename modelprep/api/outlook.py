@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelprep.pipeline.plan.request import Plan, PlannedDemo
     from modelprep.pipeline.run.missing import Missing
     from modelprep.pipeline.run.report import Report
+    from modelprep.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ def download_size(plan: Plan, demo: PlannedDemo) -> tuple[int | None, int | None
     from modelprep.pipeline.run.summary import bytes_of
 
     return bytes_of(plan, demo), bytes_of(plan, demo, roughly=True)
+
+
+def licence_classes(recipe: Recipe) -> tuple[str, ...]:
+    """Return the licence classes of a recipe's assets, the strictest first."""
+    from modelprep.recipe.licences import demo_classes
+
+    return demo_classes(recipe)
 
 
 def board_notes(plan: Plan) -> list[str]:

@@ -42,6 +42,32 @@ class Checked:
     files: Files | None = None
     proofs: tuple[Proof, ...] = ()
 
+    @property
+    def state(self) -> str:
+        """``passes``, ``fails``, ``unknown``, ``not fetched``, ``nothing``, or why the board lacks the test.
+
+        The last is as :attr:`Recipe.absent` says it: ``not in 19.02``.
+        """
+        if self.verdict is None:
+            return self.recipe.absent or "nothing"
+        return "not fetched" if self.verdict.absent else self.verdict.outcome
+
+    @property
+    def word(self) -> str:
+        """The state as a row shows it: ``will pass``, ``will fail``, ``not known``, else the state itself."""
+        return {"passes": "will pass", "fails": "will fail", "unknown": "not known"}.get(self.state, self.state)
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON-ready values."""
+        told = {"reason": self.reason} if self.verdict is None else self.verdict.to_json()
+        return {
+            "recipe": self.recipe.name,
+            "demo": self.recipe.demo,
+            "state": self.state,
+            **told,
+            "proofs": [proof.to_json() for proof in self.proofs],
+        }
+
 
 def board_test(recipe: Recipe, version: str | None = None) -> BoardTest | None:
     """Give the board test that a recipe is for.
@@ -124,12 +150,13 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
         return Checked(recipe, None, "it needs no files")
     test = board_test(recipe, version)
     if test is None:
-        return Checked(recipe, None, "its program compares nothing")
+        return Checked(recipe, None, "the test has no pass/fail criterion")
     tree = out / tree_name(recipe)
     files = Files(tree / "models", tree / "data")
     verdict = judge(test, files, iterations=iterations, run=run, options=f" --out {quoting.sh(str(out))}")
     if verdict.missing and "has to be called" not in verdict.hint:
-        verdict = replace(verdict, hint=f"{verdict.hint}: {fetch_command(recipe, out)}")
+        command = fetch_command(recipe, out)
+        verdict = replace(verdict, hint=f"{verdict.hint}: {command}", command=command)
         if recipe.why:
             verdict = replace(verdict, warnings=(*verdict.warnings, recipe.why))
     return Checked(recipe, verdict, files=files)
@@ -148,8 +175,18 @@ def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = 
         Files of the user's own, by asset.
     """
     files = {key: str(path) for key, path in (given or {}).items()}
-    target, options = recipe.name, list[str]()
+    brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
+    target, options = typed(recipe)
+    for key, value in {**brought, **files}.items():
+        options += ["--set", f"{key}={value}"]
+    return quoting.command("modelprep", "fetch", target, *options, "--out", str(out))
+
+
+def typed(recipe: Recipe) -> tuple[str, list[str]]:
+    """Return how a command names a recipe as it is here: the target, and options for the board."""
     by_version = recipe.variant.startswith("armnn-")
+    target = recipe.given or recipe.name
+    options: list[str] = []
     if recipe.variant and not by_version and recipe.variant != recipe.soc:
         target += f"@{recipe.variant}"
     if recipe.bsp:
@@ -158,10 +195,7 @@ def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = 
         options += ["--armnn", recipe.variant.removeprefix("armnn-")]
     if recipe.soc:
         options += ["--soc", recipe.soc]
-    brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
-    for key, value in {**brought, **files}.items():
-        options += ["--set", f"{key}={value}"]
-    return quoting.command("modelprep", "fetch", target, *options, "--out", str(out))
+    return target, options
 
 
 def asset_of(recipe: Recipe, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from modelprep import quoting
 from modelprep.check.board import boxes
 from modelprep.check.board.boxes import Detection
 from modelprep.check.lint.findings import Finding
+from modelprep.check.lint.names import renaming
 from modelprep.errors import StepError
 from modelprep.targets.armnn_tests import BoardTest
 from modelprep.targets.class_names import label
@@ -17,21 +19,56 @@ if TYPE_CHECKING:
     from modelprep.check.types import Judged
 
 
-def mend(test: BoardTest, model: Path, finding: Finding) -> str:
-    """Say what to do about a model that the parser does not take: the command with its names filled in."""
-    command = finding.mend
-    if finding.where.startswith("input"):
-        command = command.replace("--rename-output OLD=OUTPUT", "--rename-input OLD=INPUT")
+def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: str = "") -> tuple[str, str]:
+    """Return the command that fixes a model which the parser does not take, and what to do with its result.
+
+    Parameters
+    ----------
+    model
+        The file.
+    finding
+        What is wrong with it.
+    test, parser
+        The test, whose names are put in; or only the parser where none is known.
+
+    Returns
+    -------
+    tuple of (str, str)
+        Both empty where no command fixes it. Words in capitals are for the user to fill in (a deploy file).
+    """
     result = f"mended{model.suffix}"
-    names = {
-        "MODEL": str(model),
-        "OUT": result,
-        "DEPLOY": "DEPLOY.prototxt",
-        "INPUT": test.input_name,
-        "OUTPUT": next(iter(test.outputs), "OUTPUT"),
-    }
-    filled = " ".join(names.get(word, word) for word in command.replace("=", " = ").split(" ")).replace(" = ", "=")
-    return f"{filled}, then put {result} in its place" if command else ""
+    inputs = [test.input_name] if test is not None else []
+    outputs = list(test.outputs) if test is not None else []
+    command = renaming(finding.mend, model, test.parser if test else parser, finding.where, inputs, outputs)
+    names = {"MODEL": str(model), "OUT": result, "DEPLOY": "DEPLOY.prototxt"}
+    names |= {"INPUT": inputs[0], "OUTPUT": next(iter(outputs), "OUTPUT")} if test is not None else {}
+    words = [names.get(word, word) for word in command.split(" ")]
+    for number, word in enumerate(words):
+        old, equals, new = word.partition("=")
+        words[number] = f"{old}={names.get(new, new)}" if equals and words[number - 1].startswith("--rename") else word
+    return (quoting.command(*words), f"put {result} in its place") if command else ("", "")
+
+
+def mismatch(test: BoardTest, failed: Sequence[Judged], options: str = "") -> tuple[str, str]:
+    """Return why cases fail, in a line, and the command that leads on; the first is empty where nothing is compared.
+
+    Parameters
+    ----------
+    test, options
+        As for :func:`advice`.
+    failed
+        The cases that fail.
+    """
+    case = failed[0]
+    if case.wanted is None:
+        return "", ""
+    got = "nothing" if case.got is None else label(test.names, case.got)
+    what = case.file if test.cases else f"record {case.id} of {case.file}"
+    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    if case.asked is not None:
+        return f"{what}: no detection is within 1 % of the expected one{more}", ""
+    command = f"modelprep check {quoting.sh(test.name)} --find-picture DIR{options}" if test.cases else ""
+    return f"{what} is {got}, expected {label(test.names, case.wanted)}{more}", command
 
 
 def advice(test: BoardTest, case: Judged, options: str = "") -> str:

@@ -79,6 +79,12 @@ class Verdict:
         Whether it fails because a file is not there, or is none of its kind.
     status
         The exit status where it fails otherwise than with 1.
+    absent
+        Whether it fails because a file is not there at all.
+    cause
+        Why it fails, or why it is not known, in this tool's words; the board's message where left out.
+    command
+        What to type next, as a shell takes it; empty where no one command helps.
     """
 
     test: BoardTest
@@ -91,6 +97,14 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     missing: bool = False
     status: int | None = None
+    absent: bool = False
+    cause: str = ""
+    command: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why the test does not pass, in a line; empty where it passes."""
+        return self.cause or self.message
 
     @property
     def exit_status(self) -> int | None:

@@ -24,6 +24,7 @@ from modelprep.check.runtimes.choice import ready
 from modelprep.check.types import Files, Judged, Outcome, Verdict
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.targets.armnn.network import Stop
+from modelprep.targets.armnn_rules import rules
 from modelprep.targets.armnn_tests import BoardTest
 
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     # The data folder is looked for first.
     if (folder := next((f for f in (files.data, files.models) if not f.is_dir()), None)) is not None:
         said = f"Given directory {folder}/ does not exist"
-        return Verdict(test, "fails", said, f"{folder} is not there", missing=True)
+        cause = f"{folder} is not there"
+        return Verdict(test, "fails", said, cause, missing=True, absent=not folder.exists(), cause=cause)
     model = files.models / test.model
     if not model.is_file():
-        return Verdict(test, "fails", messages.missing_model(test, model), messages.near(model), missing=True)
+        return _missing(test, model, messages.missing_model(test, model))
     known = examined(model, test.parser, Asked.by_test(test))
     findings = known.findings
     worst = next((f for f in findings if f.effect in ("reject", "crash")), None)
@@ -62,14 +64,7 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     needed = _needed(test, iterations) if worst is None else _needed(test, 1)
     missing = [name for name in needed if not os.access(files.data / name, os.R_OK)]
     if missing:
-        return Verdict(
-            test,
-            "fails",
-            messages.missing_data(test, files.data, missing[0]),
-            messages.near(files.data / missing[0]),
-            findings,
-            missing=True,
-        )
+        return _missing(test, files.data / missing[0], messages.missing_data(test, files.data, missing[0]), findings)
     if worst is not None and (unread := _unread(test, files.data, findings)) is not None:
         return unread
     if worst is not None:
@@ -79,14 +74,24 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     return _run(test, model, files.data, known, iterations, options)
 
 
+def _missing(test: BoardTest, path: Path, said: str, findings: tuple[Finding, ...] = ()) -> Verdict:
+    """Return the verdict where a file is not there, or cannot be opened."""
+    cause = messages.near(path)
+    absent = cause == f"{path} is not there"
+    return Verdict(test, "fails", said, cause, findings, missing=True, absent=absent, cause=cause)
+
+
 def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Finding, ...]) -> Verdict:
     """Give the verdict on a model that the board stops at."""
     status = worst.status or 1
     said = worst.prints or (messages.crashed(status) if status != 1 else f"(no clear message: {worst})")
     if worst.where == model.name:
         hint = f"{model} is {worst.detail}" if worst.detail else f"{model} is no model"
-        return Verdict(test, "fails", said, hint, findings, missing=True, status=status)
-    return Verdict(test, "fails", said, messages.mend(test, model, worst), findings, status=status)
+        return Verdict(test, "fails", said, hint, findings, missing=True, status=status, cause=hint)
+    cause = f"{worst.where}: {rules()[worst.rule].says}" + (f" ({worst.detail})" if worst.detail else "")
+    command, then = messages.fix(model, worst, test)
+    hint = f"{command}, then {then}" if command else ""
+    return Verdict(test, "fails", said, hint, findings, status=status, cause=cause, command=command)
 
 
 def _unread(test: BoardTest, data: Path, findings: tuple[Finding, ...]) -> Verdict | None:
@@ -110,7 +115,7 @@ def _unreadable(
     runtime: str = "",
 ) -> Verdict:
     said, why = messages.unreadable(test, data, number, error), messages.why(error)
-    return Verdict(test, "fails", said, why, findings, cases, runtime, missing=True)
+    return Verdict(test, "fails", said, why, findings, cases, runtime, missing=True, cause=why)
 
 
 def _numbers(test: BoardTest, iterations: int) -> list[int]:
@@ -139,7 +144,7 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
     except MissingTool as error:
         return Verdict(test, "unknown", error.what, error.hint or "", findings)
     except CheckFailed as error:
-        return Verdict(test, "fails", error.got or error.what, "", findings)
+        return Verdict(test, "fails", error.got or error.what, "", findings, cause=error.what)
     warnings = [f"{f.rule}: {f.where} may compute otherwise on the board" for f in findings if f.effect == "wrong"]
     if test.note:
         warnings.append(test.note)
@@ -155,11 +160,12 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
             return _unreadable(test, data, number, error, findings, tuple(cases), loaded.runtime)
         except Stop as stop:
             said = messages.crashed(stop.status)
-            return Verdict(test, "fails", said, stop.where, findings, status=stop.status)
+            return Verdict(test, "fails", said, stop.where, findings, status=stop.status, cause=stop.where)
         except MissingTool as error:
             return Verdict(test, "unknown", error.what, error.hint or "", findings)
         except CheckFailed as error:
-            return Verdict(test, "fails", error.got or error.what, "", findings, tuple(cases), loaded.runtime)
+            said = error.got or error.what
+            return Verdict(test, "fails", said, "", findings, tuple(cases), loaded.runtime, cause=error.what)
         if number in numbers:
             cases.append(case if len(cases) < _SHOWN else replace(case, seen=None))
     warnings += [
@@ -171,7 +177,11 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
     outcome: Outcome = "fails" if failed else "passes"
     hint = messages.advice(test, failed[0], options) if failed else ""
     message = failed[0].message if failed else ""
-    return Verdict(test, outcome, message, hint, findings, tuple(cases), loaded.runtime, tuple(warnings))
+    cause, command = messages.mismatch(test, failed, options) if failed else ("", "")
+    return Verdict(
+        test, outcome, message, hint, findings, tuple(cases), loaded.runtime, tuple(warnings),
+        cause=cause, command=command,
+    )  # fmt: skip
 
 
 def preprocessing(test: BoardTest) -> Preprocessing:

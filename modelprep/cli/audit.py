@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +82,7 @@ def _tell_no_network(output: Output, result: AuditReport) -> None:
     if output.mode == "json":
         return
     if output.verbose:
-        output.table("", ["asset", "url", "what came"], [_row(row)[:3] for row in result.rows])
+        _list(output, result.rows)
     output.error(
         NoNetwork(
             f"{no_network(result)}: nothing can be said of {len(result.rows)} sources",
@@ -103,14 +103,14 @@ def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
         rows = [row for row in result.rows if row.finding.verdict == verdict]
         if not rows:
             continue
-        output.line(f"{output.style(verdict, 'bold', *_STYLES[verdict])} ({len(rows)}): {meaning}")
+        output.fact(f"{output.style(verdict, 'bold', *_STYLES[verdict])} ({len(rows)}): {meaning}")
         if verdict in ("alive", "skipped") and not everything:
             output.line("  (--all lists them)" if verdict == "alive" else "")
         else:
-            output.table("", ["  asset", "url", "what came", "last worked"], [_row(row) for row in rows])
+            _list(output, rows)
         output.line()
     if result.unlicensed:
-        output.line(f"{output.style('licence missing', 'bold', 'yellow')}: {', '.join(result.unlicensed)}")
+        output.fact(f"{output.style('licence missing', 'bold', 'yellow')}: {', '.join(result.unlicensed)}", "", "  ")
         output.line()
     for asset in result.assets:
         if asset.state in ("lost", "archive", "unclear"):
@@ -119,20 +119,25 @@ def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
                 "archive": "only an archive of last resort",
                 "unclear": "no source that could be judged",
             }[asset.state]
-            output.line(f"{asset.subject.key}: {words}; needed by {', '.join(asset.subject.demos) or 'no demo'}")
+            output.fact(
+                f"{words}; needed by {', '.join(asset.subject.demos) or 'no demo'}", f"{asset.subject.key}: ", "  "
+            )
     counts = ", ".join(f"{count} {verdict}" for verdict, count in result.counts.items()) or "nothing to ask"
     living = sum(1 for asset in result.assets if asset.state == "living")
     output.line(f"{len(result.rows)} sources: {counts}")
     output.line(f"{len(result.assets)} assets: {living} with a living source, {len(result.lost)} without")
 
 
-def _row(row: Row) -> tuple[str, str, str, str]:
-    finding = row.finding
-    words = [finding.detail, f"now at {finding.moved_to}" if finding.moved_to else ""]
-    if finding.living:
-        words += [f"{size_text(finding.size)}" if finding.size is not None else "", finding.proof]
-    worked = "now" if finding.living else row.last_worked[:10] or "?"
-    return f"  {row.place.key}", row.place.candidate.shown, "; ".join(filter(None, words)), worked
+def _list(output: Output, rows: Sequence[Row]) -> None:
+    cells = []
+    for row in rows:
+        finding = row.finding
+        words = [finding.detail, f"now at {finding.moved_to}" if finding.moved_to else ""]
+        if finding.living:
+            words += [f"{size_text(finding.size)}" if finding.size is not None else "", finding.proof]
+        worked = "now" if finding.living else row.last_worked[:10] or "?"
+        cells.append((f"  {row.place.key}", "; ".join(filter(None, words)), worked, row.place.candidate.shown))
+    output.records(["  asset", "what came", "last worked", "url"], cells, lead=1)
 
 
 def _tell_hosts(output: Output, result: HostReport) -> None:
@@ -147,13 +152,13 @@ def _tell_hosts(output: Output, result: HostReport) -> None:
         )
         for asset in result.assets
     ]
-    output.table("who could give each asset", ["asset", ">hosts", ">archives", "pinned", "who"], rows, key=0)
+    output.table("independent hosts of each asset", ["asset", ">hosts", ">archives", "pinned", "which"], rows, key=0)
     output.line()
     alone = [(host, count, len(only), ", ".join(demos)) for host, (count, only, demos) in result.by_host.items()]
-    title = "what the death of one host would take down (archives of last resort not counted)"
+    title = "impact of losing a host (archives of last resort not counted)"
     output.table(title, ["host", ">assets", ">only there", "demos lost"], alone)
     output.line()
-    output.line(
+    output.prose(
         f"{result.pinned_with_two} of {result.pinned} pinned assets have two or more independent hosts, "
         f"{result.pinned_with_archives} counting the archives of last resort"
     )

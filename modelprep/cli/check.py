@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelprep.api.checking import check, class_label, find_pictures
+from modelprep.api.checking import check, class_label, find_pictures, summary
 from modelprep.api.options import CheckOptions, PictureOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from modelprep.api.types import Checked, Finding, Judged, PictureSearch, Verdict
 
-_STYLES: dict[str, tuple[Style, ...]] = {"passes": ("green",), "fails": ("red",), "unknown": ("yellow",)}
+_STYLES: dict[str, tuple[Style, ...]] = {
+    "passes": ("green",), "fails": ("red",), "unknown": ("yellow",), "not fetched": ("yellow",),
+}  # fmt: skip
 #: So many cases of a test are named in its row.
 _CASES = 8
-_WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known"}
 
 
 @common.command(
@@ -51,39 +52,51 @@ def command(
     output.close()
     if options.get("html") is not None:
         output.note(f"report: {options['html']}")
-    return _tell(output, checked, lint_only=options.get("lint_only", False))
+    return _tell(output, checked, options["out"], lint_only=options.get("lint_only", False))
 
 
-def _tell(output: Output, checked: Sequence[Checked], *, lint_only: bool) -> int:
-    output.result(
-        {
-            "checks": [
-                {"recipe": one.recipe.name, "demo": one.recipe.demo}
-                | ({"reason": one.reason} if one.verdict is None else one.verdict.to_json())
-                | {"proofs": [proof.to_json() for proof in one.proofs]}
-                for one in checked
-            ]
-        }
-    )
-    rows = []
-    for one in checked:
-        verdict = one.verdict
-        if verdict is None:
-            rows.append((one.recipe.demo, output.style("-", "dim"), "", one.reason))
-            continue
-        cases = ", ".join(_short(verdict, case) for case in verdict.cases[:_CASES])
-        if len(verdict.cases) > _CASES:
-            cases += f" and {len(verdict.cases) - _CASES} more"
-        word = output.style(_WORDS[verdict.outcome], *_STYLES[verdict.outcome])
-        rows.append((one.recipe.demo, word, verdict.runtime, verdict.message or cases))
-    output.table("", ["test", "on the board it", "seen by", "it prints / its classes"], rows, key=0)
+def _tell(output: Output, checked: Sequence[Checked], out: str | Path, *, lint_only: bool) -> int:
+    output.result({"checks": [one.to_json() for one in checked]})
+    # What has nothing to judge is listed below the table, by reason.
+    shown = [one for one in checked if one.state != "nothing" or output.mode == "quiet"]
+    words = [output.style(one.word, *_STYLES.get(one.state, ("dim",))) for one in shown]
+    rows = [(one.recipe.demo, word, _result(one)) for one, word in zip(shown, words, strict=True)]
+    if rows:
+        output.table("", ["test", "result", "cause / output"], rows, key=0)
     if output.mode == "human":
         for one in checked:
             _details(output, one)
+        output.line()
+        reasons: dict[str, list[str]] = {}
+        for one in checked:
+            if one.state == "nothing":
+                reasons.setdefault(one.reason, []).append(one.recipe.demo)
+        for reason, names in reasons.items():
+            output.prose(", ".join(names), f"{reason}: ", "  ")
+        totals, commands = summary(checked, out)
+        output.prose(output.style(totals, "bold"))
+        if commands:
+            output.line("to fetch what is not there:")
+        for command in commands:
+            output.typed(command)
     outcomes = [one.verdict.outcome for one in checked if one.verdict is not None]
     if "fails" in outcomes or any(proof.outcome == "differs" for one in checked for proof in one.proofs):
         return 1
     return 7 if "unknown" in outcomes and not lint_only else 0
+
+
+def _result(one: Checked) -> str:
+    """Say in a row why a test does not pass, or what the network answers."""
+    verdict = one.verdict
+    if verdict is None:
+        return "" if one.reason == one.state else one.reason
+    if one.state == "not fetched":
+        return "it needs a file from you" if one.recipe.status == "bring-your-own" else ""
+    if verdict.why:
+        return verdict.why
+    cases = ", ".join(_short(verdict, case) for case in verdict.cases[:_CASES])
+    more = f" and {len(verdict.cases) - _CASES} more" if len(verdict.cases) > _CASES else ""
+    return f"{cases}{more}"
 
 
 def _short(verdict: Verdict, case: Judged) -> str:
@@ -103,20 +116,30 @@ def _findings(verdict: Verdict) -> list[str]:
 
 
 def _details(output: Output, one: Checked) -> None:
-    verdict = one.verdict
-    lines: list[str] = []
+    """Print what a row has no room for: the board's own words, findings, notes, proofs and what to type next."""
+    verdict = one.verdict if one.state != "not fetched" else None
+    lines: list[tuple[str, str]] = []
     if verdict is not None:
-        lines += [f"  {line}" for line in _findings(verdict)]
-        lines += [f"  note: {text}" for text in verdict.warnings]
+        if verdict.outcome == "fails":
+            status = f" (exit status {verdict.exit_status})" if verdict.exit_status else ""
+            lines.append(("board: ", f"{verdict.message}{status}"))
+        lines += [("rule:  ", line) for line in _findings(verdict)]
+        lines += [("note:  ", text) for text in verdict.warnings]
+        if verdict.runtime and (lines or one.proofs):
+            lines.append(("ran in: ", verdict.runtime))
     # A demo that has no test of Arm NN's has conversions all the same, and one that went wrong decides the exit code.
-    lines += [f"  {proof}" for proof in one.proofs]
+    lines += [("proof: ", str(proof)) for proof in one.proofs]
     if verdict is not None and verdict.hint:
-        lines.append(f"  next: {verdict.hint}")
-    if lines:
-        output.line()
-        output.line(output.style(one.recipe.demo, "bold"))
-        for line in lines:
-            output.line(line)
+        text = verdict.hint.removesuffix(verdict.command).rstrip(": ") if verdict.command else verdict.hint
+        lines.append(("next:  ", verdict.hint if text == verdict.hint else text))
+    if not lines:
+        return
+    output.line()
+    output.line(output.style(one.recipe.demo, "bold"))
+    for name, text in lines:
+        output.fact(text, f"  {name}", "         ")
+    if verdict is not None and verdict.command and verdict.hint.endswith(verdict.command):
+        output.typed(verdict.command, "         ")
 
 
 def _tell_pictures(output: Output, found: PictureSearch) -> int:

@@ -213,4 +213,4 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         for entry in facts["mirrors"]
     )
     rows.extend(("environment", name, value) for name, value in facts["proxies"].items())
-    output.table("", ["what", "there", ""], rows)
+    output.table("", ["component", "status", ""], rows)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelprep.api.checking import lint
+from modelprep.api.checking import explained, lint
 from modelprep.api.options import LintOptions
 from modelprep.cli import common
-from modelprep.cli.output import Output
+from modelprep.cli.output import Output, Style
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from modelprep.api.checking import Explained
     from modelprep.api.types import Finding
+
+_STYLES: Mapping[str, tuple[Style, ...]] = {
+    "reject": ("red",), "crash": ("red",), "wrong": ("yellow",), "note": ("dim",), "ignored": ("dim",),
+}  # fmt: skip
 
 
 @common.command(LintOptions, examples=("modelprep lint model.onnx --for armnn-19.02",))
@@ -31,22 +36,29 @@ def command(
     Exit code 1 when there is something that keeps it from working.
     """
     findings = lint(model, **options)
-    rows = _rows(findings, every=every or output.verbose)
-    output.table("", ["rule", "effect", "where", "what", "mend"], rows, key=0)
-    serious = [finding for finding in findings if finding.serious]
-    output.note(f"{len(serious)} of {len(findings)} findings matter" if findings else "nothing found")
+    said = explained(model, findings, **options)
+    _tell(output, findings, said, every=every or output.verbose)
     found = [finding.to_json() for finding in findings]
-    output.result({"model": str(model), "for": options["target"], "findings": found})
-    return 1 if serious else 0
+    facts = {"model": str(model), "for": options["target"], "parser": said.parser, "accepted": bool(said.accepted)}
+    output.result({**facts, "findings": found})
+    return 1 if said.blocking else 0
 
 
-def _rows(findings: Sequence[Finding], *, every: bool) -> list[tuple[str, ...]]:
-    """Make the table: of findings of one rule that one command fixes, the first stands for all."""
+def _tell(output: Output, findings: Sequence[Finding], said: Explained, *, every: bool) -> None:
+    """Print findings of one rule that one command fixes as one, or what was accepted, by which parser."""
     alike: dict[object, list[Finding]] = {}
     for number, finding in enumerate(findings):
         alike.setdefault(number if every else (finding.rule, finding.effect, finding.mend), []).append(finding)
-    rows: list[tuple[str, ...]] = []
+    rows = []
     for first, *others in alike.values():
         more = f" (and {len(others)} more like it: --all)" if others else ""
-        rows.append((first.rule, first.effect, f"{first.where}{more}", first.what, first.mend))
-    return rows
+        effect = output.style(first.effect, *_STYLES[first.effect])
+        rows.append((first.rule, effect, f"{first.where}{more}", first.what, said.fixes[first]))
+    if rows:
+        output.records(["rule", "effect", "where", "what", "fix"], rows, lead=3, key=0)
+    if output.mode == "quiet":
+        return
+    if said.blocking:
+        output.note(f"{said.blocking} blocking problem{'s' if said.blocking > 1 else ''} for {said.by}")
+    else:
+        output.prose(f"{output.style('accepted', 'green')} by {said.by}: {said.accepted}", "", "  ")

@@ -1,4 +1,4 @@
-"""``modelprep list``: every demo with its status, size and licence."""
+"""``modelprep list``: every demo with its status, size and licence class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from modelprep.api.fetching import listing
 from modelprep.api.options import ListOptions
-from modelprep.api.outlook import download_size
+from modelprep.api.outlook import download_size, licence_classes
+from modelprep.api.text import LICENCE_CLASSES
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
 from modelprep.cli.units import download_text
@@ -30,7 +31,7 @@ LETTERS: Mapping[str, tuple[str, Style, str]] = {
 
 @common.command(ListOptions, examples=("modelprep list", "modelprep list armnn-tflite --bsp L6.6.36-2.1.0 --json"))
 def command(output: Output, targets: common.SomeTargets = None, **options: Unpack[ListOptions]) -> None:
-    """List demos: what is here, what a fetch would download, under which licence.
+    """List demos: what is here, what a fetch would download, its licence class (`show` gives licences in full).
 
     Status letters: P present, S stale (fetch would change something), M missing, B needs a file that you bring,
     - needs no files, x not on the board that --bsp names.
@@ -49,41 +50,42 @@ def command(output: Output, targets: common.SomeTargets = None, **options: Unpac
 
 
 def _tables(output: Output, plan: Plan) -> None:
+    human = output.mode == "human"
     groups: dict[str, list[PlannedDemo]] = {}
     for demo in plan.demos:
         groups.setdefault(demo.recipe.group, []).append(demo)
     rows: list[tuple[object, ...]] = []
     for group, demos in groups.items():
-        if output.mode == "human":
-            if rows:
-                rows.append(("",) * 5)
-            rows.append(("", output.style(group, "bold"), "", "", ""))
+        if human:
+            rows += [("",) * 5] * bool(rows)
+            rows.append(("", output.style(f"{group}/", "bold"), "", "", ""))
         rows.extend(_row(output, plan, demo) for demo in demos)
-    output.table("", ["", "demo", "recipe", ">to download", "licences"], rows, key=2)
+    output.table("", ["", "demo", "recipe", ">download", "licence"], rows, key=2)
     used = {demo.state for demo in plan.demos}
     output.line()
     counts = [f"{sum(demo.state == state for demo in plan.demos)} {state}" for state in LETTERS if state in used]
     # A file that several demos share is downloaded once: the sum of the rows would be too much.
     to_come = f"; {size_text(plan.bytes_to_come)} to download in all" if plan.to_fetch else ""
-    unknown = f" and {plan.sizes_unknown} files whose size nobody publishes" if plan.sizes_unknown else ""
+    unknown = f" and {plan.sizes_unknown} files of unknown size" if plan.sizes_unknown else ""
     shown = "1 demo" if len(plan.demos) == 1 else f"{len(plan.demos)} demos"
-    output.line(f"{shown}: {', '.join(counts)}{to_come}{unknown}")
-    output.line("  ".join(f"{letter} {meaning}" for state, (letter, _, meaning) in LETTERS.items() if state in used))
+    output.prose(f"{shown}: {', '.join(counts)}{to_come}{unknown}")
+    for state, (letter, _, meaning) in LETTERS.items():
+        if state in used:
+            output.line(f"  {letter}  {meaning}")
+    classes = {klass for demo in plan.demos for klass in licence_classes(demo.recipe)[:1]}
+    for klass in LICENCE_CLASSES:
+        if klass in classes:
+            output.prose(LICENCE_CLASSES[klass], f"  {klass + ':':<15} ")
 
 
 def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
+    recipe = demo.recipe
     letter, colour, _ = LETTERS[demo.state]
     text = "-" if demo.state in ("present", "bring", "nothing") else download_text(plan, demo)
-    if demo.state == "absent":
-        text = demo.recipe.absent
-    licences = ", ".join(_licences(demo))
-    return (
-        output.style(letter, colour),
-        demo.recipe.demo,
-        demo.recipe.name,
-        text,
-        licences if len(licences) <= 60 else f"{licences[:57]}...",
-    )
+    name = recipe.name.rpartition("/")[2] if output.mode == "human" else recipe.name
+    # The class that counts: of several the strictest.
+    licence = next(iter(licence_classes(recipe)), "")
+    return output.style(letter, colour), recipe.demo, name, recipe.absent if demo.state == "absent" else text, licence
 
 
 def _licences(demo: PlannedDemo) -> list[str]:
@@ -105,6 +107,7 @@ def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
         "tree": str(demo.folder),
         "files": sorted(recipe.install),
         "licences": _licences(demo),
+        "licence_classes": list(licence_classes(recipe)),
         "variants": dict(recipe.variants),
         "run": str(recipe.run or ""),
         "why": recipe.why,

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from modelprep.api import text as quoting
-from modelprep.cli.table import STYLE, continued, paragraph
+from modelprep.cli.table import STYLE, continued, measure, paragraph
 from modelprep.cli.table import Style as Style
 from modelprep.cli.table import layout as layout
 from modelprep.cli.table import paint as paint
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from modelprep.cli.progress import Bars, Progress
 
 Mode = Literal["human", "json", "quiet"]
-#: Columns of a terminal that does not say how many it has.
+#: Columns of a terminal that does not say how many it has, and of prose elsewhere.
 _COLUMNS = 80
 
 
@@ -97,14 +97,43 @@ class Output:
             return
         if title:
             self._write(self.out, self.style(title, "bold"))
-        for line in layout(columns, rows, self.columns):
+        for line in layout(columns, rows, self._known_columns() or None):
             self._write(self.out, line)
 
-    @property
-    def columns(self) -> int:
-        """How many columns there are to write in: ``COLUMNS``, else the terminal's, else 80."""
+    def records(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, lead: int, key: int | None = None
+    ) -> None:
+        """Print a table whose last cell is a command; where it is too wide for the terminal, each row in lines.
+
+        Parameters
+        ----------
+        columns, rows, key
+            As for :meth:`table`.
+        lead
+            How many cells stand in the first line of a row; each of the others has lines of its own.
+        """
+        width = self._known_columns()
+        if self.mode != "human" or not width or max(map(measure, layout(columns, rows)), default=0) <= width:
+            self.table("", columns, rows, key=key)
+            return
+        for row in rows:
+            self.prose("  ".join(row[:lead]), "", "    ")
+            for name, cell in list(zip(columns, row, strict=True))[lead:-1]:
+                if cell:
+                    self.prose(f"{name}: {cell}", "  ", "    ")
+            if row[-1]:
+                self.line(f"  {columns[-1]}:")
+                self.typed(row[-1], "    ")
+
+    def _known_columns(self) -> int:
+        """Return how many columns ``COLUMNS`` or the terminal has (80 if it does not say); 0 for what is no terminal.
+
+        Rows of a pipe or file stay whole: a program reads them.
+        """
         if (said := os.environ.get("COLUMNS", "")).isdigit() and int(said):
             return int(said)
+        if not self.out.isatty():
+            return 0
         try:
             return os.get_terminal_size(self.out.fileno()).columns or _COLUMNS
         except (OSError, ValueError, AttributeError):
@@ -112,13 +141,20 @@ class Output:
 
     def prose(self, text: str, first: str = "", later: str | None = None) -> None:
         """Print a paragraph folded to the terminal (human mode); `first` and `later` begin its lines."""
-        for line in paragraph(text, self.columns, first, later):
+        for line in paragraph(text, self._known_columns() or _COLUMNS, first, later):
             self.line(line)
+
+    def fact(self, text: str, first: str = "", later: str | None = None) -> None:
+        """Print what may be searched for (human mode): as :meth:`prose`, but in one line where no width is known."""
+        if self._known_columns():
+            self.prose(text, first, later)
+        else:
+            self.line(first + text)
 
     def typed(self, command: str, indent: str = "  ") -> None:
         """Print a command to be copied (human mode): over several lines where it is wider than a terminal."""
-        watched = self.mode == "human" and self.out.isatty()
-        for line in continued(command, self.columns, indent) if watched else [indent + command]:
+        width = self._known_columns()
+        for line in continued(command, width, indent) if width else [indent + command]:
             self.line(line)
 
     def result(self, mapping: Mapping[str, object]) -> None:

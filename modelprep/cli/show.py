@@ -99,6 +99,8 @@ def _proof(use: StepUse) -> dict[str, object] | None:
 
 
 def _asset(plan: Plan, demo: PlannedDemo, asset: Asset) -> dict[str, object]:
+    from modelprep.recipe.licences import classes_of
+
     planned = plan.assets.get(demo.names.get(asset.id, ""))
     sha256 = planned.sha256 if planned is not None else None
     pin = plan.pins.get(asset.key)
@@ -114,6 +116,7 @@ def _asset(plan: Plan, demo: PlannedDemo, asset: Asset) -> dict[str, object]:
         "pinned_by": asset.pinned_by,
         "locked": {"sha256": pin.sha256, "size": pin.size, "first_seen_from": pin.first_seen_from} if pin else None,
         "licence": asset.licence.name if asset.licence else "",
+        "licence_classes": list(classes_of(asset)),
         "licence_source": asset.licence.source if asset.licence else "",
         "provide": asset.provide,
         "restricted": asset.restricted,
@@ -128,7 +131,7 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
     variant = f"@{facts['variant']}" if facts["variant"] else ""
     output.line(output.style(f"{facts['demo']}  ({facts['recipe']}{variant})", "bold"))
     manual = f"section {facts['manual']}" if facts["manual"] else ""
-    board = facts["board"] or ("the login's home" if facts["run"] else "")
+    board = facts["board"] or ("the ssh user's home directory" if facts["run"] else "")
     for label, text in (
         ("summary", facts["summary"]),
         ("manual", manual),
@@ -145,17 +148,19 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
             _wrapped(output, f"  {label + ':':<10} ", text)
     for number, (name, text) in enumerate(facts["variants"].items()):
         _wrapped(output, f"  {'' if number else 'variants:':<10} @{name}: ", text)
-    _section(output, "on the board", [facts["run"]] if facts["run"] else [])
-    _section(output, "what it prints when all is well", [*facts["prints"], *facts["answers"]])
+    if facts["run"]:
+        _section(output, "on the board", [])
+        output.typed(facts["run"])
+    _section(output, "expected output", [*facts["prints"], *facts["answers"]])
     _section(output, "what the manual gets wrong", facts["manual_errors"], "- ")
     _section(output, "notes", facts["notes"], "- ")
-    _section(output, "what the check goes by", [f"{name}: {_plain(value)}" for name, value in facts["expect"].items()])
-    width = max(map(len, facts["install"]), default=0)
-    _section(output, "files", [f"{place:<{width}}  <-  {ref}" for place, ref in facts["install"].items()])
+    _section(output, "check settings", [f"{name}: {_plain(value)}" for name, value in facts["expect"].items()])
+    if facts["install"]:
+        _section(output, "files", [])
+        output.table("", ["", "", ""], [(f"  {place}", "<-", ref) for place, ref in facts["install"].items()])
     _section(output, "on the image already (--image-files prepares them too)", list(facts["on_image"].values()))
     if facts["assets"]:
-        output.line()
-        output.line(output.style("assets", "bold"))
+        _section(output, "assets", [])
     for asset in facts["assets"]:
         _print_asset(output, asset)
     steps: list[str] = []
@@ -163,7 +168,7 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         steps.append(f"{step['id']} = {step['uses']}({_plain(step['with'])[1:-1]})")
         proof = step["proof"]
         if proof and proof["needed"]:
-            steps.append(f"    proven to {proof['tolerance']:.2g} of the largest value ({proof['origin']})")
+            steps.append(f"  proven to {proof['tolerance']:.2g} of the largest value ({proof['origin']})")
     _section(output, "steps", steps)
     if "problem" in facts:
         output.line()
@@ -173,26 +178,19 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
 
 
 def _section(output: Output, title: str, texts: Sequence[str], mark: str = "") -> None:
-    if texts:
+    if texts or title in ("on the board", "files", "assets"):
         output.line()
         output.line(output.style(title, "bold"))
     for text in texts:
-        if mark:
-            _wrapped(output, f"  {mark}", text)
-        else:  # to be copied or compared: not broken
-            output.line(f"  {text}")
+        _wrapped(output, f"  {mark}", text)
 
 
 def _wrapped(output: Output, start: str, text: str) -> None:
-    """Print prose in lines of at most 100 columns, its later lines below the first one's text."""
-    import textwrap
-
-    indent = " " * min(len(start), 13)
-    lines = textwrap.wrap(
-        text, 100, initial_indent=start, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    for line in lines or [start]:
-        output.line(line)
+    """Print prose folded to the terminal, its later lines below the first one's text."""
+    indent = len(text) - len(text.lstrip())
+    # Without a mark it may be compared with what is printed elsewhere.
+    write = output.fact if start == "  " else output.prose
+    write(text.lstrip(), start + " " * indent, " " * (min(len(start), 13) + indent + (0 if len(start) > 2 else 2)))
 
 
 def _plain(value: object) -> str:
@@ -223,7 +221,9 @@ def _answers(expect: Mapping[str, object]) -> list[str]:
 
 
 def _print_asset(output: Output, asset: dict[str, Any]) -> None:
-    line = output.line
+    def line(text: str) -> None:
+        output.fact(text, "      ", "        ")
+
     marks = [
         text
         for text, wanted in (
@@ -234,23 +234,24 @@ def _print_asset(output: Output, asset: dict[str, Any]) -> None:
         if wanted
     ]
     name = asset["id"] if asset["id"] == asset["key"] else f"{asset['id']} ({asset['key']})"
-    line(f"  {name}  {size_text(asset['size'])}{'  [' + '; '.join(marks) + ']' if marks else ''}")
+    output.fact(f"{name}, {size_text(asset['size'])}{' [' + '; '.join(marks) + ']' if marks else ''}", "  ", "    ")
     if asset["summary"]:
-        line(f"      {asset['summary']}")
+        line(asset["summary"])
     for algorithm, value in asset["digests"].items():
-        line(f"      {algorithm} {value}")
+        line(f"{algorithm} {value}")
     for member, digests in asset["members"].items():
-        line(f"      {member}: {', '.join(f'{algorithm} {value}' for algorithm, value in digests.items())}")
+        line(f"{member}: {', '.join(f'{algorithm} {value}' for algorithm, value in digests.items())}")
     if asset["locked"]:
-        line(f"      locked: sha256 {asset['locked']['sha256']}, first seen from {asset['locked']['first_seen_from']}")
+        line(f"locked: sha256 {asset['locked']['sha256']}, first seen from {asset['locked']['first_seen_from']}")
     elif asset["pin"] == "first-use":
-        line("      nobody publishes a digest: the first fetch writes one to modelprep.lock")
+        line("no published checksum: the first fetch records one in modelprep.lock")
     if asset["pinned_by"]:
-        line(f"      pinned by {asset['pinned_by']}")
+        line(f"pinned by {asset['pinned_by']}")
     if asset["licence"]:
-        line(f"      licence {asset['licence']}{' - ' + asset['licence_source'] if asset['licence_source'] else ''}")
+        source = f" - {asset['licence_source']}" if asset["licence_source"] else ""
+        line(f"licence {asset['licence']}{source} ({', '.join(asset['licence_classes'])})")
     for source in asset["sources"]:
         member = f"#{source['member']}" if source["member"] else ""
-        line(f"      {source['url']}{member}{'  (' + source['note'] + ')' if source['note'] else ''}")
+        line(f"{source['url']}{member}{'  (' + source['note'] + ')' if source['note'] else ''}")
     for note in asset["notes"]:
-        line(f"      note: {note}")
+        line(f"note: {note}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -25,13 +24,27 @@ STYLE = re.compile(rf"\x1b\[{_OURS};([0-9;]*)m")
 _GAP = 2
 #: A column is never narrower, if its text is not.
 _NARROWEST = 8
-_WORD_PARTS = re.compile(r"[^/\-_.,:;=@]*[/\-_.,:;=@]+|[^/\-_.,:;=@]+")
+#: Where a name may break: behind a mark, or before a capital in the middle.
+_BREAKS = re.compile(r"(?<=[/\-_.,:;=@])|(?<=[a-z0-9])(?=[A-Z])")
+
+#: A word of a command as :mod:`modelprep.quoting` writes one.
+_SHELL_WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\")+")
 
 
 def paint(text: str, *styles: Style) -> str:
     """Mark a text as one to be written in some styles."""
     codes = ";".join(_CODES[style] for style in styles)
     return _painted(text, codes) if codes else text
+
+
+def measure(text: str) -> int:
+    """Count the columns that a text takes: wide characters two, combining ones none."""
+    plain = STYLE.sub("", text)
+    if plain.isascii():
+        return len(plain)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in plain
+    )
 
 
 def layout(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int | None = None) -> list[str]:
@@ -51,7 +64,7 @@ def layout(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int 
     cells += [["" if cell is None else _cell(str(cell)) for cell in row] for row in rows]
     if not cells:
         return []
-    widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
+    widths = [max(measure(row[i]) for row in cells) for i in range(len(columns))]
     if width is not None:
         widths = _shrunk(widths, [max(map(_longest_word, column)) for column in zip(*cells, strict=True)], width)
     lines = []
@@ -60,7 +73,7 @@ def layout(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int 
         for number in range(max(map(len, folded))):
             parts = [cell[number] if number < len(cell) else "" for cell in folded]
             padded = [
-                " " * (size - _width(part)) + part if to_right else part + " " * (size - _width(part))
+                " " * (size - measure(part)) + part if to_right else part + " " * (size - measure(part))
                 for part, size, to_right in zip(parts, widths, right, strict=True)
             ]
             lines.append((" " * _GAP).join(padded).rstrip())
@@ -80,11 +93,11 @@ def paragraph(text: str, width: int, first: str = "", later: str | None = None) 
         What the first line and the others begin with; the others with as many blanks as `first` has characters when
         left out.
     """
-    later = " " * _width(first) if later is None else later
+    later = " " * measure(first) if later is None else later
     lines, line = [], first
     empty = True
     for word in _words(text):
-        if not empty and _width(line) + 1 + _width(word) > width:
+        if not empty and measure(line) + 1 + measure(word) > width:
             lines.append(line)
             line, empty = later, True
         line += word if empty else f" {word}"
@@ -94,30 +107,15 @@ def paragraph(text: str, width: int, first: str = "", later: str | None = None) 
 
 def continued(command: str, width: int, indent: str = "  ") -> list[str]:
     """Fold a shell command between its words, each line but the last ending in a backslash."""
-    if _width(indent) + _width(command) <= width:
-        return [indent + command]
-    try:
-        words = _shell_words(command)
-    except ValueError:
+    if measure(indent) + measure(command) <= width:
         return [indent + command]
     lines, line = [], indent
-    for word in words:
-        if line.strip() and _width(line) + 1 + _width(word) > width - 2:
+    for word in _SHELL_WORD.findall(command):
+        if line.strip() and measure(line) + 1 + measure(word) > width - 2:
             lines.append(f"{line} \\")
             line = f"{indent}  "
         line += word if not line.strip() else f" {word}"
     return [*lines, line]
-
-
-def _shell_words(command: str) -> list[str]:
-    """Split a command into its words as they are written, quotes included."""
-    lexer = shlex.shlex(command, posix=False, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    words = list(lexer)
-    if " ".join(words) != command:
-        raise ValueError(command)
-    return words
 
 
 def _shrunk(widths: Sequence[int], words: Sequence[int], width: int) -> list[int]:
@@ -145,15 +143,15 @@ def _capped(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]
 
 def _folded(cell: str, width: int) -> list[str]:
     """Fold a cell; a style that begins it holds for all its lines."""
-    if _width(cell) <= width:
+    if measure(cell) <= width:
         return [cell]
     plain = STYLE.sub("", cell)
     style = match[1] if (match := STYLE.match(cell)) else ""
     lines: list[str] = []
     for word in _words(plain):
-        if lines and _width(lines[-1]) + 1 + _width(word) <= width:
+        if lines and measure(lines[-1]) + 1 + measure(word) <= width:
             lines[-1] += f" {word}"
-        elif _width(word) <= width:
+        elif measure(word) <= width:
             lines.append(word)
         else:
             lines.extend(_broken(word, width))
@@ -162,11 +160,11 @@ def _folded(cell: str, width: int) -> list[str]:
 
 def _broken(word: str, width: int) -> list[str]:
     lines = [""]
-    for part in _WORD_PARTS.findall(word):
+    for part in filter(None, _BREAKS.split(word)):
         rest = part
-        if _width(lines[-1]) + _width(rest) > width and lines[-1]:
+        if measure(lines[-1]) + measure(rest) > width and lines[-1]:
             lines.append("")
-        while _width(rest) > width:
+        while measure(rest) > width:
             lines[-1], rest = rest[:width], rest[width:]
             lines.append("")
         lines[-1] += rest
@@ -193,14 +191,4 @@ def _words(text: str) -> list[str]:
 
 
 def _longest_word(cell: str) -> int:
-    return max(map(_width, _words(STYLE.sub("", cell))), default=0)
-
-
-def _width(text: str) -> int:
-    """Count the columns that a text takes: wide characters two, combining ones none."""
-    plain = STYLE.sub("", text)
-    if plain.isascii():
-        return len(plain)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in plain
-    )
+    return max(map(measure, _words(STYLE.sub("", cell))), default=0)

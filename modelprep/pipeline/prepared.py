@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelprep.errors import StorageError, UsageError
-from modelprep.pipeline.plan.armnn_versions import for_armnn
+from modelprep.pipeline.plan.armnn_versions import check_version, for_armnn, serving
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
+from modelprep.targets.armnn_tests import BASE_VERSION, of_version, versions
 from modelprep.tree.manifest import InstalledDemo, Manifest, read_manifest
 from modelprep.tree.places import tree_name
 
@@ -40,7 +41,8 @@ def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armn
     -------
     list of Prepared
         Where there is no tree, or the demo is not in it, the recipe as asked for; so, too, where the manifest cannot
-        be read, with a note. With `armnn`, tests that the version does not have are left out.
+        be read, with a note. Tests that `armnn` does not have say so in ``absent``; without `armnn`, those that are
+        newer than the manual's Arm NN and not in the tree.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armn
     """
     manifests: dict[Path, Manifest | StorageError] = {}
     found = []
-    for recipe in recipes if armnn is None else for_armnn(recipes, armnn, catalogue):
+    for recipe in recipes if armnn is None else _all_for(recipes, armnn, catalogue):
         folder = out / tree_name(recipe)
         if folder not in manifests:
             manifests[folder] = _manifest(folder)
@@ -58,12 +60,33 @@ def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armn
             by = f"for Arm NN {recipe.expect['armnn']}" if recipe.expect.get("armnn") else "by its recipe"
             found.append(Prepared(recipe, f"{manifest.what} ({manifest.where}): judged {by}"))
         elif (demo := manifest.demos.get(recipe.name)) is None:
-            found.append(Prepared(recipe))
+            found.append(Prepared(_not_on_the_board(recipe, folder) if armnn is None else recipe))
         elif armnn is None:
             found.append(_as_made(recipe, demo, catalogue))
         else:
             found.append(Prepared(recipe, _other(demo, armnn)))
     return found
+
+
+def _all_for(recipes: Sequence[Recipe], armnn: str, catalogue: Catalogue) -> list[Recipe]:
+    """Return the recipes in the form for a version; those of tests that it lacks marked as absent."""
+    check_version(recipes, armnn)
+    return [
+        serving(recipe, armnn, catalogue) or replace(recipe, absent=f"not in {armnn}")
+        if recipe.expect.get("armnn")
+        else recipe
+        for recipe in recipes
+    ]
+
+
+def _not_on_the_board(recipe: Recipe, folder: Path) -> Recipe:
+    """Mark a test that is newer than the manual's Arm NN and was not fetched: nobody asked for a later version."""
+    own = str(recipe.expect.get("armnn", ""))
+    if recipe.variant or recipe.bsp or recipe.absent or own not in versions() or own == BASE_VERSION:
+        return recipe
+    if recipe.demo in of_version(BASE_VERSION) or any((folder / place).exists() for place in recipe.install):
+        return recipe
+    return replace(recipe, absent=f"not in {BASE_VERSION}")
 
 
 def _manifest(folder: Path) -> Manifest | StorageError:

@@ -256,7 +256,8 @@ class Catalogue:
         beside_it = any(folder.is_dir() for folder in extra)
         shared = SharedAssets(known + extra, self.folders) if beside_it else self.shared
         root = root_of(path, self.folders)
-        return load_recipe(path, shared=shared, variant=variant, root=root, check=self._check)
+        recipe = load_recipe(path, shared=shared, variant=variant, root=root, check=self._check)
+        return replace(recipe, given=str(path))
 
     def _unknown(self, target: str) -> UsageError:
         name = target.rpartition("@")[0] or target

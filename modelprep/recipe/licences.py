@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
-from modelprep.recipe.schema import Asset
+from modelprep.recipe.schema import Asset, Recipe
 
 LicenceClass = Literal["permissive", "non-commercial", "restricted", "unknown"]
 
@@ -84,6 +84,12 @@ def classes_of(asset: Asset) -> tuple[LicenceClass, ...]:
     found = {stated} | ({"restricted"} if asset.restricted else set())
     if asset.restricted:
         found -= {"permissive", "unknown"}
+    return tuple(klass for klass in _STRICTEST if klass in found)
+
+
+def demo_classes(recipe: Recipe) -> tuple[LicenceClass, ...]:
+    """Return the classes of all assets of a recipe, the strictest first; empty for a recipe without assets."""
+    found = {klass for asset in recipe.assets.values() for klass in classes_of(asset)}
     return tuple(klass for klass in _STRICTEST if klass in found)
 
 

@@ -242,6 +242,8 @@ class Recipe:
         Of the variants made by ``for:``: variant -> name -> value (``imx93`` -> ``soc`` -> ``imx93``).
     shadows
         Path of the shipped recipe that this one replaces, if it does.
+    given
+        Path of a recipe that lies in no folder of recipes: a command names it so. No key of a recipe.
     bsp, soc
         Release and SoC of the board asked for; empty for the manual's. No keys of a recipe.
     absent
@@ -273,6 +275,7 @@ class Recipe:
     variants: Mapping[str, str] = field(default_factory=dict)
     matrix: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shadows: Path | None = None
+    given: str = ""
     bsp: str = ""
     soc: str = ""
     absent: str = ""

@@ -117,8 +117,8 @@ def test_the_renaming_that_another_output_is_told_to_get(tree: Tree) -> None:
     demo, name = "TfLiteMobilenetV2Quantized-Armnn", "mobilenet_v2_1.0_224_quant.tflite"
     tree.path("mobilenet_v1_1.0_224_quant.tflite").rename(tree.models / name)
     verdict = tree.judge(demo)
-    assert "--rename-output OLD=output," in verdict.hint
-    followed(verdict.hint, tree.models / name, OLD="MobilenetV1/Predictions/Reshape_1")
+    assert "--rename-output MobilenetV1/Predictions/Reshape_1=output," in verdict.hint
+    followed(verdict.hint, tree.models / name)
     assert tree.judge(demo).outcome == "passes"
 
 
@@ -135,7 +135,9 @@ def test_an_input_of_another_name_is_told_to_be_renamed_as_an_input(tree: Tree) 
     path.write_bytes(model.SerializeToString())
     verdict = tree.judge(ONNX)
     assert verdict.outcome == "fails"
-    assert "--rename-input OLD=Input3," in verdict.hint
+    assert "--rename-input picture=Input3," in verdict.hint
+    followed(verdict.hint, path)
+    assert tree.judge(ONNX).outcome == "passes"
 
 
 @pytest.mark.parametrize(

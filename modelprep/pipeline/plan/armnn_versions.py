@@ -42,15 +42,7 @@ def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> 
     UsageError
         Nobody knows the version, or it has none of the tests asked for.
     """
-    own = {name.removeprefix(_PREFIX) for recipe in recipes for name in recipe.variants if name.startswith(_PREFIX)}
-    own |= {str(recipe.expect["armnn"]) for recipe in recipes if recipe.expect.get("armnn")}
-    known = sorted({*armnn_tests.versions(), *own}, key=_order)
-    if version not in known:
-        raise UsageError(
-            f"Arm NN {version} is not known here",
-            expected=f"one of {', '.join(known)}",
-            hint=nearest(version, known) or None,
-        )
+    check_version(recipes, version)
     chosen, later = [], []
     for recipe in recipes:
         if not recipe.expect.get("armnn"):
@@ -68,6 +60,19 @@ def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> 
             f"Arm NN {version} has no such test {when}", expected=f"--armnn of {other} version for {names}"
         )
     return chosen
+
+
+def check_version(recipes: Sequence[Recipe], version: str) -> None:
+    """Raise `UsageError` if neither the facts nor one of the recipes knows a version of Arm NN."""
+    own = {name.removeprefix(_PREFIX) for recipe in recipes for name in recipe.variants if name.startswith(_PREFIX)}
+    own |= {str(recipe.expect["armnn"]) for recipe in recipes if recipe.expect.get("armnn")}
+    known = sorted({*armnn_tests.versions(), *own}, key=_order)
+    if version not in known:
+        raise UsageError(
+            f"Arm NN {version} is not known here",
+            expected=f"one of {', '.join(known)}",
+            hint=nearest(version, known) or None,
+        )
 
 
 def serving(recipe: Recipe, version: str, catalogue: Catalogue) -> Recipe | None:

@@ -1,0 +1,68 @@
+"""The names that a model file gives its inputs and outputs, for hints that rename them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelprep.errors import ModelprepError
+
+#: Parser -> the name of its format.
+PARSERS = {"caffe": "Caffe", "tf": "TensorFlow", "tflite": "TF Lite", "onnx": "ONNX"}
+
+
+def model_names(path: Path, parser: str) -> tuple[list[str], list[str]]:
+    """Return the names of inputs and outputs; both empty for Caffe's models and for files that cannot be read."""
+    try:
+        if parser == "onnx":
+            from modelprep.formats.onnx import model as onnx
+
+            graph = onnx.read_header(path)
+            return [value.name for value in graph.inputs()], [value.name for value in graph.graph.output]
+        if parser == "tflite":
+            from modelprep.formats.tflite import model as tflite
+
+            main = tflite.read(path).main
+            return [main.tensors[i].name for i in main.inputs], [main.tensors[i].name for i in main.outputs]
+        if parser == "tf":
+            from modelprep.formats.tensorflow.inspect import inspect
+
+            facts = inspect(path)
+            return [node.name for node in facts.inputs], [node.name for node in facts.outputs]
+    except (ModelprepError, OSError, IndexError):
+        pass
+    return [], []
+
+
+def renaming(command: str, path: Path, parser: str, where: str, asked: Iterable[str], outputs: Iterable[str]) -> str:
+    """Put the names of a model into a command that renames an input or output.
+
+    Parameters
+    ----------
+    command
+        As the rule has it: ``... --rename-output OLD=OUTPUT``.
+    path, parser
+        The model.
+    where
+        Place of the finding; one that begins with ``input`` is about an input.
+    asked, outputs
+        Input and output names that the test binds; empty where none is known.
+
+    Returns
+    -------
+    str
+        ``OLD`` and the new name stay placeholders only where there are several names to choose from, or none is known.
+    """
+    option = "--rename-output OLD=OUTPUT"
+    if option not in command:
+        return command
+    given, made = model_names(path, parser)
+    is_input = where.startswith("input")
+    there, wanted = (given, list(asked)) if is_input else (made, list(outputs))
+    old = [name for name in there if name not in wanted]
+    new = [name for name in wanted if name not in there]
+    named = where.partition("'")[2].rpartition("'")[0]
+    new = [named] if named in new else new
+    left = old[0] if len(old) == 1 else "OLD"
+    right = new[0] if len(new) == 1 else "INPUT" if is_input else "OUTPUT"
+    return command.replace(option, f"{'--rename-input' if is_input else '--rename-output'} {left}={right}")
