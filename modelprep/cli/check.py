@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,7 @@ def command(
     return _tell(output, checked, options["out"], lint_only=options.get("lint_only", False))
 
 
-def _tell(output: Output, checked: Sequence[Checked], out: str | Path, *, lint_only: bool) -> int:
+def _tell(output: Output, checked: Sequence[Checked], out: str | PathLike[str], *, lint_only: bool) -> int:
     output.result({"checks": [one.to_json() for one in checked]})
     # What has nothing to judge is listed below the table, by reason.
     shown = [one for one in checked if one.state != "nothing" or output.mode == "quiet"]
