@@ -50,9 +50,10 @@ def request_of(targets: Words, given: SimpleNamespace) -> Request:
 
 def decide(targets: Words, given: SimpleNamespace) -> Plan:
     """Plan what a verb's settled options ask for."""
+    from modelprep.pipeline.plan.licences import refuse_denied
     from modelprep.pipeline.plan.planner import plan as decide
 
-    return decide(request_of(targets, given), catalogue(given.recipes))
+    return refuse_denied(decide(request_of(targets, given), catalogue(given.recipes)))
 
 
 def selected(targets: Words, given: SimpleNamespace) -> list[Recipe]:

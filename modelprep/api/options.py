@@ -123,6 +123,14 @@ class PlanOptions(Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=
         bool, Option(False, "Take conversions from the remote cache too (mode write: save them).")
     ]
     verify: Annotated[bool, Option(False, "Compare the numbers of conversions with those of their originals.")]
+    deny_licence_class: Annotated[
+        Words,
+        Option(
+            (),
+            "Refuse a demo with a file of this licence class: non-commercial, restricted, unknown or permissive.",
+            metavar="CLASS",
+        ),
+    ]
 
 
 class ListOptions(Out, Cache, Lock, Board, Recipes, total=False):
@@ -250,15 +258,3 @@ class YoctoOptions(Restricted, Out, Board, Recipes, total=False):
     ]
     release: Annotated[str, Option("scarthgap", "Yocto release.", metavar="NAME")]
     layer_series: Annotated[Words, Option((), "Also for this release, newer than those known.", metavar="NAME")]
-
-
-class LavaOptions(Restricted, Out, Board, Recipes, total=False):
-    """Options of ``export_lava``."""
-
-    bundle_url: Annotated[
-        str,
-        Option("", "Where the bundle will lie, a folder or a file (default: file: and the folder).", metavar="URL"),
-    ]
-    device_type: Annotated[
-        str, Option("", "LAVA's name for the kind of board (default: an NXP board with `soc`).", metavar="NAME")
-    ]

@@ -9,6 +9,7 @@ import typer
 
 from modelprep.cli import common
 from modelprep.cli.output import size_text
+from modelprep.cli.units import parse_size
 from modelprep.events import Event
 
 if TYPE_CHECKING:
@@ -153,17 +154,24 @@ def gc(
     older_than: Annotated[
         float, typer.Option("--older-than", metavar="DAYS", min=0, help="Spare what is younger than so many days.")
     ] = 0.0,
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-size", metavar="SIZE", help="Then remove what was used least recently, down to SIZE (such as 2GiB)."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go; remove nothing.")] = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
     """Remove what no recipe uses: old versions, archives that were taken apart, evidence, dead downloads.
 
-    With targets, only what these use is kept. Finished trees are never touched. While a run is at work with the store,
-    nothing is removed (exit code 6).
+    With targets, only what these use is kept. Finished trees are never touched; --max-size also leaves the files
+    of the trees below --out, and files with a checksum of first use. While a run is at work with the store, nothing is
+    removed (exit code 6).
     """
     with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.pipeline.inventory import blobs_in_use
+        from modelprep.pipeline.inventory import blobs_in_use, blobs_needed
         from modelprep.pipeline.plan.request import Request
         from modelprep.store import Store, maintenance
 
@@ -174,7 +182,14 @@ def gc(
         def keep() -> set[str]:
             return blobs_in_use(_plans(request, catalogue, store, targets or (), strict=True))
 
-        report = maintenance.gc(store, keep, older_than=older_than * 86400, dry_run=dry_run)
+        report = maintenance.gc(
+            store,
+            keep,
+            older_than=older_than * 86400,
+            max_bytes=None if max_size is None else parse_size(max_size),
+            needed=lambda: blobs_needed(out, request.lock_path),
+            dry_run=dry_run,
+        )
         removed = [{"what": item.what, "name": item.name, "size": item.size} for item in report.removed]
         output.result(
             {
@@ -183,6 +198,7 @@ def gc(
                 "kept": report.kept,
                 "kept_bytes": report.kept_bytes,
                 "removed": removed,
+                "over_limit_bytes": report.over_limit,
             }
         )
         output.table(
@@ -192,6 +208,11 @@ def gc(
             f"{'would free' if dry_run else 'freed'} {size_text(report.freed_bytes)}; "
             f"{report.kept} files stay ({size_text(report.kept_bytes)})"
         )
+        if report.over_limit:
+            output.note(
+                f"{size_text(report.over_limit)} more than --max-size stay: files of the trees below {out}, files with "
+                "a checksum of first use, and what --older-than spares"
+            )
 
 
 @app.command()

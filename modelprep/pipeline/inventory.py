@@ -13,6 +13,7 @@ from modelprep.pipeline.plan.request import Plan
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import read_lock
 from modelprep.recipe.schema import Recipe
+from modelprep.tree.manifest import MANIFEST, read_manifest
 
 
 def sound_recipes(catalogue: Catalogue, targets: Sequence[str]) -> tuple[list[Recipe], list[RecipeError]]:
@@ -93,3 +94,22 @@ def blobs_in_use(plans: Sequence[Plan]) -> set[str]:
             if step.result is not None:
                 used.update(step.result.outputs.values())
     return used
+
+
+def blobs_needed(out: Path, lock_path: Path) -> set[str]:
+    """Return the sha256 of every blob that a limit on the store's size must leave: pins, and the files of trees.
+
+    A pin of first use may be the only copy that there will ever be; the files of a tree are what a damaged one is
+    repaired from.
+
+    Parameters
+    ----------
+    out
+        Folder that holds the finished trees.
+    lock_path
+        The lock file; one that is not there holds no pins.
+    """
+    needed = {pin.sha256 for pin in read_lock(lock_path).values()}
+    for path in out.glob(f"*/{MANIFEST}"):
+        needed.update(file.sha256 for file in read_manifest(path.parent).files.values())
+    return needed

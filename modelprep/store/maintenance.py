@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,12 +89,19 @@ class Removed:
 
 @dataclass(frozen=True)
 class GcReport:
-    """What ``gc`` removed (or would remove), and the blobs that stay."""
+    """What ``gc`` removed (or would remove), and the blobs that stay.
+
+    Parameters
+    ----------
+    over_limit
+        Bytes by which the blobs that stay exceed `max_bytes`, because they are needed; 0 without a limit.
+    """
 
     removed: tuple[Removed, ...]
     kept: int
     kept_bytes: int
     dry_run: bool
+    over_limit: int = 0
 
     @property
     def freed_bytes(self) -> int:
@@ -185,7 +192,13 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
 
 
 def gc(
-    store: Store, keep: set[str] | Callable[[], set[str]], *, older_than: float = 0.0, dry_run: bool = False
+    store: Store,
+    keep: set[str] | Callable[[], set[str]],
+    *,
+    older_than: float = 0.0,
+    max_bytes: int | None = None,
+    needed: Callable[[], set[str]] = set,
+    dry_run: bool = False,
 ) -> GcReport:
     """Remove what nothing refers to, alone with the store: a run that starts meanwhile waits.
 
@@ -199,6 +212,10 @@ def gc(
         work with the store any more: a run that ends just before may have brought what it did not know of.
     older_than
         Spare what was made or last read within so many seconds.
+    max_bytes
+        Then remove blobs of `keep`, too, the least recently used first, until the rest is no larger than this.
+    needed
+        Tells which blobs `max_bytes` takes no part of.
     dry_run
         Only tell.
 
@@ -211,10 +228,43 @@ def gc(
     if not store.root.is_dir():
         return GcReport((), 0, 0, dry_run)
     with contextlib.nullcontext() if dry_run else alone(store.root):
-        return _gc(store, keep() if callable(keep) else keep, older_than=older_than, dry_run=dry_run)
+        keeping = keep() if callable(keep) else keep
+        evicted = set() if max_bytes is None else _least_recent(store, keeping, needed(), max_bytes)
+        report = _gc(store, keeping, evicted, older_than=older_than, dry_run=dry_run)
+        over = 0 if max_bytes is None else max(0, report.kept_bytes - max_bytes)
+        return replace(report, over_limit=over)
 
 
-def _gc(store: Store, keep: set[str], *, older_than: float, dry_run: bool) -> GcReport:
+def _least_recent(store: Store, keep: set[str], needed: set[str], max_bytes: int) -> set[str]:
+    """Return the blobs of `keep` to remove for a store of `max_bytes`, the least recently used first.
+
+    A blob was last used when it was written or read, or the record of the step that made it was; a file system that
+    notes no reads (noatime) leaves the day on which it was made.
+    """
+    used: dict[str, float] = {}
+    sizes: dict[str, int] = {}
+    for path in store.blobs():
+        if path.name in keep:
+            stat = path.stat()
+            sizes[path.name] = stat.st_size
+            used[path.name] = max(stat.st_mtime, stat.st_atime)
+    for path, stat in _files(store.root / "results"):
+        result = parse_result(path.read_bytes())
+        made = set(result.outputs.values()) if result is not None else set()
+        if made & needed:
+            needed = needed | made  # a record without one of its blobs goes, and the step would run again
+        for sha256 in made & used.keys():
+            used[sha256] = max(used[sha256], stat.st_mtime, stat.st_atime)
+    excess, evicted = sum(sizes.values()) - max_bytes, set()
+    for sha256 in sorted(sizes.keys() - needed, key=lambda name: (used[name], name)):
+        if excess <= 0:
+            break
+        evicted.add(sha256)
+        excess -= sizes[sha256]
+    return evicted
+
+
+def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, dry_run: bool) -> GcReport:
     limit = time.time() - older_than
     removed: list[Removed] = []
 
@@ -232,7 +282,7 @@ def _gc(store: Store, keep: set[str], *, older_than: float, dry_run: bool) -> Gc
     going = []
     for path in store.blobs():
         stat = path.stat()
-        if path.name in keep or not old(stat):
+        if path.name not in evicted and (path.name in keep or not old(stat)):
             staying.add(path.name)
             kept_bytes += stat.st_size
         else:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli.conftest import modelprep as command
 from cli.conftest import workshop
-from cli.workshop import REPOSITORY, Workshop
+from cli.workshop import Workshop
+from once import standin_mirror
 
 __all__ = ["command", "workshop"]
-
-if str(REPOSITORY) not in sys.path:
-    # The stand-in for the sources of the shipped recipes is no installed package.
-    sys.path.insert(0, str(REPOSITORY))
 
 
 @pytest.fixture
@@ -26,14 +22,8 @@ def here(workshop: Workshop) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Make small models at the addresses of the real ones: the folder of a mirror, and recipes with their digests."""
-    pytest.importorskip("numpy", reason="the stand-in is fitted with numpy")
-    from demo.standin import make, make_overlay
-
-    folder = tmp_path_factory.mktemp("standin")
-    make(folder / "mirror")
-    make_overlay(folder / "mirror", folder / "recipes")
-    return folder / "mirror", folder / "recipes"
+    """Small models at the addresses of the real ones: the folder of a mirror, and recipes with their digests."""
+    return standin_mirror(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

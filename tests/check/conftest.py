@@ -6,12 +6,12 @@ import ctypes
 import gzip
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from once import standin_assets
 
 from modelprep.check.types import Files, Verdict
 from modelprep.check.verdict import judge
@@ -98,14 +98,9 @@ def hide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
 
 @pytest.fixture(scope="session")
-def standin(repository: Path) -> dict[str, bytes]:
+def standin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The demo's working stand-ins: LeNet, a text GraphDef, an ONNX net, a quantised TF Lite net, digits, pictures."""
-    pytest.importorskip("numpy", reason="the stand-ins are fitted with numpy")
-    if str(repository) not in sys.path:
-        sys.path.insert(0, str(repository))
-    from demo.families import imagenet, mnist
-
-    made = {item.asset: item.data for item in (*mnist.make(), *imagenet.make())}
+    made = {name: item.data for name, item in standin_assets(tmp_path_factory).items()}
     return {
         "lenet_iter_9000.caffemodel": made["lenet-caffemodel"],
         "simple_mnist_tf.prototxt": made["simple-mnist-tf"],

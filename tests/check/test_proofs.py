@@ -78,7 +78,13 @@ def test_every_kind_of_proof_is_some_step_s() -> None:
     assert {one.by for one in declared if isinstance(one, Proven)} == set(kinds.KINDS)
 
 
-@pytest.mark.parametrize("name", CASES)
+#: Proven by TensorFlow, which takes seconds to start.
+BY_TENSORFLOW = {"caffe.from_tf", "tf.to_onnx"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in BY_TENSORFLOW else name for name in CASES]
+)
 def test_a_step_s_result_gives_the_same_numbers_and_a_fault_in_it_others(
     name: str, store: Store, tmp_path: Path
 ) -> None:

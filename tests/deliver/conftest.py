@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from here import run_here
+from once import standin_mirror
 from servers.sshd import board
 
 __all__ = ["board"]
@@ -27,16 +27,11 @@ class Ran:
 
 
 def modelprep(*arguments: str | Path, cwd: Path, **environment: str) -> Ran:
-    """Run the real command in a process of its own, with nothing of the caller's settings, and no way to a network."""
+    """Run the real command with nothing of the caller's settings, and no way to a network."""
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MODELPREP_", "SOURCE_DATE"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "modelprep", *map(str, arguments)],
-        cwd=cwd,
-        env={**kept, **nowhere, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(REPOSITORY), **environment},
-        capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    return Ran(done.returncode, done.stdout, done.stderr)
+    settings = {**kept, **nowhere, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(REPOSITORY), **environment}
+    return Ran(*run_here([*map(str, arguments)], cwd, settings))
 
 
 @dataclass(frozen=True)
@@ -73,21 +68,6 @@ class Goods:
         return modelprep(command, *arguments, "--out", where, *self.recipes, cwd=where.parent, **environment)
 
 
-def _standin(folder: Path) -> tuple[Path, tuple[str, ...]]:
-    pytest.importorskip("numpy", reason="the stand-in is fitted with numpy")
-    if str(REPOSITORY) not in sys.path:
-        sys.path.insert(0, str(REPOSITORY))
-    from demo import layout
-    from demo.families import imagenet, mnist
-    from demo.standin import RECIPES, make_overlay
-    from modelprep.recipe.loader import load_shared
-
-    made = {item.asset: item for family in (imagenet, mnist) for item in family.make()}
-    layout.write(folder / "upstream", layout.addresses(load_shared(RECIPES / "assets"), made))
-    make_overlay(folder / "upstream", folder / "recipes")
-    return folder / "upstream", ("--recipes", str(folder / "recipes"))
-
-
 @pytest.fixture(scope="session", params=["real", "stand-in"])
 def goods(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Goods:
     """Give the small demos, fetched through the real command."""
@@ -101,7 +81,8 @@ def goods(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         )
         more = ("--set", f"picture-shark={shark}")
     else:
-        upstream, recipes = _standin(folder)
+        upstream, overlay = standin_mirror(tmp_path_factory)
+        recipes = ("--recipes", str(overlay))
     made = Goods(upstream, folder / "out", recipes, more)
     ran = made.fetch(made.out, upstream, "--offline")
     assert ran.code == 0, ran.err

@@ -1,21 +1,13 @@
-"""The stand-in is no installed package: it is found in the checkout that the tests belong to."""
+"""What the stand-in is made of, made once in a run."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from once import demo_importable, standin_assets
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
-if str(_REPOSITORY) not in sys.path:
-    sys.path.insert(0, str(_REPOSITORY))
-
-pytest.importorskip("numpy", reason="the stand-in is fitted with numpy")
+demo_importable()
 
 
 @pytest.fixture(scope="session")
-def made():
-    from demo.families import make_all
-
-    return make_all()
+def made(tmp_path_factory):
+    return standin_assets(tmp_path_factory)

@@ -1,12 +1,13 @@
-"""One installation from a wheel for all tests that need one."""
+"""A wheel for all tests, and an installation from it for each worker: some tests put marks into it."""
 
 from __future__ import annotations
 
 import pytest
-from installation.installed import Installed, install
+from installation.installed import Installed, install, wheel_of_the_checkout
+from once import once
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     pytest.importorskip("hatchling", reason="the wheel is built with hatchling")
-    return install(tmp_path_factory.mktemp("wheel"))
+    return install(once(tmp_path_factory, "wheel", wheel_of_the_checkout), tmp_path_factory.mktemp("wheel"))

@@ -81,10 +81,15 @@ class Installed:
         return {**kept, "HOME": str(self.folder), "PATH": f"{self.folder / 'bin'}:{kept['PATH']}", **changes}
 
 
-def install(folder: Path) -> Installed:
-    """Build the wheel and unpack it into a new environment, as an installer would."""
-    source = sources(folder / "source")
-    wheel = build(source, folder / "dist")
+def wheel_of_the_checkout(folder: Path) -> None:
+    """Build the wheel in ``dist``, from a copy of the checkout in ``source``."""
+    build(sources(folder / "source"), folder / "dist")
+
+
+def install(built: Path, folder: Path) -> Installed:
+    """Unpack the wheel that was built into a new environment, as an installer would."""
+    source = built / "source"
+    (wheel,) = (built / "dist").glob("*.whl")
     home = folder / "environment"
     venv.create(home, with_pip=False)
     (packages,) = (home / "lib").glob("python*/site-packages")

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,20 @@ cat finished
 """
 
 
+@cache
+def script_for(installed: Installed, shell: str) -> str:
+    made = installed.run(cwd=installed.folder, _MODELPREP_COMPLETE=f"source_{shell}")
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
 @pytest.fixture(params=["bash", "zsh", "fish"])
 def complete(request: pytest.FixtureRequest, installed: Installed, tmp_path: Path) -> Complete:
     """Give a function from a command line to what the shell offers for its last word."""
     shell = str(request.param)
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed here")
-    made = installed.run(cwd=tmp_path, _MODELPREP_COMPLETE=f"source_{shell}")
-    assert made.returncode == 0, made.stderr
-    (tmp_path / "completion").write_text(made.stdout)
+    (tmp_path / "completion").write_text(script_for(installed, shell))
 
     def run(script: str) -> str:
         ran = subprocess.run(

@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
@@ -76,24 +75,6 @@ def test_a_copy_installed_from_a_file_names_that_file(installed: Installed, tmp_
     finally:
         origin.unlink()
     assert words[-1] == f"{DISTRIBUTION}[bundle] @ {installed.wheel.as_uri()}"
-
-
-@pytest.mark.slow
-def test_all_extras_of_the_wheel_bring_no_distribution_called_modelprep(installed: Installed, tmp_path: Path) -> None:
-    """pip resolves the wheel's `[all]` without installing it: the package index serves several gigabytes otherwise."""
-    venv.create(tmp_path / "resolver", with_pip=True)
-    report = tmp_path / "report.json"
-    done = subprocess.run(
-        [tmp_path / "resolver" / "bin" / "python", "-m", "pip", "install", "--dry-run", "--quiet", "--report", report,
-         f"{installed.wheel}[all]"],
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"the package index cannot be asked here: {done.stderr.strip()[-200:]}")
-    names = {entry["metadata"]["name"].lower() for entry in json.loads(report.read_text())["install"]}
-    assert DISTRIBUTION in names
-    assert "onnxruntime" in names
-    assert "modelprep" not in names
 
 
 def test_doctor_names_a_stranger_with_our_name(installed: Installed, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import shutil
 import threading
@@ -289,6 +290,62 @@ def test_gc_keeps_what_recipes_use_and_removes_the_rest(workshop: Workshop, caps
     rotten.write_bytes(DATA[:-1] + b"?")
     assert invoke(["cache", "verify", "--cache", str(workshop.cache)]) == 4
     assert sha256(DATA) in capsys.readouterr().err
+
+
+def test_gc_with_a_limit_leaves_pins_and_the_files_of_trees(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from modelprep.cli.main import invoke
+
+    packed_recipe(workshop, "a")
+    loose_recipe(workshop, "b", "pinned", workshop.server.put("/loose", b"loose"), "x.bin")
+    assert modelprep.fetch(["things"], **options(workshop)).ok
+    common = ["--recipes", str(workshop.recipes), "--out", str(workshop.out), "--cache", str(workshop.cache)]
+    assert invoke(["cache", "gc", "--max-size", "0", "--json", *common]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["over_limit_bytes"] == len(DATA) + len(b"loose")
+    left = {path.name for path in (workshop.cache / "blobs").rglob("*") if path.is_file()}
+    assert left == {sha256(DATA), sha256(b"loose")}  # the archive goes: what it held stands in the tree
+    assert {demo.state for demo in modelprep.plan(["things"], **options(workshop)).demos} == {"present"}
+    assert invoke(["cache", "gc", "--max-size", "plenty", *common]) == 2
+    assert "such as 2GiB" in capsys.readouterr().err
+
+
+def licensed(workshop: Workshop, name: str, licence: str, more: str = "") -> str:
+    path = workshop.simple(name, DATA + name.encode())
+    path.write_text(path.read_text().replace("licence: {name: MIT, source: the test}", f"licence: {licence}{more}"))
+    return f"things/{name}"
+
+
+def test_a_demo_with_a_file_of_a_denied_licence_class_is_refused_and_the_others_are_not(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    free, bound = licensed(workshop, "free", "MIT"), licensed(workshop, "bound", "CC BY-NC 4.0")
+    report = modelprep.fetch(["things"], deny_licence_class="non-commercial", **options(workshop))
+    outcomes = {demo.recipe: demo.outcome for demo in report.demos}
+    assert outcomes == {free: "installed", bound: "failed"}
+    assert report.exit_code == 1
+    (error,) = (demo.error for demo in report.demos if demo.error is not None)
+    assert "bound-file: non-commercial (CC BY-NC 4.0)" in str(error)
+    assert [request.path for request in workshop.server.log] == ["/free.bin"]
+    # Installed already, it is refused all the same; a file of the user's own has no class.
+    assert modelprep.fetch([bound], **options(workshop)).ok
+    assert modelprep.fetch([bound], deny_licence_class="non-commercial", **options(workshop)).exit_code == 1
+    mine = tmp_path / "mine.bin"
+    mine.write_bytes(b"mine" * 100)
+    taken = modelprep.fetch(
+        [bound], deny_licence_class="non-commercial", overrides={"bound-file": mine}, **options(workshop)
+    )
+    assert taken.exit_code == 0
+
+
+def test_a_file_that_may_not_be_passed_on_counts_as_restricted_too(workshop: Workshop) -> None:
+    name = licensed(workshop, "photo", "CC BY-NC 4.0", "\n    restricted: true")
+    for denied in ("restricted", "non-commercial", ["unknown", "restricted"]):
+        assert modelprep.plan([name], deny_licence_class=denied, **options(workshop)).demos[0].problem is not None
+    assert modelprep.plan([name], deny_licence_class="unknown", **options(workshop)).demos[0].problem is None
+    with pytest.raises(UsageError, match="unknown licence class"):
+        modelprep.plan([name], deny_licence_class="evil", **options(workshop))
 
 
 def loose_recipe(workshop: Workshop, name: str, asset: str, url: str, place: str) -> None:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from here import run_here
+from once import standin_mirror
 
 pytest.importorskip("numpy", reason="the stand-in is fitted with numpy")
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -23,26 +31,19 @@ class Ground:
     repository: Path
     options: tuple[str, ...]
     out: Path
-    fetched: subprocess.CompletedProcess[str]
+    fetched: Ran
 
 
-def modelprep(repository: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(repository)}
-    command = [sys.executable, "-m", "modelprep", *map(str, arguments)]
-    return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+def modelprep(repository: Path, *arguments: str | Path) -> Ran:
+    return Ran(*run_here([*map(str, arguments)], repository, {**os.environ, "PYTHONPATH": str(repository)}))
 
 
 @pytest.fixture(scope="module")
 def ground(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Ground:
     folder = tmp_path_factory.mktemp("everything")
-    if str(repository) not in sys.path:
-        sys.path.insert(0, str(repository))
-    from demo.standin import make, make_overlay
-
-    make(folder / "upstream")
-    make_overlay(folder / "upstream", folder / "recipes")
-    options = ("--recipes", str(folder / "recipes"), "--out", str(folder / "out"), "--cache", str(folder / "cache"))
-    more = ("--mirror", str(folder / "upstream"), "--offline", "--json")
+    upstream, recipes = standin_mirror(tmp_path_factory)
+    options = ("--recipes", str(recipes), "--out", str(folder / "out"), "--cache", str(folder / "cache"))
+    more = ("--mirror", str(upstream), "--offline", "--json")
     return Ground(repository, options, folder / "out", modelprep(repository, "fetch", "all", *options, *more))
 
 

@@ -403,6 +403,37 @@ def test_gc_removes_what_nothing_refers_to_and_tells_the_bytes(store: Store) -> 
     assert maintenance.info(store).blobs == 1
 
 
+def test_gc_with_a_limit_removes_what_was_used_least_recently_and_leaves_what_is_needed(store: Store) -> None:
+    blobs = [put(store, bytes([number]) * 1000) for number in range(5)]
+    for age, sha256 in enumerate(blobs):
+        os.utime(store.root / "blobs" / sha256[:2] / sha256, (1_000_000 - age, 1_000_000 - age))  # the last: the oldest
+    key = result_key("a", 1, {}, {})
+    store.put_result(key, Result({"": blobs[4]}))  # written just now: its blob is in use
+
+    def collect(limit: int, *, dry_run: bool = False) -> maintenance.GcReport:
+        return maintenance.gc(store, set(blobs), max_bytes=limit, needed=lambda: {blobs[3]}, dry_run=dry_run)
+
+    def there() -> list[bool]:
+        return [(store.root / "blobs" / sha256[:2] / sha256).exists() for sha256 in blobs]
+
+    assert collect(5000).removed == ()
+    assert {item.name for item in collect(3000, dry_run=True).removed} == {blobs[2], blobs[1]}
+    assert there() == [True] * 5
+    done = collect(3000)
+    assert (done.kept_bytes, done.over_limit) == (3000, 0)
+    assert there() == [True, False, False, True, True]
+    last = collect(0)
+    assert (last.kept_bytes, last.over_limit) == (1000, 1000)
+    assert store.result(key) is None  # a result goes with its blob
+
+
+def test_gc_with_a_limit_leaves_a_result_whole_when_one_of_its_files_is_needed(store: Store) -> None:
+    first, second = put(store, b"1" * 10), put(store, b"2" * 10)
+    store.put_result(result_key("b", 1, {}, {}), Result({"one": first, "two": second}))
+    kept = maintenance.gc(store, {first, second}, max_bytes=0, needed=lambda: {first})
+    assert (kept.removed, kept.over_limit) == ((), 20)
+
+
 def test_gc_spares_what_is_young_and_downloads_under_way(store: Store) -> None:
     digest = put(store, b"young")
     partial = store.partial("p")

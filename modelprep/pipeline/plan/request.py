@@ -12,6 +12,7 @@ from modelprep.errors import ModelprepError, RecipeError, UsageError
 from modelprep.fetch import Planned, Policy
 from modelprep.fetch.failures import Want, want_of
 from modelprep.pipeline.plan.binding import Bound
+from modelprep.recipe.licences import CLASSES
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.store import Result, Store
@@ -58,6 +59,8 @@ class Request:
         A cache shared with other machines: see :class:`modelprep.store.remote.RemoteCache`.
     verify
         Compare the numbers of conversions with those of their originals before a tree is written.
+    deny_licence_class
+        Classes of :mod:`modelprep.recipe.licences`; a demo with a file of one is refused.
     typed
         The command line that asks for this, if one does: errors repeat it with what is missing.
     """
@@ -83,6 +86,7 @@ class Request:
     remote_cache_mode: str = "read"
     trust_remote_results: bool = False
     verify: bool = False
+    deny_licence_class: tuple[str, ...] = ()
     typed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -90,6 +94,8 @@ class Request:
             raise UsageError("jobs cannot be that many", expected=f"1 to {MOST_JOBS}", got=str(self.jobs))
         if self.remote_cache_mode not in ("read", "write"):
             raise UsageError("unknown mode of a remote cache", expected="read or write", got=self.remote_cache_mode)
+        if unknown := set(self.deny_licence_class) - set(CLASSES):
+            raise UsageError("unknown licence class", expected=", ".join(CLASSES), got=", ".join(sorted(unknown)))
 
     @property
     def policy(self) -> Policy:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -138,20 +139,29 @@ def small_weights(small_net: Path, weights_for: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def caffe_shapes(pycaffe: str) -> Callable[[Path], dict[str, Any]]:
+def caffe_shapes(pycaffe: str) -> Iterator[Callable[[Path], dict[str, Any]]]:
     """Ask a real Caffe for the shapes of all blobs and weights of a net."""
     program = (
-        "import os, sys, json; os.environ['GLOG_minloglevel'] = '2'; import caffe; "
-        "n = caffe.Net(sys.argv[1], caffe.TEST); "
-        "print(json.dumps({'blobs': {k: list(v.data.shape) for k, v in n.blobs.items()}, "
-        "'weights': {k: [list(b.data.shape) for b in v] for k, v in n.params.items()}}))"
+        "import os, sys, json; os.environ['GLOG_minloglevel'] = '2'; import caffe\n"
+        "for line in sys.stdin:\n"
+        "    n = caffe.Net(line.rstrip('\\n'), caffe.TEST)\n"
+        "    print(json.dumps({'blobs': {k: list(v.data.shape) for k, v in n.blobs.items()}, "
+        "'weights': {k: [list(b.data.shape) for b in v] for k, v in n.params.items()}}), flush=True)\n"
     )
+    # One process for all nets: what a net is does not depend on the one before it, and the import takes a second.
+    with subprocess.Popen(
+        [pycaffe, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
 
-    def ask(structure: Path) -> dict[str, Any]:
-        import json
+        def ask(structure: Path) -> dict[str, Any]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(f"{structure}\n")
+            process.stdin.flush()
+            while not (line := process.stdout.readline()).startswith("{"):
+                assert line, f"Caffe died of {structure}"
+            found: dict[str, Any] = json.loads(line)
+            return found
 
-        done = subprocess.run([pycaffe, "-c", program, str(structure)], capture_output=True, text=True, check=True)
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
-
-    return ask
+        yield ask
+        process.communicate()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from once import once
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parents[2] / "modelprep"
@@ -29,11 +30,14 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
     """Checkpoints, graphs and frozen graphs that TensorFlow wrote, and what it says of them."""
     if find_spec("tensorflow") is None:
         pytest.skip("the oracle is TensorFlow itself (extra tf), which is not installed")
-    folder = tmp_path_factory.mktemp("tf_oracle")
+    folder = once(tmp_path_factory, "tf-oracle", _ask)
+    return Oracle(folder, json.loads((folder / "findings.json").read_text()))
+
+
+def _ask(folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         [sys.executable, str(HERE / "tf_oracle.py"), str(folder), str(PACKAGE / "formats/tensorflow/schema.tsv")],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    return Oracle(folder, json.loads((folder / "findings.json").read_text()))

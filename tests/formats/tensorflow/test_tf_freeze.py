@@ -101,6 +101,7 @@ def test_a_text_graph_freezes_to_the_same_file(oracle: Any, tmp_path: Path) -> N
     assert (tmp_path / "from_text").read_bytes() == (tmp_path / "from_binary").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_engine_tensorflow_gives_the_same_graph(oracle: Any, tmp_path: Path) -> None:
     fact = oracle.findings["frozen"]["resource_saver"]
     paths = (oracle.folder / "resource_saver.pb", oracle.folder / fact["checkpoint"], [fact["output"]])
@@ -110,6 +111,7 @@ def test_the_engine_tensorflow_gives_the_same_graph(oracle: Any, tmp_path: Path)
     assert [b"".join(encode_node(n)) for n in ours.nodes] == [b"".join(encode_node(n)) for n in theirs.nodes]
 
 
+@pytest.mark.slow
 def test_the_engine_tensorflow_tells_its_errors_as_ours(oracle: Any, tmp_path: Path) -> None:
     with pytest.raises(StepError, match="TensorFlow cannot freeze"):
         freeze(oracle.folder / "resource_saver.pb", oracle.folder / "loop_resource", ["net/out"], tmp_path / "o",

@@ -415,6 +415,7 @@ def test_the_table_holds_together() -> None:
     assert {rule for rule, _, _ in BROKEN} <= set(TF_RULES)
 
 
+@pytest.mark.slow
 def test_legalising_changes_no_value(oracle: Any) -> None:
     fact = oracle.findings["legal"]
     assert fact["difference"] == 0.0
