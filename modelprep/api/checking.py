@@ -105,7 +105,7 @@ def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
     Parameters
     ----------
     model
-        A ``.caffemodel``, GraphDef, ``.tflite`` or ``.onnx`` file.
+        A ``.caffemodel``, GraphDef, ``.tflite`` or ``.onnx`` file; for the NPU a ``.tflite`` file.
 
     Returns
     -------
@@ -116,6 +116,8 @@ def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
     ------
     UsageError
         No such target, parser or test, or a file that does not say what it is.
+    MissingTool
+        For the NPU: there is no Vela to ask.
     StorageError
         There is no such file.
     """
@@ -123,7 +125,14 @@ def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
     with framed():
         from modelprep.check.lint import examine
 
-        found = examine(Path(model), given.target, parser=given.parser, test=given.test, outputs=given.outputs)
+        found = examine(
+            Path(model),
+            given.target,
+            parser=given.parser,
+            test=given.test,
+            outputs=given.outputs,
+            all_npu=given.all_npu,
+        )
         if given.sarif is not None:
             from modelprep.check.lint.sarif import write_sarif
 

@@ -199,12 +199,15 @@ class AuditOptions(HostOptions, total=False):
 class LintOptions(TypedDict, total=False):
     """Options of ``lint``."""
 
-    target: Annotated[str, Option("armnn-19.02", "Whose parser: armnn-19.02 and later.", "--for", "RUNTIME")]
+    target: Annotated[
+        str, Option("armnn-19.02", "Whose parser: armnn-19.02 and later; or the NPU: ethos-u.", "--for", "RUNTIME")
+    ]
     parser: Annotated[
         str | None, Option(None, "caffe, tf, tflite or onnx, where the file does not tell.", metavar="KIND")
     ]
     test: Annotated[str | None, Option(None, "Also check it against what this board test asks for.", metavar="NAME")]
     outputs: Annotated[Words, Option((), "Outputs that will be asked for.", "--output", "NAME")]
+    all_npu: Annotated[bool, Option(False, "For an NPU: an operator that stays on the CPU is a fault.")]
     sarif: Annotated[AnyPath | None, Option(None, "Write a SARIF 2.1.0 log as well.", metavar="FILE")]
 
 

@@ -24,7 +24,13 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
 }  # fmt: skip
 
 
-@common.command(LintOptions, examples=("modelprep lint model.onnx --for armnn-19.02",))
+@common.command(
+    LintOptions,
+    examples=(
+        "modelprep lint model.onnx --for armnn-19.02",
+        "modelprep lint model_int8.tflite --for ethos-u --all-npu",
+    ),
+)
 def command(
     output: Output,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .caffemodel, GraphDef, .tflite or .onnx file.")],
@@ -32,6 +38,8 @@ def command(
     **options: Unpack[LintOptions],
 ) -> int:
     """Say what a board's model parser will make of a file: refuse, crash, compute wrongly, or take it.
+
+    For the NPU, Vela says which operators stay on the CPU, and why (the extra 'vela', or MODELPREP_VELA).
 
     Exit code 1 when there is something that keeps it from working.
     """

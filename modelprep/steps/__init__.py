@@ -131,7 +131,7 @@ class Proven:
 
 @dataclass(frozen=True)
 class Exempt:
-    """A step whose result needs no comparison, and why."""
+    """A step whose result needs no comparison, and why; `check` shows the text ``told`` of its facts, if any."""
 
     reason: str
 

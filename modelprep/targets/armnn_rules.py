@@ -12,7 +12,7 @@ Effect = Literal["reject", "wrong", "crash", "ignored", "note"]
 #: Effects that keep a test from passing (``wrong`` may, so it counts).
 SERIOUS: tuple[Effect, ...] = ("reject", "wrong", "crash")
 
-_PARSERS = {"CF": "caffe", "TF": "tf", "TL": "tflite", "ON": "onnx", "C": "any"}
+_PARSERS = {"CF": "caffe", "TF": "tf", "TL": "tflite", "ON": "onnx", "C": "any", "EU": "ethos-u"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Rule:
 
     @property
     def parser(self) -> str:
-        """``caffe``, ``tf``, ``tflite``, ``onnx`` or ``any``."""
+        """``caffe``, ``tf``, ``tflite``, ``onnx`` or ``any``; ``ethos-u`` of the NPU's compiler."""
         return _PARSERS[self.id.rstrip("0123456789")]
 
 

@@ -75,6 +75,7 @@ def test_operators_that_stay_on_the_cpu_are_named_and_refused_where_all_must_run
     facts = compiled(model, tmp_path / "o.tflite", warned)
     assert facts["cpu_operators"] == 1
     assert "1 of 1 operators stay on the CPU: ADD '" in warned[-1]
+    assert "unsupported DataType Float32" in warned[-1]
     with pytest.raises(StepError, match="cannot run on the NPU") as caught:
         compiled(model, tmp_path / "p.tflite", all_npu=True)
     assert "ADD" in str(caught.value.got)

@@ -16,7 +16,7 @@ def test_every_rule_says_something_and_belongs_to_a_parser() -> None:
         assert rule.effect in ("reject", "wrong", "crash", "ignored", "note"), rule.id
         assert rule.says, rule.id
         counts[rule.parser] = counts.get(rule.parser, 0) + 1
-    assert counts == {"any": 8, "caffe": 44, "tf": 36, "tflite": 29, "onnx": 22}
+    assert counts == {"any": 8, "caffe": 44, "tf": 36, "tflite": 29, "onnx": 22, "ethos-u": 3}
 
 
 def test_ids_effects_and_messages_are_those_of_the_facts(upstream: Path) -> None:

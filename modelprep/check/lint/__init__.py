@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from modelprep.check.lint import ethos_u
 from modelprep.check.lint.acted_out import Examined, act_out
 from modelprep.check.lint.findings import Finding
 from modelprep.check.lint.request import Asked, Parser
@@ -73,6 +74,7 @@ def examine(
     parser: str | None = None,
     test: str | None = None,
     outputs: Sequence[str] = (),
+    all_npu: bool = False,
 ) -> list[Finding]:
     """Find out what a file is and what it has to be good for, and say what the parser will make of it.
 
@@ -81,23 +83,31 @@ def examine(
     path
         The model file.
     target
-        Whose parser: ``armnn-19.02``.
+        Whose parser: ``armnn-19.02``; or the NPU: ``ethos-u``, which Vela answers for.
     parser
         ``caffe``, ``tf``, ``tflite`` or ``onnx``; told from the file when left out.
     test
         One of the board's tests: hold the model to what it asks for.
     outputs
         Names of outputs that will be asked for; those of the test when left out.
+    all_npu
+        For an NPU: whether an operator that stays on the CPU is a fault.
 
     Raises
     ------
     StorageError
         There is no such file.
+    MissingTool
+        There is no Vela to ask.
     UsageError
         No such target, parser or test, or a file that does not say what it is.
     """
     if not path.is_file():
         raise StorageError("there is no such file", where=str(path))
+    if target in ethos_u.TARGETS:
+        if parser_of(path) != "tflite":
+            raise UsageError("the NPU's compiler takes TF Lite files", where=str(path))
+        return ethos_u.examine(path, target, all_npu=all_npu)
     version = parse_target(target)
     kind = next((name for name in _PARSERS if name == parser), None) if parser else parser_of(path)
     if kind is None:
@@ -121,7 +131,7 @@ def parse_target(text: str) -> str:
     UsageError
         It names no runtime that is known here.
     """
-    known = [f"armnn-{version}" for version in armnn_tests.versions()]
+    known = [*(f"armnn-{version}" for version in armnn_tests.versions()), *ethos_u.TARGETS]
     if text not in known:
         raise UsageError(f"there is no target '{text}'", hint=nearest(text, known) or f"targets: {', '.join(known)}")
     return text.removeprefix("armnn-")

@@ -41,7 +41,9 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
     if isinstance(declared, Compared):
         return by_step(conversion)
     if isinstance(declared, Exempt):
-        return Proof(conversion.step, "unknown", f"no proof is needed: {declared.reason}")
+        told = conversion.facts.get("told")
+        said = f"{told}; {declared.reason}" if told else f"no proof is needed: {declared.reason}"
+        return Proof(conversion.step, "unknown", said)
     record = Record.read(None if store is None else store.root / "proofs", conversion.key())
     kind = kinds.KINDS[declared.by]
     of = (conversion.output_sha256, conversion.shape)

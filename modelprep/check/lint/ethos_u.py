@@ -1,0 +1,40 @@
+"""TF Lite files before the Ethos-U NPU (rules EU01 to EU03): Vela itself says which operators it takes, and why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelprep.check.lint.findings import Finding
+from modelprep.errors import StepError
+from modelprep.steps._vela import ACCELERATORS, compile_model
+
+#: Target -> accelerator configuration; the first stands for the SoC of the recipes.
+TARGETS = {"ethos-u": ACCELERATORS["imx93"], **{name: name for name in ACCELERATORS.values()}}
+
+
+def examine(path: Path, target: str, *, all_npu: bool = False) -> list[Finding]:
+    """Say which operators of a model the NPU takes.
+
+    Parameters
+    ----------
+    path
+        The TF Lite file.
+    target
+        Key of :data:`TARGETS`.
+    all_npu
+        Whether an operator on the CPU is a fault; else only a model of which nothing runs on the NPU is.
+
+    Raises
+    ------
+    MissingTool
+        There is no Vela.
+    """
+    try:
+        made = compile_model(path, TARGETS[target], {}, None)
+    except StepError as error:
+        return [Finding("EU03", path.name, error.got or error.looks_like or error.what)]
+    left = [Finding("EU01", f"{one.operator} '{one.tensor}'", one.reason, effect_here="reject" if all_npu else None)
+            for one in made.on_cpu]  # fmt: skip
+    if not made.npu:
+        left.insert(0, Finding("EU02", path.name, f"{made.cpu} operators on the CPU"))
+    return left

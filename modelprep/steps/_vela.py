@@ -1,0 +1,139 @@
+"""Vela, run in a process of its own: the compiled model, and which operators it leaves on the CPU for what reason."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.errors import StepError
+from modelprep.steps.tools import Tool
+
+if TYPE_CHECKING:
+    from modelprep.formats.tflite.model import Model
+
+VELA = Tool("vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela")
+#: SoC -> accelerator configuration.
+ACCELERATORS: Mapping[str, str] = {"imx93": "ethos-u65-256"}
+_COUNT = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
+_ON_CPU = re.compile(r"^\s*CPU: \S+ = (.*?)(?: \(.*)?$", re.MULTILINE)
+#: Why an operator is refused: as Vela 4.3 and later say it, and as those before did.
+_REASONS = (
+    re.compile(r"^Warning \([^)]*\) operator: \S+, ofm: '(.*)'\nReason: (.*(?:\n.+)*)", re.MULTILINE),
+    re.compile(r"^Warning: \S+ '(.*)' is not supported on the NPU.*((?:\n .*)+)", re.MULTILINE),
+)
+
+
+@dataclass(frozen=True)
+class OnCpu:
+    """An operator that Vela leaves on the CPU.
+
+    Parameters
+    ----------
+    operator
+        Its name in TF Lite: ``SOFTMAX``.
+    tensor
+        The tensor that it makes.
+    reason
+        The constraint that it breaks, in Vela's words; empty where it says none.
+    """
+
+    operator: str
+    tensor: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.operator} '{self.tensor}'" + (f" ({self.reason})" if self.reason else "")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What Vela made of a model.
+
+    Parameters
+    ----------
+    version
+        ``vela 5.2.0``.
+    data
+        The compiled TF Lite file.
+    cpu, npu
+        How many operators run where; the NPU's are Vela's own, smaller ones.
+    on_cpu
+        The operators on the CPU.
+    """
+
+    version: str
+    data: bytes
+    cpu: int
+    npu: int
+    on_cpu: tuple[OnCpu, ...]
+
+
+def compile_model(model: Path, accelerator: str, options: Mapping[str, object], beside: Path | None) -> Compiled:
+    """Compile a TF Lite model.
+
+    Parameters
+    ----------
+    model
+        The TF Lite file.
+    accelerator
+        Vela's accelerator configuration.
+    options
+        ``config`` (a file), ``system_config``, ``memory_mode``; None leaves Vela's own.
+    beside
+        Folder for temporary files; None for the system's.
+
+    Raises
+    ------
+    MissingTool
+        There is no Vela.
+    StepError
+        The file is no TF Lite model, Vela refuses it, or what it wrote has other inputs or outputs.
+    """
+    from modelprep.formats.tflite.model import read
+
+    before = read(model)
+    version = VELA.version()
+    arguments: list[str | Path] = ["model.tflite", "--accelerator-config", accelerator, "--show-cpu-operations"]
+    for name in ("config", "system_config", "memory_mode"):
+        if given := options.get(name):
+            arguments += [f"--{name.replace('_', '-')}", given if isinstance(given, Path) else str(given)]
+    with tempfile.TemporaryDirectory(prefix="vela-", dir=beside) as scratch:
+        folder = Path(scratch)
+        (folder / "model.tflite").symlink_to(model.resolve())
+        said = VELA.run([*arguments, "--output-dir", "made"], folder=folder, source=model)
+        made = folder / "made" / "model_vela.tflite"
+        if not made.is_file():
+            raise StepError("Vela wrote no model", where=str(model), got=" ".join(said.split())[-300:])
+        _hold(before, read(made), model)
+        data = made.read_bytes()
+    counts = {name: int(count) for name, count in _COUNT.findall(said)}
+    if not counts:
+        raise StepError("Vela does not say which operators are left on the CPU", where=str(model))
+    return Compiled(version, data, counts.get("CPU", 0), counts.get("NPU", 0), _on_cpu(said, before))
+
+
+def _on_cpu(said: str, before: Model) -> tuple[OnCpu, ...]:
+    reasons = {name: " ".join(text.replace("\n -", "; ").split()).strip("; -")
+               for pattern in _REASONS for name, text in pattern.findall(said)}  # fmt: skip
+    # Vela says "Passthrough" of what it does not take; the model itself has the operator's name.
+    graph = before.main
+    makers = {graph.tensors[i].name: each.custom or each.name for each in graph.operators for i in each.outputs}
+    return tuple(OnCpu(makers.get(name, "operator"), name, reasons.get(name, "")) for name in _ON_CPU.findall(said))
+
+
+def _hold(before: Model, after: Model, model: Path) -> None:
+    """See that the compiled model takes and gives what the original does."""
+
+    def ends(read: Model) -> list[tuple[str, tuple[int, ...]]]:
+        graph = read.main
+        return [(graph.tensors[i].dtype, tuple(graph.tensors[i].shape)) for i in (*graph.inputs, *graph.outputs)]
+
+    if ends(before) != ends(after):
+        raise StepError(
+            "the compiled model has other inputs or outputs", where=str(model),
+            expected=str(ends(before)), got=str(ends(after)),
+        )  # fmt: skip
