@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "MODELPREP_PYCAFFE": "A Python interpreter that has pycaffe: caffe bake --compare runs it.",
     "MODELPREP_SSH": "The ssh command with options that deploy calls instead of ssh.",
     "MODELPREP_VELA": "The Vela compiler that tflite vela and the step tflite.vela run, where it is not on PATH.",
+    "MODELPREP_ONNX2TF": "The program onnx2tf that the step onnx.to_tflite runs, where it is not on PATH.",
     "MODELPREP_QUANTIZER": "A Python interpreter that has ai-edge-quantizer, which the step tflite.quantise runs.",
     "MODELPREP_REMOTE_CACHE": "A cache shared with other machines, where --remote-cache does not name it.",
     "MODELPREP_REMOTE_CACHE_TOKEN": "A bearer token for that cache.",

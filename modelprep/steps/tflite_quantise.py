@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
+from modelprep import quoting
 from modelprep.errors import MissingTool, RecipeError, StepError
 from modelprep.installed import install_command
 from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration
+from modelprep.steps.tools import beside, installed_version
 
 VARIABLE, COMMAND, MODULE = "MODELPREP_QUANTIZER", "aeq", "ai_edge_quantizer"
 #: Mode -> the quantizer's own recipe.
@@ -36,9 +37,9 @@ def interpreter() -> str:
     named = os.environ.get(VARIABLE)
     found = shutil.which(named) if named else shutil.which(COMMAND)
     if found is not None:
-        beside = Path(found) if Path(found).name.startswith("python") else Path(found).resolve().parent / "python"
-        if beside.exists():
-            return str(beside)
+        python = beside(found)
+        if Path(python).exists():
+            return python
     if named:
         raise MissingTool(f"{VARIABLE} names a program that cannot be run", where=named, hint=f"unset {VARIABLE}")
     if find_spec(MODULE) is not None:
@@ -50,15 +51,11 @@ def interpreter() -> str:
     )
 
 
-@cache
 def _version(python: str) -> str:
-    code = "from importlib.metadata import version; print(version('ai-edge-quantizer'))"
-    done = subprocess.run([python, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise MissingTool("this Python has no ai-edge-quantizer", where=python, got=said[-1],
-                          hint=f"{python} -m pip install ai-edge-quantizer")  # fmt: skip
-    return f"ai-edge-quantizer {done.stdout.strip()}"
+    if found := installed_version(python, "ai-edge-quantizer"):
+        return f"ai-edge-quantizer {found}"
+    raise MissingTool("this Python has no ai-edge-quantizer", where=python,
+                      hint=f"{quoting.sh(python)} -m pip install ai-edge-quantizer")  # fmt: skip
 
 
 def _run(call: Call) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -35,6 +35,9 @@ class Tool:
         The extra that brings the module.
     hint
         How to get the program where no extra brings it.
+    distribution
+        Python distribution that brings the program: its version is read from the metadata in the Python beside the
+        command, where there is one. Some programs load TensorFlow before they tell it.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Tool:
     module: str = ""
     extra: str = ""
     hint: str = ""
+    distribution: str = ""
 
     def command(self) -> list[str]:
         """Return the words that start the program.
@@ -76,9 +80,19 @@ class Tool:
         MissingTool
             It is missing, or it does not run.
         """
-        return f"{self.name} {_version(tuple(self.command()))}"
+        command = self.command()
+        if self.distribution and (known := installed_version(beside(command[0]), self.distribution)):
+            return f"{self.name} {known}"
+        return f"{self.name} {_version(tuple(command))}"
 
-    def run(self, arguments: Sequence[str | Path], *, folder: Path, source: Path) -> str:
+    def run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        folder: Path,
+        source: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         """Run the program in a folder and return what it printed.
 
         Parameters
@@ -87,6 +101,8 @@ class Tool:
             Its words, without the command.
         source
             The user's file, for messages.
+        environment
+            Further variables.
 
         Raises
         ------
@@ -96,7 +112,9 @@ class Tool:
         words = [*self.command(), *map(str, arguments)]
         done = subprocess.run(
             words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", check=False, env={**os.environ, "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": "-1"},
+            errors="replace", check=False, env={**os.environ, "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": "-1",
+                 "TF_CPP_MIN_LOG_LEVEL": "3",
+                 **(environment or {})},
         )  # fmt: skip
         if done.returncode:
             said = [line for line in done.stdout.splitlines() if line.strip()]
@@ -104,6 +122,26 @@ class Tool:
             got = " ".join((said or [signal])[-1].split())[:400]
             raise StepError(f"{self.name} cannot convert this model", where=str(source), got=got)
         return done.stdout
+
+
+def beside(program: str) -> str:
+    """Return the Python of the environment that a command lies in; the program itself where it is a Python."""
+    path = Path(program)
+    return program if path.name.startswith("python") else str(path.resolve().parent / "python")
+
+
+@cache
+def installed_version(python: str, distribution: str) -> str:
+    """Return the version of a distribution in another Python; an empty string where it has none, or does not run."""
+    code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+    try:
+        done = subprocess.run(
+            [python, "-c", code, distribution], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=_ANSWER, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 @cache
@@ -119,7 +157,8 @@ def _version(command: tuple[str, ...]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MissingTool("an external program does not run", where=command[0], got=str(error)) from error
-    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    # What libraries log on stderr changes from run to run.
+    lines = [line.strip() for line in (done.stdout.strip() or done.stderr).splitlines() if line.strip()]
     if done.returncode or not lines:
         raise MissingTool(
             "an external program does not tell its version",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import struct
 import subprocess
@@ -213,6 +214,19 @@ def tflite(store: Store, folder: Path) -> Conversion:
     return convert(store, "tflite.rename_io", {"model": path}, folder, outputs=outputs)
 
 
+def to_tflite(store: Store, folder: Path) -> Conversion:
+    """Have onnx2tf convert a small ONNX model."""
+    if not os.environ.get("MODELPREP_ONNX2TF") and find_spec("onnx2tf") is None:
+        pytest.skip("no onnx2tf here: MODELPREP_ONNX2TF names none")
+    return convert(store, "onnx.to_tflite", {"model": onnx_file(folder)}, folder)
+
+
+def _add_fault(data: bytes) -> bytes:
+    constant = struct.pack("<3f", 1, 2, 3)
+    assert data.count(constant) == 1
+    return data.replace(constant, struct.pack("<3f", 1.01, 2, 3))
+
+
 def _caffe_fault(data: bytes) -> bytes:
     net = messages.new("NetParameter")
     net.ParseFromString(data)
@@ -314,5 +328,6 @@ CASES: Mapping[str, Case] = {
         ),
         _onnx_fault,
     ),
+    "onnx.to_tflite": Case(to_tflite, _add_fault),
     "tflite.rename_io": Case(tflite, _tflite_fault),
 }

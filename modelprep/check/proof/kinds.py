@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof import caffe as caffe_sides
-from modelprep.check.proof import caffe_onnx, onnx
+from modelprep.check.proof import caffe_onnx, onnx, onnx_tflite
 from modelprep.check.proof import checkpoint as checkpoints
 from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.tensorflow import SCALES, SMALL, values
@@ -105,6 +105,10 @@ def _graph(conversion: Conversion) -> Sides:
         lambda: graphs.opened(original, before, [back.get(name, name) for name in names], constants=constants),
         lambda: graphs.opened(conversion.output, shapes, names),
     )
+
+
+def _to_tflite_runtimes(conversion: Conversion) -> tuple[str, str]:
+    return onnx.runtime(), _tflite_runtimes(conversion)[0]
 
 
 def _backwards(renamed: object) -> dict[str, str]:
@@ -232,5 +236,6 @@ KINDS: Mapping[str, Kind] = {
     "graph": Kind(_graph_runtimes, _graph, _of_tensorflow),
     "graph-onnx": Kind(_to_onnx_runtimes, _to_onnx, _of_tensorflow),
     "onnx": Kind(onnx.runtimes_of, onnx.sides, _of_others),
+    "onnx-tflite": Kind(_to_tflite_runtimes, onnx_tflite.sides, _of_others),
     "tflite": Kind(_tflite_runtimes, _tflite, _of_others),
 }

@@ -21,7 +21,7 @@ from modelprep.steps import Exempt, find
 #: Kind of proof -> the format of the result.
 _FORMATS: Mapping[str, str] = {
     "caffe": "caffe", "caffe-onnx": "onnx", "caffe-twin": "caffe", "checkpoint": "graph", "graph": "graph",
-    "graph-onnx": "onnx", "onnx": "onnx", "tflite": "tflite",
+    "graph-onnx": "onnx", "onnx": "onnx", "onnx-tflite": "tflite", "tflite": "tflite",
 }  # fmt: skip
 #: Format -> the library that checks it.
 _LIBRARIES: Mapping[str, str] = {"graph": "tensorflow", "onnx": "onnx", "tflite": "ai_edge_litert"}
