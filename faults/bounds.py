@@ -18,6 +18,9 @@ from hostile import FILES
 MAX_MEMORY = 300_000_000
 MAX_SECONDS = 10.0
 
+#: Host runtimes are no code of ours: modules of these names that cannot be imported stand before them.
+HOST_RUNTIMES = ("tensorflow", "onnxruntime", "cv2", "ai_edge_litert", "tf2onnx")
+
 #: Starts a command and tells its exit status, memory (KiB) and processor time. A process inherits the peak memory of
 #: the one that forked it, so the one that forks has to be small: whoever runs the tests may have 1 GB of its own.
 #: The limits are far above what is allowed: an offender ends, and the machine lives on.
@@ -62,6 +65,9 @@ def costs(name: str) -> list[Cost]:
     with tempfile.TemporaryDirectory(prefix="modelprep-bounds-") as folder:
         path = Path(folder) / f"{name}{hostile.suffix}"
         path.write_bytes(data)
+        for module in HOST_RUNTIMES:
+            (Path(folder) / "without" / module).mkdir(parents=True)
+            (Path(folder) / "without" / module / "__init__.py").write_text("raise ImportError('left out')")
         (Path(folder) / "empty.caffemodel").write_bytes(b"\x0a\x01n\xa2\x06\x03\x0a\x01a")
         return [_cost(Path(folder), [word.replace("{}", str(path)) for word in words]) for words in hostile.commands]
 
@@ -73,7 +79,7 @@ def _cost(folder: Path, words: list[str]) -> Cost:
         starter = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _STARTER, *start, *words[words[0] == "python" :]], cwd=folder,
             stdout=subprocess.PIPE, stderr=told, check=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": f"{folder / 'without'}:{ROOT}", "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
         status, memory, seconds = json.loads(starter.stdout)
         told.seek(0)

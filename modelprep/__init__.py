@@ -11,8 +11,17 @@ nothing.
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
+
+if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].endswith("modelprep"):
+    # This is the first line of ours that `python -m modelprep` runs, before `modelprep.cli.signals` can be imported.
+    import _signal  # type: ignore[import-not-found]
+
+    for _number in (_signal.SIGINT, _signal.SIGTERM):
+        if _signal.getsignal(_number) is not _signal.SIG_IGN:
+            _signal.signal(_number, lambda number, _: (os.write(2, b"error: interrupted\n"), os._exit(128 + number)))
 
 TYPE_CHECKING = False  # `typing` takes longer than this whole module
 
@@ -41,6 +50,7 @@ __all__ = [
     "Finding",
     "HostReport",
     "Interrupted",
+    "LavaJob",
     "Listener",
     "Mirrored",
     "MissingTool",
@@ -76,6 +86,7 @@ __all__ = [
     "count_hosts",
     "deploy",
     "deploy_many",
+    "export_lava",
     "export_yocto",
     "fetch",
     "find_pictures",
@@ -93,7 +104,7 @@ if TYPE_CHECKING:
     from modelprep.api.auditing import audit, count_hosts
     from modelprep.api.checking import check, find_pictures, lint
     from modelprep.api.converting import convert
-    from modelprep.api.delivering import bundle, export_yocto
+    from modelprep.api.delivering import bundle, export_lava, export_yocto
     from modelprep.api.deploying import deploy, deploy_many, plan_deploy, read_boards
     from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
     from modelprep.api.mirroring import mirror, verify_mirror
@@ -106,6 +117,7 @@ if TYPE_CHECKING:
     from modelprep.deliver.board_tests import BoardRun
     from modelprep.deliver.bundle import Bundled
     from modelprep.deliver.deploy import Deployed, DeployPlan
+    from modelprep.deliver.lava import LavaJob
     from modelprep.deliver.matrix import TestResult
     from modelprep.deliver.one_board import Deployment
     from modelprep.deliver.yocto import Exported
@@ -166,6 +178,7 @@ _HOMES = {
     "HostReport": "modelprep.audit",
     "Interrupted": "modelprep.errors",
     "Terminated": "modelprep.errors",
+    "LavaJob": "modelprep.deliver.lava",
     "Listener": "modelprep.events",
     "Mirrored": "modelprep.pipeline.mirroring",
     "MissingTool": "modelprep.errors",
@@ -199,6 +212,7 @@ _HOMES = {
     "count_hosts": "modelprep.api.auditing",
     "deploy": "modelprep.api.deploying",
     "deploy_many": "modelprep.api.deploying",
+    "export_lava": "modelprep.api.delivering",
     "export_yocto": "modelprep.api.delivering",
     "fetch": "modelprep.api.fetching",
     "find_pictures": "modelprep.api.checking",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 #: Reserved words of POSIX sh, which are no program names unless they are quoted.
 _RESERVED = re.compile(r"case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while")
@@ -287,6 +288,43 @@ def yaml(text: str) -> str:
 
 def _as_yaml(code: int) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def yaml_document(value: object) -> str:
+    """Write mappings, lists, texts and numbers as a YAML document, in the order that they have.
+
+    Raises
+    ------
+    Unquotable
+        A text holds a lone surrogate, which YAML cannot.
+    """
+    from yaml import SafeDumper, dump
+
+    class Dumper(SafeDumper):
+        """Writes every value in full, never as a reference to an equal one, and texts of several lines as blocks."""
+
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - its base asks for it
+            return True
+
+    def text(dumper: Dumper, data: str) -> Any:
+        block = "\n" in data and not _UNSAFE.search(data) and not re.search(r"[ \t]\n|\A\s", data)
+        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|" if block else None)
+
+    Dumper.add_representer(str, text)
+    _refuse_surrogates(value)
+    return str(dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=False, width=1000))
+
+
+def _refuse_surrogates(value: object) -> None:
+    if isinstance(value, str):
+        yaml(value)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            _refuse_surrogates(key)
+            _refuse_surrogates(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            _refuse_surrogates(each)
 
 
 # -- sha256sum ---------------------------------------------------------------------------------------------------------

@@ -117,7 +117,10 @@ class Url:
         return f"{shown.partition('?')[0]}?{digest}" if (digest := self.query_digest) else shown
 
     def _query_is_public(self) -> bool:
-        return self.public or all(name in PUBLIC_PARAMETERS for name, _ in parameters(self.parts.query))
+        return self.public or all(
+            name in PUBLIC_PARAMETERS and "//" not in unquote(value)  # a URL in a URL may have secrets of its own
+            for name, value in parameters(self.parts.query)
+        )
 
     def _secrets(self) -> set[str]:
         if self.is_local:

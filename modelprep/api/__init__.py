@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelprep.api.checking import lint as lint
     from modelprep.api.converting import convert as convert
     from modelprep.api.delivering import bundle as bundle
+    from modelprep.api.delivering import export_lava as export_lava
     from modelprep.api.delivering import export_yocto as export_yocto
     from modelprep.api.deploying import deploy as deploy
     from modelprep.api.deploying import deploy_many as deploy_many
@@ -36,7 +37,7 @@ HOMES = {
     "auditing": ("audit", "count_hosts"),
     "checking": ("check", "find_pictures", "lint"),
     "converting": ("convert",),
-    "delivering": ("bundle", "export_yocto"),
+    "delivering": ("bundle", "export_lava", "export_yocto"),
     "deploying": ("deploy", "deploy_many", "plan_deploy", "read_boards"),
     "fetching": ("cache_key", "catalogue", "fetch", "list_demos", "plan", "run"),
     "mirroring": ("mirror", "verify_mirror"),

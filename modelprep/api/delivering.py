@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from modelprep.api.declaring import AnyPath, Words, settle, verb
 from modelprep.api.frame import framed
-from modelprep.api.options import BundleOptions, YoctoOptions
+from modelprep.api.options import BundleOptions, LavaOptions, YoctoOptions
 from modelprep.events import Listener
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from modelprep.deliver.bundle import Bundled
+    from modelprep.deliver.lava import LavaJob
     from modelprep.deliver.yocto import Exported
 
 
@@ -80,5 +81,40 @@ def export_yocto(
             release=given.release,
             layer_series=given.layer_series,
             include_restricted=given.include_restricted,
+            listen=tell,
+        )
+
+
+@verb(LavaOptions)
+def export_lava(
+    targets: Words, folder: AnyPath, *, listen: Listener | None = None, **options: Unpack[LavaOptions]
+) -> LavaJob:
+    """Write a LAVA job that fetches a bundle of finished demos and reports each test. The command's ``export lava``.
+
+    Parameters
+    ----------
+    folder
+        Gets the bundle, the test definition and the job.
+
+    Raises
+    ------
+    UsageError
+        A demo has not been fetched, the URL is none, or no device type is known for the SoC.
+    StorageError, DigestMismatch
+        As :func:`bundle`.
+    """
+    given = settle(LavaOptions, options)
+    with framed(listen) as tell:
+        from modelprep.api.fetching import selected
+        from modelprep.deliver.lava import write_job
+        from modelprep.tree.selection import select
+
+        parts = select(given.out, selected(targets, given), include_restricted=given.include_restricted)
+        return write_job(
+            Path(folder),
+            parts,
+            bundle_url=given.bundle_url,
+            device_type=given.device_type,
+            soc=given.soc,
             listen=tell,
         )

@@ -261,3 +261,15 @@ class YoctoOptions(Restricted, Out, Board, Recipes, total=False):
     ]
     release: Annotated[str, Option("scarthgap", "Yocto release.", metavar="NAME")]
     layer_series: Annotated[Words, Option((), "Also for this release, newer than those known.", metavar="NAME")]
+
+
+class LavaOptions(Restricted, Out, Board, Recipes, total=False):
+    """Options of ``export_lava``."""
+
+    bundle_url: Annotated[
+        str,
+        Option("", "Where the bundle will lie, a folder or a file (default: file: and the folder).", metavar="URL"),
+    ]
+    device_type: Annotated[
+        str, Option("", "LAVA's name for the kind of board (default: an NXP board with `soc`).", metavar="NAME")
+    ]

@@ -1,11 +1,11 @@
-"""``modelprep export``: recipes for another build system."""
+"""``modelprep export``: recipes for another build system, jobs for a board farm."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from modelprep.api.delivering import export_yocto
-from modelprep.api.options import YoctoOptions
+from modelprep.api.delivering import export_lava, export_yocto
+from modelprep.api.options import LavaOptions, YoctoOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output
 from modelprep.errors import UsageError
@@ -13,12 +13,12 @@ from modelprep.errors import UsageError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-app = common.group("Write recipes for another build system (Yocto).")
+app = common.group("Write recipes for another build system (Yocto) or a job for a board farm (LAVA).")
 
 
 @app.callback()
 def export() -> None:
-    """Write recipes for another build system (Yocto)."""
+    """Write recipes for another build system (Yocto) or a job for a board farm (LAVA)."""
 
 
 @app.command()
@@ -50,5 +50,43 @@ def yocto(
             "recipes": list(made.recipes),
             "bundles": [str(bundle) for bundle in made.bundles],
             "left_out": made.left_out,
+        }
+    )
+
+
+@app.command()
+@common.command(
+    LavaOptions, examples=("modelprep export lava armnn-caffe job --bundle-url https://files.example.org/models",)
+)
+def lava(
+    output: Output,
+    targets: Annotated[
+        list[str], common.targets("TARGET... DIR", "Finished demos (as for fetch), and in the end the job's folder.")
+    ],
+    **options: Unpack[LavaOptions],
+) -> None:
+    """Write a LAVA job that fetches a bundle of finished demos by URL and checksum, and reports each of their tests."""
+    if len(targets) < 2:
+        raise UsageError(
+            "export needs targets and a folder", got=" ".join(targets), hint="modelprep export lava armnn-caffe job"
+        )
+    made = export_lava(targets[:-1], targets[-1], listen=output.listener(), **options)
+    output.close()
+    for name, licence in sorted(made.bundle.left_out.items()):
+        output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted takes it along")
+    if not options["bundle_url"]:
+        output.note(f"the job fetches {made.url}; name another place with --bundle-url")
+    output.value(str(made.job))
+    output.line(f"submit it with lavacli jobs submit; the bundle belongs at {made.url}")
+    output.result(
+        {
+            "folder": str(made.folder),
+            "job": str(made.job),
+            "definition": str(made.definition),
+            "bundle": str(made.bundle.path),
+            "sha256": made.bundle.sha256,
+            "url": made.url,
+            "device_type": made.device_type,
+            "left_out": dict(made.bundle.left_out),
         }
     )

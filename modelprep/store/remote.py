@@ -57,20 +57,25 @@ class Backend(Protocol):
         ...
 
 
+def _plain_session() -> requests.Session:
+    import requests
+
+    return requests.Session()
+
+
 class _Http:
     """GET, HEAD and PUT below a base URL."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, new_session: Callable[[], requests.Session]) -> None:
         self._base = base.rstrip("/")
+        self._new_session = new_session
         self._local = threading.local()
 
     @property
     def _session(self) -> requests.Session:
-        import requests
-
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
+            session = self._local.session = self._new_session()
             session.headers["Accept-Encoding"] = "identity"
             if token := os.environ.get(TOKEN):
                 session.headers["Authorization"] = f"Bearer {token}"
@@ -156,6 +161,8 @@ class RemoteCache:
         ``read``, or ``write`` to save what this machine downloads too.
     trust_results
         Also take (and with ``write`` save) step results.
+    new_session
+        Makes a session for HTTP; the caller's may refuse addresses.
     warn
         Called once with a sentence when the cache fails.
 
@@ -173,6 +180,7 @@ class RemoteCache:
         *,
         mode: Mode = "read",
         trust_results: bool = False,
+        new_session: Callable[[], requests.Session] = _plain_session,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         parts = urlsplit(url)
@@ -190,7 +198,9 @@ class RemoteCache:
                 hint=f"put user and password into ~/.netrc, or a token into {TOKEN}",
             )
         self._host = parts.netloc
-        self._backend: Backend = _ObjectStore(url, parts.scheme) if parts.scheme in OBJECT_STORES else _Http(url)
+        self._backend: Backend = (
+            _ObjectStore(url, parts.scheme) if parts.scheme in OBJECT_STORES else _Http(url, new_session)
+        )
         self._writes = mode == "write"
         self._trusts = trust_results
         self._warn = warn

@@ -24,6 +24,7 @@ COMMANDS = {
     "count_hosts": "audit",
     "deploy": "deploy",
     "deploy_many": "deploy",
+    "export_lava": "export lava",
     "export_yocto": "export yocto",
     "fetch": "fetch",
     "find_pictures": "check",

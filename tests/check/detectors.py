@@ -125,6 +125,7 @@ def ssd_model(
     order: Sequence[int] = (0, 1, 2, 3),
     columns: int | None = None,
     outputs: int = 4,
+    real_anchors: bool = False,
 ) -> bytes:
     """A quantised detector with SSD MobileNet's ends: the picture's mean colour, a dense layer, the post-process.
 
@@ -136,6 +137,8 @@ def ssd_model(
         (box, class): that class's score is the picture's mean red.
     order
         In which order the graph lists the operator's four outputs.
+    real_anchors
+        Anchors in float32 beside the bytes of boxes and scores.
     """
     import numpy as np
 
@@ -173,15 +176,26 @@ def ssd_model(
     reshape = schema.ReshapeOptionsT()
     reshape.newShape = [1, boxes, columns]
     graph.operator("RESHAPE", [flat], [scores], reshape)
-    encodings = graph.tensor("encodings", (1, boxes, 4), np.full((1, boxes, 4), 7, np.uint8), dtype="UINT8",
-                             scale=0.1, zero_point=7)  # fmt: skip
     sizes = (*options.sizes, 1)
     shapes = ((1, sizes[0] // 4, 4), (1, sizes[1]), (1, sizes[2]), (1,), (1,))[:outputs]
     names = [OPERATOR, *(f"{OPERATOR}:{place}" for place in range(1, 5))]
     made = [graph.tensor(name, shape) for name, shape in zip(names, shapes, strict=False)]
+    offsets = np.full((boxes, 4), 7, np.uint8)
+    if real_anchors:
+        places = graph.tensor("anchors", anchors.shape, anchors)
+    else:
+        step = float(anchors.max()) / 255
+        stored = np.maximum(np.rint(anchors / step), 1)
+        places = graph.tensor("anchors", anchors.shape, stored.astype(np.uint8), dtype="UINT8", scale=step)
+        # What the anchors lost in bytes, the boxes' own bytes give back.
+        kept = stored * step
+        lost = np.hstack([10 * (anchors - kept)[:, :2] / kept[:, 2:], 5 * np.log(anchors[:, 2:] / kept[:, 2:])])
+        offsets = np.clip(np.rint(lost / 0.002) + 128, 0, 255).astype(np.uint8)
+    encodings = graph.tensor("encodings", (1, boxes, 4), offsets, dtype="UINT8",
+                             scale=0.1 if real_anchors else 0.002, zero_point=7 if real_anchors else 128)  # fmt: skip
     graph.operator(
         OPERATOR,
-        [encodings, scores, graph.tensor("anchors", anchors.shape, anchors)],
+        [encodings, scores, places],
         made,
         custom=options_of(options) if custom is None else custom,
     )

@@ -114,7 +114,7 @@ def test_the_cat_passes_and_the_reader_is_told_of_the_other_backend(files: Files
     (case,) = verdict.cases
     (found,) = case.found
     assert (found.number, found.score) == (16, 0.79296875)
-    assert found.box == pytest.approx(CAT.box, rel=1e-5)
+    assert found.box == pytest.approx(CAT.box, rel=1e-3)
     assert "LiteRT" in verdict.runtime
     assert "post-process" in verdict.runtime
     assert any("issue 214" in text for text in verdict.warnings)

@@ -195,12 +195,14 @@ def test_a_yolo_with_another_grid_ends_the_program(files: Files) -> None:
 
 
 def ssd_net(
-    files: Files, found: list[Detection], *, threshold: float = 0.5, iou: float = 0.6, detections: int = 10
-) -> None:
+    files: Files, found: list[Detection], *, threshold: float = 0.5, iou: float = 0.6, detections: int = 10,
+    real_anchors: bool = False,
+) -> None:  # fmt: skip
     """Write a detector that finds `found` in every picture."""
     pytest.importorskip("ai_edge_litert.schema_py_generated", reason="LiteRT runs the model")
     options = replace(SSD_OPTIONS, max_detections=detections, score_threshold=threshold, iou_threshold=iou)
-    model = ssd_model([(one.number, one.score, one.box) for one in found], options=options)
+    places = [(one.number, one.score, one.box) for one in found]
+    model = ssd_model(places, options=options, real_anchors=real_anchors)
     (files.models / "ssd_mobilenet_v1.tflite").write_bytes(model)
 
 
@@ -208,8 +210,21 @@ def test_an_ssd_that_finds_the_cat_passes(files: Files) -> None:
     ssd_net(files, [boxes.wanted(CAT)])
     verdict = judged(files, "TfLiteMobileNetSsd-Armnn")
     assert (verdict.outcome, verdict.message) == ("passes", "")
-    assert verdict.cases[0].found[0].box == pytest.approx(CAT.box, rel=1e-5)
+    assert verdict.cases[0].found[0].box == pytest.approx(CAT.box, rel=1e-3)  # of bytes
     assert verdict.cases[0].found[0].corners() == verdict.cases[0].found[0].box
+
+
+def test_real_anchors_beside_bytes_are_bytes_for_19_02_and_what_they_are_for_20_08(files: Files) -> None:
+    # As the program of 19.02 did with this detector: anchors without a scale are all 0, and so is the box.
+    ssd_net(files, [boxes.wanted(CAT)], real_anchors=True)
+    verdict = judged(files, "TfLiteMobileNetSsd-Armnn")
+    assert (verdict.message, verdict.exit_status) == ("Detected bounding box for test case 0 is incorrect", 1)
+    assert verdict.cases[0].found[0].box == (0, 0, 0, 0)
+    (finding,) = [one for one in verdict.findings if one.rule == "TL20"]
+    assert finding.detail == "scores of uint8 and anchors of float32 are read as the boxes' uint8"
+    later = of_version("20.08")["TfLiteMobileNetSsd-Armnn"]
+    ssd_net(files, [boxes.wanted(later.cases[0])], real_anchors=True)
+    assert judge(later, files).outcome == "passes"
 
 
 def test_a_threshold_of_nearly_nothing_leaves_too_many_and_the_hint_names_one_that_would_do(files: Files) -> None:

@@ -52,6 +52,13 @@ def test_a_query_of_harmless_parameters_is_kept(query: str) -> None:
     assert not url.secret
 
 
+@pytest.mark.parametrize(
+    "query", ["file=https://u:s3cret-pw@h/x", "path=https%3A%2F%2Fh%2Fx%3Ftoken%3Ds3cret-pw", "name=//s3cret-pw@h"]
+)
+def test_a_url_in_a_public_parameter_is_a_secret(query: str) -> None:
+    assert "s3cret-pw" not in str(Url(f"https://h.example/get?{query}"))
+
+
 def test_a_secret_query_is_named_by_its_digest_where_a_name_is_needed() -> None:
     import hashlib
 

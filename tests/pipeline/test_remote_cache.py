@@ -129,6 +129,26 @@ def test_a_cache_that_is_not_there_is_a_warning(workshop: Workshop, tmp_path: Pa
     assert [event.kind for event in events if "remote cache" in event.text] == ["warning"]
 
 
+@pytest.mark.parametrize(
+    ("host", "options", "why"),
+    [
+        ("169.254.169.254", {"allow_private": True}, "a link-local address"),
+        ("[fd00:ec2::254]", {}, "a link-local address"),
+        ("127.0.0.1:{port}", {"allow_private": False}, "a private address"),
+    ],
+)
+def test_a_cache_at_an_address_that_may_not_be_asked_is_refused_in_words(
+    workshop: Workshop, tmp_path: Path, host: str, options: dict[str, bool], why: str
+) -> None:
+    recipe_with_a_step(workshop)
+    url = f"http://{host.format(port=workshop.server.port)}/cache"
+    _, events = machine(workshop, tmp_path / "one", url, **options)
+    told = [event.text for event in events if "remote cache" in event.text]
+    assert len(told) == 1
+    assert why in told[0]
+    assert not [line for line in workshop.server.log if "/cache" in str(line)]
+
+
 def test_offline_asks_no_cache(workshop: Workshop, tmp_path: Path) -> None:
     recipe_with_a_step(workshop)
     with nginx.running(tmp_path / "nginx") as url:

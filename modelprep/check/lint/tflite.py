@@ -12,6 +12,7 @@ from modelprep.formats.sniff import HEAD, looks_like_model
 from modelprep.targets.armnn import detection, files, program
 from modelprep.targets.armnn.network import Layer, Network, Stop
 from modelprep.targets.armnn_rules import rules
+from modelprep.targets.armnn_tests import BASE_VERSION
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
@@ -23,6 +24,8 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
             looks = looks_like_model(stream.read(HEAD))
         return [Finding("TL01", path.name, looks or error.what, rules()["TL01"].message, status=1)]
     notes = list(_computed_otherwise(path, network))
+    if asked.version == BASE_VERSION:
+        notes += _read_as_boxes(network)
     names = {kind: list(found) for kind, found in (("input", network.inputs), ("output", network.outputs))}
 
     def unbound(what: str, name: str) -> Stop:
@@ -54,6 +57,17 @@ def _computed_otherwise(path: Path, network: Network) -> Iterator[Finding]:
         if operator.name == "CUSTOM" and operator.custom != detection.OPERATOR and _made(network, operator.index):
             detail = f"the custom operator '{operator.custom}' is taken for a detection post-process"
             yield Finding("TL20", where, detail, "", "wrong")
+
+
+def _read_as_boxes(network: Network) -> Iterator[Finding]:
+    """Say which detectors have scores or anchors of another type than their boxes: 19.02 takes one for the other."""
+    for layer in network.layers:
+        if layer.kind == "DetectionPostProcess":
+            boxes, scores = (slot.info.dtype if slot and slot.info else "" for slot in layer.inputs)
+            anchors = layer.constants["anchors"].info.dtype
+            if {boxes, scores, anchors} != {boxes}:
+                detail = f"scores of {scores} and anchors of {anchors} are read as the boxes' {boxes}"
+                yield Finding("TL20", layer.name, detail, "", "wrong")
 
 
 def _made(network: Network, index: int) -> Layer | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,18 +12,10 @@ from modelprep.check.proof.tensorflow import values
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refused
-from modelprep.errors import CheckFailed, MissingTool
-from modelprep.installed import install_command
+from modelprep.errors import CheckFailed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def _opencv() -> Any:
-    cv2 = runtimes.opencv()
-    if cv2 is None:
-        raise MissingTool("running a Caffe model needs OpenCV before version 5", hint=install_command("check"))
-    return cv2
 
 
 def runtimes_of(conversion: Conversion) -> tuple[str, str]:
@@ -36,7 +27,7 @@ def runtimes_of(conversion: Conversion) -> tuple[str, str]:
         It is not installed, or is version 5, which has no Caffe reader.
     """
     del conversion
-    name = f"OpenCV {_opencv().__version__}"
+    name = f"OpenCV {runtimes.opencv_for_caffe().__version__}"
     return name, name
 
 
@@ -174,28 +165,16 @@ def _opened(
     """
     import numpy as np
 
-    cv2 = _opencv()
-    with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
-        # From files: OpenCV then never holds the weights' bytes beside the weights.
-        structure = Path(folder) / "net.prototxt"
-        structure.write_bytes(runtimes.with_defaults(text))
+    cv2, net = runtimes.caffe_net(text, weights)
+
+    def run(number: int) -> list[NDArray[Any]]:
+        given = values(turned or shape, number)
+        if turned and len(turned) == 4:
+            given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
         try:
-            net = cv2.dnn.readNetFromCaffe(str(structure), str(weights))
-            net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-            # Winograd trades the last digits for speed, and chooses by the layer's surroundings.
-            if hasattr(net, "enableWinograd"):
-                net.enableWinograd(False)
+            net.setInput(given)
+            return [np.array(value) for value in net.forward(list(names))]
         except cv2.error as error:
             raise refused("OpenCV", weights, error) from error
 
-        def run(number: int) -> list[NDArray[Any]]:
-            given = values(turned or shape, number)
-            if turned and len(turned) == 4:
-                given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
-            try:
-                net.setInput(given)
-                return [np.array(value) for value in net.forward(list(names))]
-            except cv2.error as error:
-                raise refused("OpenCV", weights, error) from error
-
-        yield run
+    yield run

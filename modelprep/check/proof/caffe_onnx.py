@@ -221,20 +221,7 @@ def _opencv(
             raise CheckFailed(f"OpenCV is no reference for the layer '{layer.name}' ({layer.type}): it {how}")
     # A layer that works in place makes a top of its bottom's name: the last one is meant.
     makers = {top: (layer.name, place) for layer in net.layer for place, top in enumerate(layer.top)}
-    cv2 = runtimes.opencv()
-    if cv2 is None:
-        raise MissingTool("running a Caffe model needs OpenCV before version 5")
-    with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
-        structure = Path(folder) / "net.prototxt"
-        structure.write_bytes(runtimes.with_defaults(text))
-        try:
-            loaded = cv2.dnn.readNetFromCaffe(str(structure), str(weights))
-            loaded.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-            # Winograd trades the last digits for speed.
-            if hasattr(loaded, "enableWinograd"):
-                loaded.enableWinograd(False)
-        except cv2.error as error:
-            raise refused("OpenCV", weights, error) from error
+    cv2, loaded = runtimes.caffe_net(text, weights)
 
     def run(number: int) -> list[NDArray[Any]]:
         try:

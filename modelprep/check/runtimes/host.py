@@ -9,6 +9,7 @@ optional; what is missing is named with the command that installs it.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,12 +78,44 @@ def opencv() -> Any:
     return cv2 if hasattr(cv2.dnn, "readNetFromCaffe") else None
 
 
-def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    cv2 = opencv()
-    if cv2 is None:
-        raise _missing("OpenCV before version 5", "Caffe")
-    import numpy as np
+def opencv_for_caffe() -> Any:
+    """Give OpenCV's module.
 
+    Raises
+    ------
+    MissingTool
+        It is not installed, or has no Caffe reader.
+    """
+    if (cv2 := opencv()) is None:
+        raise _missing("OpenCV before version 5", "Caffe")
+    return cv2
+
+
+def caffe_net(structure: bytes, weights: Path) -> tuple[Any, Any]:
+    """Load a Caffe net (prototxt and caffemodel) into OpenCV: its module, and the net.
+
+    Raises
+    ------
+    MissingTool, CheckFailed
+        OpenCV has no Caffe reader; it does not take the net.
+    """
+    cv2 = opencv_for_caffe()
+    with tempfile.TemporaryDirectory(prefix="modelprep-net-") as folder:
+        # From files: OpenCV then never holds the weights' bytes beside the weights.
+        file = Path(folder) / "net.prototxt"
+        file.write_bytes(with_defaults(structure))
+        try:
+            net = cv2.dnn.readNetFromCaffe(str(file), str(weights))
+            net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+            # Winograd trades the last digits for speed, and chooses by the layer's surroundings.
+            if hasattr(net, "enableWinograd"):
+                net.enableWinograd(False)
+        except cv2.error as error:
+            raise refused("OpenCV", weights, error) from error
+    return cv2, net
+
+
+def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
     from modelprep.formats.caffe import messages, prototxt
     from modelprep.formats.caffe.wire import index
 
@@ -93,12 +126,8 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
         raise refused("our Caffe reader", path, error) from error
     top = _set_shape(net_message, input_name, shape)
     makers = {blob: layer.name for layer in net_message.layer for blob in layer.top}
-    try:
-        text = with_defaults(prototxt.write(net_message).encode())
-        net = cv2.dnn.readNetFromCaffe(np.frombuffer(text, np.uint8), np.fromfile(path, np.uint8))
-        net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-    except (cv2.error, ValueError) as error:
-        raise refused("OpenCV", path, error) from error
+    cv2, net = caffe_net(prototxt.write(net_message).encode(), path)
+    import numpy as np
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         try:

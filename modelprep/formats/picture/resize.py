@@ -133,43 +133,47 @@ def stb(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8
     return np.asarray((scaled.astype(np.float64) + 0.5).astype(np.uint8))
 
 
-def _lerp(start: Any, end: Any, weight: Any) -> Any:
-    import numpy as np
-
-    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantised tests.
-    return weight * end + (np.float32(1) - weight) * start
-
-
 def tensorflow(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
     """Resize with TensorFlow 1's bilinear: ``align_corners`` false, no half-pixel centres.
 
+    Parameters are those of :func:`stb`; the result is float32, shape (height, width, channels), values 0..255, not
+    rounded.
+    """
+    import numpy as np
+
+    return np.asarray(bilinear(picture[None].astype(np.float32), height, width)[0])
+
+
+def bilinear(x: Any, rows: int, columns: int) -> Any:
+    """Interpolate between the four nearest, the first pixel of either picture lying on that of the other.
+
     Parameters
     ----------
-    picture
-        uint8, shape (rows, columns, channels).
-    height, width
-        Wanted size in pixels.
+    x
+        float32, shape (batch, height, width, channels).
+    rows, columns
+        Height and width of the result.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape (height, width, channels), values 0..255, not rounded.
+        float32, shape (batch, rows, columns, channels).
     """
     import numpy as np
 
-    f = np.float32
+    one = np.float32(1)
 
-    def places(size: int, wanted: int) -> tuple[Any, Any, Any]:
-        source = np.arange(wanted, dtype=f) * (f(size) / f(wanted))
-        low = np.floor(source).astype(np.intp)
-        return low, np.minimum(low + 1, size - 1), source - low.astype(f)
+    def places(size: int, count: int) -> tuple[Any, Any, Any]:
+        at = np.arange(count, dtype=np.float32) * (np.float32(size) / np.float32(count))
+        low = np.floor(at)
+        return low.astype(int), np.minimum(low.astype(int) + 1, size - 1), at - low
 
-    top, bottom, down = places(picture.shape[0], height)
-    left, right, along = places(picture.shape[1], width)
-    values = picture.astype(f)
-    along, down = along[None, :, None], down[:, None, None]
-
-    def row(index: Any) -> Any:
-        return _lerp(values[index][:, left], values[index][:, right], along)
-
-    return np.asarray(_lerp(row(top), row(bottom), down))
+    top, bottom, down = places(x.shape[1], rows)
+    left, right, across = places(x.shape[2], columns)
+    across = across[None, None, :, None]
+    down = down[None, :, None, None]
+    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantised tests.
+    upper, lower = (
+        across * x[:, edge][:, :, right] + (one - across) * x[:, edge][:, :, left] for edge in (top, bottom)
+    )
+    return down * lower + (one - down) * upper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelprep.events import Event, Listener
@@ -9,6 +10,8 @@ from modelprep.pipeline.plan.planner import plan_recipes
 from modelprep.pipeline.plan.request import Plan, Request
 
 if TYPE_CHECKING:
+    import requests
+
     from modelprep.store.remote import RemoteCache
 
 
@@ -31,9 +34,19 @@ def open_remote(request: Request, listen: Listener) -> RemoteCache | None:
         request.remote_cache,
         mode="write" if request.remote_cache_mode == "write" else "read",
         trust_results=request.trust_remote_results,
+        new_session=partial(_session, request.allow_private),
         warn=warn,
     )
     return None if request.offline else found
+
+
+def _session(allow_private: bool | None) -> requests.Session:
+    """Make a session under the network policy: the user named the cache, so it may have a private address."""
+    from modelprep.fetch.addresses import allowed_by_environment
+    from modelprep.fetch.connections import FORBIDDEN, new_session
+
+    allowed = allowed_by_environment() if allow_private is None else allow_private
+    return new_session(why=FORBIDDEN if allowed is False else "")
 
 
 def with_remote_results(plan: Plan, remote: RemoteCache) -> Plan:

@@ -145,20 +145,6 @@ class CaffeParser:
         self.network.inputs[layer.name] = (layer.params["id"], info)
 
 
-def bindings(network: Network, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Ask for the names that a test binds.
-
-    Raises
-    ------
-    Stop
-        One is not there.
-    """
-    for what, names, known in (("input", inputs, network.inputs), ("output", outputs, network.outputs)):
-        for name in names:
-            if name not in known:
-                raise Stop(f"Unknown binding {what} for layer '{name}'.", "CF06", f"{what} '{name}'")
-
-
 def parameters(layer: LayerMessage, name: str) -> Any:
     """Give a layer's parameters (``pooling_param``)."""
     return getattr(layer.message, name)

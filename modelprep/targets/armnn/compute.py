@@ -75,9 +75,7 @@ def _run(layer: Layer, values: Values) -> list[Any]:
     import numpy as np
 
     if layer.kind == "DetectionPostProcess":
-        encodings, scores = (_real(value, slot.info) for value, slot in zip(values, layer.inputs, strict=True) if slot)
-        anchors = layer.constants["anchors"]
-        return list(detect(encodings, scores, _real(anchors.values(), anchors.info), layer.params["options"]))
+        return _detection(layer, values)
     if layer.kind in _AS_STORED:
         shapes = [slot.shape for slot in layer.outputs]
         results = _AS_STORED[layer.kind](layer, values)
@@ -91,6 +89,24 @@ def _run(layer: Layer, values: Values) -> list[Any]:
         raise MissingTool(f"a layer of kind {layer.kind} is not modelled here", where=layer.name)
     result = compute(layer, [_real(value, one) for value, one in zip(values, given, strict=True)])
     return [_stored(np.asarray(result).reshape(info.shape), info)]
+
+
+def _detection(layer: Layer, values: Values) -> list[Any]:
+    """Find boxes as 19.02 does: memory of scores and anchors is read as the type of the boxes, whatever theirs is."""
+    import numpy as np
+
+    anchors = layer.constants["anchors"]
+    infos = [slot.info for slot in layer.inputs if slot is not None] + [anchors.info]
+    dtype = np.dtype("uint8" if infos[0] is not None and infos[0].dtype == "uint8" else "float32")
+    given = []
+    for value, info in zip([*values, anchors.values()], infos, strict=True):
+        memory = np.ascontiguousarray(value).tobytes().ljust(dtype.itemsize * value.size, b"\0")
+        stored = np.frombuffer(memory, dtype, value.size).reshape(value.shape)
+        if dtype == np.uint8 and info is not None:
+            stored = (stored.astype(np.int64) - info.offset).astype(np.float32) * np.float32(info.scale)
+        given.append(stored)
+    encodings, scores, boxes = given
+    return list(detect(encodings, scores, boxes, layer.params["options"]))
 
 
 def _real(values: Any, info: Info | None) -> Any:

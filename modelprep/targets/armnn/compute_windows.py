@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelprep.formats.picture.resize import bilinear
 from modelprep.targets.armnn.network import Layer
 from modelprep.targets.armnn.optimiser import axes
 
@@ -145,23 +146,5 @@ def _reach(size: int, window: int, stride: int, front: int, back: int, count: in
 
 
 def resize(layer: Layer, x: Any) -> Any:
-    """Interpolate between the four nearest, the first pixel of either picture lying on that of the other."""
-    import numpy as np
-
-    x = _heights_first(layer, x)
-    rows, columns = _out(layer)
-    one = np.float32(1)
-
-    def places(size: int, count: int) -> tuple[Any, Any, Any]:
-        at = np.arange(count, dtype=np.float32) * (np.float32(size) / np.float32(count))
-        low = np.floor(at)
-        return low.astype(int), np.minimum(low.astype(int) + 1, size - 1), at - low
-
-    top, bottom, down = places(x.shape[1], rows)
-    left, right, across = places(x.shape[2], columns)
-    across = across[None, None, :, None]
-    down = down[None, :, None, None]
-    upper, lower = (
-        across * x[:, edge][:, :, right] + (one - across) * x[:, edge][:, :, left] for edge in (top, bottom)
-    )
-    return _as_laid_out(layer, down * lower + (one - down) * upper)
+    """Resize float32 values."""
+    return _as_laid_out(layer, bilinear(_heights_first(layer, x), *_out(layer)))

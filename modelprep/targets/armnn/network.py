@@ -225,6 +225,7 @@ class Network:
         #: Name -> (binding id, what the test is told of the tensor).
         self.inputs: dict[str, tuple[int, Info]] = {}
         self.outputs: dict[str, tuple[int, Info]] = {}
+        self._count = {"Input": 0, "Output": 0}
 
     def add(
         self,
@@ -247,13 +248,15 @@ class Network:
         layer = Layer(kind, name, params, constants or {}, [None] * inputs)
         layer.outputs = [Slot(layer, index) for index in range(outputs)]
         if kind == "Input":
-            place = sum(other.kind == "Input" for other in self.layers)
+            place = self._count[kind]
         elif kind == "Output":
             place = len(self.layers)
         elif before is not None:
             place = self.layers.index(before)
         else:
-            place = len(self.layers) - sum(other.kind == "Output" for other in self.layers)
+            place = len(self.layers) - self._count["Output"]
+        if kind in self._count:
+            self._count[kind] += 1
         self.layers.insert(place, layer)
         return layer
 
@@ -266,6 +269,8 @@ class Network:
             for taker, index in list(slot.takers):
                 slot.disconnect(taker, index)
         self.layers.remove(layer)
+        if layer.kind in self._count:
+            self._count[layer.kind] -= 1
 
     def sort(self) -> None:
         """Bring the layers into the order in which Arm NN walks them: by depth, then as they were added."""

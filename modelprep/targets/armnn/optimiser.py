@@ -41,6 +41,8 @@ def _merge_reshapes(network: Network) -> None:
     while place > 0:
         place -= 1
         layer = network.layers[place]
+        if not any(taker.kind == "Reshape" for slot in layer.outputs for taker, _ in slot.takers) and not layer.unused:
+            continue  # nothing to merge
         for merge in (_squash_equal, _join_consecutive):
             merge(network, layer)
             if layer.unused:

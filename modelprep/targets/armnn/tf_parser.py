@@ -226,20 +226,6 @@ class TfParser:
         return Operation(node, made.outputs)
 
 
-def bindings(network: Network, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Ask for the names that a test binds.
-
-    Raises
-    ------
-    Stop
-        One is not there.
-    """
-    for what, names, known in (("input", inputs, network.inputs), ("output", outputs, network.outputs)):
-        for name in names:
-            if name not in known:
-                raise Stop(f"Unknown {what} '{name}'", "TF07" if what == "input" else "TF03", f"{what} '{name}'")
-
-
 # -- attributes ------------------------------------------------------------------------------------------------------
 
 

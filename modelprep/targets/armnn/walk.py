@@ -35,12 +35,36 @@ class Wanted:
     text: bool = False
 
 
+def bindings(network: Network, wanted: Wanted, sentence: str, input_rule: str, output_rule: str) -> None:
+    """Ask for the names that a test binds.
+
+    Parameters
+    ----------
+    sentence
+        What the parser says of an unknown one, with ``{what}`` (input or output) and ``{name}``.
+    input_rule, output_rule
+        The rules that this breaks.
+
+    Raises
+    ------
+    Stop
+        One is not there.
+    """
+    for what, names, known, rule in (
+        ("input", wanted.inputs, network.inputs, input_rule),
+        ("output", wanted.outputs, network.outputs, output_rule),
+    ):
+        for name in names:
+            if name not in known:
+                raise Stop(sentence.format(what=what, name=name), rule, f"{what} '{name}'")
+
+
 def _caffe(path: Path, wanted: Wanted) -> Network:
     from modelprep.targets.armnn import caffe_operators, caffe_parser
 
     parser = caffe_parser.CaffeParser(wanted.shapes, wanted.outputs, caffe_operators.OPERATORS)
     network = parser.parse_file(path)
-    caffe_parser.bindings(network, wanted.inputs, wanted.outputs)
+    bindings(network, wanted, "Unknown binding {what} for layer '{name}'.", "CF06", "CF06")
     return network
 
 
@@ -49,7 +73,7 @@ def _tensorflow(path: Path, wanted: Wanted) -> Network:
 
     parser = tf_parser.TfParser(wanted.shapes, wanted.outputs, tf_operators.OPERATORS)
     network = parser.parse(tf_graph.read(path, text=wanted.text))
-    tf_parser.bindings(network, wanted.inputs, wanted.outputs)
+    bindings(network, wanted, "Unknown {what} '{name}'", "TF07", "TF03")
     return network
 
 

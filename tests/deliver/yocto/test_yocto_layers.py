@@ -225,3 +225,22 @@ def test_a_demo_made_from_restricted_files_is_left_out_with_its_reason_and_the_t
     assert ran.code == 0, ran.err
     [recipe] = (tmp_path / "all" / "recipes-models" / "modelprep-things-secret").glob("*.bb")
     assert parsed(recipe.read_text())[0]["LICENSE_FLAGS"] == "modelprep-restricted"
+
+
+def test_a_url_with_a_secret_query_and_no_public_source_is_refused_and_nothing_is_written(
+    workshop: Workshop, modelprep: Run, tmp_path: Path
+) -> None:
+    workshop.simple("one", b"o" * 4000, urls=f"'{workshop.server.put('/one.bin?token=tok-4711-secret', b'o' * 4000)}'")
+    assert modelprep("fetch", "things").code == 0
+    layer = tmp_path / "layer"
+    common = ["export", "yocto", "things", layer, "--out", workshop.out, "--recipes", workshop.recipes]
+    ran = modelprep(*common, bare=True)
+    assert ran.code == 2
+    assert ran.err.startswith("error: a layer would hold a URL whose query is a secret")
+    assert "token=REDACTED" in ran.err
+    assert "4711" not in ran.err + ran.out
+    assert not layer.exists()
+    both = f"'{workshop.server.put('/one.bin?token=tok-4711-secret', b'o' * 4000)}', 'https://h.example.com/one.bin'"
+    workshop.simple("one", b"o" * 4000, urls=both)
+    assert modelprep(*common, bare=True).code == 0
+    assert not [path for path in layer.rglob("*") if path.is_file() and b"4711" in path.read_bytes()]
