@@ -78,7 +78,7 @@ man: $(VENV)/core.stamp  ## write the man page anew from the commands: docs/man/
 venv: $(VENV)/core.stamp  ## make .venv and no more
 
 clean:  ## remove what the demo, builds and tools leave; the cache, out/ and .venv stay
-	rm -rf .demo .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf .demo .fuzz .faults.jsonl build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find modelprep demo tests benchmarks faults -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove .venv as well

@@ -199,7 +199,8 @@ def eight_processes(place: Workshop) -> str:
 
 
 def _stopped(place: Workshop, how: signal.Signals) -> str:
-    place.simple("thing", DATA, urls=place.server.put("/thing.bin", DATA, pause=0.05, piece=50_000))
+    stalls = place.server.put("/thing.bin", DATA, pause=0.05, piece=50_000, stall_at=len(DATA) // 2)
+    place.simple("thing", DATA, urls=stalls)
     process = place.start("fetch", "things")
     limit = time.monotonic() + 60
     while place.server.sent() < 0.4 * len(DATA) and time.monotonic() < limit:

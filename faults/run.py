@@ -1,10 +1,16 @@
-"""The score card: ``make faults`` runs everything and writes docs/reliability.md; ``ONE=kills`` runs some rows."""
+"""The score card: ``make faults`` runs everything and writes docs/reliability.md; ``ONE=kills`` runs some rows.
+
+The results of the last whole run, and of the rows that were run again after it, lie in ``.faults.jsonl``; the page is
+made of the last result of each row and says which rows had failed before.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import sys
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 import downloads
@@ -15,13 +21,14 @@ import trust
 from card import ROOT, Result, check
 
 PAGE = ROOT / "docs" / "reliability.md"
+RESULTS = ROOT / ".faults.jsonl"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=4.0, help="for fuzzing, in all")
     parser.add_argument("--kills", type=int, default=ends.KILLS)
-    parser.add_argument("--one", default="", help="only rows whose name has this in it; writes no page")
+    parser.add_argument("--one", default="", help="only rows whose name has this in it, or a group")
     chosen = parser.parse_args()
     groups = {
         "downloads": downloads.ROWS,
@@ -29,26 +36,42 @@ def main() -> int:
         "ends": ends.rows(chosen.kills),
         "fuzzing": fuzzing.rows(chosen.minutes * 60),
     }
-    results: dict[str, list[Result]] = {}
-    for name, rows in groups.items():
-        picked = [row for row in rows if chosen.one in row.name or chosen.one == name]
-        results[name] = check(picked, _tell)
-    failed = [result for part in results.values() for result in part if not result.passed]
     if not chosen.one:
-        PAGE.write_text(page(results), "utf-8")
+        RESULTS.unlink(missing_ok=True)
+    done: list[Result] = []
+    for name, rows in groups.items():
+        done += check([row for row in rows if chosen.one in row.name or chosen.one == name], _tell)
+    earlier = kept()
+    names = {name: [row.name for row in rows] for name, rows in groups.items()}
+    if all(row in earlier for rows in names.values() for row in rows):
+        PAGE.write_text(page({name: [earlier[row] for row in rows] for name, rows in names.items()}), "utf-8")
         print(f"written: {PAGE.relative_to(ROOT)}")
-    print(f"{len(failed)} of {sum(map(len, results.values()))} rows failed")
+    failed = [result for result in done if not result.passed]
+    print(f"{len(failed)} of {len(done)} rows failed")
     return bool(failed)
+
+
+def kept() -> dict[str, list[Result]]:
+    """Read the results by row, the last one last."""
+    found: dict[str, list[Result]] = {}
+    for line in RESULTS.read_text("utf-8").splitlines() if RESULTS.is_file() else ():
+        result = Result(**json.loads(line))
+        found.setdefault(result.name, []).append(result)
+    return found
 
 
 def _tell(result: Result) -> None:
     print(f"{'ok  ' if result.passed else 'FAIL'} {result.name}: {result.seen} ({result.seconds:.0f} s)", flush=True)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(result)) + "\n")
 
 
-def page(results: dict[str, list[Result]]) -> str:
+def page(tries: dict[str, list[list[Result]]]) -> str:
     """Write the page."""
     from modelprep.version import __version__
 
+    results = {name: [row[-1] for row in rows] for name, rows in tries.items()}
+    again = [row[0].name for rows in tries.values() for row in rows if row[-1].passed and not row[0].passed]
     when = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     where = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     lines = [
@@ -58,6 +81,7 @@ def page(results: dict[str, list[Result]]) -> str:
         "The faults are served on loopback; every row is a real command in a process of its own.",
         "",
         f"Last run: {when}, modelprep {__version__}, {where}.",
+        *([f"Failed in the whole run, passed when run again by themselves: {'; '.join(again)}."] if again else []),
         "",
         "## Downloads, beside other programs",
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelprep import quoting
 from modelprep.events import Event
 
 
@@ -18,7 +19,7 @@ class Bars:
         from tqdm.auto import tqdm
 
         if event.kind == "warning":
-            tqdm.write(f"warning: {event.text}")
+            tqdm.write(f"warning: {quoting.terminal(event.text)}")
         elif event.kind in ("done", "failed"):
             if (bar := self._bars.pop(event.task, None)) is not None:
                 if event.kind == "done" and bar.total:
@@ -26,7 +27,9 @@ class Bars:
                 bar.close()
         elif event.kind == "progress" and event.task:
             if (bar := self._bars.get(event.task)) is None:
-                bar = self._bars[event.task] = tqdm(desc=event.label or event.task, unit="B", unit_scale=True)
+                bar = self._bars[event.task] = tqdm(
+                    desc=quoting.line(event.label or event.task), unit="B", unit_scale=True
+                )
             bar.total = event.total
             # A source that is given up starts the next one from zero.
             bar.update((event.done or 0) - bar.n)

@@ -36,7 +36,9 @@ def run() -> NoReturn:
         signals.end(caught.args[0] if caught.args else 2)
     except Exception as caught:  # noqa: BLE001 - memory so short that no error could be shown, or missing parts
         short = isinstance(caught, MemoryError) or "map segment" in str(caught)  # so the linker puts it
-        text = _LAST_WORDS.format("there is not enough memory" if short else caught, type(caught).__name__)
+        text = _LAST_WORDS.format(
+            "there is not enough memory" if short else ascii(str(caught))[1:-1], type(caught).__name__
+        )
         try:
             os.write(2, text.encode("utf-8", "backslashreplace"))
         finally:

@@ -139,15 +139,15 @@ def _licences(parts: Sequence[TreePart], left_out: Mapping[str, str]) -> str:
     lines = ["What is in here, under which licence, and who says so.", ""]
     for part in parts:
         for path, file in sorted(part.files.items()):
-            lines.append(f"{part.name}/{path}")
+            lines.append(quoting.line(f"{part.name}/{path}"))
             for asset in file.provenance.assets:
                 said = f" ({asset.licence_source})" if asset.licence_source else ""
-                lines.append(f"    from {asset.name}: {asset.licence or 'licence not known'}{said}")
+                lines.append(quoting.line(f"    from {asset.name}: {asset.licence or 'licence not known'}{said}"))
                 if asset.source:
-                    lines.append(f"        {asset.source}")
+                    lines.append(quoting.line(f"        {asset.source}"))
     if left_out:
         lines += ["", "Left out, because their rights do not allow passing them on; fetch them for yourself:"]
-        lines += [f"{name}: {said or 'restricted'}" for name, said in sorted(left_out.items())]
+        lines += [quoting.line(f"{name}: {said or 'restricted'}") for name, said in sorted(left_out.items())]
     return "\n".join(lines) + "\n"
 
 

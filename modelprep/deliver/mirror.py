@@ -28,6 +28,7 @@ from modelprep.store.disk import (
     write_atomic,
 )
 from modelprep.store.memo import Progress
+from modelprep.store.results import is_sha256
 from modelprep.tree.places import tree_lock
 
 INDEX = "modelprep-mirror.json"
@@ -113,7 +114,9 @@ def read_index(folder: Path, layout: str = "tree") -> Index:
 def _file(entry: Mapping[str, Any]) -> MirrorFile:
     file = MirrorFile(**{**entry, "assets": tuple(entry["assets"])})
     parts = file.path.split("/")
-    if {"", ".", ".."} & set(parts) or "\0" in file.path or not isinstance(file.size, int) or len(file.sha256) != 64:
+    texts = (*vars(file).values(), *file.assets)
+    sound = all(isinstance(text, (str, int, tuple)) for text in texts) and is_sha256(file.sha256)
+    if {"", ".", ".."} & set(parts) or "\0" in file.path or not isinstance(file.size, int) or not sound:
         raise ValueError(f"an entry is not well formed: {file.path!r}")
     return file
 

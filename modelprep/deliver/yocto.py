@@ -17,7 +17,7 @@ from modelprep.deliver.bundle import plan_bundle, tell_and_write
 from modelprep.deliver.spdx import KNOWN_IDS
 from modelprep.errors import RecipeError, UsageError
 from modelprep.events import Listener, silent
-from modelprep.quoting import Unquotable, bitbake, bitbake_item, bitbake_path, bitbake_prose, bitbake_sh
+from modelprep.quoting import Unquotable, bitbake, bitbake_item, bitbake_path, bitbake_prose, bitbake_sh, line
 from modelprep.recipe.text import url_fault
 from modelprep.store.disk import write_atomic
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest
@@ -363,10 +363,10 @@ def _body(moves: Sequence[tuple[str, str, str]], mark: str) -> list[str]:
 def _licences(unit: Unit) -> str:
     lines = ["What this recipe installs, under which licence, and who says so.", ""]
     for path, file in sorted(unit.part.files.items()):
-        lines.append(path)
+        lines.append(line(path))
         for asset in file.provenance.assets:
             said = f" ({asset.licence_source})" if asset.licence_source else ""
-            lines.append(f"    from {asset.name}: {asset.licence or 'licence not known'}{said}")
+            lines.append(line(f"    from {asset.name}: {asset.licence or 'licence not known'}{said}"))
     return "\n".join(lines) + "\n"
 
 

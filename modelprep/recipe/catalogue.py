@@ -17,6 +17,7 @@ from modelprep.recipe import yaml_tree
 from modelprep.recipe.loader import SharedFile, StepChecker, load_recipe, shared_files
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.recipe.shipped import shipped_folder
+from modelprep.recipe.text import name_fault
 
 ASSETS_FOLDER = "assets"
 ENVIRONMENT = "MODELPREP_RECIPES"
@@ -175,7 +176,8 @@ class Catalogue:
             recipe = self._sound(plain) if plain in self._paths else None
             found = [f"{plain}@{variant}" for variant in recipe.variants] if recipe is not None else []
         else:
-            found = ["all", *self.groups(), *self.names()]
+            # A shell puts a completed name into the command line as it is.
+            found = [name for name in ("all", *self.groups(), *self.names()) if name_fault(name) is None]
         fitting = {name for name in found if name.startswith(incomplete)}
         if not fitting and not at:
             fitting = {name for name in self._demo_names(incomplete) if name.startswith(incomplete)}

@@ -14,7 +14,9 @@ from typing import Any
 
 from modelprep import quoting
 from modelprep.errors import StorageError
+from modelprep.recipe.text import board_fault, demo_fault, forbidden, name_fault
 from modelprep.store.disk import storage
+from modelprep.store.results import is_sha256
 
 MANIFEST = "MANIFEST.json"
 SUMS = "SHA256SUMS"
@@ -193,29 +195,39 @@ def _manifest(value: Any, path: str) -> Manifest:
             got=f"schema {value['schema']}",
             hint="use that version, or fetch into another folder with --out",
         )
-    demos = {entry["recipe"]: InstalledDemo(**entry) for entry in value["demos"]}
+    demos = {entry["recipe"]: _demo(entry) for entry in value["demos"]}
     files = {entry["path"]: _file(entry) for entry in value["files"]}
     return Manifest(tree=str(value["tree"]), demos=demos, files=files)
 
 
+def _demo(entry: dict[str, Any]) -> InstalledDemo:
+    """Read a demo's entry. A tree may come from strangers, so its texts are held to what a recipe may say."""
+    demo = InstalledDemo(**entry)
+    texts = [value for name, value in vars(demo).items() if name != "expect"]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(demo.expect, dict):
+        raise ValueError(f"a demo's entry is not well formed: {demo.recipe!r}")
+    faults = [demo_fault(demo.demo), name_fault(demo.recipe), board_fault(demo.board) if demo.board else None]
+    for fault in filter(None, [*faults, *map(forbidden, texts)]):
+        raise ValueError(f"a demo's entry has a text that no recipe may have: {fault}")
+    return demo
+
+
 def _file(entry: dict[str, Any]) -> InstalledFile:
     path, sha256, size = entry["path"], entry["sha256"], entry["size"]
-    if not (isinstance(path, str) and isinstance(sha256, str) and len(sha256) == 64 and isinstance(size, int)):
+    if not (isinstance(path, str) and isinstance(sha256, str) and is_sha256(sha256) and isinstance(size, int)):
         raise ValueError(f"a file entry is not well formed: {path!r}")
     parts = path.split("/")
     # What it lists may be removed: a foreign manifest must not reach outside its tree.
     if path.startswith("/") or "" in parts or ".." in parts or "." in parts or "\\" in path or "\0" in path:
         raise ValueError(f"a path leads out of the tree: {path!r}")
-    return InstalledFile(
-        path=path,
-        sha256=sha256,
-        size=size,
-        demos=tuple(entry["demos"]),
-        provenance=Provenance(
-            assets=tuple(AssetUsed(**asset) for asset in entry["assets"]),
-            steps=tuple(StepUsed(**step) for step in entry["steps"]),
-        ),
-    )
+    demos = tuple(entry["demos"])
+    assets = tuple(AssetUsed(**asset) for asset in entry["assets"])
+    steps = tuple(StepUsed(**step) for step in entry["steps"])
+    texts = [*demos, *(value for each in (*assets, *steps) for value in vars(each).values()
+                       if not isinstance(value, (int, Mapping)))]  # fmt: skip
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"a file entry is not well formed: {path!r}")
+    return InstalledFile(path, sha256, size, demos, Provenance(assets, steps))
 
 
 def _demo_json(demo: InstalledDemo) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,9 @@ def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> st
     # importlib.resources would cost every second run more than the script does.
     template = Path(__file__).with_name("run-tests.sh.in").read_text("utf-8")
     search = "".join(f":{sh(folder)}" for folder in programs)
-    filled = template.replace("@SEARCH@", search).replace("@COUNT@", str(len(chosen)))
-    return filled.replace("@DEMOS@", "\n\n".join(functions))
+    parts = {"SEARCH": search, "COUNT": str(len(chosen)), "DEMOS": "\n\n".join(functions)}
+    # In one pass: a mark in what is put in is text.
+    return re.sub("@(SEARCH|COUNT|DEMOS)@", lambda mark: parts[mark[1]], template)
 
 
 def _functions(number: int, demo: BoardCommand) -> str:

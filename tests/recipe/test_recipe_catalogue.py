@@ -198,3 +198,12 @@ def test_the_shark_is_restricted_and_the_pictures_are_slots() -> None:
         "picture-cat": (True, False),
         "picture-shark": (True, True),
     }
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "`touch x`", "-rf", "a;b", "a\x1b[31mb", "a\nb", "a'b", 'a"b', "a|b"])
+def test_a_name_that_means_something_to_a_shell_is_not_offered_for_completion(tmp_path: Path, name: str) -> None:
+    for path in (tmp_path / "g" / f"{name}.yaml", tmp_path / name / "fine.yaml", tmp_path / "g" / "fine.yaml"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("schema: 1\n")
+    offered = Catalogue([tmp_path]).offers("")
+    assert offered == ["all", "g", "g/fine"]

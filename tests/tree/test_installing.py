@@ -49,7 +49,7 @@ class Tree:
         self, files: Mapping[str, bytes], demo: str = "things/a", *, peers: tuple[str, ...] = (), link: bool = False
     ) -> Installed:
         blobs = {path: self.blob(data) for path, data in files.items()}
-        entry = InstalledDemo(recipe=demo, demo=demo.upper(), key="k")
+        entry = InstalledDemo(recipe=demo, demo=demo.upper().replace("/", "-"), key="k")
         plan = plan_install(self.folder, entry, blobs, {}, self.store, peers=peers)
         return apply_install(plan, self.store, link=link, listen=self.events.append)
 
@@ -329,3 +329,38 @@ def test_a_manifest_of_a_later_schema_is_refused(tree: Tree) -> None:
     (tree.folder / "MANIFEST.json").write_text('{"schema": 99, "tree": "t", "demos": [], "files": []}')
     with pytest.raises(StorageError, match="another version"):
         tree.install({"a": b"1"})
+
+
+HOSTILE = {
+    "a shell's substitution as a demo": ("demo", "$(touch x)"),
+    "an escape sequence as a demo": ("demo", "a\x1b]0;x\x07"),
+    "an escape sequence as a summary": ("summary", "a\x9b31m"),
+    "a bidi control as a command": ("run", "./a \u202eb"),
+    "a command as a folder of the board": ("board", "/x;reboot"),
+    "a way out as a folder of the board": ("board", "/usr/../etc"),
+    "an option as a recipe": ("recipe", "-rf"),
+    "a number as a summary": ("summary", 7),
+    "a list as what is expected": ("expect", []),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), HOSTILE.values(), ids=HOSTILE)
+def test_a_manifest_of_strangers_says_nothing_that_no_recipe_may_say(tree: Tree, key: str, value: object) -> None:
+    tree.install({"a": b"1"})
+    facts = json.loads((tree.folder / "MANIFEST.json").read_text())
+    facts["demos"][0][key] = value
+    with pytest.raises(StorageError):
+        parse_manifest(json.dumps(facts), "here")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("sha256", "a" * 31 + "\n" + "b" * 32), ("sha256", "A" * 64), ("demos", [7]), ("assets", [{"name": []}]),
+     ("steps", [{"step": 7, "version": 1, "parameters": []}])],
+)  # fmt: skip
+def test_a_file_entry_that_is_not_well_formed_is_refused(tree: Tree, key: str, value: object) -> None:
+    tree.install({"a": b"1"})
+    facts = json.loads((tree.folder / "MANIFEST.json").read_text())
+    facts["files"][0][key] = value
+    with pytest.raises(StorageError):
+        parse_manifest(json.dumps(facts), "here")

@@ -41,7 +41,7 @@ class Tree:
             with self.store.writer() as writer:
                 writer.write(data)
                 blobs[path] = writer.commit()
-        return plan_install(self.folder, InstalledDemo(recipe, recipe, "k"), blobs, {}, self.store)
+        return plan_install(self.folder, InstalledDemo(recipe, "A", "k"), blobs, {}, self.store)
 
     def interrupt(self, files: dict[str, bytes], recipe: str = "things/a") -> None:
         """Install the first file and no more."""
