@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from modelprep.api.interrupts import after_imports
 from modelprep.errors import Interrupted, ModelprepError
 from modelprep.events import Event, Listener, orderly, silent
 
@@ -51,7 +52,8 @@ def framed(listen: Listener | None = silent) -> Iterator[Listener]:
     """
     hearing = _Hearing(_default() if listen is None else listen)
     try:
-        yield orderly(hearing)
+        with after_imports():
+            yield orderly(hearing)
     except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - told apart below
         _leave(caught, hearing.raised)
     if hearing.raised is not None:

@@ -43,6 +43,13 @@ def run() -> NoReturn:
             os.write(2, text.encode("utf-8", "backslashreplace"))
         finally:
             os._exit(7 if isinstance(caught, ModuleNotFoundError) else 6)
+    if status > 128:
+        # CPython ends by SIGINT, whatever the status, if Ctrl-C came while an import executed a string
+        # (:mod:`modelprep.api.interrupts`).
+        import atexit
+
+        atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way to run them and to choose the status
+        os._exit(status)
     sys.exit(status)
 
 
