@@ -59,10 +59,9 @@ corpus: $(VENV)/test.stamp  ## inspect, lint and convert every model below DIR, 
 	@test -n '$(DIR)' || { echo 'make corpus DIR=FOLDER [ARGS="--out corpus.tsv --each 3 --jobs 2 --quick"]' >&2; exit 2; }
 	$(ORACLES) $(BIN)/python tests/corpus/corpus_run.py '$(DIR)' $(ARGS)
 
-bench: $(VENV)/test.stamp  ## measure: every script in benchmarks/, or ONE=benchmarks/fetch.py
-	@for script in $(or $(ONE),$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
-	  echo "$(BIN)/python $$script $(ARGS)"; $(BIN)/python "$$script" $(ARGS) || exit; \
-	done
+bench: $(VENV)/test.stamp  ## measure, each beside its peer, and write docs/performance.md: ARGS="--only small,hosts", ARGS=--quick
+	$(PIP) install matplotlib
+	$(BIN)/python benchmarks/run.py $(if $(ARGS),$(ARGS),--write)
 
 # Minutes of fuzzing in all; the long run is MINUTES=60. KILLS=40 for a short one.
 MINUTES ?= 4

@@ -30,6 +30,15 @@ _SHORTEST = 6
 _IN_TEXT = re.compile(r"(?i)\b(?:https?|ftp|socks[45]?h?)://[^\s'\"<>()\[\]{}\\^`|]+")
 
 
+def _parts(raw: str) -> SplitResult:
+    try:
+        parts = urlsplit(raw)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
+
+
 class Url:
     """One URL.
 
@@ -43,12 +52,14 @@ class Url:
         Where it is written (``FILE:LINE``), for the commands that name it without showing it.
     """
 
-    __slots__ = ("_raw", "place", "public")
+    __slots__ = ("_parts", "_raw", "_shown", "place", "public")
 
     def __init__(self, raw: str, *, public: bool = False, place: str = "") -> None:
         self._raw = raw
         self.public = public
         self.place = place
+        self._parts = _parts(raw)
+        self._shown = ""
         _held.update(self._secrets())
 
     def reveal(self) -> str:
@@ -66,12 +77,7 @@ class Url:
     @property
     def parts(self) -> SplitResult:
         """The URL taken apart, with whatever secrets are in it; empty parts where it cannot be."""
-        try:
-            parts = urlsplit(self._raw)
-            _ = parts.hostname, parts.port
-        except ValueError:
-            return SplitResult("", "", "", "", "")
-        return parts
+        return self._parts
 
     @property
     def scheme(self) -> str:
@@ -133,6 +139,10 @@ class Url:
         return {text for text in found if len(text) >= _SHORTEST}
 
     def __str__(self) -> str:
+        self._shown = self._shown or self._redacted()
+        return self._shown
+
+    def _redacted(self) -> str:
         if self.is_local:
             return self._raw
         parts = self.parts

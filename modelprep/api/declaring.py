@@ -100,7 +100,7 @@ def settle(options: type, given: Mapping[str, Any]) -> SimpleNamespace:
     values: dict[str, Any] = {}
     for name, kind, option in declared(options):
         value = given.get(name, option.default)
-        if option.least is not None:
+        if option.least is not None and value is not None:
             within(name, value, option.least, option.most)
         values[name] = _CONVERTERS[kind](value) if kind in _CONVERTERS else value
     for name in given:

@@ -52,7 +52,10 @@ class Sources(TypedDict, total=False):
 class Jobs(TypedDict, total=False):
     """How much at once."""
 
-    jobs: Annotated[int, Option(4, "How many downloads at once.", "--jobs -j", "N", least=1, most=64)]
+    jobs: Annotated[
+        int | None,
+        Option(None, "How many downloads at once (4 from one host, 16 in all).", "--jobs -j", "N", least=1, most=64),
+    ]
 
 
 class Lock(TypedDict, total=False):

@@ -11,11 +11,12 @@ import ipaddress
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelprep.fetch.addresses import allowed_by_environment, host_of, kind_of, kind_of_host, parse
 from modelprep.fetch.network_errors import Broken, classify
+from modelprep.fetch.slots import Slot
 from modelprep.fetch.watchdog import Watchdog
 from modelprep.url import Url, redact_proxy
 from modelprep.version import __version__
@@ -74,7 +75,7 @@ class Chain:
 
 
 class Client:
-    """Makes requests; one session a thread, as sessions are not made for sharing.
+    """Makes requests, each through the slot that the calling thread holds, else through one of the thread's own.
 
     Parameters
     ----------
@@ -90,15 +91,29 @@ class Client:
         self._timeouts = (connect_timeout, stall_timeout)
         self._allow_private = allowed_by_environment() if allow_private is None else allow_private
         self._local = threading.local()
+        self._environment: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @contextlib.contextmanager
+    def through(self, slot: Slot) -> Iterator[None]:
+        """Have the requests of the calling thread go through a slot that it holds."""
+        before = self._slot
+        self._local.slot = slot
+        try:
+            yield
+        finally:
+            self._local.slot = before
+
+    @property
+    def _slot(self) -> Slot:
+        if not hasattr(self._local, "slot"):
+            self._local.slot = Slot()
+        slot: Slot = self._local.slot
+        return slot
 
     @property
     def watchdog(self) -> Watchdog:
-        """The calling thread's."""
-        if not hasattr(self._local, "watchdog"):
-            self._local.watchdog = Watchdog()
-            self._local.sessions = {}
-        watchdog: Watchdog = self._local.watchdog
-        return watchdog
+        """The one of the slot in use."""
+        return self._slot.watchdog
 
     def request(self, method: str, chain: Chain, headers: Mapping[str, str]) -> requests.Response:
         """Ask for the URL that a chain has come to; a redirect is given back like any answer, its body unread.
@@ -113,14 +128,14 @@ class Client:
         watchdog.handle, watchdog.peer = None, ""
         try:
             with watchdog.limit(sum(self._timeouts)):
+                settings = self._settings(chain.url)
                 response = session.request(
                     method,
                     chain.url.reveal(),
                     headers=dict(headers),
-                    auth=chain.auth,
-                    stream=True,
                     timeout=self._timeouts,
                     allow_redirects=False,
+                    **settings | ({"auth": chain.auth} if chain.auth else {}),
                 )
         except Exception as error:
             if watchdog.fired:
@@ -131,6 +146,18 @@ class Client:
             raise self._stalled()
         chain.public = chain.public or _is_public(chain.url, watchdog.peer)
         return response
+
+    def _settings(self, url: Url) -> dict[str, Any]:
+        """Give what the environment says about a host: proxies, netrc, CAs; requests would look it up every time."""
+        import requests
+        from requests.utils import get_netrc_auth
+
+        place = (url.scheme, url.netloc)
+        if place not in self._environment:
+            text = url.reveal()
+            found: dict[str, Any] = dict(requests.Session().merge_environment_settings(text, {}, True, None, None))
+            self._environment[place] = {**found, "auth": get_netrc_auth(text)}
+        return self._environment[place]
 
     def _stalled(self) -> Broken:
         text = f"stalled: no answer came within {sum(self._timeouts):g} s"
@@ -143,8 +170,7 @@ class Client:
             why = FORBIDDEN
         elif self._allow_private is None and chain.public:
             why = REDIRECTED
-        watchdog = self.watchdog
-        sessions: dict[str, requests.Session] = self._local.sessions
+        watchdog, sessions = self.watchdog, self._slot.sessions
         if why not in sessions:
             sessions[why] = new_session(watchdog, why)
             for other in sessions.values():
@@ -237,6 +263,7 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
             return response
 
     session = requests.Session()
+    session.trust_env = False  # Client asks the environment, once a host
     session.headers.clear()
     session.headers.update(
         {
@@ -370,5 +397,4 @@ class _Drained:
     def close(self) -> None:
         """Do nothing: the connection is closed already."""
 
-    def release_conn(self) -> None:
-        """Do nothing: the connection is closed already."""
+    release_conn = close

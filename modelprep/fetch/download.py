@@ -5,15 +5,17 @@ Knows nothing of other sources; that one failed for good leaves as :class:`Sourc
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from threading import Event as Flag
 
 from modelprep.errors import Interrupted
-from modelprep.fetch import encoded, share
+from modelprep.fetch import encoded, segments, share
 from modelprep.fetch.digests import MultiHash, all_digests, digests_of, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.network_errors import Broken
@@ -25,7 +27,7 @@ from modelprep.fetch.sniff import HEAD, describe, describe_bytes, is_lfs_pointer
 from modelprep.fetch.transport import Answer, Transport
 from modelprep.formats.archive.decompress import MAX_RATIO, RATIO_FLOOR
 from modelprep.store import Store, Validator
-from modelprep.store.copying import BackgroundHash
+from modelprep.store.copying import WORTH_A_THREAD, BackgroundHash
 from modelprep.store.disk import ensure_free, human, storage_error, write_all
 from modelprep.url import Url
 
@@ -78,6 +80,8 @@ class Download:
         self._framed = True
         self._ranged = False
         self._plain = False
+        #: Most connections that were used at once; 0 where there must not be more than one.
+        self._connections = 1
 
     def run(self) -> Landed:
         """Fetch it.
@@ -95,8 +99,12 @@ class Download:
         for attempt in range(1, MOST_ATTEMPTS + 1):
             before = self._partial.size
             try:
-                landed = self._attempt()
+                with self._transport.connected(self._url, self._stop.is_set):
+                    landed = self._attempt()
             except Broken as broken:
+                if self._connections > 1:  # whatever several ran into: one goes on from what has come
+                    self._connections = 0
+                    continue
                 gained = (now := self._partial.size) > before
                 # Whatever went wrong with a request for the rest of a file: once, all of it is asked for.
                 self._plain = self._ranged and broken.connected and not gained
@@ -118,11 +126,13 @@ class Download:
             difference = first_difference(self._want.digests, landed.digests)
             if difference is None:
                 return landed
-            if self._resumed and not restarted:
-                # What was there before may have been another object's: once more, all of it, before it is judged.
-                restarted, self._resumed = True, False
+            if (self._resumed or self._connections > 1) and not restarted:
+                # What was there before may have been another object's, or a server's parts no parts of its whole: once
+                # more, all of it, over one connection, before it is judged.
+                how = "download over several connections" if self._connections > 1 else "continued download"
+                restarted, self._resumed, self._connections = True, False, 0
                 self._forget()
-                self._task.tell("retry", "the continued download has the wrong digest; starting again from nothing")
+                self._task.tell("retry", f"the {how} has the wrong digest; starting again from nothing")
                 continue
             raise self._bad(landed, difference)
         raise SourceFailed("too many attempts")
@@ -144,7 +154,7 @@ class Download:
         return self._finish(answer.validator)
 
     def _receive(self, answer: Answer, start: int) -> None:
-        pieces = answer.chunks()
+        pieces = self._pieces(answer)
         encoding = answer.validator.encoding
         head = b""
         if start == 0:
@@ -158,13 +168,24 @@ class Download:
             self._judge_head(head, answer, total, pieces, wrong_size=wrong_size)
             if answer.total is not None and answer.total > self._policy.max_bytes:
                 raise SourceFailed(f"{human(answer.total)} are more than is taken")
-            self._restart(answer, total)
+            self._restart(answer, total, whole=len(head) == answer.total)
         else:
             self._resumed = True
             self._load_hashes(start)
         to_come = answer.total - start if answer.total is not None else 0
         ensure_free(self._store.root, to_come, what=self._want.name)
         self._write(answer, pieces, head, start)
+
+    def _pieces(self, answer: Answer) -> Iterator[bytes]:
+        validator = answer.validator
+        if not self._want.digests or not validator.condition or validator.encoding or not self._connections:
+            return answer.chunks()
+
+        def tell(count: int) -> None:
+            self._connections = max(count, self._connections)
+            self._task.tell("note", f"it comes slowly; {count} connections", connections=count)
+
+        return segments.pieces(self._transport, self._ask, answer, self._stop.is_set, tell)
 
     def _judge_head(self, head: bytes, answer: Answer, total: int | None, pieces: object, *, wrong_size: bool) -> None:
         """Reject by the first bytes and the announced size, before anything is written or the rest is transferred."""
@@ -188,10 +209,13 @@ class Download:
                 size=total,
             )
 
-    def _restart(self, answer: Answer, total: int | None) -> None:
+    def _restart(self, answer: Answer, total: int | None, *, whole: bool) -> None:
         self._partial.discard()
         self._resumed = False
         self._hashes = MultiHash(self._want.digests, size=total if total is not None else self._want.size)
+        if whole:  # there will be nothing to continue
+            self._partial.make_room()
+            return
         validator = answer.validator
         self._partial.note(
             self._url.key,
@@ -223,7 +247,9 @@ class Download:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
         except OSError as error:
             raise storage_error(error, path) from error
-        with os.fdopen(descriptor, "wb", buffering=0), BackgroundHash(self._hashes) as background:
+        small = total is not None and total - start < WORTH_A_THREAD
+        hashing = contextlib.nullcontext(self._hashes) if small else BackgroundHash(self._hashes)
+        with os.fdopen(descriptor, "wb", buffering=0), hashing as background:
             os.ftruncate(descriptor, start)
             os.lseek(descriptor, start, os.SEEK_SET)
             piece = head or next(pieces, b"")  # type: ignore[call-overload]

@@ -79,10 +79,12 @@ class Fetcher:
     @cached_property
     def _transport(self) -> Transport:
         # Whoever has everything in the store already pays for no HTTP.
+        from modelprep.fetch.slots import Slots
         from modelprep.fetch.transport import Transport
 
         policy = self._policy
-        return Transport(policy.connect_timeout, policy.stall_timeout, allow_private=policy.allow_private)
+        slots = Slots(policy.per_host, policy.connections)
+        return Transport(policy.connect_timeout, policy.stall_timeout, allow_private=policy.allow_private, slots=slots)
 
     def cancel(self) -> None:
         """Make every fetch under way, in whatever thread, end soon with Interrupted; what has come is kept."""
@@ -135,6 +137,8 @@ class Fetcher:
         return None
 
     def _resumable(self, asset: Asset, want: Want, places: tuple[Candidate, ...]) -> int:
+        if not self._store.has_partials():
+            return 0
         name = identity(asset, want)
         sizes = (
             partial_of(self._store, c.url, name).size for c in places if not c.is_local and c.source.member is None

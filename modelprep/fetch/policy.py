@@ -48,6 +48,8 @@ class Policy:
     allow_private
         Whether loopback and private addresses may be asked: True, False, or None for the rule (unless a public server
         redirects there), which ``MODELPREP_ALLOW_PRIVATE`` changes. Link-local addresses are never asked.
+    per_host, connections
+        How many connections there may be at once: to one host, and in all.
     max_bytes
         The most that is taken of a file whose size is not known beforehand.
     """
@@ -62,6 +64,8 @@ class Policy:
     longest_pause: float = 60.0
     max_bytes: int = 16 << 30
     allow_private: bool | None = None
+    per_host: int = 4
+    connections: int = 16
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,12 @@ class Planned:
     bytes_to_come: int | None
     resumable: int
     names: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The host that is asked first; empty for a file on this machine."""
+        first = next(iter(self.candidates), None)
+        return first.url.host if first is not None and not first.is_local else ""
 
 
 @dataclass(frozen=True)

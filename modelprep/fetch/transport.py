@@ -6,9 +6,10 @@ CA bundles come from requests' own environment.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from modelprep.fetch.connections import Chain, Client
 from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
+from modelprep.fetch.slots import Slot, Slots
 from modelprep.fetch.watchdog import Watchdog
 from modelprep.store import Validator
 from modelprep.url import Url
@@ -110,11 +112,57 @@ class Transport:
     ----------
     connect_timeout, stall_timeout, allow_private
         As for :class:`modelprep.fetch.connections.Client`.
+    slots
+        How many connections there may be.
     """
 
-    def __init__(self, connect_timeout: float, stall_timeout: float, *, allow_private: bool | None = None) -> None:
+    def __init__(
+        self,
+        connect_timeout: float,
+        stall_timeout: float,
+        *,
+        allow_private: bool | None = None,
+        slots: Slots | None = None,
+    ) -> None:
         self._stall_timeout = stall_timeout
         self._client = Client(connect_timeout, stall_timeout, allow_private=allow_private)
+        self.slots = slots or Slots()
+
+    @contextlib.contextmanager
+    def connected(self, url: Url, stop: Callable[[], bool]) -> Iterator[None]:
+        """Hold one of the connections to a URL's host for the block, which is waited for.
+
+        Raises
+        ------
+        Interrupted
+            `stop` said so while waiting.
+        """
+        with self.slots.hold(url.host, stop) as slot, self._client.through(slot):
+            yield
+
+    def piece(self, slot: Slot, url: Url, first: int, last: int, held: Validator) -> bytes | None:
+        """Ask for the bytes `first` to `last` of the pinned object that `held` describes, through a slot.
+
+        Returns
+        -------
+        bytes or None
+            Exactly those; None where the server gives no such part of that object.
+
+        Raises
+        ------
+        Broken
+            The exchange failed.
+        """
+        with self._client.through(slot):
+            answer = self._ask(url, first, held, pinned=True, last=last)
+            if answer is None:
+                return None
+            try:
+                if answer.start != first or answer.length != last - first + 1 or answer.validator.encoding:
+                    return None
+                return b"".join(answer.chunks())
+            finally:
+                answer.close()
 
     def get(self, url: Url, *, offset: int = 0, held: Validator | None = None, pinned: bool = True) -> Answer:
         """Ask for `url`, or for what follows the first `offset` bytes of the object that `held` describes.
@@ -140,10 +188,12 @@ class Transport:
         assert whole is not None
         return whole
 
-    def _ask(self, url: Url, offset: int, held: Validator | None, *, pinned: bool) -> Answer | None:
+    def _ask(
+        self, url: Url, offset: int, held: Validator | None, *, pinned: bool, last: int | None = None
+    ) -> Answer | None:
         headers = {}
         if held is not None:
-            headers = {"Range": f"bytes={offset}-", "If-Range": held.condition}
+            headers = {"Range": f"bytes={offset}-{'' if last is None else last}", "If-Range": held.condition}
         response = self._follow(Chain(url, pinned=pinned), headers)
         try:
             if held is None:

@@ -152,7 +152,7 @@ class _Making:
         self, missing: list[PlannedAsset], failed: dict[str, ModelprepError]
     ) -> list[tuple[PlannedAsset, Source, Blob]]:
         found = []
-        pool = ThreadPoolExecutor(self.plan.request.jobs)
+        pool = ThreadPoolExecutor(self.plan.request.policy.connections)
         try:
             futures = {pool.submit(self._obtain, planned.asset): planned for planned in missing}
             for future in as_completed(futures):

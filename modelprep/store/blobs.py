@@ -22,14 +22,13 @@ from modelprep.store.disk import (
     named_by,
     set_mode,
     storage,
-    sync_file,
-    sync_folder,
     write_atomic,
 )
 from modelprep.store.index import Index
 from modelprep.store.memo import Memo, Progress, blob_path, hash_file, state_of
 from modelprep.store.results import is_sha256
 from modelprep.store.session import Session
+from modelprep.store.syncing import Syncs, sync_all
 from modelprep.store.writer import BlobWriter
 
 
@@ -48,6 +47,9 @@ class Blobs:
         self._session = Session(root / "scratch")
         #: State of each blob that this process has hashed, at that time.
         self._hashed: dict[str, list[int]] = {}
+        self._syncs = Syncs()
+        #: Folders with names that may not last yet.
+        self._changed: set[Path] = set()
         named_by(root, "--cache DIR (or MODELPREP_CACHE)")
 
     def blob_path(self, sha256: str) -> Path:
@@ -99,8 +101,10 @@ class Blobs:
         self._was_hashed(sha256, path, stat)
         return Blob(sha256, size, path)
 
-    def copy(self, blob: Blob, target: Path, *, progress: Progress | None = None, claimed: bool = False) -> None:
-        """Copy a blob to a name at which nothing exists (or a `claimed` one), durably, hashed on the way.
+    def copy(
+        self, blob: Blob, target: Path, *, progress: Progress | None = None, claimed: bool = False, sync: bool = True
+    ) -> None:
+        """Copy a blob to a name at which nothing exists (or a `claimed` one), hashed on the way; durably with `sync`.
 
         Raises
         ------
@@ -112,7 +116,7 @@ class Blobs:
         """
         with storage(blob.path, doing="read"):
             before = blob.path.stat()
-        found, size = copy_hashed(blob.path, target, progress=progress, claimed=claimed)
+        found, size = copy_hashed(blob.path, target, progress=progress, claimed=claimed, sync=sync)
         if found != blob.sha256:
             self._condemn(blob.sha256, found, size)
             raise CorruptBlob(blob.sha256, str(blob.path))
@@ -151,7 +155,7 @@ class Blobs:
 
     def writer(self, *, hint: str = "") -> BlobWriter:
         """Give a context manager that takes bytes and commits them as a blob."""
-        return BlobWriter(self._session.new_file(), self._land, hint)
+        return BlobWriter(self._session.new_file(), self.land, hint)
 
     def adopt(self, path: Path, *, move: bool = False, progress: Progress | None = None) -> Blob:
         """Take a file into the store.
@@ -200,10 +204,11 @@ class Blobs:
     def land(self, path: Path, sha256: str, size: int) -> Blob:
         """Make a blob of a finished file on the store's file system whose digest the caller has just computed.
 
-        The file is synced and renamed; nothing is left at `path`.
+        The file is synchronised (together with those of other threads, where several come at once) and renamed;
+        nothing is left at `path`.
         """
-        with storage(path), path.open("rb") as file:
-            sync_file(file.fileno())
+        with storage(path):
+            self._syncs.file(path)
         return self._land(path, sha256, size)
 
     def _land(self, path: Path, sha256: str, size: int) -> Blob:
@@ -216,12 +221,21 @@ class Blobs:
         with storage(target):
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                sync_folder(target.parent.parent)
+                self._changed.add(target.parent.parent)
             set_mode(path, 0o444)
             path.replace(target)
-            sync_folder(target.parent)
+            self._changed.add(target.parent)
             self._was_hashed(sha256, target, target.stat())
         return Blob(sha256, size, target)
+
+    def settle(self) -> None:
+        """Make the names of the blobs that have come last through a power cut; without it some may have to come again.
+
+        Their content lasts already: a blob that is there is whole.
+        """
+        changed, self._changed = self._changed, set()
+        with contextlib.suppress(OSError):  # some network file systems refuse to synchronise a folder
+            sync_all(changed)
 
     def _same_device(self, path: Path) -> bool:
         try:

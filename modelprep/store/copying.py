@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: ``ioctl`` that makes a file share another one's blocks (``linux/fs.h``: ``_IOW(0x94, 9, int)``).
 _FICLONE = 0x40049409
 #: Below this many bytes a second thread costs more than it saves.
-_WORTH_A_THREAD = 4 * CHUNK
+WORTH_A_THREAD = 4 * CHUNK
 
 
 class Hashes(Protocol):
@@ -88,7 +88,7 @@ class BackgroundHash:
 
 
 def copy_hashed(
-    source: Path, target: Path, *, progress: Progress | None = None, claimed: bool = False
+    source: Path, target: Path, *, progress: Progress | None = None, claimed: bool = False, sync: bool = True
 ) -> tuple[str, int]:
     """Copy a file to a name at which nothing exists, durably, and hash what arrived there.
 
@@ -101,6 +101,8 @@ def copy_hashed(
         Called with (bytes done, bytes in all); what it raises ends the copy.
     claimed
         `target` is an empty file of the caller's (:func:`~modelprep.store.disk.claim_temporary`).
+    sync
+        False for a caller who makes the copy last together with others (:mod:`modelprep.store.syncing`).
 
     Returns
     -------
@@ -118,13 +120,15 @@ def copy_hashed(
         size = os.fstat(read.fileno()).st_size
         with storage(target, needed=size), target.open("r+b" if claimed else "xb", buffering=0) as write:
             if _cloned(read.fileno(), write.fileno()):
-                sync_file(write.fileno())
+                if sync:
+                    sync_file(write.fileno())
                 return hash_file(target, progress)
             digest = hashlib.sha256()
             with contextlib.ExitStack() as stack:
-                hashing = stack.enter_context(BackgroundHash(digest)) if size >= _WORTH_A_THREAD else digest
+                hashing = stack.enter_context(BackgroundHash(digest)) if size >= WORTH_A_THREAD else digest
                 done = _pump(read.fileno(), write.fileno(), source, size, hashing.update, progress)
-            sync_file(write.fileno())
+            if sync:
+                sync_file(write.fileno())
     if done != size:
         raise StorageError(
             "a file changed its length while it was copied",

@@ -252,8 +252,13 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, lasting: bool = True) -> None:
     """Write a small file so that at `path` lies the old one or the new one, whole, whatever happens.
+
+    Parameters
+    ----------
+    lasting
+        False where nothing is lost if the file is empty after a power cut: it costs no synchronisation then.
 
     Raises
     ------
@@ -267,14 +272,16 @@ def write_atomic(path: Path, data: bytes) -> None:
             with contextlib.suppress(OSError):  # the permissions of the file that it replaces
                 os.fchmod(descriptor, path.stat().st_mode & 0o7777)
             write_all(descriptor, data)
-            sync_file(descriptor)
+            if lasting:
+                sync_file(descriptor)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         finally:
             os.close(descriptor)
-        sync_folder(path.parent)
+        if lasting:
+            sync_folder(path.parent)
 
 
 def remove_tree(path: Path) -> None:

@@ -7,6 +7,7 @@ work. A store that cannot be written still serves what it has.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -126,8 +127,11 @@ class Store(Blobs):
     def _lock_path(self, name: str) -> Path:
         return self.root / "locks" / f"{locks.file_name(name)}.lock"
 
-    def in_use(self, *, stop: Callable[[], bool] | None = None) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def in_use(self, *, stop: Callable[[], bool] | None = None) -> Iterator[None]:
         """Keep everything that is here from being collected until the end of the block, by whatever process.
+
+        At its end the names of what has come are made to last (:meth:`settle`).
 
         Parameters
         ----------
@@ -135,11 +139,21 @@ class Store(Blobs):
             Asked while a collection that is under way is waited for; when true,
             :class:`~modelprep.errors.Interrupted` is raised.
         """
-        return leases.entered(self.root, stop=stop)
+        with leases.entered(self.root, stop=stop):
+            try:
+                yield
+            finally:
+                self.settle()
 
     def partial(self, name: str, *, lock: str = "") -> Partial:
         """Give the download under way called `name`; `lock` is the lock under which it is written."""
         return Partial(self.root / "partial" / locks.file_name(name), self._lock_path(lock or name))
+
+    def has_partials(self) -> bool:
+        """Tell whether any download is under way or was cut off."""
+        with contextlib.suppress(OSError), os.scandir(self.root / "partial") as entries:
+            return next(entries, None) is not None
+        return False
 
     def scratch(self) -> contextlib.AbstractContextManager[Path]:
         """Give an empty folder on the store's file system; it is removed at the end of the block."""

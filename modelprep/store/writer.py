@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from modelprep.errors import DigestMismatch
-from modelprep.store.disk import human, storage, sync_file, write_all
+from modelprep.store.disk import human, storage, write_all
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # for type checkers only: in typing from Python 3.11
@@ -28,7 +28,7 @@ class BlobWriter:
     path
         Temporary file, on the store's file system.
     land
-        Puts a finished, synced file into the store: (path, sha256, size) -> Blob.
+        Makes a finished file last and puts it into the store: (path, sha256, size) -> Blob.
     hint
         What the bytes are, for messages.
     """
@@ -85,10 +85,7 @@ class BlobWriter:
         assert self._descriptor is not None
         descriptor, self._descriptor = self._descriptor, None
         with storage(self.path):
-            try:
-                sync_file(descriptor)
-            finally:
-                os.close(descriptor)
+            os.close(descriptor)
         return self._land(self.path, sha256, self.size)
 
     def __exit__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,15 @@ from modelprep.errors import Interrupted, RecipeError
 from modelprep.events import Event, Listener, silent
 from modelprep.store import Blob, Store
 from modelprep.store.disk import set_mode, storage, storage_error, sync_file, sync_folder
+from modelprep.store.syncing import sync_all
 from modelprep.tree.journal import Reserved, interrupted, journal
 from modelprep.tree.manifest import RUN_TESTS
 from modelprep.tree.places import place, tree_lock
 from modelprep.tree.plan import Action, InstallPlan, plan_install
 from modelprep.tree.state import damaged_lists, lists_in_place, own_files
+
+#: Bytes after which a batch of files is put in place.
+_BATCH = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,10 @@ class _Installation:
             own_files(self._plan.manifest, self._unfit)
         contents = {action.path: (action.blob.sha256, action.blob.size) for action in self._plan.writes}
         with journal(folder, self._plan.demo.recipe, contents, own) as reserved:
-            for action in self._plan.writes:
-                self._put(action, reserved)
-            for each in self._folders:
-                sync_folder(each)
+            for batch in _batches(self._plan.writes):
+                self._put(batch, reserved)
+            with storage(folder, doing="install"):
+                sync_all(self._folders)
             for leaving in self._plan.leaving:
                 target = place(folder, leaving.path)
                 if leaving.verb == "remove":
@@ -135,13 +139,26 @@ class _Installation:
             bytes_written=self._bytes,
         )
 
-    def _put(self, action: Action, reserved: Reserved) -> None:
-        target, temporary = place(self._plan.folder, action.path), reserved.temporary[action.path]
-        with storage(target.parent, doing="make the folder"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        self._folders.add(target.parent)
-        if not (self._link and self._hard_link(action.blob, temporary)):
-            self._copy(action.blob, temporary, target)
+    def _put(self, batch: list[Action], reserved: Reserved) -> None:
+        """Write some files beside their places, make them last together, and put them in place."""
+        targets = {action.path: place(self._plan.folder, action.path) for action in batch}
+        written: list[Action] = []
+        try:
+            for action in batch:
+                target, temporary = targets[action.path], reserved.temporary[action.path]
+                with storage(target.parent, doing="make the folder"):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                self._folders.add(target.parent)
+                if not (self._link and self._hard_link(action.blob, temporary)):
+                    self._copy(action.blob, temporary, target)
+                written.append(action)
+        finally:  # also where the disk is full or the user stops it: what is whole is installed
+            with storage(self._plan.folder, doing="install"):
+                sync_all(reserved.temporary[action.path] for action in written)
+            for action in written:
+                self._land(action, targets[action.path], reserved)
+
+    def _land(self, action: Action, target: Path, reserved: Reserved) -> None:
         if action.verb == "set-aside":
             self._set_aside(action, target)
         with storage(target, doing="install"):
@@ -183,7 +200,7 @@ class _Installation:
             self._listen(Event("progress", task=self._task, label=target.name, done=self._bytes, total=self._total))
 
         with storage(target, needed=blob.size, doing="install"):
-            self._store.copy(blob, temporary, progress=progress)
+            self._store.copy(blob, temporary, progress=progress, sync=False)
 
     def _set_aside(self, action: Action, target: Path) -> None:
         kept = _free_name(target)
@@ -213,6 +230,19 @@ class _Installation:
 
     def _warn(self, text: str) -> None:
         self._listen(Event("warning", task=self._task, text=text))
+
+
+def _batches(actions: Sequence[Action]) -> Iterator[list[Action]]:
+    """Divide files into batches that are small enough to lie on the disk twice for a moment."""
+    batch: list[Action] = []
+    size = 0
+    for action in actions:
+        batch.append(action)
+        if (size := size + action.blob.size) >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _free_name(target: Path) -> Path:

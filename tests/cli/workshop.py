@@ -15,6 +15,8 @@ from typing import Any
 
 from servers.http import FaultServer
 
+from modelprep.tree.journal import JOURNAL
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
@@ -101,12 +103,12 @@ class Workshop:
         return Ran(process.returncode, out, err)
 
     def installed(self, tree: str = "Things") -> dict[str, bytes]:
-        """Give the files of a tree, but for its own lists."""
+        """Give the files of a tree, but for its own lists and journal."""
         folder = self.out / tree
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name not in ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
+            if path.is_file() and path.name not in ("MANIFEST.json", "SHA256SUMS", "run-tests.sh", JOURNAL)
         }
 
 

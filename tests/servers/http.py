@@ -111,7 +111,10 @@ class Behaviour:
 
 @dataclass
 class Request:
-    """One line of the log; `time` is when it came, `ended` when the last of its answer was sent (monotonic seconds)."""
+    """One line of the log.
+
+    `time` is when it came, `ended` when the last of its answer was sent (monotonic seconds); `peer` is the connection.
+    """
 
     method: str
     path: str
@@ -122,6 +125,7 @@ class Request:
     status: int = 0
     sent: int = 0
     ended: float = 0.0
+    peer: str = ""
 
 
 class FaultServer:
@@ -227,6 +231,7 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
                 self.headers.get("If-Range", ""),
                 dict(self.headers.items()),
                 time.monotonic(),
+                peer=":".join(map(str, self.client_address)),
             )
             with server.lock:
                 server.log.append(request)

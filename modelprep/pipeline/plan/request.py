@@ -38,7 +38,7 @@ class Request:
     mirrors, offline, archives, allow_private
         Where may be fetched from: see :class:`modelprep.fetch.Policy`.
     jobs
-        Downloads at once.
+        Downloads at once; None for a few from each host (:class:`modelprep.fetch.Policy`).
     overrides
         ``--set``: asset name -> file of the user's.
     accept_any
@@ -72,7 +72,7 @@ class Request:
     offline: bool = False
     archives: bool = True
     allow_private: bool | None = None
-    jobs: int = 4
+    jobs: int | None = None
     overrides: Mapping[str, Path] = field(default_factory=dict)
     accept_any: bool = False
     link: bool = False
@@ -90,7 +90,7 @@ class Request:
     typed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.jobs <= MOST_JOBS:
+        if self.jobs is not None and not 1 <= self.jobs <= MOST_JOBS:
             raise UsageError("jobs cannot be that many", expected=f"1 to {MOST_JOBS}", got=str(self.jobs))
         if self.remote_cache_mode not in ("read", "write"):
             raise UsageError("unknown mode of a remote cache", expected="read or write", got=self.remote_cache_mode)
@@ -100,9 +100,10 @@ class Request:
     @property
     def policy(self) -> Policy:
         """What the fetcher may do."""
-        return Policy(
+        found = Policy(
             mirrors=self.mirrors, offline=self.offline, archives=self.archives, allow_private=self.allow_private
         )
+        return found if self.jobs is None else replace(found, per_host=self.jobs, connections=self.jobs)
 
     @property
     def words(self) -> tuple[str, ...]:

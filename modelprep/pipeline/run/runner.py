@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, cast
 
 from modelprep.errors import Interrupted, ModelprepError
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 #: Seconds that threads get to leave after Ctrl-C before the process ends without them.
 _PATIENCE = 2.0
+#: Files of one host that may be on their way from the last byte into the store while others are transferred: those that
+#: come together there are synchronised together.
+LANDING = 12
 #: Seconds between looks at whether the threads are alive.
 _LOOK = 1.0
 
@@ -108,17 +112,15 @@ class _Run:
         self._stopping = threading.Event()
         self._tell = orderly(self.heard)
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        request = self.plan.request
         processors = os.cpu_count() or 1
         self._lanes = {
-            "fetch": Lane(request.jobs, self._outcomes),
             "step": Lane(min(processors, 8), self._outcomes),
             # One tree is written by one thread at a time anyway, and a disk likes one writer best.
             "install": Lane(1, self._outcomes),
         }
         self._fetcher = Fetcher(
             self.plan.store,
-            request.policy,
+            self.plan.request.policy,
             lock=self.plan.pins,
             listen=self.listen,
             known=self.plan.known,
@@ -156,23 +158,26 @@ class _Run:
                 self._tell_failure(f"demo:{demo.recipe.name}", demo.recipe.demo, demo.problem)
         for step in self.plan.steps.values():
             self._warn_of_result(step, step.result)
-        waiting = self._work()
-        running: set[str] = set()
+        work = self._work()
+        order = TopologicalSorter({name: each.after & work.keys() for name, each in work.items()})
+        order.prepare()
+        running = 0
         try:
-            while waiting or running:
-                for name in [name for name, work in waiting.items() if not work.after & (waiting.keys() | running)]:
-                    work = waiting.pop(name)
-                    if (cause := self._cause(work)) is not None:
+            while order.is_active():
+                for name in order.get_ready():
+                    if (cause := self._cause(work[name])) is not None:
                         self.failed[name] = cause
+                        order.done(name)
                         continue
-                    running.add(name)
                     self.spent[name] = Spent(time.monotonic(), time.monotonic())
-                    self._lanes[work.lane].submit(name, work.do)
+                    self._lane(work[name].lane).submit(name, work[name].do)
+                    running += 1
                 if running:
                     outcome = self._next()
-                    running.discard(outcome.name)
+                    running -= 1
                     self.spent[outcome.name].ended = time.monotonic()
                     self._take(outcome)
+                    order.done(outcome.name)
         except KeyboardInterrupt as caught:
             self._stop()
             raise Interrupted.by(caught) from None
@@ -187,6 +192,13 @@ class _Run:
             seconds=time.monotonic() - started,
             pins_added=tuple(sorted(self.pins)),
         )
+
+    def _lane(self, name: str) -> Lane:
+        """Give a lane; those of downloads, one a host, are made when they are asked for."""
+        if name not in self._lanes:
+            request = self.plan.request
+            self._lanes[name] = Lane(request.jobs or request.policy.per_host + LANDING, self._outcomes)
+        return self._lanes[name]
 
     def _next(self) -> Outcome:
         outcome = None
@@ -215,7 +227,9 @@ class _Run:
         work: dict[str, _Work] = {}
         assets = [self.plan.assets[identity] for identity in wanted & self.plan.assets.keys()]
         for asset in sorted(assets, key=lambda each: (-(each.asset.size or 0), each.identity)):
-            work[asset.identity] = _Work("fetch", frozenset(), self._fetching(asset))
+            # Without --jobs each host has a lane, so that a slow one keeps no other waiting.
+            host = "" if self.plan.request.jobs or not asset.fetch else asset.fetch.host
+            work[asset.identity] = _Work(f"fetch {host}", frozenset(), self._fetching(asset))
         for step in self.plan.steps.values():
             if step.identity in wanted:
                 after = frozenset(identity for identity, _ in step.inputs.values())

@@ -1,0 +1,190 @@
+"""A large file from a slow server, by several connections, given in order.
+
+Each connection takes the next piece that nobody has; a piece is kept in memory until all before it have been given, so
+that what is on the disk never has a hole, and an interrupted download is continued as if there had been one connection.
+Only pinned files are fetched so: what servers say of parts proves nothing, the digest of the whole does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from modelprep.errors import Interrupted
+from modelprep.fetch.network_errors import Broken
+from modelprep.fetch.slots import Slot
+from modelprep.fetch.transport import Answer, Transport
+from modelprep.store import Validator
+from modelprep.url import Url
+
+#: Bytes of one piece. A slow connection (20 MB/s) takes 0.4 s for it, which hides what a request costs.
+PIECE = 8 << 20
+#: Pieces in memory at most, beyond one for each connection.
+AHEAD = 2
+#: Seconds that one connection is watched before others may join it, and that it must still have ahead of it then.
+WATCHED, WORTH = 0.25, 2.0
+#: Seconds between looks at whether to stop.
+_LOOK = 0.1
+
+
+def pieces(
+    transport: Transport, url: Url, answer: Answer, stop: Callable[[], bool], tell: Callable[[int], None]
+) -> Iterator[bytes]:
+    """Give the body of an answer in order; when it comes slowly, by as many connections as are free.
+
+    Parameters
+    ----------
+    url
+        What was asked for.
+    stop
+        Asked while waiting; true ends it.
+    tell
+        Called with the number of connections when there is more than one.
+
+    Raises
+    ------
+    Broken
+        The exchange failed; what was given is right as far as it goes.
+    Interrupted
+        `stop` said so.
+    """
+    total, at = answer.total, answer.start
+    began = time.monotonic()
+    for data in answer.chunks():
+        yield data
+        at += len(data)
+        if total is None or total - at < 2 * PIECE or (passed := time.monotonic() - began) < WATCHED:
+            continue
+        if (total - at) * passed < WORTH * (at - answer.start):
+            continue
+        slots = []
+        while (slot := transport.slots.spare(url.host)) is not None:
+            slots.append(slot)
+        if slots:
+            break
+    else:
+        return
+    answer.close()
+    tell(len(slots) + 1)
+    segments = _Segments(transport, url, answer.validator, at, total, stop)
+    yield from segments.run(slots)
+    if segments.at < total:  # this server gives no parts, or not those that were asked for
+        rest = transport.get(url, offset=segments.at, held=answer.validator)
+        try:
+            if rest.start != segments.at:
+                raise Broken("gives another file than before", retry=True)
+            yield from rest.chunks()
+        finally:
+            rest.close()
+
+
+class _Segments:
+    """The pieces of one file, and the threads that get them."""
+
+    def __init__(
+        self, transport: Transport, url: Url, held: Validator, at: int, total: int, stop: Callable[[], bool]
+    ) -> None:
+        #: Offset of the next byte to be given.
+        self.at = at
+        self._transport = transport
+        self._url = url
+        self._held = held
+        self._total = total
+        self._stop = stop
+        self._next = at
+        self._failed: list[int] = []
+        self._under_way = 0
+        self._here: dict[int, bytes] = {}
+        self._threads = 0
+        self._window = 0
+        self._ended = False
+        self._error: Exception | None = None
+        self._changed = threading.Condition()
+
+    def run(self, slots: list[Slot]) -> Iterator[bytes]:
+        """Give all pieces; fewer where the server gives no parts.
+
+        Parameters
+        ----------
+        slots
+            Slots besides the caller's own; they are given back.
+        """
+        own = Slot(self._url.host)
+        self._threads = len(slots) + 1
+        self._window = (self._threads + AHEAD) * PIECE
+        for slot in (own, *slots):
+            done = self._transport.slots.give_back if slot is not own else _close
+            threading.Thread(target=self._work, args=(slot, done), daemon=True, name="modelprep-segment").start()
+        try:
+            while self.at < self._total and (data := self._wait()) is not None:
+                yield data
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+        if self.at < self._total and self._error is not None:
+            raise self._error
+
+    def _wait(self) -> bytes | None:
+        """Wait for the next piece in order; None when nobody is going to bring it."""
+        with self._changed:
+            while self.at not in self._here:
+                if not self._threads:
+                    return None
+                self._changed.wait(_LOOK)
+                if self._stop():
+                    raise Interrupted("stopped while fetching")
+            data = self._here.pop(self.at)
+            self.at += len(data)
+            self._changed.notify_all()
+            return data
+
+    def _work(self, slot: Slot, done: Callable[[Slot], None]) -> None:
+        try:
+            while (first := self._take()) is not None:
+                data, error = None, None
+                try:
+                    last = min(first + PIECE, self._total) - 1
+                    data = self._transport.piece(slot, self._url, first, last, self._held)
+                except Exception as caught:  # noqa: BLE001 - raised where the pieces are given, if nobody else brings it
+                    error = caught
+                with self._changed:
+                    self._under_way -= 1
+                    if data is not None:
+                        self._here[first] = data
+                    elif error is not None:
+                        self._failed.append(first)
+                        self._error = error
+                    else:
+                        self._ended = True
+                    self._changed.notify_all()
+                if data is None:
+                    return
+        finally:
+            done(slot)
+            with self._changed:
+                self._threads -= 1
+                self._changed.notify_all()
+
+    def _take(self) -> int | None:
+        """Give the offset of a piece that nobody has; None when there is nothing left to do."""
+        with self._changed:
+            while not self._ended:
+                if self._failed:
+                    first = self._failed.pop()
+                elif self._next < min(self._total, self.at + self._window):
+                    first, self._next = self._next, self._next + PIECE
+                elif self._next >= self._total and not self._under_way:
+                    return None
+                else:
+                    self._changed.wait(_LOOK)
+                    continue
+                self._under_way += 1
+                return first
+            return None
+
+
+def _close(slot: Slot) -> None:
+    for session in slot.sessions.values():
+        session.close()

@@ -1,0 +1,101 @@
+"""How many connections there are: a few to each host, and not more than so many in all.
+
+A slot is a connection's place: whoever transfers holds one, and with it the sessions and the watchdog that were used
+there before, so that a connection that is still open is used again, whichever thread comes next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from modelprep.errors import Interrupted
+from modelprep.fetch.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    import requests
+
+#: Connections to one host, and in all, where the user says nothing. Browsers allow themselves six to a host.
+PER_HOST, IN_ALL = 4, 16
+#: Seconds between looks at whether to stop, while waiting.
+_LOOK = 0.1
+
+
+@dataclass
+class Slot:
+    """One connection's place, held by one thread at a time.
+
+    Parameters
+    ----------
+    sessions
+        Why private addresses may not be asked (see :mod:`modelprep.fetch.connections`) -> the session for that.
+    """
+
+    host: str = ""
+    watchdog: Watchdog = field(default_factory=Watchdog)
+    sessions: dict[str, requests.Session] = field(default_factory=dict)
+
+
+class Slots:
+    """Gives out slots.
+
+    Parameters
+    ----------
+    per_host, in_all
+        How many may be held at once, of one host and together.
+    """
+
+    def __init__(self, per_host: int = PER_HOST, in_all: int = IN_ALL) -> None:
+        self._per_host = per_host
+        self._left = in_all
+        self._held: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
+        self._idle: defaultdict[str, list[Slot]] = defaultdict(list)
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def hold(self, host: str, stop: Callable[[], bool] = lambda: False) -> Iterator[Slot]:
+        """Wait for a slot, and hold it.
+
+        Raises
+        ------
+        Interrupted
+            `stop` said so.
+        """
+        with self._changed:
+            self._waiting[host] += 1
+            try:
+                while (slot := self._take(host)) is None:
+                    self._changed.wait(_LOOK)
+                    if stop():
+                        raise Interrupted("stopped while waiting for a connection")
+            finally:
+                self._waiting[host] -= 1
+        try:
+            yield slot
+        finally:
+            self.give_back(slot)
+
+    def spare(self, host: str) -> Slot | None:
+        """Give a slot that nobody waits for, to be given back; None when there is none."""
+        with self._changed:
+            return None if self._waiting[host] else self._take(host)
+
+    def give_back(self, slot: Slot) -> None:
+        """Let somebody else have a slot."""
+        with self._changed:
+            self._held[slot.host] -= 1
+            self._left += 1
+            self._idle[slot.host].append(slot)
+            self._changed.notify_all()
+
+    def _take(self, host: str) -> Slot | None:
+        if not self._left or self._held[host] >= self._per_host:
+            return None
+        self._left -= 1
+        self._held[host] += 1
+        return self._idle[host].pop() if self._idle[host] else Slot(host)

@@ -1,0 +1,144 @@
+"""Making files last: one synchronisation for many, and an error for whoever's file it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelprep.store import syncing
+from modelprep.store.store import Store
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the system was asked for, in order: really done, and written down."""
+    asked: list[str] = []
+    whole, single = syncing._syncfs(), os.fsync
+
+    def file_system(descriptor: int) -> int:
+        asked.append("syncfs")
+        return int(whole(descriptor)) if whole is not None else 0
+
+    def one(descriptor: int) -> None:
+        asked.append("fsync")
+        single(descriptor)
+
+    monkeypatch.setattr(syncing, "_syncfs", lambda: file_system)
+    monkeypatch.setattr(syncing, "_waiting", lambda: 0)
+    monkeypatch.setattr(os, "fsync", one)
+    return asked
+
+
+def files(folder: Path, count: int) -> list[Path]:
+    paths = [folder / str(number) for number in range(count)]
+    for path in paths:
+        path.write_bytes(b"x" * 1000)
+    return paths
+
+
+def test_a_few_files_are_synchronised_one_by_one(tmp_path: Path, synced: list[str]) -> None:
+    syncing.sync_all(files(tmp_path, syncing.MANY - 1))
+    assert synced == ["fsync"] * (syncing.MANY - 1)
+
+
+def test_many_files_and_folders_are_synchronised_at_once(tmp_path: Path, synced: list[str]) -> None:
+    syncing.sync_all([tmp_path, *files(tmp_path, 20)])
+    assert synced == ["syncfs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("_syncfs", lambda: None), ("_syncfs", lambda: lambda _: -1), ("_waiting", lambda: 1 << 40)]
+)
+def test_where_the_whole_file_system_cannot_or_should_not_be_synchronised_each_file_is(
+    tmp_path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch, name: str, value: Callable[[], object]
+) -> None:
+    monkeypatch.setattr(syncing, name, value)
+    syncing.sync_all(files(tmp_path, 5))
+    assert synced == ["fsync"] * 5
+
+
+def test_files_that_wait_for_the_disk_at_the_same_time_are_synchronised_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = files(tmp_path, 12)
+    batches: list[list[Path]] = []
+    syncs = syncing.Syncs()
+    gathered = threading.Event()
+
+    def slow(some: object) -> None:
+        batches.append(list(some))  # type: ignore[call-overload]
+        if len(batches) == 1:
+            assert gathered.wait(20)
+
+    monkeypatch.setattr(syncing, "sync_all", slow)
+    threads = [threading.Thread(target=syncs.file, args=(path,)) for path in paths]
+    threads[0].start()
+    while not batches:
+        pass
+    for thread in threads[1:]:
+        thread.start()
+    while len(syncs._waiting) < len(paths) - 1:
+        pass
+    gathered.set()
+    for thread in threads:
+        thread.join()
+    assert batches[0] == [paths[0]]
+    assert sorted(batches[1]) == sorted(paths[1:])
+    assert len(batches) == 2
+
+
+def test_an_error_comes_to_the_one_whose_file_it_is(tmp_path: Path) -> None:
+    good, syncs = files(tmp_path, 6), syncing.Syncs()
+    found: dict[Path, BaseException | None] = {}
+
+    def one(path: Path) -> None:
+        try:
+            syncs.file(path)
+        except OSError as error:
+            found[path] = error
+        else:
+            found[path] = None
+
+    gone = tmp_path / "gone"
+    threads = [threading.Thread(target=one, args=(path,)) for path in (*good, gone)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert isinstance(found.pop(gone), FileNotFoundError)
+    assert found == dict.fromkeys(good)
+
+
+def test_names_of_new_blobs_are_synchronised_at_the_end_of_the_work_and_their_content_before(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    store = Store.open(tmp_path / "cache")
+    with store.in_use():
+        with store.writer() as writer:
+            writer.write(b"something")
+            blob = writer.commit()
+        assert synced.count("fsync") == 1
+        assert blob.path.read_bytes() == b"something"
+    assert len(synced) > 1
+
+
+def test_bytes_that_await_the_disk_are_read_from_the_system() -> None:
+    assert syncing._waiting() >= 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="syncfs is Linux's")
+def test_the_c_library_is_asked_for_syncfs_only_of_kernels_that_report_its_errors() -> None:
+    code = (
+        "import os; from modelprep.store import syncing\n"
+        "os.uname = lambda: os.uname_result(('Linux', 'n', '5.4.0-9', 'v', 'm'))\n"
+        "assert syncing._syncfs() is None; syncing._syncfs.cache_clear()\n"
+        "os.uname = lambda: os.uname_result(('Linux', 'n', '6.1.0', 'v', 'm'))\n"
+        "assert syncing._syncfs() is not None\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
