@@ -139,6 +139,18 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
+def test_the_command_line_calls_the_verbs_and_nothing_below_them() -> None:
+    """Imports inside functions and those for type checkers count too; only errors and events are everybody's."""
+    wrong = [
+        f"{name}:{line} imports {dotted}"
+        for name, tree in modules()
+        if name.startswith("modelprep/cli/")
+        for line, dotted in imported(tree)
+        if dotted.startswith("modelprep.") and room_of(dotted) not in ("cli", "api", "errors", "events")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_steps_know_no_fetch_and_formats_no_recipe() -> None:
     forbidden = {"steps": {"fetch", "store", "recipe", "tree", "pipeline"}, "formats": {"recipe", "store", "steps"}}
     wrong = []

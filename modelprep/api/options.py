@@ -29,13 +29,18 @@ class Cache(TypedDict, total=False):
     ]
 
 
-class Sources(TypedDict, total=False):
-    """Where files may come from."""
+class Places(TypedDict, total=False):
+    """Where files may come from first, or at all."""
 
     mirrors: Annotated[
         Paths, Option((), "A folder or URL to look in first (laid out HOST/PATH).", "--mirror", "DIR_OR_URL")
     ]
     offline: Annotated[bool, Option(False, "Open no socket: only the store, folders and file: URLs.")]
+
+
+class Sources(Places, total=False):
+    """Where files may come from."""
+
     archives: Annotated[bool, Option(True, "Ask the archives of last resort.", "--no-archives")]
     allow_private: Annotated[
         bool | None,
@@ -276,3 +281,28 @@ class LavaOptions(Restricted, Out, Board, Recipes, total=False):
     device_type: Annotated[
         str, Option("", "LAVA's name for the kind of board (default: an NXP board with `soc`).", metavar="NAME")
     ]
+
+
+class VerifyOptions(Out, Cache, Sources, Lock, Recipes, total=False):
+    """Options of ``verify_cache``."""
+
+    repair: Annotated[bool, Option(False, "Download or make corrupt files again that a recipe uses.")]
+
+
+class GcOptions(Out, Cache, Lock, Recipes, total=False):
+    """Options of ``collect_garbage``."""
+
+    older_than: Annotated[float, Option(0.0, "Keep what is younger than so many days.", metavar="DAYS", least=0)]
+    max_size: Annotated[
+        str | None,
+        Option(None, "Then remove what was used least recently, down to SIZE (such as 2GiB).", metavar="SIZE"),
+    ]
+    dry_run: Annotated[bool, Option(False, "Say what would go; remove nothing.", "--dry-run -n")]
+
+
+class PinOptions(Lock, Recipes, total=False):
+    """Options of ``pin_recipe``."""
+
+
+class DoctorOptions(Out, Cache, Places, Recipes, total=False):
+    """Options of ``doctor``."""

@@ -6,54 +6,52 @@ from typing import Annotated
 
 import typer
 
+from modelprep.api.showing import release as find_release
+from modelprep.api.showing import releases
 from modelprep.cli import common
+from modelprep.cli.output import Output
 
 app = common.group("i.MX Linux releases: list, show.")
 
 
 @app.command("list")
-def list_releases(json: common.Json = False, quiet: common.Quiet = False) -> None:
+@common.command()
+def list_releases(output: Output) -> None:
     """List the releases with the runtime versions that each holds."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.targets import bsp
-
-        releases = [bsp.load(name) for name in bsp.names()]
-        output.result({"default": bsp.DEFAULT, "releases": [release.to_json() for release in releases]})
-        columns = ("armnn", "tflite", "onnxruntime", "opencv")
-        rows = [
-            (
-                release.name,
-                *(each.version if (each := release.components.get(family)) else "-" for family in columns),
-                release.vela or "-",
-                release.neutron or "-",
-            )
-            for release in releases
-        ]
-        names = ["release", "Arm NN", "TF Lite", "ONNX Runtime", "OpenCV", "Vela", "Neutron"]
-        output.table("", names, rows, key=0)
-        output.note(f"The default is {bsp.DEFAULT}, the release that the manual UM11226 describes.")
+    default, known = releases()
+    output.result({"default": default, "releases": [each.to_json() for each in known]})
+    columns = ("armnn", "tflite", "onnxruntime", "opencv")
+    rows = [
+        (
+            release.name,
+            *(each.version if (each := release.components.get(family)) else "-" for family in columns),
+            release.vela or "-",
+            release.neutron or "-",
+        )
+        for release in known
+    ]
+    names = ["release", "Arm NN", "TF Lite", "ONNX Runtime", "OpenCV", "Vela", "Neutron"]
+    output.table("", names, rows, key=0)
+    output.note(f"The default is {default}, the release that the manual UM11226 describes.")
 
 
 @app.command()
+@common.command()
 def show(
+    output: Output,
     name: Annotated[str, typer.Argument(metavar="RELEASE", help="As `bsp list` shows it: L6.6.36-2.1.0.")],
-    json: common.Json = False,
-    quiet: common.Quiet = False,
 ) -> None:
     """Show one release: versions, folders on the board, files that the image already holds."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.targets import bsp
-
-        release = bsp.load(name)
-        output.result(release.to_json())
-        rows = [(family, each.version or "-", each.folder or "-") for family, each in release.components.items()]
-        rows += [
-            (tool, version, "-") for tool, version in (("vela", release.vela), ("neutron", release.neutron)) if version
-        ]
-        output.table(release.name, ["component", "version", "folder on the board"], rows)
-        if release.armnn is not None:
-            output.line(f"Arm NN parsers: {', '.join(release.armnn.parsers)}")
-        if release.on_image:
-            output.line()
-            output.table("files on the image", ["path"], [(each.path,) for each in release.on_image])
-        output.line(f"source: {release.source}")
+    release = find_release(name)
+    output.result(release.to_json())
+    rows = [(family, each.version or "-", each.folder or "-") for family, each in release.components.items()]
+    rows += [
+        (tool, version, "-") for tool, version in (("vela", release.vela), ("neutron", release.neutron)) if version
+    ]
+    output.table(release.name, ["component", "version", "folder on the board"], rows)
+    if release.armnn is not None:
+        output.line(f"Arm NN parsers: {', '.join(release.armnn.parsers)}")
+    if release.on_image:
+        output.line()
+        output.table("files on the image", ["path"], [(each.path,) for each in release.on_image])
+    output.line(f"source: {release.source}")

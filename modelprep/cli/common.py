@@ -34,7 +34,6 @@ import typer
 
 from modelprep.api.declaring import ARGUMENTS, AnyPath, Files, Option, Paths, Words, declared
 from modelprep.api.frame import as_error
-from modelprep.api.options import PlanOptions
 from modelprep.api.text import scrub
 from modelprep.cli.output import Output
 from modelprep.errors import ModelprepError, UsageError
@@ -84,7 +83,7 @@ def _parameter(
 ) -> tuple[inspect.Parameter, Callable[[Any], Any]]:
     """Make typer's parameter of an option, and what turns its value into the verb's."""
     flags = _flags(name, option)
-    text = re.sub(r"`(\w+)`", lambda match: known[match[1]], option.help)
+    text = re.sub(r"`(\w+)`", lambda match: known.get(match[1], f"--{match[1]}"), option.help)
     read = _KINDS.get(kind, kind)
     default: Any = option.default
     value: Callable[[Any], Any] = lambda given: given  # noqa: E731
@@ -223,24 +222,3 @@ def pairs(values: Sequence[str] | None, flag: str) -> dict[str, Path]:
             raise UsageError(f"the file for '{name}' is not there", where=str(file))
         chosen[name] = file
     return chosen
-
-
-def _annotated(options: type, name: str) -> Any:
-    known = list(declared(options))
-    flags = {each: _flags(each, option)[0] for each, _, option in known}
-    return next(_parameter(each, kind, option, flags)[0].annotation for each, kind, option in known if each == name)
-
-
-# Commands that do not go through their verb yet declare their options one by one.
-DEFAULT_OUT = Path("out")
-Out, Cache, LockFile = (_annotated(PlanOptions, name) for name in ("out", "cache", "lockfile"))
-Mirror, Offline, NoArchives = (_annotated(PlanOptions, name) for name in ("mirrors", "offline", "archives"))
-AllowPrivate, Recipes, Armnn = (_annotated(PlanOptions, name) for name in ("allow_private", "recipes", "armnn"))
-BspRelease, Soc = (_annotated(PlanOptions, name) for name in ("bsp", "soc"))
-
-
-def catalogue(recipes: Any) -> Any:
-    """Open the catalogue: the shipped recipes, then ``MODELPREP_RECIPES``, then each ``--recipes``."""
-    from modelprep.api.fetching import catalogue
-
-    return catalogue(recipes or ())

@@ -2,186 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from modelprep.api.diagnosing import PEERS, TOOLS, doctor
+from modelprep.api.options import DoctorOptions
+from modelprep.api.text import install_command
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
-from modelprep.errors import ModelprepError
-from modelprep.installed import install_command, namesakes
-from modelprep.url import Url, redact_proxy
 
-#: Program -> what it is for.
-TOOLS = {
-    "ssh": "deploy",
-    "rsync": "deploy, faster and resumable",
-    "scp": "copying to a board by hand",
-    "curl": "fetching by hand, as messages suggest",
-    "sha256sum": "checking a tree by hand",
-}
-
-#: Variable that names a Python of another environment -> module it has to import, what it is for.
-PEERS = {
-    "MODELPREP_PYCAFFE": ("caffe", "a real Caffe: caffe bake --engine pycaffe, --compare"),
-    "MODELPREP_PYARMNN": ("pyarmnn", "a real Arm NN as one more runtime of check"),
-}
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def command(
-    out: common.Out = common.DEFAULT_OUT,
-    cache: common.Cache = None,
-    mirror: common.Mirror = None,
-    offline: common.Offline = False,
-    recipes: common.Recipes = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
+@common.command(DoctorOptions)
+def command(output: Output, **options: Unpack[DoctorOptions]) -> None:
     """Say which extras, tools, space, mirrors and recipe folders there are."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.version import __version__
-
-        catalogue = common.catalogue(recipes)
-        facts: dict[str, Any] = {
-            "modelprep": __version__,
-            "python": sys.version.split()[0],
-            "executable": sys.executable,
-            "namesakes": namesakes(),
-            "dependencies": _versions(_DEPENDENCIES),
-            "extras": _extras(),
-            "plugins": _plugins(),
-            "tools": {name: shutil.which(name) for name in TOOLS},
-            "interpreters": {name: _interpreter(os.environ.get(name), module) for name, (module, _) in PEERS.items()},
-            "store": _store(cache),
-            "out": {"path": str(out), "writable": _writable(out)},
-            "recipes": [{"folder": str(folder), "recipes": _count(folder)} for folder in catalogue.folders],
-            "mirrors": [_mirror(text, offline) for text in mirror or ()],
-            "proxies": {name: redact_proxy(os.environ[name]) for name in _PROXIES if os.environ.get(name)},
-        }
-        output.result(facts)
-        _print(output, facts)
-
-
-_DEPENDENCIES = ("google-crc32c", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
-_DISTRIBUTIONS = {
-    "tensorflow": ("tensorflow-cpu", "tensorflow"),
-    "cv2": ("opencv-python-headless", "opencv-python"),
-    "ai_edge_litert": ("ai-edge-litert",),
-    "PIL": ("pillow",),
-}
-_PROXIES = (
-    "http_proxy",
-    "https_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-)
-
-
-def _version(module: str) -> str | None:
-    """Give the version of an installed distribution, read from its metadata: nothing is imported."""
-    from importlib.metadata import distributions
-
-    names = _DISTRIBUTIONS.get(module, (module,))
-    return next((found.version for name in names for found in distributions(name=name)), None)
-
-
-def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
-    return {name: _version(name) for name in names}
-
-
-def _extras() -> dict[str, dict[str, Any]]:
-    from importlib.util import find_spec
-
-    from modelprep.steps._extras import MODULES
-
-    found: dict[str, dict[str, Any]] = {}
-    for extra, modules in MODULES.items():
-        versions = {m: (_version(m) or "there") if find_spec(m) is not None else None for m in modules}
-        found[extra] = {"complete": None not in versions.values(), "modules": versions}
-    return found
-
-
-def _plugins() -> list[dict[str, str]]:
-    from modelprep.steps import unusable
-    from modelprep.steps._plugins import plugins
-
-    return [{"name": one.name, "package": one.origin, "problem": unusable(one)} for one in plugins()]
-
-
-def _interpreter(program: str | None, module: str) -> dict[str, object]:
-    """Look whether an interpreter that the user named starts and has its module."""
-    import subprocess
-
-    if not program:
-        return {"program": None, "ok": None, "says": "not set"}
-    try:
-        done = subprocess.run(
-            [program, "-c", f"import {module}"], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return {"program": program, "ok": False, "says": f"does not run: {error}"}
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        return {"program": program, "ok": False, "says": said[-1] if said else f"cannot import {module}"}
-    return {"program": program, "ok": True, "says": f"imports {module}"}
-
-
-def _store(cache: Path | None) -> dict[str, object]:
-    """Look at the store; why it cannot be used is one more thing to tell."""
-    from modelprep.pipeline.run.errors import as_error
-    from modelprep.store import Store, maintenance
-
-    try:
-        info = maintenance.info(Store.open(cache))
-    except (ModelprepError, OSError, RuntimeError) as caught:
-        error = as_error(caught)
-        says = "; ".join(filter(None, (error.what, error.hint)))
-        return {"root": error.where, "writable": False, "free_bytes": None, "says": says}
-    return {"root": str(info.root), "writable": info.writable, "free_bytes": info.free_bytes, "says": ""}
-
-
-def _writable(folder: Path) -> bool:
-    for place in (folder, *folder.absolute().parents):
-        if place.exists():
-            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
-    return False
-
-
-def _count(folder: Path) -> int:
-    from modelprep.recipe.catalogue import Catalogue
-
-    return len(Catalogue([folder]).names())
-
-
-def _mirror(text: str, offline: bool) -> dict[str, object]:
-    """Look whether a mirror is there: a folder, or a server that answers at all."""
-    if "://" not in text or text.startswith("file://"):
-        from modelprep.fetch.sources import mirror_folder
-
-        folder = mirror_folder(text)
-        return {"mirror": text, "ok": folder.is_dir(), "says": "a folder" if folder.is_dir() else "not there"}
-    url = Url(text)
-    shown = str(url)
-    if offline:
-        return {"mirror": shown, "ok": None, "says": "not asked (--offline)"}
-    from modelprep.fetch.connections import Chain, Client
-    from modelprep.fetch.network_errors import Broken
-
-    try:
-        # Any answer will do, a redirect too: a bucket need not list its root.
-        answer = Client(10, 10).request("HEAD", Chain(url, pinned=True), {})
-    except Broken as broken:
-        return {"mirror": shown, "ok": False, "says": broken.text}
-    answer.close()
-    return {"mirror": shown, "ok": answer.status_code < 500, "says": f"answers {answer.status_code}"}
+    facts = doctor(**options)
+    output.result(facts)
+    _print(output, facts)
 
 
 def _print(output: Output, facts: dict[str, Any]) -> None:

@@ -2,340 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelprep import quoting
+from modelprep.api import text
+from modelprep.api.authoring import lint_recipes, new_recipe, pin_recipe, recipe_schema
+from modelprep.api.options import PinOptions, Recipes
 from modelprep.cli import common
-from modelprep.errors import ModelprepError, RecipeError, UsageError
+from modelprep.cli.output import Output
+from modelprep.errors import RecipeError
 
 if TYPE_CHECKING:
-    from modelprep.recipe.catalogue import Catalogue
-    from modelprep.recipe.schema import Asset, Recipe
+    from typing_extensions import Unpack
 
 app = common.group("Write and check recipes: new, lint, schema, pin.")
 
 
-@dataclass(frozen=True)
-class Linted:
-    """What came of checking one file."""
-
-    path: Path
-    kind: str
-    errors: tuple[RecipeError, ...]
-    warnings: tuple[str, ...] = ()
-
-
 @app.command()
+@common.command(Recipes, examples=("modelprep recipe lint", "modelprep recipe lint my-recipes"))
 def lint(
+    output: Output,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
             metavar="[PATH]...", help="Recipe files, asset files or folders; all known recipes if left out."
         ),
     ] = None,
-    recipes: common.Recipes = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
+    **options: Unpack[Recipes],
+) -> int:
     """Check recipes and shared assets: every problem with its file, line and column."""
-    with common.sink(json=json, quiet=quiet) as output:
-        linted = lint_files(_files(paths, recipes), common.catalogue(recipes))
-        # With --json the one object at the end tells everything.
-        for each in linted if not json else ():
-            for error in each.errors:
-                output.error(error)
-            for warning in each.warnings:
-                output.warning(warning)
-        bad = sum(1 for each in linted if each.errors)
-        files = "1 file" if len(linted) == 1 else f"{len(linted)} files"
-        output.line(f"{files} checked, {bad or 'none'} with problems")
-        output.result(
-            {
-                "files": [
-                    {
-                        "path": str(each.path),
-                        "kind": each.kind,
-                        "problems": [error.to_json() for error in each.errors],
-                        "warnings": list(each.warnings),
-                    }
-                    for each in linted
-                ]
-            }
-        )
-        if bad:
-            raise typer.Exit(RecipeError.exit_code)
-
-
-def _files(paths: Sequence[Path] | None, recipes: Sequence[Path] | None) -> list[Path]:
-    from modelprep.recipe.catalogue import Catalogue
-
-    folders = list(paths or ()) or list(Catalogue.open(list(recipes or ())).folders)
-    found: dict[Path, None] = {}
-    for path in folders:
-        if path.is_dir():
-            inside = _recipes_below(path)
-            if not inside and paths:
-                raise UsageError("there are no recipes in this folder", where=str(path))
-            found.update(dict.fromkeys(inside))
-        elif path.is_file():
-            found[path] = None
-        else:
-            raise UsageError("there is no such file or folder", where=str(path))
-    return list(found)
-
-
-def _recipes_below(folder: Path) -> list[Path]:
-    """Give a folder's YAML files; what vanishes or cannot be entered on the way is not there to be checked."""
-    import os
-
-    return sorted(
-        Path(place) / name for place, _, names in os.walk(folder) for name in names if name.endswith((".yaml", ".yml"))
-    )
-
-
-def lint_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Linted]:
-    """Check files, each on its own; a file below a folder called ``assets`` holds shared assets.
-
-    Parameters
-    ----------
-    paths
-        The files.
-    catalogue
-        Gives the shared assets that recipes take.
-    """
-    seen: dict[tuple[Path, str], str] = {}
-    return [
-        _lint_assets(path, seen) if path.parent.name == "assets" else _lint_recipe(path, catalogue) for path in paths
-    ]
-
-
-def _lint_assets(path: Path, seen: dict[tuple[Path, str], str]) -> Linted:
-    from modelprep.recipe.loader import SharedFile
-    from modelprep.recipe.problems import flatten
-
-    try:
-        shared = SharedFile(path)
-        ids = shared.check()
-    except RecipeError as error:
-        return Linted(path, "assets", flatten(error))
-    errors = []
-    for asset_id in ids:
-        place = shared.where(asset_id)
-        first = seen.setdefault((path.parent.resolve(), asset_id), place)
-        if first != place:
-            what = f"the asset '{asset_id}' is declared in two files"
-            errors.append(RecipeError(what, where=place, hint=f"the first is at {first}"))
-    warnings = _browser_links([shared[asset_id] for asset_id in ids], path)
-    return Linted(path, "assets", tuple(errors), tuple(f"{path}: {warning}" for warning in warnings))
-
-
-def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
-    from modelprep.pipeline.plan.validate import check_steps
-    from modelprep.recipe.problems import flatten
-
-    text = str(path)
-    try:
-        recipe = catalogue.load_file(path)
-    except RecipeError as error:
-        return Linted(path, "recipe", flatten(error))
-    errors = check_steps(recipe)
-    warnings = [*_unused(recipe), *_browser_links(list(recipe.assets.values()), path)]
-    for variant in recipe.variants:
-        try:
-            found = check_steps(catalogue.load_file(path, variant))
-        except RecipeError as error:
-            found = list(flatten(error))
-        known = {str(each) for each in errors}
-        errors += [each for each in found if str(each) not in known]
-    return Linted(path, "recipe", tuple(errors), tuple(f"{text}: {warning}" for warning in warnings))
-
-
-def _unused(recipe: Recipe) -> list[str]:
-    """Name the assets and steps that nothing refers to."""
-    from modelprep.pipeline.plan.validate import references
-
-    used = {ref.name for ref in references(recipe)}
-    names = [("asset", name) for name in recipe.assets] + [("step", step.id) for step in recipe.steps]
-    # A variant may use what the plain recipe does not.
-    if recipe.variants:
-        return []
-    return [f"nothing uses the {kind} '{name}'" for kind, name in names if name not in used]
-
-
-def _browser_links(assets: Sequence[Asset], path: Path) -> list[str]:
-    """Name the URLs of this file that are pages; those of shared assets are told with their own file."""
-    from modelprep.fetch.urls import browser_link
-
-    here = f"{path}:"
-    urls = [source.url for asset in assets for source in asset.sources]
-    return [said for url in dict.fromkeys(urls) if (url.place or here).startswith(here) and (said := browser_link(url))]
+    linted = lint_recipes(paths or (), **options)
+    # With --json the one object at the end tells everything.
+    for each in linted if output.mode != "json" else ():
+        for error in each.errors:
+            output.error(error)
+        for warning in each.warnings:
+            output.warning(warning)
+    bad = sum(1 for each in linted if each.errors)
+    files = "1 file" if len(linted) == 1 else f"{len(linted)} files"
+    output.line(f"{files} checked, {bad or 'none'} with problems")
+    output.result({"files": [each.to_json() for each in linted]})
+    return RecipeError.exit_code if bad else 0
 
 
 @app.command()
+@common.command()
 def schema(
+    output: Output,
     assets: Annotated[bool, typer.Option("--assets", help="The schema of recipes/assets/*.yaml instead.")] = False,
 ) -> None:
     """Print the JSON Schema of recipes, for editors."""
-    with common.sink(json=True) as output:
-        from modelprep.pipeline.plan.step_schema import step_schemas
-        from modelprep.recipe.jsonschema import assets_schema, recipe_schema
-
-        output.result(assets_schema() if assets else recipe_schema(step_schemas()))
+    output.mode = "json"
+    output.result(recipe_schema(assets=assets))
 
 
 @app.command()
+@common.command(examples=("modelprep recipe new mine/logo --in my-recipes",))
 def new(
+    output: Output,
     name: Annotated[str, typer.Argument(metavar="NAME", help="GROUP/NAME or NAME; letters, digits, dots, dashes.")],
     folder: Annotated[
         Path, typer.Option("--in", metavar="DIR", help="Folder of recipes to write into.", show_default=True)
     ] = Path(),
-    json: common.Json = False,
-    quiet: common.Quiet = False,
 ) -> None:
     """Write a commented recipe that is valid as it stands, GROUP/NAME.yaml, and its JSON Schema for your editor."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.recipe.jsonschema import FILE_NAME
-
-        path, schema_path = write_new(name, folder)
-        lint = quoting.command("modelprep", "recipe", "lint", quoting.operand(str(path)))
-        output.line(f"{path} written; `{lint}` checks it")
-        if schema_path is None:
-            output.warning(f"{path.parent / FILE_NAME} is another file; `modelprep recipe schema` prints the schema")
-        output.result({"path": str(path), "schema": str(schema_path) if schema_path is not None else None})
-
-
-def write_new(name: str, folder: Path) -> tuple[Path, Path | None]:
-    """Write the starter of a recipe, and the JSON Schema beside it that its first line names.
-
-    Returns
-    -------
-    tuple of (Path, Path or None)
-        The recipe and the schema; None where a file of that name is there that is no schema of ours.
-
-    Raises
-    ------
-    UsageError
-        The name is no recipe name, or its file is there already.
-    StorageError
-        The file cannot be written.
-    """
-    import re
-    from json import dumps as json_text
-
-    from modelprep.pipeline.plan.step_schema import step_schemas
-    from modelprep.recipe.catalogue import ASSETS_FOLDER
-    from modelprep.recipe.jsonschema import FILE_NAME, recipe_schema
-    from modelprep.recipe.lockfile import write_whole
-    from modelprep.recipe.template import starter
-    from modelprep.recipe.text import NAME_PATTERN
-
-    parts = name.removesuffix(".yaml").split("/")
-    if len(parts) > 2 or not all(re.search(NAME_PATTERN, part) for part in parts) or parts[0] == ASSETS_FOLDER:
-        raise UsageError(f"'{name}' is no name for a recipe", expected="GROUP/NAME or NAME (letters, digits, . - _)")
-    path = folder.joinpath(*parts[:-1], f"{parts[-1]}.yaml")
-    if path.exists() or path.is_symlink():
-        raise UsageError("the file is there already", where=str(path), hint="choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, starter("/".join(parts), str(path)))
-    beside = path.parent / FILE_NAME
-    schema = recipe_schema(step_schemas())
-    if (beside.exists() or beside.is_symlink()) and not _is_schema(beside, str(schema["$id"])):
-        return path, None
-    write_whole(beside, json_text(schema, indent=2) + "\n")
-    return path, beside
-
-
-def _is_schema(path: Path, identity: str) -> bool:
-    """Whether a file is a recipe schema that an earlier run wrote, and may be replaced."""
-    try:
-        return f'"$id": "{identity}"' in path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
+    path, schema_path = new_recipe(name, folder)
+    lint = text.command("modelprep", "recipe", "lint", text.operand(str(path)))
+    output.line(f"{path} written; `{lint}` checks it")
+    if schema_path is None:
+        output.warning(f"the schema beside {path} is another file; `modelprep recipe schema` prints the schema")
+    output.result({"path": str(path), "schema": str(schema_path) if schema_path is not None else None})
 
 
 @app.command()
-def pin(
-    target: common.Target,
-    lockfile: common.LockFile = None,
-    recipes: common.Recipes = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
-) -> None:
+@common.command(PinOptions, examples=("modelprep recipe pin mine/logo",))
+def pin(output: Output, target: common.Target, **options: Unpack[PinOptions]) -> None:
     """Move first-use pins from the lock file into the recipe (or the shared assets) that declare them."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep.recipe.lockfile import LOCK_NAME
-
-        lock = lockfile or common.DEFAULT_OUT / LOCK_NAME
-        pinned = pin_targets([target], common.catalogue(recipes), lock)
-        for path, ids in pinned.items():
-            output.line(f"{path}: pinned {', '.join(ids)}")
-        output.result({"pinned": {str(path): ids for path, ids in pinned.items()}})
-
-
-def pin_targets(targets: Sequence[str], catalogue: Catalogue, lock: Path) -> dict[Path, list[str]]:
-    """Move pins into the files that declare the assets; the lock file keeps what it says.
-
-    Parameters
-    ----------
-    targets
-        Recipes whose assets are to be pinned.
-    lock
-        The lock file.
-
-    Returns
-    -------
-    dict
-        File -> ids of the assets pinned in it.
-
-    Raises
-    ------
-    UsageError
-        There is nothing to pin: no asset is pinned at first use, or none of them is in the lock file.
-    """
-    from modelprep.recipe.edit import pin_assets
-    from modelprep.recipe.lockfile import Pin, read_lock, write_whole
-    from modelprep.recipe.yaml_tree import read_text
-
-    pins = read_lock(lock)
-    wanted: dict[Path, dict[str, Pin]] = {}
-    missing: list[str] = []
-    for recipe in catalogue.resolve(targets):
-        for asset in recipe.assets.values():
-            if asset.pin != "first-use":
-                continue
-            if asset.lock_key not in pins:
-                missing.append(asset.lock_key)
-                continue
-            path = catalogue.shared.path(asset.shared) if asset.shared else recipe.path
-            wanted.setdefault(path, {})[asset.shared or asset.id] = pins[asset.lock_key]
-    if not wanted:
-        what = (
-            "none of these assets is in the lock file" if missing else "no asset of the target is pinned at first use"
-        )
-        hint = f"fetch first: {', '.join(sorted(set(missing)))}" if missing else None
-        raise UsageError(what, where=str(lock) if missing else None, hint=hint)
-    changed = {path: pin_assets(read_text(path), path, each) for path, each in wanted.items()}
-    for path, text in changed.items():
-        _check_text(text, path, catalogue)
-    for path, text in changed.items():
-        write_whole(path, text)
-    return {path: sorted(each) for path, each in wanted.items()}
-
-
-def _check_text(text: str, path: Path, catalogue: Catalogue) -> None:
-    from modelprep.recipe.loader import SharedFile, parse_recipe
-
-    try:
-        if path.parent.name == "assets":
-            SharedFile(path, text).check()
-        else:
-            parse_recipe(text, path, shared=catalogue.shared)
-    except ModelprepError as error:
-        raise RecipeError(
-            "the recipe would no longer be valid with its pins; it was left as it is", where=str(path), got=error.what
-        ) from error
+    pinned = pin_recipe(target, **options)
+    for path, ids in pinned.items():
+        output.line(f"{path}: pinned {', '.join(ids)}")
+    output.result({"pinned": {str(path): ids for path, ids in pinned.items()}})

@@ -6,36 +6,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelprep.api.showing import list_steps, show_step, step_json
 from modelprep.cli import common
+from modelprep.cli.output import Output
 
 if TYPE_CHECKING:
-    from modelprep.cli.output import Output
-    from modelprep.steps import Param, Step
+    from modelprep.api.types import Param, Step
 
 
+@common.command(examples=("modelprep steps", "modelprep steps caffe.bake"))
 def command(
+    output: Output,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One step: caffe.bake, unpack, ...")] = None,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
 ) -> None:
     """List the steps that a recipe can use, or the parameters of one."""
-    with common.sink(json=json, quiet=quiet) as output:
-        from modelprep import steps
-        from modelprep.errors import RecipeError, UsageError
-        from modelprep.pipeline.plan.step_schema import describe
-
-        if name is None:
-            found = [steps.find(each) for each in steps.names()]
-            output.table("", ["step", "makes", "what it does"], [(s.name, s.produces, s.summary) for s in found], key=0)
-            output.note("`modelprep steps NAME` shows the parameters of one.")
-            output.result({"steps": [describe(step) for step in found]})
-            return
-        try:
-            step = steps.find(name)
-        except RecipeError as error:
-            raise UsageError(error.what, hint=error.hint) from None
-        _print(step, output)
-        output.result(describe(step))
+    if name is None:
+        found = list_steps()
+        output.table("", ["step", "makes", "what it does"], [(s.name, s.produces, s.summary) for s in found], key=0)
+        output.note("`modelprep steps NAME` shows the parameters of one.")
+        output.result({"steps": [step_json(step) for step in found]})
+        return
+    step = show_step(name)
+    _print(step, output)
+    output.result(step_json(step))
 
 
 def _print(step: Step, output: Output) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,27 +23,6 @@ def size_text(size: int | None) -> str:
         value /= 1024
         del units[0]
     return f"{value:.1f} {units[0]}"
-
-
-def parse_size(text: str) -> int:
-    """Read a number of bytes as people write it; units of 1024 end in ``iB``, those of 1000 in ``B``.
-
-    >>> parse_size("2GiB"), parse_size("1.5 MB"), parse_size("4096")
-    (2147483648, 1500000, 4096)
-
-    Raises
-    ------
-    UsageError
-        It is no such number.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?", text.strip(), re.IGNORECASE | re.ASCII)
-    if found is None:
-        from modelprep.errors import UsageError
-
-        raise UsageError("this is not a size", expected="a number of bytes, such as 2GiB, 500MB or 4096", got=text)
-    number, unit, binary = found.groups()
-    power = "KMGT".index(unit.upper()) + 1 if unit else 0
-    return round(float(number) * float(1024 if binary else 1000) ** power)
 
 
 def mib(size: float) -> str:

@@ -9,10 +9,11 @@ from modelprep.errors import RecipeError
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.armnn_versions import for_armnn
 from modelprep.pipeline.plan.keys import recipe_key, request_key
-from modelprep.pipeline.plan.request import Plan
+from modelprep.pipeline.plan.request import Plan, Request
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import read_lock
 from modelprep.recipe.schema import Recipe
+from modelprep.store import Store
 from modelprep.tree.manifest import MANIFEST, read_manifest
 
 
@@ -113,3 +114,25 @@ def blobs_needed(out: Path, lock_path: Path) -> set[str]:
     for path in out.glob(f"*/{MANIFEST}"):
         needed.update(file.sha256 for file in read_manifest(path.parent).files.values())
     return needed
+
+
+def plan_each(
+    request: Request, catalogue: Catalogue, store: Store, targets: Sequence[str] = (), *, strict: bool = False
+) -> list[Plan]:
+    """Plan every recipe, each variant too, by itself.
+
+    Parameters
+    ----------
+    strict
+        Raise the error of a broken recipe: what it uses is not known, and nothing of it may be lost.
+    """
+    from modelprep.pipeline.plan.planner import plan_recipes
+
+    found, broken = sound_recipes(catalogue, targets)
+    if broken and strict:
+        raise broken[0]
+    everything = [*found]
+    for recipe in found:
+        if not recipe.variant:
+            everything += [catalogue.load_file(recipe.path, variant) for variant in recipe.variants]
+    return [plan_recipes(request, [recipe], store, catalogue.shared) for recipe in everything]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import modelprep
-from modelprep.cli.recipe import pin_targets
+from modelprep.pipeline.authoring import pin_targets
 from modelprep.pipeline.catalogue import open_catalogue
 
 

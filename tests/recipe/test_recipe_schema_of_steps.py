@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from modelprep import steps
-from modelprep.cli.recipe import lint_files, write_new
 from modelprep.errors import RecipeError
+from modelprep.pipeline.authoring import lint_files, write_new
 from modelprep.pipeline.catalogue import open_catalogue
 from modelprep.pipeline.plan.step_schema import describe, step_schemas
 from modelprep.recipe.jsonschema import assets_schema, recipe_schema

@@ -1,0 +1,96 @@
+"""Verbs for those who write recipes: ``recipe new``, ``lint``, ``schema`` and ``pin``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelprep.api.declaring import AnyPath, Paths, Words, places, settle, verb, words
+from modelprep.api.frame import framed
+from modelprep.api.options import PinOptions, Recipes
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from modelprep.pipeline.authoring import Linted
+
+
+@verb(Recipes)
+def lint_recipes(paths: Paths = (), **options: Unpack[Recipes]) -> tuple[Linted, ...]:
+    """Check recipes and shared assets: every problem with its file, line and column. The command ``recipe lint``.
+
+    Parameters
+    ----------
+    paths
+        Recipe files, asset files or folders; all known recipes if left out.
+
+    Raises
+    ------
+    UsageError
+        A path is not there, or a folder holds no recipes.
+    """
+    given = settle(Recipes, options)
+    with framed():
+        from modelprep.api.fetching import catalogue
+        from modelprep.pipeline.authoring import lint_files, recipe_files
+
+        known = catalogue(given.recipes)
+        return tuple(lint_files(recipe_files([Path(each) for each in places(paths)], known), known))
+
+
+def recipe_schema(*, assets: bool = False) -> Mapping[str, object]:
+    """Return the JSON Schema of recipes, or of ``recipes/assets/*.yaml``. The command ``recipe schema``."""
+    with framed():
+        from modelprep.pipeline.plan.step_schema import step_schemas
+        from modelprep.recipe.jsonschema import assets_schema, recipe_schema
+
+        return assets_schema() if assets else recipe_schema(step_schemas())
+
+
+def new_recipe(name: str, folder: AnyPath = ".") -> tuple[Path, Path | None]:
+    """Write a commented recipe that is valid as it stands, and the JSON Schema beside it. The command ``recipe new``.
+
+    Parameters
+    ----------
+    name
+        ``GROUP/NAME`` or ``NAME``: letters, digits, dots, dashes.
+    folder
+        Folder of recipes to write into.
+
+    Returns
+    -------
+    tuple of (Path, Path or None)
+        The recipe and the schema; None where a file of that name is there that is no schema of ours.
+
+    Raises
+    ------
+    UsageError
+        The name is no recipe name, or its file is there already.
+    """
+    with framed():
+        from modelprep.pipeline.authoring import write_new
+
+        return write_new(name, Path(folder))
+
+
+@verb(PinOptions)
+def pin_recipe(targets: Words, **options: Unpack[PinOptions]) -> Mapping[Path, list[str]]:
+    """Move first-use pins from the lock file into the recipes (or the shared assets) that declare them.
+
+    Returns
+    -------
+    Mapping
+        File -> ids of the assets pinned in it.
+
+    Raises
+    ------
+    UsageError
+        There is nothing to pin: no asset is pinned at first use, or none of them is in the lock file.
+    """
+    given = settle(PinOptions, options)
+    with framed():
+        from modelprep.api.fetching import catalogue
+        from modelprep.pipeline.authoring import pin_targets
+
+        return pin_targets(words(targets), catalogue(given.recipes), given.lockfile or Path("out", "modelprep.lock"))

@@ -1,0 +1,202 @@
+"""The verbs that show one recipe, and one release of a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelprep.api.declaring import settle, verb
+from modelprep.api.frame import framed
+from modelprep.api.options import ShowOptions
+from modelprep.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from modelprep.pipeline.plan.request import Plan, PlannedDemo
+    from modelprep.recipe.schema import Asset, StepUse
+    from modelprep.steps import Step
+    from modelprep.targets.bsp import Bsp
+
+
+@verb(ShowOptions)
+def show(target: str, **options: Unpack[ShowOptions]) -> dict[str, Any]:
+    """Return everything that one recipe says and what is here of it, JSON-ready. The command ``show``.
+
+    Parameters
+    ----------
+    target
+        A recipe, a demo's own name or a path to a recipe file.
+
+    Raises
+    ------
+    UsageError
+        There is no such recipe, or there are several.
+    RecipeError
+        The recipe is broken.
+    """
+    given = settle(ShowOptions, options)
+    with framed():
+        from modelprep.api.fetching import decide
+
+        planned = decide(target, given)
+        if len(planned.demos) > 1:
+            names = ", ".join(demo.recipe.name for demo in planned.demos)
+            raise UsageError(f"'{target}' is more than one recipe", hint=f"one of {names}")
+        return _describe(planned, planned.demos[0])
+
+
+def releases() -> tuple[str, tuple[Bsp, ...]]:
+    """Return the default i.MX Linux release, and all that the facts know. The command ``bsp list``."""
+    with framed():
+        from modelprep.targets import bsp
+
+        return bsp.DEFAULT, tuple(bsp.load(name) for name in bsp.names())
+
+
+def release(name: str) -> Bsp:
+    """Return an i.MX Linux release: versions, folders on the board, files of the image. The command ``bsp show``.
+
+    Raises
+    ------
+    UsageError
+        There is no such release.
+    """
+    with framed():
+        from modelprep.targets import bsp
+
+        return bsp.load(name)
+
+
+def list_steps() -> tuple[Step, ...]:
+    """Return the steps that a recipe can use, those of plug-ins too. The command ``steps``."""
+    with framed():
+        from modelprep import steps
+
+        return tuple(steps.find(name) for name in steps.names())
+
+
+def show_step(name: str) -> Step:
+    """Return a step by its name. The command ``steps NAME``.
+
+    Raises
+    ------
+    UsageError
+        There is no such step.
+    """
+    with framed():
+        from modelprep import steps
+        from modelprep.errors import RecipeError
+
+        try:
+            return steps.find(name)
+        except RecipeError as error:
+            raise UsageError(error.what, hint=error.hint) from None
+
+
+def step_json(step: Step) -> dict[str, object]:
+    """Return a step JSON-ready."""
+    from modelprep.pipeline.plan.step_schema import describe
+
+    return describe(step)
+
+
+def _describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
+    """Give everything that a recipe says and what is here of it, JSON-ready."""
+    from modelprep.tree.manifest import plain
+
+    recipe = demo.recipe
+    return {
+        "recipe": recipe.name,
+        "variant": recipe.variant,
+        "demo": recipe.demo,
+        "summary": recipe.summary,
+        "manual": recipe.manual,
+        "status": recipe.status,
+        "why": recipe.why,
+        "state": demo.state,
+        "path": str(recipe.path),
+        "shadows": str(recipe.shadows) if recipe.shadows else "",
+        "variants": dict(recipe.variants),
+        "tree": str(demo.folder),
+        "board": recipe.board,
+        "absent": recipe.absent,
+        "on_image": dict(recipe.on_image),
+        "run": str(recipe.run or ""),
+        "key": demo.key,
+        "assets": [_asset(plan, demo, asset) for asset in recipe.assets.values()],
+        "steps": [
+            {"id": use.id, "uses": use.uses, "with": plain(use.params), "proof": _proof(use)} for use in recipe.steps
+        ],
+        "install": {place: str(ref) for place, ref in recipe.install.items()},
+        "expect": plain(recipe.expect),
+        "prints": list(recipe.prints),
+        "answers": _answers(recipe.expect),
+        "manual_errors": list(recipe.manual_errors),
+        "notes": list(recipe.notes),
+        **({"problem": demo.problem.to_json()} if demo.problem is not None else {}),
+    }
+
+
+def _proof(use: StepUse) -> dict[str, object] | None:
+    """Say what the step's result is held to when `check` runs it, or why it is not; None for a step that is unknown."""
+    from modelprep import steps
+    from modelprep.errors import RecipeError
+
+    try:
+        proof = steps.find(use.uses).proof
+    except RecipeError:
+        return None
+    if isinstance(proof, steps.Exempt):
+        return {"needed": False, "reason": proof.reason}
+    own = use.tolerance is None
+    return {
+        "needed": True,
+        "tolerance": proof.tolerance if use.tolerance is None else use.tolerance.relative,
+        "origin": proof.origin if use.tolerance is None else use.tolerance.origin,
+        "from": "step" if own else "recipe",
+    }
+
+
+def _asset(plan: Plan, demo: PlannedDemo, asset: Asset) -> dict[str, object]:
+    from modelprep.recipe.licences import classes_of
+
+    planned = plan.assets.get(demo.names.get(asset.id, ""))
+    sha256 = planned.sha256 if planned is not None else None
+    pin = plan.pins.get(asset.key)
+    return {
+        "id": asset.id,
+        "key": asset.key,
+        "summary": asset.summary,
+        "filename": asset.filename,
+        "size": asset.size,
+        "digests": dict(asset.digests.values),
+        "members": {path: dict(digests.values) for path, digests in asset.members.items()},
+        "pin": asset.pin,
+        "pinned_by": asset.pinned_by,
+        "locked": {"sha256": pin.sha256, "size": pin.size, "first_seen_from": pin.first_seen_from} if pin else None,
+        "licence": asset.licence.name if asset.licence else "",
+        "licence_classes": list(classes_of(asset)),
+        "licence_source": asset.licence.source if asset.licence else "",
+        "provide": asset.provide,
+        "restricted": asset.restricted,
+        "here": sha256 is not None and plan.store.get(sha256) is not None,
+        "sources": [{"url": str(s.url), "member": s.member or "", "note": s.note} for s in asset.sources],
+        "notes": list(asset.notes),
+    }
+
+
+def _answers(expect: Mapping[str, object]) -> list[str]:
+    """Say which class each picture or record is to get, with the class's name where the list is known."""
+    from modelprep.targets.class_names import label
+
+    labels, names = expect.get("labels"), str(expect.get("names", ""))
+    if not isinstance(labels, Mapping):
+        return []
+    found = []
+    for place, number in labels.items():
+        what = f"record {place}" if isinstance(place, int) or str(place).isdigit() else str(place)
+        told = label(names, number) if names and isinstance(number, int) else ""
+        # Without a name the label is the bare number.
+        found.append(f"{what}: {told if told not in ('', str(number)) else f'class {number}'}")
+    return found
