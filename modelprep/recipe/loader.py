@@ -366,6 +366,8 @@ def _recipe(
         steps=tuple(_step(step, path) for step in steps),
         install={place: _ref(ref) for place, ref in table.get("install", {}).items()},
         run=parse_command(table["run"]) if "run" in table else None,
+        interactive=table.get("interactive", False),
+        runs_on=table.get("runs_on", ""),
         expect=expect,
         manual_errors=tuple(table.get("manual_errors", ())),
         prints=tuple(table.get("prints", ())),

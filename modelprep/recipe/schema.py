@@ -23,6 +23,7 @@ ALGORITHMS: tuple[Algorithm, ...] = ("sha256", "sha384", "sha512", "git", "sha1"
 HEX_LENGTH: Mapping[str, int] = {"sha256": 64, "sha384": 96, "sha512": 128, "git": 40, "sha1": 40, "md5": 32}
 
 Status = Literal["ready", "bring-your-own", "needs-nothing"]
+PROCESSORS = ("npu", "gpu", "cpu")
 STATUSES: tuple[Status, ...] = ("ready", "bring-your-own", "needs-nothing")
 
 
@@ -228,6 +229,10 @@ class Recipe:
         the files of a step's folder (``$step``, ``$step/sub``, ``$step/sub/*.pb``): :mod:`modelprep.recipe.spread`.
     run
         The command for the board, run inside `tree`; None where there is none.
+    interactive
+        The command needs a display, a camera or a network: ``run-tests.sh`` does not start it.
+    runs_on
+        Processor of the board that computes the model: ``npu``, ``gpu`` or ``cpu``; empty where nothing says it.
     expect
         What ``check`` compares with: see :mod:`modelprep.recipe.expectations`.
     manual_errors
@@ -267,6 +272,8 @@ class Recipe:
     steps: tuple[StepUse, ...] = ()
     install: Mapping[str, Ref] = field(default_factory=dict)
     run: Command | None = None
+    interactive: bool = False
+    runs_on: str = ""
     expect: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     manual_errors: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from modelprep.recipe.expectations import EXPECT
 from modelprep.recipe.scalars import Bool, Choice, Free, Hex, Int, Number, Text
-from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH, SCHEMA_VERSION, STATUSES
+from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH, PROCESSORS, SCHEMA_VERSION, STATUSES
 from modelprep.recipe.shapes import ByKey, Either, Field, ListOf, MapOf, Struct
 from modelprep.recipe.text import (
     BOARD_PATTERN,
@@ -169,6 +169,8 @@ _BODY = (
     Field("steps", ListOf(STEP, "a list of steps", most=200), "what is done to them"),
     Field("install", MapOf(PLACE, REF), "place in the tree -> what goes there; `folder/` takes a step's whole folder"),
     Field("run", COMMAND, "the command for the board, run inside the tree"),
+    Field("interactive", Bool(), "true where the command needs a display, a camera or a network: no test starts it"),
+    Field("runs_on", Choice(PROCESSORS), "the board's processor that computes the model"),
     Field("expect", EXPECT, "what `modelprep check` compares with"),
     Field("manual_errors", NOTES, "what the manual says wrongly, or leaves out"),
     Field("prints", NOTES, "what the board prints when all is well"),

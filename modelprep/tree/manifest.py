@@ -100,6 +100,8 @@ class InstalledDemo:
         Digest over all that decides the demo's files (:mod:`modelprep.pipeline.plan.keys`): equal keys, equal files.
     programs
         Folder of the test programs on the board, where it is not on PATH there.
+    interactive
+        Whether the command needs a display, a camera or a network, so that no test starts it.
     expect
         What ``check`` and the board's test runner go by, as in the recipe.
     """
@@ -113,6 +115,7 @@ class InstalledDemo:
     board: str = ""
     variant: str = ""
     programs: str = ""
+    interactive: bool = False
     expect: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -241,6 +244,7 @@ def _demo_json(demo: InstalledDemo) -> dict[str, object]:
         "board": demo.board,
         "variant": demo.variant,
         **({"programs": demo.programs} if demo.programs else {}),
+        **({"interactive": True} if demo.interactive else {}),
         "expect": plain(demo.expect),
     }
 

@@ -110,6 +110,7 @@ def demo_entry(recipe: Recipe, key: str) -> InstalledDemo:
         board=recipe.board,
         variant=recipe.variant,
         programs=recipe.programs,
+        interactive=recipe.interactive,
         expect=recipe.expect,
     )
 

@@ -24,11 +24,14 @@ class BoardCommand:
         The command, as in the recipe: one simple command, run inside the tree.
     takes_backends
         Whether ``-c BACKEND`` may be put behind it (the Arm NN tests).
+    interactive
+        Whether it needs a display, a camera or a network: the script names it and does not start it.
     """
 
     demo: str
     run: str
     takes_backends: bool
+    interactive: bool = False
 
 
 def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> str:
@@ -53,12 +56,16 @@ def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> st
     RecipeError
         A command is not one simple command.
     """
-    chosen = [command for command in commands if command.run]
+    known = [command for command in commands if command.run]
+    chosen = [command for command in known if not command.interactive]
     functions = [_functions(number, each) for number, each in enumerate(chosen, 1)]
     # importlib.resources would cost every second run more than the script does.
     template = Path(__file__).with_name("run-tests.sh.in").read_text("utf-8")
     search = "".join(f":{sh(folder)}" for folder in programs)
-    parts = {"SEARCH": search, "COUNT": str(len(chosen)), "DEMOS": "\n\n".join(functions)}
+    by_hand = [
+        f"echo {sh(line(f'not a test, start it by hand: {_parsed(each).line}'))}" for each in known if each.interactive
+    ]
+    parts = {"SEARCH": search, "COUNT": str(len(chosen)), "DEMOS": "\n\n".join([*functions, *by_hand])}
     # In one pass: a mark in what is put in is text.
     return re.sub("@(SEARCH|COUNT|DEMOS)@", lambda mark: parts[mark[1]], template)
 

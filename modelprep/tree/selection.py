@@ -114,7 +114,9 @@ def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None
         A demo's command or name does not fit.
     """
     commands = [
-        BoardCommand(_word(demo.demo), demo.run, takes_backends=demo.demo.endswith("-Armnn"))
+        BoardCommand(
+            _word(demo.demo), demo.run, takes_backends=demo.demo.endswith("-Armnn"), interactive=demo.interactive
+        )
         for _, demo in sorted(manifest.demos.items())
     ]
     programs = sorted({demo.programs for demo in manifest.demos.values() if demo.programs})
@@ -124,8 +126,8 @@ def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None
 
 
 def names_of_tests(manifest: Manifest) -> list[str]:
-    """Give the names that ``run-tests.sh`` knows the demos of a manifest by: those that have a command."""
-    return [_word(demo.demo) for _, demo in sorted(manifest.demos.items()) if demo.run]
+    """Give the names that ``run-tests.sh`` knows the demos of a manifest by: those whose command it can start."""
+    return [_word(demo.demo) for _, demo in sorted(manifest.demos.items()) if demo.run and not demo.interactive]
 
 
 def _word(name: str) -> str:

@@ -117,6 +117,7 @@ def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
             "manual": recipe.manual,
             "summary": recipe.summary,
             "run": str(recipe.run or ""),
+            **({"interactive": True} if recipe.interactive else {}),
             "expect": plain(recipe.expect),
             "files": {path: list(source) for path, source in files.items()},
             "assets": sorted([asset.id, *_story(asset)] for asset in assets),
