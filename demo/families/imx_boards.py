@@ -33,11 +33,7 @@ def make() -> list[Made]:
     made += [Made(f"gopoint-{name}", b"\x7fELF stand-in " + name.encode() * 8) for name in _OTHERS]
     made += [Made(f"gopoint-{name}", pictures.jpeg(64, 40, pictures.scene(20))) for name in _PICTURES]
     made += [Made(name, quantised) for name in (*_EIQ, *_ZOO)]
-    made += [
-        Made(f"pascal-voc-{number:04}", pictures.jpeg(52, 40, pictures.scene(30 + number))) for number in range(20)
-    ]
-    bmp = pictures.bmp(40, 30, pictures.scene(21))
-    return [*made, *_archives(quantised), Made("eiq-cars0", bmp), Made("eiq-hand0", bmp), Made("eiq-anchors", b"0,0\n")]
+    return [*made, *_archives(quantised)]
 
 
 def _archives(network: bytes) -> list[Made]:

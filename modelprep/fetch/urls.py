@@ -102,6 +102,8 @@ def direct_forms(url: Url) -> tuple[tuple[Url, str], ...]:
 def browser_link(url: Url) -> str:
     """Say why a link never gives the file itself, and what to write instead; empty where it may give it."""
     direct, note = direct_forms(url)[0]
+    if url.host == "drive.google.com" and "export=download" in url.parts.query.split("&"):
+        return ""  # it gives the file, or for a large one a question that the direct form answers
     if note and str(direct) != str(url):
         return f"{url} is a page for browsers, not the file; write the file's own address: {direct}"
     if url.host in _BROWSERS_ONLY:

@@ -49,12 +49,22 @@ def facts_text(repository: Path) -> str:
     folder = Path(os.environ.get("MODELPREP_TEST_FACTS", repository.parent / "shared" / "facts"))
     if not (folder / "assets.yaml").is_file():
         pytest.skip("the asset facts are not on this machine (MODELPREP_TEST_FACTS names their folder)")
-    return "".join(path.read_text("utf-8") for path in (folder / "assets.yaml", folder / "armnn-19.02-tests.yaml"))
+    names = ("assets.yaml", "armnn-19.02-tests.yaml", "imx-demos.yaml")
+    return "".join((folder / name).read_text("utf-8") for name in names if (folder / name).is_file())
 
 
 @pytest.fixture(scope="module")
 def facts(facts_text: str) -> dict[str, Any]:
     return yaml.load(facts_text.partition("\n# Facts about the Arm NN 19.02 inference")[0], yaml.CSafeLoader)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def later(facts_text: str) -> dict[str, Any]:
+    """The facts on the demos of later boards."""
+    head, mark, rest = facts_text.partition("# Demos of today for i.MX boards")
+    if not mark:
+        pytest.skip(f"the facts on later boards are not on this machine ({len(head)} characters of others are)")
+    return yaml.load(mark + rest, yaml.CSafeLoader)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +164,10 @@ def test_every_published_digest_of_an_asset_is_used(assets: Mapping[str, Asset],
 
 
 def test_a_digest_that_nobody_publishes_is_never_passed_off_as_published(
-    assets: Mapping[str, Asset], facts: dict[str, Any]
+    assets: Mapping[str, Asset], facts: dict[str, Any], later: dict[str, Any]
 ) -> None:
-    published = {
+    published = {check["value"] for file in later["a_gopoint"]["assets"] for check in file["checksums"]}
+    published |= {
         check["value"] for fact in facts["assets"] for check in fact["checksums"] if check.get("published", True)
     }
     published |= {value for fact in facts["assets"] for member in fact.get("members", ()) for value in member.values()}
@@ -168,6 +179,18 @@ def test_a_digest_that_nobody_publishes_is_never_passed_off_as_published(
     for asset in assets.values():
         if asset.digests and not set(asset.digests.values.values()) & published:
             assert "no publisher states" in asset.pinned_by, asset.id
+
+
+def test_every_file_of_gopoint_is_here_with_its_published_sha1(
+    assets: Mapping[str, Asset], later: dict[str, Any]
+) -> None:
+    ours = {asset.digests.values["sha1"]: asset for asset in assets.values() if "sha1" in asset.digests.values}
+    files = later["a_gopoint"]["assets"]
+    assert len(files) > 30
+    for file in files:
+        asset = ours[file["checksums"][0]["value"]]
+        urls = {source.url.reveal() for source in asset.sources}
+        assert {file["url"], *(mirror["url"] for mirror in file["mirrors"])} & urls, file["id"]
 
 
 def test_no_other_version_is_a_file_that_is_wanted(all_assets: Mapping[str, Asset]) -> None:
