@@ -146,7 +146,7 @@ def test_every_digest_of_the_overlay_is_that_of_the_file_at_every_address(overla
         for source in asset.sources:
             path = standin / mirror_path(source.url)
             if source.member:
-                assert source.digests
+                assert source.digests or asset.pin == "first-use"
                 for algorithm, value in source.digests.values.items():
                     assert digest(algorithm, path.read_bytes()) == value
                 assert source.size in (None, path.stat().st_size)
