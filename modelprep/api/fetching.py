@@ -220,7 +220,8 @@ def cache_keys(targets: Words = (), **options: Unpack[KeyOptions]) -> CacheKeys:
         from modelprep.pipeline.inventory import cache_key, cache_keys
 
         request = request_of(targets, given)
-        keys = cache_keys(catalogue(given.recipes), request.targets, request.lock_path, armnn=given.armnn)
+        board = {"armnn": given.armnn, "bsp": given.bsp, "soc": given.soc}
+        keys = cache_keys(catalogue(given.recipes), request.targets, request.lock_path, **board)
         return CacheKeys(cache_key(keys), keys)
 
 

@@ -149,7 +149,7 @@ class ShowOptions(ListOptions, Armnn, total=False):
     """Options of ``show``."""
 
 
-class KeyOptions(Out, Lock, Armnn, Recipes, total=False):
+class KeyOptions(Out, Lock, Armnn, Board, Recipes, total=False):
     """Options of ``cache_key``."""
 
 

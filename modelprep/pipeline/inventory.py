@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelprep.errors import RecipeError
 from modelprep.fetch import Fetcher
-from modelprep.pipeline.plan.armnn_versions import for_armnn
+from modelprep.pipeline.plan.board import select
 from modelprep.pipeline.plan.keys import recipe_key, request_key
 from modelprep.pipeline.plan.request import Plan, Request
 from modelprep.recipe.catalogue import Catalogue
@@ -39,7 +39,13 @@ def _read(catalogue: Catalogue, name: str) -> Recipe | RecipeError:
 
 
 def cache_keys(
-    catalogue: Catalogue, targets: Sequence[str], lock_path: Path, *, armnn: str | None = None
+    catalogue: Catalogue,
+    targets: Sequence[str],
+    lock_path: Path,
+    *,
+    armnn: str | None = None,
+    bsp: str | None = None,
+    soc: str | None = None,
 ) -> dict[str, str]:
     """Give a key for each recipe over all that decides what a fetch of it brings.
 
@@ -53,8 +59,8 @@ def cache_keys(
         As for ``fetch``; everything when there are none.
     lock_path
         The lock file; one that is not there holds no pins.
-    armnn
-        As for ``fetch --armnn``.
+    armnn, bsp, soc
+        As for ``fetch``.
 
     Returns
     -------
@@ -68,9 +74,7 @@ def cache_keys(
     RecipeError
         A recipe or the lock file is broken.
     """
-    recipes = catalogue.resolve(targets or ("all",))
-    if armnn is not None:
-        recipes = for_armnn(recipes, armnn, catalogue)
+    recipes = select(catalogue, targets or ("all",), bsp=bsp, soc=soc, armnn=armnn)
     pins = read_lock(lock_path)
     return {
         f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name: recipe_key(recipe, pins)
