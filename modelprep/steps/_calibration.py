@@ -28,9 +28,9 @@ PARAMS: Mapping[str, Param] = {
     "calibration": Param("files", "pictures, idx or .npy files, or archives of them, that calibrate and compare"),
     "preprocess": Param(
         "map", "how a picture becomes an input: size [height, width], mean, scale ((value - mean) * scale), channels "
-        f"({', '.join(_CHANNELS)}), resize ({', '.join(_RESIZE)}), layout ({', '.join(_LAYOUTS)})",
+        f"({', '.join(_CHANNELS)}), resize ({', '.join(_RESIZE)}), layout ({', '.join(_LAYOUTS)})", metavar="KEY=VALUE",
     ),
-    "samples": Param("int", "largest number of calibration inputs", default=100),
+    "samples": Param("int", "largest number of calibration inputs", default=100, least=1),
     "seed": Param("int", "decides which inputs are taken, and their order", default=0),
 }  # fmt: skip
 

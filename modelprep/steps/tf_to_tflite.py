@@ -49,6 +49,20 @@ def _run(call: Call) -> Mapping[str, object]:
     return {**facts, "mode": mode, "agreement": agreement}
 
 
+def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
+    """Find the variables of a SavedModel, whose folder may stand for it."""
+    from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, VARIABLES
+
+    model = params.get("model")
+    if "variables" in params or not isinstance(model, Path):
+        return params
+    folder = model if model.is_dir() else model.parent
+    if not model.is_dir() and model.name != SAVED_MODEL_FILE:
+        return params
+    found = {path.name: path for path in sorted((folder / VARIABLES).parent.glob(f"{VARIABLES.name}.*"))}
+    return {**params, "model": folder / SAVED_MODEL_FILE, **({"variables": found} if found else {})}
+
+
 def _shapes(given: object) -> dict[str, list[int]]:
     if given is None:
         return {}
@@ -66,11 +80,24 @@ STEP = Step(
     version=1,
     summary="convert a frozen graph, a SavedModel or a Keras file to TF Lite, in floats or quantised",
     params={
-        "model": Param("file", "frozen GraphDef, saved_model.pb, .keras or .h5 file", required=True),
-        "variables": Param("files", "a SavedModel's files variables.index and variables.data-..., by name"),
-        "inputs": Param("strs", "nodes that are fed, of a graph (default: its placeholders)"),
-        "outputs": Param("strs", "nodes or outputs to keep (default: those that nothing else takes)"),
-        "shapes": Param("map", "input name -> shape, where the model leaves sizes open (the batch is 1)"),
+        "model": Param(
+            "file", "a frozen graph, a SavedModel (saved_model.pb; a command also takes its folder) or a Keras file",
+            required=True,
+        ),
+        "variables": Param(
+            "files", "a SavedModel's files variables.index and variables.data-..., by name", option=None
+        ),
+        "inputs": Param(
+            "strs", "a node that is fed, of a graph (default: its placeholders)", option="--input", metavar="NODE"
+        ),
+        "outputs": Param(
+            "strs", "a node or output to keep (default: those that nothing else takes)", option="--output-node -n",
+            metavar="NODE",
+        ),
+        "shapes": Param(
+            "map", "the shape of an input, where the model leaves sizes open (an open batch becomes 1)",
+            option="--shape", metavar="NAME=[1,224,224,3]",
+        ),
         "mode": Param(
             "str", "float; float16 and dynamic (int8 weights) make the file smaller; int8 is for integer hardware",
             default="float", choices=tuple(_agreement.LEAST),
@@ -81,6 +108,7 @@ STEP = Step(
         **_agreement.PARAMS,
     },
     run=_run,
+    complete=_complete,
     cpu_bound=True,
     extras=lambda params: ("tf",),  # noqa: ARG005 - the signature is the interface
     proof=Compared("TensorFlow runs the original and TF Lite the result on the calibration set, or on seeded inputs"),

@@ -295,6 +295,18 @@ def test_a_converter_that_fails_ends_the_step(
     assert not (neutron / "o.tflite").exists()
 
 
+def test_the_example_s_recipe_makes_the_model_of_imx95(
+    neutron: Path, monkeypatch: pytest.MonkeyPatch, repository: Path, upstream: Path
+) -> None:
+    monkeypatch.setenv("MODELPREP_NEUTRON", converter(neutron, PASSES))
+    chosen = repository / "docs" / "examples" / "modelprep-neutron" / "label-image-imx95.yaml"
+    where = ["--mirror", str(upstream), "--offline", "--cache", str(neutron / "cache"), "--out", str(neutron / "out")]
+    assert invoke(["fetch", str(chosen), *where]) == 0
+    assert (neutron / "out/label-image-imx95/mobilenet_v1_1.0_224_quant_imx95.tflite").is_file()
+    manifest = json.loads((neutron / "out/label-image-imx95/MANIFEST.json").read_text())
+    assert "modelprep-neutron 0.1.0" in json.dumps(manifest)
+
+
 def test_doctor_lists_the_packages_and_what_is_wrong_with_them(
     install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from steps import tflite_workshop
 
+from modelprep.cli.main import invoke
 from modelprep.formats.tflite.model import read
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,15 @@ def test_what_cannot_be_converted_is_told_and_leaves_nothing(
     assert text in json.dumps(error)
     assert str(workshop) not in str(error.get("got"))
     assert not (workshop / f"{name}.tflite").exists() or name == "refused-cosine"
+
+
+def test_the_command_takes_a_saved_model_s_folder_and_a_folder_of_pictures(workshop: Path, tmp_path: Path) -> None:
+    """TensorFlow runs in a process of its own here."""
+    target = tmp_path / "o.tflite"
+    words = ["tf", "to-tflite", str(workshop / "saved"), "-o", str(target), "--mode", "int8", "--input-type", "int8"]
+    assert invoke([*words, "--calibration", str(workshop / "pictures"), "--preprocess", "scale=0.00392"]) == 0
+    graph = read(target).main
+    assert {graph.tensors[i].dtype for i in graph.inputs} == {"INT8"}
 
 
 def test_an_unsupported_operator_is_named(told: dict[str, Any]) -> None:
