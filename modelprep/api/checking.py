@@ -222,7 +222,7 @@ class Explained:
 
 def explained(model: AnyPath, findings: Sequence[Finding], **options: Unpack[LintOptions]) -> Explained:
     """Return what findings about a model come to; `options` as for :func:`lint`."""
-    from modelprep.check.lint import parse_target, parser_of
+    from modelprep.check.lint import ethos_u, parse_target, parser_of
     from modelprep.check.lint.names import PARSERS, model_names
     from modelprep.check.messages import fix
     from modelprep.targets.armnn_tests import of_version
@@ -239,7 +239,7 @@ def explained(model: AnyPath, findings: Sequence[Finding], **options: Unpack[Lin
         accepted = f"{path}{names}{f', as {test.name} asks' if test is not None else ''}"
     return Explained(
         parser,
-        f"the {PARSERS[parser]} parser of Arm NN {version}",
+        f"Vela for {version}" if version in ethos_u.TARGETS else f"the {PARSERS[parser]} parser of Arm NN {version}",
         accepted,
         blocking,
         {finding: fix(path, finding, test, parser)[0] for finding in findings},

@@ -60,6 +60,7 @@ def test_the_command_ends_1_where_nothing_runs_on_the_npu(
     assert invoke(["lint", str(model), "--for", "ethos-u", "--json", "--sarif", str(tmp_path / "log.sarif")]) == 1
     found = json.loads(capsys.readouterr().out)["findings"]
     assert [finding["rule"] for finding in found] == ["EU02", "EU01"]
+    assert found[0]["mend"].startswith("modelprep tflite quantise")
     assert json.loads((tmp_path / "log.sarif").read_text())["runs"][0]["results"]
 
 
@@ -98,6 +99,10 @@ def test_without_vela_there_is_no_answer(model: Path, tmp_path: Path, monkeypatc
     with pytest.raises(MissingTool):
         examine(model, "ethos-u")
     assert invoke(["lint", str(model), "--for", "ethos-u"]) == 7
+
+
+def test_a_test_of_arm_nn_is_no_question_to_vela(model: Path) -> None:
+    assert invoke(["lint", str(model), "--for", "ethos-u", "--test", "TfLiteMobilenetQuantized-Armnn"]) == 2
 
 
 def test_another_kind_of_model_is_wrong_usage(tmp_path: Path) -> None:

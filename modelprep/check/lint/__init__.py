@@ -107,6 +107,8 @@ def examine(
     if target in ethos_u.TARGETS:
         if parser_of(path) != "tflite":
             raise UsageError("the NPU's compiler takes TF Lite files", where=str(path))
+        if test is not None:
+            raise UsageError("tests are of Arm NN's parsers", got=f"--test {test} --for {target}")
         return ethos_u.examine(path, target, all_npu=all_npu)
     version = parse_target(target)
     kind = next((name for name in _PARSERS if name == parser), None) if parser else parser_of(path)

@@ -11,6 +11,8 @@ from modelprep.steps._vela import ACCELERATORS, compile_model
 #: Target -> accelerator configuration; the first stands for the SoC of the recipes.
 TARGETS = {"ethos-u": ACCELERATORS["imx93"], **{name: name for name in ACCELERATORS.values()}}
 
+_QUANTISE = "modelprep tflite quantise MODEL -o OUT --calibration PICTURES"
+
 
 def examine(path: Path, target: str, *, all_npu: bool = False) -> list[Finding]:
     """Say which operators of a model the NPU takes.
@@ -33,8 +35,12 @@ def examine(path: Path, target: str, *, all_npu: bool = False) -> list[Finding]:
         made = compile_model(path, TARGETS[target], {}, None)
     except StepError as error:
         return [Finding("EU03", path.name, error.got or error.looks_like or error.what)]
-    left = [Finding("EU01", f"{one.operator} '{one.tensor}'", one.reason, effect_here="reject" if all_npu else None)
-            for one in made.on_cpu]  # fmt: skip
+    left = [
+        Finding("EU01", f"{one.operator} '{one.tensor}'", one.reason, effect_here="reject" if all_npu else None,
+                fix=_QUANTISE if "Float" in one.reason else "")
+        for one in made.on_cpu
+    ]  # fmt: skip
     if not made.npu:
-        left.insert(0, Finding("EU02", path.name, f"{made.cpu} operators on the CPU"))
+        fix = next((one.fix for one in left if one.fix), "")
+        left.insert(0, Finding("EU02", path.name, f"{made.cpu} operators on the CPU", fix=fix))
     return left
