@@ -140,7 +140,10 @@ def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
             if kind in ("yolo", "ssd"):
                 _merge(entry, changes.get("all_detectors", {}))
         for name, change in changes["tests"].items():
-            _merge(entries.setdefault(name, {}), change)
+            if change is None:  # gone from this version on
+                del entries[name]
+            else:
+                _merge(entries.setdefault(name, {}), change)
         if "parsers" in changes:
             entries = {name: entry for name, entry in entries.items() if entry["parser"] in changes["parsers"]}
     return {name: _build(name, version, entry) for name, entry in entries.items()}

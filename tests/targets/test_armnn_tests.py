@@ -44,6 +44,40 @@ def test_19_08_changed_labels_and_19_05_did_not_have_them_yet() -> None:
     assert [c.label for c in armnn_tests.of_version("19.11")[name].cases] == [789, 592, 755]
 
 
+#: Every key that is read; a misspelt one would be passed over.
+KEYS = {
+    "parser", "model", "text", "input", "outputs", "classes", "preprocess", "default_ids", "cases", "files", "labels",
+    "names", "manual", "box_tolerance", "note",
+}  # fmt: skip
+CASE_KEYS = {"file", "label", "box_centre_px", "box_corners", "confidence", "detections"}
+
+
+def test_no_key_of_a_test_is_misspelt_and_a_changed_test_is_one_that_there_was() -> None:
+    document = yaml.safe_load((Path(armnn_tests.__file__).parent / "armnn_tests.yaml").read_text())
+    known = set(document["tests"])
+    for version, changes in {"19.02": {"tests": document["tests"]}, **document["versions"]}.items():
+        assert set(changes) <= {"tests", "parsers", "all_uint8_pictures", "all_detectors"}, version
+        for name, change in changes["tests"].items():
+            entry = {} if change is None else change
+            assert set(entry) <= KEYS, f"{version}: {name}"
+            assert {key for case in entry.get("cases", ()) for key in case} <= CASE_KEYS, f"{version}: {name}"
+            assert name in known or "parser" in entry, (
+                f"{version}: {name} is no test of an earlier version, nor a whole one"
+            )
+        known |= set(changes["tests"])
+
+
+def test_a_test_can_be_gone_from_a_version_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = yaml.safe_load((Path(armnn_tests.__file__).parent / "armnn_tests.yaml").read_text())
+    document["versions"]["99.11"] = {"tests": {"TfLiteMnasNet-Armnn": None}}
+    monkeypatch.setattr(armnn_tests, "_document", lambda: document)
+    try:
+        assert "TfLiteMnasNet-Armnn" not in armnn_tests.of_version("99.11")
+        assert "TfLiteMnasNet-Armnn" in armnn_tests.of_version("21.08")
+    finally:
+        armnn_tests.of_version.cache_clear()
+
+
 def test_an_unknown_version_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"22\.02"):
         armnn_tests.of_version("22.02")
