@@ -114,6 +114,11 @@ class Verdict:
         return {"passes": 0, "fails": 1, "unknown": None}[self.outcome]
 
     @property
+    def source(self) -> str:
+        """Which source of Arm NN the verdict is for, where a board's may be another; else empty."""
+        return SOURCES.get(self.test.version, "")
+
+    @property
     def close(self) -> bool:
         """Whether a case is decided by less than host and board may differ."""
         return any(case.close for case in self.cases)
@@ -123,7 +128,7 @@ class Verdict:
         return {
             "test": self.test.name,
             "armnn": self.test.version,
-            "armnn_source": SOURCES.get(self.test.version, ""),
+            "armnn_source": self.source,
             "outcome": self.outcome,
             "close": self.close,
             "exit_status": self.exit_status,

@@ -74,6 +74,9 @@ def _tell(output: Output, checked: Sequence[Checked], out: str | PathLike[str], 
                 reasons.setdefault(one.reason, []).append(one.recipe.demo)
         for reason, names in reasons.items():
             output.prose(", ".join(names), f"{reason}: ", "  ")
+        sources = {one.verdict.test.version: one.verdict.source for one in checked if one.verdict is not None}
+        for version, source in sorted(sources.items()):
+            output.prose(source or f"release {version}", f"for Arm NN {version}: ", "  ")
         totals, commands = summary(checked, out)
         output.prose(output.style(totals, "bold"))
         if commands:

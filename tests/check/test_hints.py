@@ -188,6 +188,13 @@ def test_a_wrong_picture_is_told_the_search_with_its_own_folder(tree: Tree, stan
     assert f"modelprep check {TFLITE} --find-picture DIR --out elsewhere" in verdict.hint
 
 
+def test_the_board_that_a_verdict_is_for_is_named(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", CAFFE, "--out", out, "--lint-only") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "for Arm NN 19.02: tag v19.02 (120196d3); NXP's L4.14.78 and L4.14.98 ship dbfb8549" in told
+    assert "+i=MODEL and +o=OUTPUT" in told
+
+
 def test_a_rule_broken_in_many_places_takes_one_line(tree: Tree, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     moved = raw(tree)
     assert moved > 1

@@ -388,6 +388,17 @@ def test_a_runtime_that_dies_leaves_the_check_alive(tree: Tree) -> None:
     assert tree.judge(CAFFE).outcome == "passes"
 
 
+@pytest.mark.parametrize("name", ["MODELPREP_PYARMNN", "MODELPREP_PYCAFFE"])
+def test_the_process_that_runs_models_goes_by_the_interpreters_of_now(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for interpreter in ("/nowhere/python", "/elsewhere/python"):
+        monkeypatch.setenv(name, interpreter)
+        assert isolated.call(os.getenv, name) == interpreter
+    monkeypatch.delenv(name)
+    assert isolated.call(os.getenv, name) is None
+
+
 def test_what_a_runtime_refuses_is_not_what_the_board_says(tree: Tree) -> None:
     path = tree.path(MODELS[TFLITE])
     path.write_bytes(path.read_bytes()[:2000])

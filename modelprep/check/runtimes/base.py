@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The environment variable that names the interpreter of a real Arm NN.
 PYARMNN = "MODELPREP_PYARMNN"
+#: All that name the interpreter of a real runtime: a process that runs models is told of them with every question.
+INTERPRETERS = (PYARMNN, "MODELPREP_PYCAFFE")
 
 
 @dataclass(frozen=True)

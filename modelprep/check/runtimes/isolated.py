@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modelprep.check.runtimes.base import PYARMNN, Ready
+from modelprep.check.runtimes.base import INTERPRETERS, Ready
 from modelprep.errors import CheckFailed, MissingTool, ModelprepError
 from modelprep.installed import install_command
 
@@ -73,7 +73,8 @@ class _Worker:
         """
         with self.lock:
             try:
-                self.line.send((_folder(), os.environ.get(PYARMNN), *question))
+                interpreters = {name: os.environ.get(name) for name in INTERPRETERS}
+                self.line.send((_folder(), interpreters, *question))
                 kind, answer = self.line.recv()
             except (EOFError, OSError) as error:
                 raise EOFError from error

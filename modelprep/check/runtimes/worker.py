@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from modelprep.check.runtimes import host
-from modelprep.check.runtimes.base import PYARMNN, Ready
+from modelprep.check.runtimes.base import Ready
 from modelprep.errors import CheckFailed, ModelprepError
 
 
@@ -17,14 +17,15 @@ def _serve(descriptor: int) -> None:
     models: dict[int, Ready] = {}
     while True:
         try:
-            folder, interpreter, verb, *arguments = line.recv()
+            folder, interpreters, verb, *arguments = line.recv()
         except EOFError:
             return
         os.chdir(folder)
         # As it is where the question is asked, which may have changed since this process began.
-        os.environ.pop(PYARMNN, None)
-        if interpreter is not None:
-            os.environ[PYARMNN] = interpreter
+        for name, interpreter in interpreters.items():
+            os.environ.pop(name, None)
+            if interpreter is not None:
+                os.environ[name] = interpreter
         try:
             line.send(("ok", _answer(models, verb, arguments)))
         except ModelprepError as error:
