@@ -174,6 +174,28 @@ def tensor(graph: Any, number: int) -> Any:
     return graph.graph.tensors[number]
 
 
+def through(operator: str, rows: int = 4, wanted: int = 4, dtype: str = "UINT8") -> Callable[[Any], None]:
+    """Put another operator between two poolings, the first of which makes `dtype`."""
+
+    def change(g: Any) -> None:
+        like, first = {"scale": 1 / 128, "zero_point": 128}, g.graph.operators[0]
+        small = g.tensor("small", (1, rows, rows, 3), dtype=dtype, **like)
+        between = g.tensor("between", (1, wanted, wanted, 3), dtype="UINT8", **like)
+        mean, options = first.outputs[0], first.builtinOptions
+        first.outputs = [small]
+        options.strideW = options.strideH = options.filterWidth = options.filterHeight = 224 // rows
+        size = [g.tensor("size", (2,), np.array([wanted] * 2, "i4"), dtype="INT32")] if "RESIZE" in operator else []
+        g.operator(operator, [small, *size], [between], g.schema.ResizeBilinearOptionsT() if size else None)
+        pool = g.schema.Pool2DOptionsT()
+        pool.padding = g.schema.Padding.VALID
+        pool.strideW = pool.strideH = pool.filterWidth = pool.filterHeight = wanted
+        g.operator("AVERAGE_POOL_2D", [between], [mean], pool)
+        operators = g.graph.operators
+        g.graph.operators = [operators[0], *operators[-2:], *operators[1:-2]]
+
+    return change
+
+
 TFLITE_CASES: Mapping[str, Callable[[Any], Any]] = {
     "as it is": lambda _: None,
     "another output name": lambda g: setattr(tensor(g, 5), "name", "Softmax"),
@@ -209,6 +231,8 @@ TFLITE_CASES: Mapping[str, Callable[[Any], Any]] = {
     "mean over 1 and 2": mean_over(1, 2),
     "mean over -3 and -2": mean_over(-3, -2),
     "mean over one axis": mean_over(1),
+    "bytes resized to fewer rows": through("RESIZE_BILINEAR", 8, 4),
+    "bytes resized to more rows": through("RESIZE_BILINEAR", 4, 8),
     "float throughout": lambda g: [
         (setattr(one, "type", g.schema.TensorType.FLOAT32), setattr(one, "quantization", None))
         for place, one in enumerate(g.graph.tensors) if place in (0, 1, 4, 5)
@@ -281,6 +305,8 @@ ANSWERS: Mapping[str, Mapping[str, tuple[int, str]]] = {
         "mean over 1 and 2": (0, ""),
         "mean over -3 and -2": (1, "MeanLayer: TensorShape set on OutputSlot[0] does not match t"),
         "mean over one axis": (1, "MeanLayer: TensorShape set on OutputSlot[0] does not match t"),
+        "bytes resized to fewer rows": (139, ""),
+        "bytes resized to more rows": (0, ""),
         "float throughout": (1, "An error occurred when preparing the network workloads:  Ful"),
     },
 }
@@ -323,3 +349,38 @@ def test_the_network_that_arm_nn_makes_computes_what_the_runtimes_compute(tmp_pa
     theirs = isolated.ready(path, "onnx", ONNX.input_name, ONNX.input_shape, ONNX.outputs).run(picture)[0]
     ours = reference.ready(path, "onnx", ONNX.input_name, ONNX.outputs, "19.02").run(picture)[0]
     assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_floats_written_into_bytes_end_the_program_by_a_signal(tmp_path: Path) -> None:
+    # It writes behind its memory; of two such models the real program ended one with 134 and one with 139.
+    path = tmp_path / TFLITE.model
+    path.write_bytes(tflite(through("RELU", dtype="FLOAT32")))
+    status, said = answer(path, "tflite", TFLITE)
+    assert (status, said) == (139, "")
+
+
+def test_19_02_resizes_bytes_as_if_the_rows_were_planes_and_20_08_does_not(tmp_path: Path) -> None:
+    from modelprep.targets.armnn import compute, files, optimiser
+
+    path = tmp_path / "net.tflite"
+    g = Graph()
+    like = {"dtype": "UINT8", "scale": 0.5, "zero_point": 10}
+    given, made = g.tensor("in", (1, 2, 2, 3), **like), g.tensor("out", (1, 4, 4, 3), **like)
+    size = g.tensor("size", (2,), np.array([4, 4], "i4"), dtype="INT32")
+    g.operator("RESIZE_BILINEAR", [given, size], [made], g.schema.ResizeBilinearOptionsT())
+    g.graph.inputs, g.graph.outputs = [given], [made]
+    path.write_bytes(g.bytes())
+    pixels = np.arange(12, dtype="u1").reshape(1, 2, 2, 3) * 20
+
+    def answer(version: str) -> Any:
+        network, stops = files.tflite_network(path, version)
+        assert not stops
+        optimiser.optimise(network)
+        return compute.run(network, {network.inputs["in"][0]: pixels})[network.outputs["out"][0]]
+
+    # Along a row each second pixel lies between two; the last has none beyond it.
+    across = np.stack([pixels[:, :, 0], (pixels[:, :, 0] // 2 + pixels[:, :, 1] // 2), *[pixels[:, :, 1]] * 2], 2)
+    # Two rows are resized, and nothing is written to the other two: they are 0, which is the byte 10.
+    assert (answer("19.02") == np.concatenate([across, np.full((1, 2, 4, 3), 10)], 1)).all()
+    down = np.stack([across[:, 0], across[:, 0] // 2 + across[:, 1] // 2, *[across[:, 1]] * 2], 1)
+    assert (answer("20.08") == down).all()

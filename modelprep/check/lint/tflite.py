@@ -12,7 +12,6 @@ from modelprep.formats.sniff import HEAD, looks_like_model
 from modelprep.targets.armnn import detection, files, program
 from modelprep.targets.armnn.network import Layer, Network, Stop
 from modelprep.targets.armnn_rules import rules
-from modelprep.targets.armnn_tests import BASE_VERSION
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
@@ -23,9 +22,7 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
         with path.open("rb") as stream:
             looks = looks_like_model(stream.read(HEAD))
         return [Finding("TL01", path.name, looks or error.what, rules()["TL01"].message, status=1)]
-    notes = list(_computed_otherwise(path, network))
-    if asked.version == BASE_VERSION:
-        notes += _read_as_boxes(network)
+    notes = [*_computed_otherwise(path, network), *_taken_for_another(network)]
     names = {kind: list(found) for kind, found in (("input", network.inputs), ("output", network.outputs))}
 
     def unbound(what: str, name: str) -> Stop:
@@ -59,15 +56,18 @@ def _computed_otherwise(path: Path, network: Network) -> Iterator[Finding]:
             yield Finding("TL20", where, detail, "", "wrong")
 
 
-def _read_as_boxes(network: Network) -> Iterator[Finding]:
-    """Say which detectors have scores or anchors of another type than their boxes: 19.02 takes one for the other."""
+def _taken_for_another(network: Network) -> Iterator[Finding]:
+    """Say where the workloads of 19.02 take memory for something else than it is."""
     for layer in network.layers:
-        if layer.kind == "DetectionPostProcess":
+        if layer.params.get("by_planes"):
+            yield Finding(
+                "TL19", layer.name, "bytes are resized as if the second dimension were the channels", "", "wrong"
+            )
+        if layer.params.get("as_boxes"):
             boxes, scores = (slot.info.dtype if slot and slot.info else "" for slot in layer.inputs)
             anchors = layer.constants["anchors"].info.dtype
-            if {boxes, scores, anchors} != {boxes}:
-                detail = f"scores of {scores} and anchors of {anchors} are read as the boxes' {boxes}"
-                yield Finding("TL20", layer.name, detail, "", "wrong")
+            detail = f"scores of {scores} and anchors of {anchors} are read as the boxes' {boxes}"
+            yield Finding("TL20", layer.name, detail, "", "wrong")
 
 
 def _made(network: Network, index: int) -> Layer | None:

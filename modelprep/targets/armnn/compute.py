@@ -92,14 +92,18 @@ def _run(layer: Layer, values: Values) -> list[Any]:
 
 
 def _detection(layer: Layer, values: Values) -> list[Any]:
-    """Find boxes as 19.02 does: memory of scores and anchors is read as the type of the boxes, whatever theirs is."""
+    """Find boxes; 19.02 reads the memory of scores and anchors as the type of the boxes, whatever theirs is."""
     import numpy as np
 
     anchors = layer.constants["anchors"]
     infos = [slot.info for slot in layer.inputs if slot is not None] + [anchors.info]
+    values = [*values, anchors.values()]
+    if not layer.params.get("as_boxes"):
+        encodings, scores, boxes = (_real(value, info) for value, info in zip(values, infos, strict=True))
+        return list(detect(encodings, scores, boxes, layer.params["options"]))
     dtype = np.dtype("uint8" if infos[0] is not None and infos[0].dtype == "uint8" else "float32")
     given = []
-    for value, info in zip([*values, anchors.values()], infos, strict=True):
+    for value, info in zip(values, infos, strict=True):
         memory = np.ascontiguousarray(value).tobytes().ljust(dtype.itemsize * value.size, b"\0")
         stored = np.frombuffer(memory, dtype, value.size).reshape(value.shape)
         if dtype == np.uint8 and info is not None:

@@ -146,5 +146,12 @@ def _reach(size: int, window: int, stride: int, front: int, back: int, count: in
 
 
 def resize(layer: Layer, x: Any) -> Any:
-    """Resize float32 values."""
+    """Resize float32 values; by planes where 19.02 takes the second dimension for the channels."""
+    import numpy as np
+
+    if layer.params.get("by_planes"):
+        found: Any = np.zeros(layer.out.shape, np.float32)
+        planes = bilinear(x.transpose(0, 2, 3, 1), *layer.out.shape[2:]).transpose(0, 3, 1, 2)
+        found[:, : planes.shape[1]] = planes
+        return found
     return _as_laid_out(layer, bilinear(_heights_first(layer, x), *_out(layer)))

@@ -9,7 +9,8 @@ from modelprep.errors import StepError
 from modelprep.formats.protowire import WireError, fields
 from modelprep.targets import armnn_onnx
 from modelprep.targets.armnn import onnx_layers, onnx_parser, tflite_operators, tflite_parser
-from modelprep.targets.armnn.network import Network, Stop
+from modelprep.targets.armnn.network import Layer, Network, Stop
+from modelprep.targets.armnn_tests import BASE_VERSION
 
 # armnnTfLiteParser/TfLiteParser.cpp, constructor, at v19.02; later versions add.
 _TFLITE_19_02 = frozenset({
@@ -94,4 +95,22 @@ def tflite_network(path: Path, version: str) -> tuple[Network, list[Stop]]:
 
     later: dict[str, tflite_parser.Operation] = dict.fromkeys(tflite_names(version), tflite_operators.later)
     known = {**later, **{name: read for name, read in tflite_operators.OPERATORS.items() if name in later}}
-    return tflite_parser.parse(model, known, data)
+    network, stops = tflite_parser.parse(model, known, data)
+    if version == BASE_VERSION:
+        for layer in network.layers:
+            _as_19_02_computes(layer)
+    return network, stops
+
+
+def _as_19_02_computes(layer: Layer) -> None:
+    """Note where the reference workloads of 19.02 take memory for something else than it is.
+
+    Source: ``RefResizeBilinearUint8Workload.cpp`` (no layout is passed on, so the second dimension is the channels) and
+    ``RefDetectionPostProcess{Uint8,Float32}Workload.cpp`` (scores and anchors are read as the boxes' type).
+    """
+    dtypes = [slot.info.dtype for slot in layer.inputs if slot is not None and slot.info is not None]
+    if layer.kind == "ResizeBilinear":
+        layer.params["by_planes"] = dtypes == ["uint8"]
+    elif layer.kind == "DetectionPostProcess":
+        dtypes.append(layer.constants["anchors"].info.dtype)
+        layer.params["as_boxes"] = len(set(dtypes)) > 1

@@ -96,6 +96,17 @@ def run(layer: Layer) -> None:
         raise Stop("Bias is enabled but the bias data is invalid", "CF21", layer.name, running=True)
     lost = layer.kind == "Mean" and 0 in layer.shapes[0]
     lost = lost or any(math.prod(slot.shape) > slot.shape.elements for slot in layer.outputs)
+    # 19.02 resizes bytes by planes: more of them than the result has are written behind its memory.
+    if layer.params.get("by_planes") and layer.shapes[0].at(1) > layer.out.shape.at(1):
+        raise Stop.signal(CRASHED, "TL19", layer.name, running=True)
+    # The type of the first input decides what is written.
+    given = layer.source().info if layer.inputs else None
+    if (
+        given is not None
+        and given.dtype == "float32"
+        and any(s.info and s.info.dtype == "uint8" for s in layer.outputs)
+    ):
+        raise Stop.signal(CRASHED, "TL29", layer.name, running=True)
     if lost or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
         # No memory stands behind weights without values, behind an output that nobody takes, or behind all of a tensor
         # whose size does not fit in 32 bits; a mean over nothing never comes to an end of it.
