@@ -206,8 +206,9 @@ def _manifest(value: Any, path: str) -> Manifest:
 def _demo(entry: dict[str, Any]) -> InstalledDemo:
     """Read a demo's entry. A tree may come from strangers, so its texts are held to what a recipe may say."""
     demo = InstalledDemo(**entry)
-    texts = [value for name, value in vars(demo).items() if name != "expect"]
-    if not all(isinstance(text, str) for text in texts) or not isinstance(demo.expect, dict):
+    texts = [value for name, value in vars(demo).items() if name not in ("expect", "interactive")]
+    sound = isinstance(demo.expect, dict) and isinstance(demo.interactive, bool)
+    if not all(isinstance(text, str) for text in texts) or not sound:
         raise ValueError(f"a demo's entry is not well formed: {demo.recipe!r}")
     faults = [demo_fault(demo.demo), name_fault(demo.recipe), board_fault(demo.board) if demo.board else None]
     for fault in filter(None, [*faults, *map(forbidden, texts)]):
