@@ -272,9 +272,11 @@ def _of_plugin(plugin: Plugin) -> Step:
 
     step = plugin.found
     assert isinstance(step, Step)
-    safe = {name: guarded(getattr(step, name), plugin) for name in ("run", "extras", "room")}
-    if step.tool is not None:
-        safe["tool"] = guarded(step.tool, plugin)
+    safe = {
+        name: guarded(function, plugin, facts=name == "run")
+        for name in ("run", "extras", "room", "tool", "complete")
+        if (function := getattr(step, name)) is not None
+    }
     return replace(step, origin=plugin.origin, **safe)  # type: ignore[arg-type]  # the same functions, in a frame
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -90,12 +91,21 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def guarded(function: Callable[..., object], plugin: Plugin) -> Callable[..., object]:
-    """Return a package's function so that what it raises is an error of ours that names the package."""
+def guarded(function: Callable[..., object], plugin: Plugin, *, facts: bool = False) -> Callable[..., object]:
+    """Return a package's function so that what it raises is an error of ours that names the package.
+
+    Parameters
+    ----------
+    facts
+        Whether it returns a step's facts, which have to be JSON-ready.
+    """
 
     def call(*arguments: object) -> object:
         try:
-            return function(*arguments)
+            found = function(*arguments)
+            if facts:
+                json.dumps(found)
+            return found
         except ModelprepError:
             raise
         except (Exception, SystemExit) as error:

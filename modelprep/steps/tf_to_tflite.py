@@ -9,6 +9,7 @@ from typing import cast
 
 from modelprep.errors import RecipeError
 from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration
+from modelprep.steps._extras import require
 
 _TYPES = ("float32", "int8", "uint8")
 
@@ -75,6 +76,16 @@ def _shapes(given: object) -> dict[str, list[int]]:
     return {str(name): list(sizes) for name, sizes in given.items()}
 
 
+def _tool(params: Mapping[str, object]) -> str:
+    """Return TensorFlow's name and version, which every converted file depends on."""
+    del params
+    from importlib.metadata import distributions
+
+    require(("tf",), "the step tf.to_tflite")
+    names = ("tensorflow-cpu", "tensorflow", "tensorflow-intel", "tensorflow-macos")
+    return next((f"tensorflow {found.version}" for name in names for found in distributions(name=name)), "tensorflow")
+
+
 STEP = Step(
     name="tf.to_tflite",
     version=1,
@@ -110,6 +121,7 @@ STEP = Step(
     run=_run,
     complete=_complete,
     cpu_bound=True,
+    tool=_tool,
     extras=lambda params: ("tf",),  # noqa: ARG005 - the signature is the interface
     proof=Compared("TensorFlow runs the original and TF Lite the result on the calibration set, or on seeded inputs"),
 )  # fmt: skip

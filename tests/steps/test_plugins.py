@@ -172,7 +172,12 @@ def test_a_name_that_is_none_is_not_used(install: Install, name: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["raise ValueError('bad tensor')", "import sys; sys.exit('bad tensor')", "print('bad tensor'); return 'x' + 1"],
+    [
+        "return {'x': object()}",
+        "raise ValueError('bad tensor')",
+        "import sys; sys.exit('bad tensor')",
+        "print('bad tensor'); return 'x' + 1",
+    ],
 )
 def test_an_exception_inside_a_step_names_the_package(
     install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str

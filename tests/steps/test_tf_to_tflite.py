@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -14,7 +15,9 @@ import pytest
 from steps import tflite_workshop
 
 from modelprep.cli.main import invoke
+from modelprep.errors import MissingTool
 from modelprep.formats.tflite.model import read
+from modelprep.steps import find
 
 pytestmark = pytest.mark.slow
 
@@ -122,6 +125,16 @@ def test_the_command_takes_a_saved_model_s_folder_and_a_folder_of_pictures(works
     assert invoke([*words, "--calibration", str(workshop / "pictures"), "--preprocess", "scale=0.00392"]) == 0
     graph = read(target).main
     assert {graph.tensors[i].dtype for i in graph.inputs} == {"INT8"}
+
+
+def test_tensorflow_s_version_is_part_of_the_key() -> None:
+    tool = find("tf.to_tflite").tool
+    assert tool is not None
+    if find_spec("tensorflow") is None:
+        with pytest.raises(MissingTool):
+            tool({})
+    else:
+        assert re.fullmatch(r"tensorflow \d+\.\d+.*", tool({}))
 
 
 def test_an_unsupported_operator_is_named(told: dict[str, Any]) -> None:

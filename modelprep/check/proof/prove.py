@@ -45,7 +45,9 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
         said = f"{told}; {declared.reason}" if told else f"no proof is needed: {declared.reason}"
         return Proof(conversion.step, "unknown", said)
     record = Record.read(None if store is None else store.root / "proofs", conversion.key())
-    kind = kinds.KINDS[declared.by]
+    kind = kinds.KINDS.get(declared.by)
+    if kind is None:  # a plug-in's word
+        return Proof(conversion.step, "unknown", f"there is no comparison called '{declared.by}'")
     of = (conversion.output_sha256, conversion.shape)
     try:
         runtimes = kind.runtimes(conversion)
