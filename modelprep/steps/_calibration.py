@@ -223,5 +223,5 @@ def _read(name: str, path: Path, record: int | None, how: Preprocess) -> NDArray
         if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
             raise StepError("the array holds no real numbers", where=name, got=str(array.dtype))
         return np.asarray(array, np.float32)[None]
-    pixels = decode.read(path).pixels
+    pixels = decode.read(path, exact=False).pixels
     return how.apply(pixels[:, :, :3] if pixels.shape[2] > 2 else np.repeat(pixels[:, :, :1], 3, axis=2))

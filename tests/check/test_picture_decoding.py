@@ -18,7 +18,7 @@ from modelprep.formats import jpeg
 from modelprep.formats.picture import decode
 
 if TYPE_CHECKING:
-    from conftest import Stb
+    from conftest import Stb, Tree
 
 np = pytest.importorskip("numpy", reason="pictures need the check extra (numpy)")
 Image = pytest.importorskip("PIL.Image", reason="test pictures are written with Pillow, of the check extra")
@@ -216,3 +216,27 @@ def test_a_picture_that_only_the_board_reads_is_not_called_broken() -> None:
     with pytest.raises(MissingTool) as caught:
         decode.decode(b"8BPS" + bytes(40), origin="Dog.jpg")
     assert caught.value.exit_code == 7
+
+
+def test_a_search_decodes_exactly_only_what_may_pass(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelprep.check.demos import find_pictures
+    from modelprep.targets.armnn_tests import of_version
+
+    pytest.importorskip("ai_edge_litert", reason="the search runs the model")
+    exact: list[str] = []
+    exactly = jpeg.decode
+
+    def counted(data: bytes, *, origin: str = "", **rest: Any) -> Any:
+        exact.append(Path(origin).name)
+        return exactly(data, origin=origin, **rest)
+
+    monkeypatch.setattr(jpeg, "decode", counted)
+    dog, other = tree.data / "Dog.jpg", tmp_path / "grey.jpg"
+    Image.new("RGB", (300, 200), (128, 128, 128)).save(other)
+    test = of_version()["TfLiteMobilenetQuantized-Armnn"]
+    found = dict(find_pictures(test, tree.path("mobilenet_v1_1.0_224_quant.tflite"), [dog, other]))
+    assert [case.passes for case in found[dog]] == [True, False, False]
+    assert not any(case.passes for case in found[other])
+    assert exact == ["Dog.jpg"]

@@ -75,7 +75,7 @@ class Preprocessing:
 
 
 def prepare_picture(
-    path: Path, how: Preprocessing, quantisation: Quantisation | None = None
+    path: Path, how: Preprocessing, quantisation: Quantisation | None = None, *, exact: bool = True
 ) -> NDArray[np.float32] | NDArray[np.uint8]:
     """Make the input tensor from a picture file.
 
@@ -87,6 +87,8 @@ def prepare_picture(
         See :class:`Preprocessing`.
     quantisation
         Of the model's input tensor when that is uint8; the result is uint8 then, float32 otherwise.
+    exact
+        Whether the pixels are the board's own; False takes Pillow's decoder and, instead of stb's, its resize.
 
     Returns
     -------
@@ -100,10 +102,10 @@ def prepare_picture(
     """
     import numpy as np
 
-    rgb = pictures.read(path).three_channels()
+    rgb = pictures.read(path, exact=exact).three_channels()
     f = np.float32
     if how.kind == "caffe":
-        small = resize.stb(rgb, how.height, how.width).astype(f)
+        small = (resize.stb if exact else resize.roughly)(rgb, how.height, how.width).astype(f)
         return _layout(small[:, :, ::-1] - np.array(CAFFE_MEAN_BGR, f), "NCHW")
     if how.kind in ("yolo", "ssd"):
         small = rgb if rgb.shape[:2] == (how.height, how.width) else resize.stb(rgb, how.height, how.width)

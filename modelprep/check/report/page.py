@@ -238,7 +238,7 @@ def _photograph(path: Path) -> NDArray[np.uint8] | None:
     from modelprep.formats.picture import decode
 
     try:
-        return thumbnails.thumbnail(decode.read(path).three_channels(), _THUMBNAIL)
+        return thumbnails.thumbnail(decode.read(path, exact=False).three_channels(), _THUMBNAIL)
     except (StepError, OSError):
         return None
 

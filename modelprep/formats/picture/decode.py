@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,8 @@ class Picture:
         import numpy as np
 
         height, width, channels = self.pixels.shape
+        if channels == 3:
+            return self.pixels
         out = np.zeros((height, width, 3), np.uint8)
         count = min(channels, 3)
         out[:, :, :count] = self.pixels[:, :, :count]
@@ -80,8 +83,14 @@ def kind_of(head: bytes) -> str:
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, *, exact: bool = True) -> Picture:
     """Read a picture file as stb_image would.
+
+    Parameters
+    ----------
+    exact
+        False decodes a JPEG with Pillow, which is fifty times as fast and may differ from stb_image by a few steps of
+        grey: enough for whatever is no verdict (a first pass over a folder, a thumbnail).
 
     Raises
     ------
@@ -93,10 +102,10 @@ def read(path: Path) -> Picture:
         raise StepError(
             "the picture file is too large", where=str(path), expected=f"at most {MAX_BYTES} bytes", got=f"{size} bytes"
         )
-    return decode(path.read_bytes(), origin=str(path))
+    return decode(path.read_bytes(), origin=str(path), exact=exact)
 
 
-def decode(data: bytes, *, origin: str) -> Picture:
+def decode(data: bytes, *, origin: str, exact: bool = True) -> Picture:
     """Decode a picture from its bytes; see :func:`read`."""
     kind = kind_of(data[:16])
     if kind in UNMODELLED:
@@ -110,20 +119,22 @@ def decode(data: bytes, *, origin: str) -> Picture:
             where=origin, expected="JPEG, PNG, BMP, GIF, PNM or TGA", got=kind or f"first bytes {data[:8].hex(' ')}",
             hint="save it as an RGB JPEG or PNG",
         )  # fmt: skip
-    if kind == "jpeg":
+    if kind == "jpeg" and not exact and find_spec("PIL") is not None:
+        pixels = _by_pillow(data, origin)
+    elif kind == "jpeg":
         from modelprep.formats import jpeg
 
         pixels = jpeg.decode(data, origin=origin, max_pixels=max_pixels(len(data)))
     elif kind in ("png", "bmp"):
-        pixels = _lossless(stb_formats.mended_png(data) if kind == "png" else data, origin)
+        pixels = _by_pillow(stb_formats.mended_png(data) if kind == "png" else data, origin)
     else:
         read_it = {"gif": stb_formats.decode_gif, "pnm": stb_formats.decode_pnm, "tga": stb_formats.decode_tga}[kind]
         pixels = read_it(data, origin)
     return Picture(pixels, kind, tuple(_warnings(data, kind, pixels)))
 
 
-def _lossless(data: bytes, origin: str) -> NDArray[np.uint8]:
-    """Decode PNG or BMP through Pillow: lossless, so every decoder agrees on the pixels."""
+def _by_pillow(data: bytes, origin: str) -> NDArray[np.uint8]:
+    """Decode through Pillow: PNG and BMP are lossless, so every decoder agrees on the pixels."""
     import io
 
     import numpy as np
@@ -148,6 +159,8 @@ def _lossless(data: bytes, origin: str) -> NDArray[np.uint8]:
                 image = image.convert(mode)
             elif mode == "1":
                 image = image.convert("L")
+            elif mode in ("CMYK", "YCbCr"):  # of a JPEG; stb_image gives RGB
+                image = image.convert("RGB")
             elif mode.startswith("I;16") or mode == "I":
                 # stb_image keeps the high byte of 16-bit samples.
                 return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]

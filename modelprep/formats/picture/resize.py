@@ -177,3 +177,14 @@ def bilinear(x: Any, rows: int, columns: int) -> Any:
         across * x[:, edge][:, :, right] + (one - across) * x[:, edge][:, :, left] for edge in (top, bottom)
     )
     return down * lower + (one - down) * upper
+
+
+def roughly(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize with Pillow's cubic filter: near :func:`stb`, in a thirtieth of the time; stb's without Pillow."""
+    import numpy as np
+
+    try:
+        from PIL import Image
+    except ImportError:
+        return stb(picture, height, width)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC), np.uint8)
