@@ -6,7 +6,7 @@ an exit code. An error is made of facts, so that the text on a terminal and the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -76,6 +76,20 @@ class ModelprepError(Exception):
     def but(self, *, hint: str) -> Self:
         """Give the same error with another hint."""
         return type(self)(self.what, **{**self._facts(), "brief": self.brief, "hint": hint})  # type: ignore[arg-type]
+
+    def renamed(self, names: Mapping[str, str]) -> Self:
+        """Return the same error with other names for some paths: what the user knows for what only the store does."""
+
+        def shown(value: object) -> object:
+            if isinstance(value, tuple):
+                return tuple(map(shown, value))
+            if isinstance(value, str):
+                for path, name in names.items():
+                    value = value.replace(path, name)
+            return value
+
+        facts = {name: shown(value) for name, value in {**self._facts(), "brief": self.brief}.items()}
+        return type(self)(str(shown(self.what)), **facts)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, object]:
         """Give the facts as a JSON-ready mapping, empty ones left out."""

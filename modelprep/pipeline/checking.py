@@ -19,6 +19,7 @@ from modelprep.pipeline.prepared import as_prepared
 from modelprep.pipeline.proving import conversions, installed_blob
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
+from modelprep.store.disk import require_folder
 
 
 def check_demos(
@@ -57,6 +58,7 @@ def check_demos(
     UsageError
         Nothing has that variant, or the store has not both models.
     """
+    require_folder(out, "--out")
     prepared = as_prepared(recipes, catalogue, out, armnn)
     found = check([one.recipe for one in prepared], out, iterations=iterations, run=not lint_only, listen=listen)
     checked = [_noted(one, how.note) for one, how in zip(found, prepared, strict=True)]

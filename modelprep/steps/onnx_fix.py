@@ -45,6 +45,7 @@ def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.onnx import fold, opset
     from modelprep.formats.onnx.model import guarded, read
     from modelprep.formats.onnx.pieces import write
+    from modelprep.formats.output import copy
 
     params = call.params
     wishes = _wishes(params)
@@ -68,11 +69,9 @@ def _run(call: Call) -> Mapping[str, object]:
         if params["target"]:
             refuse(model, str(params["target"]))
         if not done:
-            raise StepError(
-                "there is nothing to fix: the model is already as asked", where=str(path),
-                hint="ask for something else (--batch, --dim, --opset, --for)",
-            )  # fmt: skip
-        size = write(model.pieces(), call.output, call.progress)
+            call.warn("nothing to do: the model is already as asked; the result is a copy of it")
+            copy(path, call.output, call.progress)
+        size = write(model.pieces(), call.output, call.progress) if done else path.stat().st_size
     return {"changes": done, "opset": model.opset(), "ir_version": int(model.proto.ir_version), "size": size}
 
 

@@ -44,7 +44,7 @@ def _run(call: Call) -> Mapping[str, object]:
     for text in (*folded.warnings, *changes.warnings):
         call.warn(text)
     if not (changes or folded.constants):
-        call.warn(f"{target} could take the graph as it was: nothing is changed")
+        call.warn(f"nothing to do: {target} could take the graph as it was: nothing is changed")
     return {
         "changed": bool(changes or folded.constants),
         "constants": folded.constants,

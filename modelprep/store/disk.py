@@ -63,8 +63,32 @@ def free_space(path: Path) -> int | None:
     """Give the free bytes on the file system of `path` (or of its nearest parent that exists); None when unknown."""
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
-            return shutil.disk_usage(place).free
+            usage = shutil.disk_usage(place)
+            return usage.free if usage.total else None  # a file system of no size (/proc) does not say
     return None
+
+
+def require_folder(path: Path, option: str) -> None:
+    """Raise `StorageError` if no files can be put below a folder: it, or what it lies in, is a file or in ``/proc``.
+
+    Parameters
+    ----------
+    option
+        What names it: ``--out``.
+    """
+    there = next((place for place in (path, *path.parents) if os.path.lexists(place)), None)
+    if there is not None and there.exists() and not there.is_dir():
+        raise StorageError(
+            f"{option} is a file, not a folder" if there == path else f"{option} lies below a file",
+            where=str(path), got=f"a file at {there}" if there != path else None,
+            hint=f"choose another folder with {option} DIR, or move the file away",
+        )  # fmt: skip
+    if Path(os.path.realpath(path)).parts[1:2] in (("proc",), ("sys",)):
+        raise StorageError(
+            "the kernel's own file systems hold no files",
+            where=str(path),
+            hint=f"choose another folder with {option} DIR",
+        )
 
 
 def _elsewhere(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelprep.errors import StorageError
 from modelprep.pipeline.plan.request import Plan, PlannedAsset
-from modelprep.store.disk import device_of, free_space, human
+from modelprep.store.disk import device_of, free_space, human, require_folder
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ def check_room(plan: Plan) -> None:
     Raises
     ------
     StorageError
-        What is known to come is more than a file system has free.
+        What is known to come is more than a file system has free, or ``--out`` is a file.
     """
+    require_folder(plan.request.out, "--out")
     for room in rooms(plan):
         if room.enough or not room.needed:
             continue

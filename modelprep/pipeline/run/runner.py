@@ -30,7 +30,7 @@ from modelprep.pipeline.run.thread_pools import Lane, Outcome
 from modelprep.recipe.lockfile import Pin, format_lock, read_lock
 from modelprep.recipe.schema import Asset
 from modelprep.store import Blob, Result
-from modelprep.store.disk import abandoned_temporaries, write_atomic
+from modelprep.store.disk import abandoned_temporaries, require_folder, write_atomic
 from modelprep.store.leftovers import sweep
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
     Interrupted
         Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
     """
+    require_folder(plan.request.out, "--out")
     if not plan.wanted:
         return _Run(plan, listen).go()
     with plan.store.in_use():
@@ -126,7 +127,9 @@ class _Run:
             known=self.plan.known,
             remote=self.remote,
         )
-        self._stepper = StepRunner(self.plan.store, self.plan.steps, self.listen, self.stopping, self.remote)
+        self._stepper = StepRunner(
+            self.plan.store, self.plan.steps, self.listen, self.stopping, self.remote, self.plan.assets
+        )
         self._restorer = Restorer(
             self.plan, self._fetcher, self._stepper, self.blobs, self.results, self.fetched, self.listen
         )

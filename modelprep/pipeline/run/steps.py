@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from modelprep.errors import Interrupted, StepError
+from modelprep.errors import Interrupted, ModelprepError, StepError
 from modelprep.events import Event, Listener
 from modelprep.pipeline.plan.planner import output_of
-from modelprep.pipeline.plan.request import PlannedStep
+from modelprep.pipeline.plan.request import PlannedAsset, PlannedStep
 from modelprep.pipeline.run import verify
 from modelprep.steps import Call
 from modelprep.store import Blob, Result, Store, result_key
@@ -34,6 +35,8 @@ class StepRunner:
         Asked now and then; true ends what is going on.
     remote
         A cache shared with other machines, asked before a step runs.
+    assets
+        By identity, as planned: what the user calls a file that a step complains of.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class StepRunner:
         listen: Listener,
         stop: Callable[[], bool],
         remote: RemoteCache | None = None,
+        assets: Mapping[str, PlannedAsset] = MappingProxyType({}),
     ) -> None:
+        self._assets = assets
         self._store = store
         self._remote = remote
         self._steps = steps
@@ -87,7 +92,10 @@ class StepRunner:
                 return made
             if self._remote is not None and (made := self._remote.result(key, self._store)) is not None:
                 return made
-            made = self._make(step, digests)
+            try:
+                made = self._make(step, digests)
+            except ModelprepError as error:
+                raise error.renamed(self._names(step, digests)) from error
             self._store.put_result(key, made)
         if self._remote is not None:
             self._remote.save_result(key, made, self._store)
@@ -104,6 +112,19 @@ class StepRunner:
             else:
                 digests[slot] = blobs[identity].sha256
         return result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests), digests
+
+    def _names(self, step: PlannedStep, digests: Mapping[str, str]) -> dict[str, str]:
+        """Return what the user calls each input, by its path in the store."""
+        found = {}
+        for slot, (identity, inner) in step.inputs.items():
+            if identity in self._steps:
+                name = f"what {self._steps[identity].label} made" + (f" ({inner})" if inner else "")
+            elif (asset := self._assets.get(identity)) is not None:
+                name = str(asset.override or asset.asset.filename or asset.asset.id)
+            else:
+                continue
+            found[str(self._store.blob_path(digests[slot]))] = name
+        return found
 
     def _make(self, step: PlannedStep, digests: Mapping[str, str]) -> Result:
         warnings: list[str] = []

@@ -260,11 +260,15 @@ def test_external_data_that_are_cut_short_are_an_error(tmp_path: Path) -> None:
         call("onnx.fix", tmp_path / "out.onnx", model=tmp_path / "in.onnx", external={"w": tmp_path / "w"}, batch=2)
 
 
-def test_asking_for_what_is_so_already_is_an_error(tmp_path: Path) -> None:
+def test_asking_for_what_is_so_already_says_so_and_copies(tmp_path: Path) -> None:
+    from modelprep.cli.main import invoke
+
     source = save(net(raw=False, listed=True), tmp_path / "in.onnx")
-    with pytest.raises(StepError, match="nothing to fix"):
-        call("onnx.fix", tmp_path / "out.onnx", model=source, target=ARM, batch=1)
-    assert not (tmp_path / "out.onnx").exists()
+    facts = call("onnx.fix", tmp_path / "out.onnx", model=source, target=ARM, batch=1)
+    assert facts["changes"] == []
+    assert (tmp_path / "out.onnx").read_bytes() == source.read_bytes()
+    assert invoke(["onnx", "fix", str(source), "-o", str(tmp_path / "two.onnx"), "--for", ARM, "--no-verify"]) == 0
+    assert (tmp_path / "two.onnx").read_bytes() == source.read_bytes()
 
 
 def test_a_result_over_2_gib_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
