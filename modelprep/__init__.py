@@ -66,6 +66,7 @@ __all__ = [
     "Proof",
     "Recipe",
     "RecipeError",
+    "RecipeUpdate",
     "Report",
     "Request",
     "StepError",
@@ -97,6 +98,7 @@ __all__ = [
     "plan_deploy",
     "read_boards",
     "run",
+    "update_recipes",
     "verify_mirror",
 ]
 
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
     from modelprep.api.deploying import deploy, deploy_many, plan_deploy, read_boards
     from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
     from modelprep.api.mirroring import mirror, verify_mirror
+    from modelprep.api.updating import update_recipes
     from modelprep.audit import AuditReport, HostReport
     from modelprep.check.demos import Checked
     from modelprep.check.lint.findings import Finding
@@ -145,6 +148,7 @@ if TYPE_CHECKING:
     from modelprep.pipeline.deploying import BoardOutcome, Deployments
     from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
     from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request
+    from modelprep.pipeline.recipe_updates import RecipeUpdate
     from modelprep.pipeline.run.report import DemoReport, Report
     from modelprep.recipe.catalogue import Catalogue
     from modelprep.recipe.schema import Asset, Recipe
@@ -194,6 +198,7 @@ _HOMES = {
     "Proof": "modelprep.check.proof.types",
     "Recipe": "modelprep.recipe.schema",
     "RecipeError": "modelprep.errors",
+    "RecipeUpdate": "modelprep.pipeline.recipe_updates",
     "Report": "modelprep.pipeline.run.report",
     "Request": "modelprep.pipeline.plan.request",
     "StepError": "modelprep.errors",
@@ -223,6 +228,7 @@ _HOMES = {
     "plan_deploy": "modelprep.api.deploying",
     "read_boards": "modelprep.api.deploying",
     "run": "modelprep.api.fetching",
+    "update_recipes": "modelprep.api.updating",
     "verify_mirror": "modelprep.api.mirroring",
 }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelprep.api.fetching import run as run
     from modelprep.api.mirroring import mirror as mirror
     from modelprep.api.mirroring import verify_mirror as verify_mirror
+    from modelprep.api.updating import update_recipes as update_recipes
 
 #: Module -> the names that are imported from it when they are first used.
 HOMES = {
@@ -41,6 +42,7 @@ HOMES = {
     "deploying": ("deploy", "deploy_many", "plan_deploy", "read_boards"),
     "fetching": ("cache_key", "catalogue", "fetch", "list_demos", "plan", "run"),
     "mirroring": ("mirror", "verify_mirror"),
+    "updating": ("update_recipes",),
 }
 
 if not TYPE_CHECKING:

@@ -86,11 +86,11 @@ def count_hosts(targets: Words = (), *, listen: Listener | None = None, **option
 
 
 def _subjects(targets: Words, given: SimpleNamespace, tell: Listener) -> tuple[Subject, ...]:
-    from modelprep.api.fetching import catalogue
+    from modelprep.api.fetching import catalogue_of
     from modelprep.pipeline.auditing import audit_subjects
 
     lock = given.lockfile or given.out / "modelprep.lock"
-    found, broken = audit_subjects(catalogue(given.recipes), words(targets), lock)
+    found, broken = audit_subjects(catalogue_of(given), words(targets), lock)
     for error in broken:
         tell(Event("warning", text=f"a recipe is broken: {error}", data=error.to_json()))
     return found

@@ -90,10 +90,10 @@ def find_pictures(targets: Words, folder: AnyPath, **options: Unpack[PictureOpti
 
 def _chosen(targets: Words, given: SimpleNamespace) -> tuple[Any, Any]:
     """Return the recipes to check, for the board asked for, and the catalogue."""
-    from modelprep.api.fetching import catalogue
+    from modelprep.api.fetching import catalogue_of
     from modelprep.pipeline.plan.board import select
 
-    known = catalogue(given.recipes)
+    known = catalogue_of(given)
     armnn = given.armnn if given.bsp else None
     return select(known, words(targets), bsp=given.bsp, soc=given.soc, armnn=armnn), known
 

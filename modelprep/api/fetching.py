@@ -18,25 +18,50 @@ if TYPE_CHECKING:
 
     from modelprep.errors import RecipeError
     from modelprep.pipeline.plan.request import Plan, PlannedDemo, Request
+    from modelprep.pipeline.recipe_sources import Surroundings
     from modelprep.pipeline.run.report import Report
     from modelprep.recipe.catalogue import Catalogue
     from modelprep.recipe.schema import Recipe
 
 
 def catalogue(recipes: Paths = ()) -> Catalogue:
-    """Open the shipped recipes, those of ``MODELPREP_RECIPES``, and folders of your own, which may replace ours.
+    """Open the shipped recipes, those of ``MODELPREP_RECIPES``, and recipes of your own, which may replace ours.
+
+    Parameters
+    ----------
+    recipes
+        Folders, archives, and URLs of archives with their checksum (``https://...tar.gz#sha256=...``).
 
     Raises
     ------
     UsageError
-        A folder is not there.
+        A folder is not there, or a URL has no checksum.
+    FetchError, DigestMismatch, StepError
+        An archive cannot be downloaded, is not the one that is pinned, or cannot be unpacked.
     """
     with framed():
-        from pathlib import Path
-
         from modelprep.pipeline.catalogue import open_catalogue
 
-        return open_catalogue([Path(each) for each in places(recipes)])
+        return open_catalogue(places(recipes))
+
+
+def catalogue_of(given: SimpleNamespace) -> Catalogue:
+    """Open the recipes of a verb's settled options, with the store, the network and the lock file that these name."""
+    with framed():
+        from modelprep.pipeline.catalogue import open_catalogue
+
+        return open_catalogue(given.recipes, surroundings(given))
+
+
+def surroundings(given: SimpleNamespace) -> Surroundings:
+    """Return what opening recipes may use, of a verb's settled options; those that it does not have are the default."""
+    from modelprep.pipeline.recipe_sources import Surroundings
+
+    options = vars(given)
+    lockfile = options.get("lockfile") or (given.out / "modelprep.lock" if "out" in options else None)
+    names = ("cache", "mirrors", "offline", "allow_private", "locked")
+    known = {name: options[name] for name in names if name in options}
+    return Surroundings(**known, lockfile=lockfile)
 
 
 def request_of(targets: Words, given: SimpleNamespace) -> Request:
@@ -53,14 +78,14 @@ def decide(targets: Words, given: SimpleNamespace) -> Plan:
     from modelprep.pipeline.plan.licences import refuse_denied
     from modelprep.pipeline.plan.planner import plan as decide
 
-    return refuse_denied(decide(request_of(targets, given), catalogue(given.recipes)))
+    return refuse_denied(decide(request_of(targets, given), catalogue_of(given)))
 
 
 def selected(targets: Words, given: SimpleNamespace) -> list[Recipe]:
     """Return the recipes of targets, in the form that serves the board of a verb's settled options."""
     from modelprep.pipeline.plan.board import select
 
-    return select(catalogue(given.recipes), words(targets), bsp=given.bsp, soc=given.soc)
+    return select(catalogue_of(given), words(targets), bsp=given.bsp, soc=given.soc)
 
 
 @verb(PlanOptions)
@@ -160,7 +185,7 @@ def listing(targets: Words = (), **options: Unpack[ListOptions]) -> Listing:
         from modelprep.pipeline.plan.board import Board
         from modelprep.pipeline.plan.planner import plan_recipes
 
-        known = catalogue(given.recipes)
+        known = catalogue_of(given)
         found, broken = sound_recipes(known, words(targets))
         # What a board's release changes is decided here; the request is about what is fetched.
         request = request_of(targets, given)
@@ -221,7 +246,7 @@ def cache_keys(targets: Words = (), **options: Unpack[KeyOptions]) -> CacheKeys:
 
         request = request_of(targets, given)
         board = {"armnn": given.armnn, "bsp": given.bsp, "soc": given.soc}
-        keys = cache_keys(catalogue(given.recipes), request.targets, request.lock_path, **board)
+        keys = cache_keys(catalogue_of(given), request.targets, request.lock_path, **board)
         return CacheKeys(cache_key(keys), keys)
 
 

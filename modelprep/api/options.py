@@ -94,7 +94,10 @@ class Recipes(TypedDict, total=False):
     recipes: Annotated[
         Paths,
         Option(
-            (), "A folder of your own recipes, which may replace ours (MODELPREP_RECIPES adds more).", metavar="DIR"
+            (),
+            "Your own recipes, which may replace ours: a folder, an archive, or https://...tar.gz#sha256=... "
+            "(MODELPREP_RECIPES adds more).",
+            metavar="DIR",
         ),
     ]
 
@@ -306,3 +309,13 @@ class PinOptions(Lock, Recipes, total=False):
 
 class DoctorOptions(Out, Cache, Places, Recipes, total=False):
     """Options of ``doctor``."""
+
+
+class UpdateOptions(Out, Cache, Sources, Lock, total=False):
+    """Options of ``update_recipes``."""
+
+    recipes: Annotated[
+        Paths,
+        Option((), "The URL of the recipes, as elsewhere (default: all that the lock file pins).", metavar="URL"),
+    ]
+    to: Annotated[str, Option("", "Move to this version (default: what lies at the URL now).", metavar="VERSION")]

@@ -13,9 +13,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from modelprep.audit.politeness import Doors, Manners
+from modelprep.fetch.addresses import allowed_by_environment
 from modelprep.fetch.connections import Chain, Client
 from modelprep.fetch.network_errors import MAX_REDIRECTS, Broken, classify
 from modelprep.fetch.transport import CHUNK, content_length, refusal, validator_of
+from modelprep.recipe.outside import is_downloaded
 from modelprep.url import Url
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class Exchange:
         self._manners = manners
         self._doors = doors
         self._client = Client(manners.connect_timeout, manners.stall_timeout)
+        # Downloaded recipes lead to no private address, unless the user's environment allows it.
+        self._public = Client(manners.connect_timeout, manners.stall_timeout, allow_private=False)
 
     def headers(self, url: Url) -> Answered:
         """Ask with HEAD.
@@ -92,12 +96,13 @@ class Exchange:
         # Nothing that comes is kept, so that no digest is needed to follow any redirect.
         chain = Chain(url, pinned=True)
         moved, permanent, passed = "", True, list[Mapping[str, str]]()
+        client = self._public if is_downloaded(url.place) and allowed_by_environment() is None else self._client
         for _ in range(MAX_REDIRECTS + 1):
             with self._doors.at(chain.url.netloc):
-                response = self._client.request(method, chain, headers)
+                response = client.request(method, chain, headers)
                 try:
                     passed.insert(0, {name.lower(): value for name, value in response.headers.items()})
-                    if not chain.follow(response, self._client.session(chain)):
+                    if not chain.follow(response, client.session(chain)):
                         return self._answered(response, chain.url, moved, count, tuple(passed))
                 finally:
                     response.close()

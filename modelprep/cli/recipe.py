@@ -10,14 +10,15 @@ import typer
 from modelprep.api import text
 from modelprep.api.authoring import lint_recipes, new_recipe, pin_recipe, recipe_schema
 from modelprep.api.options import PinOptions, Recipes
-from modelprep.cli import common
+from modelprep.cli import common, recipe_update
 from modelprep.cli.output import Output
 from modelprep.errors import RecipeError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-app = common.group("Write and check recipes: new, lint, schema, pin.")
+app = common.group("Write and check recipes: new, lint, schema, pin, update.")
+app.command("update")(recipe_update.command)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from modelprep.errors import Interrupted, NeedsBringing, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
+from modelprep.fetch.addresses import allowed_by_environment
 from modelprep.fetch.failures import NotDownloaded, SourceFailed, Tried, Want, all_failed, by_hand, want_of
 from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
 from modelprep.fetch.members import check_members, take_member
@@ -24,6 +25,7 @@ from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.shared_cache import from_remote
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
+from modelprep.recipe.outside import is_downloaded
 from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
 from modelprep.url import Url
@@ -85,6 +87,18 @@ class Fetcher:
         policy = self._policy
         slots = Slots(policy.per_host, policy.connections)
         return Transport(policy.connect_timeout, policy.stall_timeout, allow_private=policy.allow_private, slots=slots)
+
+    @cached_property
+    def _public_transport(self) -> Transport:
+        from modelprep.fetch.transport import Transport
+
+        return Transport(self._policy.connect_timeout, self._policy.stall_timeout, allow_private=False)
+
+    def _transport_for(self, candidate: Candidate) -> Transport:
+        """Return what asks a candidate: a URL of downloaded recipes leads to no private address, unless allowed."""
+        own = candidate.kind == "mirror" or not is_downloaded(candidate.source.url.place)
+        allowed = self._policy.allow_private is not None or allowed_by_environment() is not None
+        return self._transport if own or allowed else self._public_transport
 
     def cancel(self) -> None:
         """Make every fetch under way, in whatever thread, end soon with Interrupted; what has come is kept."""
@@ -282,7 +296,9 @@ class Fetcher:
             return copy_in(self._store, path, want, task, self._stop)
         from modelprep.fetch.download import Download
 
-        return Download(self._store, self._policy, self._transport, candidate.url, want, name, task, self._stop).run()
+        return Download(
+            self._store, self._policy, self._transport_for(candidate), candidate.url, want, name, task, self._stop
+        ).run()
 
     def fetch_archive(self, planned: Planned) -> tuple[Source, Blob]:
         """Have the archive that an asset is a member of in the store, and see that the asset is in it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelprep.errors import RecipeError, UsageError, nearest
@@ -66,6 +66,25 @@ class SharedAssets(Mapping[str, Asset]):
         return len(list(iter(self)))
 
 
+@dataclass(frozen=True)
+class Layer:
+    """One folder of a catalogue, as it looks to one recipe.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    origin
+        The archive that it was unpacked from, with its checksum; ``shipped``; empty for a folder of the user's.
+    path
+        The recipe's file in it; None where it has none.
+    """
+
+    folder: Path
+    origin: str
+    path: Path | None
+
+
 class Catalogue:
     """All recipes of some folders.
 
@@ -76,6 +95,8 @@ class Catalogue:
     check
         Adds what is wrong with the steps of a recipe that cannot be read: see
         :func:`~modelprep.recipe.loader.load_recipe`.
+    origins
+        Of folders that were unpacked from an archive: its name or URL, with its checksum.
 
     Raises
     ------
@@ -83,8 +104,11 @@ class Catalogue:
         One of the folders does not exist.
     """
 
-    def __init__(self, folders: Sequence[Path], check: StepChecker | None = None) -> None:
+    def __init__(
+        self, folders: Sequence[Path], check: StepChecker | None = None, origins: Mapping[Path, str] | None = None
+    ) -> None:
         self.folders = tuple(folders)
+        self.origins = dict(origins or {})
         self._check = check
         for folder in self.folders:
             if not folder.is_dir():
@@ -121,6 +145,19 @@ class Catalogue:
         if name not in self._paths:
             raise self._unknown(name)
         return self._paths[name][-1]
+
+    def layers(self, name: str) -> tuple[Layer, ...]:
+        """Return the folders in their order, each with its file of a recipe; the last file shadows the others."""
+        files = self._paths.get(name, ())
+        shipped = shipped_folder()
+        return tuple(
+            Layer(
+                folder,
+                self.origins.get(folder, "shipped" if folder == shipped else ""),
+                next((path for path in files if root_of(path, self.folders) == folder), None),
+            )
+            for folder in self.folders
+        )
 
     def recipe(self, name: str, variant: str = "") -> Recipe:
         """Read one recipe by its name.

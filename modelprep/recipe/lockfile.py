@@ -1,6 +1,8 @@
 """``modelprep.lock``: the digests of assets that nobody publishes one for, as the first fetch saw them.
 
-A file to commit: sorted YAML, one block an asset, so that a new pin is a small change in a review.
+A file to commit: sorted YAML, one block an asset, so that a new pin is a small change in a review. Recipes that were
+downloaded are pinned in it too, under ``recipes:`` and the URL that names them; ``first_seen_from`` is where their
+present version lies.
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ def format_lock(pins: Mapping[str, Pin]) -> str:
     for key in sorted(pins):
         pin = pins[key]
         blocks.append(
-            f"{key}:\n  sha256: {yaml(pin.sha256)}\n  size: {pin.size}\n"
+            f"{yaml(key) if ':' in key else key}:\n  sha256: {yaml(pin.sha256)}\n  size: {pin.size}\n"
             f"  first_seen_from: {yaml(line(pin.first_seen_from))}\n"
         )
     return "".join(blocks)

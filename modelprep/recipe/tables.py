@@ -37,7 +37,10 @@ from modelprep.url import redact
 OWN_FILES = ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
 
 NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
-LOCK_KEY = Text("a shared asset's name, or group/recipe#asset", rf"^(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]}")
+LOCK_KEY = Text(
+    "a shared asset's name, group/recipe#asset, or recipes: and a URL",
+    rf"^(?:recipes:https?://[^\s#\"'\\]+(?!\n)$|(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]})",
+)
 PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault, shown=up_to_odd)
 PLACE = Text("a relative path; a folder to be filled ends in /", PLACE_PATTERN, place_fault, shown=up_to_odd)
 URL = Text("an http, https or file URL", URL_PATTERN, url_fault, shown=redact)

@@ -1,0 +1,48 @@
+"""The verb that moves the pins of downloaded recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelprep.api.declaring import settle, verb
+from modelprep.api.fetching import surroundings
+from modelprep.api.frame import framed
+from modelprep.api.options import UpdateOptions
+from modelprep.events import Listener
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from modelprep.pipeline.recipe_updates import RecipeUpdate
+
+
+@verb(UpdateOptions)
+def update_recipes(
+    *, dry_run: bool = False, listen: Listener | None = None, **options: Unpack[UpdateOptions]
+) -> tuple[RecipeUpdate, ...]:
+    """Compare downloaded recipes with a newer version and pin that in the lock file. The command's ``recipe update``.
+
+    Parameters
+    ----------
+    dry_run
+        Compare only; the lock file stays.
+
+    Returns
+    -------
+    tuple of RecipeUpdate
+        One for each catalogue: both versions, recipes added and removed, and what changed in the others.
+
+    Raises
+    ------
+    UsageError
+        Nothing is pinned, or a version or URL is none.
+    RecipeError
+        A recipe of the new version is broken; the lock file stays.
+    FetchError, DigestMismatch, StepError, StorageError
+        The new version cannot be downloaded, verified, unpacked or pinned.
+    """
+    given = settle(UpdateOptions, options)
+    with framed(listen) as tell:
+        from modelprep.pipeline.recipe_updates import update_recipes as update
+
+        return update(surroundings(given), recipes=given.recipes, to=given.to, dry_run=dry_run, listen=tell)

@@ -1,0 +1,225 @@
+"""From what ``--recipes`` names to a folder: archives are unpacked into the store, after a download where need be."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from modelprep.errors import DigestMismatch, FetchError, StepError
+from modelprep.events import Listener, silent
+from modelprep.fetch import Fetcher, Policy
+from modelprep.fetch.identity import FIRST, identity
+from modelprep.recipe.lockfile import Pin, format_lock, read_lock
+from modelprep.recipe.outside import DOWNLOADED, UNPACKED, RecipeUrl, recipe_url
+from modelprep.recipe.schema import Asset, Digests, Source
+from modelprep.store import Store
+from modelprep.store.disk import storage, write_atomic
+from modelprep.store.memo import hash_file
+from modelprep.url import Url, redact
+
+#: Bounds on an archive of recipes: its bytes, those of a file in it and of all of them, and their number.
+LARGEST_ARCHIVE, LARGEST_FILE, LARGEST_ALL, MOST_FILES = 64 << 20, 32 << 20, 256 << 20, 20_000
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What opening recipes may use.
+
+    Parameters
+    ----------
+    cache
+        The store; None for the default.
+    mirrors, offline, allow_private
+        As for a fetch.
+    lockfile
+        Pins the recipes; None: none is read or written, and a URL has to have its checksum.
+    locked
+        Refuse to add a pin.
+    """
+
+    cache: Path | None = None
+    mirrors: tuple[str, ...] = ()
+    offline: bool = False
+    allow_private: bool | None = None
+    lockfile: Path | None = None
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class RecipeFolder:
+    """A folder of recipes.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    named
+        What it was called, without secrets.
+    url, sha256
+        Of the archive that it came from; empty for a plain folder.
+    """
+
+    path: Path
+    named: str
+    url: str = ""
+    sha256: str = ""
+
+
+def open_source(text: str, around: Surroundings, listen: Listener = silent) -> RecipeFolder:
+    """Return the folder that a value of ``--recipes`` means.
+
+    Raises
+    ------
+    UsageError
+        It is none of a folder, an archive and a URL; a URL has no checksum and nothing pins it.
+    FetchError, DigestMismatch
+        The archive cannot be downloaded, or is not the one that is pinned.
+    StepError
+        It is no archive, is damaged, or larger than recipes are.
+    StorageError
+        The store or the lock file cannot be written.
+    """
+    if (url := recipe_url(text)) is not None:
+        return _downloaded(url, around, listen)
+    path = Path(text).expanduser()
+    if path.is_file():
+        sha256, _ = hash_file(path)
+        folder = unpack(path, Store.open(around.cache).root / UNPACKED / sha256)
+        return RecipeFolder(folder, str(path), sha256=sha256)
+    return RecipeFolder(path, str(path))
+
+
+def _downloaded(url: RecipeUrl, around: Surroundings, listen: Listener) -> RecipeFolder:
+    pins = read_lock(around.lockfile) if around.lockfile is not None else {}
+    pin = pins.get(url.lock_key)
+    if pin is not None and url.sha256 not in ("", pin.sha256):
+        raise DigestMismatch(
+            "the lock file pins another version of these recipes",
+            where=str(around.lockfile),
+            expected=f"sha256 {pin.sha256}",
+            got=f"sha256 {url.sha256}",
+            hint=f"modelprep recipe update --recipes {url.url}#sha256={url.sha256}",
+        )
+    if pin is None and not url.sha256 and (around.lockfile is None or around.locked):
+        raise FetchError(
+            "these recipes have no checksum, and no lock file pins them",
+            where=redact(url.url),
+            expected=f"{redact(url.url)}#sha256=DIGEST",
+            hint="add the checksum, or let `modelprep fetch` pin them on first use",
+        )
+    if pin is None and url.sha256 and around.locked:
+        raise FetchError("the lock file does not pin these recipes, and --locked adds no pin", where=redact(url.url))
+    here = pin.first_seen_from if pin is not None else url.url
+    folder, made = fetch_recipes(here, pin.sha256 if pin is not None else url.sha256, around, listen)
+    if pin is None and around.lockfile is not None:
+        pin_recipes(around.lockfile, {url.lock_key: made})
+    return RecipeFolder(folder, redact(url.url), redact(here), made.sha256)
+
+
+def fetch_recipes(
+    url: str, sha256: str, around: Surroundings, listen: Listener = silent, *, anew: bool = False
+) -> tuple[Path, Pin]:
+    """Download an archive of recipes, unless the store has it, and unpack it there.
+
+    Parameters
+    ----------
+    sha256
+        What it must have; empty where this is its first use.
+    anew
+        Ask for what nothing pins again, though it was downloaded before.
+
+    Raises
+    ------
+    ModelprepError
+        As :func:`open_source`.
+    """
+    store = Store.open(around.cache)
+    home = store.root / DOWNLOADED
+    pinned = Digests({"sha256": sha256} if sha256 else {})
+    asset = Asset(id="recipes", sources=(Source(Url(url)),), digests=pinned, pin="published" if sha256 else "first-use")
+    if sha256 and (home / sha256).is_dir():
+        blob = store.get(sha256)
+        return _root(home / sha256), Pin(sha256, blob.size if blob is not None else 0, url)
+    policy = Policy(
+        mirrors=around.mirrors, offline=around.offline, archives=False, allow_private=around.allow_private,
+        max_bytes=LARGEST_ARCHIVE,
+    )  # fmt: skip
+    fetcher = Fetcher(store, policy, listen=listen)
+    if anew and not sha256:
+        store.forget_alias(FIRST, identity(asset, fetcher.want(asset)))
+    blob = fetcher.fetch(fetcher.plan(asset, (PurePosixPath(url).name,))).blob
+    if blob.size > LARGEST_ARCHIVE:
+        raise _too_large(Path(url), f"{blob.size} bytes")
+    return unpack(blob.path, home / blob.sha256), Pin(blob.sha256, blob.size, url)
+
+
+def pin_recipes(lockfile: Path, pins: Mapping[str, Pin]) -> None:
+    """Write pins of recipes into a lock file, beside what stands there.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
+    """
+    write_atomic(lockfile, format_lock({**read_lock(lockfile), **pins}).encode())
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack an archive of recipes, whole or not at all, and return the folder in it that holds the recipes.
+
+    Only regular files are taken, at names inside the folder; what begins with a dot is left out.
+
+    Raises
+    ------
+    StepError
+        It is no archive, damaged, or holds more than recipes do.
+    StorageError
+        The store cannot be written.
+    """
+    if folder.is_dir():
+        return _root(folder)
+    from modelprep.formats.archive import members
+
+    found = {name: size for name, size in members.members(archive) if not _hidden(name)}
+    if len(found) > MOST_FILES or sum(found.values()) > LARGEST_ALL:
+        raise _too_large(archive, f"{len(found)} files of {sum(found.values())} bytes")
+    if not found:
+        raise StepError("the archive holds no recipes", where=str(archive))
+    import tempfile
+
+    with storage(folder, doing="unpack the recipes"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+        temporary.chmod(0o755)
+        try:
+            for name in found:
+                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            members.extract_members(archive, {name: temporary / name for name in found}, max_bytes=LARGEST_FILE)
+            with suppress(OSError):  # another process was quicker
+                temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return _root(folder)
+
+
+def _too_large(archive: Path, got: str) -> StepError:
+    expected = f"at most {MOST_FILES} files of {LARGEST_ALL >> 20} MiB, in an archive of {LARGEST_ARCHIVE >> 20} MiB"
+    return StepError("this is larger than an archive of recipes", where=str(archive), expected=expected, got=got)
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(name).parts)
+
+
+def _root(folder: Path) -> Path:
+    """Find the recipes in an unpacked archive: below the one folder that git hosts put around, in ``recipes/``."""
+    entries = sorted(folder.iterdir())
+    around = entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
+    for base in (folder, around):
+        if (base / "recipes").is_dir():
+            return base / "recipes"
+    # A folder with recipes right in it is a group, and no wrapping.
+    return folder if any(around.glob("*.y*ml")) else around
