@@ -32,10 +32,10 @@ def lint_recipes(paths: Paths = (), **options: Unpack[Recipes]) -> tuple[Linted,
     """
     given = settle(Recipes, options)
     with framed():
-        from modelprep.api.fetching import catalogue
+        from modelprep.api.fetching import catalogue_of
         from modelprep.pipeline.authoring import lint_files, recipe_files
 
-        known = catalogue(given.recipes)
+        known = catalogue_of(given)
         return tuple(lint_files(recipe_files([Path(each) for each in places(paths)], known), known))
 
 
@@ -90,7 +90,7 @@ def pin_recipe(targets: Words, **options: Unpack[PinOptions]) -> Mapping[Path, l
     """
     given = settle(PinOptions, options)
     with framed():
-        from modelprep.api.fetching import catalogue
+        from modelprep.api.fetching import catalogue_of
         from modelprep.pipeline.authoring import pin_targets
 
-        return pin_targets(words(targets), catalogue(given.recipes), given.lockfile or Path("out", "modelprep.lock"))
+        return pin_targets(words(targets), catalogue_of(given), given.lockfile or Path("out", "modelprep.lock"))

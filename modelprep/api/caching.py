@@ -72,7 +72,7 @@ def verify_cache(*, listen: Listener | None = None, **options: Unpack[VerifyOpti
     """
     given = settle(VerifyOptions, options)
     with framed(listen) as tell:
-        from modelprep.api.fetching import catalogue, request_of
+        from modelprep.api.fetching import catalogue_of, request_of
         from modelprep.pipeline.inventory import plan_each
         from modelprep.pipeline.repairing import Repaired, repair
         from modelprep.store import Store, maintenance
@@ -86,7 +86,7 @@ def verify_cache(*, listen: Listener | None = None, **options: Unpack[VerifyOpti
         tell(Event("done", task="verify", label="verify"))
         repaired = Repaired()
         if given.repair and not report.ok:
-            plans = plan_each(request_of("all", given), catalogue(given.recipes), store)
+            plans = plan_each(request_of("all", given), catalogue_of(given), store)
             repaired = repair(plans, report, tell)
         left = repaired.failed if given.repair else report.rotten
         error = DigestMismatch(
@@ -112,11 +112,11 @@ def collect_garbage(targets: Words = (), **options: Unpack[GcOptions]) -> GcRepo
     """
     given = settle(GcOptions, options)
     with framed():
-        from modelprep.api.fetching import catalogue, request_of
+        from modelprep.api.fetching import catalogue_of, request_of
         from modelprep.pipeline.inventory import blobs_in_use, blobs_needed, plan_each
         from modelprep.store import Store, maintenance
 
-        known, store = catalogue(given.recipes), Store.open(given.cache)
+        known, store = catalogue_of(given), Store.open(given.cache)
         request = request_of(words(targets) or "all", given)
 
         def keep() -> set[str]:

@@ -46,10 +46,10 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
     """
     given = settle(DoctorOptions, options)
     with framed():
-        from modelprep.api.fetching import catalogue
+        from modelprep.api.fetching import catalogue_of
         from modelprep.version import __version__
 
-        folders = catalogue(given.recipes).folders
+        folders = catalogue_of(given).folders
         return {
             "modelprep": __version__,
             "python": sys.version.split()[0],

@@ -73,12 +73,12 @@ def request_of(targets: Words, given: SimpleNamespace) -> Request:
     return Request(targets=words(targets), **options)
 
 
-def decide(targets: Words, given: SimpleNamespace) -> Plan:
-    """Plan what a verb's settled options ask for."""
+def decide(targets: Words, given: SimpleNamespace, known: Catalogue | None = None) -> Plan:
+    """Plan what a verb's settled options ask for; with the recipes that it has opened, where it has."""
     from modelprep.pipeline.plan.licences import refuse_denied
     from modelprep.pipeline.plan.planner import plan as decide
 
-    return refuse_denied(decide(request_of(targets, given), catalogue_of(given)))
+    return refuse_denied(decide(request_of(targets, given), known or catalogue_of(given)))
 
 
 def selected(targets: Words, given: SimpleNamespace) -> list[Recipe]:

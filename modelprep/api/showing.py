@@ -37,13 +37,19 @@ def show(target: str, **options: Unpack[ShowOptions]) -> dict[str, Any]:
     """
     given = settle(ShowOptions, options)
     with framed():
-        from modelprep.api.fetching import decide
+        from modelprep.api.fetching import catalogue_of, decide
 
-        planned = decide(target, given)
+        known = catalogue_of(given)
+        planned = decide(target, given, known)
         if len(planned.demos) > 1:
             names = ", ".join(demo.recipe.name for demo in planned.demos)
             raise UsageError(f"'{target}' is more than one recipe", hint=f"one of {names}")
-        return _describe(planned, planned.demos[0])
+        described = _describe(planned, planned.demos[0])
+        layers = known.layers(planned.demos[0].recipe.name)
+        described["layers"] = [
+            {"folder": str(each.folder), "origin": each.origin, "path": str(each.path or "")} for each in layers
+        ]
+        return described
 
 
 def releases() -> tuple[str, tuple[Bsp, ...]]:

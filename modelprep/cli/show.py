@@ -25,6 +25,19 @@ def command(output: Output, target: common.Target, **options: Unpack[ShowOptions
         _print(output, facts)
 
 
+def _layers(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name the folders of recipes in their order, where there is more than ours: a later one shadows those before."""
+    if len(facts["layers"]) < 2:
+        return []
+    used = max((number for number, each in enumerate(facts["layers"]) if each["path"]), default=-1)
+    lines = []
+    for number, each in enumerate(facts["layers"]):
+        state = "used" if number == used else "shadowed" if each["path"] else "has no such recipe"
+        origin = f" ({each['origin']})" if each["origin"] else ""
+        lines.append(("" if number else "recipes", f"{number + 1}. {each['folder']}{origin}: {state}"))
+    return lines
+
+
 def _print(output: Output, facts: dict[str, Any]) -> None:
     """Print what is asked first, first: the command, the answer, what the manual gets wrong; then how it is made."""
     variant = f"@{facts['variant']}" if facts["variant"] else ""
@@ -39,12 +52,13 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         ("state", facts["state"]),
         ("path", facts["path"]),
         ("shadows", facts["shadows"]),
+        *_layers(facts),
         ("tree", facts["tree"] if facts["install"] else ""),
         ("board", board),
         ("absent", facts["absent"]),
     ):
         if text:
-            _wrapped(output, f"  {label + ':':<10} ", text)
+            _wrapped(output, f"  {label + ':' if label else '':<10} ", text)
     for number, (name, text) in enumerate(facts["variants"].items()):
         _wrapped(output, f"  {'' if number else 'variants:':<10} @{name}: ", text)
     if facts["run"]:

@@ -33,6 +33,7 @@ COMMANDS = {
     "mirror": "mirror",
     "plan": "fetch",
     "plan_deploy": "deploy",
+    "update_recipes": "recipe update",
     "verify_mirror": "mirror",
 }
 #: A verb that is one option of a command takes only what has a meaning then.

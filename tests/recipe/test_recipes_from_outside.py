@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import os
+import re
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -241,3 +246,28 @@ def test_names_of_recipes_are_read_as_people_write_them() -> None:
         RecipeUrl("https://h/latest.tar.gz").at("2")
     assert is_downloaded(f"/c/downloaded-recipes/{'0' * 64}/things/one.yaml:3")
     assert not is_downloaded("/c/recipes/things/one.yaml:3")
+
+
+def test_the_commands_tell_layers_and_changes(server: FaultServer, tmp_path: Path) -> None:
+    place = server.put("/r-1.0.tar.gz", packed({"things/one.yaml": recipe("one", server.put("/one.bin", MODEL))}))
+    server.put("/r-2.0.tar.gz", packed({"things/two.yaml": recipe("two", server.put("/one.bin", MODEL))}))
+    (tmp_path / "mine" / "things").mkdir(parents=True)
+    (tmp_path / "mine" / "things" / "one.yaml").write_text(recipe("one", "https://example.org/x"))
+
+    def run(*words: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "modelprep", *words], capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(modelprep.__file__).parent.parent), "COLUMNS": "400"},
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    shown = run("show", "things/one", "--recipes", "mine", "--recipes", place)
+    assert ": has no such recipe" in shown
+    assert "2. mine: shadowed" in shown
+    assert re.search(rf"3\. .*downloaded-recipes.* \({re.escape(place)}#sha256=[0-9a-f]{{64}}\): used", shown)
+    told = run("recipe", "update", "--to", "2.0")
+    for line in ("  added    things/two", "  removed  things/one"):
+        assert line in told.splitlines()
+    assert json.loads(run("recipe", "update", "--json").splitlines()[-1])["updates"][0]["moved"] is False
+    assert "Demo-two" in run("list", "things", "--recipes", place)
