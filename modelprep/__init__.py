@@ -26,57 +26,10 @@ if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].endswith("modelprep"
 TYPE_CHECKING = False  # `typing` takes longer than this whole module
 
 __all__ = [
-    "Asset",
-    "AuditReport",
-    "BoardOutcome",
-    "BoardRun",
-    "Bundled",
-    "Catalogue",
-    "CheckFailed",
-    "Checked",
-    "ConnectionLost",
-    "Converted",
-    "CorruptBlob",
-    "DemoReport",
-    "DeployError",
-    "DeployPlan",
-    "Deployed",
-    "Deployment",
-    "Deployments",
-    "DigestMismatch",
     "Event",
-    "Exported",
-    "FetchError",
-    "Finding",
-    "HostReport",
-    "Interrupted",
-    "LavaJob",
-    "Listener",
-    "Mirrored",
-    "MissingTool",
     "ModelprepError",
-    "NeedsBringing",
-    "NoNetwork",
-    "NotEnoughMemory",
-    "PictureSearch",
     "Plan",
-    "PlannedAsset",
-    "PlannedDemo",
-    "PlannedStep",
-    "Proof",
-    "Recipe",
-    "RecipeError",
-    "RecipeUpdate",
     "Report",
-    "Request",
-    "StepError",
-    "StorageError",
-    "Terminated",
-    "TestResult",
-    "TriedPicture",
-    "UsageError",
-    "Verdict",
-    "VerifiedMirror",
     "__version__",
     "audit",
     "bundle",
@@ -84,152 +37,80 @@ __all__ = [
     "catalogue",
     "check",
     "convert",
-    "count_hosts",
     "deploy",
     "deploy_many",
-    "export_lava",
     "export_yocto",
     "fetch",
     "find_pictures",
+    "inspect",
     "lint",
     "list_demos",
     "mirror",
     "plan",
     "plan_deploy",
-    "read_boards",
     "run",
-    "update_recipes",
+    "show",
     "verify_mirror",
 ]
 
 if TYPE_CHECKING:
-    from modelprep.api.auditing import audit, count_hosts
+    from modelprep import api as api
+    from modelprep import errors as errors
+    from modelprep import events as events
+    from modelprep import steps as steps
+    from modelprep.api.auditing import audit
     from modelprep.api.checking import check, find_pictures, lint
     from modelprep.api.converting import convert
-    from modelprep.api.delivering import bundle, export_lava, export_yocto
-    from modelprep.api.deploying import deploy, deploy_many, plan_deploy, read_boards
+    from modelprep.api.delivering import bundle, export_yocto
+    from modelprep.api.deploying import deploy, deploy_many, plan_deploy
     from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
+    from modelprep.api.inspecting import inspect
     from modelprep.api.mirroring import mirror, verify_mirror
-    from modelprep.api.updating import update_recipes
-    from modelprep.audit import AuditReport, HostReport
-    from modelprep.check.demos import Checked
-    from modelprep.check.lint.findings import Finding
-    from modelprep.check.picture_search import PictureSearch, TriedPicture
-    from modelprep.check.proof.types import Proof
-    from modelprep.check.types import Verdict
-    from modelprep.deliver.board_tests import BoardRun
-    from modelprep.deliver.bundle import Bundled
-    from modelprep.deliver.deploy import Deployed, DeployPlan
-    from modelprep.deliver.lava import LavaJob
-    from modelprep.deliver.matrix import TestResult
-    from modelprep.deliver.one_board import Deployment
-    from modelprep.deliver.yocto import Exported
-    from modelprep.errors import (
-        CheckFailed,
-        ConnectionLost,
-        CorruptBlob,
-        DeployError,
-        DigestMismatch,
-        FetchError,
-        Interrupted,
-        MissingTool,
-        ModelprepError,
-        NeedsBringing,
-        NoNetwork,
-        NotEnoughMemory,
-        RecipeError,
-        StepError,
-        StorageError,
-        Terminated,
-        UsageError,
-    )
-    from modelprep.events import Event, Listener
-    from modelprep.pipeline.converting import Converted
-    from modelprep.pipeline.deploying import BoardOutcome, Deployments
-    from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
-    from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request
-    from modelprep.pipeline.recipe_updates import RecipeUpdate
-    from modelprep.pipeline.run.report import DemoReport, Report
-    from modelprep.recipe.catalogue import Catalogue
-    from modelprep.recipe.schema import Asset, Recipe
+    from modelprep.api.showing import show
+    from modelprep.errors import ModelprepError
+    from modelprep.events import Event
+    from modelprep.pipeline.plan.request import Plan
+    from modelprep.pipeline.run.report import Report
     from modelprep.version import __version__
 
 #: Name -> the module that it is imported from when it is first used.
 _HOMES = {
-    "__version__": "modelprep.version",
-    "Asset": "modelprep.recipe.schema",
-    "AuditReport": "modelprep.audit",
-    "BoardOutcome": "modelprep.pipeline.deploying",
-    "BoardRun": "modelprep.deliver.board_tests",
-    "Bundled": "modelprep.deliver.bundle",
-    "Catalogue": "modelprep.recipe.catalogue",
-    "CheckFailed": "modelprep.errors",
-    "ConnectionLost": "modelprep.errors",
-    "CorruptBlob": "modelprep.errors",
-    "Checked": "modelprep.check.demos",
-    "Converted": "modelprep.pipeline.converting",
-    "DemoReport": "modelprep.pipeline.run.report",
-    "DeployError": "modelprep.errors",
-    "DeployPlan": "modelprep.deliver.deploy",
-    "Deployed": "modelprep.deliver.deploy",
-    "Deployment": "modelprep.deliver.one_board",
-    "Deployments": "modelprep.pipeline.deploying",
-    "DigestMismatch": "modelprep.errors",
+    **dict.fromkeys(__all__, "modelprep.api"),
     "Event": "modelprep.events",
-    "Exported": "modelprep.deliver.yocto",
-    "FetchError": "modelprep.errors",
-    "Finding": "modelprep.check.lint.findings",
-    "HostReport": "modelprep.audit",
-    "Interrupted": "modelprep.errors",
-    "Terminated": "modelprep.errors",
-    "LavaJob": "modelprep.deliver.lava",
-    "Listener": "modelprep.events",
-    "Mirrored": "modelprep.pipeline.mirroring",
-    "MissingTool": "modelprep.errors",
     "ModelprepError": "modelprep.errors",
-    "NeedsBringing": "modelprep.errors",
-    "NoNetwork": "modelprep.errors",
-    "NotEnoughMemory": "modelprep.errors",
-    "PictureSearch": "modelprep.check.picture_search",
     "Plan": "modelprep.pipeline.plan.request",
-    "PlannedAsset": "modelprep.pipeline.plan.request",
-    "PlannedDemo": "modelprep.pipeline.plan.request",
-    "PlannedStep": "modelprep.pipeline.plan.request",
-    "Proof": "modelprep.check.proof.types",
-    "Recipe": "modelprep.recipe.schema",
-    "RecipeError": "modelprep.errors",
-    "RecipeUpdate": "modelprep.pipeline.recipe_updates",
     "Report": "modelprep.pipeline.run.report",
-    "Request": "modelprep.pipeline.plan.request",
-    "StepError": "modelprep.errors",
-    "StorageError": "modelprep.errors",
-    "TestResult": "modelprep.deliver.matrix",
-    "TriedPicture": "modelprep.check.picture_search",
-    "UsageError": "modelprep.errors",
-    "Verdict": "modelprep.check.types",
-    "VerifiedMirror": "modelprep.pipeline.mirroring",
-    "audit": "modelprep.api.auditing",
-    "bundle": "modelprep.api.delivering",
-    "cache_key": "modelprep.api.fetching",
-    "catalogue": "modelprep.api.fetching",
-    "check": "modelprep.api.checking",
-    "convert": "modelprep.api.converting",
-    "count_hosts": "modelprep.api.auditing",
-    "deploy": "modelprep.api.deploying",
-    "deploy_many": "modelprep.api.deploying",
-    "export_lava": "modelprep.api.delivering",
-    "export_yocto": "modelprep.api.delivering",
-    "fetch": "modelprep.api.fetching",
-    "find_pictures": "modelprep.api.checking",
-    "lint": "modelprep.api.checking",
-    "list_demos": "modelprep.api.fetching",
-    "mirror": "modelprep.api.mirroring",
-    "plan": "modelprep.api.fetching",
-    "plan_deploy": "modelprep.api.deploying",
-    "read_boards": "modelprep.api.deploying",
-    "run": "modelprep.api.fetching",
-    "update_recipes": "modelprep.api.updating",
-    "verify_mirror": "modelprep.api.mirroring",
+    "__version__": "modelprep.version",
+}
+#: Modules that need no import of their own: ``modelprep.errors.UsageError``.
+_MODULES = ("api", "errors", "events", "steps")
+#: Module -> names of it that were names of this package up to 0.2; they go with the release after the next.
+_MOVED = {
+    "modelprep.api": "count_hosts export_lava read_boards update_recipes",
+    "modelprep.audit": "AuditReport HostReport",
+    "modelprep.check.demos": "Checked",
+    "modelprep.check.lint.findings": "Finding",
+    "modelprep.check.picture_search": "PictureSearch TriedPicture",
+    "modelprep.check.proof.types": "Proof",
+    "modelprep.check.types": "Verdict",
+    "modelprep.deliver.board_tests": "BoardRun",
+    "modelprep.deliver.bundle": "Bundled",
+    "modelprep.deliver.deploy": "DeployPlan Deployed",
+    "modelprep.deliver.lava": "LavaJob",
+    "modelprep.deliver.matrix": "TestResult",
+    "modelprep.deliver.one_board": "Deployment",
+    "modelprep.deliver.yocto": "Exported",
+    "modelprep.errors": "CheckFailed ConnectionLost CorruptBlob DeployError DigestMismatch FetchError Interrupted "
+    "MissingTool NeedsBringing NoNetwork NotEnoughMemory RecipeError StepError StorageError Terminated UsageError",
+    "modelprep.events": "Listener",
+    "modelprep.pipeline.converting": "Converted",
+    "modelprep.pipeline.deploying": "BoardOutcome Deployments",
+    "modelprep.pipeline.mirroring": "Mirrored VerifiedMirror",
+    "modelprep.pipeline.plan.request": "PlannedAsset PlannedDemo PlannedStep Request",
+    "modelprep.pipeline.recipe_updates": "RecipeUpdate",
+    "modelprep.pipeline.run.report": "DemoReport",
+    "modelprep.recipe.catalogue": "Catalogue",
+    "modelprep.recipe.schema": "Asset Recipe",
 }
 
 
@@ -239,9 +120,18 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         from importlib import import_module
 
-        if name not in _HOMES:
-            raise AttributeError(f"module 'modelprep' has no attribute '{name}'")
-        return getattr(import_module(_HOMES[name]), name)
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        if name in _MODULES:
+            return import_module(f"modelprep.{name}")
+        for home, names in _MOVED.items():
+            if name in names.split():
+                import warnings
+
+                text = f"modelprep.{name} will go: from {home} import {name}"
+                warnings.warn(text, DeprecationWarning, stacklevel=2)
+                return getattr(import_module(home), name)
+        raise AttributeError(f"module 'modelprep' has no attribute '{name}'")
 
 
 class _Package(ModuleType):
@@ -260,4 +150,4 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_MODULES})

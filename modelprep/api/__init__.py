@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from modelprep.api.fetching import list_demos as list_demos
     from modelprep.api.fetching import plan as plan
     from modelprep.api.fetching import run as run
+    from modelprep.api.inspecting import inspect as inspect
     from modelprep.api.mirroring import mirror as mirror
     from modelprep.api.mirroring import verify_mirror as verify_mirror
+    from modelprep.api.showing import show as show
     from modelprep.api.updating import update_recipes as update_recipes
 
 #: Module -> the names that are imported from it when they are first used.
@@ -41,7 +43,9 @@ HOMES = {
     "delivering": ("bundle", "export_lava", "export_yocto"),
     "deploying": ("deploy", "deploy_many", "plan_deploy", "read_boards"),
     "fetching": ("cache_key", "catalogue", "fetch", "list_demos", "plan", "run"),
+    "inspecting": ("inspect",),
     "mirroring": ("mirror", "verify_mirror"),
+    "showing": ("show",),
     "updating": ("update_recipes",),
 }
 

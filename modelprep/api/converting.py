@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import AnyPath
+from modelprep.api.declaring import AnyPath, verb
 from modelprep.api.frame import framed
 from modelprep.errors import UsageError
 from modelprep.events import Listener
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelprep.steps import ParamKind, Step
 
 
+@verb()
 def convert(
     step: str,
     params: Mapping[str, object],

@@ -61,6 +61,7 @@ class Option:
 ARGUMENTS: Mapping[str, str] = {
     "targets": "A group, a recipe (group/name, with @variant), a demo's own name, a path to a recipe file, or 'all'; "
     "one, or a sequence of them.",
+    "recipes": "Folders of your own recipes.",
     "listen": "Called with an :class:`~modelprep.events.Event` for everything that happens, from several threads, one "
     "at a time. What it raises ends the work as Ctrl-C would, and leaves the function as it is. None: a progress bar "
     "in a notebook, silence elsewhere.",
@@ -105,7 +106,7 @@ def settle(options: type, given: Mapping[str, Any]) -> SimpleNamespace:
         values[name] = _CONVERTERS[kind](value) if kind in _CONVERTERS else value
     for name in given:
         if name not in values:
-            hint = nearest(name, list(values))
+            hint = nearest(name, list(values), 1)
             raise TypeError(f"unexpected keyword argument '{name}'{'; ' + hint if hint else ''}")
     return SimpleNamespace(**values)
 
@@ -144,7 +145,7 @@ _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def verb(options: type) -> Callable[[Function], Function]:
+def verb(options: type | None = None) -> Callable[[Function], Function]:
     """Give a function of ``**options`` its whole signature, and a docstring that describes every parameter."""
 
     def complete(function: Function) -> Function:
@@ -152,7 +153,7 @@ def verb(options: type) -> Callable[[Function], Function]:
         fixed = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
         texts = {each.name: ARGUMENTS[each.name] for each in fixed if each.name in ARGUMENTS}
         keywords = []
-        for name, kind, option in declared(options):
+        for name, kind, option in declared(options) if options is not None else ():
             keywords.append(
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=kind)
             )

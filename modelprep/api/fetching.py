@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelprep.recipe.schema import Recipe
 
 
+@verb()
 def catalogue(recipes: Paths = ()) -> Catalogue:
     """Open the shipped recipes, those of ``MODELPREP_RECIPES``, and recipes of your own, which may replace ours.
 
@@ -107,6 +108,7 @@ def plan(targets: Words, **options: Unpack[PlanOptions]) -> Plan:
         return decide(targets, given)
 
 
+@verb()
 def run(decided: Plan, *, listen: Listener | None = None) -> Report:
     """Execute a plan: download, verify, convert, install.
 
@@ -208,8 +210,8 @@ def list_demos(
     ModelprepError
         A target is not known or its recipe is broken.
     """
+    found = listing(targets, **options)
     with framed(listen) as tell:
-        found = listing(targets, **options)
         for error in found.broken:
             tell(Event("warning", text=f"a recipe is broken: {error}", data=error.to_json()))
         return found.plan.demos

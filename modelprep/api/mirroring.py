@@ -53,8 +53,14 @@ def mirror(
         )
 
 
+@verb()
 def verify_mirror(folder: AnyPath, *, listen: Listener | None = None) -> VerifiedMirror:
     """Read every byte of a mirror again and check it against its index. The command's ``mirror --verify``.
+
+    Parameters
+    ----------
+    folder
+        The mirror.
 
     Raises
     ------

@@ -91,6 +91,9 @@ class HostReport:
     assets: tuple[AssetHosts, ...]
     by_host: Mapping[str, tuple[int, tuple[str, ...], tuple[str, ...]]]
 
+    def __repr__(self) -> str:
+        return f"<HostReport: {len(self.assets)} assets at {len(self.by_host)} hosts>"
+
     @property
     def pinned(self) -> int:
         """How many assets are pinned by a digest."""

@@ -107,6 +107,9 @@ class AuditReport:
     when: datetime
     assets: tuple[AssetReport, ...]
 
+    def __repr__(self) -> str:
+        return f"<AuditReport: {len(self.rows)} sources of {len(self.assets)} assets, {len(self.lost)} lost>"
+
     @property
     def rows(self) -> tuple[Row, ...]:
         """Every place, worst verdict first."""

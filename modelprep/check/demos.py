@@ -42,6 +42,10 @@ class Checked:
     files: Files | None = None
     proofs: tuple[Proof, ...] = ()
 
+    def __repr__(self) -> str:
+        told = self.reason if self.verdict is None else self.verdict.outcome
+        return f"<Checked {self.recipe.demo}: {told}, {len(self.proofs)} proofs>"
+
     @property
     def state(self) -> str:
         """``passes``, ``fails``, ``unknown``, ``not fetched``, ``nothing``, or why the board lacks the test.

@@ -60,6 +60,9 @@ class PictureSearch:
     tried: tuple[TriedPicture, ...]
     command: str = ""
 
+    def __repr__(self) -> str:
+        return f"<PictureSearch {self.test.name}: {len(self.passing)} of {self.pictures} pictures pass>"
+
     @property
     def passing(self) -> tuple[TriedPicture, ...]:
         """Those with which a case passes."""

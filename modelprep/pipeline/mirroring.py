@@ -50,6 +50,10 @@ class Mirrored:
     failed: dict[str, ModelprepError] = field(default_factory=dict)
     bytes_written: int = 0
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.written)} written, {len(self.kept)} kept, {len(self.failed)} failed"
+        return f"<Mirrored {self.folder}: {counts}>"
+
     @property
     def exit_code(self) -> int:
         """The gravest code of what failed, else 0."""
@@ -232,6 +236,9 @@ class VerifiedMirror:
     folder: Path
     files: tuple[MirrorFile, ...]
     damaged: tuple[Damage, ...]
+
+    def __repr__(self) -> str:
+        return f"<VerifiedMirror: {len(self.files)} files, {len(self.damaged)} damaged>"
 
     @property
     def ok(self) -> bool:

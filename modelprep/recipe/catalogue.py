@@ -120,6 +120,9 @@ class Catalogue:
                 self._paths.setdefault(name, []).append(path)
         self._recipes: dict[tuple[str, str], Recipe] = {}
 
+    def __repr__(self) -> str:
+        return f"<Catalogue: {', '.join(map(str, self.folders))}>"
+
     @classmethod
     def open(cls, extra: Sequence[Path] = (), check: StepChecker | None = None) -> Catalogue:
         """Open the shipped recipes, those of ``MODELPREP_RECIPES`` (paths joined as in PATH), then `extra`."""

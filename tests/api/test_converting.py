@@ -49,10 +49,10 @@ def test_a_step_that_makes_a_folder_makes_it_whole(tmp_path: Path, digits: tuple
     assert sorted(path.name for path in made.output.iterdir()) == ["images", "labels"]
     assert (made.facts["count"], made.facts["first_labels"]) == (3, [7, 2, 1])
     for force in (False, True):
-        with pytest.raises(modelprep.UsageError, match="folder"):
+        with pytest.raises(modelprep.errors.UsageError, match="folder"):
             modelprep.convert("idx.check", {"images": images}, tmp_path / "digits", force=force)
     labels.write_bytes(labels.read_bytes()[:-1])
-    with pytest.raises(modelprep.StepError):
+    with pytest.raises(modelprep.errors.StepError):
         modelprep.convert("idx.check", {"images": images, "labels": labels}, tmp_path / "more")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "images", "labels"]
 
@@ -81,13 +81,13 @@ def test_a_wrong_call_is_a_usage_error(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("data.gz").write_bytes(gzipped(b"data"))
-    with pytest.raises(modelprep.UsageError, match=words):
+    with pytest.raises(modelprep.errors.UsageError, match=words):
         modelprep.convert("gunzip", params, "data")
     assert not Path("data").exists()
 
 
 def test_a_step_that_is_not_there_offers_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(modelprep.RecipeError) as caught:
+    with pytest.raises(modelprep.errors.RecipeError) as caught:
         modelprep.convert("cafe.bake", {}, tmp_path / "x")
     assert "caffe.bake" in (caught.value.hint or "")
 
@@ -96,21 +96,21 @@ def test_a_good_file_stays_until_its_replacement_is_ready(tmp_path: Path) -> Non
     packed, output = tmp_path / "data.gz", tmp_path / "data"
     packed.write_bytes(gzipped(b"new"))
     output.write_bytes(b"old")
-    with pytest.raises(modelprep.UsageError, match="already"):
+    with pytest.raises(modelprep.errors.UsageError, match="already"):
         modelprep.convert("gunzip", {"file": packed}, output)
     whole = packed.read_bytes()
     packed.write_bytes(whole[:-4])
-    with pytest.raises(modelprep.StepError):
+    with pytest.raises(modelprep.errors.StepError):
         modelprep.convert("gunzip", {"file": packed}, output, force=True)
 
     def stop(event: modelprep.Event) -> None:
-        raise modelprep.Interrupted("enough")
+        raise modelprep.errors.Interrupted("enough")
 
-    with pytest.raises(modelprep.Interrupted):
+    with pytest.raises(modelprep.errors.Interrupted):
         modelprep.convert("gunzip", {"file": packed}, output, force=True, listen=stop)
     assert output.read_bytes() == b"old"
     packed.write_bytes(whole)
     assert modelprep.convert("gunzip", {"file": packed}, output, force=True).output.read_bytes() == b"new"
-    with pytest.raises(modelprep.UsageError, match="own input"):
+    with pytest.raises(modelprep.errors.UsageError, match="own input"):
         modelprep.convert("gunzip", {"file": packed}, packed, force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.gz"]

@@ -208,8 +208,8 @@ def test_a_listener_may_raise_while_a_mirror_is_verified_or_a_layer_is_written(t
 
 
 def test_a_listener_that_raises_ctrl_c_is_an_interruption(things: Workshop) -> None:
-    for error in (KeyboardInterrupt(), modelprep.Interrupted("enough")):
-        with pytest.raises(modelprep.Interrupted) as caught:
+    for error in (KeyboardInterrupt(), modelprep.errors.Interrupted("enough")):
+        with pytest.raises(modelprep.errors.Interrupted) as caught:
             modelprep.fetch("things", listen=Raising(1, error), **fetching(things, "out"))
         assert caught.value.exit_code == 130
 

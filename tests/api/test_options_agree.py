@@ -28,11 +28,13 @@ COMMANDS = {
     "export_yocto": "export yocto",
     "fetch": "fetch",
     "find_pictures": "check",
+    "inspect": "inspect",
     "lint": "lint",
     "list_demos": "list",
     "mirror": "mirror",
     "plan": "fetch",
     "plan_deploy": "deploy",
+    "show": "show",
     "update_recipes": "recipe update",
     "verify_mirror": "mirror",
 }
@@ -79,6 +81,7 @@ ADDED = {
     "folder": "the last word of the command's arguments, or the value of its option",
     "board": "the last word of the command's arguments",
     "boards": "the last word of the command's arguments, and what --also and --boards name",
+    "format": "caffe inspect, tf inspect and the others name it",
     "dry_run": "of several boards, each one's outcome holds its plan",
 }
 
@@ -143,7 +146,7 @@ def same(option: Any) -> object:
 
 @pytest.mark.parametrize("pair", ALL, ids=str)
 def test_an_option_is_a_parameter_of_the_same_name_and_default(pair: Pair) -> None:
-    parameters = inspect.signature(getattr(modelprep, pair.verb)).parameters
+    parameters = inspect.signature(getattr(modelprep.api, pair.verb)).parameters
     assert pair.name in parameters
     given = parameters[pair.name]
     if pair.name == "overrides":
@@ -159,11 +162,12 @@ def test_an_option_is_a_parameter_of_the_same_name_and_default(pair: Pair) -> No
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_a_parameter_is_an_option_or_said_why_not(verb: str) -> None:
     known = {pair.name for pair in ALL if pair.verb == verb}
-    assert set(inspect.signature(getattr(modelprep, verb)).parameters) - known <= set(ADDED)
+    assert set(inspect.signature(getattr(modelprep.api, verb)).parameters) - known <= set(ADDED)
 
 
 def test_every_verb_has_its_command_or_a_reason() -> None:
-    verbs = {name for name in modelprep.__all__ if inspect.isfunction(getattr(modelprep, name))}
+    verbs = {name for names in modelprep.api.HOMES.values() for name in names}
+    assert {name for name in modelprep.__all__ if inspect.isfunction(getattr(modelprep, name))} <= verbs
     assert verbs == set(COMMANDS) | set(WITHOUT)
 
 
@@ -173,7 +177,7 @@ def test_every_exception_is_needed() -> None:
     }  # fmt: skip
     assert {key.rpartition(" ")[2] for key in LEFT_OUT} <= options
     assert {key.rpartition(" ")[2] for key in RENAMED} <= options
-    parameters = {name for verb in COMMANDS for name in inspect.signature(getattr(modelprep, verb)).parameters}
+    parameters = {name for verb in COMMANDS for name in inspect.signature(getattr(modelprep.api, verb)).parameters}
     assert set(ADDED) <= parameters
     for verb, names in PART_OF.items():
         assert names == {pair.name for pair in ALL if pair.verb == verb}
@@ -182,22 +186,22 @@ def test_every_exception_is_needed() -> None:
 @pytest.mark.parametrize("pair", [p for p in ALL if hasattr(p.option.type, "min")], ids=str)
 def test_a_number_out_of_bounds_is_refused_as_the_command_line_refuses_it(workshop: Workshop, pair: Pair) -> None:
     workshop.simple("a", b"x")
-    verb = getattr(modelprep, pair.verb)
+    verb = getattr(modelprep.api, pair.verb)
     bounds = pair.option.type
     wrong = [bounds.min - 1] + ([bounds.max + 1] if bounds.max is not None else [])
     assert len(wrong) == (1 if pair.name == "iterations" else 2)
     place = {"mirror": ("folder",), "deploy": ("root@x",), "deploy_many": ("root@x",)}.get(pair.verb, ())
     here = {"recipes": workshop.recipes, "out": workshop.out}
     for value in wrong:
-        with pytest.raises(modelprep.UsageError, match=rf"^{pair.name} ") as caught:
+        with pytest.raises(modelprep.errors.UsageError, match=rf"^{pair.name} ") as caught:
             verb("things", *place, **here, **{pair.name: value})
         assert caught.value.got == str(value)
     for value in {bounds.min, bounds.max} - {None}:
         # At the bound it is taken; what goes wrong then is that there is no such target.
-        with pytest.raises(modelprep.UsageError, match="no target"):
+        with pytest.raises(modelprep.errors.UsageError, match="no target"):
             verb("thinks", *place, **here, **{pair.name: value})
 
 
 def test_what_is_no_number_is_refused(workshop: Workshop) -> None:
-    with pytest.raises(modelprep.UsageError, match="pause"):
+    with pytest.raises(modelprep.errors.UsageError, match="pause"):
         modelprep.audit(recipes=workshop.recipes, pause=float("nan"))

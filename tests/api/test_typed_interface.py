@@ -20,14 +20,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import modelprep
-from modelprep import Event, Listener, ModelprepError, Report
+from modelprep import Event, ModelprepError, Report
 from modelprep.api import fetch as same
+from modelprep.audit import AuditReport
+from modelprep.check.lint.findings import Finding
+from modelprep.deliver.bundle import Bundled
+from modelprep.deliver.one_board import Deployment
+from modelprep.events import Listener
+from modelprep.pipeline.deploying import BoardOutcome, Deployments
+from modelprep.pipeline.mirroring import Mirrored
+from modelprep.pipeline.run.report import DemoReport
 
 
 def prepare(targets: list[str], out: Path, listen: Listener) -> Report:
     try:
         return modelprep.fetch(targets, out=out, mirrors=[Path("mirror"), "https://mirror.example"], listen=listen)
-    except modelprep.Interrupted as error:
+    except modelprep.errors.Interrupted as error:
         raise SystemExit(error.exit_code) from None
     except ModelprepError as error:
         print(error.what, error.hint or "")
@@ -51,7 +59,7 @@ def main() -> int:
     events: list[Event] = []
     report = prepare(["armnn-onnx"], Path("out"), events.append)
     same("armnn-onnx", listen=quiet)
-    first: modelprep.DemoReport = report.demos[0]
+    first: DemoReport = report.demos[0]
     first.files = ()  # E: read-only
     modelprep.fetch("armnn-onnx", ofline=True)  # E: Unexpected keyword argument
     modelprep.fetch("armnn-onnx", "out")  # E: to "fetch"
@@ -62,13 +70,13 @@ def main() -> int:
     modelprep.fecth("x")  # E: has no attribute "fecth"
     plan: modelprep.Plan = modelprep.plan("x", overrides={"logo": Path("logo.png")})
     number: str = plan.bytes_to_come  # E: Incompatible types in assignment
-    sent: modelprep.Deployment = modelprep.deploy("x", "root@board", run=True, compute=["CpuRef"])
-    all_sent: modelprep.Deployments = modelprep.deploy_many("x", ["root@a", "root@b"], retries=2)
-    one: modelprep.BoardOutcome = all_sent.boards[0]
-    packed: modelprep.Bundled = modelprep.bundle("x", Path("x.zip"))
-    mirrored: modelprep.Mirrored = modelprep.mirror("x", "folder")
-    found: tuple[modelprep.Finding, ...] = modelprep.lint("x.onnx")
-    audited: modelprep.AuditReport = modelprep.audit()
+    sent: Deployment = modelprep.deploy("x", "root@board", run=True, compute=["CpuRef"])
+    all_sent: Deployments = modelprep.deploy_many("x", ["root@a", "root@b"], retries=2)
+    one: BoardOutcome = all_sent.boards[0]
+    packed: Bundled = modelprep.bundle("x", Path("x.zip"))
+    mirrored: Mirrored = modelprep.mirror("x", "folder")
+    found: tuple[Finding, ...] = modelprep.lint("x.onnx")
+    audited: AuditReport = modelprep.audit()
     lost: int = len(audited.lost)
     print(number, sent.ok, one.exit_status, packed.sha256, mirrored.exit_code, found[0].serious, lost)
     return report.exit_code

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
+import inspect
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +21,10 @@ from cli.workshop import REPOSITORY, Workshop, sha256
 from servers.sshd import BoardServer, missing
 
 import modelprep
+from modelprep.api.declaring import settle
+from modelprep.api.fetching import request_of
+from modelprep.api.options import PlanOptions
+from modelprep.pipeline.plan.request import Request
 
 Here = dict[str, Any]
 HEAVY = {"requests", "urllib3", "numpy", "yaml", "google", "tqdm", "typer", "platformdirs", "onnxruntime"}
@@ -45,18 +52,56 @@ def test_a_name_brings_what_it_needs_and_no_more() -> None:
 
 def test_every_name_leads_to_the_same_thing_for_python_and_for_type_checkers() -> None:
     tree = ast.parse((REPOSITORY / "modelprep" / "__init__.py").read_text())
-    (guarded,) = [node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name)]
+    guarded = next(node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
     typed = {
         alias.name: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert set(typed) | {"__version__"} == set(modelprep.__all__)
-    assert modelprep.__all__ == sorted(modelprep.__all__, key=modelprep.__all__.index)
+    modules = {name for name, home in typed.items() if home == "modelprep"}
+    assert set(typed) - modules == set(modelprep.__all__)
+    assert modelprep.__all__ == sorted(set(modelprep.__all__))
+    assert len(modelprep.__all__) <= 25
     for name, home in typed.items():
         assert home is not None
-        assert getattr(modelprep, name) is getattr(importlib.import_module(home), name)
-    assert set(modelprep.__all__) <= set(dir(modelprep))
+        whole = importlib.import_module(f"{home}.{name}" if name in modules else home)
+        assert getattr(modelprep, name) is (whole if name in modules else getattr(whole, name))
+    assert set(typed) <= set(dir(modelprep))
     with pytest.raises(AttributeError, match="fecth"):
         modelprep.fecth  # noqa: B018  # type: ignore[attr-defined]
+
+
+def test_a_name_that_has_moved_works_and_names_its_new_place() -> None:
+    moved = {name: home for home, names in modelprep._MOVED.items() for name in names.split()}
+    assert {"UsageError", "Checked", "Listener", "Request", "count_hosts"} <= set(moved)
+    assert not set(moved) & set(modelprep.__all__)
+    for name, home in moved.items():
+        with pytest.warns(DeprecationWarning, match=rf"from {home} import {name}$") as caught:
+            found = getattr(modelprep, name)
+        assert found is getattr(importlib.import_module(home), name)
+        assert caught[0].filename == __file__
+
+
+def test_an_unknown_option_is_a_type_error_that_names_the_nearest() -> None:
+    for verb in (modelprep.fetch, modelprep.check, modelprep.list_demos):
+        with pytest.raises(TypeError, match=r"'recipe'; did you mean recipes"):
+            verb("things", recipe="here")  # type: ignore[call-arg]
+
+
+def test_help_describes_every_parameter() -> None:
+    for name in modelprep.__all__:
+        verb = getattr(modelprep, name)
+        if inspect.isfunction(verb):
+            text = inspect.getdoc(verb) or ""
+            for parameter in inspect.signature(verb).parameters.values():
+                assert parameter.kind is not inspect.Parameter.VAR_KEYWORD
+                assert re.search(rf"^{parameter.name}(?: : .*)?$", text, re.MULTILINE), f"{name}({parameter.name})"
+
+
+def test_the_request_of_the_pipeline_has_the_declared_options_and_defaults() -> None:
+    given = settle(PlanOptions, {})
+    fields = {field.name: getattr(request_of("x", given), field.name) for field in dataclasses.fields(Request)}
+    assert set(vars(given)) - set(fields) == {"recipes"}
+    assert set(fields) - set(vars(given)) == {"targets", "typed"}
+    assert request_of("x", given) == Request(targets=("x",))
 
 
 def test_a_verb_stays_the_verb_when_the_room_of_its_name_is_imported() -> None:
@@ -93,7 +138,34 @@ def test_fetch_gives_what_the_command_tells(workshop: Workshop, command: Run, he
     assert report.exit_code == 3
     assert not report.ok
     (failed,) = [demo for demo in report.demos if demo.error is not None]
-    assert isinstance(failed.error, modelprep.FetchError)
+    assert isinstance(failed.error, modelprep.errors.FetchError)
+
+
+def test_a_report_raises_its_gravest_error_when_asked(workshop: Workshop, here: Here) -> None:
+    workshop.simple("good", b"x" * 1000)
+    workshop.simple("gone", b"y" * 100, urls=workshop.server.put("/gone", status=404))
+    options: Here = {"cache": workshop.cache, "archives": False, **here}
+    modelprep.fetch("things/good", **options).raise_for_failure()
+    report = modelprep.fetch("things", **options)
+    with pytest.raises(modelprep.errors.FetchError) as caught:
+        report.raise_for_failure()
+    assert caught.value.exit_code == report.exit_code == 3
+
+
+def test_results_say_in_a_line_what_they_are(workshop: Workshop, here: Here) -> None:
+    workshop.simple("good", b"x" * 1000)
+    workshop.simple("gone", b"y" * 100, urls=workshop.server.put("/gone", status=404))
+    options: Here = {"cache": workshop.cache, "archives": False, **here}
+    planned = modelprep.plan("things", **options)
+    assert repr(planned) == "<Plan: 2 demos, 2 downloads (1,100 bytes), 0 steps>"
+    assert repr(planned.demos[1]) == "<PlannedDemo Demo-good (things/good): missing>"
+    report = modelprep.run(planned)
+    assert repr(report) == "<Report: 1 failed, 1 installed; exit code 3>"
+    assert repr(report.demos[1]) == "<DemoReport Demo-good: installed, 1 files>"
+    made = modelprep.mirror("things/good", workshop.root / "m", **options)
+    assert repr(made) == f"<Mirrored {workshop.root / 'm'}: 1 written, 0 kept, 0 failed>"
+    assert repr(modelprep.verify_mirror(workshop.root / "m")) == "<VerifiedMirror: 1 files, 0 damaged>"
+    assert repr(modelprep.catalogue(workshop.recipes)).startswith("<Catalogue: ")
 
 
 def test_mirror_bundle_key_and_list_give_what_the_commands_tell(
@@ -143,7 +215,7 @@ def test_audit_and_hosts_give_what_the_command_tells(workshop: Workshop, command
     assert [asset.subject.key for asset in ours.lost] == ["things/gone#gone-file"]
     assert "things/gone#gone-file" in page.read_text()
     hosts = command("audit", "things", "--hosts", *words, bare=True).object
-    assert json.loads(json.dumps(modelprep.count_hosts("things", **here).to_json())) == hosts
+    assert json.loads(json.dumps(modelprep.api.count_hosts("things", **here).to_json())) == hosts
 
 
 def test_lint_gives_what_the_command_tells(workshop: Workshop, command: Run) -> None:
@@ -157,9 +229,9 @@ def test_lint_gives_what_the_command_tells(workshop: Workshop, command: Run) -> 
     assert found[0].serious
     assert len(json.loads(log.read_text())["runs"][0]["results"]) == len(found)
     for wrong in ({"parser": "caffee"}, {"target": "armnn-1"}, {"parser": "tflite", "test": "Nothing-Armnn"}):
-        with pytest.raises(modelprep.UsageError):
+        with pytest.raises(modelprep.errors.UsageError):
             modelprep.lint(model, **wrong)
-    with pytest.raises(modelprep.StorageError):
+    with pytest.raises(modelprep.errors.StorageError):
         modelprep.lint(workshop.root / "nothing.onnx")
 
 
@@ -186,9 +258,9 @@ def test_check_gives_what_the_command_tells(
     (checked,) = modelprep.check("armnn-onnx/mnist", lint_only=True, **place)
     assert checked.verdict is not None
     assert checked.verdict.outcome == "fails"
-    with pytest.raises(modelprep.UsageError, match="variant"):
+    with pytest.raises(modelprep.errors.UsageError, match="variant"):
         modelprep.check("armnn-onnx/mnist", against="nothing", **place)
-    with pytest.raises(modelprep.UsageError, match="pictures"):
+    with pytest.raises(modelprep.errors.UsageError, match="pictures"):
         modelprep.find_pictures("armnn-onnx/mnist", tmp_path, out=place["out"], recipes=recipes)
     assert capsys.readouterr().out == ""
 
@@ -240,10 +312,10 @@ def test_deploy_plans_sends_tests_and_says_what_failed(workshop: Workshop, tmp_p
         assert again.trees[0].kept == ("data/one.bin",)
     finally:
         board.stop()
-    with pytest.raises(modelprep.DeployError) as caught:
+    with pytest.raises(modelprep.errors.DeployError) as caught:
         modelprep.deploy("things", board.login, **sending)
     assert caught.value.hint
-    with pytest.raises(modelprep.MissingTool):
+    with pytest.raises(modelprep.errors.MissingTool):
         modelprep.deploy("things", board.login, **{**sending, "ssh": "no-such-ssh"})
 
 
@@ -277,7 +349,7 @@ def test_an_override_that_is_not_there_is_a_wrong_call(workshop: Workshop, here:
     workshop.simple("a", b"x" * 10)
     mine = workshop.root / "mine.bin"
     options = {"cache": workshop.cache, "archives": False, **here}
-    with pytest.raises(modelprep.UsageError, match="not there") as caught:
+    with pytest.raises(modelprep.errors.UsageError, match="not there") as caught:
         modelprep.fetch("things", overrides={"a-file": mine}, **options)
     assert caught.value.where == str(mine)
     mine.write_bytes(b"mine")
@@ -305,7 +377,7 @@ def test_results_are_frozen(workshop: Workshop, here: Here) -> None:
         modelprep.mirror("things", workshop.root / "m", cache=workshop.cache, **here),
         modelprep.verify_mirror(workshop.root / "m"),
         modelprep.export_yocto("things", workshop.root / "layer", **here),
-        modelprep.count_hosts("things", **here),
+        modelprep.api.count_hosts("things", **here),
         modelprep.check("things", cache=workshop.cache, **here)[0],
     ]
     for result in results:
@@ -323,12 +395,12 @@ def test_a_broken_recipe_is_a_warning_where_everything_is_looked_over(workshop: 
     workshop.simple("a", b"x" * 10)
     workshop.recipe("broken", "schema: 1\nasets: {}\n")
     options: Here = {"out": workshop.out, "recipes": workshop.recipes}
-    for verb in (modelprep.list_demos, modelprep.count_hosts):
+    for verb in (modelprep.list_demos, modelprep.api.count_hosts):
         events: list[modelprep.Event] = []
         verb(listen=events.append, **options)
         assert [event.kind for event in events] == ["warning"]
         assert events[0].data["error"] == "recipe"
-        with pytest.raises(modelprep.RecipeError):
+        with pytest.raises(modelprep.errors.RecipeError):
             verb("things/broken", **options)
     for strict in (modelprep.cache_key, modelprep.check, modelprep.plan):
         with pytest.raises(modelprep.ModelprepError):
@@ -347,11 +419,11 @@ def test_whatever_a_disk_does_is_a_storage_error(workshop: Workshop, here: Here)
         lambda: modelprep.check("things", html=wall / "page.html", cache=workshop.cache, **here),
     ]
     for verb in verbs:
-        with pytest.raises(modelprep.StorageError) as caught:
+        with pytest.raises(modelprep.errors.StorageError) as caught:
             verb()
         assert str(workshop.root / "file") in (caught.value.where or "")
     report = modelprep.fetch("things", cache=workshop.cache, archives=False, out=wall, recipes=workshop.recipes)
-    assert isinstance(report.demos[0].error, modelprep.StorageError)
+    assert isinstance(report.demos[0].error, modelprep.errors.StorageError)
 
 
 def test_a_bug_of_ours_says_that_it_is_one_and_keeps_its_cause(

@@ -216,6 +216,6 @@ def test_a_file_of_the_tree_is_traced_to_the_one_asset_below_it(repository: Path
 
 
 def test_the_search_without_a_model_names_the_command_that_fetches_it(place: Place, tmp_path: Path) -> None:
-    with pytest.raises(modelprep.CheckFailed) as caught:
+    with pytest.raises(modelprep.errors.CheckFailed) as caught:
         modelprep.find_pictures("things/ssd", tmp_path, out=place.out, recipes=[tmp_path / "recipes"])
     assert str(caught.value.hint).startswith("modelprep fetch things/ssd --out ")

@@ -157,7 +157,7 @@ def test_ctrl_c_during_an_import_of_a_verb_is_interrupted_and_the_program_that_c
         "import modelprep, signal\n"
         f"try: modelprep.fetch('things', recipes=[{str(workshop.recipes)!r}], cache={str(workshop.cache)!r},"
         f" out={str(workshop.out)!r})\n"
-        "except modelprep.Interrupted: print('interrupted')\n"
+        "except modelprep.errors.Interrupted: print('interrupted')\n"
         "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
     )
     ran = subprocess.run(

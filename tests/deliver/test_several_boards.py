@@ -175,7 +175,7 @@ def test_the_function_gives_typed_results_and_a_dry_run_changes_nothing(
     for board in boards:
         (board.home / "Things" / "data" / "one.bin").unlink()
     refused = modelprep.deploy_many("things", names, **options)  # type: ignore[arg-type]
-    assert [type(outcome.error) for outcome in refused.boards] == [modelprep.DigestMismatch] * 2
+    assert [type(outcome.error) for outcome in refused.boards] == [modelprep.errors.DigestMismatch] * 2
     assert refused.exit_status == 4
 
 
@@ -229,17 +229,17 @@ def test_a_signal_ends_the_work_on_all_boards(
 def test_names_of_boards_are_read_as_people_write_them(tmp_path: Path) -> None:
     file = tmp_path / "boards"
     file.write_text("#\n  root@a:/x#1 # comment\r\n\nroot@[fe80::1]:/y\n\troot@c\n#root@d\n")
-    assert modelprep.read_boards(file) == ["root@a:/x#1", "root@[fe80::1]:/y", "root@c"]
+    assert modelprep.api.read_boards(file) == ["root@a:/x#1", "root@[fe80::1]:/y", "root@c"]
     for text, what in (("", "names no board"), ("# none\n", "names no board"), ("\0\1", "no list of boards")):
         file.write_text(text)
         with pytest.raises(UsageError, match=what):
-            modelprep.read_boards(file)
+            modelprep.api.read_boards(file)
     file.write_text("root@a\nssh://b\n")
     with pytest.raises(UsageError) as caught:
-        modelprep.read_boards(file)
+        modelprep.api.read_boards(file)
     assert caught.value.where == f"{file}:2"
-    with pytest.raises(modelprep.StorageError):
-        modelprep.read_boards(tmp_path / "none")
+    with pytest.raises(modelprep.errors.StorageError):
+        modelprep.api.read_boards(tmp_path / "none")
     with pytest.raises(UsageError, match="named twice"):
         parse_targets(["root@a:/x", "root@b", "root@a"])
 

@@ -122,7 +122,7 @@ def test_an_update_shows_what_changed_and_moves_the_pin(server: FaultServer, tmp
     server.put(name.format("v2"), packed(second))
     assert modelprep.fetch("things/same", recipes=place, allow_private=True).ok
     lock = (tmp_path / "out" / "modelprep.lock").read_text()
-    (seen,) = modelprep.update_recipes(to="v2", dry_run=True, allow_private=True)
+    (seen,) = modelprep.api.update_recipes(to="v2", dry_run=True, allow_private=True)
     assert (tmp_path / "out" / "modelprep.lock").read_text() == lock
     assert (seen.added, seen.removed, list(seen.changed)) == (("things/new",), ("things/gone",), ["things/one"])
     lines = "\n".join(seen.changed["things/one"])
@@ -131,12 +131,12 @@ def test_an_update_shows_what_changed_and_moves_the_pin(server: FaultServer, tmp
         "demo: Demo-one -> Demo-renamed", "size: 700 -> 7",
     ):  # fmt: skip
         assert told in lines
-    (moved,) = modelprep.update_recipes(to="v2", allow_private=True)
+    (moved,) = modelprep.api.update_recipes(to="v2", allow_private=True)
     assert moved == seen
     assert moved.moved
     # The name stays; the lock file says which version it means.
     assert modelprep.fetch("things/new", recipes=place, allow_private=True).ok
-    (again,) = modelprep.update_recipes(allow_private=True)
+    (again,) = modelprep.api.update_recipes(allow_private=True)
     assert not again.moved
     assert (again.added, again.removed, dict(again.changed)) == ((), (), {})
 
@@ -147,14 +147,14 @@ def test_an_update_to_broken_recipes_moves_nothing(server: FaultServer, tmp_path
     assert modelprep.fetch("things", recipes=place, allow_private=True).ok
     lock = (tmp_path / "out" / "modelprep.lock").read_text()
     with pytest.raises(modelprep.RecipeError):
-        modelprep.update_recipes(to="2.0", allow_private=True)
+        modelprep.api.update_recipes(to="2.0", allow_private=True)
     with pytest.raises(modelprep.FetchError):
-        modelprep.update_recipes(to="3.0", allow_private=True)
+        modelprep.api.update_recipes(to="3.0", allow_private=True)
     with pytest.raises(modelprep.UsageError):
-        modelprep.update_recipes(to="../../etc", allow_private=True)
+        modelprep.api.update_recipes(to="../../etc", allow_private=True)
     assert (tmp_path / "out" / "modelprep.lock").read_text() == lock
     with pytest.raises(modelprep.UsageError, match="no recipes are pinned"):
-        modelprep.update_recipes(lockfile=tmp_path / "none.lock")
+        modelprep.api.update_recipes(lockfile=tmp_path / "none.lock")
 
 
 def test_downloaded_recipes_lead_to_no_private_address_and_no_file_outside(server: FaultServer, tmp_path: Path) -> None:

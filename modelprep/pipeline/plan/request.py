@@ -209,6 +209,9 @@ class PlannedDemo:
     names: Mapping[str, str] = field(default_factory=dict)
     problem: ModelprepError | None = None
 
+    def __repr__(self) -> str:
+        return f"<PlannedDemo {self.recipe.demo} ({self.recipe.name}): {self.state}>"
+
     @property
     def install_task(self) -> str:
         """Name of its installation in events."""
@@ -241,6 +244,11 @@ class Plan:
     pins: Mapping[str, Pin]
     store: Store
     shared: Mapping[str, Asset] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        unknown = f" and {self.sizes_unknown} files of unknown size" if self.sizes_unknown else ""
+        size = f"{self.bytes_to_come:,} bytes{unknown}"
+        return f"<Plan: {len(self.demos)} demos, {len(self.to_fetch)} downloads ({size}), {len(self.to_run)} steps>"
 
     def typed_as(self, words: Sequence[str]) -> Plan:
         """Return the same plan for a command line: errors and hints repeat it with what is missing."""

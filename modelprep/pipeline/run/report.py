@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,10 @@ class DemoReport:
     warnings: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
 
+    def __repr__(self) -> str:
+        error = f": {self.error.what}" if self.error is not None else ""
+        return f"<DemoReport {self.demo}: {self.outcome}, {len(self.files)} files{error}>"
+
     def to_json(self) -> dict[str, object]:
         """Give it JSON-ready."""
         facts: dict[str, object] = {
@@ -116,6 +121,23 @@ class Report:
     bytes_fetched: int
     seconds: float
     pins_added: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = Counter(demo.outcome for demo in self.demos)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no demos"
+        return f"<Report: {told}; exit code {self.exit_code}>"
+
+    def raise_for_failure(self) -> None:
+        """Raise the gravest error of its demos, if one failed or needs a file from you.
+
+        Raises
+        ------
+        ModelprepError
+            The first error with the report's exit code.
+        """
+        for demo in self.demos:
+            if demo.error is not None and demo.error.exit_code == self.exit_code:
+                raise demo.error
 
     @property
     def exit_code(self) -> int:
