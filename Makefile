@@ -23,7 +23,7 @@ ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help all $(GROUPS) venv test check corpus bench faults demo man clean distclean
+.PHONY: help all $(GROUPS) venv tools test check corpus bench faults demo man clean distclean
 
 help:  ## say what there is
 	@printf 'make TARGET [OUT=%s] [ARGS="--dry-run"] [PYTHON=%s]\n\n' '$(OUT)' '$(PYTHON)'
@@ -40,20 +40,27 @@ $(GROUPS): $(VENV)/core.stamp
 demo: $(VENV)/demo.stamp  ## the whole road against a stand-in on this machine; needs no internet
 	$(BIN)/python demo/run.py $(if $(ARGS),-- $(ARGS))
 
-# A file's tests stay together, since they share what is expensive to make.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# A worker that has nothing left takes tests from another: what is expensive is made once for all workers (tests/once.py).
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+# Coverage is cheap from Python 3.12 on (sys.monitoring) and slow before; COVERAGE=yes asks for it all the same.
+COVERAGE ?= $(shell '$(PYTHON)' -c 'import sys; print("yes" * (sys.version_info >= (3, 12)))')
+COV = $(if $(COVERAGE),--cov=modelprep --cov-report=term:skip-covered)
+# All that tests are run with; `make --jobs 4 tools` makes them side by side.
+TOOLS := $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp $(VENV)/quantizer.stamp
 # What fails beside others is run once more by itself, and decides: real servers and kills meet a busy machine.
 AGAIN = { echo 'Some tests failed; they are run again by themselves.'; \
   $(ORACLES) $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
-test: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp $(VENV)/quantizer.stamp  ## run the quick tests
+tools: $(TOOLS)  ## make the environments that the tests need
+
+test: $(TOOLS)  ## run the quick tests
 	$(ORACLES) $(PYTEST) -m 'not slow' $(ARGS)
 
-check: $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp $(VENV)/quantizer.stamp  ## everything that CI runs: linters, types, all tests with coverage
+check: $(TOOLS)  ## everything that CI runs: linters, types, all tests (COVERAGE=yes)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(ORACLES) $(PYTEST) --cov=modelprep --cov-report=term:skip-covered $(ARGS) || $(AGAIN)
+	$(if $(COV),COVERAGE_CORE=sysmon) $(ORACLES) $(PYTEST) $(COV) $(ARGS) || $(AGAIN)
 
 corpus: $(VENV)/test.stamp  ## inspect, lint and convert every model below DIR, and write a table: ARGS="--out corpus.tsv --each 3 --jobs 2"
 	@test -n '$(DIR)' || { echo 'make corpus DIR=FOLDER [ARGS="--out corpus.tsv --each 3 --jobs 2 --quick"]' >&2; exit 2; }

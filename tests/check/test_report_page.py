@@ -374,6 +374,7 @@ def test_the_page_of_a_run_in_a_real_browser(
         assert (found["wide"], found["page"] <= found["window"]) == ([], True)
 
 
+@pytest.mark.slow
 def test_long_names_run_out_of_no_phone_s_screen(drawn: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     long = "models/" + "a_very_long_name_without_a_blank" * 12
     one = checked()
@@ -388,6 +389,7 @@ def test_long_names_run_out_of_no_phone_s_screen(drawn: Callable[..., dict[str, 
     assert (found["wide"], found["page"] <= found["window"]) == ([], True)
 
 
+@pytest.mark.slow
 def test_the_page_follows_the_system_s_light_or_dark(drawn: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     html = page.page([checked()], tmp_path)
     grounds = [

@@ -14,6 +14,7 @@ import pytest
 from deliver.conftest import TARGETS, Goods, modelprep
 
 pytest.importorskip("bb", reason="needs BitBake's library: pip install bitbake-setup")
+pytestmark = pytest.mark.slow
 
 WORKER = Path(__file__).with_name("bitbake_worker.py")
 

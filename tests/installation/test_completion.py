@@ -54,7 +54,7 @@ def script_for(installed: Installed, shell: str) -> str:
     return made.stdout
 
 
-@pytest.fixture(params=["bash", "zsh", "fish"])
+@pytest.fixture(params=["bash", *(pytest.param(shell, marks=pytest.mark.slow) for shell in ("zsh", "fish"))])
 def complete(request: pytest.FixtureRequest, installed: Installed, tmp_path: Path) -> Complete:
     """Give a function from a command line to what the shell offers for its last word."""
     shell = str(request.param)

@@ -94,6 +94,7 @@ def test_the_installed_command_needs_no_writable_installation(installed: Install
     }
 
 
+@pytest.mark.slow
 def test_the_sdist_builds_the_same_wheel(installed: Installed, tmp_path: Path) -> None:
     sdist = build(installed.source, tmp_path / "sdist", "sdist")
     with tarfile.open(sdist) as archive:

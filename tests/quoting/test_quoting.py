@@ -346,6 +346,7 @@ def test_a_parser_reads_text_and_attribute_back(text: str) -> None:
     assert reader.text == quoting.terminal(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(TEXT, min_size=150, max_size=300))
 def test_a_browser_reads_text_and_attribute_back(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -21,7 +21,13 @@ from modelprep.tree.state import in_place
 KILLED = Path(__file__).with_name("killed.py")
 
 
-@pytest.mark.parametrize(("first", "then"), [("one", "one"), ("one", "two"), ("two", "one"), ("two", "two")])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("one", "one"),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("one", "two"), ("two", "one"), ("two", "two"))),
+    ],
+)
 def test_a_kill_before_any_change_costs_nobody_a_file(tmp_path: Path, first: str, then: str) -> None:
     ran = subprocess.run(
         [sys.executable, str(KILLED), str(tmp_path / "place"), first, then], capture_output=True, text=True, check=False
