@@ -107,6 +107,7 @@ def test_the_workflow_downloads_once_and_then_lives_on_the_cache(github: GitHub)
     assert len(github.caches) == 1
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_gives_a_new_cache_that_begins_with_the_old_one(github: GitHub) -> None:
     assert github.run()["fetch"]
     github.workshop.simple("two", DATA[2:])
@@ -116,6 +117,7 @@ def test_a_changed_recipe_gives_a_new_cache_that_begins_with_the_old_one(github:
     assert [request.path for request in github.workshop.server.log[asked:]] == ["/two.bin"]
 
 
+@pytest.mark.slow
 def test_a_mirror_serves_a_lost_cache(github: GitHub, tmp_path: Path) -> None:
     assert github.run()["fetch"]
     made = github.workshop.run("mirror", "things", tmp_path / "mirror")
@@ -140,6 +142,7 @@ def test_a_failing_fetch_fails_the_run_and_is_annotated(github: GitHub) -> None:
     assert github.caches == {}
 
 
+@pytest.mark.slow
 def test_a_pin_that_nobody_committed_fails_the_run(github: GitHub) -> None:
     url = github.workshop.server.put("/loose", b"loose")
     head = "schema: 1\ndemo: Loose\nsummary: s\nstatus: ready\ntree: Things\n"
@@ -170,6 +173,7 @@ def gitlab() -> dict[str, Any]:
     return read
 
 
+@pytest.mark.slow
 def test_the_gitlab_example_runs(workshop: Workshop, tmp_path: Path) -> None:
     furnish(workshop)
     example, caches = gitlab(), {}

@@ -14,6 +14,7 @@ from here import run_here
 from once import standin_mirror
 
 pytest.importorskip("numpy", reason="the stand-in is fitted with numpy")
+pytestmark = pytest.mark.slow
 
 
 class Ran(NamedTuple):

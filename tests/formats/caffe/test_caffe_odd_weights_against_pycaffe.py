@@ -100,6 +100,7 @@ CASES: dict[str, tuple[str, bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_odd_weights_bake_to_what_caffe_saves(
     name: str, pycaffe: str, net_file: Callable[..., Path], tmp_path: Path
@@ -123,6 +124,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_the_native_engine_refuses_caffe_refuses_too(
     name: str, pycaffe: str, net_file: Callable[..., Path], tmp_path: Path

@@ -55,6 +55,7 @@ FOLDS = {
 GONE = {"Shape", "StridedSlice", "Slice", "Pack", "Prod", "RandomUniform", "Floor", "GreaterEqual", "Switch", "Merge"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDS)
 def test_an_exported_graph_is_folded_and_its_numbers_stay(exported: Path, tmp_path: Path, name: str) -> None:
     from modelprep.check.proof import tensorflow
@@ -74,6 +75,7 @@ def test_an_exported_graph_is_folded_and_its_numbers_stay(exported: Path, tmp_pa
             assert abs(wanted - got).max() <= 1e-6 * max(1.0, abs(wanted).max())
 
 
+@pytest.mark.slow
 def test_a_flatten_of_an_open_batch_has_a_constant_shape(exported: Path, tmp_path: Path) -> None:
     legalise(exported / "flatten.pb", tmp_path / "out.pb")
     known = Known(read_graph(tmp_path / "out.pb"))
@@ -89,6 +91,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_stops_it_is_said_by_operator_with_the_way_on(exported: Path, tmp_path: Path, name: str) -> None:
     op, way = REFUSED[name]
@@ -101,6 +104,7 @@ def test_what_stops_it_is_said_by_operator_with_the_way_on(exported: Path, tmp_p
     assert all(line.startswith("  ") for line in str(caught.value).splitlines()[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("constants", "words"),
     [({"absent": 1}, "no input node"), ({"Conv2D": 1}, "no placeholder"), ({"keep_prob": [[1]]}, "does not fit")],
@@ -112,6 +116,7 @@ def test_a_constant_that_cannot_be_set_is_refused(
         legalise(exported / "dropout_old.pb", tmp_path / "out.pb", constants)
 
 
+@pytest.mark.slow
 def test_a_keep_probability_below_one_is_not_taken_out(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(StepError, match="cannot take this graph"):
         legalise(exported / "dropout_old.pb", tmp_path / "out.pb", {"keep_prob": 0.9})

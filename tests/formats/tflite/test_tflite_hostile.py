@@ -42,6 +42,7 @@ def damaged(sound: bytes, seed: int) -> bytes:
     return bytes(data[: dice.randrange(8, len(data))] if dice.random() < 0.1 else data)
 
 
+@pytest.mark.slow
 def test_a_real_model_with_damage_is_an_error_or_still_a_model(upstream: Path) -> None:
     sound = (upstream / SMALLEST).read_bytes()
     refused, slowest = 0, 0.0
