@@ -15,8 +15,11 @@ import os
 import sys
 from types import ModuleType
 
-if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].endswith("modelprep"):
-    # This is the first line of ours that `python -m modelprep` runs, before `modelprep.cli.signals` can be imported.
+_argv = getattr(sys, "argv", [])  # an embedded interpreter may have none
+if _argv[:1] == [f"{(sys.executable or '').rpartition('/')[0]}/modelprep"] or (
+    _argv[:1] == ["-m"] and sys.orig_argv[-len(_argv)].endswith("modelprep")
+):
+    # The command: this is the first line of ours that it runs, before `modelprep.cli.signals` can be imported.
     import _signal  # type: ignore[import-not-found]
 
     for _number in (_signal.SIGINT, _signal.SIGTERM):
