@@ -18,6 +18,7 @@ LEVELS = {
     "errors": 0,
     "installed": 0,
     "version": 0,
+    "regular": 0,
     "events": 0,
     "quoting": 0,
     "url": 0,

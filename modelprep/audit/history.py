@@ -14,6 +14,7 @@ from modelprep import quoting
 from modelprep.audit.subjects import Place
 from modelprep.audit.verdicts import VERDICTS, Finding
 from modelprep.errors import UsageError
+from modelprep.regular import opened
 from modelprep.store.disk import storage, write_atomic
 
 SCHEMA = 1
@@ -143,7 +144,7 @@ def _plain(entry: Remembered) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Remembered]:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         return {}

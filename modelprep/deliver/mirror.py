@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelprep.errors import StorageError, UsageError
+from modelprep.regular import opened
 from modelprep.store import Blob, Store
 from modelprep.store.copying import copy_hashed
 from modelprep.store.disk import (
@@ -90,7 +91,7 @@ def read_index(folder: Path, layout: str = "tree") -> Index:
     path = folder / INDEX
     with storage(path, doing="read the mirror's index"):
         try:
-            with path.open("rb") as file:
+            with opened(path) as file:
                 data = file.read(_LARGEST + 1)
         except FileNotFoundError:
             return Index(layout)

@@ -16,6 +16,7 @@ from modelprep.errors import RecipeError
 from modelprep.quoting import line
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.text import forbidden
+from modelprep.regular import opened
 
 #: A recipe is some kilobytes; the largest shared catalogue some hundred.
 MAX_BYTES = 1 << 20
@@ -156,7 +157,7 @@ def read_text(path: Path) -> str:
         The file cannot be read, is larger than `MAX_BYTES`, or is not UTF-8.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"cannot read {path}: {error.strerror or error}", where=str(path)) from error

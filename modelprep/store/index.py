@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modelprep.regular import opened
 from modelprep.store.disk import claim_temporary, write_all
 
 #: Rewrite the file once it has this many lines and more than twice as many as there are live keys.
@@ -59,7 +60,7 @@ class Index:
             record = (json.dumps([key, value], separators=(",", ":"), ensure_ascii=True) + "\n").encode()
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+                descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
                 try:
                     os.write(descriptor, record)
                 finally:
@@ -82,7 +83,7 @@ class Index:
 
     def _catch_up(self) -> None:
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path) as file:
                 stat = os.fstat(file.fileno())
                 if stat.st_ino != self._inode or stat.st_size < self._offset:
                     # Rewritten by another process: begin again, keeping what only this process knows.

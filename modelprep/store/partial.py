@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from modelprep.regular import opened
 from modelprep.store.disk import storage, write_atomic
 
 
@@ -113,7 +114,8 @@ def lock_name(notes: Path) -> str:
 
 def _read(notes: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        record = json.loads(notes.read_bytes())
+        with opened(notes) as file:
+            record = json.load(file)
         if isinstance(record, dict):
             return record
     return {}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from modelprep.errors import StorageError
+from modelprep.regular import opened
 from modelprep.store import leases, locks
 from modelprep.store.blobs import Blobs
 from modelprep.store.disk import write_atomic
@@ -97,7 +98,8 @@ class Store(Blobs):
     def result(self, key: str) -> Result | None:
         """Give what a step made, or None when nothing is known or any of its blobs is gone."""
         try:
-            result = parse_result(self._result_path(key).read_bytes())
+            with opened(self._result_path(key)) as file:
+                result = parse_result(file.read())
         except OSError:
             return None
         if result is None or any(self.get(sha256) is None for sha256 in result.outputs.values()):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StorageError
+from modelprep.regular import opened
 from modelprep.store.disk import storage, sync_file, sync_folder
 from modelprep.tree.places import place
 
@@ -111,7 +112,8 @@ def interrupted(folder: Path, recipe: str) -> bool:
 def read_journal(folder: Path) -> Records:
     """Read a tree's journal; an empty one where there is none, or none that can be understood."""
     try:
-        value = json.loads((folder / JOURNAL).read_bytes())
+        with opened(folder / JOURNAL) as file:
+            value = json.load(file)
         return Records(
             tuple(name for name in value["temporary"] if isinstance(name, str)),
             {recipe: _contents(paths) for recipe, paths in value["written"].items()},

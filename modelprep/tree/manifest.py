@@ -15,6 +15,7 @@ from typing import Any
 from modelprep import quoting
 from modelprep.errors import StorageError
 from modelprep.recipe.text import board_fault, demo_fault, forbidden, name_fault
+from modelprep.regular import opened
 from modelprep.store.disk import storage
 from modelprep.store.results import is_sha256
 
@@ -156,9 +157,10 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     with storage(path, doing="read the manifest"):
         try:
-            if path.stat().st_size > _LARGEST:
+            with opened(path) as file:
+                data = file.read(_LARGEST + 1)
+            if len(data) > _LARGEST:
                 raise _damaged(path, "it is larger than any manifest")
-            data = path.read_bytes()
         except FileNotFoundError:
             return Manifest(tree=folder.name)
     return parse_manifest(data, str(path))

@@ -255,3 +255,17 @@ def test_what_a_killed_run_left_beside_a_bundle_and_in_a_mirror_goes_with_the_ne
     assert invoke(make_mirror) == 0
     assert invoke(make_bundle) == 0
     assert sorted(workshop.root.rglob(".*.modelprep")) == sorted(users)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("out/modelprep.lock", 2), ("out/Things/MANIFEST.json", 6), ("out/Things/.modelprep-install.json", 0),
+     ("cache/memo.jsonl", 0), ("cache/aliases.jsonl", 0), ("cache/locks/gate.lock", 0)],
+)  # fmt: skip
+def test_a_pipe_at_the_place_of_a_file_of_ours_is_never_waited_for(workshop: Workshop, name: str, status: int) -> None:
+    workshop.simple("a", DATA)
+    (workshop.root / name).parent.mkdir(parents=True)
+    os.mkfifo(workshop.root / name)
+    ran = workshop.run("fetch", "things")
+    assert ran.code == status, ran.err
+    assert "bug" not in ran.err

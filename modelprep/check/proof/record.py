@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelprep.regular import opened
 from modelprep.store.disk import write_atomic
 
 #: Part of every entry: raise it when another way of measuring would give another number. Older entries are then made
@@ -69,7 +70,8 @@ class Record:
         record = cls(path)
         if path is not None:
             try:
-                found = json.loads(path.read_bytes())["measured"]
+                with opened(path) as file:
+                    found = json.load(file)["measured"]
                 record.entries = [entry for entry in found if _measured(entry) is not None]
             except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 record.entries = []

@@ -1,0 +1,26 @@
+"""Opening files of our own: never a pipe, at which a reader waits for ever, nor a device, which may have no end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises
+    ------
+    OSError
+        There is none, or something that is no file stands there (``EINVAL``, for a folder ``EISDIR``).
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        code, what = (errno.EISDIR, "folder") if stat.S_ISDIR(mode) else (errno.EINVAL, "device, pipe or socket")
+        raise OSError(code, f"a {what} stands where a file is expected", str(path))
+    return os.fdopen(descriptor, "rb")
