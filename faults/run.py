@@ -71,7 +71,8 @@ def page(tries: dict[str, list[list[Result]]]) -> str:
     from modelprep.version import __version__
 
     results = {name: [row[-1] for row in rows] for name, rows in tries.items()}
-    again = [row[0].name for rows in tries.values() for row in rows if row[-1].passed and not row[0].passed]
+    every = [row for rows in tries.values() for row in rows]
+    again = [row[0].name for row in every if row[-1].passed and not all(one.passed for one in row)]
     when = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     where = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     lines = [
@@ -81,7 +82,7 @@ def page(tries: dict[str, list[list[Result]]]) -> str:
         "The faults are served on loopback; every row is a real command in a process of its own.",
         "",
         f"Last run: {when}, modelprep {__version__}, {where}.",
-        *([f"Failed in the whole run, passed when run again by themselves: {'; '.join(again)}."] if again else []),
+        *([f"Failed once in a whole run, passed when run again by themselves: {'; '.join(again)}."] if again else []),
         "",
         "## Downloads, beside other programs",
         "",
