@@ -72,6 +72,11 @@ def swapped(graph: Any) -> None:
     graph.node.extend([nodes[1], nodes[0], *nodes[2:]])
 
 
+def whole_picture(graph: Any) -> None:
+    graph.node[1].input[0] = ONNX.input_name
+    graph.initializer[0].int64_data[1] = -1
+
+
 def constant(graph: Any) -> None:
     tensor = graph.initializer[1]
     node = graph.node.add(op_type="Constant", name="weights", output=["w"])
@@ -102,6 +107,7 @@ ONNX_CASES: Mapping[str, Callable[[Any], Any]] = {
     "weights not among the inputs": lambda g: g.input.__delitem__(2),
     "weights from a Constant": constant,
     "one weight too few": lambda g: g.initializer[1].float_data.pop(),
+    "a product with far too few weights": whole_picture,
     "nodes out of order": swapped,
     "an operation that is not known": lambda g: setattr(g.node[0], "op_type", "LpPool"),
     "another domain": lambda g: setattr(g.node[0], "domain", "com.example"),
@@ -258,6 +264,7 @@ ANSWERS: Mapping[str, Mapping[str, tuple[int, str]]] = {
         "weights not among the inputs": (139, ""),
         "weights from a Constant": (1, "One of the input tensors ('flat' or 'w') should be constant"),
         "one weight too few": (1, "The number of data provided (2999) does not match the tensor"),
+        "a product with far too few weights": (139, ""),
         "nodes out of order": (139, ""),
         "an operation that is not known": (1, "Unsupported operation LpPool for node 'pool'"),
         "another domain": (0, ""),

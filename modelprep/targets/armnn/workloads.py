@@ -15,6 +15,8 @@ from modelprep.targets.armnn.optimiser import axes
 
 #: The largest signed number of 32 bits.
 _LARGEST = (1 << 31) - 1
+#: Bytes behind weights from which on there is surely no memory of the program's; what is nearer is read.
+_FAR = 1 << 24
 
 
 def load(network: Network) -> None:
@@ -96,6 +98,10 @@ def run(layer: Layer) -> None:
         raise Stop("Bias is enabled but the bias data is invalid", "CF21", layer.name, running=True)
     lost = layer.kind == "Mean" and 0 in layer.shapes[0]
     lost = lost or any(math.prod(slot.shape) > slot.shape.elements for slot in layer.outputs)
+    if layer.kind == "FullyConnected" and weights is not None:
+        read = layer.shapes[0].elements // max(1, layer.shapes[0].at(0)) * layer.out.shape.at(1)
+        if 4 * (read - weights.shape.elements) > _FAR:
+            raise Stop.signal(CRASHED, "C3", layer.name, running=True)
     # 19.02 resizes bytes by planes: more of them than the result has are written behind its memory.
     if layer.params.get("by_planes") and layer.shapes[0].at(1) > layer.out.shape.at(1):
         raise Stop.signal(CRASHED, "TL19", layer.name, running=True)
