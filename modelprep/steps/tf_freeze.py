@@ -62,8 +62,9 @@ def _told(pieces: Iterator[Buffer], call: Call) -> Iterator[Buffer]:
 
 
 def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
-    """Find the files of a checkpoint; where none is named, the one that belongs to a .meta file or a SavedModel."""
+    """Find the graph in a SavedModel's folder, and a checkpoint's files; if none is named, of the graph's own."""
     from modelprep.formats.tensorflow.checkpoint.find import files_of
+    from modelprep.formats.tensorflow.read import file_of
     from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, VARIABLES
 
     graph, checkpoint = params.get("graph"), params.get("checkpoint")
@@ -82,7 +83,7 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
                 hint=f"modelprep tf freeze {quoting.sh(quoting.operand(str(graph)))} model.ckpt -n NODE -o FILE",
             )
     index, shards = files_of(checkpoint)
-    return {**params, "checkpoint": index, "shards": shards}
+    return {**params, "graph": file_of(graph), "checkpoint": index, "shards": shards}
 
 
 STEP = Step(
