@@ -11,6 +11,7 @@ from formats.tflite.tiny_tflite import Builder, T
 
 from modelprep.check.lint import lint
 from modelprep.check.lint.request import Asked, Parser
+from modelprep.errors import UsageError
 from modelprep.formats.caffe import messages, prototxt
 from modelprep.formats.caffe.shapes import infer
 from modelprep.formats.onnx.model import messages as onnx_messages
@@ -549,3 +550,8 @@ def test_damage_inside_a_layer_is_a_finding(tmp_path: Path) -> None:
     path = written(tmp_path, "net.caffemodel", damaged)
     (finding,) = lint(path, "caffe")
     assert (finding.rule, finding.detail) == ("CF08", "a damaged file")
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the input is a folder"):
+        lint(tmp_path, "tf", Asked())

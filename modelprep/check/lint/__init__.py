@@ -102,6 +102,8 @@ def examine(
     UsageError
         No such target, parser or test, or a file that does not say what it is.
     """
+    if path.is_dir():
+        raise UsageError("the input is a folder", where=str(path), expected="a file")
     if not path.is_file():
         raise StorageError("there is no such file", where=str(path))
     if target in ethos_u.TARGETS:
