@@ -41,8 +41,8 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-ready: versions, ``extras``, ``plugins``, ``tools``, ``interpreters``, ``store``, ``out``, ``recipes``,
-        ``mirrors`` and ``proxies``.
+        JSON-ready: versions, ``extras``, ``plugins``, ``converters``, ``tools``, ``interpreters``, ``store``,
+        ``out``, ``recipes``, ``mirrors`` and ``proxies``.
     """
     given = settle(DoctorOptions, options)
     with framed():
@@ -58,6 +58,7 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
             "dependencies": _versions(_DEPENDENCIES),
             "extras": _extras(),
             "plugins": _plugins(),
+            "converters": _converters(),
             "tools": {name: shutil.which(name) for name in TOOLS},
             "interpreters": {name: _interpreter(os.environ.get(name), module) for name, (module, _) in PEERS.items()},
             "store": _store(given.cache),
@@ -118,6 +119,20 @@ def _plugins() -> list[dict[str, str]]:
     from modelprep.steps._plugins import plugins
 
     return [{"name": one.name, "package": one.origin, "problem": unusable(one)} for one in plugins()]
+
+
+def _converters() -> dict[str, dict[str, Any]]:
+    """Look which external program each step would run: its name and version, or how to get it."""
+    from modelprep import steps
+
+    found: dict[str, dict[str, Any]] = {}
+    for step in map(steps.find, steps.names()):
+        if step.tool is not None:
+            try:
+                found[step.name] = {"tool": step.tool({}), "says": ""}
+            except ModelprepError as error:
+                found[step.name] = {"tool": None, "says": error.hint or error.what}
+    return found
 
 
 def _interpreter(program: str | None, module: str) -> dict[str, object]:

@@ -36,6 +36,8 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
     for one in facts["plugins"]:
         said = f"{one['package']}: {one['problem']}" if one["problem"] else one["package"]
         rows.append((f"step {one['name']}", bad if one["problem"] else good, said))
+    for name, one in facts["converters"].items():
+        rows.append((f"converter {name}", good if one["tool"] else bad, one["tool"] or one["says"]))
     for name, path in facts["tools"].items():
         rows.append((name, good if path else bad, path or f"for {TOOLS[name]}"))
     for name, found in facts["interpreters"].items():

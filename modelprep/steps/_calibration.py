@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
@@ -131,7 +131,7 @@ class Samples:
     values: NDArray[Any]
 
 
-def samples(params: Mapping[str, object], scratch: Path) -> Samples | None:
+def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], None]) -> Samples | None:
     """Prepare the inputs that a step's parameters name; None where they name none.
 
     Which files are taken, and their order, follow from the seed and the names alone.
@@ -142,6 +142,8 @@ def samples(params: Mapping[str, object], scratch: Path) -> Samples | None:
         With those of :data:`PARAMS`.
     scratch
         Where archives may be unpacked.
+    warn
+        Hears that pictures are fed as they are.
 
     Raises
     ------
@@ -164,6 +166,8 @@ def samples(params: Mapping[str, object], scratch: Path) -> Samples | None:
         if not found:
             raise StepError("the calibration set holds no inputs", got=", ".join(files))
         chosen = sorted(found, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())[:most]
+        if not params.get("preprocess") and not all(_is_array(found[name][0]) for name in chosen):
+            warn("the recipe declares no preprocess: pictures are fed as they are, values 0 to 255, red first")
         values = []
         for name in chosen:
             values.append(_read(name, *found[name], how))
@@ -198,6 +202,11 @@ def _inputs(files: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, tupl
             yield name, (path, None)
 
 
+def _is_array(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(6) == b"\x93NUMPY"
+
+
 def _read(name: str, path: Path, record: int | None, how: Preprocess) -> NDArray[Any]:
     import numpy as np
 
@@ -213,9 +222,7 @@ def _read(name: str, path: Path, record: int | None, how: Preprocess) -> NDArray
         if len(data) != height * width:
             raise StepError("the idx file is truncated", where=name)
         return how.apply(np.frombuffer(data, np.uint8).reshape(height, width, 1))
-    with path.open("rb") as file:
-        head = file.read(6)
-    if head == b"\x93NUMPY":
+    if _is_array(path):
         try:
             array = np.load(path, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:

@@ -15,7 +15,7 @@ from modelprep.steps.tools import Tool
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model
 
-VELA = Tool("vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela")
+VELA = Tool("vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela", distribution="ethos-u-vela")
 #: SoC -> accelerator configuration.
 ACCELERATORS: Mapping[str, str] = {"imx93": "ethos-u65-256"}
 _COUNT = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)

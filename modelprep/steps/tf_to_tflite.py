@@ -30,7 +30,7 @@ def _run(call: Call) -> Mapping[str, object]:
     variables = cast("Mapping[str, Path]", params["variables"] or {})
     with tempfile.TemporaryDirectory(prefix="to-tflite-", dir=call.output.parent) as scratch:
         folder = Path(scratch)
-        inputs = _calibration.samples(params, folder)
+        inputs = _calibration.samples(params, folder, call.warn)
         if inputs is not None:
             import numpy as np
 

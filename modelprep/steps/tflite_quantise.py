@@ -75,7 +75,7 @@ def _run(call: Call) -> Mapping[str, object]:
     tool = _version(python)
     with tempfile.TemporaryDirectory(prefix="quantise-", dir=call.output.parent) as scratch:
         folder = Path(scratch)
-        inputs = _calibration.samples(params, folder)
+        inputs = _calibration.samples(params, folder, call.warn)
         if inputs is not None:
             import numpy as np
 

@@ -81,13 +81,13 @@ def test_all_is_every_extra_but_the_compiler_and_the_quantiser(installed: Instal
 
     extras = set(about(installed.wheel).get_all("Provides-Extra") or ())
     assert {"tf", "onnx", "check", "bundle", "vela", "all"} <= extras
-    assert of("all") == set().union(*(of(extra) for extra in extras - {"all", "vela", "quantise"}))
+    assert of("all") == set().union(*(of(extra) for extra in extras - {"all", "vela", "quantise", "onnx2tf"}))
 
 
 @pytest.mark.slow
 def test_all_extras_of_the_wheel_bring_no_distribution_called_modelprep(installed: Installed, tmp_path: Path) -> None:
     """Every extra is installed but TensorFlow's: that is a gigabyte, and pip only resolves what it would add."""
-    every = set(about(installed.wheel).get_all("Provides-Extra") or ()) - {"all", "vela", "quantise"}
+    every = set(about(installed.wheel).get_all("Provides-Extra") or ()) - {"all", "vela", "quantise", "onnx2tf"}
     clean = Clean(tmp_path / "environment")
     clean.install(f"{installed.wheel}[{','.join(sorted(every - {'tf'}))}]")
     report = tmp_path / "report.json"

@@ -24,9 +24,12 @@ def picture(path: Path, seed: int = 0, height: int = 6, width: int = 4) -> Path:
     return path
 
 
-def taken(tmp_path: Path, files: dict[str, Path], **params: object) -> _calibration.Samples:
+def taken(
+    tmp_path: Path, files: dict[str, Path], warned: list[str] | None = None, **params: object
+) -> _calibration.Samples:
     defaults = {name: param.default for name, param in _calibration.PARAMS.items()}
-    found = _calibration.samples({**defaults, "calibration": files, **params}, tmp_path)
+    told = (warned if warned is not None else []).append
+    found = _calibration.samples({**defaults, "calibration": files, **params}, tmp_path, told)
     assert found is not None
     return found
 
@@ -37,7 +40,7 @@ def pictures(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_no_calibration_set_is_none(tmp_path: Path) -> None:
-    assert _calibration.samples({}, tmp_path) is None
+    assert _calibration.samples({}, tmp_path, print) is None
 
 
 def test_seed_and_names_decide_which_inputs_are_taken_whatever_the_order_of_the_mapping(
@@ -96,6 +99,16 @@ def test_records_of_an_idx_file_and_arrays_are_inputs(tmp_path: Path) -> None:
 def test_a_declaration_that_makes_no_sense_is_refused(tmp_path: Path, how: dict[str, Any]) -> None:
     with pytest.raises(RecipeError):
         taken(tmp_path, {"one": picture(tmp_path / "one")}, preprocess=how)
+
+
+def test_pictures_without_a_declaration_are_a_warning_and_arrays_are_none(tmp_path: Path) -> None:
+    warned: list[str] = []
+    taken(tmp_path, {"one": picture(tmp_path / "one")}, warned)
+    assert "no preprocess" in warned[0]
+    np.save(tmp_path / "a.npy", np.ones(3))
+    taken(tmp_path, {"a": tmp_path / "a.npy"}, warned)
+    taken(tmp_path, {"one": tmp_path / "one"}, warned, preprocess={"scale": 1.0})
+    assert len(warned) == 1
 
 
 def test_a_number_of_samples_below_one_is_refused(tmp_path: Path) -> None:

@@ -318,6 +318,8 @@ def test_doctor_lists_the_packages_and_what_is_wrong_with_them(
     plain(install)
     install("broken", "raise RuntimeError('why')", "broken = broken_module:STEP")
     invoke(["doctor", "--json"])
-    told = json.loads(capsys.readouterr().out)["plugins"]
+    answer = json.loads(capsys.readouterr().out)
+    assert {"tflite.vela", "tflite.quantise", "onnx.to_tflite"} <= set(answer["converters"])
+    told = answer["plugins"]
     assert {"name": "vendor", "package": "vendor 1.0", "problem": ""} in told
     assert {"name": "broken", "package": "broken 1.0", "problem": "RuntimeError: why"} in told
