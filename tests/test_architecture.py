@@ -20,6 +20,7 @@ LEVELS = {
     "version": 0,
     "regular": 0,
     "events": 0,
+    "pages": 0,
     "quoting": 0,
     "url": 0,
     "recipe": 1,
@@ -38,11 +39,11 @@ LEVELS = {
     "__main__": 8,
 }
 #: Rooms on one level that may know each other, one way.
-NEIGHBOURS = {("targets", "formats"), ("installed", "quoting")}
+NEIGHBOURS = {("targets", "formats"), ("installed", "quoting"), ("pages", "quoting"), ("pages", "version")}
 HEAVY = {
     "requests", "tqdm", "google", "numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "yaml", "PIL", "tf2onnx",
     "ai_edge_litert", "tf_slim", "tf_keras", "platformdirs", "urllib3", "multiprocessing", "asyncio",
-    "flatbuffers",
+    "flatbuffers", "jinja2",
 }  # fmt: skip
 #: Module -> why it may import something heavy at its top.
 MAY_BE_HEAVY = {

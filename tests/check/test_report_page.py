@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -305,7 +306,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_can_be_read_on_what_lies_below_it(theme: str) -> None:
-    style = Path(page.__file__).with_name("page.css").read_text()
+    style = resources.files("modelprep.pages").joinpath("style.css").read_text("utf-8")
     light, _, rest = style.partition("@media (prefers-color-scheme: dark)")
     dark = rest.partition("* {")[0]
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light if theme == "light" else dark))
@@ -342,7 +343,7 @@ def drawn(tmp_path: Path) -> Callable[[str, int], dict[str, Any]]:
 
     def draw(html: str, width: int, *more: str) -> dict[str, Any]:
         # All that can be opened is open.
-        html = html.replace("<details>", "<details open>").replace("</main>", f"</main>{script}")
+        html = html.replace("<details", "<details open").replace("</main>", f"</main>{script}")
         probe = tmp_path / "probe.html"
         probe.write_text(html.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'"))
         done = subprocess.run(

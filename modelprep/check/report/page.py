@@ -1,37 +1,44 @@
 """The report for people: one HTML file that needs nothing else, readable on a phone, in light and dark.
 
-Names of layers, tensors, files and recipes come from outside; everything is escaped on its way in, and the page's own
-policy lets a browser load nothing at all.
+What stands here are the facts of each demo; how they look is :mod:`modelprep.pages`.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
-from importlib import resources
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.check.demos import Checked
 from modelprep.check.lint.findings import Finding
+from modelprep.check.messages import fix
 from modelprep.check.report import png, thumbnails
+from modelprep.check.summary import fetch_commands, totals
 from modelprep.check.types import Judged, Verdict
 from modelprep.check.verdict import preprocessing
 from modelprep.errors import StepError, StorageError
-from modelprep.quoting import html, link
+from modelprep.pages import render
 from modelprep.store.disk import write_atomic
 from modelprep.targets.armnn_rules import rules
 from modelprep.targets.class_names import label
 from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
 from modelprep.tree.places import tree_name
-from modelprep.version import __version__
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WORDS = {"passes": "will pass", "fails": "will fail", "unknown": "not known", "nothing": "nothing to judge"}
+#: State -> its class in the stylesheet; the first stand first.
+_COLOURS = {
+    "fails": "fails",
+    "unknown": "unknown",
+    "not fetched": "notfetched",
+    "passes": "passes",
+    "nothing": "nothing",
+}
 #: What came of a proof -> the colour that says so.
 _PROOF = {"same": "sound", "differs": "reject", "unknown": "wrong"}
 #: Pixels of the longer side of an embedded photograph.
@@ -66,47 +73,60 @@ def write_page(path: Path, checked: Sequence[Checked], out: Path) -> None:
     write_atomic(path, page(checked, out).encode())
 
 
-def page(checked: Sequence[Checked], out: Path) -> str:
-    """Give the report's text; see :func:`write_page`."""
-    style = resources.files("modelprep.check.report").joinpath("page.css").read_text("utf-8")
-    counts = {outcome: sum(_outcome(one) == outcome for one in checked) for outcome in WORDS}
-    summed = ", ".join(f"{count} {WORDS[outcome]}" for outcome, count in counts.items() if count)
+def page(checked: Sequence[Checked], out: Path, when: datetime | None = None) -> str:
+    """Return the report's text; see :func:`write_page`. `when` is now where left out."""
+    order = list(_COLOURS)
+    # Problems first; a test that the board does not have stands before those without a criterion.
+    ranked = sorted(checked, key=lambda one: order.index(one.state) if one.state in order else len(order) - 1.5)
     versions = sorted({one.verdict.test.version for one in checked if one.verdict is not None})
-    index = "".join(
-        f'<li><div><a href="#t{number}">{html(one.recipe.demo)}</a>{_in_brief(one)}</div>{_badge(one)}</li>'
-        for number, one in enumerate(checked)
+    boards = sorted({" ".join(filter(None, (one.recipe.bsp, one.recipe.soc))) for one in checked} - {""})
+    count = sum(one.state == "not fetched" for one in checked)
+    missing = f"{count} {'demo has' if count == 1 else 'demos have'} files that are not there." if count else ""
+    return render(
+        "check",
+        when=when or datetime.now(timezone.utc),
+        title="Board test report",
+        facts=[
+            ("board", ", ".join(boards)),
+            ("Arm NN", ", ".join(versions)),
+            ("folder", str(out.absolute())),
+        ],
+        totals=totals(checked) or "no test was looked at",
+        missing=missing,
+        commands=fetch_commands(checked, out),
+        checks=[_check(one, out) for one in ranked],
     )
-    cards = "".join(_card(number, one, out) for number, one in enumerate(checked))
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
-        '<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'
-        f'<meta name="generator" content="modelprep {html(__version__)}">'
-        f"<title>Board tests: {html(summed or 'none')}</title><style>\n{style}</style></head><body><main>"
-        f"<h1>What the board&rsquo;s tests will say</h1><p class=soft>{html(summed or 'no test was looked at')}"
-        + (f", by Arm NN {html(', '.join(versions))}" if versions else "")
-        + f"</p><div class=card><ul class=index>{index}</ul></div>{cards}</main></body></html>\n"
-    )
 
 
-def _outcome(one: Checked) -> str:
-    return one.verdict.outcome if one.verdict is not None else "nothing"
-
-
-def _badge(one: Checked) -> str:
-    outcome = _outcome(one)
-    return f'<span class="verdict {outcome}">{WORDS[outcome]}</span>'
-
-
-def _in_brief(one: Checked) -> str:
-    """Give what the board will print, or why there is nothing to say, for the list at the top."""
+def _check(one: Checked, out: Path) -> dict[str, object]:
+    """Return what the page tells of one demo."""
     verdict = one.verdict
-    if verdict is not None and verdict.message:
-        return f"<div class='brief said'>{html(verdict.message)}</div>"
-    text = one.reason if verdict is None else _answers(verdict)
-    return f"<div class=brief>{html(text)}</div>" if text else ""
+    absent = one.state == "not fetched"
+    differs = any(proof.outcome == "differs" for proof in one.proofs)
+    facts: dict[str, object] = {
+        "demo": one.recipe.demo,
+        "summary": one.recipe.summary,
+        "colour": _COLOURS.get(one.state, "later"),
+        "word": "nothing to judge" if one.state == "nothing" else one.word,
+        "folded": one.state not in ("fails", "unknown") and not differs,
+        "reason": one.reason if verdict is None else "",
+        "brief": one.reason if verdict is None else "" if absent else verdict.why or _answers(verdict),
+        "command": "",
+        "hint": "",
+        "message": "",
+        "notes": (),
+        "cases": [],
+        "rules": [],
+        "files": _files(one, out),
+        "proofs": [
+            {"colour": _PROOF[proof.outcome], "step": step, "text": text}
+            for proof in one.proofs
+            for step, _, text in [str(proof).partition(": ")]
+        ],
+    }
+    if verdict is not None:
+        facts |= _verdict(one, verdict)
+    return facts
 
 
 def _answers(verdict: Verdict) -> str:
@@ -115,53 +135,37 @@ def _answers(verdict: Verdict) -> str:
     return ", ".join(got[:_ANSWERS]) + (f" and {len(got) - _ANSWERS} more" if len(got) > _ANSWERS else "")
 
 
-def _card(number: int, one: Checked, out: Path) -> str:
-    recipe, verdict = one.recipe, one.verdict
-    body = "".join(_verdict(one, verdict)) if verdict is not None else f"<p class=soft>{html(one.reason)}</p>"
-    return (
-        f'<section class=card id="t{number}"><div class=head><h2>{html(recipe.demo)}</h2>{_badge(one)}</div>'
-        f"<p class=soft>{html(recipe.summary)}</p>{body}{''.join(_files(one, out))}</section>"
-    )
-
-
-def _verdict(one: Checked, verdict: Verdict) -> Iterator[str]:
-    if verdict.message:
-        ends = f" and ends with status {verdict.exit_status}" if verdict.exit_status else ""
-        words = f"The board prints{ends}" if verdict.outcome == "fails" else "Not run"
-        yield f"<p class=lead>{words}</p><div class=says>{html(verdict.message)}</div>"
-    if verdict.hint:
-        yield f"<p>Next: {html(verdict.hint)}</p>"
-    for text in verdict.warnings:
-        yield f"<p class=soft>Note: {html(text)}</p>"
-    if verdict.cases:
-        kind = "cases" if verdict.test.cases else "cases records"
-        yield f"<h3>Cases, run by {html(verdict.runtime)}</h3><div class='{kind}'>"
-        # As many as keep what the network saw: the ten thousand records of -i 10000 would be no page any more.
-        shown = [case for case in verdict.cases if case.seen is not None] or verdict.cases[:1]
-        for case in shown:
-            yield _case(one, verdict, case)
-        yield "</div>"
-        if rest := len(verdict.cases) - len(shown):
-            wrong = sum(not case.passes for case in verdict.cases)
-            yield f"<p class=soft>{rest} more cases were run; {wrong} of all {len(verdict.cases)} fail.</p>"
-        if _is_pale(verdict):
-            yield (
-                f"<p class=soft>Arm NN {html(verdict.test.version)} feeds this network bytes from 128 up only; "
-                "that is why what it sees looks pale.</p>"
-            )
-    if verdict.findings:
-        yield f"<h3>What the parser makes of {html(verdict.test.model)}</h3><ul class=list>"
-        groups: dict[tuple[str, str, str, str], list[Finding]] = {}
-        for found in verdict.findings:
-            groups.setdefault((found.rule, found.effect, found.prints, found.mend), []).append(found)
-        yield from map(_rule, groups.values())
-        yield "</ul>"
-    if one.proofs:
-        yield "<h3>Conversions, before against after on seeded inputs</h3><ul class=list>"
-        for proof in one.proofs:
-            step, _, text = str(proof).partition(": ")
-            yield f"<li><span class='effect {_PROOF[proof.outcome]}'>{html(step)}</span> {html(text)}</li>"
-        yield "</ul>"
+def _verdict(one: Checked, verdict: Verdict) -> dict[str, object]:
+    ends = f" and ends with status {verdict.exit_status}" if verdict.exit_status else ""
+    # As many as keep what the network saw: the ten thousand records of -i 10000 would be no page any more.
+    shown = [case for case in verdict.cases if case.seen is not None] or list(verdict.cases[:1])
+    about = []
+    if rest := len(verdict.cases) - len(shown):
+        wrong = sum(not case.passes for case in verdict.cases)
+        about.append(f"{rest} more cases were run; {wrong} of all {len(verdict.cases)} fail.")
+    if _is_pale(verdict):
+        about.append(
+            f"Arm NN {verdict.test.version} feeds this network bytes from 128 up only; that is why what it sees looks "
+            "pale."
+        )
+    groups: dict[tuple[str, str, str, str], list[Finding]] = {}
+    for found in verdict.findings:
+        groups.setdefault((found.rule, found.effect, found.prints, found.mend), []).append(found)
+    command = verdict.command
+    return {
+        "message": verdict.message,
+        "said_by": f"The board prints{ends}" if verdict.outcome == "fails" else "Not run",
+        "command": command,
+        "hint": verdict.hint.removesuffix(command).rstrip(": ") if command and verdict.hint.endswith(command)
+        else verdict.hint,
+        "notes": verdict.warnings,
+        "runtime": verdict.runtime,
+        "kind": "cases" if verdict.test.cases else "cases records",
+        "cases": [_case(one, verdict, case) for case in shown],
+        "about_cases": about,
+        "model": verdict.test.model,
+        "rules": [_rule(one, verdict, group) for group in groups.values()],
+    }  # fmt: skip
 
 
 def _is_pale(verdict: Verdict) -> bool:
@@ -169,69 +173,64 @@ def _is_pale(verdict: Verdict) -> bool:
     return bool(fed) and all(values.dtype.kind == "u" and values.min() >= _MIDDLE for values in fed)
 
 
-def _case(one: Checked, verdict: Verdict, case: Judged) -> str:
+def _case(one: Checked, verdict: Verdict, case: Judged) -> dict[str, object]:
     listing = verdict.test.names
     pictures = []
     if verdict.test.cases and one.files is not None:
-        pictures.append(_figure(_photograph(one.files.data / case.file), html(case.file)))
+        pictures.append(_figure(_photograph(one.files.data / case.file), case.file))
     if case.seen is not None:
-        how = preprocessing(verdict.test)
-        pixels = thumbnails.as_picture(case.seen, how)
-        size = f"{pixels.shape[1]} &times; {pixels.shape[0]}"
+        pixels = thumbnails.as_picture(case.seen, preprocessing(verdict.test))
+        size = f"{pixels.shape[1]} \N{MULTIPLICATION SIGN} {pixels.shape[0]}"
         caption = f"what the network sees, {size}" if verdict.test.cases else f"record {case.id}, {size}"
-        pictures.append(_figure(pixels, caption, _outlines(case)))
+        pictures.append(_figure(pixels, caption, _boxes(case)))
     got = "nothing found" if case.got is None else label(listing, case.got)
     if case.wanted is None:
         line = f"{got}; with -i no class is compared"
     elif case.passes:
-        line = f"{got}, as wanted"
+        line = f"{got}, as expected"
     else:
-        line = f"{got}, wanted {label(listing, case.wanted)}"
+        line = f"{got}, expected {label(listing, case.wanted)}"
     best = max((score for _, score in case.top), default=0.0)
-    bars = "".join(
-        _bar(label(listing, number), score, best, first=number == case.got, wanted=number == case.wanted)
-        for number, score in case.top
-    )
-    colour = "" if case.passes else " class=reject"
-    return (
-        f"<div class=case><div class=pictures>{''.join(pictures)}</div><div>"
-        f"<strong{colour}>Case {case.id}: {html(line)}</strong><ol class=top>{bars}</ol>{_legend(case)}</div></div>"
-    )
+    return {
+        "id": case.id,
+        "line": line,
+        "passes": case.passes,
+        "pictures": [picture for picture in pictures if picture],
+        "bars": [
+            {
+                "name": label(listing, number),
+                # As long as its share of the best; scores that are no probabilities (logits) may be negative.
+                "share": f"{max(0.0, min(1.0, score / best)) if best > 0 else 0.0:.1%}",
+                "score": f"{score:.4g}",
+                "first": number == case.got,
+                "wanted": number == case.wanted,
+            }
+            for number, score in case.top
+        ],
+        "legend": _legend(case),
+    }
 
 
-def _outlines(case: Judged) -> str:
-    """Draw the box that a test wants and the best that was found over what the network sees."""
+def _boxes(case: Judged) -> list[tuple[str, ...]]:
+    """Return the box that a test wants and the best that was found, as shares of the picture's sides."""
     if case.asked is None:
-        return ""
+        return []
     lines = [("asked", case.asked), *(("found", one) for one in case.found[:1])]
-    drawn = "".join(
-        f"<rect class={kind} x='{left:.4f}' y='{top:.4f}' width='{right - left:.4f}' height='{bottom - top:.4f}'/>"
+    return [
+        (kind, f"{left:.4f}", f"{top:.4f}", f"{right - left:.4f}", f"{bottom - top:.4f}")
         for kind, one in lines
         for left, top, right, bottom in [one.corners()]
-    )
-    return f"<svg viewBox='0 0 1 1' preserveAspectRatio='none' aria-hidden=true>{drawn}</svg>"
+    ]
 
 
-def _legend(case: Judged) -> str:
+def _legend(case: Judged) -> list[tuple[str, str]]:
     if case.asked is None:
-        return ""
+        return []
     lines = [("asked", "wanted", case.asked), *(("found", "best found", one) for one in case.found[:1])]
-    rows = "".join(
-        f"<li><span class='key {kind}'></span>{words}: {one.score:.4g} at "
-        f"({', '.join(f'{value:.4g}' for value in one.box)})</li>"
+    return [
+        (kind, f"{words}: {one.score:.4g} at ({', '.join(f'{value:.4g}' for value in one.box)})")
         for kind, words, one in lines
-    )
-    return f"<ul class=legend>{rows}</ul>"
-
-
-def _bar(name: str, score: float, best: float, *, first: bool, wanted: bool) -> str:
-    # As long as its share of the best; scores that are no probabilities (logits) may be negative, and get none.
-    share = max(0.0, min(1.0, score / best)) if best > 0 else 0.0
-    mark = " <b class=wanted>wanted</b>" if wanted else ""
-    return (
-        f"<li{' class=first' if first else ''}><span class=bar style='width:{share:.1%}'></span>"
-        f"<span>{html(name)}{mark}</span><span class=score>{score:.4g}</span></li>"
-    )
+    ]
 
 
 def _photograph(path: Path) -> NDArray[np.uint8] | None:
@@ -243,44 +242,38 @@ def _photograph(path: Path) -> NDArray[np.uint8] | None:
         return None
 
 
-def _figure(pixels: NDArray[np.uint8] | None, caption: str, drawn: str = "") -> str:
-    """Give a picture with its caption, which is HTML, and what is drawn over it."""
+def _figure(pixels: NDArray[np.uint8] | None, caption: str, boxes: Sequence[tuple[str, ...]] = ()) -> dict[str, object]:
+    """Return a picture with its caption and what is drawn over it; empty where there is none."""
     if pixels is None:
-        return ""
-    data = base64.b64encode(png.encode(pixels)).decode()
-    tiny = " class=tiny" if max(pixels.shape[:2]) < _TINY else ""
-    return (
-        f'<figure><div class=shown><img{tiny} alt="{caption}" src="data:image/png;base64,{data}">{drawn}</div>'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+        return {}
+    data = f"data:image/png;base64,{base64.b64encode(png.encode(pixels)).decode()}"
+    return {"data": data, "caption": caption, "tiny": max(pixels.shape[:2]) < _TINY, "boxes": boxes}
 
 
-def _rule(found: list[Finding]) -> str:
-    """Show one rule with every place that goes against it."""
-    one = found[0]
-    lines = [f'<span class="effect {one.effect}">{html(one.rule)} {one.effect}</span> {html(rules()[one.rule].says)}']
-    if one.prints and one.serious:
-        lines.append(f"The board prints <code>{html(one.prints)}</code>")
-    if one.mend:
-        lines.append(f"Mend it: <code>{html(one.mend)}</code>")
-    places = [f"<li>{html(each.where)}{f' ({html(each.detail)})' if each.detail else ''}</li>" for each in found]
+def _rule(one: Checked, verdict: Verdict, found: list[Finding]) -> dict[str, object]:
+    """Return one rule with every place that goes against it."""
+    first = found[0]
+    places = [f"{each.where}{f' ({each.detail})' if each.detail else ''}" for each in found]
     if len(places) > _PLACES:
-        places[_PLACES - 1 :] = [f"<li>and {len(found) - _PLACES + 1} more</li>"]
-    return f"<li>{'<br>'.join(lines)}<ul class=places>{''.join(places)}</ul></li>"
+        places[_PLACES - 1 :] = [f"and {len(found) - _PLACES + 1} more"]
+    model = one.files.models / verdict.test.model if one.files is not None else Path(verdict.test.model)
+    return {
+        "id": first.rule,
+        "effect": first.effect,
+        "says": rules()[first.rule].says,
+        "prints": first.prints if first.serious else "",
+        "places": places,
+        "fix": fix(model, first, verdict.test)[0],
+    }
 
 
-def _files(one: Checked, out: Path) -> Iterator[str]:
+def _files(one: Checked, out: Path) -> list[dict[str, object]]:
     try:
         manifest = read_manifest(out / tree_name(one.recipe))
     except StorageError:
         manifest = Manifest()
-    files = [file for file in manifest.files.values() if one.recipe.name in file.demos]
-    if not files:
-        return
-    count = "file comes" if len(files) == 1 else f"{len(files)} files come"
-    yield f"<details><summary>Where its {count} from</summary><ul class=list>"
-    yield from (_file(file, out / tree_name(one.recipe)) for file in files)
-    yield "</ul></details>"
+    files = [manifest.files[path] for path in one.recipe.install if path in manifest.files]
+    return [_file(file, out / tree_name(one.recipe)) for file in files]
 
 
 def _now(path: Path) -> str:
@@ -291,27 +284,30 @@ def _now(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _file(file: InstalledFile, tree: Path) -> str:
-    rows = [("size", f"{file.size:,} bytes"), ("sha256", f"<code>{html(file.sha256)}</code>")]
+def _file(file: InstalledFile, tree: Path) -> dict[str, object]:
     try:
         same = _now(tree / file.path) == file.sha256
     except OSError:
         same = False
-    if not same:
-        rows.append(("now", '<span class="effect reject">what lies there now is another file, or none</span>'))
-    for asset in file.provenance.assets:
-        licence = html(asset.licence) if asset.licence else "no licence is stated"
-        rows += [("source", _link(asset.source)), ("licence", licence + ", not to be passed on" * asset.restricted)]
-        if asset.sha256 != file.sha256:
-            rows.append(("its sha256", f"<code>{html(asset.sha256)}</code>"))
-    if file.provenance.steps:
-        steps = ", then ".join(f"{html(used.step)} (version {used.version})" for used in file.provenance.steps)
-        rows.append(("steps", steps))
-    table = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
-    return f"<li><strong>{html(file.path)}</strong><dl>{table}</dl></li>"
+    return {
+        "path": file.path,
+        "size": f"{file.size:,} bytes",
+        "sha256": file.sha256,
+        "changed": not same,
+        "assets": [
+            {
+                "source": _source(asset.source),
+                "delivered": "",
+                "licence": (asset.licence or "no licence is stated") + ", not to be passed on" * asset.restricted,
+                "sha256": asset.sha256,
+            }
+            for asset in file.provenance.assets
+        ],
+        "steps": ", then ".join(f"{used.step} (version {used.version})" for used in file.provenance.steps),
+    }
 
 
-def _link(source: str) -> str:
+def _source(source: str) -> str:
     if source.startswith(("http://", "https://")):
-        return link(source)
-    return "a file of the user&rsquo;s own" + (f" ({html(source)})" if source else "")
+        return source
+    return "a file of the user\N{RIGHT SINGLE QUOTATION MARK}s own" + (f" ({source})" if source else "")

@@ -1,0 +1,51 @@
+"""HTML pages from templates: one engine, one stylesheet, everything from outside escaped.
+
+A page is one file that needs nothing else: its stylesheet stands in it, pictures are data, and its own policy lets a
+browser load nothing at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelprep import quoting
+from modelprep.version import __version__
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def render(template: str, *, when: datetime, **values: object) -> str:
+    """Return a page as text.
+
+    Parameters
+    ----------
+    template
+        Its name without ``.html``.
+    when
+        When what it tells was found out, in UTC.
+    values
+        What the template names. Texts are escaped, control characters shown; no value may be HTML.
+    """
+    from importlib import resources
+
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    folder = resources.files("modelprep.pages")
+    names = [f"{template}.html", "base.html", "macros.html"]
+    environment = Environment(
+        loader=DictLoader({name: folder.joinpath(name).read_text("utf-8") for name in names}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = folder.joinpath("style.css").read_text("utf-8")
+    date = f"{when:%Y-%m-%d %H:%M} UTC"
+    return environment.get_template(f"{template}.html").render(style=style, version=__version__, date=date, **values)
+
+
+def _shown(value: object) -> object:
+    """Show control characters escaped; Jinja escapes for HTML afterwards. Its own markup stays."""
+    return quoting.terminal(value) if type(value) is str else value
