@@ -69,7 +69,7 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
         }
 
 
-_DEPENDENCIES = ("google-crc32c", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
+_DEPENDENCIES = ("google-crc32c", "Jinja2", "platformdirs", "protobuf", "PyYAML", "requests", "tqdm", "typer")
 _DISTRIBUTIONS = {
     "tensorflow": ("tensorflow-cpu", "tensorflow"),
     "cv2": ("opencv-python-headless", "opencv-python"),

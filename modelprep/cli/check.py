@@ -133,17 +133,20 @@ def _details(output: Output, one: Checked) -> None:
             lines.append(("ran in: ", verdict.runtime))
     # A demo that has no test of Arm NN's has conversions all the same, and one that went wrong decides the exit code.
     lines += [("proof: ", str(proof)) for proof in one.proofs]
+    before, command, after = "", "", ""
     if verdict is not None and verdict.hint:
-        text = verdict.hint.removesuffix(verdict.command).rstrip(": ") if verdict.command else verdict.hint
-        lines.append(("next:  ", verdict.hint if text == verdict.hint else text))
+        before, command, after = verdict.hint.partition(verdict.command or "\0")
+        lines.append(("next:  ", before.rstrip(": ")))
     if not lines:
         return
     output.line()
     output.line(output.style(one.recipe.demo, "bold"))
     for name, text in lines:
         output.fact(text, f"  {name}", "         ")
-    if verdict is not None and verdict.command and verdict.hint.endswith(verdict.command):
-        output.typed(verdict.command, "         ")
+    if command:
+        output.typed(command, "         ")
+        if after:
+            output.fact(after.lstrip(", "), "         ")
 
 
 def _tell_pictures(output: Output, found: PictureSearch) -> int:
