@@ -100,23 +100,27 @@ def _lint_assets(path: Path, seen: dict[tuple[Path, str], str]) -> Linted:
 
 def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
     from modelprep.pipeline.plan.validate import check_steps
+    from modelprep.recipe.matrix import names_of_variants
     from modelprep.recipe.problems import flatten
 
-    text = str(path)
+    errors: list[RecipeError] = []
+    recipes: list[Recipe] = []
     try:
-        recipe = catalogue.load_file(path)
+        variants = names_of_variants(path)
     except RecipeError as error:
         return Linted(path, "recipe", flatten(error))
-    errors = check_steps(recipe)
-    warnings = [*_unused(recipe), *_browser_links(list(recipe.assets.values()), path)]
-    for variant in recipe.variants:
+    for variant in ("", *variants):
         try:
-            found = check_steps(catalogue.load_file(path, variant))
+            recipe = catalogue.load_file(path, variant)
+            recipes.append(recipe)
+            found = check_steps(recipe)
         except RecipeError as error:
             found = list(flatten(error))
         known = {str(each) for each in errors}
         errors += [each for each in found if str(each) not in known]
-    return Linted(path, "recipe", tuple(errors), tuple(f"{text}: {warning}" for warning in warnings))
+    assets = [asset for recipe in recipes for asset in recipe.assets.values()]
+    warnings = [*(_unused(recipes[0]) if not variants and recipes else ()), *_browser_links(assets, path)]
+    return Linted(path, "recipe", tuple(errors), tuple(f"{path}: {warning}" for warning in warnings))
 
 
 def _unused(recipe: Recipe) -> list[str]:
@@ -125,9 +129,6 @@ def _unused(recipe: Recipe) -> list[str]:
 
     used = {ref.name for ref in references(recipe)}
     names = [("asset", name) for name in recipe.assets] + [("step", step.id) for step in recipe.steps]
-    # A variant may use what the plain recipe does not.
-    if recipe.variants:
-        return []
     return [f"nothing uses the {kind} '{name}'" for kind, name in names if name not in used]
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from itertools import islice, product
+from pathlib import Path
 
 from modelprep.recipe import tables, yaml_tree
 from modelprep.recipe.problems import Problems, one_of
@@ -73,6 +74,22 @@ def read_matrix(top: Mapping, problems: Problems) -> Matrix:
             break
         combinations[variant] = chosen
     return Matrix(combinations)
+
+
+def names_of_variants(path: Path) -> list[str]:
+    """List the names of a recipe's variants, those of its matrix first, whatever else is wrong with it.
+
+    Raises
+    ------
+    RecipeError
+        The file cannot be read as YAML.
+    """
+    problems = Problems(path)
+    top = yaml_tree.compose(yaml_tree.read_text(path), path, problems)
+    variants = top.entries.get("variants")
+    own = variants.entries.items() if isinstance(variants, Mapping) else ()
+    sound = [name for name, node in own if isinstance(node, Mapping)]
+    return list(dict.fromkeys([*read_matrix(top, problems).combinations, *sound]))
 
 
 def _replaced(node: Node, chosen: Map[str, Scalar], at: str, problems: Problems) -> Node:

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from modelprep.errors import RecipeError, UsageError
+from modelprep.pipeline.authoring import lint_files
+from modelprep.pipeline.catalogue import open_catalogue
 from modelprep.pipeline.plan.board import select
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.loader import parse_recipe
 from modelprep.recipe.schema import Recipe, Ref
+from modelprep.tree.places import tree_name
 
 RECIPE = """\
 schema: 1
@@ -116,3 +119,25 @@ def test_the_soc_of_the_board_selects_its_first_combination(catalogue: Catalogue
     (other,) = select(catalogue, ["g"], soc="imx95")
     assert other.absent == "not on imx95"
     assert other.install == {}
+
+
+def test_a_variant_for_a_soc_goes_to_the_tree_of_that_soc(catalogue: Catalogue) -> None:
+    (by_name,) = select(catalogue, ["g/matrix@imx93-128"])
+    (by_option,) = select(catalogue, ["g/matrix"], soc="imx93")
+    assert tree_name(by_name) == tree_name(by_option) == "L4.14.98-2.0.0-imx93/g"
+    assert tree_name(select(catalogue, ["g/matrix"])[0]) == "g"
+    with pytest.raises(UsageError, match="is for imx93, not imx8mp"):
+        select(catalogue, ["g/matrix@imx93-128"], soc="imx8mp")
+
+
+def test_lint_reads_every_combination_and_every_variant(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "schema: 1\ndemo: D\nstatus: redy\nfor: {soc: [imx93, imx95]}\nassets: {a_imx93: {provide: true}}\n"
+        "install: {m: '$a_${soc}'}\nvariants: {v: {expect: {modle: x}}, w: null}\n"
+    )
+    (linted,) = lint_files([path], open_catalogue())
+    said = " ".join(str(error.what) for error in linted.errors)
+    assert "there is no asset or step called 'a_imx95'" in said
+    assert "'modle' is no key of expect" in said
+    assert len(linted.errors) == 4  # and the status, and that nothing is a variant

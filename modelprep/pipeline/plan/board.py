@@ -91,9 +91,17 @@ class Board:
         elif self.armnn is not None:
             recipes = for_armnn(recipes, self.armnn, catalogue)
         release = self.bsp.name if self.bsp is not None else releases.DEFAULT
-        if release == releases.DEFAULT and not self.soc:
-            return list(recipes)
-        return [replace(recipe, bsp=release, soc=self.soc) for recipe in recipes]
+        return [self._placed(recipe, release) for recipe in recipes]
+
+    def _placed(self, recipe: Recipe, release: str) -> Recipe:
+        """Return a recipe with its board, which names its tree; a variant may say the SoC (``@imx93``)."""
+        own = recipe.matrix.get(recipe.variant, {}).get("soc", "")
+        if own not in releases.SOCS:
+            own = ""
+        if own and self.soc and own != self.soc:
+            raise UsageError(f"{recipe.name}@{recipe.variant} is for {own}, not {self.soc}", expected="one SoC")
+        soc = self.soc or own
+        return replace(recipe, bsp=release, soc=soc) if soc or release != releases.DEFAULT else recipe
 
     def _for_soc(self, recipe: Recipe, catalogue: Catalogue) -> Recipe:
         if recipe.variant:

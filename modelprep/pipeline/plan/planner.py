@@ -76,7 +76,7 @@ def plan_recipes(
 
 
 def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
-    if not (request.bsp or request.soc or request.armnn):
+    if not (request.bsp or request.soc or request.armnn or any("@" in target for target in request.targets)):
         return catalogue.resolve(request.targets)
     from modelprep.pipeline.plan.board import select
 
