@@ -350,7 +350,7 @@ def _recipe(
     expect: dict[str, Any] = plain(table["expect"].node) if "expect" in table else {}
     if "armnn" in expect:
         expect["armnn"] = table["expect"]["armnn"]
-    made = matrix.values()
+    made, where = matrix.values(), Problems(path).where
     summaries = {each: f"for {', '.join(f'{name} {value}' for name, value in made[each].items())}" for each in made}
     return Recipe(
         name=name,
@@ -375,6 +375,7 @@ def _recipe(
         variant=variant,
         variants=summaries | {key: value.get("summary", "") for key, value in table.get("variants", {}).items()},
         matrix=made,
+        places={place: where(table["install"].place(place)) for place in table.get("install", ())},
     )
 
 

@@ -255,6 +255,8 @@ class Recipe:
         Why the board asked for does not have this demo (``not in 21.08``); empty where it does. No key of a recipe.
     programs
         Folder of the test programs on the board asked for, where it is not on PATH there. No key of a recipe.
+    places
+        Entry of ``install`` -> where it stands (``file:line:column``), for messages. No key of a recipe.
     on_image
         Destination -> path on the board of files that the board's image already holds. No key of a recipe.
     """
@@ -287,6 +289,7 @@ class Recipe:
     soc: str = ""
     absent: str = ""
     programs: str = ""
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     on_image: Mapping[str, str] = field(default_factory=dict)
 
     @property

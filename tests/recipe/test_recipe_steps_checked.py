@@ -100,11 +100,11 @@ def test_an_unknown_step_is_told_with_its_line() -> None:
 def test_a_folder_where_a_file_is_wanted_is_told() -> None:
     unpack = "id: u, uses: unpack, with: {archive: $a, members: {x/y: z}}"
     assert said(unpack, install="f: $u/z") == []
-    assert said(unpack, install="f: $u") == ["g/r.yaml (install): the entry 'f' takes a whole folder: $u (unpack)"]
+    assert said(unpack, install="f: $u") == ["g/r.yaml:6:14 (install): the entry 'f' takes a whole folder: $u (unpack)"]
     (wrong,) = said(unpack, install="f: $u/x/y")
     assert "does not make" in wrong
     assert said("id: c, uses: copy, with: {file: $a}", install="f: $c/x") == [
-        "g/r.yaml (install): the entry 'f' looks into $c, which is one file"
+        "g/r.yaml:6:14 (install): the entry 'f' looks into $c, which is one file"
     ]
 
 

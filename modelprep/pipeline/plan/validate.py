@@ -180,7 +180,10 @@ def _uses(recipe: Recipe) -> list[tuple[str, str, Ref]]:
         for name, value in use.params.items()
         for ref in _refs(value)
     ]
-    found += [(f"the entry '{name}'", f"{recipe.path} (install)", ref) for name, ref in recipe.install.items()]
+    found += [
+        (f"the entry '{name}'", f"{recipe.places.get(name, recipe.path)} (install)", ref)
+        for name, ref in recipe.install.items()
+    ]
     return found
 
 
