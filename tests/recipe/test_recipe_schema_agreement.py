@@ -55,7 +55,7 @@ def test_the_tables_have_a_key_for_every_field_of_the_structs() -> None:
         return {field.name for field in dataclasses.fields(struct)}
 
     recipe = {"matrix" if name == "for" else name for name in tables.RECIPE.by_name} - {"schema"}
-    of_the_board = {"bsp", "soc", "absent", "programs", "on_image", "places"}
+    of_the_board = {"bsp", "soc", "absent", "given", "programs", "on_image", "places"}
     assert recipe == names(schema.Recipe) - {"name", "path", "variant", "shadows"} - of_the_board
     asset = set(tables.ASSET.by_name) - set(schema.ALGORITHMS) - {"urls"}
     assert asset == names(schema.Asset) - {"id", "sources", "digests", "shared", "recipe"}
