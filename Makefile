@@ -21,6 +21,9 @@ ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python)
   $(if $(MODELPREP_VELA),,$(if $(wildcard $(VENV)/vela/bin/vela),MODELPREP_VELA='$(abspath $(VENV)/vela/bin/vela)')) \
   $(if $(MODELPREP_QUANTIZER),,$(if $(wildcard $(VENV)/quantizer/bin/aeq),MODELPREP_QUANTIZER='$(abspath $(VENV)/quantizer/bin/python)'))
 
+# Without bytecode on the disk, every command that a test starts would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help all $(GROUPS) venv tools test check corpus bench faults demo man clean distclean
