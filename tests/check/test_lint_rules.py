@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from formats.tflite.tiny_tflite import Builder, T
 
-from modelprep.check.lint import lint
+from modelprep.check.lint import examine, lint
 from modelprep.check.lint.request import Asked, Parser
 from modelprep.errors import UsageError
 from modelprep.formats.caffe import messages, prototxt
@@ -554,4 +554,4 @@ def test_damage_inside_a_layer_is_a_finding(tmp_path: Path) -> None:
 
 def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the input is a folder"):
-        lint(tmp_path, "tf", Asked())
+        examine(tmp_path, "armnn-19.02")
