@@ -19,6 +19,7 @@ GROUPS := $(sort $(GROUPS))
 # Set only where they could be made; what the user has set wins.
 ORACLES = $(if $(MODELPREP_PYCAFFE),,$(if $(wildcard $(VENV)/pycaffe/bin/python),MODELPREP_PYCAFFE='$(abspath $(VENV)/pycaffe/bin/python)')) \
   $(if $(MODELPREP_VELA),,$(if $(wildcard $(VENV)/vela/bin/vela),MODELPREP_VELA='$(abspath $(VENV)/vela/bin/vela)')) \
+  $(if $(MODELPREP_LABGRID),,$(if $(wildcard $(VENV)/labgrid/bin/labgrid-client),MODELPREP_LABGRID='$(abspath $(VENV)/labgrid/bin/python)')) \
   $(if $(MODELPREP_QUANTIZER),,$(if $(wildcard $(VENV)/quantizer/bin/aeq),MODELPREP_QUANTIZER='$(abspath $(VENV)/quantizer/bin/python)'))
 
 # Without bytecode on the disk, every command that a test starts would compile all modules anew.
@@ -49,7 +50,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 COVERAGE ?= $(shell '$(PYTHON)' -c 'import sys; print("yes" * (sys.version_info >= (3, 12)))')
 COV = $(if $(COVERAGE),--cov=modelprep --cov-report=term:skip-covered)
 # All that tests are run with; `make --jobs 4 tools` makes them side by side.
-TOOLS := $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp $(VENV)/quantizer.stamp
+TOOLS := $(VENV)/test.stamp $(VENV)/pycaffe.stamp $(VENV)/vela.stamp $(VENV)/quantizer.stamp $(VENV)/labgrid.stamp
 # What fails beside others is run once more by itself, and decides: real servers and kills meet a busy machine.
 AGAIN = { echo 'Some tests failed; they are run again by themselves.'; \
   $(ORACLES) $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
@@ -134,6 +135,13 @@ $(VENV)/vela.stamp: $(VENV)/core.stamp
 	@'$(PYTHON)' -m venv '$(VENV)/vela' && \
 	  '$(VENV)/vela/bin/python' -m pip --disable-pip-version-check --quiet install 'ethos-u-vela>=3.10' || \
 	  { rm -rf '$(VENV)/vela'; echo 'Vela cannot be installed here: the tests that compile with it are skipped.'; }
+	@touch $@
+
+# An environment of its own: labgrid is a plug-in of pytest too, and every test run would load it.
+$(VENV)/labgrid.stamp: $(VENV)/core.stamp
+	@'$(PYTHON)' -m venv '$(VENV)/labgrid' && \
+	  '$(VENV)/labgrid/bin/python' -m pip --disable-pip-version-check --quiet install -e '.[labgrid]' || \
+	  { rm -rf '$(VENV)/labgrid'; echo 'labgrid cannot be installed here: the tests of its places are skipped.'; }
 	@touch $@
 
 # The quantizer wants a LiteRT of its own version.

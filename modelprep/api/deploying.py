@@ -61,8 +61,8 @@ def deploy(
     Parameters
     ----------
     board
-        ``user@host`` or ``user@host:path``, as ssh knows it. Demos that have a place of their own there go to it. A
-        password is asked for on the terminal, if there is one; a program should use keys.
+        ``user@host`` or ``user@host:path``, as ssh knows it, or ``labgrid:PLACE[:path]``. Demos that have a place of
+        their own there go to it. A password is asked for on the terminal, if there is one; a program should use keys.
 
     Raises
     ------
@@ -134,7 +134,8 @@ def deploy_many(
     Parameters
     ----------
     boards
-        ``user@host[:path]``, each; :func:`read_boards` reads a list of them. ssh asks for nothing on the terminal.
+        ``user@host[:path]`` or ``labgrid:PLACE[:path]``, each; :func:`read_boards` reads a list of them. ssh asks for
+        nothing on the terminal.
     dry_run
         Ask the boards what they have, and change nothing.
 

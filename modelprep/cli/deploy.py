@@ -35,7 +35,8 @@ def command(
         list[str],
         common.targets(
             "TARGET... USER@BOARD[:PATH]",
-            "What to copy (as for fetch), and in the end where: a login as ssh knows it (none with --boards).",
+            "What to copy (as for fetch), and in the end where: a login as ssh knows it, or labgrid:PLACE "
+            "(none with --boards).",
         ),
     ],
     also: Annotated[

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelprep.deliver import remote
+from modelprep import quoting
+from modelprep.deliver import labgrid, remote
 from modelprep.deliver.processes import Processes
 from modelprep.deliver.remote import Board, Channel
 from modelprep.errors import UsageError
@@ -17,6 +18,8 @@ from modelprep.store.disk import storage
 #: Options of ssh's where several boards are asked at once: nobody could answer eight prompts on one terminal, and a
 #: board that is switched off must not be waited for as long as the system would.
 UNATTENDED = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=30")
+#: What the name of a place of labgrid's begins with. A host of that name is written with its user.
+LABGRID = "labgrid:"
 #: Bytes of a list of boards at most.
 _LARGEST = 1 << 20
 
@@ -30,23 +33,27 @@ class Target:
     name
         As the user wrote it.
     board
-        How ssh reaches it.
+        How ssh reaches it; None for a place of labgrid's, which says so when it has been acquired.
+    place, path
+        Of labgrid's, and the folder there; empty for a board that ssh knows.
     """
 
     name: str
-    board: Board
+    board: Board | None
+    place: str = ""
+    path: str = ""
 
     @property
     def key(self) -> str:
-        """Equal for two ways to write the same login."""
-        return self.board.login
+        """Equal for two ways to write the same board."""
+        return self.board.login if self.board is not None else f"{LABGRID}{self.place}"
 
 
 @contextmanager
 def reach(
     target: Target, ssh: Sequence[str], *, unattended: bool = False, processes: Processes | None = None
 ) -> Iterator[Channel]:
-    """Open the connection to a board, and close it in the end.
+    """Open the connection to a board, and close it in the end; a place of labgrid's is acquired and released.
 
     Parameters
     ----------
@@ -60,21 +67,36 @@ def reach(
     Raises
     ------
     MissingTool
-        No ssh program on this machine.
+        No ssh program on this machine, or no labgrid.
+    DeployError
+        The place of labgrid's cannot be acquired or released.
     """
-    with remote.connect(target.board, ssh, options=UNATTENDED if unattended else (), processes=processes) as channel:
-        yield channel
+    options = UNATTENDED if unattended else ()
+    with ExitStack() as stack:
+        board = target.board
+        if board is None:
+            board, more = stack.enter_context(labgrid.acquired(target.place, target.path))
+            options = (*more, *options)
+        yield stack.enter_context(remote.connect(board, ssh, options=options, processes=processes))
 
 
 def parse_target(text: str) -> Target:
-    """Read a board as it is named on the command line: ``user@host[:path]``.
+    """Read a board as it is named on the command line: ``user@host[:path]`` or ``labgrid:PLACE[:path]``.
 
     Raises
     ------
     UsageError
         It names no board.
     """
-    return Target(text, remote.parse_board(text))
+    if not text.startswith(LABGRID):
+        return Target(text, remote.parse_board(text))
+    place, _, path = text.removeprefix(LABGRID).partition(":")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./@+-]*", place) or "\n" in path:
+        raise UsageError(
+            f"'{quoting.line(text)}' names no place of labgrid's",
+            expected="labgrid:PLACE, in letters, digits, dots, dashes and slashes",
+        )
+    return Target(text, None, place, path.removeprefix("~/").rstrip("/") or ("/" if path.startswith("/") else ""))
 
 
 def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:

@@ -270,7 +270,7 @@ class _Work:
             if self._stopped.is_set() or isinstance(caught, Interrupted):
                 raise Interrupted("stopped while talking to a board") from caught
             error = as_error(caught)
-            if target.board.login not in (error.where or ""):
+            if target.key not in (error.where or ""):
                 error.where = f"{target.name}: {error.where}" if error.where else target.name
             self._listen(Event("failed", task=task, label=target.name, text=error.what, data=error.to_json()))
             return BoardOutcome(target.name, error=error, attempts=attempts)
