@@ -27,7 +27,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help all $(GROUPS) venv tools test check corpus bench faults demo man clean distclean
+# pip knows dependency groups from 25.1 on.
+PIP_GROUPS = $(BIN)/python -c 'import pip; raise SystemExit(tuple(map(int, pip.__version__.split(".")[:2])) < (25, 1))' || \
+  $(PIP) install --upgrade 'pip>=25.1'
+
+.PHONY: help all $(GROUPS) docs reference venv tools test check corpus bench faults demo man clean distclean
 
 help:  ## say what there is
 	@printf 'make TARGET [OUT=%s] [ARGS="--dry-run"] [PYTHON=%s]\n\n' '$(OUT)' '$(PYTHON)'
@@ -85,6 +89,14 @@ faults: $(VENV)/test.stamp  ## faults, attacks, kills, full disks, fuzzing: docs
 man: $(VENV)/core.stamp  ## write the man page anew from the commands: docs/man/modelprep.1
 	$(BIN)/python docs/make_man.py
 
+reference: $(VENV)/core.stamp  ## write docs/reference anew from the code
+	$(BIN)/python docs/make_reference.py
+
+docs: $(VENV)/docs.stamp  ## build the documentation as a site: build/docs/index.html; a dead link is an error
+	$(BIN)/python docs/make_reference.py
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+	@echo 'build/docs/index.html'
+
 venv: $(VENV)/core.stamp  ## make .venv and no more
 
 clean:  ## remove what the demo, builds and tools leave; the cache, out/ and .venv stay
@@ -107,10 +119,13 @@ $(VENV)/demo.stamp: $(VENV)/core.stamp
 	  echo 'The extra "check" cannot be installed here: the demo will not classify with other runtimes.'
 	@touch $@
 
-# pip knows dependency groups from 25.1 on.
+$(VENV)/docs.stamp: $(VENV)/core.stamp
+	@$(PIP_GROUPS)
+	$(PIP) install --group docs
+	@touch $@
+
 $(VENV)/test.stamp: $(VENV)/core.stamp
-	@$(BIN)/python -c 'import pip; raise SystemExit(tuple(map(int, pip.__version__.split(".")[:2])) < (25, 1))' || \
-	  $(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP_GROUPS)
 	$(PIP) install --group dev
 	@list="$$(echo $(EXTRAS) | tr ' ' ',')"; \
 	if [ -n "$$list" ] && ! $(PIP) install --editable ".[$$list]"; then \

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -185,3 +187,25 @@ def test_the_table_of_layers_is_what_the_converter_does(repository: Path) -> Non
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text("utf-8") == module.render(), "out of date: run python docs/make_layers.py"
+
+
+def test_the_reference_is_what_the_code_says(repository: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(repository / "docs" / "make_reference.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_dead_link(repository: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="Sphinx is not installed here (make docs installs it)")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(repository / "docs")]
+    places = ["-d", str(tmp_path / "trees"), str(tmp_path / "site")]
+    done = subprocess.run([*command, *places], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "reference" / "python.html").read_text("utf-8")
+    assert "modelprep.fetch" in page
+    # Nothing is loaded from elsewhere: the site works without a network.
+    for made in (tmp_path / "site").rglob("*.html"):
+        found = re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["'](https?://[^"']+)""", made.read_text("utf-8"))
+        assert not found, (made.name, found)
