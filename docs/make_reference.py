@@ -6,6 +6,7 @@ JSON Schema, rules from the table that lint reads. Nothing is said here that the
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import make_man
 import typer
 
+import modelprep
 from modelprep import steps
 from modelprep.cli.commands import COMMANDS, app
 from modelprep.recipe.jsonschema import recipe_schema
@@ -166,7 +168,24 @@ def variable_page() -> str:
     return text + table(("file", ""), [(code(name), cell(says)) for name, says in make_man.FILES.items()])
 
 
+def python_page() -> str:
+    """List the public names, for Sphinx to fill in."""
+    text = "# Python functions\n\nWhat `modelprep` offers; [From Python](../python.md) shows it at work. "
+    text += "Everything else is imported from its module.\n\n"
+    names = [name for name in modelprep.__all__ if not name.startswith("_")]
+    functions = [name for name in names if inspect.isfunction(getattr(modelprep, name))]
+    classes = [name for name in names if name not in functions and name not in ("Event", "ModelprepError")]
+    parts = {
+        "Functions": "".join(f".. autofunction:: modelprep.{name}\n" for name in functions),
+        "Results": "".join(f".. autoclass:: modelprep.{name}\n   :members:\n" for name in classes),
+        "Errors": ".. automodule:: modelprep.errors\n   :members:\n",
+        "Events": ".. automodule:: modelprep.events\n   :members:\n",
+    }
+    return text + "".join(f"## {title}\n\n```{{eval-rst}}\n{part}```\n\n" for title, part in parts.items())
+
+
 PAGES = {
+    "python.md": python_page,
     "options.md": options,
     "steps.md": step_page,
     "recipe-keys.md": key_page,
