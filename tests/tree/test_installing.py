@@ -364,3 +364,17 @@ def test_a_file_entry_that_is_not_well_formed_is_refused(tree: Tree, key: str, v
     facts["files"][0][key] = value
     with pytest.raises(StorageError):
         parse_manifest(json.dumps(facts), "here")
+
+
+def test_a_manifest_that_version_0_1_wrote_is_read() -> None:
+    """Schema 1 is a promise: what an earlier version wrote is read, with the defaults of what was added since."""
+    digest = "0" * 64
+    demo = {"recipe": "x/my", "demo": "my", "key": digest, "summary": "labels", "manual": "", "run": "MODE=1 my data/a",
+            "board": "", "variant": "", "expect": {}}  # fmt: skip
+    asset = {"name": "labels", "source": "a.gz", "sha256": digest, "size": 26, "licence": "MIT", "licence_source": "",
+             "pinned_by": "", "restricted": False}  # fmt: skip
+    file = {"path": "data/a", "sha256": digest, "size": 6, "demos": ["x/my"], "assets": [asset],
+            "steps": [{"step": "gunzip", "version": 1, "parameters": {"file": "$labels"}}]}  # fmt: skip
+    read = parse_manifest(json.dumps({"schema": 1, "tree": "my", "demos": [demo], "files": [file]}), "MANIFEST.json")
+    assert read.demos["x/my"].run == "MODE=1 my data/a"
+    assert read.files["data/a"].provenance.assets[0].licence == "MIT"
