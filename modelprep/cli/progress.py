@@ -286,8 +286,10 @@ def tell(output: Sink, event: Event, seconds: float = 0.0) -> None:
 
 def _delivery(event: Event, seconds: float) -> str:
     """Say of a finished download its size, how long it took and who delivered it."""
-    if not event.data.get("bytes_fetched"):
+    if not event.data.get("bytes_fetched") and not event.data.get("server"):
         return f"{size_text(event.done)}  cached"
+    if server := event.data.get("server"):
+        return f"{size_text(event.done)}  {seconds:.1f} s  {server}"
     parts = urlsplit(str(event.data.get("source", "")))
     place = parts.netloc.rpartition("@")[2] if parts.scheme in ("http", "https") else "a local folder"
     return f"{size_text(event.done)}  {seconds:.1f} s  {place}"

@@ -77,7 +77,7 @@ class Download:
         self._hashes: MultiHash | None = None
         self._transferred = 0
         self._resumed = False
-        self._framed = True
+        self._framed, self._server = True, ""
         self._ranged = False
         self._plain = False
         #: Most connections that were used at once; 0 where there must not be more than one.
@@ -146,7 +146,7 @@ class Download:
             self._resumed = True
             return self._finish(held)  # killed between the last byte and the rename
         answer = self._transport.get(self._ask, offset=have, held=held if have else None, pinned=pinned)
-        self._framed = answer.framed
+        self._framed, self._server = answer.framed, answer.server
         try:
             self._receive(answer, answer.start)
         finally:
@@ -299,14 +299,14 @@ class Download:
             self._forget()
             text = "gave an answer without a length; without a checksum nothing tells whether it is whole"
             raise SourceFailed(text)
-        return Landed(self._partial.path, digests, size, self._transferred)
+        return Landed(self._partial.path, digests, size, self._transferred, self._server)
 
     def _decoded(self, encoding: str, digests: dict[str, str], size: int) -> Landed:
         """Undo a Content-Encoding that was not asked for, unless it is the file's own compression by another name."""
         own = self._want.name.lower().endswith((".gz", ".tgz"))
         as_sent = first_difference(self._want.digests, digests) is None if self._want.digests else own
         if as_sent:
-            return Landed(self._partial.path, digests, size, self._transferred)
+            return Landed(self._partial.path, digests, size, self._transferred, self._server)
         plain = self._store.new_file()
         cap = self._want.size
         if cap is None:
@@ -318,7 +318,7 @@ class Download:
             raise SourceFailed(str(error)) from error
         self._forget()
         digests, size = hash_path(plain, self._want.digests)
-        return Landed(plain, digests, size, self._transferred)
+        return Landed(plain, digests, size, self._transferred, self._server)
 
     def _bad(self, landed: Landed, difference: tuple[str, str, str]) -> SourceFailed:
         algorithm, wanted, _ = difference

@@ -23,7 +23,7 @@ from modelprep.fetch.members import check_members, take_member
 from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
-from modelprep.fetch.shared_cache import from_remote
+from modelprep.fetch.shared_cache import REMOTE, from_remote
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
 from modelprep.recipe.outside import is_downloaded
 from modelprep.recipe.schema import Asset, Digests, Source
@@ -203,7 +203,7 @@ class Fetcher:
                 if (blob := self._find(asset, want)) is not None:
                     return self._from_store(asset, want, blob, began, task)
                 if self._remote and (blob := from_remote(self._remote, self._store, want, task)) is not None:
-                    return self._from_store(asset, want, blob, began, task)
+                    return self._from_store(asset, want, blob, began, task, REMOTE)
                 fetched = self._from_candidates(planned, want, name, began, task)
             if self._remote is not None:
                 self._remote.save_blob(fetched.blob)
@@ -214,9 +214,9 @@ class Fetcher:
                 task.tell("failed", str(error).partition("\n")[0], **({"no_network": True} if unreached else {}))
             raise
 
-    def _from_store(self, asset: Asset, want: Want, blob: Blob, began: float, task: Task) -> Fetched:
+    def _from_store(self, asset: Asset, want: Want, blob: Blob, began: float, task: Task, server: str = "") -> Fetched:
         source = self._store.origin(blob.sha256) or "store"
-        task.done(blob.size, "here already", source=source, bytes_fetched=0)
+        task.done(blob.size, "here already", source=source, server=server, bytes_fetched=0)
         return Fetched(
             asset=asset,
             blob=blob,
@@ -226,6 +226,7 @@ class Fetcher:
             digests={**want.digests, "sha256": blob.sha256},
             first_use=not want.digests and not asset.members,
             tried=(),
+            server=server,
         )
 
     def _from_candidates(self, planned: Planned, want: Want, name: str, began: float, task: Task) -> Fetched:
@@ -252,11 +253,14 @@ class Fetcher:
                 if media is not None and media.url not in asked:
                     waiting.appendleft(media)
                 continue
-            blob = self._accept(asset, want, landed, candidate.shown)
+            blob = self._accept(asset, want, landed, _origin(candidate, landed.server))
             for other in planned.candidates:
                 if not other.is_local and other.source.member is None:
                     partial_of(self._store, other.url, name).discard()
-            task.done(blob.size, candidate.shown, source=candidate.shown, bytes_fetched=landed.transferred)
+            task.done(
+                blob.size, candidate.shown,
+                source=candidate.shown, server=landed.server, bytes_fetched=landed.transferred,
+            )  # fmt: skip
             return Fetched(
                 asset=asset,
                 blob=blob,
@@ -266,6 +270,7 @@ class Fetcher:
                 digests=landed.digests,
                 first_use=not want.digests and not asset.members,
                 tried=tuple(str(t) for t in tried),
+                server=landed.server,
             )
         locked = asset.lock_key in self._lock and not asset.digests
         raise all_failed(asset, want, tried, offline=self._policy.offline, locked=locked, known=self._known())
@@ -381,3 +386,8 @@ class Fetcher:
             from modelprep.fetch.plausible import check
 
             check(self._store, landed, (want.name, *planned.names), candidate.shown)
+
+
+def _origin(candidate: Candidate, server: str) -> str:
+    """Return what the store notes of where a file came from: the URL asked, and who delivered it behind a redirect."""
+    return f"{candidate.shown} (delivered by {server})" if server not in ("", candidate.host) else candidate.shown

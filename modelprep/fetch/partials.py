@@ -11,12 +11,16 @@ from modelprep.url import Url
 
 @dataclass(frozen=True)
 class Landed:
-    """A finished file on the store's file system, its digests, and the bytes that were transferred for it."""
+    """A finished file on the store's file system, its digests, and the bytes that were transferred for it.
+
+    `server` is the host (and port) that gave them, behind all redirects; empty for a local file.
+    """
 
     path: Path
     digests: dict[str, str]
     size: int
     transferred: int
+    server: str = ""
 
 
 def partial_of(store: Store, url: Url, lock: str) -> Partial:

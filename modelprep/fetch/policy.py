@@ -119,6 +119,9 @@ class Fetched:
         Nothing pinned it: its sha256 belongs into ``modelprep.lock``.
     tried
         What was tried in vain before, one line each.
+    server
+        The host that delivered it now, behind all redirects; ``remote cache``, or empty for a local file and for what
+        was here already.
     """
 
     asset: Asset
@@ -129,3 +132,4 @@ class Fetched:
     digests: Mapping[str, str]
     first_use: bool
     tried: tuple[str, ...]
+    server: str = ""

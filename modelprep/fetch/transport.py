@@ -66,6 +66,11 @@ class Answer:
     length: int | None = None
     framed: bool = True
 
+    @property
+    def server(self) -> str:
+        """The host, with its port where it is not the usual one, that answers: behind all redirects."""
+        return Url(self.response.url).netloc
+
     def chunks(self) -> Iterator[bytes]:
         """Give the body as it comes, in pieces of at most 1 MiB, undecoded.
 

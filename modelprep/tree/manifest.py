@@ -58,6 +58,11 @@ class AssetUsed:
     restricted: bool = False
     warning: str = ""
 
+    @property
+    def canonical_url(self) -> str:
+        """The recipe's first URL, whatever server delivered the bytes; empty for a file of the user's own."""
+        return "" if self.source == "--set" else self.source
+
 
 @dataclass(frozen=True)
 class StepUsed:
@@ -227,7 +232,11 @@ def _file(entry: dict[str, Any]) -> InstalledFile:
     if path.startswith("/") or "" in parts or ".." in parts or "." in parts or "\\" in path or "\0" in path:
         raise ValueError(f"a path leads out of the tree: {path!r}")
     demos = tuple(entry["demos"])
-    assets = tuple(AssetUsed(**asset) for asset in entry["assets"])
+    # The canonical URL follows from the source; manifests of before do not have it.
+    assets = tuple(
+        AssetUsed(**{name: value for name, value in asset.items() if name != "canonical_url"})
+        for asset in entry["assets"]
+    )
     steps = tuple(StepUsed(**step) for step in entry["steps"])
     texts = [*demos, *(value for each in (*assets, *steps) for value in vars(each).values()
                        if not isinstance(value, (int, Mapping)))]  # fmt: skip
@@ -262,6 +271,7 @@ def _file_json(file: InstalledFile) -> dict[str, object]:
             {
                 "name": asset.name,
                 "source": asset.source,
+                "canonical_url": asset.canonical_url,
                 "sha256": asset.sha256,
                 "size": asset.size,
                 "licence": asset.licence,

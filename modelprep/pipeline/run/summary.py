@@ -154,12 +154,14 @@ class Tally:
         for identity in demo.needs:
             fetched = self.fetched.get(identity)
             if fetched is not None:
-                found[self._place(fetched) if fetched.bytes_fetched else "store"] = None
+                found[self._place(fetched) if fetched.bytes_fetched or fetched.server else "store"] = None
             elif identity in self.plan.assets and self.plan.assets[identity].override is not None:
                 found["--set"] = None
         return tuple(sorted(found))
 
     def _place(self, fetched: Fetched) -> str:
+        if fetched.server:
+            return fetched.server
         parts = urlsplit(fetched.source)
         if parts.scheme in ("http", "https") and parts.netloc:
             return parts.netloc.rpartition("@")[2]
