@@ -11,6 +11,7 @@ from formats.tflite.tiny_tflite import Builder, T
 
 from modelprep.check.lint import examine, lint
 from modelprep.check.lint.request import Asked, Parser
+from modelprep.cli.main import invoke
 from modelprep.errors import UsageError
 from modelprep.formats.caffe import messages, prototxt
 from modelprep.formats.caffe.shapes import infer
@@ -555,3 +556,27 @@ def test_damage_inside_a_layer_is_a_finding(tmp_path: Path) -> None:
 def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the input is a folder"):
         examine(tmp_path, "armnn-19.02")
+
+
+@pytest.mark.parametrize(
+    "rule", ["CF02", "CF06", "CF10", "CF15", "CF25", "CF26", "CF31", "TF11", "TF36", "ON02", "ON03", "ON05", "ON09"]
+)
+def test_the_command_that_a_finding_names_takes_the_model_and_mends_it(rule: str, tmp_path: Path) -> None:
+    path, parser, asked = CASES[rule](tmp_path)
+    finding = next(one for one in lint(path, parser, asked) if one.rule == rule)
+    deploy, result = tmp_path / "deploy.prototxt", tmp_path / f"mended{path.suffix}"
+    if parser == "caffe":
+        net = messages.new("NetParameter")
+        net.ParseFromString(path.read_bytes())
+        for layer in (*net.layer, *net.layers):
+            layer.ClearField("blobs")
+        deploy.write_text(prototxt.write(net))
+    names = {"MODEL": str(path), "OUT": str(result), "DEPLOY": str(deploy), "INPUT": asked.input_name}
+    words = [names.get(word, word) for word in finding.mend.split()[1:]]
+    assert invoke([*words, "--quiet"]) == 0
+    assert rule not in [one.rule for one in lint(result, parser, asked)]
+
+
+@pytest.mark.parametrize("rule", ["TF07", "ON20"])
+def test_what_no_command_mends_names_none(rule: str, tmp_path: Path) -> None:
+    assert next(one.mend for one in lint(*CASES[rule](tmp_path)) if one.rule == rule) == ""
