@@ -261,7 +261,7 @@ OTHER = {
     "another reference": swap("plain.bin: $plain", "plain.bin: $packed"),
     "the tree": swap("tree: Things", "tree: Others"),
     "the command": swap("run: ./first", "run: ./first -v"),
-    "what is expected": swap("0.25", "0.26"),
+    "what is expected": swap("test_sets: 25", "test_sets: 26"),
     "the demo": swap("demo: First", "demo: Fist"),
     "the licence": swap("    pinned_by: the test\n", "    pinned_by: the test\n    licence: BSD-3-Clause\n"),
     "where a loose file comes from": swap('loose.bin"], pin', 'loose.bin?raw=1"], pin'),
