@@ -107,10 +107,10 @@ def entry(parameter: Any) -> Iterator[str]:
 
 def section(path: str, command: Any) -> Iterator[str]:
     """Give what there is to say of one command, and of the commands below it."""
-    below = getattr(command, "commands", None)
-    if below:
-        for name, one in below.items():
-            yield from section(f"{path} {name}", one)
+    if hasattr(command, "list_commands"):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            yield from section(f"{path} {name}", command.get_command(context, name))
         return
     yield f".SS {escaped(path)}"
     yield usage(f"modelprep {path}", command)

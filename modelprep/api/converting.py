@@ -68,24 +68,30 @@ def convert(
         return do(step, values, Path(output), force=force, numbers=numbers, listen=tell)
 
 
-def find_step(name: str) -> Step:
-    """Return a step by its name.
-
-    Raises
-    ------
-    RecipeError
-        There is no step of that name.
-    """
-    from modelprep.steps import find
-
-    return find(name)
-
-
 def conversions(family: str) -> list[Step]:
     """Return the steps of a family (``caffe``, ``tf``) that can be run on files of one's own, sorted by name."""
     from modelprep.steps import find, names
 
-    return [step for step in map(find, names(family)) if step.command]
+    return [step for step in map(find, names(family)) if _is_command(step)]
+
+
+def conversion_called(family: str, verb: str) -> Step | None:
+    """Return the step that a command runs (``tf``, ``to-onnx``); None if there is none."""
+    from modelprep.errors import RecipeError
+    from modelprep.steps import find
+
+    for name in dict.fromkeys((f"{family}.{verb.replace('-', '_')}", f"{family}.{verb}")):
+        try:
+            step = find(name)
+        except RecipeError:
+            continue
+        return step if _is_command(step) else None
+    return None
+
+
+def _is_command(step: Step) -> bool:
+    """Say whether a step can be run on files of one's own: what it has to be told can be written on a line."""
+    return step.command and not any(param.required and param.kind == "any" for param in step.params.values())
 
 
 def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Mapping[str, object]:

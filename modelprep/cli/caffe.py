@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelprep.api.converting import bake_twice, convert, find_step, make_folder, to_onnx_external
+from modelprep.api.converting import bake_twice, convert, make_folder, to_onnx_external
 from modelprep.api.inspecting import inspect
 from modelprep.cli import common
-from modelprep.cli.conversions import (
-    Force,
-    OutputFile,
-    OutputFolder,
-    Values,
-    Verify,
-    add_conversions,
-    conversion,
-    tell,
-    verb_of,
-)
+from modelprep.cli.conversions import Force, OutputFile, OutputFolder, Values, Verify, steps_of, tell
 from modelprep.cli.inspect import Weights, show
 from modelprep.cli.output import Output
 
 if TYPE_CHECKING:
     from modelprep.api.types import Step
-
-app = common.group("Caffe models without Caffe: bake, to-onnx, inspect, to-npy.")
 
 
 def _bake(
@@ -79,10 +66,11 @@ def _to_npy(output: Output, step: Step, params: Values, *, output_folder: Output
     output.result({"output": str(output_folder), **facts})
 
 
-_OWN: dict[str, Callable[..., None]] = {"caffe.bake": _bake, "caffe.to_onnx": _to_onnx, "caffe.to_npy": _to_npy}
-for _name, _more in _OWN.items():
-    app.command(verb_of(find_step(_name)))(conversion(find_step(_name), _more))
-add_conversions(app, "caffe", _OWN)
+app = steps_of(
+    "caffe",
+    "Caffe models without Caffe: bake, to-onnx, inspect, to-npy.",
+    {"bake": _bake, "to-onnx": _to_onnx, "to-npy": _to_npy},
+)
 
 
 @app.command("inspect")

@@ -170,9 +170,9 @@ def made(run: Function, parameters: Sequence[inspect.Parameter], text: str) -> C
     return call
 
 
-def group(help: str) -> typer.Typer:  # noqa: A002 - typer's own word
+def group(help: str, **more: Any) -> typer.Typer:  # noqa: A002 - typer's own word
     """Make the ``app`` of a command that has subcommands."""
-    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False, **more)
 
 
 @contextmanager

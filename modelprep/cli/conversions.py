@@ -7,13 +7,14 @@ command without a line written for it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+from typer.core import TyperGroup
 
-from modelprep.api.converting import conversions, convert
+from modelprep.api.converting import conversion_called, conversions, convert
 from modelprep.cli import common
 from modelprep.cli.output import Output
 from modelprep.errors import UsageError
@@ -44,27 +45,50 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
 Values = dict[str, Any]
 
 
-def add_conversions(app: typer.Typer, family: str, own: Iterable[str] = ()) -> None:
-    """Add a command for each step of a family; those of `own` are made by :func:`conversion` with something of theirs.
+class _Family(TyperGroup):
+    """The commands of a family of steps: a step's module is imported when its command is called."""
+
+    family = ""
+    own: ClassVar[Mapping[str, Callable[..., None]]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(verb_of(step) for step in conversions(self.family))})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if (written := super().get_command(ctx, cmd_name)) is not None:
+            return written
+        step = conversion_called(self.family, cmd_name)
+        if step is None:
+            return None
+        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+        app.command(cmd_name)(conversion(step, self.own.get(cmd_name)))
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+
+def steps_of(family: str, help: str, own: Mapping[str, Callable[..., None]] | None = None) -> typer.Typer:  # noqa: A002
+    """Make the ``app`` of a family: a command for each of its steps, and those that are added to it.
 
     Parameters
     ----------
     family
         ``caffe``, ``tf``, ``tflite``, ``onnx``: the first part of the steps' names.
+    own
+        Command -> what does the work instead of :func:`modelprep.convert`, with options of its own
+        (:func:`conversion`).
     """
-    for step in conversions(family):
-        if step.name not in own and not any(param.required and param.kind == "any" for param in step.params.values()):
-            app.command(verb_of(step))(conversion(step))
+    made = type("_Steps", (_Family,), {"family": family, "own": own or {}})
+    app = common.group(help, cls=made)
+    app.callback()(lambda: None)  # a group, also with one command written by hand
+    return app
 
 
 def plugged_in(family: str) -> Any:
     """Return the command group of a family that installed packages bring; None if there is none."""
     if not family.isidentifier() or not conversions(family):
         return None
-    app = common.group(f"The steps {family}.* of installed packages.")
-    app.callback()(lambda: None)  # a group, also with one command
-    add_conversions(app, family)
-    return typer.main.get_command(app)
+    return typer.main.get_command(steps_of(family, f"The steps {family}.* of installed packages."))
 
 
 def verb_of(step: Step) -> str:

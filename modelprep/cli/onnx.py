@@ -10,12 +10,11 @@ import typer
 from modelprep.api.checking import check_onnx
 from modelprep.api.inspecting import inspect
 from modelprep.cli import common
-from modelprep.cli.conversions import add_conversions
+from modelprep.cli.conversions import steps_of
 from modelprep.cli.inspect import opsets, show
 from modelprep.cli.output import Output
 
-app = common.group("ONNX models: fix, rename-io, inspect, check.")
-add_conversions(app, "onnx")
+app = steps_of("onnx", "ONNX models: fix, rename-io, inspect, check.")
 
 Model_ = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX file.")]
 

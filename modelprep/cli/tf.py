@@ -9,12 +9,11 @@ import typer
 
 from modelprep.api.inspecting import inspect
 from modelprep.cli import common
-from modelprep.cli.conversions import add_conversions
+from modelprep.cli.conversions import steps_of
 from modelprep.cli.inspect import show
 from modelprep.cli.output import Output
 
-app = common.group("TensorFlow graphs: freeze, legalise, to-onnx, rename-io, convert, inspect.")
-add_conversions(app, "tf")
+app = steps_of("tf", "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, convert, inspect.")
 
 
 @app.command("inspect")

@@ -9,12 +9,11 @@ import typer
 
 from modelprep.api.inspecting import inspect
 from modelprep.cli import common
-from modelprep.cli.conversions import add_conversions
+from modelprep.cli.conversions import steps_of
 from modelprep.cli.inspect import show
 from modelprep.cli.output import Output
 
-app = common.group("TensorFlow Lite models: rename-io, vela, inspect.")
-add_conversions(app, "tflite")
+app = steps_of("tflite", "TensorFlow Lite models: rename-io, vela, inspect.")
 
 
 @app.command("inspect")

@@ -104,6 +104,26 @@ def test_a_command_of_the_documents_is_one(top: Any, page: str, line: str) -> No
     parse(top, line)
 
 
+def test_the_examples_of_help_texts_are_commands(top: Any) -> None:
+    seen: dict[str, int] = {}
+    with top.make_context("modelprep", [], resilient_parsing=True) as context:
+        found = [(name, top.get_command(context, name)) for name in top.list_commands(context)]
+        found += [
+            (f"{name} {below}", one.get_command(context, below))
+            for name, one in found
+            if hasattr(one, "list_commands")
+            for below in one.list_commands(context)
+        ]
+    for name, command in found:
+        _, _, examples = (command.help or "").partition("Examples:\n")
+        for line in examples.splitlines():
+            path, _ = parse(top, re.split(r" {2,}", line.strip())[0])
+            assert path == f"modelprep {name}"
+            seen[name] = seen.get(name, 0) + 1
+    assert seen["fetch"] == 3
+    assert len(seen) > 12
+
+
 def test_the_targets_of_the_demo_pages_are_targets(top: Any) -> None:
     catalogue = Catalogue([shipped_folder()])
     seen = 0

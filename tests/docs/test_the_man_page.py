@@ -32,9 +32,10 @@ def commands() -> Iterator[tuple[str, Any]]:
     group = typer.main.get_command(app)
     for name in COMMANDS:
         command = group.get_command(typer.Context(group), name)  # type: ignore[attr-defined]
-        below = getattr(command, "commands", None)
-        if below:
-            yield from ((f"{name} {each}", one) for each, one in below.items())
+        if hasattr(command, "list_commands"):
+            context = typer.Context(command)
+            for each in command.list_commands(context):
+                yield f"{name} {each}", command.get_command(context, each)
         else:
             yield name, command
 

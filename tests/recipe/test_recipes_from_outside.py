@@ -88,9 +88,9 @@ def test_an_archive_and_a_url_serve_as_the_folder_does(
 def test_a_fetch_pins_recipes_in_the_lock_file_and_a_change_is_refused(server: FaultServer, tmp_path: Path) -> None:
     data = packed({"things/one.yaml": recipe("one", server.put("/one.bin", MODEL))})
     place = server.put("/mine.tar.gz", data)
-    with pytest.raises(modelprep.FetchError, match="no checksum"):
+    with pytest.raises(modelprep.errors.FetchError, match="no checksum"):
         modelprep.catalogue(place)
-    with pytest.raises(modelprep.FetchError, match="no checksum"):
+    with pytest.raises(modelprep.errors.FetchError, match="no checksum"):
         modelprep.fetch("things", recipes=place, locked=True, allow_private=True)
     assert modelprep.fetch("things", recipes=place, allow_private=True, archives=False).ok
     (pin,) = read_lock(tmp_path / "out" / "modelprep.lock").values()
@@ -98,9 +98,9 @@ def test_a_fetch_pins_recipes_in_the_lock_file_and_a_change_is_refused(server: F
     # Somebody moves the tag: what is pinned is what is used, also on a machine without the store's copy.
     server.put("/mine.tar.gz", packed({"things/two.yaml": recipe("two", "https://example.org/x")}))
     assert modelprep.fetch("things", recipes=place, allow_private=True).ok
-    with pytest.raises(modelprep.DigestMismatch):
+    with pytest.raises(modelprep.errors.DigestMismatch):
         modelprep.fetch("things", recipes=place, allow_private=True, cache=tmp_path / "other")
-    with pytest.raises(modelprep.DigestMismatch, match="lock file pins another") as caught:
+    with pytest.raises(modelprep.errors.DigestMismatch, match="lock file pins another") as caught:
         modelprep.fetch("things", recipes=pinned(place, b"x"), allow_private=True)
     assert "recipe update" in str(caught.value)
 
@@ -146,14 +146,14 @@ def test_an_update_to_broken_recipes_moves_nothing(server: FaultServer, tmp_path
     server.put("/r-2.0.tar.gz", packed({"things/one.yaml": "schema: 1\nnonsense: x\n"}))
     assert modelprep.fetch("things", recipes=place, allow_private=True).ok
     lock = (tmp_path / "out" / "modelprep.lock").read_text()
-    with pytest.raises(modelprep.RecipeError):
+    with pytest.raises(modelprep.errors.RecipeError):
         modelprep.api.update_recipes(to="2.0", allow_private=True)
-    with pytest.raises(modelprep.FetchError):
+    with pytest.raises(modelprep.errors.FetchError):
         modelprep.api.update_recipes(to="3.0", allow_private=True)
-    with pytest.raises(modelprep.UsageError):
+    with pytest.raises(modelprep.errors.UsageError):
         modelprep.api.update_recipes(to="../../etc", allow_private=True)
     assert (tmp_path / "out" / "modelprep.lock").read_text() == lock
-    with pytest.raises(modelprep.UsageError, match="no recipes are pinned"):
+    with pytest.raises(modelprep.errors.UsageError, match="no recipes are pinned"):
         modelprep.api.update_recipes(lockfile=tmp_path / "none.lock")
 
 
@@ -168,7 +168,7 @@ def test_downloaded_recipes_lead_to_no_private_address_and_no_file_outside(serve
     assert modelprep.fetch("things", recipes=named, allow_private=True, archives=False).ok
     outside = packed({"things/one.yaml": recipe("one", f"file://{tmp_path}/secret")})
     (tmp_path / "secret").write_bytes(MODEL)
-    with pytest.raises(modelprep.RecipeError, match="leads out of the folder"):
+    with pytest.raises(modelprep.errors.RecipeError, match="leads out of the folder"):
         modelprep.catalogue(pinned(server.put("/o.tar.gz", outside), outside)).recipe("things/one")
     inside = packed({"things/one.yaml": recipe("one", "file:model.bin"), "things/model.bin": MODEL})
     assert modelprep.fetch(
@@ -197,11 +197,11 @@ def test_an_archive_writes_nothing_outside_and_is_bounded(tmp_path: Path, monkey
     assert not (tmp_path / "escape.yaml").exists()
     assert not Path("/tmp/absolute.yaml").exists()
     (tmp_path / "notes.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(modelprep.StepError):
+    with pytest.raises(modelprep.errors.StepError):
         modelprep.catalogue("notes.tar.gz")
     monkeypatch.setattr(recipe_sources, "LARGEST_ALL", 100)
     (tmp_path / "big.tar.gz").write_bytes(packed({"things/two.yaml": recipe("two", "https://example.org/x")}))
-    with pytest.raises(modelprep.StepError, match="larger than an archive of recipes"):
+    with pytest.raises(modelprep.errors.StepError, match="larger than an archive of recipes"):
         modelprep.catalogue("big.tar.gz")
 
 
@@ -232,7 +232,7 @@ def test_names_of_recipes_are_read_as_people_write_them() -> None:
         "ftp://h/x", "file:///etc", "https://me:pw@h/x.tar.gz", "https://h/x.tar.gz?token=1", "https://h/x#sha256=12",
         "https://h/x#md5=d41d8cd98f00b204e9800998ecf8427e",
     ):  # fmt: skip
-        with pytest.raises(modelprep.UsageError) as caught:
+        with pytest.raises(modelprep.errors.UsageError) as caught:
             recipe_url(text)
         assert "pw@" not in str(caught.value)
     for url, to in (
@@ -242,7 +242,7 @@ def test_names_of_recipes_are_read_as_people_write_them() -> None:
     ):
         assert RecipeUrl(url).at("v2") == to
     assert RecipeUrl("https://h/r-1.0.2.tgz").at("1.1") == "https://h/r-1.1.tgz"
-    with pytest.raises(modelprep.UsageError):
+    with pytest.raises(modelprep.errors.UsageError):
         RecipeUrl("https://h/latest.tar.gz").at("2")
     assert is_downloaded(f"/c/downloaded-recipes/{'0' * 64}/things/one.yaml:3")
     assert not is_downloaded("/c/recipes/things/one.yaml:3")
