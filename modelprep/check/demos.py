@@ -61,6 +61,12 @@ class Checked:
         """The state as a row shows it: ``will pass``, ``will fail``, ``not known``, else the state itself."""
         return {"passes": "will pass", "fails": "will fail", "unknown": "not known"}.get(self.state, self.state)
 
+    def _repr_html_(self) -> str:
+        from modelprep.pages import table
+
+        why = self.reason if self.verdict is None else self.verdict.why
+        return table(["test", "result", "cause"], [(self.recipe.demo, self.word, why)])
+
     def to_json(self) -> dict[str, object]:
         """Return it as JSON-ready values."""
         told = {"reason": self.reason} if self.verdict is None else self.verdict.to_json()

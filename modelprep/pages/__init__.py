@@ -6,6 +6,8 @@ browser load nothing at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from modelprep import quoting
@@ -27,8 +29,18 @@ def render(template: str, *, when: datetime, **values: object) -> str:
     values
         What the template names. Texts are escaped, control characters shown; no value may be HTML.
     """
-    from importlib import resources
+    style = resources.files("modelprep.pages").joinpath("style.css").read_text("utf-8")
+    date = f"{when:%Y-%m-%d %H:%M} UTC"
+    return _filled(template, style=style, version=__version__, date=date, **values)
 
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: str = "") -> str:
+    """Return a table as HTML, for notebooks; `total` is a line below it."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    return _filled("table", columns=list(columns), rows=cells, total=total)
+
+
+def _filled(template: str, **values: object) -> str:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     folder = resources.files("modelprep.pages")
@@ -41,9 +53,7 @@ def render(template: str, *, when: datetime, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = folder.joinpath("style.css").read_text("utf-8")
-    date = f"{when:%Y-%m-%d %H:%M} UTC"
-    return environment.get_template(f"{template}.html").render(style=style, version=__version__, date=date, **values)
+    return environment.get_template(f"{template}.html").render(**values)
 
 
 def _shown(value: object) -> object:

@@ -475,3 +475,17 @@ def test_verbs_of_several_threads_share_a_store_and_a_tree(workshop: Workshop, h
     assert all(report.ok for report in reports)
     assert len(workshop.installed()) == 4
     assert sorted(request.path for request in workshop.server.log) == [f"/n{number}.bin" for number in range(4)]
+
+
+def test_a_notebook_shows_tables_with_everything_escaped(workshop: Workshop) -> None:
+    hostile = "<script>alert(1)</script>"
+    workshop.simple("one", b"x")
+    plan = modelprep.plan("things", out=workshop.out, cache=workshop.cache, recipes=[workshop.recipes])
+    report = modelprep.run(plan)
+    (checked,) = modelprep.check("things", out=workshop.out, cache=workshop.cache, recipes=[workshop.recipes])
+    for shown in (plan, report, checked):
+        assert "<td>Demo-one</td>" in shown._repr_html_()
+    from modelprep.pages import table
+
+    assert hostile not in table([hostile], [(hostile,)], hostile)
+    assert table([hostile], [(hostile,)], hostile).count("&lt;script&gt;") == 3

@@ -250,6 +250,12 @@ class Plan:
         size = f"{self.bytes_to_come:,} bytes{unknown}"
         return f"<Plan: {len(self.demos)} demos, {len(self.to_fetch)} downloads ({size}), {len(self.to_run)} steps>"
 
+    def _repr_html_(self) -> str:
+        from modelprep.pages import table
+
+        rows = [(demo.recipe.demo, demo.recipe.name, demo.state) for demo in self.demos]
+        return table(["demo", "recipe", "state"], rows, repr(self).strip("<>"))
+
     def typed_as(self, words: Sequence[str]) -> Plan:
         """Return the same plan for a command line: errors and hints repeat it with what is missing."""
         return replace(self, request=replace(self.request, typed=tuple(words)))

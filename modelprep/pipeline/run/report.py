@@ -127,6 +127,15 @@ class Report:
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no demos"
         return f"<Report: {told}; exit code {self.exit_code}>"
 
+    def _repr_html_(self) -> str:
+        from modelprep.pages import table
+
+        rows = [
+            (demo.demo, demo.outcome, len(demo.files), ", ".join(demo.sources), demo.error.what if demo.error else "")
+            for demo in self.demos
+        ]
+        return table(["demo", "outcome", "files", "from", "cause"], rows, repr(self).strip("<>"))
+
     def raise_for_failure(self) -> None:
         """Raise the gravest error of its demos, if one failed or needs a file from you.
 
