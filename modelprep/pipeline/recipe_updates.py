@@ -159,7 +159,7 @@ def _changes(old: Recipe, new: Recipe) -> tuple[str, ...]:
         else:
             lines += [f"asset {name}: {each}" for each in _asset_changes(before, after)]
     for field in fields(Recipe):
-        if field.name not in _NOT_TOLD and getattr(old, field.name) != getattr(new, field.name):
+        if field.compare and field.name not in _NOT_TOLD and getattr(old, field.name) != getattr(new, field.name):
             was, now = getattr(old, field.name), getattr(new, field.name)
             told = isinstance(was, str) and isinstance(now, str)
             lines.append(f"{field.name}: {was} -> {now}" if told else f"{field.name} changed")
