@@ -168,6 +168,7 @@ def test_arm_s_own_twin_is_proven_and_that_its_normalisation_is_another_one_is_s
         assert found.outcome == outcome, found
 
 
+@pytest.mark.slow
 def test_without_tensorflow_a_twin_and_an_onnx_model_are_held_to_opencv(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +290,7 @@ def test_a_graph_can_be_proven_back_to_text(store: Store, tmp_path: Path) -> Non
     assert prove(replace(text, output=wrong, output_sha256="0" * 64)).outcome == "differs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("opset", "turned"), [(9, True), (13, False)])
 def test_an_onnx_model_with_its_channels_second_is_fed_so(
     store: Store, tmp_path: Path, opset: int, turned: bool

@@ -68,7 +68,7 @@ class Goods:
         return modelprep(command, *arguments, "--out", where, *self.recipes, cwd=where.parent, **environment)
 
 
-@pytest.fixture(scope="session", params=["real", "stand-in"])
+@pytest.fixture(scope="session", params=[pytest.param("real", marks=pytest.mark.slow), "stand-in"])
 def goods(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Goods:
     """Give the small demos, fetched through the real command."""
     folder = tmp_path_factory.mktemp("goods")

@@ -177,6 +177,7 @@ def machines(bench: Bench) -> Iterator[tuple[str, dict[str, str], str]]:
     yield "pure YAML", {}, "import yaml\nfor name in ('CParser', 'CLoader', 'CSafeLoader'): vars(yaml).pop(name, None)"
 
 
+@pytest.mark.slow
 def test_the_key_is_the_same_on_every_machine(bench: Bench) -> None:
     arguments = ["things", "--recipes", str(bench.recipes), "--lockfile", str(bench.lock)]
     first = command(arguments)

@@ -408,6 +408,7 @@ def test_shared_assets_declared_twice_name_both_places(tmp_path: Path) -> None:
     assert caught.value.hint == f"the first is at {tmp_path}/a.yaml:3:3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

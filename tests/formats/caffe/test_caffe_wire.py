@@ -213,6 +213,7 @@ def in_bounds(path: Path) -> tuple[str, int]:
     return said, int(peak)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "piece"),
     [
