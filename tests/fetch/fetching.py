@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,16 @@ class Bench:
     def fetch(self, what: Asset, **policy: Any) -> Fetched:
         fetcher = self.fetcher(**policy)
         return fetcher.fetch(fetcher.plan(what))
+
+    def fetch_side_by_side(self, wanted: list[Asset], **policy: Any) -> None:
+        """Fetch each in a thread of its own, all with one fetcher."""
+        fetcher = self.fetcher(**policy)
+        plans = [fetcher.plan(one) for one in wanted]
+        threads = [threading.Thread(target=fetcher.fetch, args=(plan,)) for plan in plans]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def quarantined(self) -> list[Path]:
         return sorted((self.store.root / "quarantine").glob("*.bad"))

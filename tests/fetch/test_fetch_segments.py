@@ -65,13 +65,7 @@ def test_no_more_connections_than_the_policy_allows(server: FaultServer, bench: 
 def test_connections_that_other_files_wait_for_are_left_to_them(server: FaultServer, bench: Bench) -> None:
     datas = [payload(400_000, seed) for seed in range(6)]
     wanted = [asset(server.put(f"/{n}", data, **SLOW), data=data) for n, data in enumerate(datas)]
-    fetcher = bench.fetcher(per_host=2)
-    plans = [fetcher.plan(one) for one in wanted]
-    threads = [threading.Thread(target=fetcher.fetch, args=(plan,)) for plan in plans]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    bench.fetch_side_by_side(wanted, per_host=2)
     # Only the last one finds the other connection free.
     assert len({request.path for request in server.log if request.range}) <= 1
     assert len(list(bench.store.blobs())) == 6

@@ -59,12 +59,6 @@ def test_whoever_waits_for_a_slot_can_be_stopped() -> None:
 def test_files_of_one_host_come_over_four_connections_that_are_kept(server: FaultServer, bench: Bench) -> None:
     datas = [payload(20_000, seed) for seed in range(24)]
     wanted = [asset(server.put(f"/{n}", data, pause=0.01), data=data) for n, data in enumerate(datas)]
-    fetcher = bench.fetcher()
-    plans = [fetcher.plan(one) for one in wanted]
-    threads = [threading.Thread(target=fetcher.fetch, args=(plan,)) for plan in plans]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    bench.fetch_side_by_side(wanted)
     assert len({request.peer for request in server.log}) <= 4
     assert len(list(bench.store.blobs())) == 24
