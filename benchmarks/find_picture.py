@@ -7,6 +7,7 @@ gradient, which compresses as a photograph does; the network is the quantised Mo
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
@@ -48,6 +49,7 @@ def main() -> None:
     options.add_argument("--photos", type=int, default=4)
     options.add_argument("--megapixels", type=float, default=12)
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--json", action="store_true")
     given = options.parse_args()
     from demo.families import imagenet
     from modelprep.check.board import preprocess
@@ -78,6 +80,9 @@ def main() -> None:
             theirs.append(seconds(plain))
             ours.append(seconds(lambda: list(find_pictures(test, model, paths))))
             ratios.append(ours[-1] / theirs[-1])
+    if given.json:
+        print(json.dumps({"photographs": len(paths), "ratios": sorted(ratios), "seconds": statistics.median(ours)}))
+        return
     size = f"{len(paths)} photographs of {given.megapixels:g} megapixels"
     print(f"{size}: search {statistics.median(ours):.2f} s, Pillow and the network {statistics.median(theirs):.2f} s")
     print(f"ratio, median of {given.rounds}: {statistics.median(ratios):.2f} (least {min(ratios):.2f})")

@@ -42,6 +42,7 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "stores": partial(startup.stores, sizes=numbers if quick else (1000, 10_000, 100_000)),
         "bake": conversions.bake,
         "freeze": conversions.freeze,
+        "photographs": conversions.photographs,
     }
 
 

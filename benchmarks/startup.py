@@ -22,9 +22,8 @@ def commands(work: Path, rounds: int) -> list[Row]:
             lambda words=words: modelprep(*words, may_fail=True),  # type: ignore[misc]
             lambda: run([sys.executable, "-c", "pass"]),
         )
-        seconds = sorted(ours.seconds for ours, _ in row.pairs)
+        row.values = [ours.seconds for ours, _ in row.pairs]
         bare = sorted(peer.seconds for _, peer in row.pairs)
-        row.value = seconds[len(seconds) // 2]
         row.note = f"a bare interpreter takes {bare[len(bare) // 2]:.3f} s here"
         found.append(row)
     return found
@@ -57,8 +56,7 @@ def catalogue(work: Path, rounds: int) -> list[Row]:
 
     whole = Row("catalogue of 1000 recipes: `list`, seconds", 0.5)
     whole.pairs = side_by_side(rounds, lambda: listed("--recipes", large), lambda: listed("--recipes", small))
-    seconds = sorted(ours.seconds for ours, _ in whole.pairs)
-    whole.value = seconds[len(seconds) // 2]
+    whole.values = [ours.seconds for ours, _ in whole.pairs]
     one = Row("one target of 1000 recipes, against one of 100", 1.1)
     one.pairs = side_by_side(
         rounds,
@@ -96,7 +94,7 @@ def trees(work: Path, rounds: int, sizes: tuple[int, ...] = (100, 1000, 10_000))
     for name, costs in (("first run", first), ("second run", again)):
         row = Row(f"trees of {sizes[0]} to {sizes[-1]} files, {name}: exponent of the growth", 1.1)
         grown = math.log(costs[-1].cpu / costs[-2].cpu) / math.log(sizes[-1] / sizes[-2])
-        row.value = grown
+        row.values = [grown]
         row.note = "; ".join(f"{n} files {c.seconds:.2f} s" for n, c in zip(sizes, costs, strict=True))
         found.append(row)
     return found
@@ -128,6 +126,6 @@ def stores(work: Path, rounds: int, sizes: tuple[int, ...] = (1000, 10_000, 100_
         modelprep(*words)
         seconds.append(min(modelprep(*words).seconds for _ in range(rounds + 1)))
     row = Row(f"stores of {sizes[0]} to {sizes[-1]} blobs, second run: seconds of the largest over the smallest", 1.5)
-    row.value = seconds[-1] / seconds[0]
+    row.values = [seconds[-1] / seconds[0]]
     row.note = "; ".join(f"{count} blobs {took:.2f} s" for count, took in zip(sizes, seconds, strict=True))
     return [row]

@@ -72,14 +72,14 @@ class Row:
     note: str = ""
     #: Load average of the machine before it was measured.
     load: float = 0.0
-    #: Set instead of pairs where the figure itself is measured (a count, a slope).
-    value: float | None = None
+    #: Set instead of pairs where the figures themselves are measured (ratios of another script, a slope).
+    values: list[float] = field(default_factory=list)
 
     @property
     def ratios(self) -> list[float]:
         """Ours against the peer's, sorted; the other way round where more is better."""
-        if self.value is not None:
-            return [self.value]
+        if self.values:
+            return sorted(self.values)
         both = [(a.seconds, b.seconds) for a, b in self.pairs]
         return sorted(b / a if self.more else a / b for a, b in both)
 
