@@ -51,6 +51,12 @@ def test_the_example_of_events_is_json_and_every_kind_is_explained(
             assert set(event) == set(like)
 
 
+def test_the_version_has_a_short_option(modelprep: Run) -> None:
+    long, short = modelprep("--version", bare=True), modelprep("-V", bare=True)
+    assert long == short
+    assert re.fullmatch(r"modelprep \d+\.\d+\.\d+\S*\n", long.out)
+
+
 def test_help_names_every_command_that_is_there(modelprep: Run) -> None:
     ran = modelprep("--help", bare=True)
     assert ran.code == 0

@@ -114,7 +114,7 @@ def test_a_broken_recipe_does_not_hide_the_others_from_list(workshop: Workshop, 
     workshop.recipe("broken", BROKEN["an unknown key"])
     ran = modelprep("list")
     assert ran.code == 0
-    assert "things/good" in ran.out
+    assert "Demo-good" in ran.out
     assert "asets" in ran.err
 
 
