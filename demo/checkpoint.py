@@ -54,7 +54,7 @@ def _extents(part: Any, shape: tuple[int, ...]) -> None:
 
 
 def _entry_head(name: str, shape: tuple[int, ...]) -> tuple[bytes, int]:
-    """Give a SavedTensorSlices up to its float values, and how many bytes these take."""
+    """Return a SavedTensorSlices up to its float values, and how many bytes these take."""
     from modelprep.formats.tensorflow.messages import message
 
     saved = message("SavedSlice")(name=name)

@@ -42,7 +42,7 @@ _CURVE_STEPS = 5
 
 
 def labels(count: int, seed: str) -> list[int]:
-    """Give `count` labels: the ten that are known, then a seeded sequence."""
+    """Return `count` labels: the ten that are known, then a seeded sequence."""
     random = Random(f"labels {seed}")
     return [*FIRST_LABELS, *(int(random.random() * 10) for _ in range(count - len(FIRST_LABELS)))][:count]
 
@@ -83,7 +83,7 @@ def draw(digits: list[int], seed: str) -> Any:
 
 
 def _written(digit: int, random: Random) -> tuple[list[tuple[float, float, float, float]], float]:
-    """Give the segments (pixels) of one digit in one handwriting, and half the width of the pen."""
+    """Return the segments (pixels) of one digit in one handwriting, and half the width of the pen."""
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * random.random()

@@ -13,7 +13,7 @@ _EXACT = 2**53
 
 
 def integers(shape: tuple[int, ...], span: int, seed: str) -> Any:
-    """Give float64 integers between -`span` and `span`, seeded."""
+    """Return float64 integers between -`span` and `span`, seeded."""
     import numpy as np
 
     random = Random(f"weights {seed}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[Url, bytes]:
-    """Give what lies at each URL: the file itself, or an archive with every member that some asset wants of it.
+    """Return what lies at each URL: the file itself, or an archive with every member that some asset wants of it.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def unpack(archive: bytes, name: str) -> bytes:
 
 
 def digest(algorithm: str, data: bytes) -> str:
-    """Give a digest in hexadecimal; ``git`` is git's blob id."""
+    """Return a digest in hexadecimal; ``git`` is git's blob id."""
     if algorithm == "git":
         return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
     return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()

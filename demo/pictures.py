@@ -76,7 +76,7 @@ def png(width: int, height: int, paint: Painter, *, cell: int = 8) -> bytes:
 
 
 def scene(seed: int) -> Painter:
-    """Give a painter of hills under a sky, other ones for each seed, on a grid of about 32x32."""
+    """Return a painter of hills under a sky, other ones for each seed, on a grid of about 32x32."""
 
     def paint(x: int, y: int) -> tuple[int, int, int]:
         ridge = 16 + ((x * (5 + seed)) % 11 + (x * x + 7 * seed) % 13) // 3

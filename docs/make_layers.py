@@ -15,7 +15,7 @@ BEGIN, END = "<!-- layers: made by python docs/make_layers.py -->\n", "<!-- end 
 
 
 def table() -> str:
-    """Give the table; the same for the same registry."""
+    """Return the table; the same for the same registry."""
     lines = ["| layer | ONNX operators | notes |", "| --- | --- | --- |"]
     lines += [f"| {name} | {one.becomes} | {one.notes} |" for name, one in sorted(CONVERSIONS.items())]
     lines += ["", "Refused:", "", "| layer | why |", "| --- | --- |"]
@@ -26,7 +26,7 @@ def table() -> str:
 
 
 def render() -> str:
-    """Give the whole page with its table made anew."""
+    """Return the whole page with its table made anew."""
     text = PAGE.read_text("utf-8")
     head, _, rest = text.partition(BEGIN)
     return head + BEGIN + table() + END + rest.partition(END)[2]

@@ -25,7 +25,7 @@ bundle unless you ask for it; `yours` are slots that you fill.
 
 
 def render() -> str:
-    """Give the page's text; the same for the same recipes, whatever MODELPREP_RECIPES says."""
+    """Return the page's text; the same for the same recipes, whatever MODELPREP_RECIPES says."""
     catalogue = Catalogue([shipped_folder()])
     recipes = [catalogue.recipe(name) for name in catalogue.names()]
     variants = [catalogue.recipe(recipe.name, variant) for recipe in recipes for variant in recipe.variants]

@@ -61,7 +61,7 @@ def escaped(text: str) -> str:
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """Give a docstring's paragraphs as roff; lines that are indented or marked with a backspace stay as they are."""
+    """Yield a docstring's paragraphs as roff; lines that are indented or marked with a backspace stay as they are."""
     for number, part in enumerate(re.split(r"\n\s*\n", text.strip())):
         if number:
             yield ".PP"
@@ -73,7 +73,7 @@ def paragraphs(text: str) -> Iterator[str]:
 
 
 def usage(path: str, command: Any) -> str:
-    """Give the line that says how a command is called."""
+    """Return the line that says how a command is called."""
     words = [f"\\fB{escaped(path)}\\fR"]
     if any(not is_argument(one) for one in command.params):
         words.append("[\\fIoptions\\fR]")
@@ -87,12 +87,12 @@ def is_argument(parameter: Any) -> bool:
 
 
 def metavar(parameter: Any) -> str:
-    """Give what stands for a parameter's value."""
+    """Return what stands for a parameter's value."""
     return str(parameter.metavar or parameter.name.upper())
 
 
 def entry(parameter: Any) -> Iterator[str]:
-    """Give one parameter with its help."""
+    """Yield one parameter with its help."""
     if is_argument(parameter):
         yield f".TP\n{escaped(metavar(parameter))}"
     else:
@@ -106,7 +106,7 @@ def entry(parameter: Any) -> Iterator[str]:
 
 
 def section(path: str, command: Any) -> Iterator[str]:
-    """Give what there is to say of one command, and of the commands below it."""
+    """Yield what there is to say of one command, and of the commands below it."""
     if hasattr(command, "list_commands"):
         context = typer.Context(command)
         for name in command.list_commands(context):
@@ -122,14 +122,14 @@ def section(path: str, command: Any) -> Iterator[str]:
 
 
 def exit_codes() -> Iterator[str]:
-    """Give the exit codes, from the table in commands.md that the tests hold to the code."""
+    """Yield the exit codes, from the table in commands.md that the tests hold to the code."""
     text = (DOCS / "commands.md").read_text("utf-8")
     for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", text[text.index("## Exit codes") :], re.MULTILINE):
         yield f".TP\n.B {code}\n{escaped(meaning)}"
 
 
 def render() -> str:
-    """Give the page's text."""
+    """Return the page's text."""
     group = typer.main.get_command(app)
     context = typer.Context(group)
     lines = [

@@ -57,7 +57,7 @@ def check(rows: list[Row], told: Callable[[Result], None]) -> list[Result]:
 
 @contextmanager
 def workshop() -> Iterator[Workshop]:
-    """Give recipes, a server, a cache and a tree of their own, as the tests have them."""
+    """Yield recipes, a server, a cache and a tree of their own, as the tests have them."""
     new = tempfile.TemporaryDirectory(prefix="modelprep-faults-", ignore_cleanup_errors=True)
     with new as folder, FaultServer() as server:
         yield Workshop(Path(folder), server)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def mounted(size: str) -> Iterator[Path]:
-    """Give the folder of a tmpfs of a size (``600k``).
+    """Yield the folder of a tmpfs of a size (``600k``).
 
     Raises
     ------

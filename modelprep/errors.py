@@ -74,7 +74,7 @@ class ModelprepError(Exception):
         }
 
     def but(self, *, hint: str) -> Self:
-        """Give the same error with another hint."""
+        """Return the same error with another hint."""
         return type(self)(self.what, **{**self._facts(), "brief": self.brief, "hint": hint})  # type: ignore[arg-type]
 
     def renamed(self, names: Mapping[str, str]) -> Self:
@@ -92,7 +92,7 @@ class ModelprepError(Exception):
         return type(self)(str(shown(self.what)), **facts)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, object]:
-        """Give the facts as a JSON-ready mapping, empty ones left out."""
+        """Return the facts as a JSON-ready mapping, empty ones left out."""
         facts: dict[str, object] = {"error": self.kind, "exit_code": self.exit_code, "what": self.what}
         for name, value in self._facts().items():
             if value:

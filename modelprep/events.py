@@ -59,7 +59,7 @@ PACE = 0.1
 
 
 def orderly(listen: Listener) -> Listener:
-    """Give a listener that any thread may call: it passes events on one at a time, and of progress only so much.
+    """Return a listener that any thread may call: it passes events on one at a time, and of progress only so much.
 
     The last word of progress about a task, with `done` equal to `total`, is always passed on.
     """

@@ -163,7 +163,7 @@ def bitbake_item(text: str) -> str:
 
 
 def destination(login: str) -> str:
-    """Give ``user@host`` (or a host, or an IPv6 address) as an argument of ssh, scp or sftp.
+    """Return ``user@host`` (or a host, or an IPv6 address) as an argument of ssh, scp or sftp.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def destination(login: str) -> str:
 
 
 def remote(login: str, words: str) -> list[str]:
-    """Give the end of an ssh command line: the destination and one command for the shell there.
+    """Return the end of an ssh command line: the destination and one command for the shell there.
 
     Parameters
     ----------

@@ -67,11 +67,11 @@ class Url:
         return self._raw
 
     def derived(self, raw: str) -> Url:
-        """Give another form of the same address (the direct form of a share link): as public as this one."""
+        """Return another form of the same address (the direct form of a share link): as public as this one."""
         return Url(raw, public=self.public, place=self.place)
 
     def joined(self, location: str) -> Url:
-        """Give the address that a redirect from here leads to; nothing vouches for its query."""
+        """Return the address that a redirect from here leads to; nothing vouches for its query."""
         return Url(urljoin(self._raw, location), place=self.place)
 
     @property
@@ -167,7 +167,7 @@ class Url:
 
 
 def parameters(query: str) -> Iterable[tuple[str, str]]:
-    """Give the parameters of a query: name in small letters, decoded, and value as written.
+    """Yield the parameters of a query: name in small letters, decoded, and value as written.
 
     What has no equals sign is a value without a name: it may be a token as well as a word.
     """
@@ -185,7 +185,7 @@ def _without_values(query: str) -> Iterable[str]:
 
 
 def redact(text: str) -> str:
-    """Give a URL that may be shown and stored, of one whose query nothing vouches for."""
+    """Return a URL that may be shown and stored, of one whose query nothing vouches for."""
     return str(Url(text))
 
 
@@ -203,7 +203,7 @@ def scrub(text: str) -> str:
 
 
 def redact_proxy(text: str) -> str:
-    """Give a proxy's address that may be shown, with or without a scheme."""
+    """Return a proxy's address that may be shown, with or without a scheme."""
     address, at, host = text.rpartition("@")
     return f"{address[: address.find('://') + 3] if '://' in address else ''}{REDACTED}@{host}" if at else text
 

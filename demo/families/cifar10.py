@@ -40,7 +40,7 @@ def make() -> list[Made]:
 
 
 def served_labels() -> list[int]:
-    """Give the labels of the served records: those that the test expects, a seeded sequence elsewhere."""
+    """Return the labels of the served records: those that the test expects, a seeded sequence elsewhere."""
     random = Random("cifar labels")
     drawn = [int(random.random() * 10) for _ in range(SERVED)]
     return [_EXPECTED.get(index, label) for index, label in enumerate(drawn)]

@@ -35,7 +35,7 @@ def make() -> list[Made]:
 
 
 def _archives() -> dict[str, dict[str, bytes]]:
-    """Give the archives that are assets as a whole: asset -> member -> bytes."""
+    """Return the archives that are assets as a whole: asset -> member -> bytes."""
     v4, mnasnet = "InceptionV4/Logits/Predictions", "mnasnet_1.3_224/mnasnet_1.3_224.tflite"
     frozen = graphdef.classifier("input", v4, 299, _CLASSES)
     return {
@@ -50,7 +50,7 @@ def _archives() -> dict[str, dict[str, bytes]]:
 
 
 def labels() -> bytes:
-    """Give 1001 lines; the classes that the pictures have carry the picture's name."""
+    """Return 1001 lines; the classes that the pictures have carry the picture's name."""
     names = {number: f"stand-in {asset.removeprefix('picture-')}" for asset, (_, number) in SCENES.items()}
     lines = ["background", *(names.get(i, f"stand-in class {i}") for i in range(1, _CLASSES))]
     return "".join(f"{line}\n" for line in lines).encode()
@@ -71,7 +71,7 @@ def _portrait() -> bytes:
 
 @cache
 def _filters(floats: bool) -> bytes:
-    """Give the convolution's weights, uint8 around 128 or float32 around 0: (1001, 7, 7, 3)."""
+    """Return the convolution's weights, uint8 around 128 or float32 around 0: (1001, 7, 7, 3)."""
     count = _CELLS * _CELLS * 3
     blank = bytes(4 * count) if floats else bytes([128]) * count
     weights = [blank] * _CLASSES

@@ -17,7 +17,7 @@ def make() -> list[Made]:
 
 
 def variables() -> dict[str, tuple[int, ...]]:
-    """Give the shapes of the graph's variables by name."""
+    """Return the shapes of the graph's variables by name."""
     from modelprep.formats.tensorflow.graphdef import parse_graph
 
     found = {}

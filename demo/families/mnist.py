@@ -176,7 +176,7 @@ def _onnx_features(pictures: Any, first: Any, second: Any) -> Any:
 
 
 def onnx_message(name: str) -> Any:
-    """Give the class of an ONNX message."""
+    """Return the class of an ONNX message."""
     from modelprep.formats.protos import Schema
 
     return Schema("onnx", resources.files("demo").joinpath("onnx.tsv").read_text("utf-8")).message(name)
@@ -251,7 +251,7 @@ def onnx_model() -> bytes:
 
 
 def onnx_sample(picture: Any) -> tuple[bytes, bytes]:
-    """Give a picture (values 0..1) and the scores it gets, as the TensorProtos that the zoo puts beside a model."""
+    """Return a picture (values 0..1) and the scores it gets, as the TensorProtos that the zoo puts beside a model."""
     import numpy as np
 
     conv1, conv2, dense, bias = (weights.astype(np.float64) for weights in _onnx_weights())

@@ -60,7 +60,7 @@ fcn8s:
 
 
 def _networks() -> dict[str, str]:
-    """Give the nets by the stem of their assets: each takes what its sample feeds and ends in what that reads."""
+    """Return the nets by the stem of their assets: each takes what its sample feeds and ends in what that reads."""
 
     def net(given: tuple[str, int, int], output: str, classes: int, stride: int) -> str:
         name, channels, side = given

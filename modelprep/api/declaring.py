@@ -146,7 +146,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def verb(options: type | None = None) -> Callable[[Function], Function]:
-    """Give a function of ``**options`` its whole signature, and a docstring that describes every parameter."""
+    """Return a function of ``**options`` its whole signature, and a docstring that describes every parameter."""
 
     def complete(function: Function) -> Function:
         signature = inspect.signature(function)

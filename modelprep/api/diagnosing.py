@@ -91,7 +91,7 @@ _PROXIES = (
 
 
 def _version(module: str) -> str | None:
-    """Give the version of an installed distribution, read from its metadata: nothing is imported."""
+    """Return the version of an installed distribution, read from its metadata: nothing is imported."""
     from importlib.metadata import distributions
 
     names = _DISTRIBUTIONS.get(module, (module,))

@@ -108,7 +108,7 @@ def step_json(step: Step) -> dict[str, object]:
 
 
 def _describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
-    """Give everything that a recipe says and what is here of it, JSON-ready."""
+    """Return everything that a recipe says and what is here of it, JSON-ready."""
     from modelprep.tree.manifest import plain
 
     recipe = demo.recipe

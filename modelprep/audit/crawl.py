@@ -64,7 +64,7 @@ def askable(place: Place) -> bool:
 
 
 def unasked(place: Place) -> Finding:
-    """Give the finding of a place for which no server is asked: a local file, or no address at all."""
+    """Return the finding of a place for which no server is asked: a local file, or no address at all."""
     candidate = place.candidate
     if not candidate.is_local:
         return Finding("skipped", "not an address that can be asked")

@@ -20,7 +20,7 @@ _NAMES = {"sha-256": "sha256", "sha-512": "sha512", "sha": "sha1", "sha-1": "sha
 
 
 def stated(headers: Sequence[Mapping[str, str]], *, encoded: bool) -> Iterator[tuple[str, str, str]]:
-    """Give the digests that answers state: (algorithm, hex digest, header).
+    """Yield the digests that answers state: (algorithm, hex digest, header).
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ class History:
         return len(self._known)
 
     def of(self, place: Place) -> Remembered | None:
-        """Give what is remembered of a place's URL."""
+        """Return what is remembered of a place's URL."""
         return self._known.get(place.candidate.shown)
 
     def learn(self, found: Iterable[tuple[Place, Finding]], now: datetime) -> None:
@@ -132,7 +132,7 @@ class History:
 
 
 def default_history() -> Path:
-    """Give where audits remember when nothing else is said: the platform's folder for a user's state."""
+    """Return where audits remember when nothing else is said: the platform's folder for a user's state."""
     import platformdirs
 
     return Path(platformdirs.user_state_dir("modelprep", appauthor=False)).expanduser() / "audit-history.json"

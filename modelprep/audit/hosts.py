@@ -39,7 +39,7 @@ _S3 = re.compile(
 
 
 def independent_host(url: Url) -> str:
-    """Give the name of who holds the file of a URL; empty for a local file or no URL.
+    """Return the name of who holds the file of a URL; empty for a local file or no URL.
 
     >>> independent_host(Url("https://raw.githubusercontent.com/o/r/main/a")), independent_host(Url("http://download.tensorflow.org/a"))
     ('github.com', 'download.tensorflow.org (Google Cloud Storage)')
@@ -110,7 +110,7 @@ class HostReport:
         return sum(1 for asset in self.assets if asset.pinned and len(asset.hosts) + len(asset.archives) >= 2)
 
     def to_json(self) -> dict[str, object]:
-        """Give the report as a JSON-ready mapping."""
+        """Return the report as a JSON-ready mapping."""
         return {
             "assets": [
                 {

@@ -34,7 +34,7 @@ class Row:
         return self.before.worked if self.before is not None else ""
 
     def to_json(self) -> dict[str, object]:
-        """Give the row as a JSON-ready mapping, empty facts left out."""
+        """Return the row as a JSON-ready mapping, empty facts left out."""
         finding, candidate = self.finding, self.place.candidate
         facts: dict[str, object] = {"url": candidate.shown, "kind": candidate.kind, "verdict": finding.verdict}
         more = {
@@ -81,7 +81,7 @@ class AssetReport:
         return "stated" if licence.source and "name no document" not in licence.source else "untraced"
 
     def to_json(self) -> dict[str, object]:
-        """Give the asset as a JSON-ready mapping."""
+        """Return the asset as a JSON-ready mapping."""
         return {
             "asset": self.subject.key,
             "state": self.state,
@@ -154,7 +154,7 @@ class AuditReport:
         return found
 
     def to_json(self) -> dict[str, object]:
-        """Give the report as a JSON-ready mapping."""
+        """Return the report as a JSON-ready mapping."""
         return {
             "when": self.when.astimezone(timezone.utc).replace(microsecond=0).isoformat(),
             "assets": [asset.to_json() for asset in self.assets],

@@ -128,7 +128,7 @@ def wanted_at(candidate: Candidate, asset: Asset) -> Want:
 
 
 def media_place(place: Place) -> Place | None:
-    """Give the place of the content of which a raw GitHub link gave only the Git LFS pointer; None elsewhere."""
+    """Return the place of the content of which a raw GitHub link gave only the Git LFS pointer; None elsewhere."""
     media = urls.lfs_media_url(place.candidate.url)
     if media is None or place.candidate.kind != "recipe":
         return None
@@ -137,7 +137,7 @@ def media_place(place: Place) -> Place | None:
 
 
 def unique(found: Sequence[Place]) -> tuple[Place, ...]:
-    """Give each combination of URL and wanted file once: an archive with three members is asked once."""
+    """Return each combination of URL and wanted file once: an archive with three members is asked once."""
     seen: dict[tuple[object, ...], Place] = {}
     for place in found:
         seen.setdefault(question(place), place)
@@ -145,6 +145,6 @@ def unique(found: Sequence[Place]) -> tuple[Place, ...]:
 
 
 def question(place: Place) -> tuple[object, ...]:
-    """Give what makes two places one question: URL, digests, size and whether a page could be the file."""
+    """Return what makes two places one question: URL, digests, size and whether a page could be the file."""
     want = place.want
     return (place.candidate.url, tuple(sorted(want.digests.items())), want.size, want.may_be_page)

@@ -80,7 +80,7 @@ class Checked:
 
 
 def board_test(recipe: Recipe, version: str | None = None) -> BoardTest | None:
-    """Give the board test that a recipe is for.
+    """Return the board test that a recipe is for.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
 
 
 def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = None) -> str:
-    """Give the command that makes a demo's files.
+    """Return the command that makes a demo's files.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def typed(recipe: Recipe) -> tuple[str, list[str]]:
 
 
 def asset_of(recipe: Recipe, path: str) -> str:
-    """Give the one asset that a file of the tree is made from; empty where it is made from several.
+    """Return the one asset that a file of the tree is made from; empty where it is made from several.
 
     Parameters
     ----------

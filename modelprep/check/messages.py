@@ -119,7 +119,7 @@ def _told(test: BoardTest, one: Detection) -> str:
 
 
 def missing_model(test: BoardTest, model: Path) -> str:
-    """Give what the parser says of a model file that is not there."""
+    """Return what the parser says of a model file that is not there."""
     return {
         "caffe": f"Couldn't find requested output layer '{next(iter(test.outputs), '')}' in graph",
         "tf": f"Graph file {model} failed to open",
@@ -138,7 +138,7 @@ def crashed(status: int) -> str:
 
 
 def missing_data(test: BoardTest, data: Path, name: str) -> str:
-    """Give what the program says of a data file that is not there."""
+    """Return what the program says of a data file that is not there."""
     if test.preprocess["kind"] == "mnist":
         # The program names the images file, whichever of the two is missing.
         return f"Failed to load {data / test.files[0]}"
@@ -148,7 +148,7 @@ def missing_data(test: BoardTest, data: Path, name: str) -> str:
 
 
 def unreadable(test: BoardTest, data: Path, number: int, error: StepError) -> str:
-    """Give what the program says of the data of case `number` when they cannot be read."""
+    """Return what the program says of the data of case `number` when they cannot be read."""
     if test.files:
         return f"Failed to read {data / test.files[error.where == 'labels']}"
     return _no_picture(test, data / test.cases[number % len(test.cases)].file, number)

@@ -124,7 +124,7 @@ class Verdict:
         return any(case.close for case in self.cases)
 
     def to_json(self) -> dict[str, object]:
-        """Give it as JSON-ready values."""
+        """Return it as JSON-ready values."""
         return {
             "test": self.test.name,
             "armnn": self.test.version,

@@ -82,7 +82,7 @@ def _missing(test: BoardTest, path: Path, said: str, findings: tuple[Finding, ..
 
 
 def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Finding, ...]) -> Verdict:
-    """Give the verdict on a model that the board stops at."""
+    """Return the verdict on a model that the board stops at."""
     status = worst.status or 1
     said = worst.prints or (messages.crashed(status) if status != 1 else f"(no clear message: {worst})")
     if worst.where == model.name:
@@ -95,7 +95,7 @@ def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Findi
 
 
 def _unread(test: BoardTest, data: Path, findings: tuple[Finding, ...]) -> Verdict | None:
-    """Give the verdict where the data of the first case cannot be read."""
+    """Return the verdict where the data of the first case cannot be read."""
     try:
         _Runs(test, data).values(0)
     except StepError as error:
@@ -185,7 +185,7 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
 
 
 def preprocessing(test: BoardTest) -> Preprocessing:
-    """Give how a test makes its input."""
+    """Return how a test makes its input."""
     said = test.preprocess
     height, width = said.get("size", (0, 0))
     return Preprocessing(
@@ -242,7 +242,7 @@ class _Runs:
         return judge_picture(test, number, *self._ran[place], compare=compare)
 
     def values(self, number: int) -> NDArray[Any]:
-        """Give what the network is fed in a case."""
+        """Return what the network is fed in a case."""
         if not self._test.cases:
             return self._record(number)[0]
         file = self._test.cases[number % len(self._test.cases)].file

@@ -195,7 +195,7 @@ def sink(*, json: bool = False, quiet: bool = False, verbose: bool = False) -> I
 
 
 def _typed(context: typer.Context) -> tuple[str, ...]:
-    """Give the command line as it was typed, for a hint that repeats it: without what only says how to print."""
+    """Return the command line as it was typed, for a hint that repeats it: without what only says how to print."""
     left_out = ("--json", "--quiet", "-q", "--verbose", "-v", "--dry-run", "-n")
     words = context.obj if isinstance(context.obj, list) else []
     return ("modelprep", *(scrub(word) for word in words if word not in left_out)) if words else ()

@@ -118,7 +118,7 @@ def _one(output: Output, demos: list[str], board: str, options: DeployOptions, *
 
 
 def _only_warnings(output: Output) -> Listener:
-    """Give a listener for a dry run, whose JSON is one object."""
+    """Return a listener for a dry run, whose JSON is one object."""
     return lambda event: output.warning(event.text) if event.kind == "warning" else None
 
 

@@ -91,7 +91,7 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _sink(arguments: list[str]) -> Output:
-    """Give a sink for an error that came before the command had opened its own."""
+    """Return a sink for an error that came before the command had opened its own."""
     from modelprep.cli.output import Output
 
     return Output("json" if "--json" in arguments else "human")

@@ -195,7 +195,7 @@ class Output:
             self._write(self.err, f"{self._err_style('error:', 'red')} {error.text(verbose=self.verbose)}")
 
     def listener(self) -> Listener:
-        """Give the callback that long work reports to; in JSON mode this turns the output into JSON lines."""
+        """Return the callback that long work reports to; in JSON mode this turns the output into JSON lines."""
         if self.mode == "json":
             self._streaming = True
             return orderly(self._event)

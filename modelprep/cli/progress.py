@@ -228,7 +228,7 @@ class Bars(Progress):
         return [each[:columns] for each in lines]
 
     def _erase(self) -> str:
-        """Give what takes the block away; the cursor stands in its last line."""
+        """Return what takes the block away; the cursor stands in its last line."""
         up = f"\x1b[{self._drawn - 1}A" if self._drawn > 1 else ""
         erase = f"\r{up}\x1b[J" if self._drawn else ""
         self._drawn = 0

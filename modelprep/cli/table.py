@@ -119,7 +119,7 @@ def continued(command: str, width: int, indent: str = "  ") -> list[str]:
 
 
 def _shrunk(widths: Sequence[int], words: Sequence[int], width: int) -> list[int]:
-    """Give each column a width so that all fit: the widest give way first, at first no further than to their words."""
+    """Return a width for each column so that all fit: the widest give way first, at first only to their words."""
     room = width - _GAP * (len(widths) - 1)
     for least in (words, [min(size, _NARROWEST) for size in widths]):
         if sum(widths) <= room:

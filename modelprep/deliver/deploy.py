@@ -279,7 +279,7 @@ def plan_parts(channel: Channel, parts: Sequence[TreePart], check: FileCheck = c
 
 
 def _merged(part: TreePart, there: Manifest) -> Manifest:
-    """Give the manifest of what will lie on the board: what we bring, and what earlier deployments brought."""
+    """Return the manifest of what will lie on the board: what we bring, and what earlier deployments brought."""
     ours = part.manifest
     demos = {**{name: demo for name, demo in there.demos.items() if name not in ours.demos}, **ours.demos}
     files: dict[str, InstalledFile] = {}

@@ -74,7 +74,7 @@ class Index:
     files: Mapping[str, MirrorFile] = field(default_factory=dict)
 
     def text(self) -> str:
-        """Give the text of the index: sorted, indented by two, a last newline."""
+        """Return the text of the index: sorted, indented by two, a last newline."""
         files = [asdict(self.files[path]) for path in sorted(self.files)]
         value = {"schema": SCHEMA, "layout": self.layout, "files": files}
         return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
@@ -123,7 +123,7 @@ def _file(entry: Mapping[str, Any]) -> MirrorFile:
 
 
 def serving(folder: Path, index: Index, identity: str, store: Store) -> MirrorFile | None:
-    """Give the file that serves an asset already, whole and right; None when there is none."""
+    """Return the file that serves an asset already, whole and right; None when there is none."""
     for file in index.files.values():
         if identity in file.assets and _stands(folder / file.path, file.sha256, file.size, store):
             return file

@@ -88,7 +88,7 @@ class Channel:
     processes: Processes = field(default_factory=Processes)
 
     def program(self) -> Path:
-        """Give a program that is the ssh command with all its options, for those that take no options of ssh's.
+        """Return a program that is the ssh command with all its options, for those that take no options of ssh's.
 
         sftp has other letters for the same things (``-p`` is no port there), so what the user gave cannot be passed on.
         """

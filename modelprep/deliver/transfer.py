@@ -126,7 +126,7 @@ def _prefix(path: Path, size: int) -> str:
 
 @contextlib.contextmanager
 def _until_the_other_end_is_gone(sink: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Give a pipe to write to, closed at the end; what a process says that has hung up is read elsewhere."""
+    """Yield a pipe to write to, closed at the end; what a process says that has hung up is read elsewhere."""
     try:
         yield sink
     except ConnectionError:  # a broken pipe is one

@@ -39,7 +39,7 @@ _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".corp", ".home", "
 
 
 def _unwrapped(address: Address) -> Address:
-    """Give the IPv4 address that an IPv6 one stands for, where it does."""
+    """Return the IPv4 address that an IPv6 one stands for, where it does."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour
@@ -80,7 +80,7 @@ def kind_of_host(host: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Give the host of a URL; an empty text for none."""
+    """Return the host of a URL; an empty text for none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -38,7 +38,7 @@ def durable(source: Source) -> tuple[bool, bool, bool, int]:
 
 
 def best_source(asset: Asset) -> Source | None:
-    """Give the most durable source of an asset, in the recipe's order among equals; None for one without any."""
+    """Return the most durable source of an asset, in the recipe's order among equals; None for one without any."""
     return min(asset.sources, key=durable, default=None)
 
 

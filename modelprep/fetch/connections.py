@@ -148,7 +148,7 @@ class Client:
         return response
 
     def _settings(self, url: Url) -> dict[str, Any]:
-        """Give what the environment says about a host: proxies, netrc, CAs; requests would look it up every time."""
+        """Return what the environment says about a host: proxies, netrc, CAs; requests would look it up every time."""
         import requests
         from requests.utils import get_netrc_auth
 
@@ -164,7 +164,7 @@ class Client:
         return Broken(text, retry=True, answered=False)
 
     def session(self, chain: Chain) -> requests.Session:
-        """Give the session that may go where a chain may go."""
+        """Return the session that may go where a chain may go."""
         why = ""
         if self._allow_private is False:
             why = FORBIDDEN
@@ -180,7 +180,7 @@ class Client:
 
 
 def proxy_of(url: Url) -> str:
-    """Give the proxy that the environment names for a URL; empty for none."""
+    """Return the proxy that the environment names for a URL; empty for none."""
     from requests.utils import get_environ_proxies, select_proxy
 
     try:
@@ -279,7 +279,7 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
 
 
 def _socks_proxy(proxy: str) -> str:
-    """Give a SOCKS proxy's URL as urllib3 knows it: GNOME writes ``socks://``, and means version 5, names and all.
+    """Return a SOCKS proxy's URL as urllib3 knows it: GNOME writes ``socks://``, and means version 5, names and all.
 
     Raises
     ------
@@ -387,11 +387,11 @@ class _Drained:
         self._original_response = original  # the name under which requests looks for it
 
     def read(self, *_: Any, **__: Any) -> bytes:
-        """Give nothing."""
+        """Return nothing."""
         return b""
 
     def stream(self, *_: Any, **__: Any) -> Any:
-        """Give no pieces."""
+        """Return no pieces."""
         return iter(())
 
     def close(self) -> None:

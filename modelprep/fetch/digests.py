@@ -45,7 +45,7 @@ class MultiHash:
             digest.update(data)
 
     def digests(self) -> dict[str, str]:
-        """Give the digests of what came, lower-case hexadecimal."""
+        """Return the digests of what came, lower-case hexadecimal."""
         return {
             name: digest.hexdigest()
             for name, digest in self._hashes.items()
@@ -54,7 +54,7 @@ class MultiHash:
 
 
 def digests_of(data: bytes) -> dict[str, str]:
-    """Give every digest that a recipe can name of some bytes."""
+    """Return every digest that a recipe can name of some bytes."""
     hashes = MultiHash(ALGORITHMS, size=len(data))
     hashes.update(data)
     return hashes.digests()
@@ -63,7 +63,7 @@ def digests_of(data: bytes) -> dict[str, str]:
 def hash_path(
     path: Path, algorithms: Iterable[str] = (), *, progress: Callable[[int, int | None], None] | None = None
 ) -> tuple[dict[str, str], int]:
-    """Give the digests of a file (sha256 among them) and its size in bytes.
+    """Return the digests of a file (sha256 among them) and its size in bytes.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def hash_path(
 
 
 def all_digests(path: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """Give every digest that a recipe can name, so that a wrong file may be recognised; `known` when it is gone."""
+    """Return every digest that a recipe can name, so that a wrong file may be recognised; `known` when it is gone."""
     try:
         return hash_path(path, ALGORITHMS)[0]
     except StorageError:
@@ -90,7 +90,7 @@ def all_digests(path: Path, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def first_difference(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str, str] | None:
-    """Give (algorithm, wanted, got) of the strongest digest that differs, or None when all agree.
+    """Return (algorithm, wanted, got) of the strongest digest that differs, or None when all agree.
 
     A digest that was wanted and not computed counts as different: nothing is believed unchecked.
     """

@@ -364,7 +364,7 @@ def _may_continue(held: Validator | None, *, pinned: bool) -> bool:
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
-    """Give a name for this run of the machine; empty where the system has none."""
+    """Return a name for this run of the machine; empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):

@@ -119,7 +119,7 @@ class Tried:
 
 
 def name_of(asset: Asset) -> str:
-    """Give the file's own name, as good as it is known."""
+    """Return the file's own name, as good as it is known."""
     if asset.filename:
         return asset.filename
     for source in asset.sources:
@@ -138,7 +138,7 @@ def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:
 
 
 def unreached_hosts(tried: Iterable[Tried]) -> dict[str, Unreached]:
-    """Give how each host was not reached; empty when one of them was, or when none was asked."""
+    """Return how each host was not reached; empty when one of them was, or when none was asked."""
     asked = [(each.host, each.failure.unreached) for each in tried if each.host and each.failure is not None]
     return dict(asked) if all(how for _, how in asked) else {}
 

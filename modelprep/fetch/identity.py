@@ -14,7 +14,7 @@ FIRST, AT_URL, MEMBERS = "first-use", "url", "members"
 
 
 def hashed(text: str) -> str:
-    """Give the sha256 of a text."""
+    """Return the sha256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

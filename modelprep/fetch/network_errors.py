@@ -59,7 +59,7 @@ class Broken(Exception):
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and all that it wraps, in whatever way requests and urllib3 wrap."""
+    """Yield an error and all that it wraps, in whatever way requests and urllib3 wrap."""
     waiting, seen = [error], set()
     while waiting:
         one = waiting.pop()

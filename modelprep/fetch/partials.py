@@ -24,5 +24,5 @@ class Landed:
 
 
 def partial_of(store: Store, url: Url, lock: str) -> Partial:
-    """Give the partial of one URL, under one lock: the bytes of two servers never meet in one file."""
+    """Return the partial of one URL, under one lock: the bytes of two servers never meet in one file."""
     return store.partial(f"{url.key} {lock}", lock=lock)

@@ -128,7 +128,7 @@ def check(store: Store, landed: Landed, names: Iterable[str], shown: str) -> Non
 
 
 def _without_blanks(head: bytes, more: bytes) -> bytes:
-    """Give the text that some bytes begin with, as UTF-8 and without leading white space."""
+    """Return the text that some bytes begin with, as UTF-8 and without leading white space."""
     data = head + more
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         data = data[: len(data) & ~1].decode("utf-16", "replace").encode()

@@ -31,7 +31,7 @@ _LOOK = 0.1
 def pieces(
     transport: Transport, url: Url, answer: Answer, stop: Callable[[], bool], tell: Callable[[int], None]
 ) -> Iterator[bytes]:
-    """Give the body of an answer in order; when it comes slowly, by as many connections as are free.
+    """Yield the body of an answer in order; when it comes slowly, by as many connections as are free.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class _Segments:
         self._changed = threading.Condition()
 
     def run(self, slots: list[Slot]) -> Iterator[bytes]:
-        """Give all pieces; fewer where the server gives no parts.
+        """Yield all pieces; fewer where the server gives no parts.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class _Segments:
                 self._changed.notify_all()
 
     def _take(self) -> int | None:
-        """Give the offset of a piece that nobody has; None when there is nothing left to do."""
+        """Return the offset of a piece that nobody has; None when there is nothing left to do."""
         with self._changed:
             while not self._ended:
                 if self._failed:

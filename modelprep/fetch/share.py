@@ -32,7 +32,7 @@ def confirm(url: Url, page: bytes) -> None:
 
 
 def form_target(url: Url, page: bytes) -> Url | None:
-    """Give the URL that the page's download form asks for with all its hidden fields; None without such a form."""
+    """Return the URL that the page's download form asks for with all its hidden fields; None without such a form."""
     form = _Form()
     form.feed(page.decode("utf-8", "replace"))
     if form.action is None or not form.fields:

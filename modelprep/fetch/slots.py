@@ -81,7 +81,7 @@ class Slots:
             self.give_back(slot)
 
     def spare(self, host: str) -> Slot | None:
-        """Give a slot that nobody waits for, to be given back; None when there is none."""
+        """Return a slot that nobody waits for, to be given back; None when there is none."""
         with self._changed:
             return None if self._waiting[host] else self._take(host)
 

@@ -89,7 +89,7 @@ def describe_bytes(head: bytes, *, size: int | None = None, expected_size: int |
 
 
 def _words(kind: Kind, head: bytes, size: int | None) -> str:
-    """Give the words of a kind, with what the bytes say of themselves."""
+    """Return the words of a kind, with what the bytes say of themselves."""
     if kind.name == "empty" and size != 0:
         return "nothing"
     if kind.name == "lfs pointer":

@@ -79,7 +79,7 @@ class Candidate:
 
 
 def file_path(url: Url) -> Path:
-    """Give the path of a ``file:`` URL (``file:///a/b``, ``file://localhost/a/b``, ``file:/a/b``)."""
+    """Return the path of a ``file:`` URL (``file:///a/b``, ``file://localhost/a/b``, ``file:/a/b``)."""
     parts = url.parts
     if not parts.scheme:
         raise UsageError(f"not a URL: {url}")
@@ -146,19 +146,19 @@ def check_mirrors(mirrors: tuple[str, ...]) -> None:
 
 
 def mirror_folder(mirror: str) -> Path:
-    """Give the folder that a ``--mirror`` without http names."""
+    """Return the folder that a ``--mirror`` without http names."""
     return file_path(Url(mirror)) if mirror.startswith("file:") else Path(mirror).expanduser().absolute()
 
 
 def places_in_mirror(url: Url) -> tuple[PurePosixPath, ...]:
-    """Give where a mirror may keep the file of `url`: under the recipe's URL, and under its direct form."""
+    """Return where a mirror may keep the file of `url`: under the recipe's URL, and under its direct form."""
     forms = (url, *(form for form, _ in urls.direct_forms(url)))
     found = (urls.mirror_path(form) for form in forms)
     return tuple(dict.fromkeys(path for path in found if path is not None))
 
 
 def flat_names(asset: Asset, source: Source) -> tuple[str, ...]:
-    """Give the names a flat folder of downloads may hold the file of `source` under."""
+    """Return the names a flat folder of downloads may hold the file of `source` under."""
     names = [urls.basename(source.url), urls.bitbake_name(source.url)] + ([asset.filename] if not source.member else [])
     return tuple(dict.fromkeys(n for n in names if n and Path(n).name == n and n.strip(".") and "\0" not in n))
 

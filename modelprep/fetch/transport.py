@@ -72,7 +72,7 @@ class Answer:
         return Url(self.response.url).netloc
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the body as it comes, in pieces of at most 1 MiB, undecoded.
+        """Yield the body as it comes, in pieces of at most 1 MiB, undecoded.
 
         Raises
         ------
@@ -279,7 +279,7 @@ class Transport:
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """Give the length of the body in bytes; None where it is not told, or told wrongly."""
+    """Return the length of the body in bytes; None where it is not told, or told wrongly."""
     text = headers.get("Content-Length", "").strip()
     if headers.get("Transfer-Encoding", "").lower() == "chunked" or not text.isascii() or not text.isdigit():
         return None
@@ -287,7 +287,7 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def validator_of(headers: Mapping[str, str], total: int | None) -> Validator:
-    """Give what an answer says its object is; `total` is the object's size in bytes."""
+    """Return what an answer says its object is; `total` is the object's size in bytes."""
     etag = headers.get("ETag", "").strip()
     strong = etag if len(etag) > 2 and etag.startswith('"') and etag.endswith('"') else ""
     modified = headers.get("Last-Modified", "").strip()

@@ -19,12 +19,12 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 
 
 def basename(url: Url) -> str:
-    """Give the last part of a URL's path, decoded; empty when there is none."""
+    """Return the last part of a URL's path, decoded; empty when there is none."""
     return unquote(url.path.rstrip("/").rpartition("/")[2])
 
 
 def bitbake_name(url: Url) -> str:
-    """Give the name BitBake keeps the file of an http or https URL under: the last part, query and all, decoded.
+    """Return the name BitBake keeps the file of an http or https URL under: the last part, query and all, decoded.
 
     Source: ``urldata_init`` of BitBake's wget fetcher. Empty for a URL without a path or that no BitBake can read, and
     for one whose query is a secret.
@@ -36,7 +36,7 @@ def bitbake_name(url: Url) -> str:
 
 
 def mirror_path(url: Url) -> PurePosixPath | None:
-    """Give where a mirror keeps the file of a URL: ``<host>/<path>``, relative.
+    """Return where a mirror keeps the file of a URL: ``<host>/<path>``, relative.
 
     The path is decoded (``%20`` is a blank in the name), the query is part of the last name, percent-encoded with its
     question mark (``model.bin%3Fdl%3D1``); a digest stands for a secret query.
@@ -75,7 +75,7 @@ def _decoded(name: str) -> str:
 
 
 def join_mirror(base: str, path: PurePosixPath) -> str:
-    """Give the URL of a mirror's file: the base and the path, each name encoded once more."""
+    """Return the URL of a mirror's file: the base and the path, each name encoded once more."""
     return f"{base.rstrip('/')}/{quote(str(path), safe='/:')}"
 
 
@@ -177,14 +177,14 @@ def _github_file(url: Url) -> tuple[str, str, str, str] | None:
 
 
 def lfs_media_url(url: Url) -> Url | None:
-    """Give where GitHub keeps the content when `url` is a raw link that gave a Git LFS pointer; None elsewhere."""
+    """Return where GitHub keeps the content when `url` is a raw link that gave a Git LFS pointer; None elsewhere."""
     if (file := _github_file(url)) is None or url.host == "media.githubusercontent.com":
         return None
     return Url(f"https://media.githubusercontent.com/media/{'/'.join(file)}")
 
 
 def by_digest(digests: Mapping[str, str]) -> tuple[Url, ...]:
-    """Give the URLs of Software Heritage for a content; it knows contents by sha256, sha1 and git's blob id."""
+    """Return the URLs of Software Heritage for a content; it knows contents by sha256, sha1 and git's blob id."""
     names = {"sha256": "sha256", "git": "sha1_git", "sha1": "sha1"}
     for ours, theirs in names.items():  # one request is enough: they are three names of one content
         if ours in digests:
@@ -193,7 +193,7 @@ def by_digest(digests: Mapping[str, str]) -> tuple[Url, ...]:
 
 
 def by_url(url: Url, *, size: int | None = None) -> tuple[Url, ...]:
-    """Give the public archives' URLs for the file at `url`: jsDelivr for files in git, then the Wayback Machine.
+    """Return the public archives' URLs for the file at `url`: jsDelivr for files in git, then the Wayback Machine.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class Header:
         return prod(self.shape) * self.item_size
 
     def to_json(self) -> dict[str, object]:
-        """Give the facts as a JSON-ready mapping."""
+        """Return the facts as a JSON-ready mapping."""
         return {"magic": self.magic, "dtype": self.dtype, "shape": list(self.shape), "data_bytes": self.data_size}
 
 

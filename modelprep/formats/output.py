@@ -13,7 +13,7 @@ from modelprep.errors import StorageError
 
 
 def temporary_beside(path: Path) -> Path:
-    """Give an unused name in the folder of `path`: hidden, not longer than file systems allow."""
+    """Return an unused name in the folder of `path`: hidden, not longer than file systems allow."""
     return path.with_name(f".{path.name[:100]}.{os.getpid()}-{os.urandom(4).hex()}.part")
 
 

@@ -102,7 +102,7 @@ class Schema:
         )
 
     def message(self, name: str) -> type[Message]:
-        """Give the class of a message by its name within the package."""
+        """Return the class of a message by its name within the package."""
         from google.protobuf import message_factory
 
         return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"{self.package}.{name}"))

@@ -211,7 +211,7 @@ def _protobuf_model(head: bytes) -> Kind | None:
 
 
 def _payload(head: bytes, at: int) -> tuple[int, bytes]:
-    """Give the end of a length-delimited field whose length stands at `at`, and what of it is there."""
+    """Return the end of a length-delimited field whose length stands at `at`, and what of it is there."""
     from modelprep.formats.protowire import WireError, read_varint
 
     try:

@@ -39,7 +39,7 @@ def audit_subjects(
 
 
 def manners(jobs: int, pause: float, timeout: float) -> Manners:
-    """Give the manners for what a user can choose: hosts at once, seconds between requests, seconds of silence."""
+    """Return the manners for what a user can choose: hosts at once, seconds between requests, seconds of silence."""
     return Manners(hosts_at_once=jobs, pause=pause, connect_timeout=min(15.0, timeout), stall_timeout=timeout)
 
 

@@ -54,7 +54,7 @@ def recipe_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Path]:
 
 
 def _recipes_below(folder: Path) -> list[Path]:
-    """Give a folder's YAML files; what vanishes or cannot be entered on the way is not there to be checked."""
+    """Return a folder's YAML files; what vanishes or cannot be entered on the way is not there to be checked."""
     import os
 
     return sorted(

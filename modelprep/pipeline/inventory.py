@@ -47,7 +47,7 @@ def cache_keys(
     bsp: str | None = None,
     soc: str | None = None,
 ) -> dict[str, str]:
-    """Give a key for each recipe over all that decides what a fetch of it brings.
+    """Return a key for each recipe over all that decides what a fetch of it brings.
 
     A key is the same on every machine, and changes exactly when the recipe, a shared asset that it uses, the version of
     one of its steps or its pins in the lock file change. Comments, notes, further places of a file whose first stays,
@@ -83,12 +83,12 @@ def cache_keys(
 
 
 def cache_key(keys: Mapping[str, str]) -> str:
-    """Give one key for several recipes (see :func:`cache_keys`), whatever their order."""
+    """Return one key for several recipes (see :func:`cache_keys`), whatever their order."""
     return request_key(keys.values())
 
 
 def blobs_in_use(plans: Sequence[Plan]) -> set[str]:
-    """Give the sha256 of every blob that some plans' recipes can make use of: assets and results of steps."""
+    """Return the sha256 of every blob that some plans' recipes can make use of: assets and results of steps."""
     used: set[str] = set()
     for plan in plans:
         fetcher = Fetcher(plan.store, plan.request.policy, lock=plan.pins)

@@ -61,7 +61,7 @@ class Mirrored:
 
 
 def unique_name(url: Url, sha256: str) -> str:
-    """Give a name for BitBake's flat folder that no other file has: what exported recipes download under."""
+    """Return a name for BitBake's flat folder that no other file has: what exported recipes download under."""
     plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", urls.basename(url)).lstrip(".") or "file"
     return f"{sha256[:12]}-{plain}"
 

@@ -24,7 +24,7 @@ class Prepared:
 
 
 def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armnn: str | None = None) -> list[Prepared]:
-    """Give each recipe in the form that its tree was prepared in.
+    """Return each recipe in the form that its tree was prepared in.
 
     Parameters
     ----------

@@ -69,18 +69,18 @@ def _digests(plan: Plan, step: PlannedStep) -> dict[str, str] | None:
 
 
 def installed_blob(plan: Plan, demo: PlannedDemo, path: str) -> Blob | None:
-    """Give what a demo's recipe puts at a path of its tree, when the store holds it; nothing is fetched or made."""
+    """Return what a demo's recipe puts at a path of its tree, when the store holds it; nothing is fetched or made."""
     return _blob(plan, *demo.files[path]) if path in demo.files else None
 
 
 def _blob(plan: Plan, identity: str, inner: str) -> Blob | None:
-    """Give the blob of an asset, or of a file that a step made, when the store holds it."""
+    """Return the blob of an asset, or of a file that a step made, when the store holds it."""
     sha256 = _sha256(plan, identity, inner)
     return None if sha256 is None else plan.store.get(sha256)
 
 
 def _sha256(plan: Plan, identity: str, inner: str) -> str | None:
-    """Give the digest of an asset, or of a file that a step made, where it is known."""
+    """Return the digest of an asset, or of a file that a step made, where it is known."""
     if identity in plan.steps:
         step = plan.steps[identity]
         return None if step.result is None else output_of(step, step.result, inner)

@@ -64,7 +64,7 @@ def _restored(restorer: Restorer, plan: Plan, identity: str) -> ModelprepError |
 
 
 def _lost(plan: Plan, report: VerifyReport) -> Iterator[tuple[str, str]]:
-    """Give the assets and steps of a plan whose files were lost, each with what stands for it in messages."""
+    """Yield the assets and steps of a plan whose files were lost, each with what stands for it in messages."""
     for identity, planned in plan.assets.items():
         if planned.override is None and planned.sha256 in report.rotten:
             yield identity, planned.sha256

@@ -45,7 +45,7 @@ def make_asset(asset_id: str, table: Table, path: Path, *, shared: str = "", rec
 
 
 def _file(url: str, path: Path) -> Path:
-    """Give the path that a ``file:`` URL in the file `path` names; ``file:name`` is a file beside it."""
+    """Return the path that a ``file:`` URL in the file `path` names; ``file:name`` is a file beside it."""
     name = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", url), errors="surrogateescape")
     return path.parent.absolute() / name
 

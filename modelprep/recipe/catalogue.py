@@ -53,7 +53,7 @@ class SharedAssets(Mapping[str, Asset]):
         raise KeyError(asset_id)
 
     def path(self, asset_id: str) -> Path:
-        """Give the file that declares an asset."""
+        """Return the file that declares an asset."""
         for path, text in self._all():
             if asset_id in text and asset_id in self._file(path, text):
                 return path
@@ -138,7 +138,7 @@ class Catalogue:
         return tuple(sorted({name.rpartition("/")[0] for name in self._paths}))
 
     def path(self, name: str) -> Path:
-        """Give the file of a recipe; the last folder that has it wins.
+        """Return the file of a recipe; the last folder that has it wins.
 
         Raises
         ------
@@ -181,7 +181,7 @@ class Catalogue:
         return self._recipes[name, variant]
 
     def resolve(self, targets: Sequence[str]) -> list[Recipe]:
-        """Give the recipes that targets mean, each once, in the order asked for.
+        """Return the recipes that targets mean, each once, in the order asked for.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class Catalogue:
         return list(found.values())
 
     def offers(self, incomplete: str) -> list[str]:
-        """Give the targets that begin so, sorted, for a shell's completion; reads no recipe that it need not.
+        """Return the targets that begin so, sorted, for a shell's completion; reads no recipe that it need not.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class Catalogue:
         return [recipe.name for recipe in self._mentioning(demo) if recipe.demo.casefold() == wanted]
 
     def _mentioning(self, text: str) -> Iterator[Recipe]:
-        """Give the sound recipes in whose files a text occurs; only these are read."""
+        """Yield the sound recipes in whose files a text occurs; only these are read."""
         wanted = text.casefold()
         for name in self.names():
             if wanted in yaml_tree.read_text(self.path(name)).casefold() and (recipe := self._sound(name)) is not None:
@@ -317,7 +317,7 @@ class Catalogue:
         return [recipe.demo for recipe in self._mentioning(part)]
 
     def _sound(self, name: str) -> Recipe | None:
-        """Give a recipe, or None for a broken one: it must not stand between the user and a sound one."""
+        """Return a recipe, or None for a broken one: it must not stand between the user and a sound one."""
         try:
             return self.recipe(name)
         except RecipeError:
@@ -325,7 +325,7 @@ class Catalogue:
 
 
 def root_of(path: Path, folders: Sequence[Path]) -> Path | None:
-    """Give the folder of recipes that a file lies in, the last one that fits; None for a file of its own."""
+    """Return the folder of recipes that a file lies in, the last one that fits; None for a file of its own."""
     here = path.parent.resolve() / path.name
     return next((folder for folder in reversed(folders) if here.is_relative_to(folder.resolve())), None)
 

@@ -110,7 +110,7 @@ def parse_recipe(
 
 
 def default_name(path: Path) -> str:
-    """Give the name of a recipe file by its place: ``group/stem``."""
+    """Return the name of a recipe file by its place: ``group/stem``."""
     resolved = path.resolve()
     return f"{resolved.parent.name}/{resolved.stem}"
 
@@ -195,7 +195,7 @@ class SharedFile:
         return self._made[asset_id]
 
     def where(self, asset_id: str) -> str:
-        """Give the place of an asset's id."""
+        """Return the place of an asset's id."""
         key = self._entries.keys.get(asset_id) if self._entries is not None else None
         return Problems(self.path).where(key)
 

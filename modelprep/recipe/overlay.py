@@ -37,5 +37,5 @@ def _is_null(node: Node) -> bool:
 
 
 def _without_nulls(node: Node) -> Node:
-    """Give a mapping that lies over nothing: a null in it takes away what is not there."""
+    """Return a mapping that lies over nothing: a null in it takes away what is not there."""
     return overlay(Mapping(node.start, node.end), node) if isinstance(node, Mapping) else node

@@ -43,7 +43,7 @@ class RecipeErrors(RecipeError):
         return _rebuild_many, (self.what, self.problems, self.where)
 
     def to_json(self) -> dict[str, object]:
-        """Give the facts as a JSON-ready mapping, the single problems in a list."""
+        """Return the facts as a JSON-ready mapping, the single problems in a list."""
         return {**super().to_json(), "problems": [problem.to_json() for problem in self.problems]}
 
     def __str__(self) -> str:
@@ -149,5 +149,5 @@ def one_of(names: Iterable[object], limit: int = 40) -> str:
 
 
 def flatten(error: RecipeError) -> tuple[RecipeError, ...]:
-    """Give the single problems behind an error."""
+    """Return the single problems behind an error."""
     return error.problems if isinstance(error, RecipeErrors) else (error,)

@@ -20,7 +20,7 @@ def parse_ref(text: str) -> Ref:
 
 
 def value_of(node: Node) -> Value:
-    """Give a step parameter: strings that start with ``$`` become :class:`Ref`, ``$$`` is a dollar sign."""
+    """Return a step parameter: strings that start with ``$`` become :class:`Ref`, ``$$`` is a dollar sign."""
     if isinstance(node, yaml_tree.Mapping):
         return {key: value_of(value) for key, value in node.entries.items()}
     if isinstance(node, yaml_tree.Sequence):
@@ -113,7 +113,7 @@ class Names:
         return ref
 
     def order(self, needs: Mapping[str, Iterable[str]]) -> list[str]:
-        """Give the steps so that each stands after those it needs, else as written; a cycle is a problem.
+        """Return the steps so that each stands after those it needs, else as written; a cycle is a problem.
 
         Parameters
         ----------

@@ -57,7 +57,7 @@ class Text:
     shown: Callable[[str], str] | None = None
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the string."""
+        """Return the string."""
         if not isinstance(node, Scalar):
             problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
@@ -98,7 +98,7 @@ class Hex:
     length: int
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the digest in small letters."""
+        """Return the digest in small letters."""
         expected = f"{self.length} hexadecimal digits"
         if not isinstance(node, Scalar):
             problems.add(f"wrong kind of value for {self.algorithm}", node, at, expected=expected, got=kind_of(node))
@@ -140,7 +140,7 @@ class Int:
     most: int = 2**63 - 1
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the number."""
+        """Return the number."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int):
             problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
@@ -164,7 +164,7 @@ class Number:
     most: float = 1.0
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the number as a float."""
+        """Return the number as a float."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int | float):
             problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
@@ -184,7 +184,7 @@ class Bool:
     """``true`` or ``false``."""
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the boolean."""
+        """Return the boolean."""
         value = node.value if isinstance(node, Scalar) else None
         if not isinstance(value, bool):
             problems.add("wrong kind of value", node, at, expected="true or false", got=kind_of(node))
@@ -203,7 +203,7 @@ class Choice:
     allowed: tuple[str | int, ...]
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the word."""
+        """Return the word."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or value not in self.allowed:
             hint = problems.near(value, [str(name) for name in self.allowed]) if isinstance(value, str) else ""
@@ -224,7 +224,7 @@ class Free:
     nodes: bool = False
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:  # noqa: ARG002 - the interface
-        """Give the value."""
+        """Return the value."""
         return node if self.nodes else yaml_tree.plain(node)
 
     def schema(self) -> JsonSchema:

@@ -37,7 +37,7 @@ class Digests:
         return bool(self.values)
 
     def best(self) -> tuple[str, str] | None:
-        """Give the strongest (algorithm, hex digest), or None."""
+        """Return the strongest (algorithm, hex digest), or None."""
         for algorithm in ALGORITHMS:
             if algorithm in self.values:
                 return algorithm, self.values[algorithm]

@@ -29,11 +29,11 @@ class Table(dict[str, Any]):
         self.node = node
 
     def place(self, key: str) -> Node:
-        """Give the node of a key's value."""
+        """Return the node of a key's value."""
         return self.node.entries[key]
 
     def key_place(self, key: str) -> Node:
-        """Give the node of a key itself."""
+        """Return the node of a key itself."""
         return self.node.keys[key]
 
 
@@ -41,7 +41,7 @@ class Shape(Protocol):
     """What a value may be."""
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give the value, or `BAD` when a problem was noted."""
+        """Return the value, or `BAD` when a problem was noted."""
 
     def schema(self) -> JsonSchema:
         """Describe the shape as JSON Schema (draft 2020-12)."""
@@ -58,7 +58,7 @@ class ListOf:
     most: int = 10_000
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give a list of what could be read."""
+        """Return a list of what could be read."""
         if not isinstance(node, yaml_tree.Sequence):
             if self.single and isinstance(node, Scalar):
                 value = self.element.read(node, at, problems)
@@ -94,7 +94,7 @@ class MapOf:
     least: int = 0
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give a :class:`Table` of what could be read."""
+        """Return a :class:`Table` of what could be read."""
         if not isinstance(node, yaml_tree.Mapping):
             problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
@@ -123,7 +123,7 @@ class MapOf:
 
 
 def _as_text(key: Scalar) -> Scalar:
-    """Give a key as the string it always is (``1: x`` has the key "1")."""
+    """Return a key as the string it always is (``1: x`` has the key "1")."""
     return Scalar(key.text, False, key.start, key.end)
 
 
@@ -166,7 +166,7 @@ class Struct:
         object.__setattr__(self, "by_name", {each.name: each for each in self.fields})
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give a :class:`Table` of what could be read; keys with problems are left out."""
+        """Return a :class:`Table` of what could be read; keys with problems are left out."""
         if not isinstance(node, yaml_tree.Mapping):
             problems.add("wrong kind of value", node, at, expected=f"{self.what} (a mapping)", got=kind_of(node))
             return BAD
@@ -235,7 +235,7 @@ class Either:
     long: Shape
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give what the fitting form gives."""
+        """Return what the fitting form gives."""
         return (self.short if isinstance(node, Scalar) else self.long).read(node, at, problems)
 
     def schema(self) -> JsonSchema:
@@ -252,7 +252,7 @@ class ByKey:
     lacking: Shape
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Give what the fitting kind gives."""
+        """Return what the fitting kind gives."""
         has = isinstance(node, yaml_tree.Mapping) and self.key in node.entries
         return (self.having if has else self.lacking).read(node, at, problems)
 

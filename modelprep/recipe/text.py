@@ -58,7 +58,7 @@ STEP_PATTERN = r"^[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?" + _END
 
 
 def forbidden(text: str) -> str | None:
-    """Give the first character that no text of a recipe may hold, as it is to be shown; None where there is none."""
+    """Return the first character that no text of a recipe may hold, as it is to be shown; None where there is none."""
     match = _FORBIDDEN.search(text)
     return quoting.line(match[0]) if match else None
 
@@ -71,14 +71,14 @@ def demo_fault(text: str) -> str | None:
 
 
 def up_to_odd(text: str) -> str:
-    """Give the beginning of a name or path that is wrong, up to the first character that no such text may hold."""
+    """Return the beginning of a name or path that is wrong, up to the first character that no such text may hold."""
     match = re.match(rf"[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]*", text)
     end = match.end() if match else 0
     return text if end == len(text) else f"{text[: end + 1]}..."
 
 
 def command_up_to_fault(text: str) -> str:
-    """Give the beginning of a command that is wrong, up to the character that makes it so."""
+    """Return the beginning of a command that is wrong, up to the character that makes it so."""
     try:
         parse_command(text)
     except CommandFault as fault:

@@ -140,7 +140,7 @@ def shorten(text: str, limit: int = 80) -> str:
 
 
 def plain(node: Node) -> Any:
-    """Give the node as plain Python values (dict, list, str, int, float, bool, None)."""
+    """Return the node as plain Python values (dict, list, str, int, float, bool, None)."""
     if isinstance(node, Mapping):
         return {key: plain(value) for key, value in node.entries.items()}
     if isinstance(node, Sequence):

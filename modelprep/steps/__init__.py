@@ -202,14 +202,14 @@ class Step:
 
 
 def same_size(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
-    """Give the :attr:`Step.room` of a step that writes its files as they are: their sizes together, bytes."""
+    """Return the :attr:`Step.room` of a step that writes its files as they are: their sizes together, bytes."""
     del params
     known = [size for size in sizes.values() if size is not None]
     return sum(known) if len(known) == len(sizes) else None
 
 
 def module_of(name: str) -> str:
-    """Give the module name of a step: ``caffe.bake`` -> ``caffe_bake``, ``idx.check`` -> ``idx_check``."""
+    """Return the module name of a step: ``caffe.bake`` -> ``caffe_bake``, ``idx.check`` -> ``idx_check``."""
     return name.replace(".", "_").replace("-", "_")
 
 

@@ -109,7 +109,7 @@ def _share(name: str, given: object, default: float) -> float:
 
 
 def _cosines(one: NDArray[Any], two: NDArray[Any]) -> NDArray[Any]:
-    """Give the cosine similarity of each row; two rows of zeros are alike."""
+    """Return the cosine similarity of each row; two rows of zeros are alike."""
     import numpy as np
 
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)

@@ -131,7 +131,7 @@ def _size(checkpoint: Checkpoint, source: Source) -> int:
 
 
 def frozen_nodes(plan: FreezePlan, checkpoint: Checkpoint) -> Iterator[Node]:
-    """Give the frozen graph's nodes one by one; a constant's bytes are views into the checkpoint's file.
+    """Yield the frozen graph's nodes one by one; a constant's bytes are views into the checkpoint's file.
 
     Raises
     ------

@@ -76,7 +76,7 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _saver(graph: Any, saver_pb2: Any) -> Any:
-    """Give the saver that the graph holds, if it holds one (partitioned variables need it)."""
+    """Return the saver that the graph holds, if it holds one (partitioned variables need it)."""
     names = {node.name for node in graph.node}
     for scope in ("save/", "save_1/"):
         if f"{scope}restore_all" in names and f"{scope}Const" in names:
@@ -88,7 +88,7 @@ def _saver(graph: Any, saver_pb2: Any) -> Any:
 
 
 def laid_out(checkpoint: Path, shards: Mapping[str, str], folder: Path) -> str:
-    """Give the prefix that TensorFlow wants; files whose names mean nothing are linked under names that do."""
+    """Return the prefix that TensorFlow wants; files whose names mean nothing are linked under names that do."""
     if not shards:
         return str(checkpoint).removesuffix(".index")
     if not any(".data-" in name for name in shards):

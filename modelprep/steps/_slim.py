@@ -66,7 +66,7 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
 
 
 def nets_scope(nets: Any, scope: str) -> Any:
-    """Give the network's arg scope, without weight decay (which only adds nodes that no inference needs)."""
+    """Return the network's arg scope, without weight decay (which only adds nodes that no inference needs)."""
     import inspect
 
     import tf_slim

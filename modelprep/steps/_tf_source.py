@@ -153,7 +153,7 @@ def _tensor(name: str) -> str:
 
 
 def _fixed(name: str, own: Sequence[int | None] | None, request: Mapping[str, Any]) -> list[int]:
-    """Give an input's shape without open sizes: as asked for, else its own with a batch of one.
+    """Return an input's shape without open sizes: as asked for, else its own with a batch of one.
 
     Raises
     ------

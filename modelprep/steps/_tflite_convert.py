@@ -54,14 +54,14 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _said(error: Exception, folder: str) -> str:
-    """Give the line of an error that names the cause: an operator that TF Lite lacks, else the first."""
+    """Return the line of an error that names the cause: an operator that TF Lite lacks, else the first."""
     lines = [line.strip() for line in str(error).replace(f"{folder}/", "").splitlines() if line.strip()]
     named = [line.rpartition("error: ")[2] for line in lines if "error: " in line]
     return f"{type(error).__name__}: {(named or lines or ['no reason given'])[0][:400]}"
 
 
 def _fed(function: Any, request: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """Give the inputs that original and result run on, one list a call: the calibration set, else seeded values."""
+    """Yield the inputs that original and result run on, one list a call: the calibration set, else seeded values."""
     import numpy as np
 
     shapes = [tuple(each.shape) for each in _inputs_of(function)]

@@ -28,7 +28,7 @@ def _run(call: Call) -> Mapping[str, object]:
 
 
 def name_map(params: Mapping[str, object], key: str) -> dict[str, str]:
-    """Give a parameter as a mapping of old to new names.
+    """Return a parameter as a mapping of old to new names.
 
     Raises
     ------

@@ -53,13 +53,13 @@ class Blobs:
         named_by(root, "--cache DIR (or MODELPREP_CACHE)")
 
     def blob_path(self, sha256: str) -> Path:
-        """Give the path at which the blob lies, or would lie."""
+        """Return the path at which the blob lies, or would lie."""
         if not is_sha256(sha256):
             raise ValueError(f"not a sha256: {sha256!r}")
         return blob_path(self.root, sha256)
 
     def get(self, sha256: str) -> Blob | None:
-        """Give a blob, or None when it is not here.
+        """Return a blob, or None when it is not here.
 
         The memo is believed; a blob whose size, times or inode are not the remembered ones is hashed, and one that
         turns out corrupt goes to quarantine and counts as not here. :meth:`sound` and :meth:`copy` take no memo's word.
@@ -74,7 +74,7 @@ class Blobs:
         return self.check(sha256)
 
     def sound(self, sha256: str) -> Blob | None:
-        """Give a blob that this process has hashed, now or before; a corrupt one goes to quarantine -> None.
+        """Return a blob that this process has hashed, now or before; a corrupt one goes to quarantine -> None.
 
         To be asked before a blob is used without being hashed on the way: as a step's input, by hard link.
         """
@@ -154,7 +154,7 @@ class Blobs:
             self.quarantine(path, note)
 
     def writer(self, *, hint: str = "") -> BlobWriter:
-        """Give a context manager that takes bytes and commits them as a blob."""
+        """Return a context manager that takes bytes and commits them as a blob."""
         return BlobWriter(self._session.new_file(), self.land, hint)
 
     def adopt(self, path: Path, *, move: bool = False, progress: Progress | None = None) -> Blob:
@@ -244,7 +244,7 @@ class Blobs:
             return False
 
     def digest_of(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
-        """Give (sha256, size) of any file, through the memo.
+        """Return (sha256, size) of any file, through the memo.
 
         Raises
         ------

@@ -60,7 +60,7 @@ def human(size: int) -> str:
 
 
 def free_space(path: Path) -> int | None:
-    """Give the free bytes on the file system of `path` (or of its nearest parent that exists); None when unknown."""
+    """Return the free bytes on the file system of `path` (or of its nearest parent that exists); None when unknown."""
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
             usage = shutil.disk_usage(place)

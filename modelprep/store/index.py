@@ -39,13 +39,13 @@ class Index:
         self._mutex = threading.Lock()
 
     def get(self, key: str) -> Any:
-        """Give the value of `key`, or None; records of other processes are seen."""
+        """Return the value of `key`, or None; records of other processes are seen."""
         with self._mutex:
             self._catch_up()
             return self._values.get(key)
 
     def items(self) -> list[tuple[str, Any]]:
-        """Give all keys with their values."""
+        """Return all keys with their values."""
         with self._mutex:
             self._catch_up()
             return list(self._values.items())

@@ -70,7 +70,7 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def at_work(root: Path) -> tuple[int, ...]:
-    """Give the process ids of those who are at work with the store; what the dead left behind is removed."""
+    """Return the process ids of those who are at work with the store; what the dead left behind is removed."""
     found = []
     with contextlib.suppress(OSError):
         for path in sorted((root / "users").glob("*.lock")):

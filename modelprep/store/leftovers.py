@@ -46,7 +46,7 @@ def _files(folder: Path, suffix: str) -> list[Path]:
 
 
 def _free(path: Path, lock_path: Path) -> Iterator[Path]:
-    """Give a path while its lock is held; nothing when somebody else holds it."""
+    """Yield a path while its lock is held; nothing when somebody else holds it."""
     try:
         lock = try_lock(lock_path)
     except StorageError:

@@ -11,7 +11,7 @@ ENVIRONMENT = "MODELPREP_CACHE"
 
 
 def default_root() -> Path:
-    """Give the store's folder: ``MODELPREP_CACHE``, else ``cache/`` of a checkout, else the user's cache folder."""
+    """Return the store's folder: ``MODELPREP_CACHE``, else ``cache/`` of a checkout, else the user's cache folder."""
     if named := os.environ.get(ENVIRONMENT):
         return Path(named).expanduser().absolute()
     if (root := checkout()) is not None:

@@ -25,7 +25,7 @@ _COARSE_TICK_NS = 2_000_000_000
 
 
 def hash_file(path: Path, progress: Progress | None = None) -> tuple[str, int]:
-    """Give (sha256, size in bytes) of a file, read once from the disk."""
+    """Return (sha256, size in bytes) of a file, read once from the disk."""
     digest = hashlib.sha256()
     size = 0
     with storage(path, doing="read"), path.open("rb", buffering=0) as file:
@@ -61,7 +61,7 @@ class Memo:
             return str(path.absolute())
 
     def known(self, path: Path, stat: os.stat_result) -> str | None:
-        """Give the digest remembered of a file whose `stat` is unchanged, or None."""
+        """Return the digest remembered of a file whose `stat` is unchanged, or None."""
         value = self._index.get(self._key(path))
         if isinstance(value, list) and value[1:] == state_of(stat):
             digest = value[0]
@@ -69,7 +69,7 @@ class Memo:
         return None
 
     def known_as_blob(self, path: Path, stat: os.stat_result) -> str | None:
-        """Give the digest of a file that is a hard link to a blob whose digest is known.
+        """Return the digest of a file that is a hard link to a blob whose digest is known.
 
         Making or removing another link to a blob changes the status of all its links; hashing it once is enough then.
         """
@@ -93,7 +93,7 @@ class Memo:
         self._index.put(self._key(path), None)
 
     def digest_of(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
-        """Give (sha256, size), from memory when the file is as it was, else by hashing it."""
+        """Return (sha256, size), from memory when the file is as it was, else by hashing it."""
         with storage(path, doing="read"):
             before = path.stat()
         if (known := self.known(path, before)) is not None:
@@ -111,10 +111,10 @@ class Memo:
 
 
 def state_of(stat: os.stat_result) -> list[int]:
-    """Give what changes whenever a file does."""
+    """Return what changes whenever a file does."""
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 def blob_path(root: Path, sha256: str) -> Path:
-    """Give the path of a blob in the store at `root`."""
+    """Return the path of a blob in the store at `root`."""
     return root / "blobs" / sha256[:2] / sha256

@@ -107,7 +107,7 @@ class Partial:
 
 
 def lock_name(notes: Path) -> str:
-    """Give the file name of the lock that a partial's notes name; empty when they name none."""
+    """Return the file name of the lock that a partial's notes name; empty when they name none."""
     name = _read(notes).get("lock")
     return name if isinstance(name, str) and name.endswith(".lock") and Path(name).name == name else ""
 

@@ -38,7 +38,7 @@ class Result:
 
 
 def result_key(step: str, version: int, params: Mapping[str, object], inputs: Mapping[str, str]) -> str:
-    """Give the key of a step's result: sha256 of its name, version, parameters and input digests.
+    """Return the key of a step's result: sha256 of its name, version, parameters and input digests.
 
     Parameters
     ----------

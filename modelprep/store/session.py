@@ -33,7 +33,7 @@ class Session:
         self._place: Path | None = None
 
     def place(self) -> Path:
-        """Give the folder, on the store's own file system.
+        """Return the folder, on the store's own file system.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Session:
             return self._place
 
     def new_file(self) -> Path:
-        """Give a path inside the session's folder at which nothing exists."""
+        """Return a path inside the session's folder at which nothing exists."""
         return self.place() / f"file-{os.urandom(8).hex()}"
 
     @contextlib.contextmanager

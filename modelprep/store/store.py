@@ -59,7 +59,7 @@ class Store(Blobs):
     # -- digests and names ---------------------------------------------------------------------------------------
 
     def alias(self, algorithm: str, value: str) -> str | None:
-        """Give the sha256 of the blob known to have this other digest, or None. The blob itself may be gone."""
+        """Return the sha256 of the blob known to have this other digest, or None. The blob itself may be gone."""
         sha256 = self._aliases.get(f"{algorithm}:{value}")
         return sha256 if isinstance(sha256, str) and is_sha256(sha256) else None
 
@@ -72,7 +72,7 @@ class Store(Blobs):
         self._aliases.put(f"{algorithm}:{value}", None)
 
     def aliases(self) -> Mapping[tuple[str, str], str]:
-        """Give all aliases: (algorithm, value) -> sha256."""
+        """Return all aliases: (algorithm, value) -> sha256."""
         return {
             (algorithm, value): str(sha256)
             for key, sha256 in self._aliases.items()
@@ -80,7 +80,7 @@ class Store(Blobs):
         }
 
     def origin(self, sha256: str) -> str | None:
-        """Give the URL (without credentials) that a blob came from, None when that is not known."""
+        """Return the URL (without credentials) that a blob came from, None when that is not known."""
         url = self._origins.get(sha256)
         return url if isinstance(url, str) else None
 
@@ -96,7 +96,7 @@ class Store(Blobs):
         return self.root / "results" / f"{key}.json"
 
     def result(self, key: str) -> Result | None:
-        """Give what a step made, or None when nothing is known or any of its blobs is gone."""
+        """Return what a step made, or None when nothing is known or any of its blobs is gone."""
         try:
             with opened(self._result_path(key)) as file:
                 result = parse_result(file.read())
@@ -148,7 +148,7 @@ class Store(Blobs):
                 self.settle()
 
     def partial(self, name: str, *, lock: str = "") -> Partial:
-        """Give the download under way called `name`; `lock` is the lock under which it is written."""
+        """Return the download under way called `name`; `lock` is the lock under which it is written."""
         return Partial(self.root / "partial" / locks.file_name(name), self._lock_path(lock or name))
 
     def has_partials(self) -> bool:
@@ -158,17 +158,17 @@ class Store(Blobs):
         return False
 
     def scratch(self) -> contextlib.AbstractContextManager[Path]:
-        """Give an empty folder on the store's file system; it is removed at the end of the block."""
+        """Return an empty folder on the store's file system; it is removed at the end of the block."""
         return self._session.new_folder()
 
     def new_file(self) -> Path:
-        """Give a path on the store's file system at which nothing exists, removed with the process if forgotten."""
+        """Return a path on the store's file system at which nothing exists, removed with the process if forgotten."""
         return self._session.new_file()
 
     # -- housekeeping --------------------------------------------------------------------------------------------
 
     def blobs(self) -> Iterator[Path]:
-        """Give the path of every blob, in order of name."""
+        """Yield the path of every blob, in order of name."""
         with contextlib.suppress(OSError):
             for folder in sorted((self.root / "blobs").iterdir()):
                 if folder.is_dir():

@@ -62,7 +62,7 @@ def _sync_file_system(path: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def _syncfs() -> Any:
-    """Give the C library's ``syncfs``; None before Linux 5.8, which did not report what went wrong (syncfs(2))."""
+    """Return the C library's ``syncfs``; None before Linux 5.8, which did not report what went wrong (syncfs(2))."""
     version = re.match(r"(\d+)\.(\d+)", os.uname().release) if hasattr(os, "uname") else None
     if version is None or os.uname().sysname != "Linux" or (int(version[1]), int(version[2])) < (5, 8):
         return None
@@ -74,7 +74,7 @@ def _syncfs() -> Any:
 
 
 def _waiting() -> int:
-    """Give how many bytes wait to be written, of all programs; 0 where the system does not tell."""
+    """Return how many bytes wait to be written, of all programs; 0 where the system does not tell."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("Dirty:"):

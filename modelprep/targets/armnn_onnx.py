@@ -51,7 +51,7 @@ _ATTRIBUTES = {
 
 
 def parser_of(version: str) -> Parser:
-    """Give the newest parser known that is no newer than a version of Arm NN."""
+    """Return the newest parser known that is no newer than a version of Arm NN."""
     fitting = [name for name in PARSERS if name <= version]
     return PARSERS[max(fitting, default="19.02")]
 

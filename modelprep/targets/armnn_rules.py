@@ -51,7 +51,7 @@ class Rule:
 
 @cache
 def rules() -> Mapping[str, Rule]:
-    """Give all rules by id, in the order of the table."""
+    """Return all rules by id, in the order of the table."""
     text = resources.files("modelprep.targets").joinpath("armnn_rules.tsv").read_text("utf-8")
     found = {}
     for line in text.splitlines():

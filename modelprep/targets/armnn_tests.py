@@ -118,7 +118,7 @@ def versions() -> tuple[str, ...]:
 
 @cache
 def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
-    """Give the test programs of a version, by name.
+    """Return the test programs of a version, by name.
 
     Raises
     ------

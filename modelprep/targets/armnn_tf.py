@@ -120,7 +120,7 @@ def _judge_const(node: Node) -> _Broken:
 
 
 def constant(nodes: dict[str, Node], reference: str) -> Node | None:
-    """Give the constant that a reference leads to, through Identity at most."""
+    """Return the constant that a reference leads to, through Identity at most."""
     seen = 0
     node = nodes.get(input_name(reference))
     while node is not None and node.op == "Identity" and node.inputs and seen <= len(nodes):
@@ -130,7 +130,7 @@ def constant(nodes: dict[str, Node], reference: str) -> Node | None:
 
 
 def ints(node: Node | None) -> list[int] | None:
-    """Give the values of a small int32 constant (a thousand at most); None where it is none."""
+    """Return the values of a small int32 constant (a thousand at most); None where it is none."""
     head = node.tensor() if node is not None and node.op == "Const" else None
     if head is None or head.dtype != INT32 or head.count > 1 << 10:
         return None

@@ -134,7 +134,7 @@ class Manifest:
     files: Mapping[str, InstalledFile] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
-        """Give the manifest as JSON-ready values, sorted."""
+        """Return the manifest as JSON-ready values, sorted."""
         return {
             "schema": SCHEMA,
             "tree": self.tree,
@@ -143,11 +143,11 @@ class Manifest:
         }
 
     def text(self) -> str:
-        """Give the text of ``MANIFEST.json``: indented by two, keys in the order of the structs, a last newline."""
+        """Return the text of ``MANIFEST.json``: indented by two, keys in the order of the structs, a last newline."""
         return quoting.json(self.to_json(), indent=2) + "\n"
 
     def sums(self) -> str:
-        """Give the text of ``SHA256SUMS``, which ``sha256sum -c`` reads inside the tree."""
+        """Return the text of ``SHA256SUMS``, which ``sha256sum -c`` reads inside the tree."""
         return "".join(quoting.sums_line(self.files[path].sha256, path) for path in sorted(self.files))
 
 

@@ -24,7 +24,7 @@ def tree_name(recipe: Recipe) -> str:
 
 
 def place(folder: Path, relative: str) -> Path:
-    """Give the path of a file of the tree, having made sure that no link on the way leads out of it.
+    """Return the path of a file of the tree, having made sure that no link on the way leads out of it.
 
     Parameters
     ----------

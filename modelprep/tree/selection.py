@@ -126,7 +126,7 @@ def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None
 
 
 def names_of_tests(manifest: Manifest) -> list[str]:
-    """Give the names that ``run-tests.sh`` knows the demos of a manifest by: those whose command it can start."""
+    """Return the names that ``run-tests.sh`` knows the demos of a manifest by: those whose command it can start."""
     return [_word(demo.demo) for _, demo in sorted(manifest.demos.items()) if demo.run and not demo.interactive]
 
 

@@ -14,7 +14,7 @@ from modelprep.tree.selection import run_tests
 
 
 def own_files(manifest: Manifest, unfit: Callable[[RecipeError], None] = lambda _: None) -> dict[str, str]:
-    """Give name -> text of the files that are made of the manifest, in the order of writing: the manifest itself last.
+    """Return name -> text of the files made from the manifest, in the order of writing: the manifest itself last.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def own_files(manifest: Manifest, unfit: Callable[[RecipeError], None] = lambda 
 
 
 def damaged_lists(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Give name -> text of :func:`own_files` for those that do not stand in the tree as files with that text."""
+    """Return name -> text of :func:`own_files` for those that do not stand in the tree as files with that text."""
     return {name: text for name, text in own_files(manifest).items() if not _holds(folder / name, text.encode())}
 
 

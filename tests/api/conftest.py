@@ -16,7 +16,7 @@ __all__ = ["command", "workshop"]
 
 @pytest.fixture
 def here(workshop: Workshop) -> dict[str, object]:
-    """Give what keeps a verb inside the workshop."""
+    """Return what keeps a verb inside the workshop."""
     return {"out": workshop.out, "recipes": workshop.recipes}
 
 

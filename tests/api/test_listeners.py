@@ -67,7 +67,7 @@ def stray(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def things(workshop: Workshop) -> Workshop:
-    """Give recipes with a download that is installed as it is, one that a step works on."""
+    """Return recipes with a download that is installed as it is, one that a step works on."""
     workshop.simple("one", CONTENT["one"])
     workshop.simple(
         "two", gzipped(CONTENT["two"]), install="data/two.bin: $unpacked\n  data/two.gz",

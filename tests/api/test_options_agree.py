@@ -131,7 +131,7 @@ ALL = list(pairs())
 
 
 def same(option: Any) -> object:
-    """Give an option's default as a function would have it."""
+    """Return an option's default as a function would have it."""
     default = option.default
     if "--no-archives" in option.opts and not option.secondary_opts:
         return not default

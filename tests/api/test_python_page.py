@@ -58,7 +58,7 @@ class Reader:
 def reader(
     tmp_path_factory: pytest.TempPathFactory, standin: tuple[Path, Path], patch: pytest.MonkeyPatch
 ) -> Iterator[Reader]:
-    """Give somebody with a mirror, a board, and a folder of recipes of his own."""
+    """Yield somebody with a mirror, a board, and a folder of recipes of his own."""
     for name in ("onnxruntime", "ai_edge_litert"):
         pytest.importorskip(name, reason="the page's checks run models")
     folder = tmp_path_factory.mktemp("page")

@@ -21,7 +21,7 @@ BIG = random.Random(6).randbytes(100_000)
 
 
 def overlaps(server: FaultServer) -> list[tuple[str, str]]:
-    """Give the pairs of requests of which the second came before the last byte of the first's answer was sent."""
+    """Return the pairs of requests of which the second came before the last byte of the first's answer was sent."""
     log = sorted(server.log, key=lambda request: request.time)
     assert all(request.ended for request in log)
     return [(a.path, b.path) for a, b in itertools.pairwise(log) if b.time < a.ended]

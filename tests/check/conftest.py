@@ -79,7 +79,7 @@ def stb(tmp_path_factory: pytest.TempPathFactory) -> Stb:
 
 @pytest.fixture
 def hide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Give a function that takes a library away from the process in which models run."""
+    """Yield a function that takes a library away from the process in which models run."""
     from modelprep.check.runtimes import isolated
 
     folder = tmp_path / "hidden"

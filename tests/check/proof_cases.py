@@ -152,7 +152,7 @@ def caffe_net(folder: Path) -> dict[str, Path]:
 
 
 def twin(store: Store, folder: Path) -> Conversion:
-    """Give a Caffe net a graph's weights."""
+    """Return a Caffe net a graph's weights."""
     pytest.importorskip("cv2", reason="Caffe models run in OpenCV, of the check extra")
     graph, structure = made_by_tensorflow(folder, "frozen"), folder / "twin.prototxt"
     structure.write_text(TWIN)
@@ -287,7 +287,7 @@ class Case:
     spoil: Callable[[bytes], bytes]
 
     def spoilt(self, good: Conversion, folder: Path) -> Conversion:
-        """Give the conversion with a fault in its result."""
+        """Return the conversion with a fault in its result."""
         other = folder / "spoilt"
         other.write_bytes(self.spoil(good.output.read_bytes()))
         return replace(good, output=other, output_sha256="0" * 64)

@@ -320,7 +320,7 @@ ANSWERS: Mapping[str, Mapping[str, tuple[int, str]]] = {
 
 
 def answer(path: Path, parser: Any, test: Any) -> tuple[int, str]:
-    """Give what ends the program before it judges a class; 0 where nothing does."""
+    """Return what ends the program before it judges a class; 0 where nothing does."""
     for finding in lint(path, parser, Asked.by_test(test)):
         if finding.status is not None:
             return finding.status, finding.message.splitlines()[0] if finding.message else ""

@@ -140,7 +140,7 @@ def test_a_lenet_saved_with_the_batch_of_64_of_its_deploy_file(board: Board, ups
 
 
 def thin(text: str, repository: Path, *, v1: bool, by: int) -> tuple[str, bytes]:
-    """Give a published structure with a part of its channels, and weights made for it."""
+    """Return a published structure with a part of its channels, and weights made for it."""
     if str(repository) not in sys.path:
         sys.path.insert(0, str(repository))
     from demo import caffe

@@ -28,7 +28,7 @@ DATA = b"model" * 1000
 
 
 def dockerfile() -> list[tuple[str, str]]:
-    """Give the instructions of the Dockerfile: their names and what follows."""
+    """Return the instructions of the Dockerfile: their names and what follows."""
     text = re.sub(r"^#.*\n", "", (REPOSITORY / "Dockerfile").read_text(), flags=re.MULTILINE)
     return [
         (name, rest)

@@ -103,7 +103,7 @@ class Workshop:
         return Ran(process.returncode, out, err)
 
     def installed(self, tree: str = "Things") -> dict[str, bytes]:
-        """Give the files of a tree, but for its own lists and journal."""
+        """Return the files of a tree, but for its own lists and journal."""
         folder = self.out / tree
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()

@@ -20,7 +20,7 @@ for part in ("formats/tflite", "formats/caffe"):
 
 
 def onnx_graph(seed: int) -> bytes:
-    """Give a chain of layers with a head, of any opset, batch and way to write its sizes."""
+    """Return a chain of layers with a head, of any opset, batch and way to write its sizes."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
@@ -185,7 +185,7 @@ def onnx_graph(seed: int) -> bytes:
 
 
 def tensorflow_graph(seed: int) -> bytes:
-    """Give a frozen graph of a few layers."""
+    """Return a frozen graph of a few layers."""
     from modelprep.formats.tensorflow.messages import message
 
     dice = random.Random(seed)
@@ -244,14 +244,14 @@ def tensorflow_graph(seed: int) -> bytes:
 
 
 def tflite_file(seed: int) -> bytes:
-    """Give a TF Lite file with parts left out."""
+    """Return a TF Lite file with parts left out."""
     from test_tflite_acceptance import generated
 
     return generated(seed)
 
 
 def caffe_net(seed: int) -> bytes:
-    """Give a prototxt over the whole schema."""
+    """Return a prototxt over the whole schema."""
     from generated_nets import text
 
     return text(seed)
@@ -265,7 +265,7 @@ MAKERS: dict[str, tuple[Callable[[int], bytes], float]] = {
 
 
 def operators() -> dict[str, bytes]:
-    """Give onnx's own test models of single operators, by name."""
+    """Return onnx's own test models of single operators, by name."""
     from onnx.backend.test.case.node import collect_testcases
 
     with warnings.catch_warnings():

@@ -55,7 +55,7 @@ class Row:
 
 
 def kind_of(path: Path) -> str:
-    """Give the kind of a model by its name, else by its content; empty where it is none."""
+    """Return the kind of a model by its name, else by its content; empty where it is none."""
     from modelprep.formats.sniff import HEAD, looks_like_model
 
     if path.suffix in SUFFIXES:
@@ -66,7 +66,7 @@ def kind_of(path: Path) -> str:
 
 
 def commands(path: Path, kind: str, out: Path, *, slow: bool = True) -> tuple[list[list[str]], list[list[str]]]:
-    """Give the commands that look at a model, and those that convert it."""
+    """Return the commands that look at a model, and those that convert it."""
     from modelprep.errors import ModelprepError
 
     source, result = str(path), ["-o", str(out)]
@@ -236,7 +236,7 @@ def over(folder: Path, each: int = 0, jobs: int = 1, *, slow: bool = True) -> It
 
 
 def summary(rows: list[Row]) -> str:
-    """Give the counts, and the messages by how often they came."""
+    """Return the counts, and the messages by how often they came."""
     outcomes = Counter(row.outcome for row in rows)
     lines = [
         f"{len({row.file for row in rows})} models, {len(rows)} commands: "

@@ -70,7 +70,7 @@ class Goods:
 
 @pytest.fixture(scope="session", params=[pytest.param("real", marks=pytest.mark.slow), "stand-in"])
 def goods(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Goods:
-    """Give the small demos, fetched through the real command."""
+    """Return the small demos, fetched through the real command."""
     folder = tmp_path_factory.mktemp("goods")
     more: tuple[str, ...] = ()
     if request.param == "real":

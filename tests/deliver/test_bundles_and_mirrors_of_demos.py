@@ -139,7 +139,7 @@ def made_mirror(goods: Goods, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(out: Path) -> dict[str, bytes]:
-    """Give a tree without its manifest, which names the places that files came from."""
+    """Return a tree without its manifest, which names the places that files came from."""
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in (out / "ArmnnTests").rglob("*")

@@ -41,7 +41,7 @@ def deploy(goods: Goods, server: BoardServer, *more: str | Path, out: Path | Non
 
 
 def told(ran: Ran) -> dict[str, object]:
-    """Give the one tree of the last line of ``--json``, or of its one object."""
+    """Return the one tree of the last line of ``--json``, or of its one object."""
     assert ran.code == 0, ran.err + ran.out
     [tree] = json.loads(ran.out if ran.out.startswith("{\n") else ran.out.splitlines()[-1])["trees"]
     assert isinstance(tree, dict)

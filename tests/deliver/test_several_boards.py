@@ -64,7 +64,7 @@ def fetch(workshop: Workshop) -> None:
 
 @pytest.fixture(params=[4, pytest.param(8, marks=pytest.mark.slow)])
 def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farm]:
-    """Give boards: number 0 has both programs, 1 has one of them fail, the last but one is full, the last is dead."""
+    """Yield boards: number 0 has both programs, 1 has one of them fail, the last but one is full, the last is dead."""
     if why := missing():
         pytest.skip(why)
     with ExitStack() as stack:

@@ -83,7 +83,7 @@ def fetched(repository: Path, folder: Path, name: str, **given: Path) -> Path:
 
 
 def facts(folder: Path, step: str) -> dict[str, Any]:
-    """Give the facts that a step's result was stored with."""
+    """Return the facts that a step's result was stored with."""
     for path in (folder / "cache1" / "results").glob("*.json"):
         found = json.loads(path.read_text())
         if found["step"] == step:

@@ -28,7 +28,7 @@ def name(path: Path) -> str:
 
 
 def commands(text: str) -> Iterator[str]:
-    """Give every command line that begins with ``modelprep``: in blocks, and in code within sentences.
+    """Yield every command line that begins with ``modelprep``: in blocks, and in code within sentences.
 
     In an indented or fenced block a remark may follow after two blanks; a comment follows a ``#``.
     """
@@ -47,7 +47,7 @@ def commands(text: str) -> Iterator[str]:
 
 
 def in_workflow(text: str) -> Iterator[str]:
-    """Give the command lines of a GitHub workflow."""
+    """Yield the command lines of a GitHub workflow."""
     yield from re.findall(r"(?:^\s+(?:run: )?|\$\()(modelprep [a-z][^)\n]*)", text, re.MULTILINE)
 
 

@@ -41,7 +41,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def sections() -> dict[str, str]:
-    """Give the text of each command's section, as a reader sees it."""
+    """Return the text of each command's section, as a reader sees it."""
     text = PAGE.read_text().replace("\\-", "-").replace("\\fB", "").replace("\\fI", "").replace("\\fR", "")
     return {part.partition("\n")[0]: part for part in re.split(r"^\.SS ", text, flags=re.MULTILINE)[1:]}
 

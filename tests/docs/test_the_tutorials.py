@@ -19,7 +19,7 @@ TUTORIALS = Path(__file__).resolve().parent.parent.parent / "docs" / "tutorials"
 
 
 def script(page: str) -> list[str]:
-    """Give the commands of a page; what follows the prompt's line without one of its own belongs to it."""
+    """Return the commands of a page; what follows the prompt's line without one of its own belongs to it."""
     text = (TUTORIALS / page).read_text("utf-8")
     blocks = re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     return [command.strip("\n") for block in blocks for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]

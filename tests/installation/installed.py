@@ -76,7 +76,7 @@ class Installed:
         )  # fmt: skip
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """Give an environment in which neither the checkout nor a setting of ours is to be found."""
+        """Return an environment in which neither the checkout nor a setting of ours is to be found."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MODELPREP", "PYTHON"))}
         return {**kept, "HOME": str(self.folder), "PATH": f"{self.folder / 'bin'}:{kept['PATH']}", **changes}
 

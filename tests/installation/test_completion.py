@@ -56,7 +56,7 @@ def script_for(installed: Installed, shell: str) -> str:
 
 @pytest.fixture(params=["bash", *(pytest.param(shell, marks=pytest.mark.slow) for shell in ("zsh", "fish"))])
 def complete(request: pytest.FixtureRequest, installed: Installed, tmp_path: Path) -> Complete:
-    """Give a function from a command line to what the shell offers for its last word."""
+    """Return a function from a command line to what the shell offers for its last word."""
     shell = str(request.param)
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed here")

@@ -220,7 +220,7 @@ READ = {
 
 
 def of_fact(assets: Mapping[str, Asset], fact: Mapping[str, Any]) -> Iterator[Asset]:
-    """Give our assets that are fetched, as they are, from an address that the facts give for this file."""
+    """Yield our assets that are fetched, as they are, from an address that the facts give for this file."""
     urls = {fact.get("manual_url"), fact.get("url")}
     urls |= {mirror["url"] for mirror in fact["mirrors"] if mirror["same_bytes"] in ("proven", "stated")}
     for asset in assets.values():

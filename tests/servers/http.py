@@ -190,7 +190,7 @@ class FaultServer:
         return self.url(path)
 
     def requests(self, path: str) -> list[Request]:
-        """Give the log of one path."""
+        """Return the log of one path."""
         with self.lock:
             return [r for r in self.log if r.path == path]
 
@@ -351,7 +351,7 @@ def _handler(server: FaultServer) -> type[BaseHTTPRequestHandler]:
 
 @contextlib.contextmanager
 def closed_port() -> Iterator[int]:
-    """Give a port on loopback at which nobody listens."""
+    """Yield a port on loopback at which nobody listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield int(sock.getsockname()[1])

@@ -204,7 +204,7 @@ def missing() -> str:
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Callable[..., BoardServer]]:
-    """Give a maker of boards: a real OpenSSH server on loopback, with a busybox userland of its own."""
+    """Yield a maker of boards: a real OpenSSH server on loopback, with a busybox userland of its own."""
     if why := missing():
         pytest.skip(why)
     servers: list[BoardServer] = []

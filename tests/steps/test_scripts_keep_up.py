@@ -14,7 +14,7 @@ SCRIPTS = sorted(path for folder in ("benchmarks", "demo", "docs") for path in (
 
 
 def imported(path: Path) -> Iterator[tuple[str, str]]:
-    """Give (module, name) of every import of ours, those inside functions too."""
+    """Yield (module, name) of every import of ours, those inside functions too."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "modelprep":
             yield from ((node.module or "", alias.name) for alias in node.names)

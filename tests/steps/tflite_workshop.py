@@ -104,7 +104,7 @@ def make(folder: Path) -> None:
 
 
 def files(folder: Path) -> dict[str, Path]:
-    """Give the files of a folder by name."""
+    """Return the files of a folder by name."""
     return {path.name: path for path in sorted(folder.iterdir())}
 
 

@@ -48,7 +48,7 @@ class Detection:
     form: Literal["centre_px", "corners"] = "corners"
 
     def corners(self) -> tuple[float, float, float, float]:
-        """Give left, top, right, bottom as shares of the picture, whichever way the box is told."""
+        """Return left, top, right, bottom as shares of the picture, whichever way the box is told."""
         one, two, three, four = self.box
         if self.form == "corners":
             return self.box
@@ -56,12 +56,12 @@ class Detection:
         return left, top, left + three / YOLO_PIXELS, top + four / YOLO_PIXELS
 
     def to_json(self) -> dict[str, object]:
-        """Give it as JSON-ready values."""
+        """Return it as JSON-ready values."""
         return {"class": self.number, "score": self.score, "box": list(self.box)}
 
 
 def wanted(case: Case) -> Detection:
-    """Give what a test case wants to be found."""
+    """Return what a test case wants to be found."""
     one, two, three, four = case.box
     form: Literal["centre_px", "corners"] = "centre_px" if case.box_form == "centre_px" else "corners"
     return Detection(case.label, float(case.confidence or 0.0), (one, two, three, four), form)
@@ -137,7 +137,7 @@ def ssd(outputs: Sequence[NDArray[Any]]) -> tuple[Detection, ...]:
 
 
 def sizes_say(sizes: Sequence[int], kind: str) -> str:
-    """Give what the board prints of outputs that have so many elements; empty when they are as many as it reads.
+    """Return what the board prints of outputs that have so many elements; empty when they are as many as it reads.
 
     It makes room for as many as it reads, and looks at every output for too little room before it looks for too much
     (tests/InferenceModel.hpp, Run and MakeOutputTensors). Either ends the program.
@@ -150,7 +150,7 @@ def sizes_say(sizes: Sequence[int], kind: str) -> str:
 
 
 def yolo_says(number: int, found: Sequence[Detection], case: Case, share_of: ShareOf = "both") -> str:
-    """Give what the board prints of the best detection of test case `number`; empty when it is the one wanted."""
+    """Return what the board prints of the best detection of test case `number`; empty when it is the one wanted."""
     asked, first = wanted(case), found[0]
     if first.number != asked.number:
         return _other_class(number, first, asked)
@@ -160,7 +160,7 @@ def yolo_says(number: int, found: Sequence[Detection], case: Case, share_of: Sha
 
 
 def ssd_says(number: int, found: Sequence[Detection], case: Case, share_of: ShareOf = "both") -> str:
-    """Give what the board prints of the detections of test case `number`; empty when they are those wanted."""
+    """Return what the board prints of the detections of test case `number`; empty when they are those wanted."""
     asked = wanted(case)
     if len(found) != case.detections:
         return f"Number of detections is incorrect: Expected ({case.detections}) but got ({len(found)})"
@@ -176,7 +176,7 @@ def ssd_says(number: int, found: Sequence[Detection], case: Case, share_of: Shar
 
 
 def farthest(found: Detection, asked: Detection) -> tuple[str, float]:
-    """Give which of the numbers compared is farthest off, and by what share of the smaller of the two."""
+    """Return which of the compared numbers is farthest off, and by what share of the smaller of the two."""
     pixels = found.form == "centre_px"
     names = ("centre x", "centre y", "width", "height") if pixels else ("left", "top", "right", "bottom")
     off = {

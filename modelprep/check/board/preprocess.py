@@ -135,7 +135,7 @@ def quantise(values: NDArray[np.float32], how: Quantisation) -> NDArray[np.uint8
 
 
 def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -> tuple[NDArray[np.float32], int]:
-    """Give record `index` of the unpacked MNIST files as the tests read it.
+    """Return record `index` of the unpacked MNIST files as the tests read it.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -
 
 
 def cifar10_record(data: bytes, index: int, how: Preprocessing) -> tuple[NDArray[np.float32], int]:
-    """Give record `index` of ``test_batch.bin``: float32 0..255, (1, 3, 32, 32) or (1, 32, 32, 3), and the label."""
+    """Return record `index` of ``test_batch.bin``: float32 0..255, (1, 3, 32, 32) or (1, 32, 32, 3), and the label."""
     import numpy as np
 
     start = index * CIFAR_RECORD

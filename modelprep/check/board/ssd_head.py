@@ -40,7 +40,7 @@ class Head:
     sizes: tuple[int, ...]
 
     def outputs(self, tensor: Callable[[int], NDArray[Any]]) -> list[NDArray[Any]]:
-        """Give the outputs asked for.
+        """Return the outputs asked for.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
 
 
 def _real(values: NDArray[Any], of: reader.Tensor) -> NDArray[Any]:
-    """Give the real numbers that a tensor stands for, as armnn::Dequantize does."""
+    """Return the real numbers that a tensor stands for, as armnn::Dequantize does."""
     import numpy as np
 
     if of.quantisation is None or values.dtype == np.float32:

@@ -128,7 +128,7 @@ def examine(
 
 
 def parse_target(text: str) -> str:
-    """Give the Arm NN version in ``armnn-19.02``.
+    """Return the Arm NN version in ``armnn-19.02``.
 
     Raises
     ------

@@ -78,7 +78,7 @@ def _net(net: Any, index: ModelIndex, asked: Asked) -> Iterator[Finding]:
 
 
 def _reached(layers: list[Any], outputs: tuple[str, ...]) -> list[Any]:
-    """Give the layers that the outputs depend on, in file order; all of them where no output is asked for."""
+    """Return the layers that the outputs depend on, in file order; all of them where no output is asked for."""
     if not outputs:
         return layers
     wanted = set(outputs)
@@ -128,7 +128,7 @@ def _bottoms(net: Any, reached: list[Any]) -> Iterator[Finding]:
 
 
 def _part(net: Any, reached: list[Any]) -> Any:
-    """Give a net of the layers that are looked at."""
+    """Return a net of the layers that are looked at."""
     from modelprep.formats.caffe import messages
 
     part = messages.new("NetParameter")

@@ -72,7 +72,7 @@ class Finding:
         return f"{says} ({extra})" if extra else says
 
     def to_json(self) -> dict[str, object]:
-        """Give it as JSON-ready values."""
+        """Return it as JSON-ready values."""
         return {
             "rule": self.rule,
             "effect": self.effect,
@@ -90,7 +90,7 @@ class Finding:
 
 
 def findings_of(stops: Sequence[Stop], program: str) -> list[Finding]:
-    """Give the findings for the places where Arm NN stops: the first ends the program, the others only explain.
+    """Return the findings for the places where Arm NN stops: the first ends the program, the others only explain.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class Asked:
 
     @classmethod
     def by_test(cls, test: armnn_tests.BoardTest) -> Asked:
-        """Give what one of the board's tests asks."""
+        """Return what one of the board's tests asks."""
         # A classifier's buffer is of its input's type; the detector has its own.
         fed: Literal["float32", "uint8"] = "uint8" if test.input_dtype == "uint8" else "float32"
         room = "float32" if test.preprocess["kind"] == "ssd" else fed
@@ -54,7 +54,7 @@ class Asked:
 
 
 def binding(asked: Asked) -> Binding:
-    """Give what a test asks of Arm NN's network, once that is parsed."""
+    """Return what a test asks of Arm NN's network, once that is parsed."""
     from math import prod
 
     elements = prod(asked.input_shape) if asked.input_name else None

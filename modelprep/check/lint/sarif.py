@@ -15,7 +15,7 @@ _LEVELS = {"reject": "error", "crash": "error", "wrong": "warning", "note": "not
 
 
 def sarif(model: Path, findings: Sequence[Finding]) -> dict[str, object]:
-    """Give a SARIF log with one run over one model file."""
+    """Return a SARIF log with one run over one model file."""
     used = sorted({finding.rule for finding in findings})
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",

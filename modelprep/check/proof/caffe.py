@@ -135,7 +135,7 @@ def _input_shape(net: Any, path: Path) -> tuple[int, ...]:
 
 
 def _ends(net: Any) -> list[str]:
-    """Give the layers whose values nothing takes up, and what goes into a last softmax.
+    """Return the layers whose values nothing takes up, and what goes into a last softmax.
 
     A softmax over values that are far apart is all but 0 and 1, and hides what differs before it.
     """

@@ -155,7 +155,7 @@ def _compared(net: Any, outputs: list[str]) -> list[str]:
 
 @contextmanager
 def _giving(model: Path, names: list[str], outputs: list[str]) -> Iterator[Path]:
-    """Give the model, or for as long as it is loaded one beside it that has these values among its outputs."""
+    """Yield the model, or for as long as it is loaded one beside it that has these values among its outputs."""
     more = [name for name in names if name not in outputs]
     if not more:
         yield model

@@ -69,7 +69,7 @@ def spare(conversion: Conversion, kind: Kind) -> None:
 
 
 def _free_memory() -> int | None:
-    """Give the bytes that can be had without swapping, where the system says so."""
+    """Return the bytes that can be had without swapping, where the system says so."""
     try:
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):

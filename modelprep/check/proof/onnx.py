@@ -30,7 +30,7 @@ _TYPES: Mapping[str, str] = {
 
 
 def runtime() -> str:
-    """Give onnxruntime's name and version.
+    """Return onnxruntime's name and version.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def runtimes_of(conversion: Conversion) -> tuple[str, str]:
 
 
 def fed(session: Any) -> dict[str, str]:
-    """Give the inputs that a session has to be fed, with numpy's name of their type.
+    """Return the inputs that a session has to be fed, with numpy's name of their type.
 
     Initialisers that are listed among the inputs are none that has to be fed.
 
@@ -73,7 +73,7 @@ def fed(session: Any) -> dict[str, str]:
 
 
 def seeded(shape: Sequence[int], kind: str, number: int) -> NDArray[Any]:
-    """Give input `number` of a type: spread on both sides of zero, bytes over their range, other whole numbers 0 or 1.
+    """Return input `number` of a type: spread on both sides of zero, bytes over their range, other integers 0 or 1.
 
     Whole numbers of more than eight bits are indices, lengths and axes far more often than measurements.
     """
@@ -171,13 +171,13 @@ def sides(conversion: Conversion) -> Sides:
 
 
 def _settled(own: Sequence[object], other: Sequence[object]) -> list[int | None]:
-    """Give dimensions, those that are open as the other model has them; None where that leaves them open too."""
+    """Return dimensions, those that are open as the other model has them; None where that leaves them open too."""
     numbers = ([size if isinstance(size, int) and size > 0 else None for size in sizes] for sizes in (own, other))
     return [one or two for one, two in zip(*numbers, strict=True)]
 
 
 def _repeated(samples: NDArray[Any], sizes: Sequence[int]) -> NDArray[Any]:
-    """Give values of other sizes: along an axis that is longer they begin again."""
+    """Return values of other sizes: along an axis that is longer they begin again."""
     for axis, size in enumerate(sizes):
         if size != samples.shape[axis]:
             samples = samples.take([index % samples.shape[axis] for index in range(size)], axis)

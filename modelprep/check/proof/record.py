@@ -78,11 +78,11 @@ class Record:
         return record
 
     def find(self, output: str, shape: Sequence[int], runtimes: Sequence[str]) -> Measured | None:
-        """Give what these very runtimes measured of these very bytes."""
+        """Return what these very runtimes measured of these very bytes."""
         return self._last(output, shape, list(runtimes))
 
     def newest(self, output: str, shape: Sequence[int]) -> Measured | None:
-        """Give what was measured last of these very bytes, whoever did."""
+        """Return what was measured last of these very bytes, whoever did."""
         return self._last(output, shape, None)
 
     def _last(self, output: str, shape: Sequence[int], runtimes: list[str] | None) -> Measured | None:

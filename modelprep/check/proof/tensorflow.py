@@ -38,7 +38,7 @@ _QUIET = ("Placeholder", "PlaceholderWithDefault", "Const", "NoOp", "Assert")
 
 
 def tensorflow() -> str | None:
-    """Give TensorFlow's name and version where it is installed."""
+    """Return TensorFlow's name and version where it is installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     if find_spec("tensorflow") is None:
@@ -54,7 +54,7 @@ def tensorflow() -> str | None:
 
 
 def runtime() -> str:
-    """Give name and version of what runs frozen graphs here: TensorFlow, else OpenCV.
+    """Return name and version of what runs frozen graphs here: TensorFlow, else OpenCV.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def runtime() -> str:
 
 
 def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) -> NDArray[Any]:
-    """Give input `number`: seeded float32 values, evenly spread on both sides of zero up to its scale."""
+    """Return input `number`: seeded float32 values, evenly spread on both sides of zero up to its scale."""
     import numpy as np
 
     scale = scales[number]
@@ -81,7 +81,7 @@ def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) 
 
 
 def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
-    """Give the inputs of a graph with the shapes to feed.
+    """Return the inputs of a graph with the shapes to feed.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[
 
 
 def results(graph: Graph, path: Path) -> list[str]:
-    """Give what comes out of a graph, and what goes into a last softmax: where that is all but 0 and 1 it hides much.
+    """Return what comes out of a graph, and what goes into a last softmax: where that is all but 0 and 1 it hides much.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def side_of(
     scales: Sequence[float] = SCALES,
     constants: Mapping[str, object] = MappingProxyType({}),
 ) -> Side:
-    """Give one side of a proof from a running session.
+    """Return one side of a proof from a running session.
 
     Raises
     ------

@@ -87,7 +87,7 @@ class Conversion:
     facts: Mapping[str, object] = field(default_factory=dict)
 
     def key(self) -> str:
-        """Give the key of the step's result, under which the store has both it and its proof."""
+        """Return the key of the step's result, under which the store has both it and its proof."""
         known = find(self.step).params
         plain = {name: self.params.get(name) for name, kind in known.items() if kind.kind not in ("file", "files")}
         return result_key(self.step, self.version, plain, self.inputs)
@@ -129,7 +129,7 @@ class Proof:
     hint: str = ""
 
     def to_json(self) -> dict[str, object]:
-        """Give it as JSON-ready values."""
+        """Return it as JSON-ready values."""
         return asdict(self) | {"runtimes": list(self.runtimes)}
 
     def __str__(self) -> str:

@@ -55,7 +55,7 @@ class Verified:
         return tuple(dict.fromkeys(lines))
 
     def to_json(self) -> Mapping[str, object]:
-        """Give it as JSON-ready values."""
+        """Return it as JSON-ready values."""
         return {
             "structure": self.structure or None,
             "unchecked": self.unchecked or None,
@@ -124,7 +124,7 @@ def demand_same(proof: Proof | None) -> None:
 
 
 def proof_of(conversion: Conversion, root: Path, *, run: bool) -> Proof | None:
-    """Give the proof of a conversion whose result is in the store at `root`: run, or as it was kept (None: it was not).
+    """Return the proof of a conversion whose result is in the store at `root`: run, or as kept (None: it was not).
 
     Parameters
     ----------

@@ -46,6 +46,6 @@ class Ready:
 
 
 def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
-    """Give the error for a model that a runtime does not take, with the runtime's own words in one line."""
+    """Return the error for a model that a runtime does not take, with the runtime's own words in one line."""
     text = " ".join(str(error).split())
     return CheckFailed(f"{runtime} does not take the model", where=str(path), got=text[:300] or type(error).__name__)

@@ -69,7 +69,7 @@ def with_defaults(text: bytes) -> bytes:
 
 
 def opencv() -> Any:
-    """Give OpenCV's module where it still has its Caffe reader, else None."""
+    """Return OpenCV's module where it still has its Caffe reader, else None."""
     try:
         import cv2
     except ImportError:
@@ -79,7 +79,7 @@ def opencv() -> Any:
 
 
 def opencv_for_caffe() -> Any:
-    """Give OpenCV's module.
+    """Return OpenCV's module.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
 
 
 def _set_shape(net: Any, input_name: str, shape: tuple[int, ...]) -> str:
-    """Give the input the shape that the test feeds (the board does the same); give the input blob's name."""
+    """Give the input the shape that the test feeds (the board does the same); return the input blob's name."""
     for layer in net.layer:
         if layer.type == "Input" and layer.name == input_name:
             del layer.input_param.shape[:]
@@ -222,7 +222,7 @@ def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[NDArray
 
 
 def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Give the shapes to try: Arm NN takes [1, 784, 1, 1] for what the graph multiplies as a matrix of [1, 784]."""
+    """Return the shapes to try: Arm NN takes [1, 784, 1, 1] for what the graph multiplies as a matrix of [1, 784]."""
     if fed.shape.rank is not None:
         own = (shape[0], *fed.shape[1:].as_list())
         return [own if all(size is not None for size in own) else shape]

@@ -110,7 +110,7 @@ class Crashed(MissingTool):
 
 
 def _folder() -> str:
-    """Give the current directory, by which the worker has to understand paths."""
+    """Return the current directory, by which the worker has to understand paths."""
     try:
         return os.getcwd()  # noqa: PTH109 - Path.cwd() is the same call
     except FileNotFoundError:

@@ -35,7 +35,7 @@ np.savez(target, *ann.workload_tensors_to_ndarray(outputs))
 
 
 def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    """Give a TF Lite model that runs in Arm NN.
+    """Return a TF Lite model that runs in Arm NN.
 
     Parameters
     ----------

@@ -111,7 +111,7 @@ class Reader:
         self._file.close()
 
     def read(self, count: int) -> bytes:
-        """Give `count` bytes, fewer only at the (verified) end of the stream.
+        """Return `count` bytes, fewer only at the (verified) end of the stream.
 
         `count` is kept in memory; ask for no more than a few MiB at a time.
         """

@@ -70,7 +70,7 @@ def kind_of(archive: Path) -> ArchiveKind | None:
 
 
 def normal_name(name: str) -> str | None:
-    r"""Give the normal form of a member's name; None when it is no relative path inside the archive.
+    r"""Return the normal form of a member's name; None when it is no relative path inside the archive.
 
     Examples
     --------

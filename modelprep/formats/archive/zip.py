@@ -122,7 +122,7 @@ def oddity(info: ZipInfo) -> str:
 def pieces(
     archive: Path, bundle: ZipFile, info: ZipInfo, progress: Callable[[int], None] | None = None
 ) -> Iterator[bytes]:
-    """Give a member's bytes piece by piece; `progress` is called with how many are out.
+    """Yield a member's bytes piece by piece; `progress` is called with how many are out.
 
     :mod:`zipfile` unpacks bzip2 and lzma without a bound on what comes out of one read, so the decoders are fed here:
     no more than a piece is in memory, and never more than the stated size comes out.
@@ -177,7 +177,7 @@ def pieces(
 
 
 def _unpacked(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
-    """Give a member's unpacked bytes in pieces of bounded size; EOFError where the data ends before its end."""
+    """Yield a member's unpacked bytes in pieces of bounded size; EOFError where the data ends before its end."""
     stored = _stored(bundle, info)
     if info.compress_type == _STORED:
         yield from stored
@@ -199,7 +199,7 @@ def _unpacked(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
 
 
 def _stored(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
-    """Give a member's bytes as they lie in the archive, behind the header that stands before them there too."""
+    """Yield a member's bytes as they lie in the archive, behind the header that stands before them there too."""
     file = bundle.fp
     assert file is not None
     file.seek(info.header_offset)

@@ -20,7 +20,7 @@ _SELECTOR = re.compile(r"(?P<what>layer|net)(?:\[(?P<where>[^\]]*)\])?\.(?P<path
 
 
 def inputs_of(net: Any) -> list[Any]:
-    """Give the net's Input layers."""
+    """Return the net's Input layers."""
     return [layer for layer in net.layer if layer.type == "Input"]
 
 

@@ -48,7 +48,7 @@ class Forks:
     schema: str
 
     def of(self, field: tuple[str, str]) -> dict[str, int]:
-        """Give the number that each fork gives a field, by the fork's key."""
+        """Return the number that each fork gives a field, by the fork's key."""
         return {key: int(number) for key, _, number in (part.partition("=") for part in self.numbers[field].split())}
 
 
@@ -79,7 +79,7 @@ def table() -> Forks:
 
 
 def fields_in(message: Any, *, inside: bool = True) -> Iterator[tuple[str, str]]:
-    """Give the fields of forks that a message holds, at any depth: (message, field).
+    """Yield the fields of forks that a message holds, at any depth: (message, field).
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def fields_in(message: Any, *, inside: bool = True) -> Iterator[tuple[str, str]]
 
 
 def forks_of(layer: Any) -> tuple[str, ...]:
-    """Give the keys of the forks that know every field of a layer that BVLC Caffe does not know.
+    """Return the keys of the forks that know every field of a layer that BVLC Caffe does not know.
 
     Empty where there are such fields and no fork knows them all, and where there are none.
     """

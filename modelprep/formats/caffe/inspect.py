@@ -69,7 +69,7 @@ class Report:
         return sum(row.macs or 0 for row in self.rows)
 
     def to_json(self) -> dict[str, object]:
-        """Give it as a JSON-ready mapping."""
+        """Return it as a JSON-ready mapping."""
         return {
             "kind": self.kind,
             "form": self.form,

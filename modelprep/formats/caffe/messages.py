@@ -47,14 +47,14 @@ _BVLC_TYPES = (
 
 @cache
 def schema() -> protos.Schema:
-    """Give Caffe's schema with the fields of its forks, loaded once a process."""
+    """Return Caffe's schema with the fields of its forks, loaded once a process."""
     own = resources.files("modelprep.formats.caffe").joinpath("schema.tsv").read_text("utf-8")
     return protos.Schema("caffe", f"{own}\n{forks.table().schema}")
 
 
 @cache
 def message_class(name: str) -> type[Message]:
-    """Give the class of a message by its name in Caffe's schema (``NetParameter``)."""
+    """Return the class of a message by its name in Caffe's schema (``NetParameter``)."""
     return schema().message(name)
 
 
@@ -89,7 +89,7 @@ def generation(net: NetParameter) -> str:
 
 
 def known_layer_types(*, of_forks: bool = False) -> tuple[str, ...]:
-    """Give the layer types that BVLC Caffe knows, sorted; with `of_forks` those of its public forks too.
+    """Return the layer types that BVLC Caffe knows, sorted; with `of_forks` those of its public forks too.
 
     A type that is not among them is no error here: only Caffe itself can say what its build holds. Callers warn, with
     :func:`modelprep.errors.nearest` for the name that was perhaps meant.

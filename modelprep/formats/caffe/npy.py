@@ -35,7 +35,7 @@ class NpyFile:
 
 
 def header(shape: Sequence[int]) -> bytes:
-    """Give the head of a NumPy file of little-endian float32 in C order.
+    """Return the head of a NumPy file of little-endian float32 in C order.
 
     >>> header((2, 3))[10:68], len(header((2, 3)))
     (b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), ", 128)
@@ -48,7 +48,7 @@ def header(shape: Sequence[int]) -> bytes:
 
 
 def own_net(model: ModelIndex) -> Any:
-    """Give the net that a caffemodel itself describes, without blobs, upgraded to V2 layers.
+    """Return the net that a caffemodel itself describes, without blobs, upgraded to V2 layers.
 
     Caffe writes the layers of one phase only, for a snapshot those of training: none is filtered out here.
 

@@ -46,7 +46,7 @@ with open(sys.argv[3], "wb") as file:
 
 
 def interpreter() -> list[str]:
-    """Give the command that runs a Python with pycaffe.
+    """Return the command that runs a Python with pycaffe.
 
     Raises
     ------

@@ -17,12 +17,12 @@ _Top = tuple[int, int]
 
 
 def split_layer_name(layer: str, blob: str, top: int) -> str:
-    """Give the name of the Split layer behind a top of a layer."""
+    """Return the name of the Split layer behind a top of a layer."""
     return f"{blob}_{layer}_{top}_split"
 
 
 def split_blob_name(layer: str, blob: str, top: int, reader: int) -> str:
-    """Give the name of the blob that the reader of number `reader` gets from that Split layer."""
+    """Return the name of the blob that the reader of number `reader` gets from that Split layer."""
     return f"{split_layer_name(layer, blob, top)}_{reader}"
 
 

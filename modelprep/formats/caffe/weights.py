@@ -228,7 +228,7 @@ def fits_count(shape: Shape, blob: BlobIndex) -> bool:
 
 
 def resolve(shape: Shape, blob: BlobIndex) -> tuple[int, ...] | None:
-    """Give the shape that a stored blob has in a net that wants `shape`; None where it does not fit.
+    """Return the shape that a stored blob has in a net that wants `shape`; None where it does not fit.
 
     Caffe's own rule: the four legacy numbers, where written, decide, with leading ones for missing axes (a
     fully-connected NxM is stored as 1x1xNxM, a bias as 1x1x1xN); otherwise the shapes must be equal.

@@ -158,7 +158,7 @@ def _decode_scan(
 
 
 def _units(frame: Frame, chosen: list[_Chosen]) -> Iterator[tuple[_Chosen, int]]:
-    """Give the blocks of a scan in its order, each as the place of its first coefficient."""
+    """Yield the blocks of a scan in its order, each as the place of its first coefficient."""
     if len(chosen) == 1:
         component = chosen[0][0]
         for y in range(component.own_y):

@@ -14,7 +14,7 @@ _PADDING = 1 << 20
 
 
 def next_marker(data: bytes, position: int, state: State) -> tuple[int, int]:
-    """Give the next marker byte from `position` on, and the place behind it."""
+    """Return the next marker byte from `position` on, and the place behind it."""
     # stb_image skips bytes until a marker comes; so a few stray bytes between segments do no harm here either.
     position = data.find(b"\xff", position)
     while 0 <= position < len(data) - 1 and data[position + 1] in (0xFF, 0x00):

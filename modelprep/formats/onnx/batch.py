@@ -18,7 +18,7 @@ from modelprep.formats.onnx.order import reachable
 
 
 def follow(model: Model, inputs: list[str], old: int, new: int) -> list[str]:
-    """Give everything that depends on a batch its new number; the inputs themselves are the caller's.
+    """Return everything that depends on a batch its new number; the inputs themselves are the caller's.
 
     Parameters
     ----------

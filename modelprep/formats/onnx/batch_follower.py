@@ -58,7 +58,7 @@ class Follower:
     # -- what is known ---------------------------------------------------------------------------------------------
 
     def stop(self, reason: str) -> StepError:
-        """Give the error for the node at hand."""
+        """Return the error for the node at hand."""
         node = self.node
         return StepError(
             f"the batch cannot be followed through {node.op_type} '{node.name or node.output[0]}'",
@@ -73,7 +73,7 @@ class Follower:
         return name in self.constants or name in self.sizes
 
     def shape(self, name: str) -> list[int]:
-        """Give the dimensions of a value as they were."""
+        """Return the dimensions of a value as they were."""
         if name in self.constants:
             return [int(size) for size in self.constants[name].dims]
         if not self.knows(name):
@@ -81,16 +81,16 @@ class Follower:
         return (self.sizes or {})[name]
 
     def attribute(self, name: str) -> Any:
-        """Give an attribute of the node, or None."""
+        """Return an attribute of the node, or None."""
         return next((each for each in self.node.attribute if each.name == name), None)
 
     def integer(self, name: str, default: int) -> int:
-        """Give a whole number that is an attribute of the node."""
+        """Return a whole number that is an attribute of the node."""
         found = self.attribute(name)
         return default if found is None else int(found.i)
 
     def numbers(self, place: int, name: str = "") -> list[int] | None:
-        """Give whole numbers that an input or an attribute holds; None where they are computed or left out."""
+        """Return whole numbers that an input or an attribute holds; None where they are computed or left out."""
         if place < len(self.node.input) and self.node.input[place]:
             tensor = self.constants.get(self.node.input[place])
             return None if tensor is None else self.model.integers(tensor)
@@ -98,7 +98,7 @@ class Follower:
         return None if found is None else list(found.ints)
 
     def axis(self) -> int:
-        """Give the batch axis of the node's first input."""
+        """Return the batch axis of the node's first input."""
         return self.axes[self.node.input[0]]
 
     def put(self, axis: int, *, outputs: int | None = None) -> None:
@@ -168,7 +168,7 @@ class Follower:
         self.axes[name] = axis
 
     def resized(self, tensor: Any, axis: int) -> str:
-        """Give a constant whose samples are all equal as one of another length."""
+        """Return a constant whose samples are all equal as one of another length."""
         data = raw_bytes(self.model, tensor)
         dims = [int(size) for size in tensor.dims]
         outer = 1
@@ -194,7 +194,7 @@ class Follower:
 
 
 def _inferred(model: Model) -> dict[str, list[int]]:
-    """Give the dimensions of all values, where they are numbers."""
+    """Return the dimensions of all values, where they are numbers."""
     found: dict[str, list[int]] = {}
     for graph in graphs_of(infer(model).graph):
         for value in (*graph.input, *graph.output, *graph.value_info):

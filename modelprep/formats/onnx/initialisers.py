@@ -80,7 +80,7 @@ def list_as_inputs(model: Model) -> int:
 
 
 def raw_bytes(model: Model, tensor: Any) -> bytes | None:
-    """Give the elements of an initialiser as little-endian bytes; None for types that are not told apart here."""
+    """Return the elements of an initialiser as little-endian bytes; None for types that are not told apart here."""
     from array import array
 
     payload = model.payloads.get(tensor.name) if tensor.name else None
@@ -125,7 +125,7 @@ def lift_constants(model: Model) -> int:
 
 
 def constant_value(node: Any) -> Any:
-    """Give a copy of the tensor that a Constant node makes; None where it makes none that could be an initialiser."""
+    """Return a copy of the tensor that a Constant node makes; None where it makes none that could be an initialiser."""
     if len(node.attribute) != 1:
         return None
     attribute = node.attribute[0]

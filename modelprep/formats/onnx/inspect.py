@@ -9,7 +9,7 @@ from modelprep.formats.onnx.model import TYPES, Model
 
 
 def shape(value: Any) -> list[int | str | None]:
-    """Give the dimensions of an input, output or value_info: numbers, symbols, None where nothing is known."""
+    """Return the dimensions of an input, output or value_info: numbers, symbols, None where nothing is known."""
     return [
         dim.dim_param or (int(dim.dim_value) if dim.HasField("dim_value") else None)
         for dim in value.type.tensor_type.shape.dim
@@ -17,14 +17,14 @@ def shape(value: Any) -> list[int | str | None]:
 
 
 def described(value: Any) -> dict[str, object]:
-    """Give name, type and shape of an input or output."""
+    """Return name, type and shape of an input or output."""
     kind = value.type.WhichOneof("value") or "nothing"
     dtype = TYPES.get(value.type.tensor_type.elem_type, "?") if kind == "tensor_type" else kind.removesuffix("_type")
     return {"name": value.name, "dtype": dtype, "shape": shape(value)}
 
 
 def summary(model: Model) -> dict[str, object]:
-    """Give what ``onnx inspect --json`` prints."""
+    """Return what ``onnx inspect --json`` prints."""
     graph = model.graph
     proto = model.proto
     return {
@@ -49,7 +49,7 @@ def _operator(node: Any) -> str:
 
 
 def nodes(model: Model) -> list[dict[str, object]]:
-    """Give the nodes: operator, name, inputs, outputs."""
+    """Return the nodes: operator, name, inputs, outputs."""
     return [
         {"op": _operator(node), "name": node.name, "inputs": list(node.input), "outputs": list(node.output)}
         for node in model.graph.node
@@ -57,7 +57,7 @@ def nodes(model: Model) -> list[dict[str, object]]:
 
 
 def initialisers(model: Model) -> list[dict[str, object]]:
-    """Give the initialisers: name, type, dimensions, bytes."""
+    """Return the initialisers: name, type, dimensions, bytes."""
     return [
         {
             "name": tensor.name,

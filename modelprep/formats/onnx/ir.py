@@ -25,7 +25,7 @@ def _younger(model: Model) -> list[tuple[int, str]]:
 
 
 def needed(model: Model) -> int:
-    """Give the oldest IR version that has all that a model holds."""
+    """Return the oldest IR version that has all that a model holds."""
     return max((since for since, _ in _younger(model)), default=3)
 
 

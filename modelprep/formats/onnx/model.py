@@ -86,27 +86,27 @@ class Model:
         return self.proto.graph
 
     def opset(self, domain: str = "") -> int:
-        """Give the opset of a domain, 0 where the model names none (``ai.onnx`` is the default domain's other name)."""
+        """Return the opset of a domain, 0 where the model names none (``ai.onnx`` is the default domain)."""
         wanted = {"", "ai.onnx"} if domain in ("", "ai.onnx") else {domain}
         return max((int(item.version) for item in self.proto.opset_import if item.domain in wanted), default=0)
 
     def initialisers(self) -> dict[str, Any]:
-        """Give the graph's initialisers by name."""
+        """Return the graph's initialisers by name."""
         return {tensor.name: tensor for tensor in self.graph.initializer}
 
     def inputs(self) -> list[Any]:
-        """Give the inputs that a caller must feed: those no initialiser gives a value."""
+        """Return the inputs that a caller must feed: those no initialiser gives a value."""
         known = {tensor.name for tensor in self.graph.initializer}
         known |= {tensor.values.name for tensor in self.graph.sparse_initializer}
         return [value for value in self.graph.input if value.name not in known]
 
     def tensor_bytes(self, tensor: Any) -> int:
-        """Give how many bytes the elements of an initialiser take in the file."""
+        """Return how many bytes the elements of an initialiser take in the file."""
         payload = self.payloads.get(tensor.name)
         return payload.size if payload is not None else int(tensor.ByteSize())
 
     def integers(self, tensor: Any) -> list[int]:
-        """Give the elements of a small INT64 or INT32 tensor (a shape, axes).
+        """Return the elements of a small INT64 or INT32 tensor (a shape, axes).
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Model:
         return [int(value) for value in (tensor.int64_data if tensor.data_type == INT64 else tensor.int32_data)]
 
     def pieces(self) -> list[Piece]:
-        """Give the whole file in pieces, in protobuf's own field order."""
+        """Return the whole file in pieces, in protobuf's own field order."""
         with guarded(self.where):
             shell = type(self.proto)()
             shell.CopyFrom(self.proto)
@@ -145,7 +145,7 @@ class Model:
 
 
 def messages(name: str) -> Any:
-    """Give the class of an ONNX message."""
+    """Return the class of an ONNX message."""
     from modelprep.formats import protos
 
     return protos.load("onnx", __package__ or "modelprep.formats.onnx").message(name)
@@ -215,7 +215,7 @@ def read_header(path: Path) -> Model:
 
 
 def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
-    """Give the model's bytes without the elements of large initialisers, and those elements by name."""
+    """Return the model's bytes without the elements of large initialisers, and those elements by name."""
     graphs = [f for f in named_fields(view) if f.number == _MODEL_GRAPH and f.kind == BYTES]
     if len(graphs) != 1:
         raise NotOnnx(f"it holds {len(graphs)} graphs")
@@ -339,7 +339,7 @@ def _take_external(model: Model) -> None:
 
 
 def elements(tensor: Any) -> int:
-    """Give how many elements a tensor's dimensions ask for."""
+    """Return how many elements a tensor's dimensions ask for."""
     count = 1
     for dim in tensor.dims:
         count *= int(dim)

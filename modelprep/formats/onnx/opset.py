@@ -87,13 +87,13 @@ class _Facts:
 
 
 def graphs_of(graph: Any) -> Iterator[Any]:
-    """Give a graph and all that are nested in its nodes."""
+    """Yield a graph and all that are nested in its nodes."""
     yield graph
     yield from nested_graphs(graph)
 
 
 def infer(model: Model) -> Any:
-    """Give the model's message with shapes inferred as far as they can be, large weights left out (extra ``onnx``)."""
+    """Return the model's message with shapes inferred where they can be, large weights left out (extra ``onnx``)."""
     try:
         import onnx
         from onnx import shape_inference
@@ -213,7 +213,7 @@ def _settle_ir(model: Model, opset: int, *, up: bool) -> None:
 
 
 def from_before(model: Model, opset: int = OLDEST) -> Model:
-    """Give a model of an opset before 7 as one of opset 7, through onnx's own converter (extra ``onnx``).
+    """Return a model of an opset before 7 as one of opset 7, through onnx's own converter (extra ``onnx``).
 
     Raises
     ------

@@ -29,7 +29,7 @@ def apply(site: Site, rules: tuple[str, ...]) -> list[Any]:
 
 
 def _value(attribute: Any) -> object:
-    """Give an attribute's value; a list of ones as 1, as the table writes it."""
+    """Return an attribute's value; a list of ones as 1, as the table writes it."""
     kinds: Mapping[int, Any] = {
         1: attribute.f, 2: attribute.i, 3: attribute.s.decode("utf-8", "replace"), 7: list(attribute.ints),
     }  # fmt: skip
@@ -107,7 +107,7 @@ def _rank(site: Site, words: list[str]) -> None:
 
 
 def _axes_rank(site: Site) -> int:
-    """Give how many dimensions axes count: those of the input, for Unsqueeze of the output."""
+    """Return how many dimensions axes count: those of the input, for Unsqueeze of the output."""
     return site.rank(site.node.output[0] if site.node.op_type == "Unsqueeze" else site.given(0))
 
 

@@ -73,7 +73,7 @@ class Site:
     after: list[Any] = field(default_factory=list)
 
     def attribute(self, name: str) -> Any:
-        """Give an attribute, or None."""
+        """Return an attribute, or None."""
         return next((each for each in self.node.attribute if each.name == name), None)
 
     def drop(self, name: str) -> None:
@@ -82,23 +82,23 @@ class Site:
             del self.node.attribute[index]
 
     def given(self, index: int) -> str:
-        """Give the name of an input, empty where it is left out."""
+        """Return the name of an input, empty where it is left out."""
         return str(self.node.input[index]) if index < len(self.node.input) else ""
 
     def rank(self, name: str) -> int:
-        """Give how many dimensions a value has."""
+        """Return how many dimensions a value has."""
         if name not in self.shapes:
             raise Unconvertible(f"the dimensions of '{name}' are not known")
         return len(self.shapes[name])
 
     def type(self, name: str) -> int:
-        """Give a value's element type."""
+        """Return a value's element type."""
         if name not in self.types:
             raise Unconvertible(f"the type of '{name}' is not known")
         return self.types[name]
 
     def numbers(self, name: str) -> list[float] | list[int]:
-        """Give the elements of a small constant."""
+        """Return the elements of a small constant."""
         tensor = self.constants.get(name)
         if tensor is None or name in self.model.payloads:
             raise Unconvertible(f"'{name}' is computed, and has to be constant")
@@ -110,7 +110,7 @@ class Site:
         return [value.item() for value in array.reshape(-1)]
 
     def name(self, stem: str) -> str:
-        """Give a name that nothing has yet."""
+        """Return a name that nothing has yet."""
         while stem in self.taken:
             stem += "_"
         self.taken.add(stem)

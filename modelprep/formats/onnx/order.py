@@ -10,7 +10,7 @@ from modelprep.formats.onnx.model import Model
 
 
 def nested_graphs(graph: Any) -> Iterator[Any]:
-    """Give the graphs that lie in a graph's nodes, at any depth."""
+    """Yield the graphs that lie in a graph's nodes, at any depth."""
     for node in graph.node:
         for attribute in node.attribute:
             for nested in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
@@ -19,7 +19,7 @@ def nested_graphs(graph: Any) -> Iterator[Any]:
 
 
 def reachable(model: Model) -> set[str]:
-    """Give the values that depend on an input that is fed, the inputs among them."""
+    """Return the values that depend on an input that is fed, the inputs among them."""
     fed = {value.name for value in model.inputs()}
     # Nodes may lie in any order; this settles in as many rounds as the order is off, one when it is right.
     growing = True
@@ -90,7 +90,7 @@ def sort_nodes(model: Model) -> bool:
 
 
 def _uses(node: Any, depth: int = 0) -> set[str]:
-    """Give the values a node uses, those that its nested graphs take from around them too."""
+    """Return the values a node uses, those that its nested graphs take from around them too."""
     used = {name for name in node.input if name}
     for attribute in node.attribute:
         for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):

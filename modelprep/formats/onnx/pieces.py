@@ -26,7 +26,7 @@ class NotOnnx(ValueError):
 
 
 def size(pieces: Iterable[Piece]) -> int:
-    """Give the length of pieces in bytes."""
+    """Return the length of pieces in bytes."""
     return sum(len(piece) for piece in pieces)
 
 

@@ -61,7 +61,7 @@ class Renamer:
             raise self._damaged(error) from error
 
     def pieces(self) -> list[Piece]:
-        """Give the renamed file in pieces; `count` then says how often each old name was met."""
+        """Return the renamed file in pieces; `count` then says how often each old name was met."""
         try:
             graph = self._edit_graph(self._graph.value, self._graph.stop, self.names, 0)
         except (WireError, NotOnnx) as error:
@@ -147,7 +147,7 @@ class Renamer:
         return named_fields(self.view, message.value, message.stop)
 
     def _string(self, message: Field, number: int) -> str:
-        """Give one string field of a message (the last one counts, as protobuf has it)."""
+        """Return one string field of a message (the last one counts, as protobuf has it)."""
         found = ""
         for field in self._inside(message):
             if field.number == number:

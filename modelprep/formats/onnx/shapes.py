@@ -80,7 +80,7 @@ def drop_value_info(model: Model, names: Collection[str]) -> int:
 
 
 def unsettled(model: Model) -> set[str]:
-    """Give the values in between whose shape is not all numbers."""
+    """Return the values in between whose shape is not all numbers."""
     return {
         value.name
         for value in model.graph.value_info
@@ -94,7 +94,7 @@ def _symbols(model: Model) -> set[str]:
 
 
 def _number(dim: Any) -> int | None:
-    """Give a dimension's number, or None where it has none (old exporters write 0 or -1 for that)."""
+    """Return a dimension's number, or None where it has none (old exporters write 0 or -1 for that)."""
     return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else None
 
 

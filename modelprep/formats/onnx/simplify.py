@@ -183,7 +183,7 @@ def _transposed(model: Model, tensor: Any, taken: set[str]) -> str:
 
 
 def _turned(model: Model, tensor: Any, taken: set[str], factor: float, *, transpose: bool = False) -> str:
-    """Give the name of a FLOAT constant scaled and transposed, its own where neither is asked; empty: it is none."""
+    """Return the name of a FLOAT constant scaled and transposed, its own where neither is asked; empty: it is none."""
     from array import array
 
     if not transpose and factor == 1.0:

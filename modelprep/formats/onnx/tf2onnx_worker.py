@@ -41,7 +41,7 @@ def load(path: Path) -> Any:
 
 
 def ends(graph: Any) -> tuple[list[str], list[str]]:
-    """Give the placeholders of a graph and the nodes that nothing uses."""
+    """Return the placeholders of a graph and the nodes that nothing uses."""
     used = {name.lstrip("^").partition(":")[0] for node in graph.node for name in node.input}
     inputs = [node.name for node in graph.node if node.op in ("Placeholder", "PlaceholderWithDefault")]
     silent = ("Const", "NoOp", "Placeholder", "PlaceholderWithDefault")
@@ -62,7 +62,7 @@ def set_shapes(graph: Any, shapes: dict[str, list[int]]) -> None:
 
 
 def port(name: str) -> str:
-    """Give the tensor a name means: ``input`` is ``input:0``."""
+    """Return the tensor a name means: ``input`` is ``input:0``."""
     return name if ":" in name else f"{name}:0"
 
 

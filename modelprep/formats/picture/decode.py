@@ -43,7 +43,7 @@ _PIXELS_A_BYTE = 12
 
 
 def max_pixels(size: int) -> int:
-    """Give how many pixels a picture file of `size` bytes may have: a small file must not take all memory."""
+    """Return how many pixels a picture file of `size` bytes may have: a small file must not take all memory."""
     return min(MAX_PIXELS, max(_SOME_PIXELS, _PIXELS_A_BYTE * size))
 
 
@@ -66,7 +66,7 @@ class Picture:
     warnings: tuple[str, ...] = ()
 
     def three_channels(self) -> NDArray[np.uint8]:
-        """Give R, G and B as the tests take them: the first three channels, those that are missing zero."""
+        """Return R, G and B as the tests take them: the first three channels, those that are missing zero."""
         import numpy as np
 
         height, width, channels = self.pixels.shape
@@ -187,7 +187,7 @@ def _warnings(data: bytes, kind: str, pixels: NDArray[np.uint8]) -> list[str]:
 
 
 def exif_orientation(data: bytes) -> int:
-    """Give the orientation tag (274) of a JPEG's EXIF block, 1 to 8, or 0 where there is none."""
+    """Return the orientation tag (274) of a JPEG's EXIF block, 1 to 8, or 0 where there is none."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] not in (0xDA, 0xD9):
         length = int.from_bytes(data[position + 2 : position + 4], "big")
@@ -199,7 +199,7 @@ def exif_orientation(data: bytes) -> int:
 
 
 def orientation_of_tiff(tiff: bytes) -> int:
-    """Give the orientation tag (274) of a TIFF block, as EXIF data are, or 0 where there is none."""
+    """Return the orientation tag (274) of a TIFF block, as EXIF data are, or 0 where there is none."""
     order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
     if order is None:
         return 0

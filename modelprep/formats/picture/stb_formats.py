@@ -235,7 +235,7 @@ def _palette(data: bytes, position: int, flags: int) -> Any:
 
 
 def _first_picture(data: bytes, position: int, origin: str) -> tuple[int, int]:
-    """Give where the first picture's descriptor lies, and the transparent colour that stands before it, or -1."""
+    """Return where the first picture's descriptor lies, and the transparent colour that stands before it, or -1."""
     transparent = -1
     while position < len(data):
         mark = data[position]
@@ -307,7 +307,7 @@ _PIECE = 1 << 14
 
 
 def mended_png(data: bytes) -> bytes:
-    """Give a PNG with the checksums that its contents should have: stb_image looks at none of them."""
+    """Return a PNG with the checksums that its contents should have: stb_image looks at none of them."""
     out = io.BytesIO()
     out.write(data[:8])
     position, packed = 8, bytearray()
@@ -335,7 +335,7 @@ def mended_png(data: bytes) -> bytes:
 
 
 def _checked(packed: bytes, most: int) -> bytes:
-    """Give compressed data with the checksum that belongs to them; those of more than `most` bytes as they are."""
+    """Return compressed data with the checksum that belongs to them; those of more than `most` bytes as they are."""
     # Piece by piece: a file of a megabyte may unpack to a thousand.
     stream, length, checksum = zlib.decompressobj(-15), 0, 1
     for start in range(2, len(packed), _PIECE):

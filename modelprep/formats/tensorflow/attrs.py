@@ -47,7 +47,7 @@ def read_shape(shape: Buffer) -> tuple[int, ...] | None:
 
 
 def varint_in(buffer: Buffer | None, wanted: int) -> int:
-    """Give the number in field `wanted` of a message (the last one counts); 0 where there is none."""
+    """Return the number in field `wanted` of a message (the last one counts); 0 where there is none."""
     found = 0
     for number, kind, value, *_ in protowire.fields(buffer) if buffer is not None else ():
         if number == wanted and kind == VARINT:
@@ -56,7 +56,7 @@ def varint_in(buffer: Buffer | None, wanted: int) -> int:
 
 
 def payload_in(buffer: Buffer | None, wanted: int) -> Buffer | None:
-    """Give the bytes in field `wanted` of a message (the last ones count); None where there are none."""
+    """Return the bytes in field `wanted` of a message (the last ones count); None where there are none."""
     found = None
     for number, kind, value, _, stop in protowire.fields(buffer) if buffer is not None else ():
         if number == wanted and kind == BYTES and buffer is not None:
@@ -73,7 +73,7 @@ def attr_float(buffer: Buffer | None) -> float | None:
 
 
 def read_numbers(buffer: Buffer, wanted: int) -> list[int]:
-    """Give the list of whole numbers in field `wanted` of a message, packed or not."""
+    """Return the list of whole numbers in field `wanted` of a message, packed or not."""
     found: list[int] = []
     for number, kind, value, _, stop in protowire.fields(buffer):
         if number != wanted:
@@ -89,7 +89,7 @@ def read_numbers(buffer: Buffer, wanted: int) -> list[int]:
 
 
 def read_strings(buffer: Buffer, wanted: int) -> list[bytes]:
-    """Give the list of strings in field `wanted` of a message."""
+    """Return the list of strings in field `wanted` of a message."""
     return [
         bytes(buffer[value:stop])
         for number, kind, value, _, stop in protowire.fields(buffer)

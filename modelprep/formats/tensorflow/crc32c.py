@@ -37,7 +37,7 @@ def crc32c(data: Buffer, value: int = 0) -> int:
 
 
 def unmask(masked: int) -> int:
-    """Give back the CRC that :func:`mask` hid."""
+    """Return back the CRC that :func:`mask` hid."""
     rotated = (masked - _MASK_DELTA) & 0xFFFFFFFF
     return ((rotated >> 17) | (rotated << 15)) & 0xFFFFFFFF
 

@@ -56,40 +56,40 @@ class Node:
     rest: bytes = b""
 
     def attr(self, name: str) -> Buffer | None:
-        """Give an encoded AttrValue in one piece, or None."""
+        """Return an encoded AttrValue in one piece, or None."""
         value = self.attrs.get(name)
         return b"".join(value) if isinstance(value, tuple) else value
 
     def dtype(self, name: str) -> int:
-        """Give the DataType in an attribute; 0 where there is none."""
+        """Return the DataType in an attribute; 0 where there is none."""
         return self._decoded(name, lambda value: varint_in(value, 6))
 
     def number(self, name: str) -> int:
-        """Give the whole number in an attribute; 0 where there is none."""
+        """Return the whole number in an attribute; 0 where there is none."""
         return protowire.signed(self._decoded(name, lambda value: varint_in(value, 3)))
 
     def real(self, name: str) -> float | None:
-        """Give the number with a fraction in an attribute; None where there is none."""
+        """Return the number with a fraction in an attribute; None where there is none."""
         return self._decoded(name, attr_float)
 
     def flag(self, name: str) -> bool:
-        """Give the truth value in an attribute; False where there is none."""
+        """Return the truth value in an attribute; False where there is none."""
         return bool(self._decoded(name, lambda value: varint_in(value, 5)))
 
     def string(self, name: str) -> bytes:
-        """Give the bytes in an attribute; empty where there are none."""
+        """Return the bytes in an attribute; empty where there are none."""
         return bytes(self._decoded(name, lambda value: payload_in(value, 2)) or b"")
 
     def strings(self, name: str) -> list[bytes]:
-        """Give the list of strings in an attribute; empty where there is none."""
+        """Return the list of strings in an attribute; empty where there is none."""
         return self._decoded(name, lambda value: read_strings(payload_in(value, 1) or b"", 2))
 
     def numbers(self, name: str) -> list[int]:
-        """Give the list of whole numbers in an attribute; empty where there is none."""
+        """Return the list of whole numbers in an attribute; empty where there is none."""
         return self._decoded(name, lambda value: read_numbers(payload_in(value, 1) or b"", 3))
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """Give the shape in an attribute (-1: size unknown); None where there is none or the rank is unknown."""
+        """Return the shape in an attribute (-1: size unknown); None where there is none or the rank is unknown."""
 
         def read(value: Buffer | None) -> tuple[int, ...] | None:
             shape = payload_in(value, 7)
@@ -98,7 +98,7 @@ class Node:
         return self._decoded(name, read)
 
     def tensor(self, name: str = "value") -> TensorHead | None:
-        """Give what the TensorProto in an attribute says of itself, without its values; None where there is none."""
+        """Return what the TensorProto in an attribute says of itself, without its values; None where there is none."""
 
         def read(value: Buffer | None) -> TensorHead | None:
             tensor = payload_in(value, 8)
@@ -114,7 +114,7 @@ class Node:
 
 
 def input_name(reference: str) -> str:
-    """Give the node that an input refers to: ``a`` of ``a``, ``a:1`` and ``^a``."""
+    """Return the node that an input refers to: ``a`` of ``a``, ``a:1`` and ``^a``."""
     return reference[1:] if reference.startswith("^") else reference.partition(":")[0]
 
 
@@ -143,7 +143,7 @@ class Graph:
     file: MappedFile | None = None
 
     def by_name(self) -> dict[str, Node]:
-        """Give the nodes by name.
+        """Return the nodes by name.
 
         Raises
         ------

@@ -80,7 +80,7 @@ class GraphFacts:
         return sum(node.bytes for node in self.nodes)
 
     def to_json(self) -> dict[str, object]:
-        """Give what ``inspect --json`` prints."""
+        """Return what ``inspect --json`` prints."""
         return {
             "form": self.form,
             "producer": self.producer,

@@ -25,7 +25,7 @@ _AFTER_1_12: Mapping[str, tuple[str, ...]] = {
 
 @cache
 def message(name: str) -> Any:
-    """Give the class of a message of package ``tensorflow`` (``GraphDef``, ``AttrValue.ListValue``).
+    """Return the class of a message of package ``tensorflow`` (``GraphDef``, ``AttrValue.ListValue``).
 
     The table is held to the descriptors of an installed TensorFlow by ``tests/formats/tensorflow/test_tf_schema.py``.
     """
@@ -34,7 +34,7 @@ def message(name: str) -> Any:
 
 @cache
 def message_of_1_12(name: str) -> Any:
-    """Give the class of a message as TensorFlow 1.12 has it: what came later is unknown to it."""
+    """Return the class of a message as TensorFlow 1.12 has it: what came later is unknown to it."""
     table = resources.files("modelprep.formats.tensorflow").joinpath("schema.tsv").read_text("utf-8")
     rows = []
     for line in table.splitlines():

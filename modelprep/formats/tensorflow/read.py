@@ -69,7 +69,7 @@ def read_any_graph(path: Path, name: str = "") -> tuple[Graph, Wrapper | None]:
 
 
 def file_of(path: Path) -> Path:
-    """Give the file to read for a path that may be a SavedModel's folder.
+    """Return the file to read for a path that may be a SavedModel's folder.
 
     Raises
     ------

@@ -38,24 +38,24 @@ def require(graph: Graph, names: Iterable[str], role: str) -> None:
 
 
 def inputs_of(graph: Graph) -> list[Node]:
-    """Give the placeholders."""
+    """Return the placeholders."""
     return [node for node in graph.nodes if node.op in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")]
 
 
 def outputs_of(graph: Graph) -> list[Node]:
-    """Give the nodes whose value no other node uses; constants and what only has an effect (saving, say) left out."""
+    """Return the nodes whose value no other node uses; constants and what only has an effect (saving, say) left out."""
     used = {input_name(reference) for node in graph.nodes for reference in node.inputs}
     return [node for node in graph.nodes if node.name not in used and node.op not in _NO_VALUE]
 
 
 def colocated(node: Node) -> list[str]:
-    """Give the nodes that this one must share a device with (attribute ``_class``)."""
+    """Return the nodes that this one must share a device with (attribute ``_class``)."""
     return [str(value[len(_COLOCATED) :], "utf-8", "replace") for value in node.strings("_class")
             if value.startswith(_COLOCATED)]  # fmt: skip
 
 
 def subgraph(graph: Graph, outputs: Sequence[str], *, colocations: bool = True) -> list[Node]:
-    """Give the nodes that `outputs` need, in file order.
+    """Return the nodes that `outputs` need, in file order.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def subgraph(graph: Graph, outputs: Sequence[str], *, colocations: bool = True) 
 
 
 def consumers(nodes: Iterable[Node]) -> dict[str, list[tuple[Node, int]]]:
-    """Give for every node who takes its values, and as which input (control inputs left out)."""
+    """Return for every node who takes its values, and as which input (control inputs left out)."""
     found: dict[str, list[tuple[Node, int]]] = {}
     for node in nodes:
         for index, reference in enumerate(node.inputs):
@@ -152,6 +152,6 @@ def _list(nodes: Sequence[Node]) -> str:
 
 
 def string_values(node: Node) -> list[bytes]:
-    """Give the values of a constant of strings."""
+    """Return the values of a constant of strings."""
     head = node.tensor()
     return [] if head is None else read_strings(head.proto, 8)

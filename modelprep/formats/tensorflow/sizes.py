@@ -27,7 +27,7 @@ class Known:
             self.shapes[node.name] = self._shape(node)
 
     def shape(self, reference: str) -> Shape:
-        """Give the shape of what a reference names; None for other outputs than the first of most operations."""
+        """Return the shape of what a reference names; None for other outputs than the first of most operations."""
         name, _, port = reference.partition(":")
         node = self.nodes.get(name)
         if port not in ("", "0") and (node is None or node.op != "Split"):
@@ -35,7 +35,7 @@ class Known:
         return self.shapes.get(name)
 
     def value(self, reference: str) -> Value | None:
-        """Give the value of what a reference names."""
+        """Return the value of what a reference names."""
         name, _, port = reference.partition(":")
         return self.values.get(name) if port in ("", "0") else None
 
@@ -43,7 +43,7 @@ class Known:
         return [reference for reference in node.inputs if not reference.startswith("^")]
 
     def ints(self, reference: str) -> list[int] | None:
-        """Give the value of what a reference names where all of it is known."""
+        """Return the value of what a reference names where all of it is known."""
         value = self.value(reference)
         if value is None or not all(isinstance(item, int) for item in value.items):
             return None
@@ -90,7 +90,7 @@ class Known:
 
 
 def ordered(graph: Graph) -> list[Node]:
-    """Give the nodes with those that they take values from before them; what lies in a ring is left out."""
+    """Return the nodes with those that they take values from before them; what lies in a ring is left out."""
     nodes = graph.by_name()
     waiting: dict[str, set[str]] = {}
     takers: dict[str, list[str]] = {}
@@ -112,7 +112,7 @@ def ordered(graph: Graph) -> list[Node]:
 
 
 def broadcast(shapes: Sequence[Shape]) -> Shape:
-    """Give the shape that operands of these shapes have together."""
+    """Return the shape that operands of these shapes have together."""
     if any(shape is None for shape in shapes):
         return None
     known = [shape for shape in shapes if shape is not None]
@@ -124,7 +124,7 @@ def broadcast(shapes: Sequence[Shape]) -> Shape:
 
 
 def reshaped(shape: Shape, wanted: Value) -> Shape:
-    """Give the shape after a Reshape; a -1 is worked out where the sizes allow it."""
+    """Return the shape after a Reshape; a -1 is worked out where the sizes allow it."""
     if -1 not in wanted.items:
         return wanted.items
     rest = times([size for size in wanted.items if size != -1])
@@ -146,7 +146,7 @@ _BROADCAST = frozenset((
 
 
 def _spatial(node: Node, shape: Shape, kernel: Sequence[Size]) -> list[Size] | None:
-    """Give height and width after a window has gone over a picture."""
+    """Return height and width after a window has gone over a picture."""
     if shape is None or len(shape) != 4:
         return None
     at = 2 if node.string("data_format") == b"NCHW" else 1

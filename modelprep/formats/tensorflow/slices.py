@@ -27,7 +27,7 @@ class Slice:
 
     @classmethod
     def whole(cls, rank: int) -> Slice:
-        """Give the slice that is the whole of a tensor of this rank."""
+        """Return the slice that is the whole of a tensor of this rank."""
         return cls(((0, FULL),) * rank)
 
     @classmethod
@@ -51,7 +51,7 @@ class Slice:
         return cls(tuple(extents))
 
     def within(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Give (starts, lengths) in a tensor of this `shape`.
+        """Return (starts, lengths) in a tensor of this `shape`.
 
         Raises
         ------

@@ -111,7 +111,7 @@ class Table:
         return None
 
     def __iter__(self) -> Iterator[Entry]:
-        """Give all entries in the order of their keys, reading (and verifying) every block."""
+        """Yield all entries in the order of their keys, reading (and verifying) every block."""
         for key, handle in self._index:
             yield from self._entries(handle, f"the entries up to {key!r}")
 

@@ -91,11 +91,11 @@ class Buffer:
             raise self.broken(f"it claims more than {MAX_TABLES} tables or {MAX_NUMBERS} numbers", at)
 
     def kind(self, kind: Scalar) -> Any:
-        """Give the library's description of a kind of number: its width in bytes, how it is unpacked."""
+        """Return the library's description of a kind of number: its width in bytes, how it is unpacked."""
         return getattr(self._kinds, f"{kind}Flags")
 
     def decoder(self, at: int) -> Any:
-        """Give the library's view of the table at a position; only positions that were checked may be asked of it."""
+        """Return the library's view of the table at a position; only positions that were checked may be asked of it."""
         return self._decode(self.data, at)
 
     def follow(self, at: int, what: str) -> int:
@@ -109,7 +109,7 @@ class Buffer:
         return target
 
     def root(self) -> Table:
-        """Give the root table."""
+        """Return the root table."""
         if self.size < 8:
             raise self.broken("it is too short for a FlatBuffer", 0)
         if self.size > MAX_SIZE:
@@ -169,7 +169,7 @@ class Table:
         buffer.need(at, self._size, what)
 
     def position(self, slot: int) -> int | None:
-        """Give the position of a field, or None where the table has none."""
+        """Return the position of a field, or None where the table has none."""
         entry = 4 + 2 * slot
         offset = int(self._decoder.Offset(entry))
         if offset == 0:
@@ -211,7 +211,7 @@ class Table:
         return Text(at, field, self._decoder.String(field))
 
     def extent(self, slot: int, width: int, what: str) -> tuple[int, int] | None:
-        """Give where a vector's elements start and how many there are; `width` is an element's length in bytes."""
+        """Return where a vector's elements start and how many there are; `width` is an element's length in bytes."""
         field = self.position(slot)
         if field is None:
             return None

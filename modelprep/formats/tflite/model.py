@@ -240,7 +240,7 @@ def small_constants(path: Path, buffers: Collection[int], *, limit: int = 256) -
 
 
 def buffer_extents(data: memoryview, where: str) -> list[tuple[int, int]]:
-    """Give where the data of each buffer lie in a file that :func:`parse` has taken, and how many bytes there are."""
+    """Return where the data of each buffer lie in a file that :func:`parse` has taken, and how many bytes there are."""
     tables = Buffer(data, where).root().tables(4, "buffer")
     return [table.extent(0, 1, "constant data") or (0, 0) for table in tables]
 

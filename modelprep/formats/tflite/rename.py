@@ -122,7 +122,7 @@ def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int 
 
 
 def _nameless(model: Model, names: Collection[tuple[int, str]]) -> Model:
-    """Give the model with the renamed tensors' names taken out, to compare by."""
+    """Return the model with the renamed tensors' names taken out, to compare by."""
     changed = {index for index, _ in names}
     main = replace(
         model.main,
@@ -195,7 +195,7 @@ def _wanted(
 
 
 def _numbered(indices: tuple[int, ...], name: str) -> list[int]:
-    """Give the tensor at a place: ``#0`` is the first input or output, which needs no name."""
+    """Return the tensor at a place: ``#0`` is the first input or output, which needs no name."""
     place = name.removeprefix("#")
     return [indices[int(place)]] if name[:1] == "#" and place.isdecimal() and int(place) < len(indices) else []
 
@@ -266,7 +266,7 @@ def _place(view: memoryview, slots: list[_Slot], model: Model, where: str) -> Pl
 def _name(
     view: memoryview, nameless: Mapping[int, tuple[Literal["input", "output"], str]], plan: Plan, where: str
 ) -> Plan:
-    """Give tensors that have no place for a name a table of their own at the end of the file."""
+    """Return tensors that have no place for a name a table of their own at the end of the file."""
     if not nameless:
         return plan
     buffer = Buffer(view, where)
@@ -288,7 +288,7 @@ def _name(
 
 
 def _room(view: memoryview, text: Text) -> int:
-    """Give how many bytes fit where a string stands: its own, and the zeros up to the next 4-byte boundary.
+    """Return how many bytes fit where a string stands: its own, and the zeros up to the next 4-byte boundary.
 
     What follows a string in a FlatBuffer starts at such a boundary, but for a vtable, which may start at an even
     address and never with two zero bytes (it starts with its own length). So zeros up to the boundary are padding.

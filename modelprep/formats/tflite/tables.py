@@ -7,12 +7,12 @@ from importlib import resources
 
 
 def operator_name(code: int) -> str:
-    """Give the name of a builtin operator by its code: ``CONV_2D``; an unknown code as ``OPERATOR_<code>``."""
+    """Return the name of a builtin operator by its code: ``CONV_2D``; an unknown code as ``OPERATOR_<code>``."""
     return _operator_names().get(code, f"OPERATOR_{code}")
 
 
 def option_fields(union: int) -> list[tuple[str, int, str, float]]:
-    """Give the fields of an options table.
+    """Return the fields of an options table.
 
     Parameters
     ----------
@@ -41,6 +41,6 @@ def _option_table() -> dict[int, list[tuple[str, int, str, float]]]:
 
 
 def rows(name: str) -> list[list[str]]:
-    """Give the rows of one of the tables beside this module, without its comments."""
+    """Return the rows of one of the tables beside this module, without its comments."""
     text = resources.files(__package__).joinpath(name).read_text("utf-8")
     return [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]

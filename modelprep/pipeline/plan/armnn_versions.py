@@ -19,7 +19,7 @@ _PREFIX = "armnn-"
 
 
 def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> list[Recipe]:
-    """Give the recipes in the form that serves a version of Arm NN.
+    """Return the recipes in the form that serves a version of Arm NN.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class Bound:
     absent: Mapping[str, object] = field(default_factory=dict)
 
     def params(self, paths: Mapping[str, Path]) -> dict[str, object]:
-        """Give the parameters of a call: slot -> path becomes a Path, or a dict of Paths by name."""
+        """Return the parameters of a call: slot -> path becomes a Path, or a dict of Paths by name."""
         params: dict[str, object] = {**self.absent, **self.plain}
         for slot in self.files:
             param, inside, name = slot.partition("/")
@@ -101,7 +101,7 @@ def _several(recipe: Recipe, use: StepUse, name: str, value: Value) -> dict[str,
 
 
 def file_name(recipe: Recipe, ref: Ref) -> str:
-    """Give the name by which a step knows a file that came in a list."""
+    """Return the name by which a step knows a file that came in a list."""
     if ref.inner:
         return PurePosixPath(ref.inner).name
     asset = recipe.assets.get(ref.name)

@@ -52,7 +52,7 @@ class Room:
         )
 
     def to_json(self) -> dict[str, object]:
-        """Give it JSON-ready."""
+        """Return it JSON-ready."""
         return {
             "places": [str(place) for place in self.places],
             "needed": self.needed,
@@ -169,7 +169,7 @@ class _Bounds:
                 self._most[step.identity] = step.bound.step.room(step.bound.plain, sizes)
 
     def of(self, identity: str, inner: str) -> int | None:
-        """Give the bytes of an asset, a step's output, or one file of it; None when nobody can say."""
+        """Return the bytes of an asset, a step's output, or one file of it; None when nobody can say."""
         step = self._plan.steps.get(identity)
         if step is None or step.result is None:
             return self._most[identity]

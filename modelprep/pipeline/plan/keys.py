@@ -25,7 +25,7 @@ Files = Mapping[str, tuple[str, str]]
 
 
 def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None = None) -> str:
-    """Give what decides an asset's bytes.
+    """Return what decides an asset's bytes.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def source_name(source: Source) -> str:
 
 
 def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
-    """Give what decides a step's result: name, version, parameters, identities of the inputs."""
+    """Return what decides a step's result: name, version, parameters, identities of the inputs."""
     digest = _digest(
         {
             "step": bound.step.name,
@@ -82,7 +82,7 @@ def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
 def files_of(
     recipe: Recipe, names: Mapping[str, str], made: Callable[[str], Collection[str] | None] = lambda _: None
 ) -> Files:
-    """Give destination -> (identity, inner path) for all that a recipe installs.
+    """Return destination -> (identity, inner path) for all that a recipe installs.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def files_of(
 
 
 def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
-    """Give what decides a demo's files and its entry in the manifest.
+    """Return what decides a demo's files and its entry in the manifest.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
 
 
 def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
-    """Give what decides what a recipe brings, wherever its file lies: its part of ``cache key``.
+    """Return what decides what a recipe brings, wherever its file lies: its part of ``cache key``.
 
     The same as the key of a demo that was planned, but for the folder that the recipe's file lies in, which is part of
     its name: that may be a checkout's, and is another one on every machine.
@@ -168,7 +168,7 @@ def _story(asset: Asset) -> list[str]:
 
 
 def request_key(keys: Iterable[str]) -> str:
-    """Give one key for several demos, whatever their order: what ``cache key`` prints."""
+    """Return one key for several demos, whatever their order: what ``cache key`` prints."""
     return _digest(sorted(keys))
 
 

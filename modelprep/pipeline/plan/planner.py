@@ -91,7 +91,7 @@ def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
 
 
 def meanings(recipes: Iterable[Recipe], pins: Mapping[str, Pin]) -> dict[str, dict[tuple[str, str], str]]:
-    """Give what ``--set`` may call an asset: name -> (recipe, asset) -> identity; ambiguous with several."""
+    """Return what ``--set`` may call an asset: name -> (recipe, asset) -> identity; ambiguous with several."""
     found: dict[str, dict[tuple[str, str], str]] = {}
     for recipe in recipes:
         for asset in recipe.assets.values():
@@ -298,7 +298,7 @@ class _Planner:
         return identity
 
     def _input_digests(self, step: PlannedStep) -> dict[str, str] | None:
-        """Give slot -> sha256 for a step's key, or None while an input is not known."""
+        """Return slot -> sha256 for a step's key, or None while an input is not known."""
         digests = {slot: self._sha256_of(source) for slot, source in step.inputs.items()}
         known = {slot: sha256 for slot, sha256 in digests.items() if sha256 is not None}
         return known if len(known) == len(digests) else None
@@ -370,7 +370,7 @@ class _Planner:
 
 
 def output_of(step: PlannedStep, result: Result, inner: str) -> str:
-    """Give the sha256 of one file that a step made.
+    """Return the sha256 of one file that a step made.
 
     Raises
     ------

@@ -265,7 +265,7 @@ class Plan:
         return want_of(asset, self.pins)
 
     def known(self) -> Iterator[Asset]:
-        """Give the assets of this plan and all shared ones; a shared one that is broken is left out."""
+        """Yield the assets of this plan and all shared ones; a shared one that is broken is left out."""
         yield from (planned.asset for planned in self.assets.values())
         with suppress(RecipeError):
             for name in self.shared:

@@ -88,7 +88,7 @@ def _not_enough_memory() -> NotEnoughMemory:
 
 
 def _written(caught: BaseException) -> str:
-    """Give the file with the traceback of a bug: one, however often the same exception comes by here."""
+    """Return the file with the traceback of a bug: one, however often the same exception comes by here."""
     if (path := getattr(caught, _PLACE, None)) is not None:
         return str(path)
     import tempfile

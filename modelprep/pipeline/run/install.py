@@ -80,7 +80,7 @@ class Installer:
             return self.install(demo, patience - 1)
 
     def _spread(self, demo: PlannedDemo) -> PlannedDemo:
-        """Give a demo with its folders' files by name, which are known now that the steps have run."""
+        """Return a demo with its folders' files by name, which are known now that the steps have run."""
         if not any(map(fills_folder, demo.files)):
             return demo
         files = files_of(demo.recipe, demo.names, lambda name: self._results[demo.names[name]].outputs)
@@ -108,7 +108,7 @@ class Installer:
         return done
 
     def _files(self, demo: PlannedDemo) -> Iterator[tuple[str, Blob]]:
-        """Give destination -> bytes."""
+        """Yield destination -> bytes."""
         for path, (identity, inner) in demo.files.items():
             if identity in self._plan.assets:
                 yield path, self._blobs[identity]
@@ -134,7 +134,7 @@ class Installer:
                 )
 
     def _key(self, demo: PlannedDemo) -> str:
-        """Give the demo's key with the pins that this run added: the next run will find them in the lock file."""
+        """Return the demo's key with the pins that this run added: the next run will find them in the lock file."""
         if not self._pins:
             return demo.key
         pins = {**self._plan.pins, **self._pins}

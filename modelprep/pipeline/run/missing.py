@@ -48,7 +48,7 @@ class Missing:
         return isinstance(self.error, NotDownloaded) and self.error.offline
 
     def to_json(self) -> dict[str, object]:
-        """Give it JSON-ready."""
+        """Return it JSON-ready."""
         return {
             "asset": self.asset.key,
             "set": self.name,
@@ -81,7 +81,7 @@ def missing(plan: Plan, demo: PlannedDemo, failed: Mapping[str, ModelprepError])
 
 
 def downloads(files: Iterable[Missing]) -> dict[str, tuple[str, str]]:
-    """Give by identity the name under which each file is kept, and the line that downloads it; no two names are equal.
+    """Return by identity the name under which each file is kept, and the line that downloads it; names differ.
 
     Of two files with one name each gets its asset's name in front.
     """
@@ -116,7 +116,7 @@ def again(words: Sequence[str], files: Sequence[Missing]) -> str:
 
 
 def with_way_out(error: ModelprepError, files: Sequence[Missing], words: Sequence[str]) -> ModelprepError:
-    """Give the error of a demo with the commands for all of its missing files, not only for the one it is about."""
+    """Return the error of a demo with the commands for all of its missing files, not only for the one it is about."""
     if not files:
         return error
     lines = [error.hint.partition("for a manual download:")[0].rstrip()] if error.hint else []

@@ -12,7 +12,7 @@ from modelprep.tree.manifest import AssetUsed, Provenance, StepUsed, plain
 
 
 def provenance(plan: Plan, demo: PlannedDemo, blobs: Mapping[str, Blob]) -> dict[str, Provenance]:
-    """Give destination -> provenance for the files of a demo.
+    """Return destination -> provenance for the files of a demo.
 
     The recipe's first source is named, not the mirror that happened to give the bytes: the same recipes then make the
     same manifest everywhere. Which server answered is told by the run's report.

@@ -21,7 +21,7 @@ SEVERITY = (0, 8, 1, 7, 2, 3, 4, 5, 6, 130, 143)
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Give the gravest of some exit codes.
+    """Return the gravest of some exit codes.
 
     >>> worst([0, 8, 3]), worst([])
     (3, 0)
@@ -81,7 +81,7 @@ class DemoReport:
         return f"<DemoReport {self.demo}: {self.outcome}, {len(self.files)} files{error}>"
 
     def to_json(self) -> dict[str, object]:
-        """Give it JSON-ready."""
+        """Return it JSON-ready."""
         facts: dict[str, object] = {
             "recipe": self.recipe,
             "demo": self.demo,
@@ -159,7 +159,7 @@ class Report:
         return self.exit_code == 0
 
     def to_json(self) -> dict[str, object]:
-        """Give it JSON-ready."""
+        """Return it JSON-ready."""
         return {
             "exit_code": self.exit_code,
             "bytes_fetched": self.bytes_fetched,

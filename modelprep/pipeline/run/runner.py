@@ -197,7 +197,7 @@ class _Run:
         )
 
     def _lane(self, name: str) -> Lane:
-        """Give a lane; those of downloads, one a host, are made when they are asked for."""
+        """Return a lane; those of downloads, one a host, are made when they are asked for."""
         if name not in self._lanes:
             request = self.plan.request
             self._lanes[name] = Lane(request.jobs or request.policy.per_host + LANDING, self._outcomes)
@@ -273,7 +273,7 @@ class _Run:
             self.installed[name] = cast("Installed", value)
 
     def _task(self, name: str) -> tuple[str, str]:
-        """Give the name in events and the label of a piece of work."""
+        """Return the name in events and the label of a piece of work."""
         if name in self.plan.steps:
             return self.plan.steps[name].task, self.plan.steps[name].label
         if name in self.plan.assets:

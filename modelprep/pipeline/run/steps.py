@@ -62,7 +62,7 @@ class StepRunner:
         results: Mapping[str, Result],
         ensure: Callable[[str, str], None],
     ) -> Result:
-        """Give a step's result, from the store or by running it.
+        """Return a step's result, from the store or by running it.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class StepRunner:
     def _key(
         self, step: PlannedStep, blobs: Mapping[str, Blob], results: Mapping[str, Result]
     ) -> tuple[str, dict[str, str]]:
-        """Give the key of a step's result, and the digest of each input."""
+        """Return the key of a step's result, and the digest of each input."""
         digests: dict[str, str] = {}
         for slot, (identity, inner) in step.inputs.items():
             if identity in self._steps:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
-    """Give a plan JSON-ready: what ``--dry-run --json`` prints and the ``plan`` event tells."""
+    """Return a plan JSON-ready: what ``--dry-run --json`` prints and the ``plan`` event tells."""
     fetches = []
     for asset in plan.to_fetch:
         assert asset.fetch is not None
@@ -63,7 +63,7 @@ def _demo_json(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
 
 
 def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | None:
-    """Give the bytes to download for one demo alone; None where a size is not known.
+    """Return the bytes to download for one demo alone; None where a size is not known.
 
     Parameters
     ----------

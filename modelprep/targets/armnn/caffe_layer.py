@@ -20,7 +20,7 @@ _MAPPED, _PAGE = 1 << 17, 1 << 12
 
 
 def text(value: str | bytes) -> str:
-    """Give a name that need not be UTF-8."""
+    """Return a name that need not be UTF-8."""
     return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
 
 
@@ -51,7 +51,7 @@ class LayerMessage:
             self.message = messages.new("LayerParameter")
 
     def blob(self, number: int, count: int) -> Callable[[], NDArray[Any]]:
-        """Give a blob that has to hold `count` numbers.
+        """Return a blob that has to hold `count` numbers.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class LayerMessage:
         return self._values(blob)
 
     def pointer(self, number: int, shape: Shape) -> Constant:
-        """Give a blob whose size nobody checks, as a constant of a shape.
+        """Return a blob whose size nobody checks, as a constant of a shape.
 
         Raises
         ------

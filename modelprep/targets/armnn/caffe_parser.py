@@ -121,7 +121,7 @@ class CaffeParser:
     # -- for the operators ---------------------------------------------------------------------------------------
 
     def slot(self, top: str) -> Slot:
-        """Give what makes a blob."""
+        """Return what makes a blob."""
         if top not in self._slots:
             raise Stop(f"Could not find armnn output slot for Caffe top '{top}'", "CF07")
         return self._slots[top]
@@ -146,5 +146,5 @@ class CaffeParser:
 
 
 def parameters(layer: LayerMessage, name: str) -> Any:
-    """Give a layer's parameters (``pooling_param``)."""
+    """Return a layer's parameters (``pooling_param``)."""
     return getattr(layer.message, name)

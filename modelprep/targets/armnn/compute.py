@@ -114,7 +114,7 @@ def _detection(layer: Layer, values: Values) -> list[Any]:
 
 
 def _real(values: Any, info: Info | None) -> Any:
-    """Give the real numbers that stored ones stand for (armnn::Dequantize)."""
+    """Return the real numbers that stored ones stand for (armnn::Dequantize)."""
     import numpy as np
 
     if info is None or info.dtype == "float32":

@@ -10,7 +10,7 @@ from modelprep.targets.armnn.optimiser import axes
 
 
 def _heights_first(layer: Layer, values: Any) -> Any:
-    """Give values of a layer as (batch, height, width, channels)."""
+    """Return values of a layer as (batch, height, width, channels)."""
     return values if layer.params["layout"] == "NHWC" else values.transpose(0, 2, 3, 1)
 
 
@@ -24,7 +24,7 @@ def _out(layer: Layer) -> tuple[int, int]:
 
 
 def _patches(layer: Layer, x: Any, window: tuple[int, int], fill: float = 0) -> Any:
-    """Give every window of x (batch, height, width, channels) as (batch, rows, columns, channels, *window)."""
+    """Return every window of x (batch, height, width, channels) as (batch, rows, columns, channels, *window)."""
     import numpy as np
 
     p, (rows, columns) = layer.params, _out(layer)
@@ -45,7 +45,7 @@ def _patches(layer: Layer, x: Any, window: tuple[int, int], fill: float = 0) -> 
 
 
 def _kernels(layer: Layer, weights: Any) -> Any:
-    """Give weights as (outputs, channels, height, width), or (multiplier, channels, height, width) where depthwise."""
+    """Return weights as (outputs, channels, height, width); depthwise (multiplier, channels, height, width)."""
     if layer.kind == "DepthwiseConvolution2d" or layer.params["layout"] == "NCHW":
         return weights
     return weights.transpose(0, 3, 1, 2)
@@ -134,7 +134,7 @@ def pool(layer: Layer, x: Any) -> Any:
 
 
 def _reach(size: int, window: int, stride: int, front: int, back: int, count: int, exclude: bool) -> list[int]:
-    """Give over how many places each window's mean is taken."""
+    """Return over how many places each window's mean is taken."""
     found = []
     for place in range(count):
         start = place * stride - front

@@ -224,7 +224,7 @@ def _overlap(one: Any, others: Any) -> Any:
 
 
 def highest(count: int, scores: Sequence[float]) -> list[int]:
-    """Give the indices of the highest scores in libstdc++'s order: a heap of `count`, sorted at the end."""
+    """Return the indices of the highest scores in libstdc++'s order: a heap of `count`, sorted at the end."""
     places = list(range(len(scores)))
     values = scores.tolist() if hasattr(scores, "tolist") else scores
 

@@ -26,7 +26,7 @@ _TFLITE_ADDED: tuple[tuple[str, frozenset[str]], ...] = (
 
 
 def tflite_names(version: str) -> frozenset[str]:
-    """Give the builtin operators that a version's TF Lite parser has."""
+    """Return the builtin operators that a version's TF Lite parser has."""
     found = _TFLITE_19_02
     for since, names in _TFLITE_ADDED:
         # Two-digit years and months: as text they sort as they came.

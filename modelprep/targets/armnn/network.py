@@ -64,7 +64,7 @@ class Stop(Exception):
         return cls("", rule, where, speaker="signal", status=status, running=running)
 
     def said(self, program: str) -> tuple[str, ...]:
-        """Give the lines that a test program prints."""
+        """Return the lines that a test program prints."""
         if self.speaker == "signal":
             return ()
         if self.speaker == "std":
@@ -89,7 +89,7 @@ class Shape(tuple[int, ...]):
         return made
 
     def at(self, index: int) -> int:
-        """Give one dimension; an index out of range stops Arm NN."""
+        """Return one dimension; an index out of range stops Arm NN."""
         if not 0 <= index < len(self):
             raise Stop(f"Invalid dimension index: {u32(index)} (number of dimensions is {len(self)})", "C1")
         return self[index]
@@ -201,7 +201,7 @@ class Layer:
         return self.outputs[0]
 
     def source(self, index: int = 0) -> Slot:
-        """Give the output that an input takes."""
+        """Return the output that an input takes."""
         slot = self.inputs[index]
         assert slot is not None, "a parser connects what it adds"
         return slot

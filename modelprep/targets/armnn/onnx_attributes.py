@@ -16,7 +16,7 @@ _KINDS = {
 
 
 def unsigned(outer: str, inner: str, value: int) -> int:
-    """Give a number that has to fit 32 bits and not be negative; `outer` and `inner` are the parser's expressions."""
+    """Return a number that has to fit 32 bits and not be negative; `outer` and `inner` are the parser's expressions."""
     if not -(1 << 31) <= value < 1 << 31:
         raise Stop(
             f"'{inner}' must should fit into a int32 (ArmNN don't support int64), received: {value}", rule="ON19"
@@ -38,14 +38,14 @@ def sizes(node: Any, inputs: Sequence[int], outputs: Sequence[int], rule: str, c
 
 
 def pair(values: Sequence[int], what: str) -> tuple[int, int]:
-    """Give the first two numbers of a list; what lies behind a shorter one is read all the same."""
+    """Return the first two numbers of a list; what lies behind a shorter one is read all the same."""
     if len(values) < 2:
         raise crash(f"{what} has {len(values)} numbers, not 2", rule="ON19")
     return values[0], values[1]
 
 
 def find(node: Any, name: str, wanted: int) -> Any:
-    """Give the last attribute of a name, all of which have to be of one type."""
+    """Return the last attribute of a name, all of which have to be of one type."""
     found = None
     for attribute in node.attribute:
         if attribute.name == name:
@@ -60,7 +60,7 @@ def find(node: Any, name: str, wanted: int) -> Any:
 
 
 def wholes(node: Any, name: str) -> list[int]:
-    """Give a list of whole numbers, empty where it is not there."""
+    """Return a list of whole numbers, empty where it is not there."""
     attribute = find(node, name, 7)
     inner = "attrValue.ints().Get(attriNum)"
     values = [] if attribute is None else attribute.ints
@@ -68,7 +68,7 @@ def wholes(node: Any, name: str) -> list[int]:
 
 
 def whole(node: Any, name: str, default: int) -> int:
-    """Give a whole number."""
+    """Return a whole number."""
     attribute = find(node, name, 2)
     if attribute is None:
         return default
@@ -76,12 +76,12 @@ def whole(node: Any, name: str, default: int) -> int:
 
 
 def real(node: Any, name: str, default: float) -> float:
-    """Give a real number."""
+    """Return a real number."""
     attribute = find(node, name, 1)
     return default if attribute is None else float(attribute.f)
 
 
 def text(node: Any, name: str) -> str:
-    """Give a text, empty where it is not there."""
+    """Return a text, empty where it is not there."""
     attribute = find(node, name, 3)
     return "" if attribute is None else attribute.s.decode("utf-8", "replace")

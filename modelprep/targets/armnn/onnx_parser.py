@@ -79,7 +79,7 @@ def parse(
 
 
 def tensor_info(value: Any) -> Info:
-    """Give what the parser makes of a ValueInfoProto."""
+    """Return what the parser makes of a ValueInfoProto."""
     inner = "onnxShape.dim(i).dim_value()"
     where = f"value {value.name}"
     try:
@@ -204,7 +204,7 @@ class Parser:
     # -- tensors and slots, for the layers ----------------------------------------------------------------------------
 
     def of(self, name: str) -> Known:
-        """Give what is known of a tensor; asking makes an entry, as in the parser's map."""
+        """Return what is known of a tensor; asking makes an entry, as in the parser's map."""
         return self.known.setdefault(name, Known())
 
     def constant(self, name: str) -> bool:
@@ -212,7 +212,7 @@ class Parser:
         return self.of(name).tensor is not None
 
     def info(self, name: str) -> Info:
-        """Give a tensor's shape; the parser reads through a null pointer where none is noted."""
+        """Return a tensor's shape; the parser reads through a null pointer where none is noted."""
         known = self.of(name)
         if known.info is None:
             if known.tensor is not None:
@@ -223,7 +223,7 @@ class Parser:
         return known.info
 
     def shape(self, name: str) -> Shape:
-        """Give a tensor's shape."""
+        """Return a tensor's shape."""
         return self.info(name).shape
 
     def makes(self, layer: Layer, name: str) -> None:
@@ -289,7 +289,7 @@ class Parser:
         return Constant(info, read)
 
     def reshaped(self, info: Info, dims: Sequence[int]) -> Info:
-        """Give the same with another shape."""
+        """Return the same with another shape."""
         return replace(info, shape=Shape(dims))
 
 

@@ -121,7 +121,7 @@ _TITLES = {"BatchToSpaceNd": "BatchToSpaceLayer", "StridedSlice": "StridedSlice"
 
 
 def inferred(layer: Layer) -> Shape | None:
-    """Give the shape that a layer infers for its first output; None where it infers none.
+    """Return the shape that a layer infers for its first output; None where it infers none.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _pooled(size: int, before: int, after: int, pool: int, stride: int, *, up: b
 
 
 def axes(layout: str) -> tuple[int, int, int]:
-    """Give the axes of channels, height and width in a layout."""
+    """Return the axes of channels, height and width in a layout."""
     return (3, 1, 2) if layout == "NHWC" else (1, 2, 3)
 
 
@@ -311,7 +311,7 @@ def _strided_slice(layer: Layer) -> Shape:
 
 
 def cut(params: Mapping[str, Any], axis: int, size: int) -> tuple[int, int, int]:
-    """Give start, stop and stride of a strided slice along an axis (armnn/Descriptors.cpp)."""
+    """Return start, stop and stride of a strided slice along an axis (armnn/Descriptors.cpp)."""
     lowest, highest = -(1 << 31), (1 << 31) - 1
     stride = params["strides"][axis]
     start = params["begin"][axis]

@@ -39,7 +39,7 @@ def _combined(kind: str, parser: TfParser, node: Any, first: Slot, second: Slot,
 
 
 def _larger(first: Slot, second: Slot, dtype: DType | None = None) -> Info:
-    """Give the shape of which each size is the larger of two."""
+    """Return the shape of which each size is the larger of two."""
     sizes = [max(size, second.shape.at(axis)) for axis, size in enumerate(first.shape)]
     return Info(Shape(sizes), dtype or dtype_of(first))
 
@@ -112,7 +112,7 @@ def _maximum(parser: TfParser, node: Any) -> Operation:
 
 
 def _leaky(parser: TfParser, node: Any, alpha: int, other: Any) -> float | None:
-    """Give the slope where a node multiplies another one by a single constant number."""
+    """Return the slope where a node multiplies another one by a single constant number."""
     if node.op != "Mul":
         return None
     inputs = parser.inputs(node, 2)

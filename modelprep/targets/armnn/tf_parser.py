@@ -47,7 +47,7 @@ class Operation:
         return self.constant is not None and self.constant.info.dtype == dtype
 
     def slot(self, index: int) -> Slot:
-        """Give an output; makes its layer where nobody asked before."""
+        """Return an output; makes its layer where nobody asked before."""
         if not self.slots and self.make is not None:
             self.slots = self.make()
         if index >= len(self.slots):
@@ -77,7 +77,7 @@ class Taken:
 
 
 def dtype_of(slot: Slot) -> DType:
-    """Give an output's element type."""
+    """Return an output's element type."""
     assert slot.info is not None, "every layer notes a shape"
     return slot.info.dtype
 
@@ -200,7 +200,7 @@ class TfParser:
     # -- for the operators ---------------------------------------------------------------------------------------
 
     def inputs(self, node: Any, count: int | None = None) -> list[Taken]:
-        """Give what a node takes, Identity nodes passed over; `count` is how many there have to be."""
+        """Return what a node takes, Identity nodes passed over; `count` is how many there have to be."""
         sources = self._sources(node)
         if count is not None and len(sources) != count:
             raise Stop(f"Unexpected number of inputs for node {node.name}. Expected {count}, found {len(sources)}",
@@ -230,7 +230,7 @@ class TfParser:
 
 
 def attribute(node: Any, name: str, kind: str, rule: str, *, required: bool = True) -> Any:
-    """Give an attribute's value; None where it is not there and need not be.
+    """Return an attribute's value; None where it is not there and need not be.
 
     Parameters
     ----------
@@ -255,18 +255,18 @@ def attribute(node: Any, name: str, kind: str, rule: str, *, required: bool = Tr
 
 
 def whole_numbers(node: Any, name: str, rule: str, *, required: bool = True) -> list[int]:
-    """Give a list of whole numbers, each wrapped to 32 bits, unsigned."""
+    """Return a list of whole numbers, each wrapped to 32 bits, unsigned."""
     value = attribute(node, name, "list", rule, required=required)
     return [] if value is None else [number & 0xFFFFFFFF for number in value.i]
 
 
 def text(node: Any, name: str, rule: str) -> str:
-    """Give a string."""
+    """Return a string."""
     return bytes(attribute(node, name, "s", rule)).decode("utf-8", "surrogateescape")
 
 
 def data_format(node: Any, called: str) -> str:
-    """Give the layout; the parser knows two."""
+    """Return the layout; the parser knows two."""
     layout = text(node, "data_format", "TF11")
     check_format(node, layout, called)
     return layout

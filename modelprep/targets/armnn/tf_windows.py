@@ -24,7 +24,7 @@ from modelprep.targets.armnn.tf_parser import (
 
 
 def _axis_value(values: list[int], axis: int) -> int:
-    """Give one of a window's numbers; behind a list that is too short lie zeros, but behind an empty one nothing."""
+    """Return one of a window's numbers; behind a list that is too short lie zeros, but behind an empty one nothing."""
     if not values:
         raise Stop.signal(CRASHED, "TF12")
     return values[axis] if axis < len(values) else 0
@@ -56,7 +56,7 @@ def _permuted(constant: Constant, order: tuple[int, int, int, int]) -> Constant:
 def _slid(
     sizes: Shape, layout: str, kernel: tuple[int, int], strides: list[int], padding: str
 ) -> tuple[dict[str, Any], int, int]:
-    """Give a window's strides and padding, and the height and width of what it makes."""
+    """Return a window's strides and padding, and the height and width of what it makes."""
     _, height, width = axes(layout)
     stride_x, stride_y = _axis_value(strides, width), _axis_value(strides, height)
     rows, columns = sizes.at(height), sizes.at(width)

@@ -55,7 +55,7 @@ def parse(model: Model, operators: Mapping[str, Operation], data: Data) -> tuple
 
 
 def size_of(info: Info) -> int:
-    """Give how many bytes a tensor's values take."""
+    """Return how many bytes a tensor's values take."""
     return info.shape.elements * WIDTH[info.dtype]
 
 
@@ -151,13 +151,13 @@ class Parser:
     # -- tensors and slots, for the operators -------------------------------------------------------------------------
 
     def existing(self, index: int) -> Tensor:
-        """Give a tensor by its number; of one that is not there no more than that may be asked."""
+        """Return a tensor by its number; of one that is not there no more than that may be asked."""
         if index < 0:
             raise Refused(f"'operatorPtr->inputs[i]' must be non-negative, received: {index}", "TL07")
         return self.tensors[index] if index < len(self.tensors) else Tensor(index, "", (), "", 0, 0)
 
     def info(self, tensor: Tensor, shape: Shape | None = None) -> Info:
-        """Give what the parser makes of a tensor (ToTensorInfo), of another shape where one is given."""
+        """Return what the parser makes of a tensor (ToTensorInfo), of another shape where one is given."""
         where = f"tensor {tensor.index} '{tensor.name}'"
         if tensor.index >= len(self.tensors):
             raise crash(f"tensor {tensor.index} of {len(self.tensors)} is asked for", "TL23")
@@ -215,7 +215,7 @@ class Parser:
             )  # fmt: skip
 
     def numbers(self, tensor: Tensor, rule: str, *, signed: bool = False) -> list[int]:
-        """Give what the parser copies out of a tensor's buffer into a list of 32-bit numbers."""
+        """Return what the parser copies out of a tensor's buffer into a list of 32-bit numbers."""
         info = self.info(tensor)
         self._buffer(tensor)
         size, count = size_of(info), info.shape.elements

@@ -32,20 +32,20 @@ class Reading:
             raise crash("the file has no options for it", "TL25")
 
     def check_fused(self) -> str:
-        """Give the fused activation, which has to be known."""
+        """Return the fused activation, which has to be known."""
         word = str(self.options["fused_activation_function"])
         if word != "NONE" and word not in _FUSED:
             raise Refused(f"TfLite parser doesn't suppport fused activation: {word}", "TL08")
         return word
 
     def inputs(self, *counts: int) -> list[Tensor]:
-        """Give the input tensors, of one of these numbers."""
+        """Return the input tensors, of one of these numbers."""
         found = [self.parser.existing(index) for index in self.operator.inputs]
         check_count(len(found), counts, "inputs.size()")
         return found
 
     def outputs(self, count: int = 1, rule: str = "TL26") -> list[Tensor]:
-        """Give the output tensors."""
+        """Return the output tensors."""
         found = []
         for index in self.operator.outputs:
             if index < 0:
@@ -57,22 +57,22 @@ class Reading:
         return found
 
     def unsigned(self, name: str) -> int:
-        """Give an option that must not be negative."""
+        """Return an option that must not be negative."""
         value = cast("int", self.options[name])
         if value < 0:
             raise Refused(f"'options->{name}' must be non-negative, received: {value}", "TL27")
         return value
 
     def whole(self, name: str) -> int:
-        """Give an option as a whole number."""
+        """Return an option as a whole number."""
         return int(cast("int", self.options[name]))
 
     def numbers(self, tensor: Tensor, rule: str = "TL24", *, signed: bool = False) -> list[int]:
-        """Give the numbers in a constant tensor."""
+        """Return the numbers in a constant tensor."""
         return self.parser.numbers(tensor, rule, signed=signed)
 
     def pairs(self, tensor: Tensor, rule: str = "TL24") -> list[tuple[int, int]]:
-        """Give them two by two."""
+        """Return them two by two."""
         values = self.numbers(tensor, rule)
         return list(zip(values[::2], values[1::2], strict=False))
 
@@ -94,7 +94,7 @@ class Reading:
         self.parser.makes(layer, self.operator.outputs[:1])
 
     def pads(self, down: tuple[int, int, int], across: tuple[int, int, int]) -> dict[str, Any]:
-        """Give the padding of (size, window, stride) downwards and across."""
+        """Return the padding of (size, window, stride) downwards and across."""
         top, bottom = self._padding(*down)
         left, right = self._padding(*across)
         return {"pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right}
@@ -115,7 +115,7 @@ def check_count(found: int, allowed: Sequence[int], what: str, rule: str = "TL26
 
 
 def input_at(tensors: Sequence[Tensor], place: int) -> Tensor:
-    """Give an input that the parser does not count first."""
+    """Return an input that the parser does not count first."""
     if place >= len(tensors):
         raise crash(f"it has {len(tensors)} inputs", "TL26")
     return tensors[place]

@@ -121,7 +121,7 @@ def run(layer: Layer) -> None:
 
 
 def _whole(layer: Layer) -> list[int]:
-    """Give the whole numbers of a descriptor."""
+    """Return the whole numbers of a descriptor."""
     return [value for value in layer.params.values() if isinstance(value, int)]
 
 

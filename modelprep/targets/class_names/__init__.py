@@ -32,7 +32,7 @@ _SOME = {
 
 @cache
 def names(listing: str) -> dict[int, str]:
-    """Give class number -> name of a listing as :class:`~modelprep.targets.armnn_tests.BoardTest` names it.
+    """Return class number -> name of a listing as :class:`~modelprep.targets.armnn_tests.BoardTest` names it.
 
     A list known in part (Inception 21k) gives the classes that a test asks for; an unknown listing is empty.
     """

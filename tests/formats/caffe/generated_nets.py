@@ -46,7 +46,7 @@ class Maker:
         return self.dice.choice([one for one in self.blobs if len(self.shapes[one]) in ranks] or self.blobs)
 
     def like(self, blob: str) -> Shape:
-        """Give a shape of as many axes, whose sizes are not known here."""
+        """Return a shape of as many axes, whose sizes are not known here."""
         return (0,) * len(self.shapes[blob])
 
     def layer(self, type_: str, bottoms: list[str], shapes: list[Shape], body: str = "", blobs: int = 0) -> None:
@@ -223,7 +223,7 @@ _STEPS: tuple[tuple[int, Callable[[Maker], None]], ...] = (
 
 
 def text(seed: int) -> bytes:
-    """Give one net, with the white space, comments and brackets of one of many writers."""
+    """Return one net, with the white space, comments and brackets of one of many writers."""
     m = Maker(seed)
     first = m.dice.choice(((1, 4, 6, 6), (2, 2, 5, 4), (2, 6), (1, 4, 8), (1, 2, 3, 4, 4)))
     head = f'name: "{m.dice.choice(NAMES)}"\n'

@@ -23,7 +23,7 @@ def net(
     channels: int = 8,
     tail: str = "reshape",
 ) -> Any:
-    """Give a network of operators that Arm NN 19.02 has: Conv, BatchNormalization, Relu, pooling, MatMul and Add.
+    """Return a network of operators that Arm NN 19.02 has: Conv, BatchNormalization, Relu, pooling, MatMul and Add.
 
     `tail` is what stands between the features and the MatMul: ``reshape`` (a constant INT64 shape that spells the batch
     out), ``flatten``, or ``dropout`` (Flatten, Dropout and an Identity at the end).

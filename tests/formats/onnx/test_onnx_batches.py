@@ -231,7 +231,7 @@ def test_dimensions_and_inferred_shapes_in_one_call(tmp_path: Path) -> None:
 
 
 def viewed(opset: int, batch: Any) -> Any:
-    """Give ``x.view(x.size(0), -1)`` as PyTorch writes it, a convolution before and a layer behind it."""
+    """Return ``x.view(x.size(0), -1)`` as PyTorch writes it, a convolution before and a layer behind it."""
     axes = {"axes": [0]} if opset < 13 else {}
     graph = helper.make_graph(
         [

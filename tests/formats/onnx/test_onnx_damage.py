@@ -86,7 +86,7 @@ def test_a_name_that_is_no_text_is_an_error(tmp_path: Path, name: bytes) -> None
 
 
 def nested(depth: int) -> bytes:
-    """Give a model whose nodes hold graphs in graphs."""
+    """Return a model whose nodes hold graphs in graphs."""
     graph = b"".join(block(12, [b"".join(block(1, [b"y"]))]))
     for _ in range(depth):
         attribute = b"".join(block(6, [graph]))

@@ -16,7 +16,7 @@ ARM = "armnn-19.02"
 
 
 def verdict(path: Path, version: str = "19.02") -> list[str]:
-    """Give the rules a file breaks, from the onnx library's own view of it."""
+    """Return the rules a file breaks, from the onnx library's own view of it."""
     return sorted({problem.rule for problem in problems(onnx.load(str(path)), PARSERS[version])})
 
 
@@ -282,7 +282,7 @@ def test_a_result_over_2_gib_is_refused_before_it_is_written(tmp_path: Path, mon
 
 
 def one(op: str, *, inputs: list[str] | None = None, dtype: int = FLOAT, **attributes: Any) -> Any:
-    """Give a model of one node on a 4-D picture, with constants c (4-D), v (1-D) and s (a shape)."""
+    """Return a model of one node on a 4-D picture, with constants c (4-D), v (1-D) and s (a shape)."""
     constants = [
         helper.make_tensor("c", FLOAT, [4, 2, 3, 3], [0.5] * 72),
         helper.make_tensor("v", FLOAT, [4], [1.0] * 4),

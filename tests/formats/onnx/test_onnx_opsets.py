@@ -43,7 +43,7 @@ def carried(data: bytes, target: int, folder: Path) -> bytes:
 
 @cache
 def cases(operator: str) -> list[tuple[str, bytes, list[Any]]]:
-    """Give onnx's own test models of an operator at opset 21 at most, all but the first input as constants too."""
+    """Return onnx's own test models of an operator at opset 21 at most, all but the first input as constants too."""
     node = pytest.importorskip("onnx.backend.test.case.node", reason="onnx's own test models")
     found = []
     with warnings.catch_warnings(action="ignore") if sys.version_info >= (3, 11) else contextlib.nullcontext():

@@ -47,7 +47,7 @@ def test_a_field_that_no_schema_knows_and_odd_lengths_stay(tmp_path: Path) -> No
 
 
 def with_if() -> Any:
-    """Give a model whose branches use an outer value, and one of which hides the name `image`."""
+    """Return a model whose branches use an outer value, and one of which hides the name `image`."""
     outer = helper.make_graph(
         [helper.make_node("Relu", ["image"], ["then_out"])], "then", [],
         [helper.make_tensor_value_info("then_out", FLOAT, [1, 3])],

@@ -53,7 +53,7 @@ with tf1.Graph().as_default() as graph:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a frozen graph and what TensorFlow answers (TensorFlow stays out of this process)."""
+    """Return a folder with a frozen graph and what TensorFlow answers (TensorFlow stays out of this process)."""
     folder = tmp_path_factory.mktemp("graph")
     subprocess.run([sys.executable, "-W", "ignore", "-c", MAKE, str(folder)], check=True, capture_output=True)
     return folder

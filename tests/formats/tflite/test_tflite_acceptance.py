@@ -38,7 +38,7 @@ for path in sys.argv[1:]:
 
 
 def accepted(paths: list[Path]) -> dict[str, list[str]]:
-    """Give the names of inputs and outputs of the files that LiteRT loads."""
+    """Return the names of inputs and outputs of the files that LiteRT loads."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *map(str, paths)], capture_output=True, text=True, check=True, timeout=300
     )
@@ -47,7 +47,7 @@ def accepted(paths: list[Path]) -> dict[str, list[str]]:
 
 
 def generated(seed: int) -> bytes:
-    """Give a file of one ADD with parts left out, empty, wrong or repeated, as the seed has it."""
+    """Return a file of one ADD with parts left out, empty, wrong or repeated, as the seed has it."""
     pick = random.Random(seed)
 
     def tensor(name: str, buffer: int = 0) -> T:

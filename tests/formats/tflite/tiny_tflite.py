@@ -106,7 +106,7 @@ def tiny(
     signature: bool = True,
     shared: bool = False,
 ) -> bytes:
-    """Give the file; with `shared`, the output's string is also that of another tensor of another subgraph."""
+    """Return the file; with `shared`, the output's string is also that of another tensor of another subgraph."""
     constant = struct.pack("<4f", 0.5, 1.5, 2.5, 3.5)
     kind = "shared text" if shared else "text"
     main = T(

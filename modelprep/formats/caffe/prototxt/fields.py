@@ -59,7 +59,7 @@ _PLANS: dict[Any, Plan] = {}
 
 
 def plan_of(descriptor: Descriptor) -> Plan:
-    """Give the fields of a message by name; made once for each type of message."""
+    """Return the fields of a message by name; made once for each type of message."""
     plan = _PLANS.get(descriptor)
     if plan is None:
         plan = Plan(descriptor, {})

@@ -82,7 +82,7 @@ class Lexer:
         return self._match.start() if self._match else None
 
     def line(self, offset: int) -> int:
-        """Give the number of the line, from 1, that a character stands in."""
+        """Return the number of the line, from 1, that a character stands in."""
         return self._text.count("\n", 0, offset) + 1
 
     def found(self) -> str:
@@ -93,7 +93,7 @@ class Lexer:
         return shown if self.kind == STRING else f"'{shown}'"
 
     def where(self, offset: int | None = None) -> str:
-        """Give ``origin:line:column`` of a character (of the token, where none is named), and the layer around it."""
+        """Return ``origin:line:column`` of a character (of the token, where none is named), and the layer around it."""
         if offset is None:
             offset = self._match.start() if self._match else len(self._text.rstrip())
         column = offset - self._text.rfind("\n", 0, offset)

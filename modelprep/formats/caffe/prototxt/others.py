@@ -67,7 +67,7 @@ def _solver(fields: dict[str, str]) -> Other:
 
 
 def _outline(text: str) -> dict[str, str]:
-    """Give the names of the outermost fields, each with its first value where that is a string."""
+    """Return the names of the outermost fields, each with its first value where that is a string."""
     found: dict[str, str] = {}
     depth, name, before = 0, "", ""
     try:

@@ -166,7 +166,7 @@ class _Reader:
         self._text.fail(f"{plan.descriptor.name} has no field '{name}'", got=name, hint=hint or None)
 
     def _around(self) -> Iterator[tuple[str, dict[str, Field]]]:
-        """Give the messages around the one being read, from the inside out, with their fields."""
+        """Yield the messages around the one being read, from the inside out, with their fields."""
         for name, message in reversed(self._text.inside[:-1]):
             yield name, plan_of(message.DESCRIPTOR).fields
         if self._text.inside:

@@ -44,7 +44,7 @@ _MAX_DIGITS = 64
 
 
 def unescape(literal: str) -> bytes:
-    """Give the bytes that a quoted literal stands for.
+    """Return the bytes that a quoted literal stands for.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _one(match: re.Match[bytes]) -> bytes:
 
 
 def integer(token: str) -> int | None:
-    """Give the value of an unsigned integer token (decimal, ``0x`` hexadecimal, ``0`` octal), or None."""
+    """Return the value of an unsigned integer token (decimal, ``0x`` hexadecimal, ``0`` octal), or None."""
     if len(token) > _MAX_DIGITS:
         return 1 << 80 if _DECIMAL.fullmatch(token) or _HEX.fullmatch(token) else None
     if token[0] == "0" and len(token) > 1:
@@ -91,7 +91,7 @@ def integer(token: str) -> int | None:
 
 
 def decimal(token: str) -> float | None:
-    """Give the value of a floating-point token; None for hexadecimal and octal numbers, which floats cannot be."""
+    """Return the value of a floating-point token; None for hexadecimal and octal numbers, which floats cannot be."""
     if token[0] == "0" and len(token) > 1 and (token[1] in "xX" or _DECIMAL.fullmatch(token)):
         return None
     return float(token.rstrip("fF"))

@@ -78,7 +78,7 @@ def _scalar(descriptor: Any, kind: int, value: Any) -> str:
 
 
 def shortest_float(value: float) -> str:
-    """Give the shortest decimal that reads back as the same float32.
+    """Return the shortest decimal that reads back as the same float32.
 
     Parameters
     ----------

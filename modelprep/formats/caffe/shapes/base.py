@@ -42,7 +42,7 @@ class Site:
         )
 
     def param(self, name: str) -> Any:
-        """Give a parameter message of the layer, or None where the schema does not know it."""
+        """Return a parameter message of the layer, or None where the schema does not know it."""
         return getattr(self.layer, name, None)
 
     def need(self, least: int, most: int | None = None) -> None:

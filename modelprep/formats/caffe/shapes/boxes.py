@@ -137,7 +137,7 @@ def _psroi_pooling(site: Site) -> Inferred:
 
 
 def _unweighed(site: Site) -> Inferred:
-    """Give each top the first bottom's shape; which weights there are depends on the fork."""
+    """Shape each top as the first bottom; which weights there are depends on the fork."""
     site.need(1)
     return Inferred((site.bottoms[0],) * len(site.layer.top), None)
 

@@ -35,7 +35,7 @@ def _pair(param: Any, name: str) -> tuple[int, int] | None:
 
 
 def convolution_window(site: Site, axes: int) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Give kernel, stride, pad and dilation of a convolution, one value a spatial axis.
+    """Return kernel, stride, pad and dilation of a convolution, one value a spatial axis.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _deconvolution(site: Site) -> Inferred:
 
 
 def pooling_window(site: Site, size: tuple[Dim, Dim]) -> tuple[list[Dim], list[int], list[int]]:
-    """Give kernel, stride and pad of a Pooling layer for an input of this height and width.
+    """Return kernel, stride and pad of a Pooling layer for an input of this height and width.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def pooling_window(site: Site, size: tuple[Dim, Dim]) -> tuple[list[Dim], list[i
 
 
 def pooled(dim: int, kernel: int, stride: int, pad: int, *, floor: bool, clip: bool) -> int:
-    """Give a pooled size: rounded up (or down), and less a last window that would start in the padding."""
+    """Return a pooled size: rounded up (or down), and less a last window that would start in the padding."""
     room = dim + 2 * pad - kernel
     size = (room // stride if floor else -(-room // stride)) + 1
     return size - 1 if clip and (size - 1) * stride >= dim + pad else size
@@ -188,7 +188,7 @@ def _lrn(site: Site) -> Inferred:
 
 
 def _mvn(site: Site) -> Inferred:
-    """Give four axes, whatever the bottom has: Caffe reshapes the top by the old (num, channels, height, width)."""
+    """Return four axes, whatever the bottom has: Caffe reshapes the top by the old (num, channels, height, width)."""
     site.need(1, 1)
     bottom = site.bottoms[0]
     if bottom is None:

@@ -190,7 +190,7 @@ class Layer:
     def reshape(
         self, value: str, old: Sequence[Dim], new: Sequence[Dim], *, out: str = "", part: str = "reshape"
     ) -> str:
-        """Give a value another shape.
+        """Return a value another shape.
 
         Parameters
         ----------

@@ -111,7 +111,7 @@ def _title(layer: V1LayerParameter) -> str:
 
 
 def _fold_padding(net: NetParameter) -> list[V1LayerParameter]:
-    """Give the layers without padding layers; their pad and bottom are with the layer that they fed."""
+    """Return the layers without padding layers; their pad and bottom are with the layer that they fed."""
     made_by: dict[str, V1LayerParameter | None] = dict.fromkeys(net.input)
     kept = []
     for layer in net.layers:

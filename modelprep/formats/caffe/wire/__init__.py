@@ -90,7 +90,7 @@ class WireReader:
         return StepError(what, where=place, expected=expected, got=got, looks_like=looks, hint=hint)
 
     def slice(self, start: int, end: int) -> bytes:
-        """Give the bytes of a range that is known to lie in the file."""
+        """Return the bytes of a range that is known to lie in the file."""
         if end - start > _WINDOW:
             return self._pread(end - start, start)
         low = start - self._base

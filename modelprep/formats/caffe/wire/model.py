@@ -90,7 +90,7 @@ class ModelIndex:
     rest: tuple[Range, ...]
 
     def structure(self) -> bytes:
-        """Give the file's NetParameter without its blobs, still in its own form (V0, V1 or V2).
+        """Return the file's NetParameter without its blobs, still in its own form (V0, V1 or V2).
 
         Strings that are not UTF-8 are as Python's protobuf can hold them (:mod:`modelprep.formats.caffe.text_bytes`).
 

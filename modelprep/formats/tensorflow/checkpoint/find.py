@@ -89,13 +89,13 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def data_files(index: Path) -> dict[str, Path]:
-    """Give the data files that lie beside an index, by name."""
+    """Return the data files that lie beside an index, by name."""
     prefix = glob.escape(index.name.removesuffix(".index"))
     return {entry.name: entry for entry in sorted(index.parent.glob(f"{prefix}.data-*-of-*"))}
 
 
 def latest_in(path: Path) -> str | None:
-    """Give the checkpoint that a list of checkpoints names as the latest; None where the file is no such list."""
+    """Return the checkpoint that a list of checkpoints names as the latest; None where the file is no such list."""
     try:
         with path.open("rb") as file:
             text = file.read(_MOST)

@@ -14,7 +14,7 @@ Save = Callable[..., dict[str, "bytes | None"]]
 
 @pytest.fixture(scope="session")
 def caffe_saves(pycaffe: str, tmp_path_factory: pytest.TempPathFactory) -> Save:
-    """Give what Caffe saves of nets, without blobs: name -> bytes, or None for a net that Caffe refuses."""
+    """Return what Caffe saves of nets, without blobs: name -> bytes, or None for a net that Caffe refuses."""
 
     def save(texts: Mapping[str, str], phase: str = "TEST") -> dict[str, bytes | None]:
         folder = tmp_path_factory.mktemp("nets")
