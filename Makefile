@@ -12,7 +12,8 @@ EXTRAS ?= check onnx tf bundle remote socks
 PYTHON39 ?= $(shell for p in python3.9 "$$HOME"/.pyenv/versions/3.9*/bin/python3.9; do "$$p" -c '' 2>/dev/null && echo "$$p" && break; done)
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# pip, with few lines that say how far it is.
+PIP := $(BIN)/python tools/run_pip.py
 GROUPS := $(filter-out assets,$(notdir $(patsubst %/,%,$(dir $(wildcard recipes/*/*.yaml)))))
 GROUPS := $(sort $(GROUPS))
 
@@ -31,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP_GROUPS = $(BIN)/python -c 'import pip; raise SystemExit(tuple(map(int, pip.__version__.split(".")[:2])) < (25, 1))' || \
   $(PIP) install --upgrade 'pip>=25.1'
 
-.PHONY: help all $(GROUPS) docs reference venv tools test check corpus bench faults demo man clean distclean
+.PHONY: help all $(GROUPS) docs pictures reference venv tools test check corpus bench faults demo man clean distclean
 
 help:  ## say what there is
 	@printf 'make TARGET [OUT=%s] [ARGS="--dry-run"] [PYTHON=%s]\n\n' '$(OUT)' '$(PYTHON)'
@@ -75,7 +76,7 @@ corpus: $(VENV)/test.stamp  ## inspect, lint and convert every model below DIR, 
 	$(ORACLES) $(BIN)/python tests/corpus/corpus_run.py '$(DIR)' $(ARGS)
 
 bench: $(VENV)/test.stamp  ## measure, each beside its peer, and write docs/performance.md: ARGS="--only small,hosts", ARGS=--quick
-	$(PIP) install matplotlib
+	@$(PIP) install matplotlib
 	$(BIN)/python benchmarks/run.py $(if $(ARGS),$(ARGS),--write)
 
 # Minutes of fuzzing in all; the long run is MINUTES=60. KILLS=40 for a short one.
@@ -83,7 +84,7 @@ MINUTES ?= 4
 KILLS ?= 200
 
 faults: $(VENV)/test.stamp  ## faults, attacks, kills, full disks, fuzzing: docs/reliability.md; MINUTES=60, ONE=kills
-	$(PIP) install atheris
+	@$(PIP) install atheris
 	$(BIN)/python faults/run.py --minutes '$(MINUTES)' --kills '$(KILLS)' $(if $(ONE),--one '$(ONE)') $(ARGS)
 
 man: $(VENV)/core.stamp  ## write the man page anew from the commands: docs/man/modelprep.1
@@ -96,6 +97,9 @@ docs: $(VENV)/docs.stamp  ## build the documentation as a site: build/docs/index
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 	@echo 'build/docs/index.html'
+
+pictures: $(VENV)/docs.stamp $(VENV)/demo.stamp  ## make the README's recording and screenshot anew; needs Chromium
+	$(BIN)/python docs/make_pictures.py
 
 venv: $(VENV)/core.stamp  ## make .venv and no more
 
@@ -110,23 +114,23 @@ distclean: clean  ## remove .venv as well
 $(VENV)/core.stamp: pyproject.toml
 	@'$(PYTHON)' -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed; this is %d.%d (%s). Name another one: make PYTHON=python3.12" % (*sys.version_info[:2], sys.executable))'
 	@test -x $(BIN)/python || '$(PYTHON)' -m venv '$(VENV)'
-	$(PIP) install --editable .
+	@$(PIP) install --editable .
 	@touch $@
 
 $(VENV)/demo.stamp: $(VENV)/core.stamp
-	$(PIP) install numpy
+	@$(PIP) install numpy
 	@$(PIP) install --editable '.[check]' || \
 	  echo 'The extra "check" cannot be installed here: the demo will not classify with other runtimes.'
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/core.stamp
 	@$(PIP_GROUPS)
-	$(PIP) install --group docs
+	@$(PIP) install --group docs
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/core.stamp
 	@$(PIP_GROUPS)
-	$(PIP) install --group dev
+	@$(PIP) install --group dev
 	@list="$$(echo $(EXTRAS) | tr ' ' ',')"; \
 	if [ -n "$$list" ] && ! $(PIP) install --editable ".[$$list]"; then \
 	  for extra in $(EXTRAS); do \
@@ -139,7 +143,7 @@ $(VENV)/test.stamp: $(VENV)/core.stamp
 $(VENV)/pycaffe.stamp: $(VENV)/core.stamp
 	@if [ -n '$(PYTHON39)' ]; then \
 	  '$(PYTHON39)' -m venv '$(VENV)/pycaffe' && \
-	  '$(VENV)/pycaffe/bin/python' -m pip --disable-pip-version-check --quiet install kendryte-caffe 'numpy<2' 'protobuf<4' && \
+	  '$(VENV)/pycaffe/bin/python' tools/run_pip.py install kendryte-caffe 'numpy<2' 'protobuf<4' && \
 	  '$(VENV)/pycaffe/bin/python' -c 'import caffe' 2>/dev/null || \
 	  { rm -rf '$(VENV)/pycaffe'; echo 'pycaffe cannot be installed here: the tests that compare with it are skipped.'; }; \
 	else echo 'no Python 3.9 for pycaffe: the tests that compare with it are skipped.'; fi
@@ -148,20 +152,20 @@ $(VENV)/pycaffe.stamp: $(VENV)/core.stamp
 # The compiler for Ethos-U, in an environment of its own: it wants other versions of what it shares with us.
 $(VENV)/vela.stamp: $(VENV)/core.stamp
 	@'$(PYTHON)' -m venv '$(VENV)/vela' && \
-	  '$(VENV)/vela/bin/python' -m pip --disable-pip-version-check --quiet install 'ethos-u-vela>=3.10' || \
+	  '$(VENV)/vela/bin/python' tools/run_pip.py install 'ethos-u-vela>=3.10' || \
 	  { rm -rf '$(VENV)/vela'; echo 'Vela cannot be installed here: the tests that compile with it are skipped.'; }
 	@touch $@
 
 # An environment of its own: labgrid is a plug-in of pytest too, and every test run would load it.
 $(VENV)/labgrid.stamp: $(VENV)/core.stamp
 	@'$(PYTHON)' -m venv '$(VENV)/labgrid' && \
-	  '$(VENV)/labgrid/bin/python' -m pip --disable-pip-version-check --quiet install -e '.[labgrid]' || \
+	  '$(VENV)/labgrid/bin/python' tools/run_pip.py install -e '.[labgrid]' || \
 	  { rm -rf '$(VENV)/labgrid'; echo 'labgrid cannot be installed here: the tests of its places are skipped.'; }
 	@touch $@
 
 # The quantizer wants a LiteRT of its own version.
 $(VENV)/quantizer.stamp: $(VENV)/core.stamp
 	@'$(PYTHON)' -m venv '$(VENV)/quantizer' && \
-	  '$(VENV)/quantizer/bin/python' -m pip --disable-pip-version-check --quiet install 'ai-edge-quantizer>=0.4' || \
+	  '$(VENV)/quantizer/bin/python' tools/run_pip.py install 'ai-edge-quantizer>=0.4' || \
 	  { rm -rf '$(VENV)/quantizer'; echo 'ai-edge-quantizer cannot be installed here: the tests that quantise with it are skipped.'; }
 	@touch $@

@@ -84,6 +84,7 @@ class Progress:
         self._began: dict[str, float] = {}
         self._planned: dict[str, Mapping[str, object]] = {}
         self._expected: int | None = None
+        self._coming: dict[str, int] = {}
         self._received = self._finished = 0
         self._first = 0.0
         self._closed = False
@@ -117,6 +118,8 @@ class Progress:
         if isinstance(fetches, list):
             self._planned = {f"fetch:{each['asset']}": each for each in fetches}
         self._expected = expected if isinstance(expected, int) and not event.data.get("sizes_unknown") else None
+        sizes = {task: each.get("bytes_to_come") for task, each in self._planned.items()}
+        self._coming = {task: size for task, size in sizes.items() if isinstance(size, int)}
 
     def _start(self, event: Event) -> None:
         self._began[event.task] = time.monotonic()
@@ -137,6 +140,11 @@ class Progress:
             row.base, row.since = 0, time.monotonic()
         row.done = event.done if event.done is not None else row.done
         row.total = event.total if event.total is not None else row.total
+        if self._expected is not None and row.total is not None and event.task in self._coming:
+            # The recipe states the size of the asset; what comes may be the archive that holds it.
+            coming = row.total - row.base
+            self._expected += coming - self._coming[event.task]
+            self._coming[event.task] = coming
 
     def _end(self, event: Event) -> None:
         row = self._rows.pop(event.task, None)

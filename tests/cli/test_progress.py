@@ -113,6 +113,15 @@ def test_a_resumed_file_says_from_where_and_its_rate_counts_what_came_now(output
     output.close()
 
 
+def test_an_archive_counts_with_its_own_size_not_its_members(output: Output, terminal: Terminal) -> None:
+    bars = Bars(output)
+    bars(plan(("member", 10_000, 0), ("other", 2 * MIB, MIB)))
+    bars(came("other", MIB, 2 * MIB))
+    time.sleep(0.15)  # the bars are drawn ten times a second at most
+    bars(came("member", 3 * MIB, 4 * MIB))
+    assert any(line.startswith("total  3.0 of 5.0 MiB  0 of 2 files") for line in terminal.screen), terminal.screen
+
+
 def test_more_bars_than_lines_are_counted(output: Output, terminal: Terminal) -> None:
     listen = output.listener()
     names = [f"f{number:02}" for number in range(40)]
