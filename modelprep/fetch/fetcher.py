@@ -365,6 +365,8 @@ class Fetcher:
             if (blob := self._archive_here(source)) is not None:
                 return blob, 0, False
             want = Want(urls.basename(source.url) or "archive", digests, source.size)
+            if self._remote and (blob := from_remote(self._remote, self._store, want, task)) is not None:
+                return blob, 0, True
             landed = self._transfer(candidate, want, name, task)
             blob = self._store.land(landed.path, landed.digests["sha256"], landed.size)
             for algorithm, value in landed.digests.items():
@@ -374,6 +376,8 @@ class Fetcher:
             self._store.set_origin(blob.sha256, candidate.shown)
             if not candidate.is_local:
                 partial_of(self._store, candidate.url, name).discard()
+            if self._remote is not None:
+                self._remote.save_blob(blob)
             return blob, landed.transferred, True
 
     def _check_unpinned(self, planned: Planned, landed: Landed, candidate: Candidate, want: Want) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,24 @@ def test_the_second_machine_asks_no_origin_and_converts_nothing(workshop: Worksh
         held = files(tmp_path / "nginx" / "files")
         assert {name.split("/")[0] for name in held} == {"cas", "ac"}
         assert all(hashlib.sha256(data).hexdigest() == name[4:] for name, data in held.items() if name[:3] == "cas")
+
+
+def test_of_a_member_that_only_its_archive_pins_the_second_machine_has_the_archive(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("m.bin", DATA)
+    url, digest = workshop.server.put("/m.zip", packed.getvalue()), hashlib.sha256(packed.getvalue()).hexdigest()
+    source = f"{{url: '{url}', member: m.bin, sha256: {digest}, size: {len(packed.getvalue())}}}"
+    asset = f"  file: {{urls: [{source}], pin: first-use, licence: {{name: MIT, source: our own}}}}\n"
+    workshop.recipe("packed", f"{HEAD}assets:\n{asset}install:\n  m.bin: $file\n")
+    with nginx.running(tmp_path / "nginx") as cache:
+        assert machine(workshop, tmp_path / "one", cache, remote_cache_mode="write")[0].ok
+        asked = len(workshop.server.log)
+        assert machine(workshop, tmp_path / "two", cache)[0].ok
+        assert len(workshop.server.log) == asked
+        assert installed(tmp_path / "two") == DATA
 
 
 def test_without_trust_the_second_machine_converts_by_itself(workshop: Workshop, tmp_path: Path) -> None:
