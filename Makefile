@@ -46,8 +46,8 @@ all: $(VENV)/core.stamp  ## fetch and prepare every group
 $(GROUPS): $(VENV)/core.stamp
 	$(BIN)/modelprep fetch $@ --out '$(OUT)' $(ARGS)
 
-demo: $(VENV)/demo.stamp  ## the whole road against a stand-in on this machine; needs no internet
-	$(BIN)/python demo/run.py $(if $(ARGS),-- $(ARGS))
+demo: $(VENV)/demo.stamp  ## fetch and check stand-ins from this machine, without internet; ALL=yes for every recipe
+	@$(BIN)/python demo/run.py $(if $(ALL),--all) $(if $(ARGS),-- $(ARGS))
 
 # A worker that has nothing left takes tests from another: what is expensive is made once for all workers (tests/once.py).
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
