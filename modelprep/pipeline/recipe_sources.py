@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from modelprep import quoting
 from modelprep.errors import DigestMismatch, FetchError, StepError
 from modelprep.events import Listener, silent
 from modelprep.fetch import Fetcher, Policy
@@ -101,7 +102,9 @@ def _downloaded(url: RecipeUrl, around: Surroundings, listen: Listener) -> Recip
             where=str(around.lockfile),
             expected=f"sha256 {pin.sha256}",
             got=f"sha256 {url.sha256}",
-            hint=f"modelprep recipe update --recipes {url.url}#sha256={url.sha256}",
+            hint=quoting.command(
+                "modelprep", "recipe", "update", "--recipes", f"{redact(url.url)}#sha256={url.sha256}"
+            ),
         )
     if pin is None and not url.sha256 and (around.lockfile is None or around.locked):
         raise FetchError(

@@ -18,9 +18,8 @@ from cli.workshop import REPOSITORY, Workshop
 from servers.http import FaultServer
 from servers.sshd import BoardServer, missing
 
-import modelprep
 from modelprep.deliver.boards import parse_target, parse_targets, report_names
-from modelprep.errors import UsageError
+from modelprep.errors import MissingTool, UsageError
 
 
 @dataclass
@@ -196,7 +195,7 @@ def test_without_labgrid_the_command_says_what_to_install(tmp_path: Path, monkey
 
     if importlib.util.find_spec("labgrid") is not None:
         pytest.skip("labgrid is installed in this environment")
-    with pytest.raises(modelprep.MissingTool, match="labgrid") as caught, labgrid.acquired("shelf-1"):
+    with pytest.raises(MissingTool, match="labgrid") as caught, labgrid.acquired("shelf-1"):
         pass
     assert "labgrid" in (caught.value.hint or "")
 

@@ -34,7 +34,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_every_recipe(installed: I
             continue  # removed, and not committed yet
         inside = name.replace("recipes/", "modelprep/_recipes/", 1) if name.startswith("recipes/") else name
         assert held.get(inside) == path.read_bytes(), f"{inside} is not in the wheel, or is another file"
-    for name in ("py.typed", "check/report/page.css", "tree/run-tests.sh.in", "targets/armnn_tests.yaml"):
+    for name in ("py.typed", "pages/style.css", "pages/check.html", "tree/run-tests.sh.in", "targets/armnn_tests.yaml"):
         assert f"modelprep/{name}" in held
 
 
