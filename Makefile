@@ -63,7 +63,7 @@ AGAIN = { echo 'Some tests failed; they are run again by themselves.'; \
 tools: $(TOOLS)  ## make the environments that the tests need
 
 test: $(TOOLS)  ## run the quick tests
-	$(ORACLES) $(PYTEST) -m 'not slow' $(ARGS)
+	@$(ORACLES) $(PYTEST) -m 'not slow' $(ARGS)
 
 check: $(TOOLS)  ## everything that CI runs: linters, types, all tests (COVERAGE=yes)
 	$(BIN)/ruff check .

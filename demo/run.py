@@ -194,10 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     print("Making the stand-in upstream: drawn digits, and networks fitted to them ...", flush=True)
     written = standin.make(upstream)
     standin.make_overlay(upstream, recipes)
-    print(
-        f"{len(written)} addresses in {upstream}, recipes with their digests in {recipes} "
-        f"({time.monotonic() - started:.1f} s)"
-    )
+    print(f"{len(written)} addresses in {upstream}, their recipes in {recipes} ({time.monotonic() - started:.1f} s)")
     names = targets(recipes, upstream) if options.all else list(FIRST)
     with served(upstream, options.rate) as mirror:
         print(f"Serving it at {mirror}, {options.rate // 1000} kB/s each, some addresses broken")

@@ -182,6 +182,17 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{target.name} has no heading #{anchor}"
 
 
+def test_every_page_is_in_the_contents_of_the_site() -> None:
+    docs = REPOSITORY / "docs"
+    listed = {docs / "index.md"}
+    for page in docs.rglob("*.md"):
+        for block in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+            for line in filter(None, (line.strip() for line in block.splitlines() if line[:1] != ":")):
+                listed.update(page.parent.glob(f"{line}.md"))
+    pages = {page for page in docs.rglob("*.md") if page.relative_to(docs).parts[0] not in ("examples", "man")}
+    assert sorted(map(name, pages - listed)) == []
+
+
 def test_the_page_of_licences_is_what_the_recipes_say() -> None:
     path = REPOSITORY / "docs" / "make_licences.py"
     spec = importlib.util.spec_from_file_location("make_licences", path)
