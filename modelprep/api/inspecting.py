@@ -75,8 +75,10 @@ def inspect(file: AnyPath, *, format: str | None = None, weights: AnyPath | None
     with framed():
         path = Path(file)
         known = format or _format_of(path)
+        if format == "tf" and _is_checkpoint(path):
+            known = "checkpoint"
         for each in (path if known != "checkpoint" else None, weights):
-            if each is not None and not (known == "tf" and Path(each).is_dir() and format is None):
+            if each is not None and not (known == "tf" and Path(each).is_dir()):
                 _require(Path(each))
         model, facts = _caffe(path, weights) if known == "caffe" else _READERS[known](path)
         return Inspected(known, facts, model)
@@ -86,6 +88,12 @@ def _require(path: Path) -> None:
     from modelprep.formats.given import require_input
 
     require_input(path)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    from modelprep.formats.tensorflow.checkpoint.find import STATE_FILE, is_checkpoint
+
+    return (path / STATE_FILE).is_file() or is_checkpoint(path)
 
 
 def _format_of(path: Path) -> str:

@@ -21,7 +21,10 @@ app = steps_of("tf", "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, c
 def inspect_graph(
     output: Output,
     graph: Annotated[
-        Path, typer.Argument(metavar="GRAPH", help="The graph: .pb, .pbtxt, .meta, or a SavedModel's file.")
+        Path,
+        typer.Argument(
+            metavar="GRAPH", help="The graph: .pb, .pbtxt, .meta, or a SavedModel's file or folder; or a checkpoint."
+        ),
     ],
     nodes: Annotated[bool, typer.Option("--nodes", help="List every node too.")] = False,
 ) -> None:

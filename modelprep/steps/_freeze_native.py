@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from modelprep.errors import StepError, nearest
 from modelprep.formats.tensorflow.attrs import attr_tensor, attr_type
 from modelprep.formats.tensorflow.checkpoint.base import Checkpoint
-from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
+from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS, Graph, Node, input_name
+from modelprep.formats.tensorflow.read import TENSORFLOW_2
 from modelprep.formats.tensorflow.rewire import consumers, string_values, subgraph
 from modelprep.formats.tensorflow.slices import Slice
 from modelprep.formats.tensorflow.tensor import (
@@ -28,7 +29,7 @@ from modelprep.formats.tensorflow.tensor import (
     tensor_proto,
 )
 
-VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
+VARIABLES = VARIABLE_OPS
 #: These hand on what they get in input 0; TensorFlow gives them the type of the value.
 _PASS = frozenset({"Enter", "Exit", "Identity", "NextIteration", "Switch", "_SwitchN"})
 #: These want the variable itself (a reference), not its value, and so cannot take a constant.
@@ -108,7 +109,9 @@ def plan(graph: Graph, checkpoint: Checkpoint, outputs: Sequence[str], *, clear_
             + (", ..." if len(missing) > 5 else ""),
             where=checkpoint.name,
             got=f"{len(names)} tensors, such as {', '.join(names[:5])}",
-            hint=nearest(missing[0], names) or "is this the checkpoint of this graph?",
+            hint=TENSORFLOW_2
+            if "_CHECKPOINTABLE_OBJECT_GRAPH" in checkpoint.stored
+            else nearest(missing[0], names) or "is this the checkpoint of this graph?",
         )
     users = consumers(nodes)
     for variable in variables:

@@ -38,11 +38,18 @@ def opened(request: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
         head = file.read(8)
     if head == _HDF5 or head[:4] == _ZIP:
         return _of_keras(path, "h5" if head == _HDF5 else "keras", request, folder)
-    from modelprep.formats.tensorflow.read import read_any_graph
+    from modelprep.formats.tensorflow.read import read_any_graph, way_on
     from modelprep.formats.tensorflow.wrapped import SAVED_MODEL
 
     graph, wrapper = read_any_graph(path)
     if wrapper is not None and wrapper.kind == SAVED_MODEL:
+        if any(node.op in ("Variable", "VariableV2") for node in graph.nodes):
+            raise StepError(
+                "TensorFlow 2 does not restore variables of this kind (VariableV2) in a SavedModel",
+                where=str(path),
+                expected="a frozen graph",
+                hint=way_on(str(path), graph, wrapper),
+            )
         return _of_saved_model(path, request, folder)
     return _of_graph(graph, request)
 

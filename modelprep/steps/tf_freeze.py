@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from modelprep import quoting
-from modelprep.errors import RecipeError, UsageError
+from modelprep.errors import RecipeError, StepError, UsageError
 from modelprep.steps import Call, Param, Proven, Step
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
         return params
     if not isinstance(checkpoint, Path):
         if graph.is_dir() or graph.name == SAVED_MODEL_FILE:
-            checkpoint = (graph if graph.is_dir() else graph.parent) / VARIABLES
+            graph = file_of(graph)
+            checkpoint = graph.parent / VARIABLES
+            if not checkpoint.with_suffix(".index").is_file():
+                _require_variables(graph)
         elif graph.suffix == ".meta":
             checkpoint = graph
         else:
@@ -84,6 +87,25 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
             )
     index, shards = files_of(checkpoint)
     return {**params, "graph": file_of(graph), "checkpoint": index, "shards": shards}
+
+
+def _require_variables(path: Path) -> None:
+    """See that a SavedModel whose folder of variables is empty has any.
+
+    Raises
+    ------
+    StepError
+        It has none: its graph is frozen as it is.
+    """
+    from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS
+    from modelprep.formats.tensorflow.read import read_any_graph, way_on
+
+    graph, wrapper = read_any_graph(path)
+    if wrapper is not None and not any(node.op in VARIABLE_OPS for node in graph.nodes):
+        raise StepError(
+            "this SavedModel has no variables: there is nothing to freeze", where=str(path),
+            hint=way_on(str(path), graph, wrapper),
+        )  # fmt: skip
 
 
 STEP = Step(

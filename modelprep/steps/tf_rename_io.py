@@ -8,7 +8,7 @@ from typing import cast
 
 from modelprep.errors import RecipeError
 from modelprep.steps import Call, Param, Proven, Step
-from modelprep.steps._completing import NAMES, something_to_rename
+from modelprep.steps._completing import NAMES, graph_file, something_to_rename
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -40,6 +40,6 @@ STEP = Step(
         **NAMES,
     },
     run=_run,
-    complete=something_to_rename,
+    complete=lambda params: graph_file(something_to_rename(params)),
     proof=Proven("graph", 0.0, "exact: nothing but names is changed"),
 )

@@ -16,6 +16,7 @@ from modelprep.check.lint.acted_out import Examined, act_out
 from modelprep.check.lint.findings import Finding
 from modelprep.check.lint.request import Asked, Parser
 from modelprep.errors import StepError, StorageError, UsageError, nearest
+from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE
 from modelprep.targets import armnn_tests
 
 _PARSERS: tuple[Parser, ...] = ("caffe", "tf", "tflite", "onnx")
@@ -102,6 +103,8 @@ def examine(
     UsageError
         No such target, parser or test, or a file that does not say what it is.
     """
+    if path.is_dir() and (path / SAVED_MODEL_FILE).is_file():
+        path = path / SAVED_MODEL_FILE
     if path.is_dir():
         raise UsageError("the input is a folder", where=str(path), expected="a file")
     if not path.is_file():
@@ -149,6 +152,8 @@ def parser_of(path: Path) -> Parser:
     UsageError
         It could be anything.
     """
+    if (path / SAVED_MODEL_FILE).is_file():
+        return "tf"
     with path.open("rb") as stream:
         head = stream.read(64)
     if head[4:8] == b"TFL3":

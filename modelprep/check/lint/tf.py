@@ -23,15 +23,19 @@ _TOO_MANY = 5
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
     """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
-    from modelprep.formats.tensorflow.read import read_graph
+    from modelprep.formats.tensorflow.read import read_any_graph, way_on
     from modelprep.formats.tensorflow.text import looks_like_text
 
     with path.open("rb") as stream:
         text = looks_like_text(stream.read(4096))
     try:
-        graph = read_graph(path)
+        graph, wrapper = read_any_graph(path)
     except StepError as error:
         return [Finding("TF02", path.name, error.looks_like or error.what, "Failed to parse graph file")]
+    if wrapper is not None:
+        command = way_on("MODEL", graph, wrapper, "OUT")
+        fix = command if command.startswith("modelprep") else ""
+        return [Finding("TF02", path.name, wrapper.kind, "Failed to parse graph file", fix=fix)]
     if asked.text is not None and asked.text != text:
         kinds = ("binary", "text")
         detail = f"it is a {kinds[text]} file, the test reads a {kinds[asked.text]} one"

@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 
 #: An attribute's encoded AttrValue, as pieces where it is made of several buffers.
 Attr = Buffer | tuple[Buffer, ...]
+#: Operations whose value lies in a checkpoint.
+VARIABLE_OPS = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 
 
 @dataclass

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.protowire import VARINT, fields
-from modelprep.formats.tensorflow.graphdef import Node
+from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS, Node
 from modelprep.formats.tensorflow.read import file_of, read_any_graph
 from modelprep.formats.tensorflow.rewire import inputs_of, outputs_of
 from modelprep.formats.tensorflow.tensor import dtype_name
 from modelprep.formats.tensorflow.text import looks_like_text
-
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class GraphFacts:
     @property
     def variables(self) -> int:
         """How many variables there are (none in a frozen graph)."""
-        return sum(node.op in _VARIABLES for node in self.nodes)
+        return sum(node.op in VARIABLE_OPS for node in self.nodes)
 
     @property
     def constant_bytes(self) -> int:

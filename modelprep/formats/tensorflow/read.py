@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelprep import quoting
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
-from modelprep.formats.tensorflow.graphdef import Graph, parse_graph
+from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS, Graph, parse_graph
 from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, Wrapper, text_kind, unwrap
+
+#: What to do with the variables of a SavedModel that TensorFlow 2 wrote: its functions hold them by handles.
+TENSORFLOW_2 = (
+    "TensorFlow 2 wrote it: modelprep tf to-tflite takes it as it is; "
+    "for a frozen graph call convert_variables_to_constants_v2 in Python"
+)
 
 
 def read_graph(path: Path, name: str = "") -> Graph:
@@ -27,9 +34,27 @@ def read_graph(path: Path, name: str = "") -> Graph:
             where=graph.name,
             expected="a GraphDef (.pb, .pbtxt)",
             looks_like=wrapper.kind,
-            hint="modelprep tf freeze reads it; modelprep tf convert takes the graph out",
+            hint=way_on(str(file_of(path)), graph, wrapper),
         )
     return graph
+
+
+def way_on(file: str, graph: Graph, wrapper: Wrapper, result: str = "frozen.pb") -> str:
+    """Return the command that makes a GraphDef of what a graph lies in, values of variables included.
+
+    Parameters
+    ----------
+    file, result
+        What to read and to write.
+    """
+    operand = quoting.operand(file)
+    operations = {node.op for node in graph.nodes}
+    if not operations & VARIABLE_OPS:
+        return quoting.command("modelprep", "tf", "convert", operand, "-o", result)
+    if "VarHandleOp" in operations and "StatefulPartitionedCall" in operations:
+        return TENSORFLOW_2
+    nodes = [word for name in wrapper.outputs or ("OUTPUT",) for word in ("-n", name)]
+    return quoting.command("modelprep", "tf", "freeze", operand, *nodes, "-o", result)
 
 
 def read_any_graph(path: Path, name: str = "") -> tuple[Graph, Wrapper | None]:

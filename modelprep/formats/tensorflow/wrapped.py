@@ -39,11 +39,14 @@ class Wrapper:
         The encoded GraphDef.
     tags
         Of the meta graph that it is, in a SavedModel.
+    outputs
+        The nodes that its signature for serving answers with; empty where it has none.
     """
 
     kind: str
     graph: Buffer
     tags: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 def unwrap(data: Buffer) -> Wrapper | None:
@@ -71,7 +74,21 @@ def _meta_graph(data: Buffer, kind: str = META_GRAPH) -> Wrapper | None:
         return None
     described = payload_in(data, 1)
     tags = read_strings(described, 4) if described is not None else []
-    return Wrapper(kind, graph, tuple(tag.decode("utf-8", "replace") for tag in tags))
+    return Wrapper(kind, graph, tuple(tag.decode("utf-8", "replace") for tag in tags), _outputs(data))
+
+
+def _outputs(data: Buffer) -> tuple[str, ...]:
+    """Return the nodes of a MetaGraphDef's signature: ``serving_default``, else the first; in file order."""
+    found: dict[bytes, Buffer] = {}
+    for number, kind, value, _, stop in fields(data):
+        if (number, kind) == (5, BYTES) and (signature := payload_in(data[value:stop], 2)) is not None:
+            found.setdefault(bytes(payload_in(data[value:stop], 1) or b""), signature)
+    chosen = found.get(b"serving_default", next(iter(found.values()), b""))
+    names = []
+    for number, kind, value, _, stop in fields(chosen):
+        if (number, kind) == (2, BYTES) and (tensor := payload_in(chosen[value:stop], 2)) is not None:
+            names.append(bytes(payload_in(tensor, 1) or b"").decode("utf-8", "replace").partition(":")[0])
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def _saved_model(data: Buffer) -> Wrapper | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from modelprep.check.lint import Asked, lint
+from modelprep.cli.main import invoke
 from modelprep.errors import StepError
 from modelprep.formats.protowire import bytes_field, number_field
 from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph
@@ -68,6 +70,72 @@ def test_what_takes_a_graph_only_names_the_file(kind: str, tmp_path: Path) -> No
 def test_a_saved_models_folder_is_the_file_in_it(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(FILES["a SavedModel"])
     assert len(inspect(tmp_path).nodes) == 2
+
+
+def signed(graph: bytes) -> bytes:
+    """A SavedModel whose signature for serving answers with ``out``."""
+    tensor = bytes_field(2, bytes_field(1, b"prob") + bytes_field(2, bytes_field(1, b"out:0")))
+    signature = bytes_field(5, bytes_field(1, b"serving_default") + bytes_field(2, tensor))
+    return number_field(1, 1) + bytes_field(2, meta(graph, "serve") + signature)
+
+
+VARIABLE = b"".join(
+    bytes(piece) for piece in encode_graph(Graph([Node("w", "VariableV2"), Node("out", "Identity", ["w"])]))
+)
+
+
+@pytest.mark.parametrize("way", ["folder", "file"])
+@pytest.mark.parametrize("verb", [["to-onnx"], ["rename-io", "--rename-output", "out=prob"]])
+def test_what_takes_a_graph_only_names_the_command_that_makes_one(
+    verb: list[str], way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "saved_model.pb"
+    given = str(tmp_path if way == "folder" else file)
+    for graph, command in (
+        (GRAPH, f"modelprep tf convert {file} -o frozen.pb"),
+        (VARIABLE, f"modelprep tf freeze {file} -n out -o frozen.pb"),
+    ):
+        file.write_bytes(signed(graph))
+        assert invoke(["tf", verb[0], given, *verb[1:], "-o", str(tmp_path / "result")]) == 5
+        assert command in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_saved_model_without_variables_needs_no_freezing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(signed(GRAPH))
+    assert invoke(["tf", "freeze", str(tmp_path), "-n", "out", "-o", str(tmp_path / "frozen.pb")]) == 5
+    assert f"modelprep tf convert {tmp_path}" in capsys.readouterr().err
+    (tmp_path / "saved_model.pb").write_bytes(signed(VARIABLE))
+    assert invoke(["tf", "freeze", str(tmp_path), "-n", "out", "-o", str(tmp_path / "frozen.pb")]) == 2
+    assert "there is no such checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["tf", "inspect"]])
+def test_both_commands_look_into_the_folder_of_a_saved_model(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(signed(GRAPH))
+    assert invoke([*words, str(tmp_path)]) == 0
+    assert "a TensorFlow SavedModel, 2 nodes" in capsys.readouterr().out
+
+
+def test_lint_reads_the_folder_and_names_the_command_that_freezes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "saved_model.pb"
+    for graph, command in ((GRAPH, "convert"), (VARIABLE, "freeze")):
+        file.write_bytes(signed(graph))
+        assert invoke(["lint", str(tmp_path), "--json"]) == 1
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert finding["rule"] == "TF02"
+        assert finding["mend"].startswith(f"modelprep tf {command} MODEL")
+
+
+def test_a_saved_model_of_tensorflow_2_is_named(tmp_path: Path) -> None:
+    graph = Graph([Node("w", "VarHandleOp"), Node("out", "StatefulPartitionedCall", ["w"])])
+    (tmp_path / "x").write_bytes(signed(b"".join(bytes(piece) for piece in encode_graph(graph))))
+    with pytest.raises(StepError) as caught:
+        read_graph(tmp_path / "x")
+    assert "TensorFlow 2 wrote it" in (caught.value.hint or "")
 
 
 def test_another_folder_lists_the_graphs_in_it(tmp_path: Path) -> None:
