@@ -354,7 +354,7 @@ class _Run:
             pins = dict.fromkeys((planned.asset.lock_key, *planned.also_locked), pin)
             write_atomic(path, format_lock({**read_lock(path), **pins}).encode())
         self.pins.update(pins)
-        text = f"{fetched.asset.key}: nobody publishes a digest; the one of today went to {path} (commit that file)"
+        text = f"{fetched.asset.key}: no published checksum; recorded in {path} (commit this file)"
         self.listen(Event("note", task=f"fetch:{fetched.asset.key}", text=text))
 
 
