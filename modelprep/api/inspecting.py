@@ -104,6 +104,8 @@ def _format_of(path: Path) -> str:
     if path.is_dir():
         if (path / SAVED_MODEL_FILE).is_file() or (path / f"{SAVED_MODEL_FILE}txt").is_file():
             return "tf"
+        if (path / "data.mdb").is_file():
+            _require(path)
         files_of(path)
         return "checkpoint"
     if is_checkpoint(path):
@@ -115,6 +117,8 @@ def _format_of(path: Path) -> str:
         return _FORMATS[found.name]
     if path.suffix == ".meta":
         return "tf"
+    if path.suffix == ".prototxt":
+        return "caffe"  # whose reader knows the other files of that name
     raise StepError(
         "this is no model that can be looked into",
         where=str(path),

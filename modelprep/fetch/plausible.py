@@ -29,6 +29,7 @@ _TEXT = frozenset({"text", "text graph", "prototxt", "json", "xml"})
 #: Binary models without a mark of their own; which of them bytes are is only guessed.
 _PROTOBUF = frozenset({"graphdef", "saved model", "onnx", "caffemodel", "binary"})
 _PICTURE = frozenset({"picture"})
+_COMPRESSED = frozenset({"gzip", "bzip2", "xz"})
 #: Suffix -> (what it is called, the kinds that bytes of it may look like).
 _BY_SUFFIX: dict[str, tuple[str, frozenset[str]]] = {
     **dict.fromkeys(("tflite", "lite"), ("a TF Lite model", frozenset({"tflite"}))),
@@ -92,13 +93,30 @@ def implausible(path: Path, names: Iterable[str]) -> tuple[Looks, str] | None:
     else:
         fits = fitting is None or kind.name in fitting
     if fits:
-        return None
+        return _inside(path) if kind.name in _COMPRESSED else None
     looks = describe_bytes(b"" if kind.name == "empty" else head, size=size)
     if kind.name == "empty" and size:
         looks = Looks("empty", f"nothing but white space or zero bytes ({size} bytes)")
     elif kind.name == "web page" and looks.kind != "web page":
         looks = Looks("web page", f"a web page, {size} bytes")
     return looks, what
+
+
+def _inside(path: Path) -> tuple[Looks, str] | None:
+    """Judge compressed data by what is in it: servers compress their error pages too."""
+    from modelprep.formats.archive.decompress import Reader
+
+    try:
+        with Reader(path) as stream:
+            head = stream.read(HEAD)
+    except ModelprepError:
+        return None  # what unpacks it says what is wrong with it
+    kind = recognise_model(head) or Kind("binary", "binary data")
+    if kind.name in ("text", "xml", "json"):
+        kind = _kind_of_text(_without_blanks(head, b""), kind, whole=len(head) < HEAD)
+    if kind.name not in ("empty", "lfs pointer", "error", "web page"):
+        return None
+    return Looks(kind.name, f"compressed, and inside is {describe_bytes(head, size=None)}"), "the file"
 
 
 def check(store: Store, landed: Landed, names: Iterable[str], shown: str) -> None:

@@ -19,8 +19,8 @@ __all__ = ["HEAD", "Looks", "describe", "describe_bytes", "is_lfs_pointer", "is_
 HEAD = 64 * 1024
 
 _XML_TEXT = re.compile(rb"<(Code|Message)>([^<]{1,200})</", re.IGNORECASE)
-_LFS_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
-_LFS_SIZE = re.compile(rb"^size (\d{1,18})$", re.MULTILINE)
+_LFS_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
+_LFS_SIZE = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ def require_input(path: Path) -> None:
     """
     if path.is_file():
         return
+    if (path / "data.mdb").is_file():
+        raise UsageError("the input is an LMDB database (a training set), and no model", where=str(path))
     if path.is_dir():
         raise UsageError("the input is a folder", where=str(path), expected="a file")
     if path.is_symlink() and not path.exists():

@@ -36,6 +36,9 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"7z\xbc\xaf\x27\x1c", "7z", "a 7z archive"),
     (0, b"Rar!\x1a\x07", "rar", "a rar archive"),
     (257, b"ustar", "tar", "a tar archive"),
+    (16, b"\xde\xc0\xef\xbe\x01", "lmdb", "an LMDB database (a training set)"),
+    (0, b"\xff\xfe", "utf-16", "text in UTF-16"),
+    (0, b"\xfe\xff", "utf-16", "text in UTF-16"),
     (4, b"TFL3", "tflite", "a TF Lite model"),
     (0, b"\x89HDF\r\n\x1a\n", "hdf5", "an HDF5 file"),
     (0, b"\x89PNG\r\n\x1a\n", "picture", "a PNG picture"),
@@ -97,7 +100,11 @@ def recognise(head: bytes) -> Kind | None:
         return Kind("idx", f"an idx file{holds} (type 0x{head[2]:02x}, {head[3]} dimension{'s' * (head[3] > 1)})")
     if not head.strip(b"\0"):
         return Kind("zeros", "nothing but zero bytes" + " at its beginning" * (len(head) >= HEAD))
-    return _text(head) if is_text(head) else None
+    if is_text(head):
+        return _text(head)
+    if 0 < head.count(0) < len(head) // 8 and is_text(head.replace(b"\0", b"")):
+        return Kind("text with zeros", f"text with a zero byte in it, at byte {head.index(0)}")
+    return None
 
 
 def recognise_model(head: bytes) -> Kind | None:
@@ -147,13 +154,13 @@ def is_web_page(head: bytes) -> bool:
 
 def is_lfs_pointer(head: bytes) -> bool:
     """Tell whether bytes are a Git LFS pointer."""
-    return head.startswith(_LFS_FIRST_LINE)
+    return head.removeprefix(codecs.BOM_UTF8).startswith(_LFS_FIRST_LINE)
 
 
 def is_text(head: bytes) -> bool:
     """Tell whether bytes begin as text does: no control characters, and UTF-8 or mostly ASCII (Latin-1)."""
     sample = head[:4096]
-    if any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in sample):
+    if any(byte < 32 and byte not in b"\t\n\v\r\f\x1b" for byte in sample):
         return False
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)  # which may end inside a character
@@ -190,6 +197,8 @@ def _protobuf_model(head: bytes) -> Kind | None:
     onnx = Kind("onnx", "an ONNX model")
     if len(head) < 4:
         return None
+    if (caffe := _beside_a_caffemodel(head)) is not None:
+        return caffe
     if head[0] == 0x08 and 1 <= head[1] < 0x20 and head[2] in (0x12, 0x1A, 0x22, 0x3A, 0x42):
         # A SavedModel: its version, which is 1, then a MetaGraphDef where an ONNX file has its producer's name.
         _, inside = _payload(head, 3)
@@ -207,6 +216,24 @@ def _protobuf_model(head: bytes) -> Kind | None:
     after = head[end : end + 2]
     if len(after) == 2 and after[0] in _AFTER_A_NETS_NAME and is_text(inside):
         return Kind("caffemodel", "a Caffe model", one_line(inside))
+    return None
+
+
+def _beside_a_caffemodel(head: bytes) -> Kind | None:
+    """Tell a mean file (BlobProto: four sizes, then data) and a solver's state (iteration, then its caffemodel)."""
+    from modelprep.formats.protowire import WireError, read_varint
+
+    numbers, at = [], 0
+    try:
+        while at < len(head) and len(numbers) < 5 and not head[at] & 7:
+            numbers.append(head[at] >> 3)
+            _, at = read_varint(head, at + 1, len(head))
+    except WireError:
+        return None
+    if numbers == [1, 2, 3, 4] and head[at : at + 1] == b"\x2a":
+        return Kind("blob", "a Caffe blob, such as a mean file (.binaryproto)")
+    if numbers == [1] and head[at : at + 1] == b"\x12" and b".caffemodel" in _payload(head, at + 1)[1]:
+        return Kind("solver state", "a Caffe solver's state (.solverstate), which holds no net")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
@@ -159,7 +160,40 @@ NOT_THE_FILE = {
     "a web page titled 'Sign in'": b"<!doctype html><html><head><title>Sign in</title></head></html>",
     "an empty file": b"",
     "a JSON document": b'{"error": "not found"}',
+    "a Git LFS pointer for sha256": b"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\noid sha256:"
+    + b"0" * 64
+    + b"\r\nsize 12345\r\n",
+    "nothing but white space or zero bytes": bytes(4096),
+    "text beginning 'Not Found'": b"Not Found\n",
+    "gzip-compressed data": gzip.compress(b"<!doctype html><html></html>"),
+    "binary data": b"\x1c\0\0",
+    "damaged": b"\x1c\0\0\0TFL3" + bytes(20),
 }
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside"),
+    [
+        ("a web page", b"<!doctype html><html></html>"),
+        ("nothing", b""),
+        ("a Git LFS", NOT_THE_FILE["a Git LFS pointer"]),
+    ],
+)
+def test_a_compressed_page_is_not_taken_for_a_compressed_file(
+    workshop: Workshop, modelprep: Run, kind: str, inside: bytes
+) -> None:
+    workshop.recipe(
+        "loose",
+        "schema: 1\ndemo: Loose\nsummary: s\ntree: Things\nassets:\n  set: {urls: ['http://127.0.0.1:9/set.gz'], "
+        "pin: first-use, licence: {name: MIT, source: me}}\ninstall:\n  set.gz: $set\n",
+    )
+    mine = workshop.root / "set.gz"
+    mine.write_bytes(gzip.compress(inside))
+    refused = modelprep("fetch", "things/loose", "--set", f"set={mine}")
+    assert refused.code == 5
+    assert f"compressed, and inside is {kind}" in " ".join(refused.err.split())
+    mine.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x01\x07"))
+    assert modelprep("fetch", "things/loose", "--set", f"set={mine}").code == 0
 
 
 @pytest.mark.parametrize("kind", NOT_THE_FILE)

@@ -105,7 +105,10 @@ def _unknown_bottom(net: NetParameter, index: int, position: int, known: list[st
     if later is not None:
         hint = f"layer '{later}' makes it, further down; Caffe wants layers in order"
     elif not known:
-        hint = "the net has no layer of type Input before it; is the 'input:' header missing its dimensions?"
+        hint = (
+            "the net has no layer of type Input before it: of a net for training (train_val.prototxt) give the "
+            "deploy.prototxt; is the 'input:' header missing its dimensions?"
+        )
     else:
         hint = nearest(blob, known)
     return StepError(

@@ -16,11 +16,12 @@ from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.binding import Bound, bind
 from modelprep.pipeline.plan.folders import planned_files
 from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
+from modelprep.pipeline.plan.overrides import doubt
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
 from modelprep.pipeline.plan.validate import check_steps, references
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import Pin, read_lock
-from modelprep.recipe.schema import Asset, Recipe, Source
+from modelprep.recipe.schema import Asset, Recipe, Ref, Source
 from modelprep.steps._extras import require
 from modelprep.store import Result, Store, result_key
 from modelprep.store.disk import named_by
@@ -221,7 +222,7 @@ class _Planner:
         if known is None:
             if sha256 is None:
                 sha256 = self._known_sha256(asset)
-            doubt = self._doubt(asset, path, sha256) if path is not None and sha256 is not None else ""
+            doubt = self._doubt(recipe, asset, path, sha256) if path is not None and sha256 is not None else ""
             self.assets[identity] = PlannedAsset(identity, asset, sha256, path, doubt)
         elif known.override is None:
             more = tuple(source for source in asset.sources if source not in known.asset.sources)
@@ -232,7 +233,7 @@ class _Planner:
             self.assets[identity] = replace(known, asset=merged, also_locked=also)
         return identity
 
-    def _doubt(self, asset: Asset, path: Path, sha256: str) -> str:
+    def _doubt(self, recipe: Recipe, asset: Asset, path: Path, sha256: str) -> str:
         """Look at a file of the user's as a download is looked at.
 
         Raises
@@ -240,20 +241,17 @@ class _Planner:
         StepError
             It is what servers send in place of a file, and nobody said that it is meant.
         """
-        from modelprep.fetch.sniff import describe
-
         want = self.fetcher.want(asset)
-        looks = describe(path)
-        if want.digests.get("sha256") == sha256 or not want.replaced_by(looks):
-            return ""
-        if not self.request.accept_any:
+        places = [place for place, ref in recipe.install.items() if ref == Ref(asset.id)]
+        looks = "" if want.digests.get("sha256") == sha256 else doubt(path, want, places)
+        if looks and not self.request.accept_any:
             raise StepError(
                 f"the file given with --set for '{asset.id}' is {looks}",
                 where=str(path),
                 expected=str(want),
                 hint="download the file itself; if it is meant so, add --accept-any",
             )
-        return str(looks)
+        return looks
 
     def _claim_pin(self, recipe: Recipe, asset: Asset) -> None:
         """Refuse a second asset under a name that the lock file would give to another one."""

@@ -6,6 +6,7 @@ without a schema.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from modelprep.errors import StepError
@@ -19,6 +20,8 @@ from modelprep.formats.caffe.prototxt.tokens import IDENTIFIER, STRING
 _NETS_OWN = frozenset({"layer", "layers", "input_dim", "input_shape"})
 #: Fields of Caffe's solver that no net has; the last three are those of forks, for the rest see the schema.
 _SOLVERS_FORK = frozenset({"plateau_winsize", "stepearly", "sparse_mode"})
+#: The first section of a Darknet configuration.
+_DARKNET = re.compile(r"(?:\s*[#;][^\n]*\n)*\s*\[(?:net|network)\]")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Other:
 
 def recognise(text: str) -> Other | None:
     """Say what a text is that is no net; None where it may be one, or is nothing known here."""
+    if _DARKNET.match(text):
+        return Other("a network of Darknet (.cfg)", "convert it to Caffe or ONNX first")
     fields = _outline(text)
     names = set(fields)
     if not names or names & _NETS_OWN:

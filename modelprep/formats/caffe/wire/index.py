@@ -15,6 +15,7 @@ from modelprep.formats.caffe.wire import Field, WireReader
 from modelprep.formats.caffe.wire.foreign import is_foreign
 from modelprep.formats.caffe.wire.model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment
 from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT
+from modelprep.formats.sniff import HEAD, looks_like_model
 
 __all__ = ["BlobIndex", "LayerIndex", "ModelIndex", "Segment", "index"]
 
@@ -125,7 +126,8 @@ class _Indexer:
                 field.offset,
                 expected="the net's name in field 1",
                 got="a number",
-                looks="an ONNX model, a .solverstate or a mean .binaryproto (each starts with a number)",
+                looks=looks_like_model(self.reader.slice(0, min(HEAD, self.reader.size)))
+                or "a protobuf message of another kind (it starts with a number)",
             )
         return self.reader.text(field, "name")
 

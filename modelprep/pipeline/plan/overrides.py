@@ -1,0 +1,72 @@
+"""Look at a file that the user gives in an asset's place (``--set``) as a download without a checksum is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modelprep.errors import StepError
+from modelprep.fetch.failures import Want
+
+
+def doubt(path: Path, want: Want, places: Sequence[str]) -> str:
+    """Say why a file is not what the recipe names; empty where nothing speaks against it.
+
+    Parameters
+    ----------
+    want
+        The file that the recipe downloads.
+    places
+        Where it is installed as it is.
+    """
+    from modelprep.fetch.plausible import implausible
+    from modelprep.fetch.sniff import describe
+
+    looks = describe(path)
+    if want.replaced_by(looks):
+        return str(looks)
+    names = (want.name, *places)
+    if (found := implausible(path, names)) is not None:
+        return str(found[0])
+    return _damage(path, names)
+
+
+def _damage(path: Path, names: Sequence[str]) -> str:
+    """Say what keeps a model from being read, by the reader of the format that its name says."""
+    suffix = next((found for name in names if (found := name.lower().rpartition(".")[2]) in _READERS), "")
+    if not suffix:
+        return ""
+    try:
+        _READERS[suffix](path)
+    except StepError as error:
+        return f"damaged: {error.what}"
+    return ""
+
+
+def _tflite(path: Path) -> None:
+    from modelprep.formats.tflite.model import read
+
+    read(path)
+
+
+def _onnx(path: Path) -> None:
+    from modelprep.formats.onnx.model import read_header
+
+    read_header(path)
+
+
+def _caffe(path: Path) -> None:
+    from modelprep.formats.caffe.wire.index import index
+
+    index(path)
+
+
+def _tensorflow(path: Path) -> None:
+    from modelprep.formats.tensorflow.read import read_any_graph
+
+    read_any_graph(path)
+
+
+_READERS: dict[str, Callable[[Path], None]] = {
+    "tflite": _tflite, "onnx": _onnx, "caffemodel": _caffe, "pb": _tensorflow,
+}  # fmt: skip
