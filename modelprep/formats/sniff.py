@@ -223,7 +223,8 @@ def _beside_a_caffemodel(head: bytes) -> Kind | None:
     """Tell a mean file (BlobProto: four sizes, then data) and a solver's state (iteration, then its caffemodel)."""
     from modelprep.formats.protowire import WireError, read_varint
 
-    numbers, at = [], 0
+    numbers: list[int] = []
+    at = 0
     try:
         while at < len(head) and len(numbers) < 5 and not head[at] & 7:
             numbers.append(head[at] >> 3)
