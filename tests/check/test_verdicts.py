@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from normed import normed
 
-from modelprep.check.runtimes import isolated
+from modelprep.check.runtimes import choice, isolated
 from modelprep.errors import MissingTool
 from modelprep.formats.caffe import messages, prototxt
 
@@ -370,11 +370,39 @@ def test_without_a_runtime_arm_nns_network_is_run_in_numpy(tree: Tree, hide: Cal
     assert "pip install" in str(caught.value.hint)
 
 
-def test_a_tensorflow_graph_runs_in_opencv_where_tensorflow_is_missing(tree: Tree, hide: Callable[[str], None]) -> None:
+def test_without_tensorflow_a_graph_is_run_as_arm_nns_network(tree: Tree, hide: Callable[[str], None]) -> None:
     hide("tensorflow")
     verdict = tree.judge(TF)
-    assert verdict.runtime.startswith("OpenCV")
+    assert verdict.runtime == "Arm NN's reference backend, in numpy"
     assert verdict.outcome == "passes"
+
+
+GRAPH = """
+node { name: "input" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } }
+  attr { key: "shape" value { shape { dim { size: 1 } dim { size: 32 } dim { size: 32 } dim { size: 3 } } } } }
+node { name: "shape" op: "Const" attr { key: "dtype" value { type: DT_INT32 } }
+  attr { key: "value" value { tensor { dtype: DT_INT32 tensor_shape { dim { size: 2 } } int_val: 1 int_val: 3072 } } } }
+node { name: "flat" op: "Reshape" input: "input" input: "shape" attr { key: "T" value { type: DT_FLOAT } } }
+node { name: "weights" op: "Const" attr { key: "dtype" value { type: DT_FLOAT } }
+  attr { key: "value" value { tensor { dtype: DT_FLOAT tensor_shape { dim { size: 3072 } dim { size: 10 } }
+    WEIGHTS } } } }
+node { name: "output" op: "MatMul" input: "flat" input: "weights" attr { key: "T" value { type: DT_FLOAT } } }
+"""
+
+
+@pytest.mark.parametrize("missing", ["", "tensorflow"])
+def test_a_picture_is_flattened_channels_last_whichever_runtime_is_here(
+    tmp_path: Path, hide: Callable[[str], None], missing: str
+) -> None:
+    if missing:
+        hide(missing)
+    numbers = np.random.default_rng(3)
+    weights = numbers.standard_normal((3072, 10)).astype(np.float32)
+    path = tmp_path / "graph.pbtxt"
+    path.write_text(GRAPH.replace("WEIGHTS", " ".join(f"float_val: {value:.9g}" for value in weights.ravel())))
+    loaded = choice.ready(path, "tf", "input", (1, 32, 32, 3), ("output",))
+    values = numbers.random((1, 32, 32, 3), dtype=np.float32)
+    np.testing.assert_allclose(loaded.run(values)[0].ravel(), values.ravel() @ weights, atol=1e-3)
 
 
 def test_a_runtime_that_dies_leaves_the_check_alive(tree: Tree) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from modelprep.check.runtimes.base import PYARMNN, Ready
 from modelprep.errors import MissingTool
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn.network import Network
+from modelprep.targets.armnn.walk import Wanted, walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,11 +43,15 @@ def ready(
     """
 
     def own() -> Ready:
-        return reference.ready(path, parser, input_name, outputs, version, network)
+        known = network
+        for text in (False, True) if parser == "tf" else ():
+            if known is None:
+                known, _ = walk(path, parser, Wanted((input_name,), outputs, {input_name: shape}, text=text))
+        return reference.ready(path, parser, input_name, outputs, version, known)
 
     # Whoever names a real Arm NN wants its answer and no other.
     asked = parser == "tflite" and os.environ.get(PYARMNN)
-    if asked or (parser not in reference.READERS and network is None):
+    if asked or (parser not in (*reference.READERS, "tf") and network is None):
         return isolated.ready(path, parser, input_name, shape, outputs)
     if exact or (parser == "tflite" and reference.unordered(path)):
         return own()
@@ -53,6 +59,10 @@ def ready(
         loaded = isolated.ready(path, parser, input_name, shape, outputs)
     except MissingTool as error:
         return _instead(own, error)
+    if parser == "tf" and loaded.runtime.startswith("OpenCV"):
+        # It keeps pictures channels first, and flattens and subtracts some of TensorFlow's graphs to other numbers.
+        with suppress(MissingTool):
+            return own()
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         try:
