@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from modelprep import quoting
 from modelprep.errors import UsageError
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
 _URL_PLACE = re.compile(r"(?P<login>(?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::(?P<port>\d*))?(?:/(?P<path>.*))?", re.DOTALL)
+#: A password, which no message repeats.
+_PASSWORD = re.compile(r"(?<=[^/]):[^@/]*@")
 #: Two colons and more without brackets: an address, or one with a path behind it that nobody can tell from it.
 _BARE_IPV6 = re.compile(r"(?P<user>[^@:/]+@)?(?P<address>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:%\w+)?)(?P<rest>.*)",
                         re.DOTALL | re.IGNORECASE)  # fmt: skip
@@ -30,12 +33,22 @@ def plain_place(text: str) -> str:
     if url := _URL.fullmatch(text):
         place = _URL_PLACE.fullmatch(url["rest"])
         hint = None
-        if url["scheme"].lower() in ("ssh", "scp", "sftp") and place is not None:
-            words = [place["login"] + (f":/{place['path']}" if place["path"] else "")]
+        port = place is None or not place["port"] or 0 < int(place["port"]) < 1 << 16
+        if url["scheme"].lower() in ("ssh", "scp", "sftp") and place is not None and port:
+            user, at, host = place["login"].rpartition("@")
+            path = unquote(place["path"] or "")
+            # A path that begins with ~ is the home's in these URLs (as of git and sftp).
+            path = f":{path}" if path == "~" or path.startswith("~/") else f":/{path}" if path else ""
+            words = [f"{user.partition(':')[0]}{at}{unquote(host)}{path}"]
             if place["port"]:
                 words += ["--ssh", quoting.command("ssh", "-p", place["port"])]
             hint = f"write it as scp does: {quoting.command(*words)}"
-        raise UsageError("a board is named by a login, not by a URL", got=text, expected="user@host[:path]", hint=hint)
+        raise UsageError(
+            "a board is named by a login, not by a URL",
+            got=_PASSWORD.sub("@", text),
+            expected="user@host[:path]",
+            hint=hint,
+        )
     if address := _BARE_IPV6.fullmatch(text):
         user = address["user"] or ""
         raise UsageError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.check.lint.findings import Finding, findings_of
+from modelprep.check.lint.onnx_fixes import Tried
 from modelprep.check.lint.request import Asked, binding
 from modelprep.errors import StepError
 from modelprep.formats.onnx.model import FLOAT, RAW
@@ -18,6 +19,16 @@ from modelprep.targets.armnn.network import Stop
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
     """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
+    target = f"armnn-{asked.version}"
+    tried = Tried(
+        path,
+        target if target in armnn_onnx.TARGETS else armnn_onnx.TARGETS[0],
+        lambda result: {finding.rule for finding in _examine(result, asked)},
+    )
+    return [replace(finding, fix=tried.fix(finding)) for finding in _examine(path, asked)]
+
+
+def _examine(path: Path, asked: Asked) -> list[Finding]:
     from modelprep.formats.onnx import model as reader
 
     foreign = ""

@@ -1,0 +1,74 @@
+"""Which call of ``onnx fix`` takes what a finding is about out of a model: tried on the model, before it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelprep.check.lint.findings import Finding
+
+_FIX = "modelprep onnx fix MODEL -o OUT"
+#: Rules that one of the calls may help with, where the rule's own does not or there is none.
+_RULES = frozenset({"ON01", "ON02", "ON03", "ON05", "ON09", "ON10"})
+
+
+@dataclass
+class Tried:
+    """The calls that were tried on a model.
+
+    Parameters
+    ----------
+    path
+        The model.
+    target
+        The parser (``armnn-19.02``).
+    rules_of
+        Returns the rules that a file goes against.
+    """
+
+    path: Path
+    target: str
+    rules_of: Callable[[Path], set[str]]
+    _left: dict[str, set[str] | None] = field(default_factory=dict)
+
+    def fix(self, finding: Finding) -> str:
+        """Return the call that leaves nothing of the finding's rule, and least of others; empty where none does."""
+        if finding.rule not in _RULES:
+            return finding.mend
+        ways: dict[str, Mapping[str, object]] = {
+            f"--for {self.target}": {"target": self.target},
+            f"--batch 1 --for {self.target}": {"batch": 1, "target": self.target},
+        }
+        own = finding.mend.removeprefix(f"{_FIX} ")
+        if own == "--batch 1":
+            ways = {own: {"batch": 1}, **ways}
+        fitting = []
+        for text, params in ways.items():
+            if text not in self._left:
+                self._left[text] = self._leaves(params)
+            left = self._left[text]
+            if left is not None and finding.rule not in left:
+                fitting.append((len(left), text))
+                if not left:
+                    break
+        return f"{_FIX} {min(fitting, key=lambda one: one[0])[1]}" if fitting else ""
+
+    def _leaves(self, given: Mapping[str, object]) -> set[str] | None:
+        """Return the rules that the result goes against; None where the call is refused."""
+        from tempfile import TemporaryDirectory
+
+        from modelprep.errors import ModelprepError
+        from modelprep.formats.onnx.external import files_beside
+        from modelprep.steps import Call, find
+
+        step = find("onnx.fix")
+        try:
+            params = {"model": self.path, "external": files_beside(self.path), **given}
+            filled = {name: params.get(name, param.default) for name, param in step.params.items()}
+            with TemporaryDirectory() as folder:
+                made = Path(folder) / "fixed.onnx"
+                step.run(Call(filled, made, warn=lambda _: None))
+                return self.rules_of(made)
+        except ModelprepError:
+            return None
