@@ -257,7 +257,7 @@ def _triangle(at: Follower) -> None:
 
 
 def _gemm(at: Follower) -> None:
-    if at.axis() != at.integer("transA", 0):
+    if at.axis() != at.integer("transA", 0) or at.node.input[1] in at.axes:
         raise at.stop("it works across the batch")
     if len(at.node.input) > 2 and at.node.input[2]:
         sizes = at.shape(at.node.input[2])
@@ -271,6 +271,8 @@ def _matmul(at: Follower) -> None:
     axis = at.axis()
     if axis == len(shape) - 1:
         raise at.stop("it works across the batch")
+    if at.axes.get(at.node.input[1], -1 - len(other)) >= len(other) - 2:
+        raise at.stop("it sums over the samples of its second operand, or computes with pairs of samples")
     own = axis - (len(shape) - len(other))
     alone = at.node.input[1] not in at.axes
     if alone and axis < len(shape) - 2 and 0 <= own < len(other) - 2 and other[own] != 1:

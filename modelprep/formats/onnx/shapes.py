@@ -129,9 +129,7 @@ def _set_batch(model: Model, batch: int, symbols: dict[str, int], changed: list[
     if number == batch:
         return
     if number is not None:
-        from modelprep.formats.onnx.batch import follow
-
-        changed += follow(model, [value.name for value in samples], number, batch)
+        samples = _follow(model, samples, number, batch, changed)
     for value in samples:
         dim = value.type.tensor_type.shape.dim[0]
         changed.append(f"input {value.name}: first dimension {_said(dim)} is {batch}")
@@ -142,6 +140,31 @@ def _set_batch(model: Model, batch: int, symbols: dict[str, int], changed: list[
             if sizes and not sizes[0].dim_param and _number(sizes[0]) is None:
                 changed.append(f"output {value.name}: first dimension unknown is {batch}")
                 sizes[0].dim_value = batch
+
+
+def _follow(model: Model, samples: list[Any], old: int, new: int, changed: list[str]) -> list[Any]:
+    """Follow the batch from the inputs, from the first alone where the others only happen to be as long.
+
+    Returns the inputs whose batch it is.
+    """
+    from modelprep.formats.onnx.batch import follow
+
+    names = [value.name for value in samples]
+    before = type(model.proto)()
+    if len(names) > 1:
+        before.CopyFrom(model.proto)
+    try:
+        changed += follow(model, names, old, new)
+    except StepError as error:
+        if len(names) == 1:
+            raise
+        model.proto.CopyFrom(before)
+        try:
+            changed += follow(model, names[:1], old, new)
+        except StepError:
+            raise error from None
+        names = names[:1]
+    return [value for value in model.inputs() if value.name in names]
 
 
 def _is_batch(sizes: Any, number: int | None) -> bool:

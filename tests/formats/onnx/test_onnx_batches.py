@@ -205,6 +205,22 @@ def test_a_second_input_that_is_no_batch_is_left_alone(tmp_path: Path, other: tu
     assert [dim.dim_param or dim.dim_value for dim in second] == list(other)
 
 
+@pytest.mark.parametrize("operator", ["MatMul", "Gemm"])
+def test_a_second_operand_that_happens_to_be_as_long_as_the_batch_is_left_alone(tmp_path: Path, operator: str) -> None:
+    more = [helper.make_tensor_value_info("z", FLOAT, (4, 5))]
+    save(model([node(operator, "x z", "y")], (4, 4), (4, 5), more=more), tmp_path / "in.onnx")
+    call("onnx.fix", tmp_path / "out.onnx", model=tmp_path / "in.onnx", batch=2)
+    given = {"x": weights(2, 4), "z": weights(4, 5)}
+    np.testing.assert_allclose(run(tmp_path / "out.onnx", given)[0], given["x"] @ given["z"], rtol=1e-5)
+
+
+def test_pairs_of_samples_are_no_batch(tmp_path: Path) -> None:
+    nodes = [node("Transpose", "x", "t", perm=[1, 0]), node("MatMul", "x t", "y")]
+    save(model(nodes, (4, 3), (4, 4)), tmp_path / "in.onnx")
+    with pytest.raises(StepError, match="cannot be followed through MatMul"):
+        call("onnx.fix", tmp_path / "out.onnx", model=tmp_path / "in.onnx", batch=2)
+
+
 def test_two_inputs_of_samples_get_the_batch(tmp_path: Path) -> None:
     made = model([node("Add", "x z", "y")], (4, 3), (4, 3), more=[helper.make_tensor_value_info("z", FLOAT, (4, 3))])
     save(made, tmp_path / "in.onnx")
