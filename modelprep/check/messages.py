@@ -36,7 +36,7 @@ def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: st
     tuple of (str, str)
         Both empty where no command fixes it. Words in capitals are for the user to fill in (a deploy file).
     """
-    result = f"mended{model.suffix}"
+    result = f"mended{'.pb' if model.is_dir() else model.suffix}"
     inputs = [test.input_name] if test is not None else []
     outputs = list(test.outputs) if test is not None else []
     command = renaming(finding.mend, model, test.parser if test else parser, finding.where, inputs, outputs)

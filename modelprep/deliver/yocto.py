@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from modelprep.deliver.bundle import plan_bundle, tell_and_write
 from modelprep.deliver.spdx import KNOWN_IDS
-from modelprep.errors import RecipeError, UsageError
+from modelprep.errors import RecipeError, UsageError, nearest
 from modelprep.events import Listener, silent
 from modelprep.quoting import Unquotable, bitbake, bitbake_item, bitbake_path, bitbake_prose, bitbake_sh, line
 from modelprep.recipe.text import url_fault
@@ -209,7 +209,9 @@ def write_layer(
         raise UsageError(
             f"no Yocto release '{release}' is known here",
             expected=", ".join(OLD_RELEASES + NEW_RELEASES),
-            hint=f"for a newer one: --layer-series {release}" if _SERIES.fullmatch(release) else None,
+            hint=f"for a newer one: --layer-series {release}"
+            if _SERIES.fullmatch(release)
+            else nearest(release.lower(), OLD_RELEASES + NEW_RELEASES) or None,
         )
     for name in layer_series:
         if not _SERIES.fullmatch(name):

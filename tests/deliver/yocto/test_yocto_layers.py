@@ -107,6 +107,7 @@ def test_releases_newer_than_those_known_are_added_by_name(workshop: Workshop, m
     unknown = export("unknown", "--release", "xanthine")
     assert unknown.code == 2
     assert "--layer-series xanthine" in unknown.err
+    assert "did you mean scarthgap" in export("capital", "--release", "Scarthgap").err
     assert export("newer", "--layer-series", "xanthine", "--layer-series", "yellowtail").code == 0
     assert series("newer")[-3:] == ["wrynose", "xanthine", "yellowtail"]
     assert export("odd", "--layer-series", 'x"y').code == 2
