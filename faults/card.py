@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -14,7 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-os.environ.setdefault("MODELPREP_ALLOW_PRIVATE", "1")  # the servers are on loopback
 
 from cli.workshop import Ran, Workshop  # noqa: E402
 from servers.http import Behaviour, FaultServer  # noqa: E402

@@ -94,8 +94,10 @@ def file(name: str, content: bytes, parser: Parser, asked: Asked | None = None) 
 
 
 def v1(folder: Path) -> Case:
-    net = messages.new("NetParameter")
-    net.layers.add(name="a", top=["a"]).blobs.add(num=1, channels=1, height=1, width=1).data.append(1)
+    net = messages.message_class("NetParameter")(input=["data"], input_dim=[1, 1, 1, 1])
+    layer = net.layers.add(name="a", type=14, bottom=["data"], top=["a"])  # INNER_PRODUCT
+    layer.inner_product_param.num_output, layer.inner_product_param.bias_term = 1, False
+    layer.blobs.add(num=1, channels=1, height=1, width=1).data.append(1)
     return written(folder, "old.caffemodel", net.SerializeToString()), "caffe", Asked()
 
 
