@@ -10,9 +10,11 @@ oneof's name in a ninth column), ``map`` (type is ``key,value``) or ``enum``. A 
 
 from __future__ import annotations
 
-from functools import cache
+import threading
+from collections.abc import Callable
+from functools import cache, wraps
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pool import DescriptorPool
@@ -24,6 +26,25 @@ _SCALARS = {
 }  # fmt: skip
 _LABELS = {"optional": 1, "required": 2, "repeated": 3}
 _ENUM, _MESSAGE = 14, 11
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def once(make: Function) -> Function:
+    """Cache what a function makes, made by one thread while others wait for it.
+
+    :func:`functools.cache` lets two threads make the same thing. Two pools have two classes of the same message, and a
+    message of one cannot be put into a message of the other.
+    """
+    made, lock = cache(make), threading.RLock()
+
+    @wraps(make)
+    def get(*arguments: Any, **named: Any) -> Any:
+        with lock:
+            return made(*arguments, **named)
+
+    return get  # type: ignore[return-value]  # of the same signature
 
 
 class Schema:
@@ -48,6 +69,7 @@ class Schema:
         enums = {row[1] for row in rows if row[0] == "enum"}
         messages: dict[str, Any] = {}
         self._build(file, rows, enums, messages)
+        self._lock = threading.Lock()
         self.pool: DescriptorPool = descriptor_pool.DescriptorPool()
         self.pool.AddSerializedFile(file.SerializeToString())
 
@@ -105,10 +127,11 @@ class Schema:
         """Return the class of a message by its name within the package."""
         from google.protobuf import message_factory
 
-        return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"{self.package}.{name}"))
+        with self._lock:
+            return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"{self.package}.{name}"))
 
 
-@cache
+@once
 def load(package: str, resource_package: str, filename: str = "schema.tsv", syntax: str = "proto2") -> Schema:
     """Load the schema table that lies beside a package's modules, once a process."""
     return Schema(package, resources.files(resource_package).joinpath(filename).read_text("utf-8"), syntax)

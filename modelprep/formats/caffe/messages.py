@@ -9,7 +9,6 @@ where a message is passed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,14 +44,14 @@ _BVLC_TYPES = (
 )  # fmt: skip
 
 
-@cache
+@protos.once
 def schema() -> protos.Schema:
     """Return Caffe's schema with the fields of its forks, loaded once a process."""
     own = resources.files("modelprep.formats.caffe").joinpath("schema.tsv").read_text("utf-8")
     return protos.Schema("caffe", f"{own}\n{forks.table().schema}")
 
 
-@cache
+@protos.once
 def message_class(name: str) -> type[Message]:
     """Return the class of a message by its name in Caffe's schema (``NetParameter``)."""
     return schema().message(name)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from importlib import resources
 from typing import Any
 
-from modelprep.formats.protos import Schema, load
+from modelprep.formats.protos import Schema, load, once
 
 #: What a GraphDef may hold since a later generation than TensorFlow 1.12; of DataType, the numbers.
 _AFTER_1_12: Mapping[str, tuple[str, ...]] = {
@@ -23,7 +22,7 @@ _AFTER_1_12: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@cache
+@once
 def message(name: str) -> Any:
     """Return the class of a message of package ``tensorflow`` (``GraphDef``, ``AttrValue.ListValue``).
 
@@ -32,7 +31,7 @@ def message(name: str) -> Any:
     return load("tensorflow", "modelprep.formats.tensorflow", syntax="proto3").message(name)
 
 
-@cache
+@once
 def message_of_1_12(name: str) -> Any:
     """Return the class of a message as TensorFlow 1.12 has it: what came later is unknown to it."""
     table = resources.files("modelprep.formats.tensorflow").joinpath("schema.tsv").read_text("utf-8")
