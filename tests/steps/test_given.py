@@ -51,7 +51,7 @@ def odd(tmp_path: Path) -> Kinds:
     }
 
 
-TAKES_FOLDERS = {("tf", "convert"), ("tf", "freeze"), ("tf", "legalise")}
+TAKES_FOLDERS = {("tf", verb) for verb in ("convert", "freeze", "inspect", "legalise", "rename-io")}
 
 
 def call(words: tuple[str, ...], source: Path, output: Path | str = "") -> int:
