@@ -35,6 +35,8 @@ def serve(folder: Path, host: str, each: float, together: float, before: float) 
     sent = [0.0]
 
     class Handler(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True  # head and body are sent by themselves
+
         def handle(self) -> None:
             while request := self.rfile.readline():
                 first, last = 0, None
