@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modelprep.errors import Interrupted
+from modelprep.fetch.policy import Policy
 from modelprep.fetch.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import requests
 
-#: Connections to one host, and in all, where the user says nothing. Browsers allow themselves six to a host.
-PER_HOST, IN_ALL = 4, 16
 #: Seconds between looks at whether to stop, while waiting.
 _LOOK = 0.1
 
@@ -49,7 +48,7 @@ class Slots:
         How many may be held at once, of one host and together.
     """
 
-    def __init__(self, per_host: int = PER_HOST, in_all: int = IN_ALL) -> None:
+    def __init__(self, per_host: int = Policy.per_host, in_all: int = Policy.connections) -> None:
         self._per_host = per_host
         self._left = in_all
         self._held: Counter[str] = Counter()
