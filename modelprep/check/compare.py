@@ -24,12 +24,6 @@ def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: floa
     ----------
     test
         Says which input is fed and which outputs are read.
-    mine, other
-        The model files.
-    name
-        What to call the other one.
-    tolerance
-        Largest relative difference allowed.
 
     Returns
     -------

@@ -26,8 +26,6 @@ class Checked:
 
     Parameters
     ----------
-    recipe
-        Its recipe.
     verdict, reason
         What the board will say; None where there is nothing to judge, with the reason.
     files
@@ -131,8 +129,6 @@ def check(
 
     Parameters
     ----------
-    recipes
-        The demos.
     out
         The folder that holds the finished trees (``--out``).
     version
@@ -177,10 +173,6 @@ def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = 
 
     Parameters
     ----------
-    recipe
-        The demo's, in the variant wanted.
-    out
-        ``--out``.
     given
         Files of the user's own, by asset.
     """
@@ -213,8 +205,6 @@ def asset_of(recipe: Recipe, path: str) -> str:
 
     Parameters
     ----------
-    recipe
-        The demo's.
     path
         Where the file is installed (``data/Cat.jpg``).
     """
@@ -241,10 +231,6 @@ def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Ite
 
     Parameters
     ----------
-    test
-        A picture test.
-    model
-        Its model.
     pictures
         Candidates; unreadable files are left out. The first pass decodes with Pillow; what may pass is judged again
         on the board's own pixels.

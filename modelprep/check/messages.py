@@ -24,10 +24,6 @@ def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: st
 
     Parameters
     ----------
-    model
-        The file.
-    finding
-        What is wrong with it.
     test, parser
         The test, whose names are put in; or only the parser where none is known.
 
@@ -50,15 +46,7 @@ def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: st
 
 
 def mismatch(test: BoardTest, failed: Sequence[Judged], options: str = "") -> tuple[str, str]:
-    """Return why cases fail, in a line, and the command that leads on; the first is empty where nothing is compared.
-
-    Parameters
-    ----------
-    test, options
-        As for :func:`advice`.
-    failed
-        The cases that fail.
-    """
+    """Return why cases fail, in a line, and the command that leads on; the first is empty where nothing is compared."""
     case = failed[0]
     if case.wanted is None:
         return "", ""
@@ -76,8 +64,6 @@ def advice(test: BoardTest, case: Judged, options: str = "") -> str:
 
     Parameters
     ----------
-    test, case
-        Which one.
     options
         What a command about the same files needs besides the name (``--out ...``).
     """

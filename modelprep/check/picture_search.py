@@ -76,8 +76,6 @@ def search(recipes: Sequence[Recipe], out: Path, folder: Path) -> PictureSearch:
     ----------
     recipes
         What the user named: one test that looks at pictures.
-    out
-        The folder that holds the finished trees (``--out``).
     folder
         Where the pictures are; files that are none are passed over.
 

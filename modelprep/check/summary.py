@@ -30,17 +30,8 @@ def totals(checked: Sequence[Checked]) -> str:
 def fetch_commands(checked: Sequence[Checked], out: Path) -> list[str]:
     """Return the commands that fetch all that is not there: one for all demos that can be downloaded.
 
-    Parameters
-    ----------
-    checked
-        What was checked.
-    out
-        ``--out``.
-
-    Returns
-    -------
-    list of str
-        More than one where demos are for different boards, and one for each demo that needs a file of the user's own.
+    There are more than one where demos are for different boards, and one for each demo that needs a file of the user's
+    own.
     """
     missing = [one.recipe for one in checked if one.state == "not fetched"]
     brought = [recipe for recipe in missing if any(not asset.sources for asset in recipe.assets.values())]

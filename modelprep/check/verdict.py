@@ -36,8 +36,6 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
 
     Parameters
     ----------
-    test
-        Which test.
     files
         What ``--model-dir`` and ``--data-dir`` would be.
     iterations
@@ -271,10 +269,6 @@ def judge_picture(
 
     Parameters
     ----------
-    test, number
-        The test and its case.
-    values, outputs
-        What the network was fed, and what it gave.
     compare
         False with ``-i N``; a detection test compares all the same.
 

@@ -15,10 +15,7 @@ from modelprep.errors import StorageError, UsageError
 def require_input(path: Path) -> None:
     """See that `path` is a file that can be read more than once: no folder, no device, no pipe.
 
-    Raises
-    ------
-    UsageError
-        It is not.
+    Raises UsageError: it is not.
     """
     if path.is_file():
         return
@@ -44,8 +41,6 @@ def require_output(path: Path, *, force: bool = False, folder: bool = False) -> 
         Where the result goes by a rename, so that a link is replaced and not followed.
     force
         Whether a file that is there may be replaced. Folders, devices and pipes never are.
-    folder
-        The result is a folder.
 
     Raises
     ------
@@ -73,10 +68,7 @@ def require_output(path: Path, *, force: bool = False, folder: bool = False) -> 
 def require_apart(source: Path, output: Path) -> None:
     """See that an output does not replace its own input, under whatever names the two are given.
 
-    Raises
-    ------
-    UsageError
-        They are one file.
+    Raises UsageError: they are one file.
     """
     if output.exists() and source.exists() and source.samefile(output):
         raise UsageError("the output would replace its own input", where=str(output))

@@ -65,17 +65,7 @@ class Header:
 def parse_header(head: bytes, where: str) -> Header:
     """Read a header.
 
-    Parameters
-    ----------
-    head
-        The first bytes of the file; a header has at most 1024.
-    where
-        Name of the file, for messages.
-
-    Raises
-    ------
-    StepError
-        No idx header: what the file looks like instead is said.
+    Raises StepError: no idx header: what the file looks like instead is said.
     """
     if len(head) < 4:
         raise _not_idx(head, where, f"{len(head)} bytes")
@@ -99,19 +89,8 @@ def parse_header(head: bytes, where: str) -> Header:
 def read_header(path: Path, *, name: str = "") -> Header:
     """Read the header of an (unpacked) idx file and see that the file is exactly as long as it says.
 
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        What to call it in messages; its path when left out.
-
-    Raises
-    ------
-    StepError
-        Still compressed, no idx file, shorter or longer than its header says.
-    StorageError
-        It cannot be read.
+    Raises StepError: still compressed, no idx file, shorter or longer than its header says; StorageError: it cannot be
+    read.
     """
     where = f"{name} ({path})" if name else str(path)
     try:
@@ -128,10 +107,7 @@ def read_header(path: Path, *, name: str = "") -> Header:
 def check_length(header: Header, got: int, where: str) -> None:
     """See that `got` bytes follow the header, no more and no fewer.
 
-    Raises
-    ------
-    StepError
-        They do not agree.
+    Raises StepError: they do not agree.
     """
     if got != header.data_size:
         shape = "x".join(map(str, header.shape))
@@ -148,21 +124,7 @@ def check_length(header: Header, got: int, where: str) -> None:
 def unpack(source: Path, output: Path, *, progress: Callable[[int, int | None], None] | None = None) -> Header:
     """Write an idx file, compressed or not, in its plain form; nothing is written if it is not a whole idx file.
 
-    Parameters
-    ----------
-    source
-        The file as published, usually gzip-compressed.
-    output
-        Appears by rename when everything agrees.
-    progress
-        Called with (bytes of `source` read, bytes in all).
-
-    Raises
-    ------
-    StepError
-        Damaged, truncated, or no idx file.
-    StorageError
-        Cannot be read or written.
+    Raises StepError: damaged, truncated, or no idx file; StorageError: cannot be read or written.
     """
     with _reader(source, progress) as stream:
         head = stream.read(_LONGEST_HEADER)
@@ -182,21 +144,9 @@ def unpack(source: Path, output: Path, *, progress: Callable[[int, int | None], 
 def inspect(path: Path) -> tuple[Header, str, dict[int, int] | None]:
     """Read an idx file, compressed or not, to its end.
 
-    Parameters
-    ----------
-    path
-        The file; nothing is written, and no more than a piece of it is kept in memory.
-
-    Returns
-    -------
-    tuple
-        The header, the compression (``none``, ``gzip``, ``bzip2``, ``xz``), and for a file of labels (uint8, one
-        dimension) each label with how often it occurs; None for any other file.
-
-    Raises
-    ------
-    StepError, StorageError
-        As for :func:`unpack`.
+    Returns the header, the compression (``none``, ``gzip``, ``bzip2``, ``xz``), and for a file of labels (uint8, one
+    dimension) each label with how often it occurs; None for any other file. Raises StepError, StorageError: as for
+    :func:`unpack`.
     """
     from collections import Counter
 

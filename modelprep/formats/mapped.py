@@ -32,8 +32,6 @@ class MappedFile:
 
     Parameters
     ----------
-    path
-        The file.
     name
         What messages call it; its path when empty (blobs of a store are named by digest, which tells nobody anything).
     what

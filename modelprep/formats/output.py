@@ -24,10 +24,7 @@ def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
     Gives the function that writes. At the end of the block the file is renamed to `path`; when the block raises, it is
     removed and `path` is what it was.
 
-    Raises
-    ------
-    StorageError
-        The file cannot be written. Errors of the block's own reading pass through untouched.
+    Raises StorageError: the file cannot be written. Errors of the block's own reading pass through untouched.
     """
     temporary = temporary_beside(path)
     try:
@@ -59,10 +56,7 @@ def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
 def copy(source: Path, output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
     """Copy a file, letting the file system share the blocks where it can; give its size in bytes.
 
-    Raises
-    ------
-    StorageError
-        Cannot be read or written.
+    Raises StorageError: cannot be read or written.
     """
     temporary = temporary_beside(output)
     try:

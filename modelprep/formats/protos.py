@@ -48,17 +48,7 @@ def once(make: Function) -> Function:
 
 
 class Schema:
-    """The messages of one table.
-
-    Parameters
-    ----------
-    package
-        Protobuf package name (``caffe``, ``tensorflow``).
-    table
-        The table's text.
-    syntax
-        ``proto2`` or ``proto3``.
-    """
+    """The messages of one table."""
 
     def __init__(self, package: str, table: str, syntax: str = "proto2") -> None:
         from google.protobuf import descriptor_pb2, descriptor_pool

@@ -25,8 +25,6 @@ class WireError(ValueError):
 
     Parameters
     ----------
-    reason
-        What is wrong.
     offset
         Where, in bytes from the start of the buffer that was read.
     """
@@ -42,8 +40,6 @@ class Field(NamedTuple):
 
     Parameters
     ----------
-    number, kind
-        Field number and wire type.
     value
         The number itself for VARINT, FIXED32 and FIXED64 (unsigned), the payload's start for BYTES.
     begin, stop
@@ -60,10 +56,7 @@ class Field(NamedTuple):
 def read_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     """Read one base-128 number below `end`; give its value (64 bits, unsigned) and the position after it.
 
-    Raises
-    ------
-    WireError
-        It runs past `end`, or is longer than ten bytes.
+    Raises WireError: it runs past `end`, or is longer than ten bytes.
     """
     value = shift = 0
     start = position
@@ -82,10 +75,7 @@ def read_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
 def fields(buffer: Buffer, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int, int]]:
     """Walk over the fields of the message in ``buffer[start:end]``, each as the parts of a :class:`Field` (quicker).
 
-    Raises
-    ------
-    WireError
-        The bytes are no message; groups, which proto3 does not know, count as damage.
+    Raises WireError: the bytes are no message; groups, which proto3 does not know, count as damage.
     """
     stop = len(buffer) if end is None else end
     position = start

@@ -39,8 +39,6 @@ def compare(
         With ``mode``, ``min_cosine`` and ``min_top1``.
     calibrated
         Whether the inputs are the user's; the top class of seeded noise says nothing.
-    where
-        The model, for messages.
 
     Returns
     -------

@@ -64,10 +64,7 @@ class Preprocess:
     def of(cls, given: object) -> Preprocess:
         """Read the parameter ``preprocess``.
 
-        Raises
-        ------
-        RecipeError
-            An unknown key, or a value of the wrong kind.
+        Raises RecipeError: an unknown key, or a value of the wrong kind.
         """
         values = dict(given) if isinstance(given, Mapping) else {}
         known = list(cls.__dataclass_fields__)
@@ -136,21 +133,8 @@ def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], N
 
     Which files are taken, and their order, follow from the seed and the names alone.
 
-    Parameters
-    ----------
-    params
-        With those of :data:`PARAMS`.
-    scratch
-        Where archives may be unpacked.
-    warn
-        Hears that pictures are fed as they are.
-
-    Raises
-    ------
-    StepError
-        A file is no picture or no array, or the inputs are not all of one shape.
-    RecipeError
-        A parameter is wrong.
+    Raises StepError: a file is no picture or no array, or the inputs are not all of one shape; RecipeError: a parameter
+    is wrong.
     """
     files = cast("Mapping[str, Path] | None", params.get("calibration"))
     if not files:

@@ -21,10 +21,7 @@ NAMES: Mapping[str, Param] = {
 def something_to_rename(params: Mapping[str, object]) -> Mapping[str, object]:
     """See that a call renames something.
 
-    Raises
-    ------
-    UsageError
-        It does not.
+    Raises UsageError: it does not.
     """
     if not (params.get("inputs") or params.get("outputs")):
         raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
@@ -34,10 +31,7 @@ def something_to_rename(params: Mapping[str, object]) -> Mapping[str, object]:
 def graph_file(params: Mapping[str, object]) -> Mapping[str, object]:
     """Take the graph out of a SavedModel's folder.
 
-    Raises
-    ------
-    StepError
-        It is a folder of another kind.
+    Raises StepError: it is a folder of another kind.
     """
     from modelprep.formats.tensorflow.read import file_of
 

@@ -21,8 +21,6 @@ def require(extras: Iterable[str], what: str) -> None:
 
     Parameters
     ----------
-    extras
-        Names of extras (``tf``, ``onnx``).
     what
         What needs them, as the subject of a sentence: "the step tf.to_onnx".
 

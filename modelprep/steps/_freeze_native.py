@@ -79,10 +79,6 @@ def plan(graph: Graph, checkpoint: Checkpoint, outputs: Sequence[str], *, clear_
     ----------
     graph
         Its nodes are changed in place.
-    outputs
-        Names of the nodes to keep, with all that they need.
-    clear_devices
-        Whether nodes forget the devices that they were placed on.
 
     Raises
     ------
@@ -136,10 +132,7 @@ def _size(checkpoint: Checkpoint, source: Source) -> int:
 def frozen_nodes(plan: FreezePlan, checkpoint: Checkpoint) -> Iterator[Node]:
     """Yield the frozen graph's nodes one by one; a constant's bytes are views into the checkpoint's file.
 
-    Raises
-    ------
-    StepError
-        A tensor is damaged.
+    Raises StepError: a tensor is damaged.
     """
     seen = 0
     for node in plan.nodes:

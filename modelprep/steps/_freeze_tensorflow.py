@@ -21,17 +21,7 @@ def freeze(
 ) -> Mapping[str, object]:
     """Freeze a graph in a process that has TensorFlow.
 
-    Parameters
-    ----------
-    graph, checkpoint, shards, outputs, clear_devices
-        As the step's.
-    output
-        Where to write.
-
-    Raises
-    ------
-    StepError
-        TensorFlow refuses the graph, the checkpoint, or both.
+    Raises StepError: TensorFlow refuses the graph, the checkpoint, or both.
     """
     return _subprocess.call(
         __name__,

@@ -47,8 +47,6 @@ def fold(graph: Graph, outputs: Sequence[str], constants: Mapping[str, object]) 
 
     Parameters
     ----------
-    outputs
-        The nodes to keep; these keep their names.
     constants
         Placeholders to be made constants: name -> number, truth value, or list of numbers.
 

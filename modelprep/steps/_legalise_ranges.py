@@ -35,8 +35,6 @@ def range_of(node: Node, data: list[str], ranges: Mapping[str, Range | None]) ->
     ----------
     data
         Its inputs, a first output written without ``:0``.
-    ranges
-        What is known of the nodes before it.
     """
     if node.op == "Const":
         return _constant(node)

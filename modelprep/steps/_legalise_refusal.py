@@ -17,17 +17,7 @@ _OF_SHAPES = ("StridedSlice", "Pack", "Slice", "Prod", "Shape", "Reshape")
 
 
 def refusal(target: str, graph: Graph, findings: Sequence[Finding]) -> StepError:
-    """Make the error for a graph that breaks rules.
-
-    Parameters
-    ----------
-    target
-        Whose rules.
-    graph
-        As it was after all that could be rewritten was.
-    findings
-        The rules it breaks, node by node.
-    """
+    """Make the error for a graph that breaks rules."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for one in findings:
         groups.setdefault((one.rule, one.op, one.detail if one.rule != "TF07" else ""), []).append(one)

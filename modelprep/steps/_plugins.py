@@ -28,12 +28,6 @@ class Plugin:
 
     Parameters
     ----------
-    name
-        Of the step.
-    package
-        Name of the distribution that brings it.
-    version
-        Of the distribution.
     found
         What the entry point refers to; None where it cannot be used.
     problem

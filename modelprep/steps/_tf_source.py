@@ -20,8 +20,6 @@ def opened(request: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
     request
         ``model`` (path), ``variables`` (name -> path, of a SavedModel), ``inputs``, ``outputs`` (names), ``shapes``
         (input name -> sizes).
-    folder
-        An empty folder.
 
     Returns
     -------
@@ -162,10 +160,7 @@ def _tensor(name: str) -> str:
 def _fixed(name: str, own: Sequence[int | None] | None, request: Mapping[str, Any]) -> list[int]:
     """Return an input's shape without open sizes: as asked for, else its own with a batch of one.
 
-    Raises
-    ------
-    StepError
-        A size other than the batch is open and not given, or the shape given is another one.
+    Raises StepError: a size other than the batch is open and not given, or the shape given is another one.
     """
     asked = request["shapes"].get(name) or request["shapes"].get(name.partition(":")[0])
     if asked is None:

@@ -57,12 +57,8 @@ class Compiled:
     ----------
     version
         ``vela 5.2.0``.
-    data
-        The compiled TF Lite file.
     cpu, npu
         How many operators run where; the NPU's are Vela's own, smaller ones.
-    on_cpu
-        The operators on the CPU.
     """
 
     version: str
@@ -77,10 +73,6 @@ def compile_model(model: Path, accelerator: str, options: Mapping[str, object], 
 
     Parameters
     ----------
-    model
-        The TF Lite file.
-    accelerator
-        Vela's accelerator configuration.
     options
         ``config`` (a file), ``system_config``, ``memory_mode``; None leaves Vela's own.
     beside

@@ -10,15 +10,7 @@ from modelprep.steps import Call, Param, Proven, Step
 
 
 def run(call: Call, output: Path, external: Path | None = None) -> Mapping[str, object]:
-    """Convert, with the weights in the model or in a file beside it.
-
-    Parameters
-    ----------
-    call
-        With the parameters of :data:`PARAMS`.
-    output, external
-        Where model and weights go; see :func:`modelprep.formats.caffe.to_onnx.convert`.
-    """
+    """Convert, with the weights in the model or in a file beside it."""
     from modelprep.formats.caffe import to_onnx
 
     # The values were checked against STEP.params; their types are known.

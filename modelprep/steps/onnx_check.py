@@ -32,8 +32,6 @@ def check(path: Path, *, shapes: bool = True) -> dict[str, object]:
     ----------
     path
         The ONNX file; external data are looked for beside it.
-    shapes
-        Run strict shape and type inference too.
 
     Returns
     -------

@@ -78,10 +78,7 @@ def _run(call: Call) -> Mapping[str, object]:
 def refuse(model: Model, target: str) -> None:
     """Raise where a target's parser cannot take a model.
 
-    Raises
-    ------
-    StepError
-        Naming every rule that is broken, and where.
+    Raises StepError: naming every rule that is broken, and where.
     """
     from modelprep.formats.onnx.model import RAW
     from modelprep.targets.armnn_onnx import problems

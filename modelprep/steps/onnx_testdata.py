@@ -19,8 +19,6 @@ def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
 
     Parameters
     ----------
-    names
-        The archive's members.
     model
         The model's path in the archive, or None where it holds one model only.
 
@@ -112,8 +110,6 @@ def check_tensor(path: Path, value: Any, where: str, named: Mapping[str, Any]) -
         A serialised TensorProto.
     value
         The model's ValueInfoProto at that place.
-    where
-        What to call the file in errors.
     named
         All inputs (or outputs) by name: a tensor that bears one of these names is that one's, whatever its place.
 

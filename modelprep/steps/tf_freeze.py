@@ -92,10 +92,7 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
 def _require_variables(path: Path) -> None:
     """See that a SavedModel whose folder of variables is empty has any.
 
-    Raises
-    ------
-    StepError
-        It has none: its graph is frozen as it is.
+    Raises StepError: it has none: its graph is frozen as it is.
     """
     from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS
     from modelprep.formats.tensorflow.read import read_any_graph, way_on

@@ -83,10 +83,7 @@ def _run(call: Call) -> Mapping[str, object]:
 def _require_frozen(path: Path, outputs: list[str]) -> None:
     """See that what the outputs need holds no variables.
 
-    Raises
-    ------
-    StepError
-        It does: the graph has to be frozen first.
+    Raises StepError: it does: the graph has to be frozen first.
     """
     from modelprep.formats.tensorflow.read import read_graph
     from modelprep.formats.tensorflow.rewire import subgraph

@@ -29,10 +29,7 @@ def interpreter() -> str:
 
     The variable names a Python, or the quantizer's command ``aeq``, which lies beside one.
 
-    Raises
-    ------
-    MissingTool
-        There is none.
+    Raises MissingTool: there is none.
     """
     named = os.environ.get(VARIABLE)
     found = shutil.which(named) if named else shutil.which(COMMAND)

@@ -30,10 +30,7 @@ def _run(call: Call) -> Mapping[str, object]:
 def name_map(params: Mapping[str, object], key: str) -> dict[str, str]:
     """Return a parameter as a mapping of old to new names.
 
-    Raises
-    ------
-    RecipeError
-        It holds something other than names.
+    Raises RecipeError: it holds something other than names.
     """
     given = params.get(key)
     if given is None:

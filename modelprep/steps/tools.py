@@ -50,10 +50,7 @@ class Tool:
     def command(self) -> list[str]:
         """Return the words that start the program.
 
-        Raises
-        ------
-        MissingTool
-            It is in none of the places.
+        Raises MissingTool: it is in none of the places.
         """
         if named := os.environ.get(self.variable):
             found = shutil.which(named)
@@ -75,10 +72,7 @@ class Tool:
     def version(self) -> str:
         """Return the program's name and what it says of its version: ``vela 5.2.0``.
 
-        Raises
-        ------
-        MissingTool
-            It is missing, or it does not run.
+        Raises MissingTool: it is missing, or it does not run.
         """
         command = self.command()
         if self.distribution and (known := installed_version(beside(command[0]), self.distribution)):
@@ -95,19 +89,7 @@ class Tool:
     ) -> str:
         """Run the program in a folder and return what it printed.
 
-        Parameters
-        ----------
-        arguments
-            Its words, without the command.
-        source
-            The user's file, for messages.
-        environment
-            Further variables.
-
-        Raises
-        ------
-        StepError
-            It ended with an error.
+        Raises StepError: it ended with an error.
         """
         words = [*self.command(), *map(str, arguments)]
         done = subprocess.run(

@@ -26,10 +26,8 @@ def _run(call: Call) -> Mapping[str, object]:
 def plan(members: object) -> dict[str, str]:
     """Turn the parameter `members` into path inside the archive -> path below the output folder.
 
-    Raises
-    ------
-    RecipeError
-        No list of paths and no mapping of path to new name; a path that leads out; two files at one place.
+    Raises RecipeError: no list of paths and no mapping of path to new name; a path that leads out; two files at one
+    place.
     """
     if isinstance(members, Mapping):
         pairs = list(members.items())

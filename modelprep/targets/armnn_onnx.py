@@ -62,12 +62,6 @@ class Problem:
 
     Parameters
     ----------
-    rule
-        ``ON01`` to ``ON19``, ``C1``.
-    where
-        Node, tensor or value.
-    text
-        What is wrong with it.
     effect
         ``reject`` (it throws), ``crash``, ``wrong`` (it runs, and the result is not what the model means).
     """
@@ -86,10 +80,6 @@ def problems(proto: Any, parser: Parser, raw: frozenset[str] = frozenset()) -> l
 
     Parameters
     ----------
-    proto
-        The ModelProto (any implementation of the message).
-    parser
-        Which version.
     raw
         Names of initialisers whose data lie in ``raw_data`` but were left out of `proto`.
     """

@@ -23,12 +23,8 @@ class Rule:
     ----------
     id
         ``CF02``; the letters name the parser.
-    effect
-        What happens to a model that goes against it.
     about
         Layer, operation or part of the file.
-    says
-        The rule, for a person.
     message
         A stable part of what the board prints, empty where it prints nothing.
     mend

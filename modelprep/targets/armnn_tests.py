@@ -24,8 +24,6 @@ class Case:
 
     Parameters
     ----------
-    file
-        Picture in the data folder.
     label
         Class that must come first (counted as the network's output counts).
     box, confidence, detections
@@ -47,22 +45,12 @@ class BoardTest:
 
     Parameters
     ----------
-    name
-        ``CaffeAlexNet-Armnn``.
-    version
-        Arm NN version, ``19.02``.
-    parser
-        ``caffe``, ``tf``, ``tflite`` or ``onnx``.
-    model
-        File name in the model folder.
     text
         True where the model is read as protobuf text.
     input_name, input_dtype, input_shape
         The binding asked for and the shape that the test's data fill.
     shape_passed
         True where the test passes `input_shape` to the parser, so that the file's batch does not matter.
-    outputs
-        Output bindings asked for.
     classes
         Elements of a classifier's output, None where not known.
     preprocess
@@ -120,10 +108,7 @@ def versions() -> tuple[str, ...]:
 def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
     """Return the test programs of a version, by name.
 
-    Raises
-    ------
-    UsageError
-        The version is not known.
+    Raises UsageError: the version is not known.
     """
     if version not in versions():
         raise UsageError(

@@ -191,10 +191,7 @@ def load(name: str) -> Bsp:
 def check_soc(soc: str) -> str:
     """Return the SoC if it is known.
 
-    Raises
-    ------
-    UsageError
-        It is not.
+    Raises UsageError: it is not.
     """
     if soc in SOCS:
         return soc

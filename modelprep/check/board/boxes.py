@@ -33,8 +33,6 @@ class Detection:
 
     Parameters
     ----------
-    number
-        Its class.
     score
         0 to 1.
     box, form
@@ -75,8 +73,6 @@ def yolo(output: NDArray[Any], best: int = 5) -> tuple[Detection, ...]:
     output
         1470 numbers: 7 x 7 x 20 classes, 7 x 7 x 2 box scores, 7 x 7 x 2 boxes (x and y in the cell, square roots of
         width and height in the picture).
-    best
-        How many detections to give.
 
     Returns
     -------

@@ -81,10 +81,6 @@ def prepare_picture(
 
     Parameters
     ----------
-    path
-        JPEG, PNG or BMP.
-    how
-        See :class:`Preprocessing`.
     quantisation
         Of the model's input tensor when that is uint8; the result is uint8 then, float32 otherwise.
     exact
@@ -137,18 +133,9 @@ def quantise(values: NDArray[np.float32], how: Quantisation) -> NDArray[np.uint8
 def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -> tuple[NDArray[np.float32], int]:
     """Return record `index` of the unpacked MNIST files as the tests read it.
 
-    Returns
-    -------
-    tuple
-        float32 of shape (784,), values 0..255 or 0..1, and the label.
-
-    Raises
-    ------
-    StepError
-        Wrong magic or fewer records than asked for, as ``Failed to read`` on the board; `where` says which of the two
-        files, ``images`` or ``labels``.
-    Stop
-        The header tells of larger pictures, and the program writes behind its memory.
+    Returns float32 of shape (784,), values 0..255 or 0..1, and the label. Raises StepError: wrong magic or fewer
+    records than asked for, as ``Failed to read`` on the board; `where` says which of the two files, ``images`` or
+    ``labels``; Stop: the header tells of larger pictures, and the program writes behind its memory.
     """
     import numpy as np
 

@@ -24,8 +24,6 @@ class Head:
 
     Parameters
     ----------
-    options
-        Its own.
     inputs
         Raw boxes, scores and anchors.
     slots
@@ -63,17 +61,7 @@ class Head:
 def find(path: Path, outputs: Sequence[str]) -> Head | None:
     """Look for a detection post-process that makes the outputs asked for; None where there is none.
 
-    Parameters
-    ----------
-    path
-        A TF Lite model.
-    outputs
-        Names of the outputs.
-
-    Raises
-    ------
-    CheckFailed
-        It wants room for more detections than any has.
+    Raises CheckFailed: it wants room for more detections than any has.
     """
     try:
         graph = reader.read(path).main

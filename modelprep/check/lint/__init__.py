@@ -29,10 +29,6 @@ def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding
 
     Parameters
     ----------
-    path
-        The model file.
-    parser
-        Which parser reads it.
     asked
         What a test asks of it; without it, only what holds for any use is looked at.
 
@@ -81,8 +77,6 @@ def examine(
 
     Parameters
     ----------
-    path
-        The model file.
     target
         Whose parser: ``armnn-19.02``; or the NPU: ``ethos-u``, which Vela answers for.
     parser
@@ -133,10 +127,7 @@ def examine(
 def parse_target(text: str) -> str:
     """Return the Arm NN version in ``armnn-19.02``.
 
-    Raises
-    ------
-    UsageError
-        It names no runtime that is known here.
+    Raises UsageError: it names no runtime that is known here.
     """
     known = [*(f"armnn-{version}" for version in armnn_tests.versions()), *ethos_u.TARGETS]
     if text not in known:
@@ -147,10 +138,7 @@ def parse_target(text: str) -> str:
 def parser_of(path: Path) -> Parser:
     """Tell from a file's bytes (and, where these leave it open, its name) which parser it is for.
 
-    Raises
-    ------
-    UsageError
-        It could be anything.
+    Raises UsageError: it could be anything.
     """
     if (path / SAVED_MODEL_FILE).is_file():
         return "tf"

@@ -19,10 +19,6 @@ def examine(path: Path, target: str, *, all_npu: bool = False) -> list[Finding]:
 
     Parameters
     ----------
-    path
-        The TF Lite file.
-    target
-        Key of :data:`TARGETS`.
     all_npu
         Whether an operator on the CPU is a fault; else only a model of which nothing runs on the NPU is.
 

@@ -41,8 +41,6 @@ def renaming(command: str, path: Path, parser: str, where: str, asked: Iterable[
     ----------
     command
         As the rule has it: ``... --rename-output OLD=OUTPUT``.
-    path, parser
-        The model.
     where
         Place of the finding; one that begins with ``input`` is about an input.
     asked, outputs

@@ -15,17 +15,7 @@ _RULES = frozenset({"ON01", "ON02", "ON03", "ON05", "ON09", "ON10"})
 
 @dataclass
 class Tried:
-    """The calls that were tried on a model.
-
-    Parameters
-    ----------
-    path
-        The model.
-    target
-        The parser (``armnn-19.02``).
-    rules_of
-        Returns the rules that a file goes against.
-    """
+    """The calls that were tried on a model."""
 
     path: Path
     target: str

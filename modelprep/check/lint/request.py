@@ -17,18 +17,12 @@ class Asked:
 
     Parameters
     ----------
-    version
-        Arm NN version.
     input_name, input_shape
         Input binding, and the shape of the data it feeds; empty where nothing is asked.
     shape_passed
         Whether the test tells the parser the shape.
-    outputs
-        Output bindings.
     text
         Whether the test reads the file as protobuf text; None where either will do.
-    program
-        The test program, for what it prints itself.
     fed, room
         Type of the numbers that it feeds, and of its buffers for the outputs.
     """

@@ -52,9 +52,6 @@ def sarif(model: Path, findings: Sequence[Finding]) -> dict[str, object]:
 def write_sarif(path: Path, model: Path, findings: Sequence[Finding]) -> None:
     """Write the log of :func:`sarif` to a file.
 
-    Raises
-    ------
-    StorageError
-        It cannot be written.
+    Raises StorageError: it cannot be written.
     """
     write_atomic(path, (json.dumps(sarif(model, findings), indent=2) + "\n").encode())

@@ -129,8 +129,6 @@ def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | Non
 
     Parameters
     ----------
-    graph
-        In any order.
     input_name, input_rank
         The placeholder that the test feeds, and with how many dimensions (0 where nothing is asked).
     """

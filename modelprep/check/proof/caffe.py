@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 def runtimes_of(conversion: Conversion) -> tuple[str, str]:
     """Say who runs a Caffe model before and after: OpenCV.
 
-    Raises
-    ------
-    MissingTool
-        It is not installed, or is version 5, which has no Caffe reader.
+    Raises MissingTool: it is not installed, or is version 5, which has no Caffe reader.
     """
     del conversion
     name = f"OpenCV {runtimes.opencv_for_caffe().__version__}"
@@ -37,10 +34,7 @@ def bake(conversion: Conversion) -> Sides:
     Where the recipe changes fields of the net (`set`), the original is given the same fields: what is shown then is
     that nothing else has changed.
 
-    Raises
-    ------
-    CheckFailed
-        The baked net has no input of a known shape.
+    Raises CheckFailed: the baked net has no input of a known shape.
     """
     net = _structure(conversion.output)
     shape = conversion.shape or _input_shape(net, conversion.output)
@@ -68,10 +62,7 @@ def _original(conversion: Conversion) -> bytes:
 def twin_runtimes(conversion: Conversion) -> tuple[str, str]:
     """Say who runs the graph (TensorFlow, else OpenCV) and who its Caffe twin (OpenCV).
 
-    Raises
-    ------
-    MissingTool
-        One of them is not installed.
+    Raises MissingTool: one of them is not installed.
     """
     return graphs.runtime(), runtimes_of(conversion)[1]
 
@@ -81,10 +72,7 @@ def twin(conversion: Conversion) -> Sides:
 
     Pictures go in with their channels last on one side and second on the other.
 
-    Raises
-    ------
-    CheckFailed
-        There is more than one input, or no output that both have.
+    Raises CheckFailed: there is more than one input, or no output that both have.
     """
     from modelprep.formats.tensorflow.read import read_graph
 

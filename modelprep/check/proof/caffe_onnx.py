@@ -40,10 +40,7 @@ _NEW_TYPES = ("Clip", "Swish")
 def runtimes_of(conversion: Conversion) -> tuple[str, str]:
     """Say who runs the original (a real Caffe, else OpenCV) and who the result (onnxruntime).
 
-    Raises
-    ------
-    MissingTool
-        One of them is not installed.
+    Raises MissingTool: one of them is not installed.
     """
     after = _onnxruntime()
     if _caffe_knows(conversion):
@@ -91,10 +88,7 @@ def _net(conversion: Conversion) -> tuple[Any, bytes]:
 def sides(conversion: Conversion) -> Sides:
     """Compare a Caffe net with the ONNX model that was made of it.
 
-    Raises
-    ------
-    CheckFailed
-        OpenCV does not compute what Caffe computes, or a size is open that the prototxt does not say.
+    Raises CheckFailed: OpenCV does not compute what Caffe computes, or a size is open that the prototxt does not say.
     """
     from modelprep.formats.caffe.shapes.infer import infer
     from modelprep.formats.onnx.model import read_header

@@ -20,10 +20,7 @@ _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 def runtimes_of(conversion: Conversion) -> tuple[str, str]:
     """Say who runs both: TensorFlow, as nothing else reads a checkpoint.
 
-    Raises
-    ------
-    MissingTool
-        It is not installed.
+    Raises MissingTool: it is not installed.
     """
     del conversion
     name = graphs.tensorflow()
@@ -35,10 +32,7 @@ def runtimes_of(conversion: Conversion) -> tuple[str, str]:
 def sides(conversion: Conversion) -> Sides:
     """Compare a graph whose variables TensorFlow restored with the frozen graph.
 
-    Raises
-    ------
-    CheckFailed
-        The frozen graph has no input or output.
+    Raises CheckFailed: the frozen graph has no input or output.
     """
     from modelprep.formats.tensorflow.read import read_graph
 

@@ -49,10 +49,7 @@ class Kind:
 def spare(conversion: Conversion, kind: Kind) -> None:
     """See that there is memory for a proof: it is no reason to bring a machine down.
 
-    Raises
-    ------
-    CheckFailed
-        Less is free than the larger side will take.
+    Raises CheckFailed: less is free than the larger side will take.
     """
     before: list[Path] = []
     for value in conversion.params.values():

@@ -32,10 +32,7 @@ _TYPES: Mapping[str, str] = {
 def runtime() -> str:
     """Return onnxruntime's name and version.
 
-    Raises
-    ------
-    MissingTool
-        It is not installed.
+    Raises MissingTool: it is not installed.
     """
     try:
         import onnxruntime
@@ -58,10 +55,7 @@ def fed(session: Any) -> dict[str, str]:
 
     Initialisers that are listed among the inputs are none that has to be fed.
 
-    Raises
-    ------
-    CheckFailed
-        An input is not a tensor of numbers.
+    Raises CheckFailed: an input is not a tensor of numbers.
     """
     found = {}
     for value in session.get_inputs():
@@ -89,10 +83,8 @@ def seeded(shape: Sequence[int], kind: str, number: int) -> NDArray[Any]:
 def answers(session: Any, path: Path, given: Mapping[str, NDArray[Any]], asked: list[str]) -> list[NDArray[Any]]:
     """Run a session.
 
-    Raises
-    ------
-    CheckFailed
-        onnxruntime does not run the model on these inputs, or gives something that is no tensor of numbers.
+    Raises CheckFailed: onnxruntime does not run the model on these inputs, or gives something that is no tensor of
+    numbers.
     """
     import numpy as np
 
@@ -111,10 +103,7 @@ def sides(conversion: Conversion) -> Sides:
 
     Dimensions that the result leaves open are taken for the first of a few sizes at which the original runs.
 
-    Raises
-    ------
-    CheckFailed
-        The original's weights lie in files of their own.
+    Raises CheckFailed: the original's weights lie in files of their own.
     """
     original = Path(conversion.params["model"])
     if conversion.params.get("external"):

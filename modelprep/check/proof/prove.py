@@ -25,8 +25,6 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
 
     Parameters
     ----------
-    conversion
-        What was converted.
     store
         Where proofs are kept; None keeps none.
 
@@ -104,17 +102,7 @@ def held_to(
     origin: str = "",
     hint: str = "",
 ) -> Proof:
-    """Compare two sides and hold the difference to a tolerance; nothing is kept.
-
-    Parameters
-    ----------
-    step
-        What to call the comparison.
-    sides
-        Who answers before, who after.
-    runtimes, tolerance, outputs, origin, hint
-        As in :class:`Proof` and :class:`Sides`.
-    """
+    """Compare two sides and hold the difference to a tolerance; nothing is kept."""
     olds, news = ([side(number) for number in range(INPUTS)] for side in sides)
     return _held(step, _compared(outputs, olds, news, runtimes), tolerance, origin, hint)
 
@@ -129,10 +117,7 @@ def not_compared(step: str, error: MissingTool | CheckFailed | StepError) -> Pro
 def measure(sides: Sides, runtimes: tuple[str, ...]) -> Measured:
     """Run both sides on the same inputs, one after the other, and give how far apart their answers are.
 
-    Raises
-    ------
-    CheckFailed
-        A runtime does not take its model.
+    Raises CheckFailed: a runtime does not take its model.
     """
     failed: CheckFailed | None = None
     with sides.before() as side:

@@ -96,10 +96,7 @@ class Record:
     def keep(self, output: str, shape: Sequence[int], measured: Measured) -> None:
         """Add a measurement and write the file.
 
-        Raises
-        ------
-        StorageError
-            The store cannot be written.
+        Raises StorageError: the store cannot be written.
         """
         if self.path is None:
             return

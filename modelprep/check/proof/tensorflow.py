@@ -56,10 +56,7 @@ def tensorflow() -> str | None:
 def runtime() -> str:
     """Return name and version of what runs frozen graphs here: TensorFlow, else OpenCV.
 
-    Raises
-    ------
-    MissingTool
-        Neither is installed.
+    Raises MissingTool: neither is installed.
     """
     found = tensorflow()
     if found is None:
@@ -113,10 +110,7 @@ def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[
 def results(graph: Graph, path: Path) -> list[str]:
     """Return what comes out of a graph, and what goes into a last softmax: where that is all but 0 and 1 it hides much.
 
-    Raises
-    ------
-    CheckFailed
-        Nothing comes out of it.
+    Raises CheckFailed: nothing comes out of it.
     """
     from modelprep.formats.tensorflow.graphdef import input_name
 
@@ -144,12 +138,6 @@ def opened(
 
     Parameters
     ----------
-    path
-        The GraphDef, binary or text.
-    shapes
-        Node to feed -> shape.
-    outputs
-        Nodes to ask.
     image
         Give values of four dimensions as OpenCV has them, channels second.
     scales
@@ -176,10 +164,7 @@ def opened(
 def definition_of(path: Path) -> Any:
     """Read a GraphDef with TensorFlow's own message, binary or text.
 
-    Raises
-    ------
-    CheckFailed
-        It is neither, or a text too large to be worth it.
+    Raises CheckFailed: it is neither, or a text too large to be worth it.
     """
     tf = imported()
     from google.protobuf import message, text_format
@@ -212,10 +197,7 @@ def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
 
     The definition is emptied, as TensorFlow has its own by then and its constants are most of the memory.
 
-    Raises
-    ------
-    CheckFailed
-        TensorFlow does not take the graph.
+    Raises CheckFailed: TensorFlow does not take the graph.
     """
     tf = imported()
     config = tf.compat.v1.ConfigProto(
@@ -251,10 +233,7 @@ def side_of(
 ) -> Side:
     """Return one side of a proof from a running session.
 
-    Raises
-    ------
-    CheckFailed
-        The graph has no such nodes.
+    Raises CheckFailed: the graph has no such nodes.
     """
     import numpy as np
 

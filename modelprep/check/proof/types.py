@@ -56,10 +56,6 @@ class Conversion:
 
     Parameters
     ----------
-    step, version
-        Which step.
-    params
-        Its parameters, files as Paths.
     inputs
         sha256 of each file parameter, by slot.
     output

@@ -68,8 +68,6 @@ def verify(conversion: Conversion, *, numbers: bool = True) -> Verified:
 
     Parameters
     ----------
-    conversion
-        What was converted.
     numbers
         Whether to compare numbers; the structure is always checked.
 
@@ -90,10 +88,7 @@ def verify(conversion: Conversion, *, numbers: bool = True) -> Verified:
 def checked(conversion: Conversion) -> tuple[str, str]:
     """Check the result's structure alone: what checked it, or why nothing did.
 
-    Raises
-    ------
-    StepError
-        The format's checker refuses the result.
+    Raises StepError: the format's checker refuses the result.
     """
     try:
         # Without a runtime there is nothing that could crash.
@@ -108,10 +103,7 @@ def checked(conversion: Conversion) -> tuple[str, str]:
 def demand_same(proof: Proof | None) -> None:
     """See that a proof does not say that the numbers differ.
 
-    Raises
-    ------
-    StepError
-        It does.
+    Raises StepError: it does.
     """
     if proof is not None and proof.outcome == "differs":
         raise StepError(
@@ -161,10 +153,7 @@ def _numbers(conversion: Conversion) -> Proof:
 def run_original(conversion: Conversion) -> None:
     """Run the original alone: whoever survives this and not the comparison was ended by the result.
 
-    Raises
-    ------
-    MissingTool, CheckFailed, StepError
-        The original cannot be run.
+    Raises MissingTool, CheckFailed, StepError: the original cannot be run.
     """
     from modelprep.check.proof.kinds import KINDS
 

@@ -58,10 +58,6 @@ def write_page(path: Path, checked: Sequence[Checked], out: Path) -> None:
 
     Parameters
     ----------
-    path
-        The HTML file.
-    checked
-        What :func:`modelprep.check.demos.check` found.
     out
         The folder that holds the trees, for the provenance of their files.
 

@@ -20,11 +20,6 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     ----------
     pixels
         uint8, shape (height, width) for grey or (height, width, 3) for RGB.
-
-    Returns
-    -------
-    bytes
-        The PNG file.
     """
     import numpy as np
 

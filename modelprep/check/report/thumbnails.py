@@ -19,8 +19,6 @@ def as_picture(values: NDArray[Any], how: Preprocessing) -> NDArray[np.uint8]:
     values
         The input tensor as :mod:`modelprep.check.board.preprocess` made it. Bytes of a quantised network are shown as
         they are: that 19.02 uses only half of their range is just what is to be seen.
-    how
-        The preprocessing that made it.
 
     Returns
     -------

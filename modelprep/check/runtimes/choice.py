@@ -29,8 +29,6 @@ def ready(
     ----------
     path, parser, input_name, shape, outputs
         As for :func:`modelprep.check.runtimes.host.ready`.
-    version
-        Arm NN version.
     exact
         The model means something else than Arm NN computes: only Arm NN's own network will do.
     network

@@ -27,23 +27,7 @@ if TYPE_CHECKING:
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
     """Load a model into the runtime for its kind.
 
-    Parameters
-    ----------
-    path
-        The model file.
-    parser
-        ``caffe``, ``tf``, ``tflite`` or ``onnx``.
-    input_name, shape
-        Which input is fed, with which shape.
-    outputs
-        Which outputs are wanted.
-
-    Raises
-    ------
-    MissingTool
-        No runtime for this kind is installed.
-    CheckFailed
-        The runtime does not take the model.
+    Raises MissingTool: no runtime for this kind is installed; CheckFailed: the runtime does not take the model.
     """
     loaders = {"caffe": _caffe, "tf": _tensorflow, "tflite": _tflite, "onnx": _onnx}
     return loaders[parser](path, input_name, tuple(shape), tuple(outputs))
@@ -81,10 +65,7 @@ def opencv() -> Any:
 def opencv_for_caffe() -> Any:
     """Return OpenCV's module.
 
-    Raises
-    ------
-    MissingTool
-        It is not installed, or has no Caffe reader.
+    Raises MissingTool: it is not installed, or has no Caffe reader.
     """
     if (cv2 := opencv()) is None:
         raise _missing("OpenCV before version 5", "Caffe")
@@ -94,10 +75,7 @@ def opencv_for_caffe() -> Any:
 def caffe_net(structure: bytes, weights: Path) -> tuple[Any, Any]:
     """Load a Caffe net (prototxt and caffemodel) into OpenCV: its module, and the net.
 
-    Raises
-    ------
-    MissingTool, CheckFailed
-        OpenCV has no Caffe reader; it does not take the net.
+    Raises MissingTool, CheckFailed: OpenCV has no Caffe reader; it does not take the net.
     """
     cv2 = opencv_for_caffe()
     with tempfile.TemporaryDirectory(prefix="modelprep-net-") as folder:
@@ -274,19 +252,7 @@ def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...],
 def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
     """Load a TF Lite model into LiteRT: its interpreter, and LiteRT's name and version.
 
-    Parameters
-    ----------
-    path
-        The model.
-    keep
-        Keep the tensors between the operators, so that they can be read.
-
-    Raises
-    ------
-    MissingTool
-        LiteRT is not installed.
-    CheckFailed
-        It does not take the model.
+    Raises MissingTool: LiteRT is not installed; CheckFailed: it does not take the model.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -352,8 +318,6 @@ def onnx_session(path: Path, *, optimise: bool = True) -> tuple[Any, str]:
 
     Parameters
     ----------
-    path
-        The model.
     optimise
         Fuse and fold operators. Without it two equal models give the same bits however their operators are arranged.
 

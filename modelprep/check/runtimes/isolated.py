@@ -64,12 +64,7 @@ class _Worker:
     def ask(self, *question: object) -> Any:
         """Send a question, wait for its answer.
 
-        Raises
-        ------
-        EOFError
-            The worker is dead.
-        ModelprepError
-            As the host's runtime raised it.
+        Raises EOFError: the worker is dead; ModelprepError: as the host's runtime raised it.
         """
         with self.lock:
             try:
@@ -168,15 +163,7 @@ def call(function: Callable[..., _T], *arguments: object) -> _T:
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
     """Load a model into the runtime for its kind, in the worker.
 
-    Parameters
-    ----------
-    path, parser, input_name, shape, outputs
-        As for :func:`modelprep.check.runtimes.host.ready`.
-
-    Raises
-    ------
-    MissingTool
-        No runtime for this kind is installed, or the one that is does not run this model.
+    Raises MissingTool: no runtime for this kind is installed, or the one that is does not run this model.
     """
     worker = _running()
 

@@ -41,10 +41,6 @@ def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], 
     ----------
     interpreter
         The Python that has pyarmnn (Debian's own: ``/usr/bin/python3`` with ``python3-pyarmnn``).
-    path
-        The model.
-    input_name, shape, outputs
-        As for :func:`modelprep.check.runtimes.host.ready`.
 
     Raises
     ------

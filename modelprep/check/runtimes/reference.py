@@ -52,10 +52,6 @@ def ready(
     ----------
     path, parser, input_name, outputs
         As for :func:`modelprep.check.runtimes.host.ready`; without a network, only parsers of :data:`READERS`.
-    version
-        Arm NN version.
-    network
-        The network, loaded, where it is known already.
 
     Raises
     ------

@@ -50,8 +50,6 @@ class Reader:
 
     Parameters
     ----------
-    path
-        The file.
     compression
         How it is compressed; ``None`` finds it from the content. ``none`` passes the bytes through.
     progress

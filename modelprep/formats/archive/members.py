@@ -45,12 +45,8 @@ _SHOWN = 12
 def kind_of(archive: Path) -> ArchiveKind | None:
     """Tell from its content whether a file is a tar (compressed or not) or a zip; None when it is neither.
 
-    Raises
-    ------
-    StepError
-        It is compressed, and the compressed data is damaged or truncated within the first block.
-    StorageError
-        It cannot be read.
+    Raises StepError: it is compressed, and the compressed data is damaged or truncated within the first block;
+    StorageError: it cannot be read.
     """
     with _readable(archive):
         with archive.open("rb") as file:
@@ -87,12 +83,7 @@ def normal_name(name: str) -> str | None:
 def members(archive: Path) -> list[tuple[str, int]]:
     """List the regular files in an archive: (normal name, size in bytes), in the archive's order, the last of a name.
 
-    Raises
-    ------
-    StepError
-        Not an archive, truncated, damaged, too many members.
-    StorageError
-        It cannot be read.
+    Raises StepError: not an archive, truncated, damaged, too many members; StorageError: it cannot be read.
     """
     found: dict[str, int] = {}
     with _readable(archive):
@@ -114,14 +105,8 @@ def extract_member(
 
     Parameters
     ----------
-    archive
-        The archive; its name means nothing.
-    member
-        Path inside the archive.
     output
         Where the file goes. It appears there by rename, complete or not at all.
-    max_bytes
-        A member larger than this is refused.
     progress
         Called with (bytes done, bytes in all): of the archive for a tar, of the member for a zip.
 

@@ -51,10 +51,7 @@ def entries(stream: Reader, *, max_members: int) -> Iterator[Entry]:
     The caller may read up to ``entry.size`` bytes from `stream` before it asks for the next entry; what it leaves is
     skipped. The stream is read to its very end, so that a checksum behind the archive is verified too.
 
-    Raises
-    ------
-    StepError
-        A damaged header (with its offset), data that ends early, too many members.
+    Raises StepError: a damaged header (with its offset), data that ends early, too many members.
     """
     pax_global: dict[str, str] = {}
     pax: dict[str, str] = {}

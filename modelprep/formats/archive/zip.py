@@ -61,13 +61,7 @@ class _Guarded:
 
 @contextmanager
 def opened(archive: Path, *, max_members: int) -> Iterator[ZipFile]:
-    """Open a zip and turn what :mod:`zipfile` raises within the block into a StepError.
-
-    Parameters
-    ----------
-    max_members
-        A zip with more members than this is refused.
-    """
+    """Open a zip and turn what :mod:`zipfile` raises within the block into a StepError."""
     import struct
     import zipfile
     import zlib
@@ -126,11 +120,6 @@ def pieces(
 
     :mod:`zipfile` unpacks bzip2 and lzma without a bound on what comes out of one read, so the decoders are fed here:
     no more than a piece is in memory, and never more than the stated size comes out.
-
-    Raises
-    ------
-    StepError
-        Encrypted, an unknown method, damaged, shorter or longer than stated, a bomb.
     """
     where = f"{archive}, member '{info.filename}' at byte {info.header_offset}"
     if info.flag_bits & 0x1:

@@ -99,8 +99,6 @@ def legalise(net: Any, shapes: NetShapes) -> Legalised:
     ----------
     net
         V2 layers of one phase.
-    shapes
-        What :func:`~modelprep.formats.caffe.shapes.infer.infer` found for it.
 
     Raises
     ------

@@ -60,8 +60,6 @@ class Structure:
     ----------
     net
         As it will be written, without blobs.
-    shapes
-        What was inferred for it.
     text
         The prototxt to give to a real Caffe for the same result: the original text where nothing was changed.
     generation
@@ -93,10 +91,7 @@ class Plan:
 def structure(path: Path, options: Options | None = None) -> Structure:
     """Read a prototxt and make its net ready.
 
-    Raises
-    ------
-    StepError
-        Not a prototxt, not a net, an edit that cannot be made, a net that the target would get wrong.
+    Raises StepError: not a prototxt, not a net, an edit that cannot be made, a net that the target would get wrong.
     """
     options = options or Options()
     if options.target not in (None, *TARGETS):
@@ -149,10 +144,7 @@ def _original(path: Path) -> str:
 def plan(prototxt_path: Path, weights_path: Path, options: Options | None = None) -> Plan:
     """Decide everything about a bake; reads no weights.
 
-    Raises
-    ------
-    StepError
-        Either file is no such file or is cut short; the weights do not fit the net.
+    Raises StepError: either file is no such file or is cut short; the weights do not fit the net.
     """
     ready = structure(prototxt_path, options)
     try:
@@ -171,10 +163,6 @@ def write_plan(decided: Plan, output: Path, *, progress: write.Progress = _silen
 
     Parameters
     ----------
-    decided
-        From :func:`plan`.
-    output
-        Where nothing lies yet.
     engine
         ``native``, or ``pycaffe`` for a real Caffe (see :mod:`modelprep.formats.caffe.pycaffe`).
 
@@ -212,10 +200,7 @@ class Difference:
 def compare(first: Path, second: Path) -> Difference | None:
     """Compare two caffemodels byte by byte; None when they are the same.
 
-    Raises
-    ------
-    StepError
-        They differ, and the first is no caffemodel.
+    Raises StepError: they differ, and the first is no caffemodel.
     """
     sizes = (first.stat().st_size, second.stat().st_size)
     offset = 0

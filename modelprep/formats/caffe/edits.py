@@ -27,10 +27,7 @@ def inputs_of(net: Any) -> list[Any]:
 def set_batch(net: Any, batch: int) -> list[str]:
     """Set the first dimension of every input shape, and nothing else.
 
-    Raises
-    ------
-    StepError
-        There is no Input layer, or one has no shape to set.
+    Raises StepError: there is no Input layer, or one has no shape to set.
     """
     if not 1 <= batch <= MAX_DIMENSION:
         raise StepError("there is no such batch", expected=f"1 to {MAX_DIMENSION}", got=str(batch))
@@ -62,10 +59,7 @@ def set_batch(net: Any, batch: int) -> list[str]:
 def rename_input(net: Any, name: str) -> list[str]:
     """Rename the Input layer; its top (the blob) keeps its name, so nothing else has to change.
 
-    Raises
-    ------
-    StepError
-        There is not exactly one Input layer, or another layer has that name already.
+    Raises StepError: there is not exactly one Input layer, or another layer has that name already.
     """
     if not name:
         raise StepError("the input layer needs a name", got="''", hint="the one that the board's program binds: data")
@@ -92,8 +86,6 @@ def keep_outputs(net: Any, outputs: Sequence[str]) -> list[str]:
     ----------
     net
         Of one phase, with no Split layers yet.
-    outputs
-        Names of tops (blobs).
 
     Raises
     ------
@@ -134,8 +126,6 @@ def set_fields(net: Any, edits: Mapping[str, object]) -> list[str]:
 
     Parameters
     ----------
-    net
-        V2 layers.
     edits
         ``layer[type=LRN,name=norm*].lrn_param.norm_region`` -> value. In brackets: conditions on ``name`` and
         ``type``, shell patterns allowed, all of which must hold; none means every layer. The path leads through

@@ -79,13 +79,7 @@ def table() -> Forks:
 
 
 def fields_in(message: Any, *, inside: bool = True) -> Iterator[tuple[str, str]]:
-    """Yield the fields of forks that a message holds, at any depth: (message, field).
-
-    Parameters
-    ----------
-    inside
-        Whether to look into those fields, too.
-    """
+    """Yield the fields of forks that a message holds, at any depth: (message, field)."""
     for descriptor, value in message.ListFields():
         foreign = descriptor.number >= FIRST_NUMBER
         if foreign:
@@ -127,15 +121,7 @@ def named(keys: tuple[str, ...]) -> str:
 def encode(message: Any) -> bytes:
     """Encode a message of Caffe's schema as Caffe writes it, or the fork that a layer in it belongs to.
 
-    Parameters
-    ----------
-    message
-        A net without layers, a layer, or anything that has no layers inside; or a net with them.
-
-    Raises
-    ------
-    StepError
-        A layer has fields of forks that have nothing to do with each other.
+    Raises StepError: a layer has fields of forks that have nothing to do with each other.
     """
     data: bytes = message.SerializeToString(deterministic=True)
     if _MARKED.search(data) is None:

@@ -32,10 +32,6 @@ def convert(
 
     Parameters
     ----------
-    graph_path
-        A frozen GraphDef, binary or text.
-    prototxt_path
-        The Caffe net.
     constants
         Layer name -> names of the Const nodes for its blobs, in the order of the blobs.
     fields

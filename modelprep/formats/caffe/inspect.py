@@ -87,10 +87,7 @@ class Report:
 def inspect(path: Path, weights_path: Path | None = None) -> Report:
     """Look into a prototxt (with or without weights) or a caffemodel.
 
-    Raises
-    ------
-    StepError
-        The file is neither, or is damaged; weights were given and do not fit.
+    Raises StepError: the file is neither, or is damaged; weights were given and do not fit.
     """
     try:
         with path.open("rb") as file:

@@ -52,10 +52,7 @@ def own_net(model: ModelIndex) -> Any:
 
     Caffe writes the layers of one phase only, for a snapshot those of training: none is filtered out here.
 
-    Raises
-    ------
-    StepError
-        Its structure is damaged.
+    Raises StepError: its structure is damaged.
     """
     from google.protobuf.message import DecodeError
 
@@ -75,8 +72,6 @@ def plan(model: ModelIndex, prototxt_path: Path | None = None, layers: Sequence[
 
     Parameters
     ----------
-    model
-        The weights.
     prototxt_path
         The net, which says what shape the blobs of an old file really have (such a file stores a fully-connected NxM
         as 1x1xNxM). Without it the net in the caffemodel itself is taken.
@@ -151,10 +146,7 @@ def _file_stem(layer: str) -> str:
 def write(files: Sequence[NpyFile], weights: Path, folder: Path, progress: Progress) -> int:
     """Write the files into a folder; give the number of bytes in all.
 
-    Raises
-    ------
-    StepError
-        The weights became shorter meanwhile.
+    Raises StepError: the weights became shorter meanwhile.
     """
     total = sum(len(header(file.blob.shape)) + 4 * file.blob.count for file in files)
     done = 0

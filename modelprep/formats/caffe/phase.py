@@ -20,10 +20,6 @@ def filter_net(net: NetParameter, phase: str = "TEST", level: int = 0, stages: S
     net
         An upgraded net; its own ``state`` gives further stages, while phase and level are set from here (as pycaffe's
         ``Net(file, phase, level, stages)`` does).
-    phase
-        ``TEST`` or ``TRAIN``.
-    level, stages
-        The rest of the state.
 
     Raises
     ------

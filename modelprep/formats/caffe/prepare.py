@@ -24,22 +24,8 @@ _LOSSES = frozenset((
 def prepare(net: NetParameter, phase: str = "TEST") -> NetParameter:
     """Make the net that ``caffe.Net(net, phase).save()`` writes, without weights.
 
-    Parameters
-    ----------
-    net
-        A net of any generation, as read from a prototxt; it is left alone.
-    phase
-        ``TEST`` or ``TRAIN``.
-
-    Returns
-    -------
-    NetParameter
-        Its ``name`` (written even if empty) and its V2 layers, each with a phase; ``blobs`` are empty.
-
-    Raises
-    ------
-    StepError
-        When Caffe would refuse the net's structure.
+    Returns its ``name`` (written even if empty) and its V2 layers, each with a phase; ``blobs`` are empty. Raises
+    StepError: when Caffe would refuse the net's structure.
     """
     upgraded = copy_of(net)
     upgrade(upgraded)

@@ -48,10 +48,7 @@ with open(sys.argv[3], "wb") as file:
 def interpreter() -> list[str]:
     """Return the command that runs a Python with pycaffe.
 
-    Raises
-    ------
-    MissingTool
-        Neither the variable nor conda is there.
+    Raises MissingTool: neither the variable nor conda is there.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen:
@@ -73,12 +70,8 @@ def save(prototxt: str, weights: Path, output: Path, *, seconds: float = 1800.0)
 
     Parameters
     ----------
-    prototxt
-        The structure as text.
     weights, output
         The caffemodel to read, and where the new one goes.
-    seconds
-        Killed after this long.
 
     Raises
     ------
@@ -98,12 +91,8 @@ def run(
 
     Parameters
     ----------
-    prototxt, weights
-        The structure as text, and the caffemodel.
     inputs
         ``.npz`` files: float32 arrays by the blob's name.
-    blobs
-        The blobs to give out.
     answers
         Where they go: an ``.npz`` of arrays ``RUN:PLACE``, both counted from 0.
 

@@ -32,11 +32,8 @@ def insert_splits(net: NetParameter) -> NetParameter:
     A loss weight that is not zero counts as a reader, the first one; it moves to the Split layer. Layers that work in
     place make a top of their own, so a chain of them needs no split.
 
-    Raises
-    ------
-    StepError
-        When a bottom is no top of a layer before it (the nearest known blob is named), or when names are so long that
-        the new ones, of which each reader gets one, would fill the memory.
+    Raises StepError: when a bottom is no top of a layer before it (the nearest known blob is named), or when names are
+    so long that the new ones, of which each reader gets one, would fill the memory.
     """
     sources, readers, losses = _wiring(net)
     long = sum(

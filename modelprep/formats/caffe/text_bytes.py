@@ -70,10 +70,6 @@ def rewritten(
 
     Parameters
     ----------
-    data, message
-        The bytes, and the descriptor of the message that they are.
-    string
-        What becomes of a string's bytes.
     number
         The number that a field is written with; fields are put into the order of these.
 

@@ -48,10 +48,6 @@ def match(net: Any, shapes: NetShapes, index: ModelIndex, *, zeros: Zeros = froz
 
     Parameters
     ----------
-    net, shapes
-        The net as it will be written, and what :func:`~modelprep.formats.caffe.shapes.infer.infer` found for it.
-    index
-        The weights.
     zeros
         Blobs that are to be zeros, whatever the weights hold.
 

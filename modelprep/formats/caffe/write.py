@@ -51,10 +51,7 @@ Piece = bytes | Payload
 def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
     """Lay out the file: the pieces in order, and their size in all.
 
-    Raises
-    ------
-    StepError
-        The result would be larger than a protobuf message can be.
+    Raises StepError: the result would be larger than a protobuf message can be.
     """
     shell = type(net)()
     shell.CopyFrom(net)
@@ -111,12 +108,7 @@ def _blob(blob: BlobPlan) -> list[Piece]:
 def write(pieces: list[Piece], total: int, weights: Path, output: Path, progress: Progress) -> None:
     """Write the pieces at `output`, where nothing may lie yet; nothing stays there when it fails.
 
-    Raises
-    ------
-    StepError
-        The weights became shorter meanwhile.
-    StorageError
-        Disk full, no permission.
+    Raises StepError: the weights became shorter meanwhile; StorageError: disk full, no permission.
     """
     source = os.open(weights, os.O_RDONLY)
     try:

@@ -22,26 +22,9 @@ if TYPE_CHECKING:
 def decode(data: bytes, *, origin: str = "picture", max_pixels: int = 1 << 26) -> NDArray[np.uint8]:
     """Decode a JPEG to what stb_image returns with its native channel count.
 
-    Parameters
-    ----------
-    data
-        The whole file.
-    origin
-        Its name, for messages.
-    max_pixels
-        A larger picture is refused.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (height, width, channels); channels is 1 for a grey picture and 3 for all others (CMYK comes out
-        as RGB, as in stb_image).
-
-    Raises
-    ------
-    StepError
-        The file is no JPEG, is cut short or damaged, or is of a kind that stb_image refuses (arithmetic coding,
-        lossless, 12 bits).
+    Returns uint8, shape (height, width, channels); channels is 1 for a grey picture and 3 for all others (CMYK comes
+    out as RGB, as in stb_image). Raises StepError: the file is no JPEG, is cut short or damaged, or is of a kind that
+    stb_image refuses (arithmetic coding, lossless, 12 bits).
     """
     from modelprep.formats.jpeg.entropy import scan
     from modelprep.formats.jpeg.pixels import assemble

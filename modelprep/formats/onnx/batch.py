@@ -24,15 +24,6 @@ def follow(model: Model, inputs: list[str], old: int, new: int) -> list[str]:
     ----------
     model
         The model, changed in place; its nodes are in order, and its inputs have their old dimensions.
-    inputs
-        The inputs whose first dimension is the batch.
-    old, new
-        The numbers.
-
-    Returns
-    -------
-    list of str
-        What was changed, one line each.
 
     Raises
     ------

@@ -26,10 +26,6 @@ class Follower:
 
     Parameters
     ----------
-    model
-        The model, changed in place.
-    old, new
-        The numbers.
     axes
         Value -> which of its axes is the batch, for the values that have one.
     constants, makers
@@ -40,8 +36,6 @@ class Follower:
         The values that are computed from what is fed.
     done
         What was changed, one line each.
-    node
-        The node that is at hand.
     """
 
     model: Model

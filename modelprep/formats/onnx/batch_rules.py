@@ -26,15 +26,7 @@ _END = 2**63 - 1
 def apply(at: Follower, tracked: list[int]) -> None:
     """Follow the batch through the node at hand.
 
-    Parameters
-    ----------
-    tracked
-        Which of its inputs have a batch.
-
-    Raises
-    ------
-    StepError
-        The node stops it.
+    Raises StepError: the node stops it.
     """
     op = at.node.op_type
     if op in ("Shape", "Size"):

@@ -11,10 +11,7 @@ from modelprep.formats.onnx.model import guarded, read_header
 def files_beside(model: Path) -> dict[str, Path]:
     """Find the files of external data beside a model: location -> path.
 
-    Raises
-    ------
-    StepError
-        A location is absolute, leads out of the model's folder or is not there.
+    Raises StepError: a location is absolute, leads out of the model's folder or is not there.
     """
     found: dict[str, Path] = {}
     header = read_header(model)

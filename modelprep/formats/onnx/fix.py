@@ -33,8 +33,6 @@ class Wishes:
     simplify
         Take out Identity and Dropout, make Flatten a Reshape and Gemm a MatMul and an Add, lift integer Constants
         into initialisers.
-    ir_version
-        The file's IR version.
     """
 
     batch: int | None = None
@@ -49,15 +47,8 @@ class Wishes:
 def fix(model: Model, wishes: Wishes) -> list[str]:
     """Do what is asked, in place.
 
-    Returns
-    -------
-    list of str
-        What was changed, one line each; empty when the model was as wanted already.
-
-    Raises
-    ------
-    StepError
-        Something asked for cannot be done to this model.
+    Returns what was changed, one line each; empty when the model was as wanted already. Raises StepError: something
+    asked for cannot be done to this model.
     """
     done = settle(model, wishes)
     return done + rearrange(model, wishes)
@@ -109,10 +100,7 @@ def rearrange(model: Model, wishes: Wishes) -> list[str]:
 def infer_shapes(model: Model) -> int:
     """Write the shapes of all values as onnx's own inference has them (extra ``onnx``); give how many.
 
-    Raises
-    ------
-    StepError
-        The inference finds a contradiction.
+    Raises StepError: the inference finds a contradiction.
     """
     import onnx
     from onnx import shape_inference

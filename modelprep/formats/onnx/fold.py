@@ -39,10 +39,7 @@ def foldable(model: Model) -> bool:
 def fold(model: Model) -> int:
     """Fold what can be folded, in place; give how many nodes went (extra ``onnx``).
 
-    Raises
-    ------
-    StepError
-        onnxsim does not take the model.
+    Raises StepError: onnxsim does not take the model.
     """
     try:
         import onnx

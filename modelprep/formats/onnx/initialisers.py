@@ -32,10 +32,7 @@ def type_data(model: Model) -> int:
 
     Initialisers and the tensors of Constant nodes. Floating-point data are moved by reference: the bytes are the same.
 
-    Raises
-    ------
-    StepError
-        Data and dimensions of a tensor disagree.
+    Raises StepError: data and dimensions of a tensor disagree.
     """
     count = 0
     for tensor in (*model.graph.initializer, *(t for _, t in _constants(model))):

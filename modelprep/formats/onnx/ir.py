@@ -32,10 +32,7 @@ def needed(model: Model) -> int:
 def set_version(model: Model, version: int) -> None:
     """Set the IR version, where the model holds nothing that came later.
 
-    Raises
-    ------
-    StepError
-        It does, or there is no such version.
+    Raises StepError: it does, or there is no such version.
     """
     if not 3 <= version <= 20:
         raise StepError("the IR version must be 3 or later", where=model.where, got=str(version))

@@ -68,10 +68,6 @@ class Model:
         The ModelProto without the elements of large initialisers.
     payloads
         Initialiser name -> its elements, for the large ones.
-    where
-        What to call the file in errors.
-    size
-        Length of the file in bytes.
     """
 
     proto: Any
@@ -108,10 +104,7 @@ class Model:
     def integers(self, tensor: Any) -> list[int]:
         """Return the elements of a small INT64 or INT32 tensor (a shape, axes).
 
-        Raises
-        ------
-        StepError
-            It is of another type, or its data do not fit its dimensions.
+        Raises StepError: it is of another type, or its data do not fit its dimensions.
         """
         if tensor.data_type not in (INT32, INT64) or tensor.name in self.payloads:
             raise StepError(
@@ -178,8 +171,6 @@ def read(path: Path, external: Mapping[str, Path] | None = None) -> Model:
 
     Parameters
     ----------
-    path
-        The file.
     external
         Location (as the model names it) -> file, for a model that keeps weights outside; they are taken in.
 

@@ -30,22 +30,8 @@ _DEFAULT = ("", "ai.onnx")
 def convert(model: Model, opset: int) -> list[str]:
     """Carry a model to another opset, in place.
 
-    Parameters
-    ----------
-    model
-        The model; large weights stay where they are.
-    opset
-        The opset of the default domain that is wanted.
-
-    Returns
-    -------
-    list of str
-        What was done; empty where the model has that opset already.
-
-    Raises
-    ------
-    StepError
-        A node of the model cannot be carried, or the opset lies outside the table.
+    Returns what was done; empty where the model has that opset already. Raises StepError: a node of the model cannot be
+    carried, or the opset lies outside the table.
     """
     source = model.opset()
     if source == opset:
@@ -215,10 +201,7 @@ def _settle_ir(model: Model, opset: int, *, up: bool) -> None:
 def from_before(model: Model, opset: int = OLDEST) -> Model:
     """Return a model of an opset before 7 as one of opset 7, through onnx's own converter (extra ``onnx``).
 
-    Raises
-    ------
-    StepError
-        The converter cannot do it.
+    Raises StepError: the converter cannot do it.
     """
     import onnx
     from onnx import version_converter

@@ -17,10 +17,7 @@ from modelprep.formats.onnx.opset_site import Site, Unconvertible
 def apply(site: Site, rules: tuple[str, ...]) -> list[Any]:
     """Apply the rules of a row to a node; give the nodes that stand for it.
 
-    Raises
-    ------
-    Unconvertible
-        The node cannot be carried.
+    Raises Unconvertible: the node cannot be carried.
     """
     for rule in rules:
         verb, *words = rule.split()

@@ -49,16 +49,8 @@ class Site:
 
     Parameters
     ----------
-    model, node
-        The model, and the node, which is changed in place.
-    change
-        The row that it is carried across.
-    up
-        Which way.
     shapes, types
         Value -> its dimensions (None where one is open), its element type; as far as inference knows.
-    before, after
-        Nodes that a rule puts around the node.
     """
 
     model: Model

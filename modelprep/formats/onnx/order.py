@@ -35,15 +35,8 @@ def reachable(model: Model) -> set[str]:
 def sort_nodes(model: Model) -> bool:
     """Put nodes into an order in which each comes after what it uses, keeping theirs where it is right already.
 
-    Returns
-    -------
-    bool
-        Whether the order changed.
-
-    Raises
-    ------
-    StepError
-        The nodes go round in a circle, or a node uses a value that nothing makes.
+    Returns whether the order changed. Raises StepError: the nodes go round in a circle, or a node uses a value that
+    nothing makes.
     """
     import heapq
 

@@ -38,12 +38,7 @@ def block(number: int, pieces: list[Piece]) -> list[Piece]:
 def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
     """Write pieces to a new file; give its length.
 
-    Raises
-    ------
-    StepError
-        It would be larger than a protobuf message can be.
-    StorageError
-        It cannot be written.
+    Raises StepError: it would be larger than a protobuf message can be; StorageError: it cannot be written.
     """
     total = size(pieces)
     if total > MAX_MESSAGE:

@@ -37,17 +37,8 @@ _VALUE_NAME, _TENSOR_NAME = 1, 8
 class Renamer:
     """One renaming of one file.
 
-    Parameters
-    ----------
-    path
-        The ONNX file.
-    inputs, outputs
-        Old name -> new name.
-
-    Raises
-    ------
-    StepError
-        The file is no ONNX model; an old name is not there; a new name is taken or no name; nothing would change.
+    Raises StepError: the file is no ONNX model; an old name is not there; a new name is taken or no name; nothing would
+    change.
     """
 
     def __init__(self, path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
@@ -245,10 +236,7 @@ class Renamer:
 def check_name(name: str, where: str) -> None:
     """See that a new name is one.
 
-    Raises
-    ------
-    StepError
-        It is empty, too long, or holds something unprintable.
+    Raises StepError: it is empty, too long, or holds something unprintable.
     """
     if not name or not name.isprintable() or len(name.encode("utf-8")) > MAX_NAME:
         raise StepError(

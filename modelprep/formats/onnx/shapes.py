@@ -20,8 +20,6 @@ def set_dimensions(model: Model, batch: int | None, dims: Mapping[str, int]) -> 
 
     Parameters
     ----------
-    model
-        The model.
     batch
         First dimension of every input that is fed, or None to leave it.
     dims

@@ -14,15 +14,8 @@ _DEFAULT = ("", "ai.onnx")
 def drop_passing(model: Model) -> list[str]:
     """Take out Identity, and Dropout as it is at inference; what used their result uses their input.
 
-    Returns
-    -------
-    list of str
-        Names of the nodes taken out.
-
-    Raises
-    ------
-    StepError
-        A Dropout that also gives its mask, or that is told to train.
+    Returns the names of the nodes taken out. Raises StepError: a Dropout that also gives its mask, or that is told to
+    train.
     """
     graph = model.graph
     outputs = {value.name for value in graph.output}
@@ -73,10 +66,7 @@ def drop_passing(model: Model) -> list[str]:
 def flatten_to_reshape(model: Model) -> int:
     """Make Flatten nodes with axis 1 Reshapes to [0, -1] (0 keeps the first dimension); give how many.
 
-    Raises
-    ------
-    StepError
-        The model is older than opset 5, whose Reshape has no second input.
+    Raises StepError: the model is older than opset 5, whose Reshape has no second input.
     """
     nodes = [node for node in model.graph.node if node.op_type == "Flatten" and node.domain in _DEFAULT]
     nodes = [node for node in nodes if all(item.i == 1 for item in node.attribute if item.name == "axis")]

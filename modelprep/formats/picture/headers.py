@@ -52,17 +52,7 @@ _WHY = {
 def read_headers(data: bytes, *, origin: str) -> Headers:
     """Look into a picture file.
 
-    Parameters
-    ----------
-    data
-        The whole file.
-    origin
-        Its name, for messages.
-
-    Raises
-    ------
-    StepError
-        It announces a kind that is known here and is damaged or cut short.
+    Raises StepError: it announces a kind that is known here and is damaged or cut short.
     """
     kind = kind_of(data[:16])
     if kind == "webp" and data[8:12] != b"WEBP":

@@ -116,8 +116,6 @@ def stb(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8
     ----------
     picture
         uint8, shape (rows, columns, channels).
-    height, width
-        Wanted size in pixels.
 
     Returns
     -------

@@ -38,10 +38,7 @@ def _sized(kind: str, width: int, height: int, origin: str) -> None:
 def decode_pnm(data: bytes, origin: str) -> NDArray[np.uint8]:
     """Decode a binary PGM or PPM (``P5``, ``P6``).
 
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (height, width, 1 or 3); values are not scaled by the highest one that the file names.
+    Returns uint8 (height, width, 1 or 3); values are not scaled by the highest one that the file names.
     """
     import numpy as np
 
@@ -97,10 +94,7 @@ def is_tga(data: bytes) -> bool:
 def decode_tga(data: bytes, origin: str) -> NDArray[np.uint8]:
     """Decode a TGA: true colour, grey or with a colour map, packed or not.
 
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (height, width, 1 to 4).
+    Returns uint8 (height, width, 1 to 4).
     """
     import numpy as np
 
@@ -182,10 +176,8 @@ def _unpacked(data: bytes, position: int, item: int, count: int) -> bytes:
 def decode_gif(data: bytes, origin: str) -> NDArray[np.uint8]:
     """Decode the first picture of a GIF.
 
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (height, width, 4); what the picture leaves out has the background colour, what is transparent is zero.
+    Returns uint8 (height, width, 4); what the picture leaves out has the background colour, what is transparent is
+    zero.
     """
     import numpy as np
 

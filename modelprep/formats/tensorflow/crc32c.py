@@ -22,8 +22,6 @@ def crc32c(data: Buffer, value: int = 0) -> int:
 
     Parameters
     ----------
-    data
-        Any contiguous buffer of bytes.
     value
         CRC of what came before; 0 at the start.
     """

@@ -40,8 +40,6 @@ class Node:
 
     Parameters
     ----------
-    name, op, device
-        As in NodeDef.
     inputs
         ``name``, ``name:k`` or ``^name`` (a control input).
     attrs
@@ -126,14 +124,10 @@ class Graph:
 
     Parameters
     ----------
-    nodes
-        In file order.
     library, versions
         The encoded FunctionDefLibrary and VersionDef; None where absent.
     rest
         Further fields (debug info, the old version number), encoded with their tags.
-    name
-        The file's name for messages.
     """
 
     nodes: list[Node]
@@ -147,10 +141,7 @@ class Graph:
     def by_name(self) -> dict[str, Node]:
         """Return the nodes by name.
 
-        Raises
-        ------
-        StepError
-            Two nodes have one name.
+        Raises StepError: two nodes have one name.
         """
         nodes = {node.name: node for node in self.nodes}
         if len(nodes) != len(self.nodes):
@@ -291,15 +282,7 @@ def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None, *, in_order:
 def write_pieces(pieces: Iterable[Buffer], output: Path) -> int:
     """Write pieces to a file that does not exist yet; small ones are gathered, big ones go from where they lie.
 
-    Returns
-    -------
-    int
-        Bytes written.
-
-    Raises
-    ------
-    StorageError
-        The file cannot be written; nothing is left of it.
+    Returns the number of bytes written. Raises StorageError: the file cannot be written; nothing is left of it.
     """
     try:
         with output.open("xb", buffering=0) as file:

@@ -104,12 +104,7 @@ class GraphFacts:
 def inspect(path: Path) -> GraphFacts:
     """Look at a GraphDef, binary or text.
 
-    Raises
-    ------
-    StepError
-        It is no GraphDef.
-    StorageError
-        It cannot be read.
+    Raises StepError: it is no GraphDef; StorageError: it cannot be read.
     """
     path = file_of(path)
     with MappedFile(path) as file:

@@ -20,12 +20,8 @@ TENSORFLOW_2 = (
 def read_graph(path: Path, name: str = "") -> Graph:
     """Read a GraphDef, binary or text, whichever the file is.
 
-    Raises
-    ------
-    StepError
-        The file is no GraphDef; a MetaGraphDef and a SavedModel are named.
-    StorageError
-        It cannot be read.
+    Raises StepError: the file is no GraphDef; a MetaGraphDef and a SavedModel are named; StorageError: it cannot be
+    read.
     """
     graph, wrapper = read_any_graph(path, name)
     if wrapper is not None:
@@ -40,13 +36,7 @@ def read_graph(path: Path, name: str = "") -> Graph:
 
 
 def way_on(file: str, graph: Graph, wrapper: Wrapper, result: str = "frozen.pb") -> str:
-    """Return the command that makes a GraphDef of what a graph lies in, values of variables included.
-
-    Parameters
-    ----------
-    file, result
-        What to read and to write.
-    """
+    """Return the command that makes a GraphDef of what a graph lies in, values of variables included."""
     operand = quoting.operand(file)
     operations = {node.op for node in graph.nodes}
     if not operations & VARIABLE_OPS:
@@ -60,17 +50,8 @@ def way_on(file: str, graph: Graph, wrapper: Wrapper, result: str = "frozen.pb")
 def read_any_graph(path: Path, name: str = "") -> tuple[Graph, Wrapper | None]:
     """Read a graph, whichever way it is kept: a GraphDef, a MetaGraphDef, a SavedModel or its folder.
 
-    Returns
-    -------
-    tuple
-        The graph, and what it lies in (None for a plain GraphDef).
-
-    Raises
-    ------
-    StepError
-        The file holds no graph.
-    StorageError
-        It cannot be read.
+    Returns the graph, and what it lies in (None for a plain GraphDef). Raises StepError: the file holds no graph;
+    StorageError: it cannot be read.
     """
     from modelprep.formats.tensorflow.text import looks_like_text, text_to_binary
 
@@ -96,10 +77,7 @@ def read_any_graph(path: Path, name: str = "") -> tuple[Graph, Wrapper | None]:
 def file_of(path: Path) -> Path:
     """Return the file to read for a path that may be a SavedModel's folder.
 
-    Raises
-    ------
-    StepError
-        It is a folder of another kind.
+    Raises StepError: it is a folder of another kind.
     """
     if not path.is_dir():
         return path

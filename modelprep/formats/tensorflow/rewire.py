@@ -18,10 +18,7 @@ _NO_VALUE = frozenset(
 def require(graph: Graph, names: Iterable[str], role: str) -> None:
     """Make sure that nodes are there.
 
-    Raises
-    ------
-    StepError
-        One is not; the nearest names and the graph's own `role` nodes are listed.
+    Raises StepError: one is not; the nearest names and the graph's own `role` nodes are listed.
     """
     known = [node.name for node in graph.nodes]
     have = set(known)
@@ -101,15 +98,7 @@ def consumers(nodes: Iterable[Node]) -> dict[str, list[tuple[Node, int]]]:
 def rename_nodes(graph: Graph, names: Mapping[str, str]) -> int:
     """Rename nodes, with every reference to them (``name``, ``name:k``, ``^name``, colocations), in place.
 
-    Returns
-    -------
-    int
-        How many references were changed.
-
-    Raises
-    ------
-    StepError
-        A node is not there, or a new name is taken.
+    Returns how many references were changed. Raises StepError: a node is not there, or a new name is taken.
     """
     have = {node.name for node in graph.nodes}
     for old, new in names.items():

@@ -34,10 +34,7 @@ class Slice:
     def parse(cls, text: str) -> Slice:
         """Read TensorFlow's notation, ``0,10:-``: ``start,length`` a dimension, ``-`` for a whole one.
 
-        Raises
-        ------
-        ValueError
-            `text` is no such notation.
+        Raises ValueError: `text` is no such notation.
         """
         extents = []
         for part in text.split(":") if text else []:
@@ -53,10 +50,7 @@ class Slice:
     def within(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return (starts, lengths) in a tensor of this `shape`.
 
-        Raises
-        ------
-        ValueError
-            The slice has another rank or reaches outside.
+        Raises ValueError: the slice has another rank or reaches outside.
         """
         if len(self.extents) != len(shape):
             raise ValueError(f"slice {self} has {len(self.extents)} dimensions, the tensor {len(shape)}")

@@ -19,17 +19,7 @@ class SnappyError(ValueError):
 def decompress(data: bytes | memoryview, *, limit: int = MAX_UNCOMPRESSED) -> bytes:
     """Unfold one raw Snappy block.
 
-    Parameters
-    ----------
-    data
-        The block.
-    limit
-        The largest result that is accepted, in bytes.
-
-    Raises
-    ------
-    SnappyError
-        The block is damaged, truncated, or would become larger than `limit`.
+    Raises SnappyError: the block is damaged, truncated, or would become larger than `limit`.
     """
     source = bytes(data)
     try:

@@ -48,8 +48,6 @@ class Table:
     ----------
     data
         The file's bytes; a view of a mapping, of which only the blocks that are asked for are read.
-    name
-        The file's name for messages.
 
     Raises
     ------

@@ -92,14 +92,8 @@ class Tensor:
 
     Parameters
     ----------
-    dtype
-        Element type.
-    shape
-        Size in each dimension, in elements.
     data
         Row-major little-endian elements; a view into the mapped file wherever that is possible. Empty for strings.
-    strings
-        The elements of a string tensor.
     """
 
     dtype: DType
@@ -129,10 +123,7 @@ def shape_proto(shape: Sequence[int]) -> bytes:
 def tensor_proto(tensor: Tensor) -> list[Buffer]:
     """Encode a TensorProto the way ``tf.make_tensor_proto`` does, as pieces to be written one after another.
 
-    Returns
-    -------
-    list of bytes-like
-        The tensor's own bytes among them uncopied.
+    The tensor's own bytes among them are not copied.
     """
     head = number_field(1, tensor.dtype.number) + bytes_field(2, shape_proto(tensor.shape))
     dtype = tensor.dtype

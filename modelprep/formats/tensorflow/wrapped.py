@@ -35,8 +35,6 @@ class Wrapper:
     ----------
     kind
         :data:`META_GRAPH` or :data:`SAVED_MODEL`.
-    graph
-        The encoded GraphDef.
     tags
         Of the meta graph that it is, in a SavedModel.
     outputs

@@ -29,15 +29,7 @@ Scalar = Literal["Bool", "Int8", "Uint8", "Uint16", "Int32", "Uint32", "Float32"
 
 
 class Buffer:
-    """The bytes of a FlatBuffer with a budget of what may be read out of them.
-
-    Parameters
-    ----------
-    data
-        The bytes (bytes, mmap or memoryview).
-    where
-        What to call the file in errors.
-    """
+    """The bytes of a FlatBuffer with a budget of what may be read out of them."""
 
     def __init__(self, data: memoryview, where: str) -> None:
         # Here, not at the top: it imports numpy where there is one.
@@ -66,10 +58,8 @@ class Buffer:
     def need(self, at: int, count: int, what: str) -> None:
         """See that `count` bytes lie at `at`, and charge them to the budget.
 
-        Raises
-        ------
-        StepError
-            They lie outside the file, or the file makes its reader go over the same bytes again and again.
+        Raises StepError: they lie outside the file, or the file makes its reader go over the same bytes again and
+        again.
         """
         if at < 0 or count < 0 or at + count > self.size:
             raise self.broken(f"{what} lies outside the file", at)
@@ -80,10 +70,7 @@ class Buffer:
     def count(self, *, tables: int = 0, numbers: int = 0, at: int) -> None:
         """Charge tables and numbers about to be held.
 
-        Raises
-        ------
-        StepError
-            More than any model has.
+        Raises StepError: more than any model has.
         """
         self._tables -= tables
         self._numbers -= numbers
@@ -135,19 +122,8 @@ class Text:
 class Table:
     """One table: fields by slot number, absent ones as None or their default.
 
-    Parameters
-    ----------
-    buffer
-        The file's bytes.
-    at
-        Position of the table.
-    what
-        What to call it in errors.
-
-    Raises
-    ------
-    StepError
-        The table or its field table lies outside the file, or is no such thing; so do the methods of what they read.
+    Raises StepError: the table or its field table lies outside the file, or is no such thing; so do the methods of what
+    they read.
     """
 
     __slots__ = ("_decoder", "_size", "_vtable", "at", "buffer", "what")

@@ -25,22 +25,8 @@ _DAMAGE = (
 def read_map(data: bytes, where: str = "") -> Mapping[str, Value]:
     """Read a FlexBuffers map.
 
-    Parameters
-    ----------
-    data
-        The bytes, as an operator's ``custom_options`` hold them.
-    where
-        What to call them in errors.
-
-    Returns
-    -------
-    Mapping
-        Key to number or truth value; None for what is neither (null, text, vectors).
-
-    Raises
-    ------
-    StepError
-        It is no map, or it cannot be read to its end.
+    Each key has a number or truth value; None for what is neither (null, text, vectors). Raises StepError: it is no
+    map, or it cannot be read to its end.
     """
     from flatbuffers import flexbuffers
 

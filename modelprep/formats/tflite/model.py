@@ -136,8 +136,6 @@ class Model:
 
     Parameters
     ----------
-    size
-        Length of the file in bytes.
     metadata
         Names of the metadata entries.
     strings
@@ -161,19 +159,7 @@ class Model:
 def read(path: Path, *, where: str = "") -> Model:
     """Read a TF Lite file, checking every offset on the way.
 
-    Parameters
-    ----------
-    path
-        The file.
-    where
-        What to call it in errors; its path when left out.
-
-    Raises
-    ------
-    StepError
-        It is no TF Lite file, or damaged.
-    StorageError
-        It cannot be read.
+    Raises StepError: it is no TF Lite file, or damaged; StorageError: it cannot be read.
     """
     where = where or str(path)
     with MappedFile(path, where, what=WHAT) as file:
@@ -185,10 +171,6 @@ def parse(data: memoryview, where: str, *, lenient: bool = False) -> Model:
 
     Parameters
     ----------
-    data
-        The whole file.
-    where
-        What to call it in errors.
     lenient
         Take what a reader takes that only verifies the FlatBuffer: another mark, no subgraph, numbers of tensors,
         buffers, operator codes and types that are not there (a tensor without its buffer has -1 `bytes`).

@@ -58,12 +58,8 @@ def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, w
 
     Parameters
     ----------
-    path
-        The TF Lite file.
     inputs, outputs
         Old name -> new name of the first subgraph's inputs and outputs. ``#0`` means the first one, whatever its name.
-    where
-        What to call the file in errors; its path when left out.
 
     Raises
     ------
@@ -82,21 +78,8 @@ def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, w
 def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:
     """Copy the file with the new names in it, and read it again: nothing but the names may differ.
 
-    Parameters
-    ----------
-    path
-        The file that `plan` was made from.
-    output
-        Where to write; nothing exists there yet.
-    progress
-        Called with (bytes done, bytes in all).
-
-    Raises
-    ------
-    StepError
-        The result is not the same model under new names, because the file's parts lie over one another.
-    StorageError
-        It cannot be written.
+    Raises StepError: the result is not the same model under new names, because the file's parts lie over one another;
+    StorageError: it cannot be written.
     """
     size = path.stat().st_size
     copy(path, output)

@@ -12,22 +12,8 @@ from modelprep.formats.tflite.flatbuffer import Scalar, Table
 def tensor_with_name(tensor: Table, name: str) -> tuple[bytes, int]:
     """Copy a tensor's table, with a name.
 
-    Parameters
-    ----------
-    tensor
-        The table; it has no name.
-    name
-        The name.
-
-    Returns
-    -------
-    bytes, int
-        What to append at a place that is a multiple of 16, and where in it the table is.
-
-    Raises
-    ------
-    StepError
-        The tensor has parts that are not copied: sparsity, variants, a quantisation of its own kind.
+    Returns what to append at a place that is a multiple of 16, and where in it the table is. Raises StepError: the
+    tensor has parts that are not copied: sparsity, variants, a quantisation of its own kind.
     """
     from flatbuffers import Builder
 

@@ -53,10 +53,7 @@ class LayerMessage:
     def blob(self, number: int, count: int) -> Callable[[], NDArray[Any]]:
         """Return a blob that has to hold `count` numbers.
 
-        Raises
-        ------
-        Stop
-            It is not there, or holds another number of them.
+        Raises Stop: it is not there, or holds another number of them.
         """
         if number >= len(self.blobs):
             raise Stop(f"Expected data blob at index {number} in layer {self.name} not found.",
@@ -71,10 +68,7 @@ class LayerMessage:
     def pointer(self, number: int, shape: Shape) -> Constant:
         """Return a blob whose size nobody checks, as a constant of a shape.
 
-        Raises
-        ------
-        Stop
-            It is not there.
+        Raises Stop: it is not there.
         """
         if number >= len(self.blobs):
             raise Stop(f"Expected data blob at index {number} in layer {self.name} not found. nBlobs={self.name}.",
@@ -106,10 +100,7 @@ class LayerMessage:
 def read_layer(data: Buffer, record: Record) -> LayerMessage:
     """Parse a layer's message.
 
-    Raises
-    ------
-    Stop
-        It is no message.
+    Raises Stop: it is no message.
     """
     from google.protobuf.message import DecodeError
 

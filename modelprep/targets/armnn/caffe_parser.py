@@ -23,17 +23,7 @@ Operator = Callable[["CaffeParser", LayerMessage], None]
 
 
 class CaffeParser:
-    """One file on its way to a network.
-
-    Parameters
-    ----------
-    shapes
-        Input shapes that the test passes, by layer name.
-    outputs
-        Blobs asked for.
-    operators
-        Layer type -> what it becomes.
-    """
+    """One file on its way to a network."""
 
     def __init__(
         self, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str], operators: Mapping[str, Operator]
@@ -50,10 +40,7 @@ class CaffeParser:
     def parse_file(self, path: Path) -> Network:
         """Read a file that is there.
 
-        Raises
-        ------
-        Stop
-            The parser refuses it, or crashes.
+        Raises Stop: the parser refuses it, or crashes.
         """
         from modelprep.formats.mapped import MappedFile
 

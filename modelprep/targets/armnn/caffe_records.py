@@ -26,8 +26,6 @@ class Record:
     ----------
     start, size
         Where its message lies; both 0 for a net-level input.
-    name, kind
-        Of the layer.
     tops, bottoms
         Blob names; the first of each is replaced where layers work in place.
     """
@@ -101,10 +99,7 @@ class _Stream:
 def records(data: Buffer) -> tuple[list[Record], list[str]]:
     """Walk a file: its layers, and the names of its net-level inputs.
 
-    Raises
-    ------
-    Stop
-        The reader gives up.
+    Raises Stop: the reader gives up.
     """
     stream = _Stream(data)
     layers: list[Record] = []
@@ -196,10 +191,7 @@ def _name(record: Record, number: int, text: str) -> None:
 def chain_in_place(layers: list[Record]) -> None:
     """Give layers that share a top names of their own, so that each takes what the one before it makes.
 
-    Raises
-    ------
-    Stop
-        They are no plain chain.
+    Raises Stop: they are no plain chain.
     """
     makers: dict[str, list[Record]] = {}
     for record in layers:

@@ -75,17 +75,7 @@ class Options:
 def read_options(data: bytes, where: str = "") -> Options:
     """Read the operator's own options.
 
-    Parameters
-    ----------
-    data
-        The operator's ``custom_options``.
-    where
-        What to call them in errors.
-
-    Raises
-    ------
-    StepError
-        They are no FlexBuffers map.
+    Raises StepError: they are no FlexBuffers map.
     """
     given = read_map(data, where)
 
@@ -118,8 +108,6 @@ def detect(
         float32 (..., boxes, 1 + classes); the first column is the background.
     anchors
         float32 (boxes, 4): centre y, centre x, height, width.
-    options
-        The operator's.
 
     Returns
     -------

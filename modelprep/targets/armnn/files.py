@@ -77,10 +77,7 @@ def _message(data: bytes) -> Any:
 def tflite_network(path: Path, version: str) -> tuple[Network, list[Stop]]:
     """Read a TF Lite file; see :func:`modelprep.targets.armnn.tflite_parser.parse`.
 
-    Raises
-    ------
-    StepError
-        It is no FlatBuffer of a model.
+    Raises StepError: it is no FlatBuffer of a model.
     """
     from modelprep.formats.mapped import MappedFile
     from modelprep.formats.tflite import model as reader

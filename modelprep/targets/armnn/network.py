@@ -34,10 +34,6 @@ class Stop(Exception):
         What it prints, without the place in its source; empty for a signal.
     rule
         The rule in ``armnn_rules.tsv`` that the model goes against.
-    where
-        Layer, node or tensor.
-    speaker
-        See :data:`Speaker`.
     status
         The program's exit status.
     running
@@ -119,8 +115,6 @@ class Constant:
 
     Parameters
     ----------
-    info
-        What they are taken for.
     values
         Gives them as an array of that shape; called only when the network is run.
     missing
@@ -178,14 +172,8 @@ class Layer:
     ----------
     kind
         As Arm NN calls it (``FullyConnected``).
-    name
-        The model's name for it.
     params
         Its descriptor.
-    constants
-        Its weights, by their name in the descriptor.
-    inputs, outputs
-        Its slots.
     """
 
     kind: str

@@ -55,12 +55,6 @@ def parse(
 
     Parameters
     ----------
-    proto
-        The ModelProto.
-    operations
-        The parser's table.
-    raw_data
-        Whether it reads ``raw_data``.
     payloads
         Elements of large initialisers that were left out of `proto`.
 
@@ -127,10 +121,7 @@ class Parser:
     def run(self) -> None:
         """Read the graph.
 
-        Raises
-        ------
-        Stop
-            What ends the parser outside of a node.
+        Raises Stop: what ends the parser outside of a node.
         """
         for values in (self.graph.output, self.graph.input, self.graph.value_info):
             for value in values:
@@ -258,10 +249,7 @@ class Parser:
     def weights(self, name: str) -> Constant:
         """Make a constant of a tensor's values.
 
-        Raises
-        ------
-        Stop
-            Their number is not that of the shape.
+        Raises Stop: their number is not that of the shape.
         """
         info, tensor = self.info(name), self.of(name).tensor
         count = info.shape.elements

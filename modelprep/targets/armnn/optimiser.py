@@ -19,10 +19,7 @@ from modelprep.targets.armnn.stops import crash
 def optimise(network: Network) -> None:
     """Do in place what ``armnn::Optimize`` does.
 
-    Raises
-    ------
-    Stop
-        A noted shape is not the inferred one, or no backend computes with a layer's element type.
+    Raises Stop: a noted shape is not the inferred one, or no backend computes with a layer's element type.
     """
     _merge_reshapes(network)
     network.sort()
@@ -123,10 +120,7 @@ _TITLES = {"BatchToSpaceNd": "BatchToSpaceLayer", "StridedSlice": "StridedSlice"
 def inferred(layer: Layer) -> Shape | None:
     """Return the shape that a layer infers for its first output; None where it infers none.
 
-    Raises
-    ------
-    Stop
-        It cannot be inferred.
+    Raises Stop: it cannot be inferred.
     """
     rule = _RULES.get(layer.kind)
     return None if rule is None else rule(layer)

@@ -43,8 +43,6 @@ def carry_on(network: Network, binding: Binding, unbound: Callable[[str, str], S
     ----------
     network
         As parsed; it is optimised in place.
-    binding
-        What is asked of it.
     unbound
         Makes what the parser says of an ``input`` or ``output`` that it does not find.
     """

@@ -22,15 +22,7 @@ _NODE = 1  # the only field of GraphDef that may be given more than once
 def read(path: Path, *, text: bool) -> Any:
     """Read a file that is there.
 
-    Parameters
-    ----------
-    text
-        Which form the test program asks for.
-
-    Raises
-    ------
-    Stop
-        It is no GraphDef of that form.
+    Raises Stop: it is no GraphDef of that form.
     """
     if text:
         return _text(path)
@@ -47,10 +39,7 @@ def read(path: Path, *, text: bool) -> Any:
 def encoded(pieces: Iterable[Buffer]) -> Any:
     """Read a GraphDef that is at hand as encoded pieces.
 
-    Raises
-    ------
-    Stop
-        It is damaged.
+    Raises Stop: it is damaged.
     """
     graph = _parsed(b"".join(pieces))
     if graph is None:

@@ -27,8 +27,6 @@ class Operation:
 
     Parameters
     ----------
-    node
-        The NodeDef.
     slots
         Its outputs; empty until they are made where `make` defers that.
     make
@@ -85,10 +83,7 @@ def dtype_of(slot: Slot) -> DType:
 def output_of(reference: str) -> tuple[str, int]:
     """Cut a reference into node and output number.
 
-    Raises
-    ------
-    Stop
-        The number is none, or beyond what the parser takes.
+    Raises Stop: the number is none, or beyond what the parser takes.
     """
     name, colon, digits = reference.rpartition(":")
     if not colon:
@@ -108,17 +103,7 @@ Operator = Callable[["TfParser", Any], Operation]
 
 
 class TfParser:
-    """One graph on its way to a network.
-
-    Parameters
-    ----------
-    shapes
-        Input shapes that the test passes, by placeholder.
-    outputs
-        Nodes asked for.
-    operators
-        Operation -> what it becomes.
-    """
+    """One graph on its way to a network."""
 
     def __init__(
         self, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str], operators: Mapping[str, Operator]
@@ -133,10 +118,7 @@ class TfParser:
     def parse(self, graph: Any) -> Network:
         """Read a GraphDef message.
 
-        Raises
-        ------
-        Stop
-            The parser refuses it, or crashes.
+        Raises Stop: the parser refuses it, or crashes.
         """
         self._nodes = {node.name: node for node in graph.node}
         targets = []

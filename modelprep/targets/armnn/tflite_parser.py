@@ -31,10 +31,6 @@ def parse(model: Model, operators: Mapping[str, Operation], data: Data) -> tuple
     ----------
     model
         The model, read leniently: what it names need not be there.
-    operators
-        The parser's table.
-    data
-        Gives the bytes of a buffer.
 
     Returns
     -------
@@ -75,10 +71,7 @@ class Parser:
     def run(self) -> None:
         """Read the graph.
 
-        Raises
-        ------
-        Stop
-            What ends the parser at once.
+        Raises Stop: what ends the parser at once.
         """
         for operator in self.graph.operators:
             try:

@@ -24,8 +24,6 @@ class Wanted:
         Input shapes that it passes to the parser; empty where it passes none.
     size
         Elements of the data that it feeds; 0 where that is not known.
-    text
-        Whether it reads protobuf text.
     """
 
     inputs: Sequence[str]
@@ -42,8 +40,6 @@ def bindings(network: Network, wanted: Wanted, sentence: str, input_rule: str, o
     ----------
     sentence
         What the parser says of an unknown one, with ``{what}`` (input or output) and ``{name}``.
-    input_rule, output_rule
-        The rules that this breaks.
 
     Raises
     ------
@@ -84,13 +80,6 @@ PARSERS: Mapping[str, Callable[[Path, Wanted], Network]] = {"caffe": _caffe, "tf
 def walk(path: Path, parser: str, wanted: Wanted) -> tuple[Network | None, Stop | None]:
     """Act out what a test program does with its model before and while it runs the first case.
 
-    Parameters
-    ----------
-    path
-        The model file, which has to be there.
-    parser
-        A key of :data:`PARSERS`.
-
     Returns
     -------
     Network or None
@@ -120,13 +109,6 @@ def tensorflow_shapes(graph: Any, outputs: Sequence[str]) -> Mapping[str, Sequen
     ----------
     graph
         A GraphDef message. Its placeholders have the shapes that they are written with, one for a batch left open.
-    outputs
-        Nodes asked for.
-
-    Returns
-    -------
-    Mapping of str to sequence of int
-        The shape of each output.
 
     Raises
     ------

@@ -22,10 +22,7 @@ _FAR = 1 << 24
 def load(network: Network) -> None:
     """Check an optimised network as loading it does, layer by layer.
 
-    Raises
-    ------
-    Stop
-        A descriptor does not take what it is given.
+    Raises Stop: a descriptor does not take what it is given.
     """
     for layer in network.layers:
         rule = _RULES.get(layer.kind)
@@ -36,19 +33,7 @@ def load(network: Network) -> None:
 def first_run(network: Network, fed: Info, size: int) -> None:
     """Check what running the first test case brings to light.
 
-    Parameters
-    ----------
-    network
-        Loaded.
-    fed
-        The input's binding.
-    size
-        Elements of the data that the test feeds.
-
-    Raises
-    ------
-    Stop
-        The run stops or crashes.
+    Raises Stop: the run stops or crashes.
     """
     if fed.shape.elements != size:
         raise Stop("Input tensor has incorrect size", "CF15", "input", running=True)
@@ -68,10 +53,7 @@ def first_run(network: Network, fed: Info, size: int) -> None:
 def run_layers(network: Network) -> None:
     """Check what running the layers of a loaded network brings to light, whatever it is fed.
 
-    Raises
-    ------
-    Stop
-        A layer stops or crashes.
+    Raises Stop: a layer stops or crashes.
     """
     for layer in network.layers:
         run(layer)

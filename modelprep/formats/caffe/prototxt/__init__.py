@@ -24,20 +24,8 @@ _EXPECTED = "a network in Caffe's text format (name: ..., layer { ... })"
 def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>") -> Any:
     """Read a prototxt.
 
-    Parameters
-    ----------
-    text
-        The file's text.
-    message
-        Which message of Caffe's schema it is (``NetParameter``, ``SolverParameter``).
-    origin
-        How errors name the text: a file name.
-
-    Raises
-    ------
-    StepError
-        When it is not well formed, with line, column, the layer around and the nearest known name; or when it is no
-        prototxt at all, with what it looks like.
+    Raises StepError: when it is not well formed, with line, column, the layer around and the nearest known name; or
+    when it is no prototxt at all, with what it looks like.
     """
     _refuse_foreign(text, origin)
     result = new(message)

@@ -20,10 +20,6 @@ class Lexer:
 
     Parameters
     ----------
-    text
-        The whole text.
-    origin
-        How to name it in errors (a file name).
     looks_like
         Says what a text is that fails before its first field was read, or an empty string.
 
@@ -53,10 +49,7 @@ class Lexer:
     def advance(self) -> None:
         """Go on to the next token.
 
-        Raises
-        ------
-        StepError
-            What follows is no token.
+        Raises StepError: what follows is no token.
         """
         for match in self._matches:
             kind = match.lastindex

@@ -29,8 +29,6 @@ def read_into(message: Any, text: str, origin: str, looks_like: Callable[[str], 
     ----------
     message
         An empty message; what was read before an error stays in it.
-    text, origin, looks_like
-        See :class:`~modelprep.formats.caffe.prototxt.lexer.Lexer`.
 
     Raises
     ------

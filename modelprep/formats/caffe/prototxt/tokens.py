@@ -46,10 +46,7 @@ _MAX_DIGITS = 64
 def unescape(literal: str) -> bytes:
     """Return the bytes that a quoted literal stands for.
 
-    Raises
-    ------
-    ValueError
-        On an escape that the text format does not have; the message says which.
+    Raises ValueError: on an escape that the text format does not have; the message says which.
     """
     body = text_bytes.encode(literal[1:-1])
     if b"\\" not in body:

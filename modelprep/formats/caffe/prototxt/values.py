@@ -19,22 +19,8 @@ _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False,
 def value_of(text: Lexer, one: Field) -> Any:
     """Read the value that stands at `text`, and step behind it.
 
-    Parameters
-    ----------
-    text
-        Stands at the first token of the value.
-    one
-        The field that the value is for, no message.
-
-    Returns
-    -------
-    int, float, bool, str or bytes
-        As the message takes it; the number of a named value of an enumeration.
-
-    Raises
-    ------
-    StepError
-        The field takes no such value.
+    Returns what the message takes; the number of a named value of an enumeration. Raises StepError: the field takes no
+    such value.
     """
     if one.wanted:
         return _integer(text, one)

@@ -19,11 +19,6 @@ def write(message: Any) -> str:
 
     Floats are the shortest decimals that round to the same float32. Fields that the schema does not know are named in
     a comment, since the text format has no way to write them.
-
-    Parameters
-    ----------
-    message
-        Any message of a schema of ours.
     """
     lines: list[str] = []
     _fields(message, "", lines)
@@ -78,13 +73,7 @@ def _scalar(descriptor: Any, kind: int, value: Any) -> str:
 
 
 def shortest_float(value: float) -> str:
-    """Return the shortest decimal that reads back as the same float32.
-
-    Parameters
-    ----------
-    value
-        A number that a float32 holds exactly.
-    """
+    """Return the shortest decimal that reads back as the same float32."""
     special = _special(value)
     if special:
         return special

@@ -48,10 +48,7 @@ class Site:
     def need(self, least: int, most: int | None = None) -> None:
         """Hold the number of bottoms.
 
-        Raises
-        ------
-        StepError
-            There are fewer than `least` or more than `most` (None: any number).
+        Raises StepError: there are fewer than `least` or more than `most` (None: any number).
         """
         count = len(self.bottoms)
         if count < least or (most is not None and count > most):
@@ -61,10 +58,7 @@ class Site:
     def axis(self, value: int, rank: int, *, extra: int = 0) -> int:
         """Turn an axis that may count from the end into one that does not.
 
-        Raises
-        ------
-        StepError
-            There is no such axis.
+        Raises StepError: there is no such axis.
         """
         if not -rank <= value < rank + extra:
             raise self.fail("there is no such axis", expected=f"-{rank} to {rank + extra - 1}", got=str(value))

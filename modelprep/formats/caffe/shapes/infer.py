@@ -40,15 +40,7 @@ class NetShapes:
 def infer(net: Any) -> NetShapes:
     """Walk a NetParameter (V2 layers, one phase) and find every shape.
 
-    Parameters
-    ----------
-    net
-        As :func:`modelprep.formats.caffe.prepare.prepare` gives it; Split layers may be there or not.
-
-    Raises
-    ------
-    StepError
-        A bottom that no earlier layer makes, parameters that do not fit each other or the input.
+    Raises StepError: a bottom that no earlier layer makes, parameters that do not fit each other or the input.
     """
     from modelprep.formats.caffe.shapes.rules import RULES
 

@@ -37,10 +37,7 @@ def _pair(param: Any, name: str) -> tuple[int, int] | None:
 def convolution_window(site: Site, axes: int) -> tuple[list[int], list[int], list[int], list[int]]:
     """Return kernel, stride, pad and dilation of a convolution, one value a spatial axis.
 
-    Raises
-    ------
-    StepError
-        Missing, contradictory or zero where Caffe wants more.
+    Raises StepError: missing, contradictory or zero where Caffe wants more.
     """
     p = site.layer.convolution_param
     kernel = _per_axis(
@@ -117,10 +114,7 @@ def _deconvolution(site: Site) -> Inferred:
 def pooling_window(site: Site, size: tuple[Dim, Dim]) -> tuple[list[Dim], list[int], list[int]]:
     """Return kernel, stride and pad of a Pooling layer for an input of this height and width.
 
-    Raises
-    ------
-    StepError
-        Missing, contradictory, or of a size that Caffe refuses.
+    Raises StepError: missing, contradictory, or of a size that Caffe refuses.
     """
     p = site.layer.pooling_param
     if p.global_pooling:

@@ -29,12 +29,6 @@ def convert(
 
     Parameters
     ----------
-    prototxt, weights
-        The net in any syntax that Caffe reads, and its weights.
-    output
-        The ONNX file to write; nothing may lie there yet.
-    options
-        Opset, batch, outputs.
     external
         File for the weights, in the folder of `output`; None leaves them in the model.
 
@@ -79,10 +73,7 @@ def convert(
 def batch(value: object) -> int | Literal["dynamic"] | None:
     """Read what a user gives as a batch: a number, ``dynamic``, or nothing.
 
-    Raises
-    ------
-    UsageError
-        It is none of these.
+    Raises UsageError: it is none of these.
     """
     if value in (None, ""):
         return None

@@ -70,10 +70,7 @@ def _bias(layer: Layer) -> None:
 def statistics(layer: Layer) -> tuple[list[float], list[float]]:
     """Return a BatchNorm layer's mean and variance, divided by the moving average's factor as Caffe divides them.
 
-    Raises
-    ------
-    StepError
-        The factor is not one number.
+    Raises StepError: the factor is not one number.
     """
     mean, variance, (factor, *more) = (layer.read(blob) for blob in layer.blobs)
     if more:

@@ -43,8 +43,6 @@ class Graph:
     ----------
     opset
         Of the default operator set, 11 to 21.
-    nodes, constants
-        What was added so far.
     """
 
     opset: int

@@ -32,20 +32,12 @@ class Layer:
 
     Parameters
     ----------
-    proto
-        The LayerParameter.
     bottoms, tops
         Its blobs with their shapes; the tops' names are decided, and a rule has to make each of them.
-    blobs
-        Its weights.
-    graph
-        What to add to.
     read
         Reads a blob's numbers; for the few that have to be computed with, never for a weight matrix.
     raw_detections
         Whether DetectionOutput stops before its non-maximum suppression.
-    warnings
-        What the user should know.
     """
 
     proto: Any
@@ -83,10 +75,7 @@ class Layer:
     def size(self, tensor: Tensor, axis: int, what: str = "") -> int:
         """Return a size that has to be known.
 
-        Raises
-        ------
-        StepError
-            It is decided only when the model runs.
+        Raises StepError: it is decided only when the model runs.
         """
         size = tensor.shape[axis]
         if size is None:

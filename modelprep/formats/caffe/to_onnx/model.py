@@ -38,12 +38,6 @@ class Plan:
 
     Parameters
     ----------
-    net, model
-        The net as it was converted, and its weights' index.
-    graph
-        Nodes and constants.
-    inputs, outputs
-        Of the graph, in order.
     blobs
         Every value that is a Caffe blob, with the shape that Caffe gives it.
     generation, changes, notes, warnings

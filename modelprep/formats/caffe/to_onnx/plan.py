@@ -35,12 +35,8 @@ _GONE = ("Dropout", "SpatialDropout", "Split")
 def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:
     """Decide everything about a conversion.
 
-    Raises
-    ------
-    UsageError
-        An opset or a batch that cannot be.
-    StepError
-        Either file is no such file; the weights do not fit the net; a layer cannot be converted exactly.
+    Raises UsageError: an opset or a batch that cannot be; StepError: either file is no such file; the weights do not
+    fit the net; a layer cannot be converted exactly.
     """
     from modelprep.formats.caffe.messages import generation
 
@@ -179,10 +175,7 @@ class _Builder:
     def outputs(self) -> list[Tensor]:
         """Return the graph's outputs, and name those that so far only have another blob's name.
 
-        Raises
-        ------
-        StepError
-            There is none.
+        Raises StepError: there is none.
         """
         free: dict[str, None] = dict.fromkeys(self.options.keep)
         if not free:

@@ -49,10 +49,7 @@ def pool(
 ) -> None:
     """Add the nodes of one pooling.
 
-    Raises
-    ------
-    StepError
-        Stochastic pooling, or a window without any cell of the input: Caffe's result is no number then.
+    Raises StepError: stochastic pooling, or a window without any cell of the input: Caffe's result is no number then.
     """
     if method == STOCHASTIC:
         raise layer.refuse("stochastic pooling draws random numbers; Caffe cannot run it for inference on a CPU either")

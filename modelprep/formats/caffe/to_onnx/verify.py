@@ -28,10 +28,8 @@ class Checked:
 def check(plan: Plan) -> Checked | None:
     """Check the graph; None where the onnx package is not installed.
 
-    Raises
-    ------
-    StepError
-        The checker refuses the model, or a blob has another shape than in Caffe. This is a bug of the conversion.
+    Raises StepError: the checker refuses the model, or a blob has another shape than in Caffe. This is a bug of the
+    conversion.
     """
     if importlib.util.find_spec("onnx") is None:
         return None

@@ -52,10 +52,7 @@ class _Collected(Mover):
 def numbers(path: Path, blob: BlobPlan) -> list[float]:
     """Read the numbers of one blob; for small ones.
 
-    Raises
-    ------
-    StorageError
-        The file cannot be read.
+    Raises StorageError: the file cannot be read.
     """
     try:
         source = os.open(path, os.O_RDONLY)
@@ -74,10 +71,7 @@ def numbers(path: Path, blob: BlobPlan) -> list[float]:
 def sha256_of(path: Path) -> str:
     """Return a file's checksum.
 
-    Raises
-    ------
-    StorageError
-        It cannot be read.
+    Raises StorageError: it cannot be read.
     """
     digest = hashlib.sha256()
     try:
@@ -94,8 +88,6 @@ def shell(plan: Plan, sources: Mapping[str, str]) -> Any:
 
     Parameters
     ----------
-    plan
-        What was decided.
     sources
         Checksums of what it was made of, by name (``prototxt``, ``weights``).
     """
@@ -158,8 +150,6 @@ def write(
 
     Parameters
     ----------
-    output
-        Where nothing lies yet.
     external
         Where the weights go; None leaves them in the model. The model finds them beside itself by this name.
 

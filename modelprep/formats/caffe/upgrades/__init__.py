@@ -40,15 +40,8 @@ def needs_upgrade(net: NetParameter) -> bool:
 def upgrade(net: NetParameter) -> list[str]:
     """Bring a net to today's form, in place.
 
-    Returns
-    -------
-    list of str
-        What was changed, in words; empty when the net was in today's form.
-
-    Raises
-    ------
-    StepError
-        When the net cannot be upgraded; see the single upgrades.
+    Returns what was changed, in words; empty when the net was in today's form. Raises StepError: when the net cannot be
+    upgraded; see the single upgrades.
     """
     return [
         *upgrade_v0(net),
@@ -66,10 +59,7 @@ def upgrade_inputs(net: NetParameter) -> list[str]:
     In place. All inputs become tops of one layer named ``input``. Shapes win over dimensions where both are there. An
     ``input`` with neither (as old caffemodels have it) is dropped: there the net's shapes come from elsewhere.
 
-    Raises
-    ------
-    StepError
-        When there are fewer shapes or dimensions than the inputs need (Caffe reads past the end there).
+    Raises StepError: when there are fewer shapes or dimensions than the inputs need (Caffe reads past the end there).
     """
     if not net.input:
         return []
@@ -137,10 +127,7 @@ def upgrade_ceil_mode(net: NetParameter) -> list[str]:
     The field is that of a pull request to Caffe (3057) that many published nets are written for, and of OpenCV's
     reader: false rounds the pooled size down, true up, which is what a layer without either does.
 
-    Raises
-    ------
-    StepError
-        Both are written, and say different things.
+    Raises StepError: both are written, and say different things.
     """
     said = []
     for layer in net.layer:

@@ -76,16 +76,9 @@ def upgrade_v0(net: NetParameter) -> list[str]:
 
     Of the net's own fields name, inputs, input dimensions and ``force_backward`` stay; V0 knew no others.
 
-    Returns
-    -------
-    list of str
-        What was changed, and which fields were dropped because the layer's type has no use for them (Caffe warns of
-        them and goes on too).
-
-    Raises
-    ------
-    StepError
-        On an unknown layer type, a padding layer that Caffe cannot fold, or an unknown bottom.
+    Returns what was changed, and which fields were dropped because the layer's type has no use for them (Caffe warns of
+    them and goes on too). Raises StepError: on an unknown layer type, a padding layer that Caffe cannot fold, or an
+    unknown bottom.
     """
     if not needs_v0_upgrade(net):
         return []

@@ -46,10 +46,7 @@ def upgrade_data_transformation(net: NetParameter) -> list[str]:
 
     As in Caffe, once one layer needs it every data layer gets a ``transform_param``, be it an empty one.
 
-    Returns
-    -------
-    list of str
-        What was changed.
+    Returns what was changed.
     """
     if not needs_data_upgrade(net):
         return []
@@ -73,15 +70,7 @@ def upgrade_data_transformation(net: NetParameter) -> list[str]:
 def upgrade_v1(net: NetParameter) -> list[str]:
     """Turn V1 layers into V2 layers, in place.
 
-    Returns
-    -------
-    list of str
-        What was changed.
-
-    Raises
-    ------
-    StepError
-        When a net has both ``layer`` and ``layers``, which Caffe refuses too.
+    Returns what was changed. Raises StepError: when a net has both ``layer`` and ``layers``, which Caffe refuses too.
     """
     if not net.layers:
         return []

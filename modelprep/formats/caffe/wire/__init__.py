@@ -33,8 +33,6 @@ class Field:
 
     Parameters
     ----------
-    number, wire
-        Field number and wire type.
     offset
         Where its tag starts (bytes from the file's start).
     start, end
@@ -56,12 +54,8 @@ class WireReader:
 
     Parameters
     ----------
-    path
-        Named in errors.
     fd
         Open for reading; stays the caller's.
-    size
-        Of the file in bytes.
     max_fields
         How many fields may be read in all: bounds the time that a hostile file can take.
     """
@@ -112,10 +106,7 @@ class WireReader:
     def varint(self, offset: int, end: int, *, limit: int = 10, what: str = "number") -> tuple[int, int]:
         """Read a varint of at most `limit` bytes; give it and where the next byte is.
 
-        Raises
-        ------
-        StepError
-            It runs past `end`, is longer than `limit` bytes, or does not fit 64 bits.
+        Raises StepError: it runs past `end`, is longer than `limit` bytes, or does not fit 64 bits.
         """
         raw = self.slice(offset, min(end, offset + limit))
         value = 0
@@ -145,10 +136,8 @@ class WireReader:
     def fields(self, start: int, end: int) -> Iterator[Field]:
         """Walk the fields of the message that lies in ``[start, end)``.
 
-        Raises
-        ------
-        StepError
-            A length leads out of the message, a group or an unknown wire type, field number 0, too many fields.
+        Raises StepError: a length leads out of the message, a group or an unknown wire type, field number 0, too many
+        fields.
         """
         offset = start
         while offset < end:
@@ -213,10 +202,7 @@ class WireReader:
     def expect(self, field: Field, wire: int, name: str) -> None:
         """Hold a known field to its wire type.
 
-        Raises
-        ------
-        StepError
-            It has another one: damaged bytes, or another kind of message.
+        Raises StepError: it has another one: damaged bytes, or another kind of message.
         """
         if field.wire != wire:
             raise self.fail(
@@ -229,11 +215,8 @@ class WireReader:
     def text(self, field: Field, name: str, *, limit: int = 1 << 16) -> str:
         """Read a string field.
 
-        Raises
-        ------
-        StepError
-            Not length-delimited, longer than `limit` bytes, or no text. What is not UTF-8 is kept as
-            :func:`modelprep.formats.caffe.text_bytes.decode` keeps it.
+        Raises StepError: not length-delimited, longer than `limit` bytes, or no text. What is not UTF-8 is kept as
+        :func:`modelprep.formats.caffe.text_bytes.decode` keeps it.
         """
         self.expect(field, BYTES, name)
         if field.end - field.start > limit:

@@ -30,10 +30,7 @@ MAX_COUNT = 2**31 - 1
 def index(path: Path) -> ModelIndex:
     """Index a caffemodel without reading its weights.
 
-    Raises
-    ------
-    StepError
-        No caffemodel, cut short, damaged, or beyond the bounds above; says the layer and the byte.
+    Raises StepError: no caffemodel, cut short, damaged, or beyond the bounds above; says the layer and the byte.
     """
     fd = os.open(path, os.O_RDONLY)
     try:

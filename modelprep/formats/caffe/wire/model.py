@@ -37,8 +37,6 @@ class BlobIndex:
     ----------
     offset, length
         Of the message in the file, in bytes.
-    shape
-        Its ``shape`` field, None where it has none.
     legacy
         (num, channels, height, width) where any of these is written, else None. Caffe goes by these before `shape`.
     dtype
@@ -94,10 +92,7 @@ class ModelIndex:
 
         Strings that are not UTF-8 are as Python's protobuf can hold them (:mod:`modelprep.formats.caffe.text_bytes`).
 
-        Raises
-        ------
-        StepError
-            The structure alone is larger than `MAX_STRUCTURE`: no net is.
+        Raises StepError: the structure alone is larger than `MAX_STRUCTURE`: no net is.
         """
         spans = [*self.rest, *(r for layer in self.layers for r in (*layer.rest, *layer.inner))]
         if sum(end - start for start, end in spans) > MAX_STRUCTURE:

@@ -56,10 +56,7 @@ class Checkpoint(ABC):
     def read(self, name: str, part: Slice | None = None) -> Tensor:
         """Read a tensor, or one part of it, and verify its bytes.
 
-        Raises
-        ------
-        StepError
-            There is no such tensor, its bytes are damaged or missing, or the part reaches outside of it.
+        Raises StepError: there is no such tensor, its bytes are damaged or missing, or the part reaches outside of it.
         """
         stored = self.stored.get(name)
         if stored is None:

@@ -22,8 +22,6 @@ def open_checkpoint(path: Path, shards: Mapping[str, Path] | None = None) -> Che
 
     Parameters
     ----------
-    path
-        Any name of a checkpoint that :func:`~modelprep.formats.tensorflow.checkpoint.find.files_of` knows.
     shards
         The data files of a V2 checkpoint (further files of a V1 one) by file name, for a path that is the V1 file or
         the index itself. Where it is empty they are looked for.

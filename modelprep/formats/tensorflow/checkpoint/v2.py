@@ -29,8 +29,6 @@ class CheckpointV2(Checkpoint):
 
     Parameters
     ----------
-    file, table
-        The index.
     shards
         Data files by name; the numbers in the names say which is which. A single file may be called anything.
     """
