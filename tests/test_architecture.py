@@ -6,8 +6,10 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -56,11 +58,24 @@ LONGEST = 400
 MAY_BE_LONG: dict[str, str] = {}
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+class Imports(NamedTuple):
+    """What a module imports: line and name of each; of those that run with it; (`a.b`, `a`) of `from a import b`."""
+
+    all: list[tuple[int, str]]
+    early: list[tuple[int, str]]
+    pairs: set[tuple[str, str]]
+
+
+@cache
+def modules() -> dict[str, Imports]:
+    found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE.parent).as_posix()
         if "_recipes" not in name:
-            yield name, ast.parse(path.read_text("utf-8"), name)
+            tree = ast.parse(path.read_text("utf-8"), name)
+            early = [one for node in at_import_time(tree.body) for one in imported(node)]
+            found[name] = Imports(list(imported(tree)), early, set(pairs(tree)))
+    return found
 
 
 def room_of(dotted: str) -> str:
@@ -79,6 +94,14 @@ def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
             if node.module == "modelprep":
                 for alias in node.names:
                     yield node.lineno, f"modelprep.{alias.name}"
+
+
+def pairs(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((f"{node.module}.{alias.name}", str(node.module)) for alias in node.names)
 
 
 def at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -100,17 +123,17 @@ def at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def test_every_room_has_its_level() -> None:
-    rooms = {room_of(name.replace("/", ".").removesuffix(".py")) for name, _ in modules()} - {"__init__"}
+    rooms = {room_of(name.replace("/", ".").removesuffix(".py")) for name in modules()} - {"__init__"}
     assert rooms == set(LEVELS)
 
 
 def test_imports_point_down() -> None:
     wrong = []
-    for name, tree in modules():
+    for name, imports in modules().items():
         if name == "modelprep/__init__.py":
             continue
         here = room_of(name.replace("/", ".").removesuffix(".py"))
-        for line, dotted in imported(tree):
+        for line, dotted in imports.all:
             if not dotted.startswith("modelprep."):
                 continue
             there = room_of(dotted)
@@ -123,18 +146,14 @@ def test_imports_point_down() -> None:
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     """Imports inside functions and those for type checkers count too."""
-    trees = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree for name, tree in modules()}
-    graph: dict[str, set[str]] = {}
-    for name, tree in trees.items():
-        found = graph[name] = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                found.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                dotted = {f"{node.module}.{alias.name}" for alias in node.names}
-                found.update(one if one in trees else str(node.module) for one in dotted)
-        found.intersection_update(trees)
-        found.discard(name)
+    found = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): imports.pairs
+        for name, imports in modules().items()
+    }
+    graph = {
+        name: ({longer if longer in found else shorter for longer, shorter in pairs} & set(found)) - {name}
+        for name, pairs in found.items()
+    }
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -145,9 +164,9 @@ def test_the_command_line_calls_the_verbs_and_nothing_below_them() -> None:
     """Imports inside functions and those for type checkers count too; only errors and events are everybody's."""
     wrong = [
         f"{name}:{line} imports {dotted}"
-        for name, tree in modules()
+        for name, imports in modules().items()
         if name.startswith("modelprep/cli/")
-        for line, dotted in imported(tree)
+        for line, dotted in imports.all
         if dotted.startswith("modelprep.") and room_of(dotted) not in ("cli", "api", "errors", "events")
     ]
     assert not wrong, "\n".join(wrong)
@@ -156,23 +175,22 @@ def test_the_command_line_calls_the_verbs_and_nothing_below_them() -> None:
 def test_steps_know_no_fetch_and_formats_no_recipe() -> None:
     forbidden = {"steps": {"fetch", "store", "recipe", "tree", "pipeline"}, "formats": {"recipe", "store", "steps"}}
     wrong = []
-    for name, tree in modules():
+    for name, imports in modules().items():
         here = room_of(name.replace("/", ".").removesuffix(".py"))
-        for line, dotted in imported(tree):
+        for line, dotted in imports.all:
             if dotted.startswith("modelprep.") and room_of(dotted) in forbidden.get(here, ()):
                 wrong.append(f"{name}:{line} imports {dotted}")
     assert not wrong, "\n".join(wrong)
 
 
 def test_heavy_libraries_are_imported_inside_the_functions_that_use_them() -> None:
-    wrong = []
-    for name, tree in modules():
-        if name in MAY_BE_HEAVY:
-            continue
-        for node in at_import_time(tree.body):
-            for line, dotted in imported(node):
-                if dotted.partition(".")[0] in HEAVY:
-                    wrong.append(f"{name}:{line} imports {dotted}")
+    wrong = [
+        f"{name}:{line} imports {dotted}"
+        for name, imports in modules().items()
+        if name not in MAY_BE_HEAVY
+        for line, dotted in imports.early
+        if dotted.partition(".")[0] in HEAVY
+    ]
     assert not wrong, "\n".join(wrong)
 
 

@@ -57,6 +57,7 @@ def test_restart_markers_are_honoured(stb: Stb, progressive: bool) -> None:
     assert np.array_equal(jpeg.decode(data), stb.decode(data))
 
 
+@pytest.mark.slow
 def test_the_real_pictures_have_stbs_pixels(stb: Stb, upstream: Path) -> None:
     found = sorted(p for p in upstream.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
     assert found

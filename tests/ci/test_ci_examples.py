@@ -97,6 +97,7 @@ def github(workshop: Workshop) -> GitHub:
     return GitHub(workshop)
 
 
+@pytest.mark.slow
 def test_the_workflow_downloads_once_and_then_lives_on_the_cache(github: GitHub) -> None:
     assert github.run() == {"fetch": True, "offline": True}, github.log
     assert len(github.workshop.server.log) == 2

@@ -27,6 +27,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
 
 
+@pytest.mark.slow
 def test_generated_models_of_every_kind_are_converted_and_verified_or_refused(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     assert corpus_models.write(folder, 7, library=2) == 8

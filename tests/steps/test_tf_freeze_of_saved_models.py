@@ -53,6 +53,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["reference", "resource"])
 def test_every_way_to_name_a_saved_model_gives_the_same_frozen_graph(kind: str, written: Path, tmp_path: Path) -> None:
     results = []

@@ -31,8 +31,8 @@ DEPLOYS = {
     "a47b6f13d30985279789d08053d37013d67d131b/SqueezeNet_v1.1/deploy.prototxt",
     "squeezedet": f"{RAW}/opencv/opencv_contrib/4.0.1/modules/dnn_objdetect/samples/data/SqueezeDet_deploy.prototxt",
 }
-#: Small enough for the quick tests; the others have up to 570 MB of weights, or take Caffe a second and more.
-SMALL = {"cifar10_full", "cifar10_quick", "lenet", "squeezenet"}
+#: For the quick tests; the others have up to 570 MB of weights, or take Caffe a second and more.
+SMALL = {"lenet"}
 #: The types that a V1 layer can say; the others have no V1 form.
 V1_ABLE = {"alexnet", "caffenet", "googlenet", "vgg19", "cifar10_full", "cifar10_quick", "lenet", "fcn8s", "squeezenet"}
 

@@ -43,6 +43,7 @@ def outcomes(first: int, last: int, folder: Path, pycaffe: str) -> tuple[int, in
     return taken, compared, wrong
 
 
+@pytest.mark.slow
 def test_some_generated_nets_bake_to_what_caffe_saves(tmp_path: Path, pycaffe: str) -> None:
     taken, compared, wrong = outcomes(0, FEW, tmp_path, pycaffe)
     assert wrong == []

@@ -77,6 +77,7 @@ def nets(draw: st.DrawFn) -> Case:
     return Case(text, {"data": (draw(st.integers(1, 2)), 4, draw(st.integers(7, 10)), draw(st.integers(7, 10)))})
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=nets(), opset=st.integers(11, 21), seed=st.integers(0, 1000))
 def test_a_random_net_computes_what_caffe_computes(caffe: oracles.Caffe, case: Case, opset: int, seed: int) -> None:

@@ -14,6 +14,8 @@ from modelprep.errors import ModelprepError, StepError, UsageError
 from modelprep.formats.tensorflow.checkpoint.open import open_checkpoint
 from modelprep.formats.tensorflow.slices import Slice
 
+pytestmark = pytest.mark.slow  # TensorFlow writes the checkpoints
+
 
 @pytest.mark.parametrize("form", ["types.v1", "types.v2"])
 def test_every_type_and_shape_has_the_bytes_that_tensorflow_saved(oracle: Any, form: str) -> None:

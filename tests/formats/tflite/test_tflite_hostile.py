@@ -50,12 +50,12 @@ def test_a_real_model_with_damage_is_an_error_or_still_a_model(upstream: Path) -
     for seed in range(150):
         data = damaged(sound, seed)
         tracemalloc.reset_peak()
-        before, started = tracemalloc.get_traced_memory()[0], time.perf_counter()
+        before, started = tracemalloc.get_traced_memory()[0], time.process_time()
         try:
             assert parse(memoryview(data), "damaged.tflite").subgraphs
         except StepError:
             refused += 1
-        slowest = max(slowest, time.perf_counter() - started)
+        slowest = max(slowest, time.process_time() - started)
         assert tracemalloc.get_traced_memory()[1] - before < 20e6
     tracemalloc.stop()
     assert refused > 20

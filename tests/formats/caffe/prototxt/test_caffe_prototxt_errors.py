@@ -152,9 +152,9 @@ def test_too_large_a_file_is_refused_before_it_is_read(tmp_path):
     ids=range(12),
 )
 def test_hostile_text_ends_in_an_error_soon(text):
-    start = time.perf_counter()
+    start = time.process_time()
     refusal(text)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @given(st.text(alphabet=st.sampled_from("layer{}<>[]:;,.-\"'\\#\n 01xfe\u00e4\0")) | st.text() | st.binary())

@@ -13,6 +13,8 @@ from modelprep.errors import StepError
 from modelprep.formats.caffe import messages, prototxt
 from modelprep.formats.caffe.prepare import prepare
 
+pytestmark = pytest.mark.slow  # a real Caffe prepares every net
+
 
 def assert_same(saved: bytes, ours: object) -> None:
     if saved != ours.SerializeToString():  # type: ignore[attr-defined]
