@@ -74,6 +74,18 @@ def release(name: str) -> Bsp:
         return bsp.load(name)
 
 
+def vela_of(release: Bsp) -> str:
+    """Return the shell command that installs the Vela of a release where ``tflite.vela`` looks for it.
+
+    Empty where it is there already, or the release has none.
+    """
+    with framed():
+        from modelprep.steps._vela import VELA
+
+        vela = VELA.of_version(release.vela)
+        return "" if not release.vela or vela.environment.is_dir() else vela.to_install()
+
+
 def list_steps() -> tuple[Step, ...]:
     """Return the steps that a recipe can use, those of plug-ins too. The command ``steps``."""
     with framed():

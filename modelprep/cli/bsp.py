@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from modelprep.api.showing import release as find_release
-from modelprep.api.showing import releases
+from modelprep.api.showing import releases, vela_of
 from modelprep.cli import common
 from modelprep.cli.output import Output
 
@@ -54,4 +54,6 @@ def show(
     if release.on_image:
         output.line()
         output.table("files on the image", ["path"], [(each.path,) for each in release.on_image])
+    if command := vela_of(release):
+        output.line(f"To compile with Vela {release.vela}: {command}")
     output.line(f"source: {release.source}")

@@ -132,8 +132,9 @@ def name_of(asset: Asset) -> str:
 def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:
     """Say which file an asset is: its name, and the digests and size that it must have; `pins` of the lock file."""
     name = name_of(asset)
-    if not asset.digests and not asset.members and (pin := pins.get(asset.lock_key)) is not None:
-        return Want(name, {"sha256": pin.sha256}, pin.size)
+    pin = pins.get(asset.lock_key)
+    if pin is not None and (asset.digests.weak() or not (asset.digests or asset.members)):
+        return Want(name, {**asset.digests.values, "sha256": pin.sha256}, pin.size)
     return Want(name, dict(asset.digests.values), asset.size)
 
 

@@ -116,7 +116,7 @@ class Fetched:
     digests
         Digests of the bytes by algorithm, sha256 always among them.
     first_use
-        Nothing pinned it: its sha256 belongs into ``modelprep.lock``.
+        Nothing pinned it, or a digest weaker than SHA-2 alone: its sha256 belongs into ``modelprep.lock``.
     tried
         What was tried in vain before, one line each.
     server

@@ -43,6 +43,11 @@ class Digests:
                 return algorithm, self.values[algorithm]
         return None
 
+    def weak(self) -> tuple[str, str] | None:
+        """Return the strongest (algorithm, hex digest) where none of them is of the SHA-2 family; else None."""
+        best = self.best()
+        return best if best is not None and not best[0].startswith(("sha256", "sha384", "sha512")) else None
+
 
 @dataclass(frozen=True)
 class Source:
@@ -155,8 +160,10 @@ class Asset:
     def lock_key(self) -> str:
         """Name under which ``modelprep.lock`` keeps its pin: of a recipe's own asset ``group/name#id``.
 
-        Two recipes may well call different files ``model``.
+        Two recipes may well call different files ``model``. Of a file of which only a weak digest is published, that.
         """
+        if (digest := self.digests.weak()) is not None:
+            return ":".join(digest)
         return self.shared or (f"{self.recipe}#{self.id}" if self.recipe else self.id)
 
 

@@ -38,8 +38,8 @@ OWN_FILES = ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
 
 NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
 LOCK_KEY = Text(
-    "a shared asset's name, group/recipe#asset, or recipes: and a URL",
-    rf"^(?:recipes:https?://[^\s#\"'\\]+(?!\n)$|(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]})",
+    "a shared asset's name, group/recipe#asset, sha1: (md5:, git:) and a digest, or recipes: and a URL",
+    rf"^(?:(?:sha1|git|md5):[0-9a-f]{{32,40}}(?!\n)$|recipes:https?://[^\s#\"'\\]+(?!\n)$|(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]})",
 )
 PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault, shown=up_to_odd)
 PLACE = Text("a relative path; a folder to be filled ends in /", PLACE_PATTERN, place_fault, shown=up_to_odd)

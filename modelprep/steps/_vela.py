@@ -15,7 +15,11 @@ from modelprep.steps.tools import Tool
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model
 
-VELA = Tool("vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela", distribution="ethos-u-vela")
+#: With NumPy 2 the versions before 4 end in an OverflowError (tried: 3.8.0 to 3.12.0).
+VELA = Tool(
+    "vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela", distribution="ethos-u-vela",
+    beside_old=("4", "numpy<2"),
+)  # fmt: skip
 #: SoC -> accelerator configuration.
 ACCELERATORS: Mapping[str, str] = {"imx93": "ethos-u65-256"}
 _COUNT = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
@@ -68,7 +72,9 @@ class Compiled:
     on_cpu: tuple[OnCpu, ...]
 
 
-def compile_model(model: Path, accelerator: str, options: Mapping[str, object], beside: Path | None) -> Compiled:
+def compile_model(
+    model: Path, accelerator: str, options: Mapping[str, object], beside: Path | None, *, vela: Tool = VELA
+) -> Compiled:
     """Compile a TF Lite model.
 
     Parameters
@@ -77,6 +83,8 @@ def compile_model(model: Path, accelerator: str, options: Mapping[str, object], 
         ``config`` (a file), ``system_config``, ``memory_mode``; None leaves Vela's own.
     beside
         Folder for temporary files; None for the system's.
+    vela
+        The program, in the version asked for.
 
     Raises
     ------
@@ -88,7 +96,7 @@ def compile_model(model: Path, accelerator: str, options: Mapping[str, object], 
     from modelprep.formats.tflite.model import read
 
     before = read(model)
-    version = VELA.version()
+    version = vela.version()
     arguments: list[str | Path] = ["model.tflite", "--accelerator-config", accelerator, "--show-cpu-operations"]
     for name in ("config", "system_config", "memory_mode"):
         if given := options.get(name):
@@ -96,7 +104,7 @@ def compile_model(model: Path, accelerator: str, options: Mapping[str, object], 
     with tempfile.TemporaryDirectory(prefix="vela-", dir=beside) as scratch:
         folder = Path(scratch)
         (folder / "model.tflite").symlink_to(model.resolve())
-        said = VELA.run([*arguments, "--output-dir", "made"], folder=folder, source=model)
+        said = vela.run([*arguments, "--output-dir", "made"], folder=folder, source=model)
         made = folder / "made" / "model_vela.tflite"
         if not made.is_file():
             raise StepError("Vela wrote no model", where=str(model), got=" ".join(said.split())[-300:])

@@ -13,6 +13,7 @@ from typing import cast
 from modelprep.errors import RecipeError, StepError
 from modelprep.steps import Call, Exempt, Param, Step
 from modelprep.steps._vela import ACCELERATORS, VELA, Compiled, compile_model
+from modelprep.steps.tools import Tool
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -20,9 +21,13 @@ def _run(call: Call) -> Mapping[str, object]:
     if soc not in ACCELERATORS:
         raise RecipeError(f"{soc} has no Ethos-U NPU", expected=f"one of {', '.join(ACCELERATORS)}")
     accelerator = str(call.params["accelerator"] or ACCELERATORS[soc])
-    made = compile_model(model, accelerator, call.params, call.output.parent)
-    if (expected := str(call.params["expected_version"] or "")) and expected not in made.version:
-        call.warn(f"the board's release has Vela {expected}; this model is compiled with {made.version}")
+    vela = _program(call.params)
+    made = compile_model(model, accelerator, call.params, call.output.parent, vela=vela)
+    if vela.wanted and made.version != f"vela {vela.wanted}":
+        call.warn(
+            f"the board's release has Vela {vela.wanted}, this model is compiled with {made.version}; "
+            "`modelprep bsp show RELEASE` prints the command that installs it (MODELPREP_VELA comes before it)"
+        )
     _judge(call, made, model)
     call.output.write_bytes(made.data)
     return {
@@ -33,6 +38,10 @@ def _run(call: Call) -> Mapping[str, object]:
         "on_cpu": [str(each) for each in made.on_cpu],
         "told": f"{made.npu} operators on the NPU, {made.cpu or 'none'} on the CPU",
     }
+
+
+def _program(params: Mapping[str, object]) -> Tool:
+    return VELA.of_version(str(params.get("expected_version") or ""))
 
 
 def _judge(call: Call, made: Compiled, model: Path) -> None:
@@ -63,11 +72,12 @@ STEP = Step(
         "memory_mode": Param("str", "name of a memory mode in that file", metavar="NAME"),
         "all_npu": Param("bool", "refuse a model of which operators stay on the CPU", default=False),
         "expected_version": Param(
-            "str", "the Vela version of the release; another one is a warning", board="vela", option=None
+            "str", "the Vela version of the board's release: used if it is installed, else another one is a warning",
+            board="vela", metavar="VERSION",
         ),
-    },
+    },  # fmt: skip
     run=_run,
-    tool=lambda params: VELA.version(),  # noqa: ARG005 - the signature is the interface
+    tool=lambda params: _program(params).version(),
     cpu_bound=True,
     proof=Exempt(
         "an Ethos-U command stream runs on the NPU alone; types and shapes of inputs and outputs are compared"

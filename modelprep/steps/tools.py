@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from modelprep import quoting
 from modelprep.errors import MissingTool, StepError
 from modelprep.installed import install_command
 
@@ -38,6 +39,10 @@ class Tool:
     distribution
         Python distribution that brings the program: its version is read from the metadata in the Python beside the
         command, where there is one. Some programs load TensorFlow before they tell it.
+    wanted
+        The version asked for (:meth:`of_version`); empty where any serves.
+    beside_old
+        A version, and what pip has to install with those before it, which do not say so themselves.
     """
 
     name: str
@@ -46,6 +51,31 @@ class Tool:
     extra: str = ""
     hint: str = ""
     distribution: str = ""
+    wanted: str = ""
+    beside_old: tuple[str, str] = ("0", "")
+
+    def of_version(self, version: str) -> Tool:
+        """Return this program in the version asked for: one in :attr:`environment` comes before PATH and the extra."""
+        return replace(self, wanted=version)
+
+    @property
+    def environment(self) -> Path:
+        """The folder where an environment of the version asked for is looked for; nothing is installed there unasked.
+
+        ``tools/vela-4.1.0`` below the user's data folder of modelprep (``XDG_DATA_HOME``).
+        """
+        import platformdirs
+
+        data = Path(platformdirs.user_data_dir("modelprep", appauthor=False)).expanduser()
+        return data / "tools" / f"{self.name}-{self.wanted}"
+
+    def to_install(self) -> str:
+        """Return the shell command that makes the environment of the version asked for."""
+        folder = str(self.environment)
+        before, more = self.beside_old
+        old = [int(part) for part in self.wanted.split(".")] < [int(part) for part in before.split(".")]
+        words = (f"{folder}/bin/pip", "install", f"{self.distribution}=={self.wanted}", *([more] if old else []))
+        return f"{quoting.command('python3', '-m', 'venv', folder)} && {quoting.command(*words)}"
 
     def command(self) -> list[str]:
         """Return the words that start the program.
@@ -59,6 +89,8 @@ class Tool:
                     f"{self.variable} names a program that cannot be run", where=named, hint=f"unset {self.variable}"
                 )
             return [found]
+        if self.wanted and (own := shutil.which(self.environment / "bin" / self.name)) is not None:
+            return [own]
         if (found := shutil.which(self.name)) is not None:
             return [found]
         if self.module and find_spec(self.module.partition(".")[0]) is not None:
@@ -66,7 +98,7 @@ class Tool:
         raise MissingTool(
             f"the program {self.name} is not installed",
             expected=f"{self.name} on PATH, or {self.variable}=/path/to/{self.name}",
-            hint=install_command(self.extra) if self.extra else self.hint,
+            hint=self.to_install() if self.wanted else install_command(self.extra) if self.extra else self.hint,
         )
 
     def version(self) -> str:

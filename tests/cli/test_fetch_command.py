@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import gzip
 import json
 import random
@@ -278,6 +279,34 @@ def test_a_first_use_pin_is_written_kept_and_refused_by_locked(workshop: Worksho
     shutil.rmtree(workshop.out / "Things")
     other = modelprep("fetch", "things")
     assert other.code == 4, other.err
+    assert workshop.installed() == {}
+
+
+def test_of_a_file_verified_by_sha1_alone_the_lock_keeps_the_sha256(workshop: Workshop, modelprep: Run) -> None:
+    url, weak = workshop.server.put("/weak.bin", DATA), hashlib.sha1(DATA).hexdigest()
+    workshop.recipe(
+        "weak",
+        "schema: 1\ndemo: Weak\nsummary: s\nstatus: ready\ntree: Things\n"
+        f"assets:\n  weak: {{urls: [{url}], sha1: '{weak}', pinned_by: t}}\ninstall:\n  weak.bin: $weak\n",
+    )
+    lock = workshop.out / "modelprep.lock"
+    assert modelprep("fetch", "things", "--locked").code == 0
+    assert not lock.exists()
+    shutil.rmtree(workshop.out / "Things")
+    said = modelprep("fetch", "things").err
+    assert f"only sha1 is published, its sha256 is recorded in {lock}" in said
+    written = lock.read_text()
+    assert f"sha1:{weak}" in written
+    assert sha256(DATA) in written
+    shutil.rmtree(workshop.out / "Things")
+    again = modelprep("fetch", "things")
+    assert again.code == 0
+    assert "recorded" not in again.err
+    # Both have to agree from now on.
+    lock.write_text(written.replace(sha256(DATA), "0" * 64))
+    shutil.rmtree(workshop.cache)
+    shutil.rmtree(workshop.out / "Things")
+    assert modelprep("fetch", "things").code == 4
     assert workshop.installed() == {}
 
 

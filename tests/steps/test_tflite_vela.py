@@ -85,7 +85,45 @@ def test_operators_that_stay_on_the_cpu_are_named_and_refused_where_all_must_run
 def test_another_version_than_the_boards_is_a_warning(vela: str, quantised: Path, tmp_path: Path) -> None:
     warned: list[str] = []
     compiled(quantised, tmp_path / "o.tflite", warned, expected_version="0.0.1")
-    assert "the board's release has Vela 0.0.1" in warned[0]
+    assert "the board's release has Vela 0.0.1, this model is compiled with vela " in warned[0]
+    assert "MODELPREP_VELA comes before it" in warned[0]
+
+
+def test_an_installed_vela_of_the_boards_version_comes_before_path_and_after_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stand-ins that tell a version of their own."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for folder, version in (
+        ("path", "5.2.0"), ("named", "4.3.0"), ("data/modelprep/tools/vela-3.12.0/bin", "3.12.0")
+    ):  # fmt: skip
+        (tmp_path / folder).mkdir(parents=True)
+        program(tmp_path / folder, f"print({version!r})\n")
+    monkeypatch.delenv("MODELPREP_VELA", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert STEP.tool is not None
+    assert STEP.tool(DEFAULTS) == "vela 5.2.0"
+    assert STEP.tool({**DEFAULTS, "expected_version": "3.12.0"}) == "vela 3.12.0"
+    assert STEP.tool({**DEFAULTS, "expected_version": "4.1.0"}) == "vela 5.2.0"
+    monkeypatch.setenv("MODELPREP_VELA", str(tmp_path / "named/vela"))
+    assert STEP.tool({**DEFAULTS, "expected_version": "3.12.0"}) == "vela 4.3.0"
+
+
+@pytest.mark.parametrize(("version", "more"), [("3.12.0", " 'numpy<2'"), ("4.1.0", ""), ("10.0.0", "")])
+def test_without_any_vela_the_hint_installs_the_boards_version_where_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, more: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.delenv("MODELPREP_VELA", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if find_spec("ethosu") is not None:
+        pytest.skip("the extra vela is installed in this environment")
+    folder = tmp_path / f"modelprep/tools/vela-{version}"
+    with pytest.raises(MissingTool) as caught:
+        tflite_vela.VELA.of_version(version).command()
+    assert caught.value.hint == (
+        f"python3 -m venv {folder} && {folder}/bin/pip install ethos-u-vela=={version}{more}"
+    )  # fmt: skip
 
 
 def test_the_version_of_the_program_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,7 +263,7 @@ class _Run:
                 self._tell_failure(task, label, self.failed[name])
         elif isinstance(value, Fetched):
             self.fetched[name], self.blobs[name] = value, value.blob
-            if value.first_use:
+            if value.first_use and not (value.asset.digests and self.plan.request.locked):
                 self._pin(self.plan.assets[name], value)
         elif isinstance(value, Blob):
             self.blobs[name] = value
@@ -347,14 +347,19 @@ class _Run:
     # -- what came of it -------------------------------------------------------------------------------------------
 
     def _pin(self, planned: PlannedAsset, fetched: Fetched) -> None:
-        """Write down what the first fetch of an unpinned asset saw, at once: a later interruption must not lose it."""
+        """Write down what the first fetch of an unpinned asset saw, at once: a later interruption must not lose it.
+
+        Of an asset of which only a weak digest is published (sha1), the sha256 of what was verified by it.
+        """
         path = self.plan.request.lock_path
         pin = Pin(fetched.blob.sha256, fetched.blob.size, fetched.source)
         with self.plan.store.lock(f"lockfile-{path.absolute()}", stop=self.stopping):
             pins = dict.fromkeys((planned.asset.lock_key, *planned.also_locked), pin)
             write_atomic(path, format_lock({**read_lock(path), **pins}).encode())
         self.pins.update(pins)
-        text = f"{fetched.asset.key}: no published checksum; recorded in {path} (commit this file)"
+        weak = fetched.asset.digests.weak()
+        published = f"only {weak[0]} is published, its sha256 is" if weak else "no published checksum;"
+        text = f"{fetched.asset.key}: {published} recorded in {path} (commit this file)"
         self.listen(Event("note", task=f"fetch:{fetched.asset.key}", text=text))
 
 
