@@ -39,11 +39,25 @@ or choose the board with `--soc imx93`, and `--bsp RELEASE` for the folders of i
 - **bring**: files that no public source has; the recipe says how they are made, and `--set` takes them.
 - **-**: NXP does not offer the demo on this board.
 
-i.MX 95 needs files from NXP's Neutron converter, which is not public. Where a cell says `NPU with your file`, the
-variant `@imx95-npu` takes a file that you converted; a step for the converter is in
-[steps-plugin.md](how-to/steps-plugin.md).
+The NPU of i.MX 95 needs files from NXP's Neutron converter. Where a cell says `NPU with Neutron`, the variant `@imx95-npu`
+runs the converter that you installed, through the package of [steps-plugin.md](how-to/steps-plugin.md); it is untried on
+a real converter.
 
 What a cell says comes from the recipe's `runs_on:`, which follows NXP's own documents. Nothing here was run on a board.
+"""
+
+
+TAIL = """\
+## Demos without a recipe
+
+| demo | why |
+| --- | --- |
+| GoPoint of releases before lf-6.1.36-2.1.0 | its list states no digests, and other folders; `gopoint-6.1` has most of its files |
+| GoPoint's PyEIQ launcher (i.MX 8ULP) | no NPU; the archives are those of the group `pyeiq` |
+| PyEIQ 2.2.0's object detection with GStreamer, PyEIQ 3.1.0's switch_image | in the sources, but not among what `pyeiq --run` takes |
+| TensorFlow Lite's evaluation tools (`coco_object_detection_run_eval` and others) | they need COCO or ImageNet, which you may have |
+| VX delegate | a library; the demos of i.MX 8M Plus use it |
+| NXP's eIQ Model Zoo, Arm's ML-zoo | collections of models; no demo on the board opens them |
 """
 
 
@@ -75,7 +89,7 @@ def _cell(recipe: Recipe, plain: Recipe, soc: str) -> str:
     text = recipe.runs_on.upper() or "CPU"
     if recipe.status == "bring-your-own":
         text += ", bring"
-    return f"{text}; NPU with your file" if f"{soc}-npu" in plain.variants else text
+    return f"{text}; NPU with Neutron" if f"{soc}-npu" in plain.variants else text
 
 
 def render(catalogue: Catalogue) -> str:
@@ -87,7 +101,7 @@ def render(catalogue: Catalogue) -> str:
         lines += [f"| recipe | models | {' | '.join(NAMES[soc] for soc in SOCS)} |", f"| {' | '.join(['---'] * 5)} |"]
         lines += [f"| {' | '.join(row)} |" for row in table if row[0].startswith(f"`{group}/")]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, TAIL])
 
 
 def main() -> int:

@@ -51,6 +51,14 @@ def install_command(*extras: str, upgrade: bool = False) -> str:
     return quoting.command(*words)
 
 
+def package_command(name: str) -> str:
+    """Return how to install a package of ``docs/examples``: the shell command in a checkout, else the page that says it."""
+    root = checkout()
+    if root is None:
+        return f"install the package {name}: docs/how-to/steps-plugin.md"
+    return quoting.command(*_pip("install"), str(root / "docs" / "examples" / name))
+
+
 def _pip(verb: str) -> list[str]:
     settings = Path(sys.prefix) / "pyvenv.cfg"
     if settings.is_file() and any(line.startswith("uv =") for line in settings.read_text("utf-8").splitlines()):

@@ -159,11 +159,11 @@ def _describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
 def _proof(use: StepUse) -> dict[str, object] | None:
     """Say what the step's result is held to when `check` runs it, or why it is not; None for a step that is unknown."""
     from modelprep import steps
-    from modelprep.errors import RecipeError
+    from modelprep.errors import MissingTool, RecipeError
 
     try:
         proof = steps.find(use.uses).proof
-    except RecipeError:
+    except (RecipeError, MissingTool):
         return None
     if isinstance(proof, steps.Exempt):
         return {"needed": False, "reason": proof.reason}

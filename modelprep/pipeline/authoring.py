@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelprep.errors import ModelprepError, RecipeError, UsageError
+from modelprep.errors import MissingTool, ModelprepError, RecipeError, UsageError
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Asset, Recipe
 
@@ -105,6 +105,7 @@ def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
 
     errors: list[RecipeError] = []
     recipes: list[Recipe] = []
+    unchecked: dict[str, None] = {}
     try:
         variants = names_of_variants(path)
     except RecipeError as error:
@@ -116,10 +117,14 @@ def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
             found = check_steps(recipe)
         except RecipeError as error:
             found = list(flatten(error))
+        except MissingTool as error:  # the recipe is not at fault
+            found = []
+            unchecked[f"a step is not checked: {error.what}"] = None
         known = {str(each) for each in errors}
         errors += [each for each in found if str(each) not in known]
     assets = [asset for recipe in recipes for asset in recipe.assets.values()]
-    warnings = [*(_unused(recipes[0]) if not variants and recipes else ()), *_browser_links(assets, path)]
+    unused = _unused(recipes[0]) if not variants and recipes else ()
+    warnings = [*unchecked, *unused, *_browser_links(assets, path)]
     return Linted(path, "recipe", tuple(errors), tuple(f"{path}: {warning}" for warning in warnings))
 
 

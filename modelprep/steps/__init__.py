@@ -15,12 +15,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from modelprep.errors import RecipeError, nearest
+from modelprep.errors import MissingTool, RecipeError, nearest
 
 if TYPE_CHECKING:
     from modelprep.steps._plugins import Plugin
 
 ParamKind = Literal["file", "files", "str", "strs", "int", "float", "bool", "map", "any"]
+
+
+#: Steps of the recipes shipped that a package of its own brings -> that package (docs/examples).
+_ELSEWHERE: Mapping[str, str] = {"neutron": "modelprep-neutron"}
 
 
 def _ignore_progress(done: int, total: int | None) -> None:
@@ -229,7 +233,7 @@ def find(name: str) -> Step:
     RecipeError
         There is no step of that name; the nearest ones are offered.
     MissingTool
-        It is a plug-in's, which does not load.
+        It is a plug-in's, which does not load or, of a recipe shipped, is not installed.
     """
     step = _load(module_of(name)) if name.replace(".", "").replace("_", "").replace("-", "").isalnum() else None
     if step is not None and step.name == name:
@@ -241,6 +245,13 @@ def find(name: str) -> Step:
             if problem := unusable(plugin):
                 raise replace(plugin, problem=problem).error()
             return _of_plugin(plugin)
+    if name in _ELSEWHERE:
+        from modelprep.installed import package_command
+
+        raise MissingTool(
+            f"the package {_ELSEWHERE[name]}, which brings the step '{name}', is not installed",
+            hint=package_command(_ELSEWHERE[name]),
+        )
     known = names()
     raise RecipeError(
         f"there is no step called '{name}'",

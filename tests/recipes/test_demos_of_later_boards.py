@@ -18,7 +18,7 @@ from modelprep.recipe.spread import source_of
 from modelprep.targets import armnn_tests, bsp
 
 CATALOGUE = Catalogue.open()
-GROUPS = ("gopoint", "eiq-examples", "nnstreamer", "tflite", "onnxruntime")
+GROUPS = ("gopoint", "gopoint-6.1", "eiq-examples", "nnstreamer", "tflite", "onnxruntime", "pyeiq")
 LATER = [name for name in CATALOGUE.names() if name.partition("/")[0] in GROUPS]
 UPSTREAM = Path(__file__).resolve().parents[2].parent / "shared" / "upstream"
 
@@ -85,12 +85,28 @@ def test_the_files_have_the_names_that_the_demos_open(name: str, soc: str, files
         assert source_of(on(name, soc), file) is not None, file
 
 
-def test_a_file_for_neutron_is_the_users_and_has_the_name_that_the_demo_opens() -> None:
-    recipe = CATALOGUE.recipe("nnstreamer/classification", "imx95-npu")
-    assert recipe.status == "bring-your-own"
-    assert "converter" in recipe.why
-    place = "downloads/models/classification/mobilenet_v1_1.0_224_quant_uint8_float32_imx95.tflite"
-    assert recipe.assets[recipe.install[place].name].provide
+NEUTRON = [name for name in LATER if "imx95-npu" in CATALOGUE.recipe(name).variants]
+
+
+@pytest.mark.parametrize("name", NEUTRON)
+def test_every_file_for_neutron_is_made_by_the_plug_in_and_has_the_name_that_the_demo_opens(name: str) -> None:
+    recipe = CATALOGUE.recipe(name, "imx95-npu")
+    assert "untried on a real converter" in recipe.summary
+    made = {use.id: use.params["model"] for use in recipe.steps if use.uses == "neutron"}
+    plain = CATALOGUE.recipe(name).install
+    converted = {place: made[ref.name] for place, ref in recipe.install.items() if ref.name in made}
+    assert converted
+    for place, model in converted.items():
+        assert place.endswith("_imx95.tflite")
+        assert plain[place.replace("_imx95.tflite", ".tflite")] == model
+    assert recipe.runs_on == "npu"
+
+
+def test_without_the_plug_in_a_variant_for_neutron_says_how_to_install_it(tmp_path: Path) -> None:
+    (demo,) = modelprep.plan(["tflite/label-image@imx95-npu"], out=tmp_path, cache=tmp_path / "c").demos
+    assert isinstance(demo.problem, MissingTool)
+    assert "modelprep-neutron" in str(demo.problem.hint)
+    assert demo.folder.relative_to(tmp_path).parts[0].endswith("-imx95")
 
 
 def test_the_page_of_boards_is_what_the_recipes_say(repository: Path) -> None:

@@ -285,6 +285,19 @@ def test_without_the_converter_a_recipe_ends_with_what_to_install(
     assert "MODELPREP_NEUTRON" in said.out + said.err
 
 
+def test_a_shipped_variant_for_imx95_is_converted_by_a_stand_in(
+    neutron: Path, upstream: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELPREP_NEUTRON", converter(neutron, PASSES))
+    report = modelprep.fetch(
+        ["tflite/label-image@imx95-npu"], out=neutron / "out", cache=neutron / "c", mirrors=[upstream], offline=True
+    )
+    assert [demo.outcome for demo in report.demos] == ["installed"]
+    (made,) = (neutron / "out").glob("*-imx95/tflite-examples/mobilenet_v1_1.0_224_quant_imx95.tflite")
+    assert made.stat().st_size == 4276352
+    assert '"tool": "neutron-converter 3.1.2"' in (made.parent / "MANIFEST.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [("sys.exit('unsupported operator')", "unsupported operator"), ("", "wrote no model"),

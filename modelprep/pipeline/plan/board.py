@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from modelprep import steps
-from modelprep.errors import UsageError
+from modelprep.errors import MissingTool, UsageError
 from modelprep.pipeline.plan.armnn_versions import for_armnn, serving
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe, Ref, StepUse
@@ -94,10 +94,9 @@ class Board:
         return [self._placed(recipe, release) for recipe in recipes]
 
     def _placed(self, recipe: Recipe, release: str) -> Recipe:
-        """Return a recipe with its board, which names its tree; a variant may say the SoC (``@imx93``)."""
-        own = recipe.matrix.get(recipe.variant, {}).get("soc", "")
-        if own not in releases.SOCS:
-            own = ""
+        """Return a recipe with its board, which names its tree; a variant may say the SoC (``@imx93``, ``@imx95-npu``)."""
+        said = recipe.matrix.get(recipe.variant, {}).get("soc", "") or recipe.variant.partition("-")[0]
+        own = said if said in releases.SOCS else ""
         if own and self.soc and own != self.soc:
             raise UsageError(f"{recipe.name}@{recipe.variant} is for {own}, not {self.soc}", expected="one SoC")
         soc = self.soc or own
@@ -143,7 +142,10 @@ def _family(board: str) -> str:
 
 def _with_facts(use: StepUse, release: Bsp) -> StepUse:
     """Fill in the parameters that a step takes from the release where the recipe leaves them out."""
-    step = steps.find(use.uses)
+    try:
+        step = steps.find(use.uses)
+    except MissingTool:  # a plug-in's: told where the step is planned
+        return use
     facts = {name: getattr(release, each.board) for name, each in step.params.items() if each.board}
     return replace(use, params={**{name: value for name, value in facts.items() if value}, **use.params})
 
