@@ -39,9 +39,9 @@ or choose the board with `--soc imx93`, and `--bsp RELEASE` for the folders of i
 - **bring**: files that no public source has; the recipe says how they are made, and `--set` takes them.
 - **-**: NXP does not offer the demo on this board.
 
-The NPU of i.MX 95 needs files from NXP's Neutron converter. Where a cell says `NPU with Neutron`, the variant `@imx95-npu`
-runs the converter that you installed, through the package of [steps-plugin.md](how-to/steps-plugin.md); it is untried on
-a real converter.
+The NPU of i.MX 95 needs files from NXP's Neutron converter. Where a cell says `NPU with Neutron`, the variant
+`@imx95-npu` runs the converter that you installed, through the package of [steps-plugin.md](how-to/steps-plugin.md); it
+is untried on a real converter.
 
 What a cell says comes from the recipe's `runs_on:`, which follows NXP's own documents. Nothing here was run on a board.
 """
@@ -52,10 +52,10 @@ TAIL = """\
 
 | demo | why |
 | --- | --- |
-| GoPoint of releases before lf-6.1.36-2.1.0 | its list states no digests, and other folders; `gopoint-6.1` has most of its files |
+| GoPoint of releases before lf-6.1.36-2.1.0 | no digests, other folders; `gopoint-6.1` has most of its files |
 | GoPoint's PyEIQ launcher (i.MX 8ULP) | no NPU; the archives are those of the group `pyeiq` |
-| PyEIQ 2.2.0's object detection with GStreamer, PyEIQ 3.1.0's switch_image | in the sources, but not among what `pyeiq --run` takes |
-| TensorFlow Lite's evaluation tools (`coco_object_detection_run_eval` and others) | they need COCO or ImageNet, which you may have |
+| PyEIQ 2.2.0's object detection with GStreamer, 3.1.0's switch_image | `pyeiq --run` does not take them |
+| TensorFlow Lite's evaluation tools (`coco_object_detection_run_eval` ...) | they need COCO or ImageNet |
 | VX delegate | a library; the demos of i.MX 8M Plus use it |
 | NXP's eIQ Model Zoo, Arm's ML-zoo | collections of models; no demo on the board opens them |
 """

@@ -52,7 +52,7 @@ def install_command(*extras: str, upgrade: bool = False) -> str:
 
 
 def package_command(name: str) -> str:
-    """Return how to install a package of ``docs/examples``: the shell command in a checkout, else the page that says it."""
+    """Return how to install a package of ``docs/examples``: the shell command in a checkout, else the page to read."""
     root = checkout()
     if root is None:
         return f"install the package {name}: docs/how-to/steps-plugin.md"

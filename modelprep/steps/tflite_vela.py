@@ -72,10 +72,12 @@ STEP = Step(
         "memory_mode": Param("str", "name of a memory mode in that file", metavar="NAME"),
         "all_npu": Param("bool", "refuse a model of which operators stay on the CPU", default=False),
         "expected_version": Param(
-            "str", "the Vela version of the board's release: used if it is installed, else another one is a warning",
-            board="vela", metavar="VERSION",
+            "str",
+            "the Vela version of the board's release: used if it is installed, else another one is a warning",
+            board="vela",
+            metavar="VERSION",
         ),
-    },  # fmt: skip
+    },
     run=_run,
     tool=lambda params: _program(params).version(),
     cpu_bound=True,

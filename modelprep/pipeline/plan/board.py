@@ -94,7 +94,7 @@ class Board:
         return [self._placed(recipe, release) for recipe in recipes]
 
     def _placed(self, recipe: Recipe, release: str) -> Recipe:
-        """Return a recipe with its board, which names its tree; a variant may say the SoC (``@imx93``, ``@imx95-npu``)."""
+        """Return a recipe with its board, which names its tree; a variant may say the SoC (``@imx95-npu``)."""
         said = recipe.matrix.get(recipe.variant, {}).get("soc", "") or recipe.variant.partition("-")[0]
         own = said if said in releases.SOCS else ""
         if own and self.soc and own != self.soc:
