@@ -78,6 +78,12 @@ class Want:
     digests: Mapping[str, str]
     size: int | None
 
+    def first_use_of(self, asset: Asset) -> bool:
+        """Whether the lock file is to keep the sha256: nothing pins the asset, or a weak digest alone does."""
+        return "sha256" not in self.digests and (
+            asset.digests.weak() is not None or not (self.digests or asset.members)
+        )
+
     @property
     def may_be_page(self) -> bool:
         """Whether an HTML page could be the file itself."""

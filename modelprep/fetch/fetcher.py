@@ -224,7 +224,7 @@ class Fetcher:
             bytes_fetched=0,
             seconds=time.monotonic() - began,
             digests={**want.digests, "sha256": blob.sha256},
-            first_use=_first_use(asset, want),
+            first_use=want.first_use_of(asset),
             tried=(),
             server=server,
         )
@@ -268,7 +268,7 @@ class Fetcher:
                 bytes_fetched=landed.transferred,
                 seconds=time.monotonic() - began,
                 digests=landed.digests,
-                first_use=_first_use(asset, want),
+                first_use=want.first_use_of(asset),
                 tried=tuple(str(t) for t in tried),
                 server=landed.server,
             )
@@ -395,8 +395,3 @@ class Fetcher:
 def _origin(candidate: Candidate, server: str) -> str:
     """Return what the store notes of where a file came from: the URL asked, and who delivered it behind a redirect."""
     return f"{candidate.shown} (delivered by {server})" if server not in ("", candidate.host) else candidate.shown
-
-
-def _first_use(asset: Asset, want: Want) -> bool:
-    """Whether the lock file is to keep the sha256: nothing pins the asset, or a weak digest alone does."""
-    return "sha256" not in want.digests and (asset.digests.weak() is not None or not (want.digests or asset.members))
