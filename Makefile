@@ -75,9 +75,8 @@ corpus: $(VENV)/test.stamp  ## inspect, lint and convert every model below DIR, 
 	@test -n '$(DIR)' || { echo 'make corpus DIR=FOLDER [ARGS="--out corpus.tsv --each 3 --jobs 2 --quick"]' >&2; exit 2; }
 	$(ORACLES) $(BIN)/python tests/corpus/corpus_run.py '$(DIR)' $(ARGS)
 
-bench: $(VENV)/test.stamp  ## measure, each beside its peer, and write docs/performance.md: ARGS="--only small,hosts", ARGS=--quick
-	@$(PIP) install matplotlib
-	$(BIN)/python benchmarks/run.py $(if $(ARGS),$(ARGS),--write)
+bench: $(TOOLS) $(VENV)/peers.stamp  ## measure, each beside its peer, and write docs/performance.md: ONLY=small,hosts, ARGS=--quick
+	@$(ORACLES) $(BIN)/python benchmarks/run.py $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
 # Minutes of fuzzing in all; the long run is MINUTES=60. KILLS=40 for a short one.
 MINUTES ?= 4
@@ -168,4 +167,14 @@ $(VENV)/quantizer.stamp: $(VENV)/core.stamp
 	@'$(PYTHON)' -m venv '$(VENV)/quantizer' && \
 	  '$(VENV)/quantizer/bin/python' tools/run_pip.py install 'ai-edge-quantizer>=0.4' || \
 	  { rm -rf '$(VENV)/quantizer'; echo 'ai-edge-quantizer cannot be installed here: the tests that quantise with it are skipped.'; }
+	@touch $@
+
+# What fetches files too and is measured beside us; in an environment of its own, as it brings libraries that we have.
+$(VENV)/peers.stamp: $(VENV)/core.stamp
+	@for tool in curl wget aria2; do command -v $$tool $${tool}c >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get install -qq -y --no-install-recommends $$tool >/dev/null 2>&1; } || \
+	  echo "$$tool is not installed and is not measured."; done
+	@'$(PYTHON)' -m venv '$(VENV)/peers' && \
+	  '$(VENV)/peers/bin/python' tools/run_pip.py install pooch huggingface_hub || \
+	  { rm -rf '$(VENV)/peers'; echo 'pooch and huggingface_hub cannot be installed here: they are not measured.'; }
 	@touch $@

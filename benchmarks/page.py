@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 
 HEAD = """# Performance
 
-Made by `make bench`; every ratio is of runs that took turns in one session, median of {rounds} rounds with the range.
-Loopback is the network, files are in the page cache, and the processes are whole commands with their start-up.
-
-{processors} processors ({processor}), {system}, Python {python}. The last column is the machine's load average
-before the row was measured: ratios of runs on a busy machine scatter more.
+Made by `make bench`; `make bench ONLY=bake` measures one of them anew. Every ratio is of runs that took turns in one
+session, median with the range. Loopback is the network, files are in the page cache, and the processes are whole
+commands with their start-up. Peaks are of our command and of its peer; less than the runner's own 25 MiB is not seen.
+Load is the machine's before the measure: ratios of runs on a busy machine scatter more.
 
 ![Each row against what it should reach](performance.svg)
 
-| measure | reach | found | range | peak MiB | load |
-| --- | --- | --- | --- | --- | --- |
+| measure | reach | found | range | rounds | peak MiB, ours/peer | MiB on the wire | load |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -30,46 +30,65 @@ def write(found: dict[str, Any]) -> None:
     Parameters
     ----------
     found
-        ``machine`` and ``rows``, as in benchmarks/results.json.
+        What each measure found, as in benchmarks/results.json.
     """
-    text = HEAD.format(**found["machine"])
-    notes = []
-    for row in found["rows"]:
-        sign = "&ge;" if row["more"] else "&le;"
-        reach = "" if row["reach"] is None else f"{sign} {row['reach']:g}"
-        if "median" not in row:
-            text += f"| {row['name']} | {reach} | not measured | | | |\n"
-        else:
-            low, high = row["range"]
-            mark = {True: "", False: " (not reached)", None: ""}[row["reached"]]
-            spread = f"{low:.2f} to {high:.2f}" if low != high else ""
-            peak = f"{max(pair[0]['peak'] for pair in row['pairs']):.0f}" if row["pairs"] else ""
-            text += f"| {row['name']} | {reach} | {row['median']:.2f}{mark} | {spread} | {peak} | {row['load']} |\n"
-        if row["note"]:
-            notes.append(f"- {row['name']}: {row['note']}.")
-    PAGE.write_text(text + "\n" + "\n".join(notes) + "\n", encoding="utf-8")
-    plot([row for row in found["rows"] if row.get("reached") is not None])
+    text, notes = HEAD, []
+    for measure in found.values():
+        for row in measure["rows"]:
+            text += f"| {' | '.join((row['name'], *_cells(row), str(measure['load'])))} |\n"
+            if row["note"]:
+                notes.append(f"- {row['name']}: {row['note']}.")
+    machines = dict.fromkeys(measure["machine"] for measure in found.values())
+    for machine in machines:
+        names = [f"`{name}`" for name, measure in found.items() if measure["machine"] == machine]
+        text += f"\n{machine}" + (f": {', '.join(names)}" if len(machines) > 1 else "") + ".\n"
+    minutes = sum(measure["seconds"] for measure in found.values()) / 60
+    text += f"\nThe measures took {minutes:.0f} minutes together.\n\n" + "\n".join(notes) + "\n"
+    PAGE.write_text(text, encoding="utf-8")
+    rows = [row for measure in found.values() for row in measure["rows"]]
+    plot([row for row in rows if row.get("reached") is not None])
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    reach = "" if row["reach"] is None else f"{'&ge;' if row['more'] else '&le;'} {row['reach']:g}"
+    wire = "" if row["wire"] is None else f"{row['wire'] / (1 << 20):.1f}"
+    if "median" not in row:
+        return reach, "not measured", "", "", "", wire
+    low, high = row["range"]
+    mark = " (not reached)" if row["reached"] is False else ""
+    peaks = [max(pair[side]["peak"] for pair in row["pairs"]) for side in (0, 1)] if row["pairs"] else []
+    peak = " / ".join(f"{each:.0f}" for each in peaks)
+    return reach, f"{row['median']:.2f}{mark}", f"{low:.2f} to {high:.2f}", str(row["rounds"]), peak, wire
 
 
 def plot(rows: list[dict[str, Any]]) -> None:
-    """Draw how far each row is from what it should reach: 1 is that, less is better."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "modelprep"
-    from matplotlib import pyplot
-
-    shares = [row["reach"] / row["median"] if row["more"] else row["median"] / row["reach"] for row in rows]
-    figure, axes = pyplot.subplots(figsize=(9, 0.42 * len(rows) + 1), layout="constrained")
-    colours = ["#2f7d4f" if share <= 1 else "#b4552d" for share in shares]
-    axes.barh(range(len(rows)), shares, color=colours)
-    axes.set_yticks(range(len(rows)), [row["name"][:64] for row in rows], fontsize=8)
-    axes.invert_yaxis()
-    axes.axvline(1, color="black", linewidth=1)
-    axes.set_xlabel("found / reach (left of the line: reached)", fontsize=8)
-    axes.tick_params(axis="x", labelsize=8)
-    figure.savefig(PLOT, metadata={"Date": None})
-    pyplot.close(figure)
+    """Draw how far each row is from what it should reach, with its range: 1 is that, less is better."""
+    reach, scale, step = 470, 130, 22  # where names end and bars begin; pixels a unit and a line
+    most = 3.0
+    height = step * len(rows) + 40
+    one = reach + scale
+    drawn = []
+    for number, row in enumerate(rows):
+        ends = [
+            row["reach"] / value if row["more"] else value / row["reach"] for value in (row["median"], *row["range"])
+        ]
+        share, low, high = ends[0], min(*ends, most), min(max(ends), most)
+        y, colour = step * number + 8, "#2f7d4f" if share <= 1 else "#b4552d"
+        line, beyond = reach + scale * low, f" {share:.1f}" if share > most else ""
+        drawn.append(
+            f'<text x="{reach - 8}" y="{y + 12}" text-anchor="end">{escape(row["name"][:76])}</text>'
+            f'<rect x="{reach}" y="{y}" width="{scale * min(share, most):.1f}" height="15" fill="{colour}"/>'
+            f'<path d="M{line:.1f} {y + 7.5}H{reach + scale * high:.1f}" stroke="#888" stroke-width="3"/>'
+            f'<text x="{reach + scale * most + 4}" y="{y + 12}">{beyond}</text>'
+        )
+    base = step * len(rows) + 8
+    drawn.append(
+        f'<path d="M{one} 2V{base}" stroke="black"/><text x="{one}" y="{base + 18}" text-anchor="middle">1</text>'
+    )
+    drawn.append(f'<text x="{one + 14}" y="{base + 18}">found / reach (left of the line: reached)</text>')
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{reach + scale * most + 50:.0f}" height="{height}"'
+    head += ' font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
+    PLOT.write_text("\n".join((head, *drawn, "</svg>")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

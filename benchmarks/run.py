@@ -1,8 +1,10 @@
 """Every measure of docs/performance.md, each beside its peer, in one run: ``make bench``.
 
-python benchmarks/run.py                       everything, and docs/performance.md with its plot
-python benchmarks/run.py --only small,hosts    some rows, printed only
-python benchmarks/run.py --quick               small sizes: to see that it works; its figures mean nothing
+python benchmarks/run.py                       everything
+python benchmarks/run.py --only small,hosts    some measures: their rows take the place of the older ones on the page
+python benchmarks/run.py --quick               small sizes, printed only: to see that it works; its figures mean nothing
+
+Results, page and plot are written after each measure: one that dies says so in its row and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -41,7 +45,8 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "trees": partial(startup.trees, sizes=numbers),
         "stores": partial(startup.stores, sizes=numbers if quick else (1000, 10_000, 100_000)),
         "bake": conversions.bake,
-        "freeze": conversions.freeze,
+        "verification": conversions.verification,
+        "tensorflow": conversions.tensorflow,
         "photographs": conversions.photographs,
     }
 
@@ -52,24 +57,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--folder", type=Path, help="where to work (default: the system's temporary folder)")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md and benchmarks/results.json")
     options = parser.parse_args()
     known = measures(quick=options.quick)
     names = options.only.split(",") if options.only else list(known)
     if unknown := set(names) - set(known):
-        parser.error(f"no row called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    rows: list[Row] = []
+        parser.error(f"no measure called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    died = False
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        load = os.getloadavg()[0]
+        about = {**machine(), "load": round(os.getloadavg()[0], 1), "rounds": options.rounds}
+        began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="modelprep-bench-", dir=options.folder) as folder:
-            found = known[name](Path(folder), 1 if options.quick else options.rounds)
-        for row in found:
-            row.load = load
+            try:
+                rows = known[name](Path(folder), 1 if options.quick else options.rounds)
+            except (RuntimeError, OSError, subprocess.SubprocessError, ValueError) as error:
+                died = True
+                rows = [Row(f"`{name}`", None, note=f"it died: {' '.join(str(error).split())[-300:]}")]
+        about["seconds"] = round(time.monotonic() - began)
+        for row in rows:
             print(line(row), flush=True)
-        rows += found
-    if options.write:
-        write(rows, options.rounds)
+        if not options.quick:
+            merge(name, {**about, "rows": [row.to_json() for row in rows]}, list(known))
+    sys.exit(died)
 
 
 def line(row: Row) -> str:
@@ -81,27 +90,25 @@ def line(row: Row) -> str:
     return f"{row.name[:78]:<78} {reach:>8} {row.median:>8.2f} {spread}"
 
 
-def machine(rounds: int) -> dict[str, object]:
-    """What was measured on."""
+def machine() -> dict[str, object]:
+    """What is measured on."""
     model = ""
     for text in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else ():
         model = text.partition(":")[2].strip() if text.startswith("model name") else model
-    return {
-        "processors": os.cpu_count(),
-        "processor": model,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "rounds": rounds,
-    }
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
+    return {"machine": f"{os.cpu_count()} processors ({model}), {system}, Python {platform.python_version()}"}
 
 
-def write(rows: list[Row], rounds: int) -> None:
-    """Write the results, the page and its plot."""
+def merge(name: str, found: dict[str, object], order: list[str]) -> None:
+    """Put what a measure found in the place of what it found before, and write the page and its plot anew."""
     import page
 
-    found = {"machine": machine(rounds), "rows": [row.to_json() for row in rows]}
-    (ROOT / "benchmarks" / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-    page.write(found)
+    path = ROOT / "benchmarks" / "results.json"
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    kept[name] = found
+    kept = {name: kept[name] for name in order if name in kept}
+    path.write_text(json.dumps(kept, indent=1) + "\n")
+    page.write(kept)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *,
 
     Raises
     ------
-    SystemExit
+    RuntimeError
         It failed, with its last words.
     """
     with tempfile.TemporaryFile() as said:
@@ -42,7 +42,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *,
         if process.returncode and not may_fail:
             said.seek(0)
             text = said.read()[-800:].decode(errors="replace")
-            raise SystemExit(f"{' '.join(command[:6])} ... ended with {process.returncode}\n{text}")
+            raise RuntimeError(f"{' '.join(command[:6])} ... ended with {process.returncode}\n{text}")
     return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
@@ -70,8 +70,6 @@ class Row:
     pairs: list[tuple[Cost, Cost]] = field(default_factory=list)
     wire: int | None = None
     note: str = ""
-    #: Load average of the machine before it was measured.
-    load: float = 0.0
     #: Set instead of pairs where the figures themselves are measured (ratios of another script, a slope).
     values: list[float] = field(default_factory=list)
 
@@ -98,9 +96,9 @@ class Row:
     def to_json(self) -> dict[str, object]:
         """Everything that was measured."""
         found: dict[str, object] = {"name": self.name, "reach": self.reach, "more": self.more, "note": self.note}
-        found["load"] = round(self.load, 1)
         if self.ratios:
             found |= {"median": self.median, "range": [self.ratios[0], self.ratios[-1]], "reached": self.reached}
+            found["rounds"] = len(self.ratios)
         return {**found, "wire": self.wire, "pairs": [[asdict(a), asdict(b)] for a, b in self.pairs]}
 
 

@@ -196,7 +196,12 @@ def slow(work: Path, rounds: int, size: int, pace: float = 20e6) -> list[Row]:
     fetches = Fetches(work)
     (work / "www").mkdir()
     sha256 = make(work / "www" / "large.bin", size, 1)
-    row = Row(f"a server of 20 MB/s a connection, {size // MIB} MiB, times faster than one connection", 4, more=True)
+    row = Row(
+        f"a server of 20 MB/s a connection, {size // MIB} MiB, times faster than one connection",
+        4,
+        more=True,
+        wire=size,
+    )
     with server(work / "www", each=pace) as base:
         url = f"{base}/large.bin"
         recipe(work / "recipes", [(url, sha256, size)])
@@ -210,7 +215,10 @@ def hosts(work: Path, rounds: int, count: int = 12, before: float = 0.8) -> list
     """Slow answers of three hosts, default jobs, against one after another."""
     names = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
     row = Row(
-        f"{count} files of {before} s each on three hosts, default jobs, times faster than `--jobs 1`", 6, more=True
+        f"{count} files of {before} s each on three hosts, default jobs, times faster than `--jobs 1`",
+        6,
+        more=True,
+        wire=count * 10_000,
     )
     fetches = Fetches(work)
     (work / "www").mkdir()
