@@ -7,19 +7,18 @@ where the chain has been.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import os
-import socket
+import copy
 import threading
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from modelprep.fetch.addresses import allowed_by_environment, host_of, kind_of, kind_of_host, parse
+from modelprep.fetch.addresses import allowed_by_environment, kind_of_host
 from modelprep.fetch.network_errors import Broken, classify
+from modelprep.fetch.sessions import new_session
 from modelprep.fetch.slots import Slot
 from modelprep.fetch.watchdog import Watchdog
 from modelprep.url import Url, redact_proxy
-from modelprep.version import __version__
 
 if TYPE_CHECKING:
     import requests
@@ -91,7 +90,7 @@ class Client:
         self._timeouts = (connect_timeout, stall_timeout)
         self._allow_private = allowed_by_environment() if allow_private is None else allow_private
         self._local = threading.local()
-        self._environment: dict[tuple[str, str], dict[str, Any]] = {}
+        self._environment: dict[tuple[str, str], _Settings] = {}
 
     @contextlib.contextmanager
     def through(self, slot: Slot) -> Iterator[None]:
@@ -128,36 +127,61 @@ class Client:
         watchdog.handle, watchdog.peer = None, ""
         try:
             with watchdog.limit(sum(self._timeouts)):
-                settings = self._settings(chain.url)
-                response = session.request(
-                    method,
-                    chain.url.reveal(),
-                    headers=dict(headers),
-                    timeout=self._timeouts,
-                    allow_redirects=False,
-                    **settings | ({"auth": chain.auth} if chain.auth else {}),
-                )
+                response = self._send(session, method, chain, headers)
         except Exception as error:
             if watchdog.fired:
                 raise self._stalled() from error
-            raise _with_proxy(classify(error), proxy_of(chain.url)) from error
+            raise _with_proxy(classify(error), self._proxy_of(chain.url)) from error
         if watchdog.fired:  # headers that end with the connection count as whole otherwise
             response.close()
             raise self._stalled()
-        chain.public = chain.public or _is_public(chain.url, watchdog.peer)
+        chain.public = chain.public or self._is_public(chain.url, watchdog.peer)
         return response
 
-    def _settings(self, url: Url) -> dict[str, Any]:
-        """Return what the environment says about a host: proxies, netrc, CAs; requests would look it up every time."""
+    def _send(
+        self, session: requests.Session, method: str, chain: Chain, headers: Mapping[str, str]
+    ) -> requests.Response:
+        """Send what a session would, prepared once a place: that is most of what a request costs."""
         import requests
-        from requests.utils import get_netrc_auth
+        from requests.cookies import extract_cookies_to_jar
 
-        place = (url.scheme, url.netloc)
+        text, settings = chain.url.reveal(), self._settings(chain.url)
+        if chain.auth or len(session.cookies):
+            auth = chain.auth or settings.auth
+            request = session.prepare_request(requests.Request(method, text, headers, auth=auth))
+        else:
+            if method not in settings.prepared:
+                first = requests.Request(method, text, auth=settings.auth)
+                settings.prepared[method] = session.prepare_request(first)
+            request = copy.copy(settings.prepared[method])
+            request.prepare_url(text, None)
+            request.headers = request.headers.copy()
+            request.headers.update(headers)
+        adapter = session.get_adapter(request.url or "")
+        response = adapter.send(request, timeout=self._timeouts, **settings.sending)
+        if "Set-Cookie" in response.headers:
+            extract_cookies_to_jar(session.cookies, request, response.raw)  # type: ignore[no-untyped-call]
+        return response
+
+    def _settings(self, url: Url) -> _Settings:
+        """Return what the environment says about a host: proxies, netrc, CAs; requests would look it up every time."""
+        place = (url.scheme, url.parts.netloc)
         if place not in self._environment:
-            text = url.reveal()
-            found: dict[str, Any] = dict(requests.Session().merge_environment_settings(text, {}, True, None, None))
-            self._environment[place] = {**found, "auth": get_netrc_auth(text)}
+            self._environment[place] = _Settings(url)
         return self._environment[place]
+
+    def _proxy_of(self, url: Url) -> str:
+        """Return the proxy that the environment names for a URL; empty for none."""
+        from requests.utils import select_proxy
+
+        try:
+            return select_proxy(url.reveal(), self._settings(url).sending["proxies"]) or ""
+        except ValueError:
+            return ""
+
+    def _is_public(self, url: Url, peer: str) -> bool:
+        """Tell whether a server that answered is on the public network; of one behind a proxy its name has to tell."""
+        return _kind_of_host(url.host if self._proxy_of(url) or not peer else peer) == "public"
 
     def _stalled(self) -> Broken:
         text = f"stalled: no answer came within {sum(self._timeouts):g} s"
@@ -179,14 +203,31 @@ class Client:
         return sessions[why]
 
 
-def proxy_of(url: Url) -> str:
-    """Return the proxy that the environment names for a URL; empty for none."""
-    from requests.utils import get_environ_proxies, select_proxy
+class _Settings:
+    """What the environment says about the place of a URL, and requests that were prepared for it.
 
-    try:
-        return select_proxy(url.reveal(), get_environ_proxies(url.reveal())) or ""
-    except ValueError:
-        return ""
+    Attributes
+    ----------
+    sending
+        What an adapter has to know: proxies, CAs.
+    auth
+        User and password of netrc.
+    prepared
+        Method -> a request to the place, whatever its path; it carries no cookies and no headers of its own.
+    """
+
+    def __init__(self, url: Url) -> None:
+        import requests
+        from requests.utils import get_netrc_auth
+
+        text = url.reveal()
+        self.sending: dict[str, Any] = dict(requests.Session().merge_environment_settings(text, {}, True, None, None))
+        self.auth = get_netrc_auth(text)
+        self.prepared: dict[str, requests.PreparedRequest] = {}
+
+
+#: An address is judged once, not at every request.
+_kind_of_host = lru_cache(maxsize=256)(kind_of_host)
 
 
 def _with_proxy(broken: Broken, proxy: str) -> Broken:
@@ -195,206 +236,3 @@ def _with_proxy(broken: Broken, proxy: str) -> Broken:
     if proxy and not broken.answered and shown not in broken.text:
         broken.text += f" ({shown})" if "the proxy" in broken.text else f" (through the proxy {shown})"
     return broken
-
-
-def _is_public(url: Url, peer: str) -> bool:
-    """Tell whether a server that answered is on the public network; of one behind a proxy its name has to tell."""
-    if proxy_of(url) or not peer:
-        return kind_of_host(url.host) == "public"
-    return kind_of_host(peer) == "public"
-
-
-def _refused(host: str, address: str, kind: str, why: str) -> Broken | None:
-    """Make the error for an address that may not be asked; None for one that may."""
-    place = host if host == address else f"{host} ({address})"
-    if kind == "link-local":
-        text = f"refused: {place} is a link-local address, where machines keep credentials, not files"
-    elif kind == "private" and why:
-        text = f"refused: {place} is a private address, and {why}"
-    else:
-        return None
-    return Broken(text, retry=False, answered=False)
-
-
-def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Session:
-    """Make a session: no compression on the way; proxies, netrc and CAs of the environment.
-
-    Parameters
-    ----------
-    watchdog
-        Is told of each connection.
-    why
-        Why private addresses may not be asked; empty if they may.
-    """
-    import requests
-    from requests.adapters import HTTPAdapter
-    from requests.utils import select_proxy
-
-    watching = watchdog or Watchdog()
-
-    class Adapter(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            super().init_poolmanager(*args, **options)
-            _use_our_connections(self.poolmanager, watching, why, direct=True)
-
-        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-            known = proxy in self.proxy_manager
-            manager = super().proxy_manager_for(_socks_proxy(proxy), **options)
-            if not known:
-                _use_our_connections(manager, watching, why, direct=False)
-            return manager
-
-        def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
-            if select_proxy(request.url, options.get("proxies")):
-                # The proxy looks names up, so only what is an address already can be judged.
-                host = host_of(request.url)
-                literal = parse(host) is not None or host.rstrip(".").endswith("localhost")
-                if literal and (refused := _refused(host, host, kind_of_host(host), why)):
-                    raise refused
-            return super().send(request, *args, **options)
-
-        def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-            """Leave the body of a redirect unread, which requests would read, however long it is."""
-            response = super().build_response(req, resp)
-            if response.is_redirect:
-                drained = _Drained(getattr(resp, "_original_response", None))
-                resp.close()
-                response.raw = drained
-            return response
-
-    session = requests.Session()
-    session.trust_env = False  # Client asks the environment, once a host
-    session.headers.clear()
-    session.headers.update(
-        {
-            "User-Agent": f"modelprep/{__version__}",
-            "Accept": "*/*",
-            # A body that is compressed on the way has another length and other bytes than the file.
-            "Accept-Encoding": "identity",
-        }
-    )
-    session.mount("http://", Adapter())
-    session.mount("https://", Adapter())
-    return session
-
-
-def _socks_proxy(proxy: str) -> str:
-    """Return a SOCKS proxy's URL as urllib3 knows it: GNOME writes ``socks://``, and means version 5, names and all.
-
-    Raises
-    ------
-    Broken
-        The module that SOCKS needs is not installed.
-    """
-    if not proxy.lower().startswith("socks"):
-        return proxy
-    from importlib.util import find_spec
-
-    if find_spec("socks") is None:
-        from modelprep.installed import install_command
-
-        text = f"the proxy {redact_proxy(proxy)} is a SOCKS proxy, which needs PySocks: {install_command('socks')}"
-        raise Broken(text, retry=False, answered=False)
-    scheme, _, rest = proxy.partition("://")
-    return f"socks5h://{rest}" if scheme.lower() == "socks" else proxy
-
-
-def _use_our_connections(manager: Any, watchdog: Watchdog, why: str, *, direct: bool) -> None:
-    """Have a pool manager make connections that check their address (without a proxy) and tell the watchdog."""
-
-    def ours(pool: Any) -> Any:
-        connection = _connection(pool.ConnectionCls, watchdog, why, direct=direct)
-        return type(pool.__name__, (pool,), {"ConnectionCls": connection})
-
-    manager.pool_classes_by_scheme = {scheme: ours(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
-
-
-def _connection(base: Any, watchdog: Watchdog, why: str, *, direct: bool) -> Any:
-    class Connection(base):  # type: ignore[misc]  # of urllib3, for whichever scheme and proxy
-        _handle: socket.socket | None = None
-        _peer = ""
-
-        def _new_conn(self) -> Any:
-            made = _connect(self, why) if direct else super()._new_conn()
-            # TLS takes the socket over; a second descriptor of it can be shut down at any time.
-            self._let_go()
-            self._handle = watchdog.handle = socket.socket(fileno=os.dup(made.fileno()))
-            self._peer = watchdog.peer = str(self._handle.getpeername()[0]).partition("%")[0]
-            return made
-
-        def putrequest(self, *args: Any, **options: Any) -> Any:
-            watchdog.handle, watchdog.peer = self._handle, self._peer  # those of a connection used before
-            return super().putrequest(*args, **options)
-
-        def close(self) -> None:
-            super().close()
-            self._let_go()
-
-        def _let_go(self) -> None:
-            if self._handle is not None:
-                if watchdog.handle is self._handle:
-                    watchdog.handle = None
-                with contextlib.suppress(OSError):
-                    self._handle.close()
-                self._handle = None
-
-    return Connection
-
-
-def _connect(connection: Any, why: str) -> socket.socket:
-    """Look the host of a urllib3 connection up and connect to the first permitted address that answers."""
-    from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NewConnectionError
-
-    host = connection._dns_host.strip("[]")  # noqa: SLF001 - what urllib3's own method looks up
-    try:
-        found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise LocationParseError(host) from error
-    except OSError as error:
-        raise NewConnectionError(connection, "the name cannot be looked up") from error
-    refused: Broken | None = None
-    failed: OSError = OSError("getaddrinfo gave no address")
-    for family, kind, protocol, _, address in found:
-        literal = str(address[0]).partition("%")[0]
-        if (no := _refused(host, literal, kind_of(ipaddress.ip_address(literal)), why)) is not None:
-            refused = no
-            continue
-        made = socket.socket(family, kind, protocol)
-        try:
-            for option in connection.socket_options or ():
-                made.setsockopt(*option)
-            if isinstance(connection.timeout, (int, float)):
-                made.settimeout(connection.timeout)
-            if connection.source_address:
-                made.bind(connection.source_address)
-            made.connect(address)
-        except OSError as error:
-            made.close()
-            failed = error
-        else:
-            return made
-    if refused is not None:
-        raise refused
-    if isinstance(failed, TimeoutError):
-        raise ConnectTimeoutError(connection, "no connection in time") from failed
-    raise NewConnectionError(connection, "no connection") from failed
-
-
-class _Drained:
-    """An empty body that still knows the headers, from which cookies are taken."""
-
-    def __init__(self, original: Any) -> None:
-        self._original_response = original  # the name under which requests looks for it
-
-    def read(self, *_: Any, **__: Any) -> bytes:
-        """Return nothing."""
-        return b""
-
-    def stream(self, *_: Any, **__: Any) -> Any:
-        """Return no pieces."""
-        return iter(())
-
-    def close(self) -> None:
-        """Do nothing: the connection is closed already."""
-
-    release_conn = close

@@ -20,6 +20,7 @@ from modelprep.fetch.digests import MultiHash, all_digests, digests_of, first_di
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.network_errors import Broken
 from modelprep.fetch.partials import Landed, partial_of
+from modelprep.fetch.pieces import first_bytes, up_to
 from modelprep.fetch.plausible import ends_itself
 from modelprep.fetch.policy import Policy
 from modelprep.fetch.progress import Task
@@ -74,6 +75,8 @@ class Download:
         self._task = task
         self._stop = stop
         self._partial = partial_of(store, url, lock)
+        #: Where the bytes are, of a file that comes in one piece not in the partial.
+        self._path = self._partial.path
         self._hashes: MultiHash | None = None
         self._transferred = 0
         self._resumed = False
@@ -96,8 +99,9 @@ class Download:
             `stop` was set. What has come is kept for the next run.
         """
         failures, best, restarted = 0, self._partial.size, False
+        before = best
         for attempt in range(1, MOST_ATTEMPTS + 1):
-            before = self._partial.size
+            before = self._partial.size if attempt > 1 else before
             try:
                 with self._transport.connected(self._url, self._stop.is_set):
                     landed = self._attempt()
@@ -138,9 +142,10 @@ class Download:
         raise SourceFailed("too many attempts")
 
     def _attempt(self) -> Landed:
-        held = self._partial.validator if self._partial.url == self._url.key else None
+        self._path, have = self._partial.path, self._partial.size
+        held = self._partial.validator if have and self._partial.url == self._url.key else None
         pinned = bool(self._want.digests)
-        have = self._partial.size if _may_continue(held, pinned=pinned) and not self._plain else 0
+        have = have if _may_continue(held, pinned=pinned) and not self._plain else 0
         self._ranged, self._plain = have > 0, False
         if held is not None and have and held.total == have:
             self._resumed = True
@@ -162,13 +167,16 @@ class Download:
                 raise SourceFailed(f"sends the file in an encoding that was not asked for ({encoding[:40]})")
             total = None if encoding else answer.total
             wrong_size = None not in (total, self._want.size) and total != self._want.size
-            while len(head) < (HEAD if wrong_size else SNIFF) and (piece := next(pieces, b"")):
-                head += piece
+            head, pieces = first_bytes(pieces, HEAD if wrong_size else SNIFF, answer.total)
             self._transferred += len(head)
             self._judge_head(head, answer, total, pieces, wrong_size=wrong_size)
             if answer.total is not None and answer.total > self._policy.max_bytes:
                 raise SourceFailed(f"{human(answer.total)} are more than is taken")
-            self._restart(answer, total, whole=len(head) == answer.total)
+            self._hashes = MultiHash(self._want.digests, size=total if total is not None else self._want.size)
+            if len(head) == answer.total:
+                self._write_whole(head)
+                return
+            self._restart(answer)
         else:
             self._resumed = True
             self._load_hashes(start)
@@ -187,12 +195,14 @@ class Download:
 
         return segments.pieces(self._transport, self._ask, answer, self._stop.is_set, tell)
 
-    def _judge_head(self, head: bytes, answer: Answer, total: int | None, pieces: object, *, wrong_size: bool) -> None:
+    def _judge_head(
+        self, head: bytes, answer: Answer, total: int | None, pieces: Iterator[bytes], *, wrong_size: bool
+    ) -> None:
         """Reject by the first bytes and the announced size, before anything is written or the rest is transferred."""
         plain = encoded.decode_head(head, answer.validator.encoding)
         page = is_web_page(plain) and not self._want.may_be_page
         if page and self._ask == self._url:
-            rest = plain + b"".join(_up_to(pieces, share.PAGE_LIMIT - len(plain))) if share.asks(self._ask) else plain
+            rest = plain + b"".join(up_to(pieces, share.PAGE_LIMIT - len(plain))) if share.asks(self._ask) else plain
             share.confirm(self._ask, rest)
         if page or (is_lfs_pointer(plain) and len(plain) < 1024 and self._want.size != len(plain)):
             looks = describe_bytes(plain, size=total)
@@ -209,13 +219,24 @@ class Download:
                 size=total,
             )
 
-    def _restart(self, answer: Answer, total: int | None, *, whole: bool) -> None:
+    def _write_whole(self, data: bytes) -> None:
+        """Write a file that came in one piece, of which there will be nothing to continue."""
+        assert self._hashes is not None
+        self._path, self._resumed = self._store.new_file(), False
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._disk_error(error, self._path, len(data)) from error
+        self._hashes.update(data)
+        self._task.progress(len(data), len(data))
+
+    def _restart(self, answer: Answer) -> None:
         self._partial.discard()
         self._resumed = False
-        self._hashes = MultiHash(self._want.digests, size=total if total is not None else self._want.size)
-        if whole:  # there will be nothing to continue
-            self._partial.make_room()
-            return
         validator = answer.validator
         self._partial.note(
             self._url.key,
@@ -236,7 +257,7 @@ class Download:
             raise Broken("the partial file changed under us", retry=True)
         self._hashes = hashes
 
-    def _write(self, answer: Answer, pieces: object, head: bytes, start: int) -> None:
+    def _write(self, answer: Answer, pieces: Iterator[bytes], head: bytes, start: int) -> None:
         assert self._hashes is not None
         limit = self._want.size if self._want.size is not None and not answer.validator.encoding else None
         limit = self._policy.max_bytes if limit is None else limit
@@ -252,7 +273,7 @@ class Download:
         with os.fdopen(descriptor, "wb", buffering=0), hashing as background:
             os.ftruncate(descriptor, start)
             os.lseek(descriptor, start, os.SEEK_SET)
-            piece = head or next(pieces, b"")  # type: ignore[call-overload]
+            piece = head or next(pieces, b"")
             while piece:
                 if size + len(piece) > limit:
                     self._too_long(size + len(piece))
@@ -267,7 +288,7 @@ class Download:
                 self._task.progress(size, total)
                 if self._stop.is_set():
                     raise Interrupted(f"stopped while fetching {self._want.name}")
-                piece = next(pieces, b"")  # type: ignore[call-overload]
+                piece = next(pieces, b"")
 
     def _too_long(self, size: int) -> None:
         looks = describe(self._partial.path)
@@ -284,35 +305,35 @@ class Download:
         return storage_error(error, path, needed=needed)
 
     def _finish(self, validator: Validator) -> Landed:
-        size = self._partial.size
+        size = self._path.stat().st_size
         self._load_hashes(size)
         assert self._hashes is not None
         digests = self._hashes.digests()
         if validator.encoding:
             return self._decoded(validator.encoding, digests, size)
         if set(self._want.digests) - set(digests):  # git's blob id, and the size was not known beforehand
-            digests, _ = hash_path(self._partial.path, self._want.digests)
+            digests, _ = hash_path(self._path, self._want.digests)
         if self._want.size is not None and size < self._want.size and not self._framed:
             self._forget()
             raise Broken(f"the connection ended {size} bytes into {self._want.size}", retry=True)
-        if not self._framed and not self._want.digests and not ends_itself(self._partial.path):
+        if not self._framed and not self._want.digests and not ends_itself(self._path):
             self._forget()
             text = "gave an answer without a length; without a checksum nothing tells whether it is whole"
             raise SourceFailed(text)
-        return Landed(self._partial.path, digests, size, self._transferred, self._server)
+        return Landed(self._path, digests, size, self._transferred, self._server)
 
     def _decoded(self, encoding: str, digests: dict[str, str], size: int) -> Landed:
         """Undo a Content-Encoding that was not asked for, unless it is the file's own compression by another name."""
         own = self._want.name.lower().endswith((".gz", ".tgz"))
         as_sent = first_difference(self._want.digests, digests) is None if self._want.digests else own
         if as_sent:
-            return Landed(self._partial.path, digests, size, self._transferred, self._server)
+            return Landed(self._path, digests, size, self._transferred, self._server)
         plain = self._store.new_file()
         cap = self._want.size
         if cap is None:
             cap = min(self._policy.max_bytes, max(RATIO_FLOOR, MAX_RATIO * size))
         try:
-            encoded.decode_file(self._partial.path, plain, encoding, max_bytes=cap)
+            encoded.decode_file(self._path, plain, encoding, max_bytes=cap)
         except encoded.BadEncoding as error:
             self._forget()
             raise SourceFailed(str(error)) from error
@@ -340,6 +361,7 @@ class Download:
     def _forget(self) -> None:
         self._hashes = None
         self._partial.discard()
+        self._path.unlink(missing_ok=True)
 
     def _pause(self, failures: int, broken: Broken) -> None:
         seconds = min(self._policy.backoff * 2 ** (failures - 1), self._policy.longest_pause)
@@ -369,14 +391,3 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
-
-
-def _up_to(pieces: object, count: int) -> list[bytes]:
-    found, size = [], 0
-    try:
-        while size < count and (piece := next(pieces, b"")):  # type: ignore[call-overload]
-            found.append(piece)
-            size += len(piece)
-    except Broken:
-        pass
-    return found

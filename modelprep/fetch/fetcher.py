@@ -19,6 +19,7 @@ from modelprep.fetch import urls
 from modelprep.fetch.addresses import allowed_by_environment
 from modelprep.fetch.failures import NotDownloaded, SourceFailed, Tried, Want, all_failed, by_hand, want_of
 from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
+from modelprep.fetch.landing import Landing, Then, Work, finish
 from modelprep.fetch.members import check_members, take_member
 from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
@@ -77,6 +78,7 @@ class Fetcher:
         self._known = known
         self._remote = remote
         self._stop = Flag()
+        self.landing = Landing(store)
 
     @cached_property
     def _transport(self) -> Transport:
@@ -185,6 +187,13 @@ class Fetcher:
         Interrupted
             :meth:`cancel` was called.
         """
+        return finish(self._store, self._work(planned))
+
+    def begin(self, planned: Planned, then: Then) -> None:
+        """Do what :meth:`fetch` does, the last part together with others; `then` hears its end from any thread."""
+        self.landing.begin(self._work(planned), then, together=self._remote is None)  # to upload a blob takes time
+
+    def _work(self, planned: Planned) -> Work:
         began = time.monotonic()
         asset = planned.asset
         want = self.want(asset)
@@ -204,7 +213,7 @@ class Fetcher:
                     return self._from_store(asset, want, blob, began, task)
                 if self._remote and (blob := from_remote(self._remote, self._store, want, task)) is not None:
                     return self._from_store(asset, want, blob, began, task, REMOTE)
-                fetched = self._from_candidates(planned, want, name, began, task)
+                fetched = yield from self._from_candidates(planned, want, name, began, task)
             if self._remote is not None:
                 self._remote.save_blob(fetched.blob)
             return fetched
@@ -229,7 +238,7 @@ class Fetcher:
             server=server,
         )
 
-    def _from_candidates(self, planned: Planned, want: Want, name: str, began: float, task: Task) -> Fetched:
+    def _from_candidates(self, planned: Planned, want: Want, name: str, began: float, task: Task) -> Work:
         asset = planned.asset
         tried: list[Tried] = []
         waiting = deque(planned.candidates)
@@ -253,8 +262,10 @@ class Fetcher:
                 if media is not None and media.url not in asked:
                     waiting.appendleft(media)
                 continue
-            blob = self._accept(asset, want, landed, _origin(candidate, landed.server))
-            for other in planned.candidates:
+            blob = yield landed
+            first = () if want.digests else ((MEMBERS if asset.members else FIRST, identity(asset, want)),)
+            self._note(landed, blob, _origin(candidate, landed.server), *first)
+            for other in planned.candidates if self._store.has_partials() else ():
                 if not other.is_local and other.source.member is None:
                     partial_of(self._store, other.url, name).discard()
             task.done(
@@ -275,15 +286,11 @@ class Fetcher:
         locked = asset.lock_key in self._lock and not asset.digests
         raise all_failed(asset, want, tried, offline=self._policy.offline, locked=locked, known=self._known())
 
-    def _accept(self, asset: Asset, want: Want, landed: Landed, shown: str) -> Blob:
-        blob = self._store.land(landed.path, landed.digests["sha256"], landed.size)
-        for algorithm, value in landed.digests.items():
+    def _note(self, landed: Landed, blob: Blob, origin: str, *names: tuple[str, str]) -> None:
+        for algorithm, value in (*landed.digests.items(), *names):
             if algorithm != "sha256":
                 self._store.set_alias(algorithm, value, blob.sha256)
-        if not want.digests:
-            self._store.set_alias(MEMBERS if asset.members else FIRST, identity(asset, want), blob.sha256)
-        self._store.set_origin(blob.sha256, shown)
-        return blob
+        self._store.set_origin(blob.sha256, origin)
 
     def _obtain(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
         if candidate.source.member is not None:
@@ -369,11 +376,7 @@ class Fetcher:
                 return blob, 0, True
             landed = self._transfer(candidate, want, name, task)
             blob = self._store.land(landed.path, landed.digests["sha256"], landed.size)
-            for algorithm, value in landed.digests.items():
-                if algorithm != "sha256":
-                    self._store.set_alias(algorithm, value, blob.sha256)
-            self._store.set_alias(AT_URL, hashed(source.url.key), blob.sha256)
-            self._store.set_origin(blob.sha256, candidate.shown)
+            self._note(landed, blob, candidate.shown, (AT_URL, hashed(source.url.key)))
             if not candidate.is_local:
                 partial_of(self._store, candidate.url, name).discard()
             if self._remote is not None:

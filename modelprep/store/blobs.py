@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from modelprep.errors import CorruptBlob, StorageError
@@ -22,13 +22,14 @@ from modelprep.store.disk import (
     named_by,
     set_mode,
     storage,
+    storage_error,
     write_atomic,
 )
 from modelprep.store.index import Index
 from modelprep.store.memo import Memo, Progress, blob_path, hash_file, state_of
 from modelprep.store.results import is_sha256
 from modelprep.store.session import Session
-from modelprep.store.syncing import Syncs, sync_all
+from modelprep.store.syncing import sync_all, sync_each
 from modelprep.store.writer import BlobWriter
 
 
@@ -47,7 +48,6 @@ class Blobs:
         self._session = Session(root / "scratch")
         #: State of each blob that this process has hashed, at that time.
         self._hashed: dict[str, list[int]] = {}
-        self._syncs = Syncs()
         #: Folders with names that may not last yet.
         self._changed: set[Path] = set()
         named_by(root, "--cache DIR (or MODELPREP_CACHE)")
@@ -204,12 +204,25 @@ class Blobs:
     def land(self, path: Path, sha256: str, size: int) -> Blob:
         """Make a blob of a finished file on the store's file system whose digest the caller has just computed.
 
-        The file is synchronised (together with those of other threads, where several come at once) and renamed;
-        nothing is left at `path`.
+        The file is synchronised and renamed; nothing is left at `path`.
         """
-        with storage(path):
-            self._syncs.file(path)
-        return self._land(path, sha256, size)
+        [found] = self.land_all([(path, sha256, size)])
+        if isinstance(found, Blob):
+            return found
+        raise found
+
+    def land_all(self, files: Sequence[tuple[Path, str, int]]) -> list[Blob | StorageError]:
+        """Do the same for several files (path, sha256, size) at the price of few; for each its blob or its error."""
+        errors = sync_each([path for path, _, _ in files])
+        return [self._landed(*each, error) for each, error in zip(files, errors, strict=True)]
+
+    def _landed(self, path: Path, sha256: str, size: int, error: OSError | None) -> Blob | StorageError:
+        if error is not None:
+            return storage_error(error, path)
+        try:
+            return self._land(path, sha256, size)
+        except StorageError as refused:
+            return refused
 
     def _land(self, path: Path, sha256: str, size: int) -> Blob:
         target = self.blob_path(sha256)

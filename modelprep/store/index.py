@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ class Index:
         self._lines = 0
         self._offset = 0
         self._inode = -1
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
+        #: Records that are not in the file yet, and how many blocks of :meth:`together` are open.
+        self._unwritten: list[bytes] = []
+        self._open = 0
 
     def get(self, key: str) -> Any:
         """Return the value of `key`, or None; records of other processes are seen."""
@@ -57,18 +60,41 @@ class Index:
             if self._values.get(key) == value:
                 return
             self._set(key, value)
-            record = (json.dumps([key, value], separators=(",", ":"), ensure_ascii=True) + "\n").encode()
+            record = json.dumps([key, value], separators=(",", ":"), ensure_ascii=True) + "\n"
+            self._unwritten.append(record.encode())
+            if not self._open:
+                self._append()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is put within the block by one append at its end; this process knows it at once."""
+        with self._mutex:
+            self._open += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._open -= 1
+                if self._unwritten and not self._open:
+                    self._append()
+
+    def _append(self) -> None:
+        records, count = b"".join(self._unwritten), len(self._unwritten)
+        self._unwritten.clear()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
-                try:
-                    os.write(descriptor, record)
-                finally:
-                    os.close(descriptor)
-            except OSError:
-                return  # read-only or full: this process still knows it
-            if self._lines > COMPACT_FROM and self._lines > 2 * len(self._values):
-                self._rewrite()
+                os.write(descriptor, records)
+                stat = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return  # read-only or full: this process still knows it
+        if (stat.st_ino, stat.st_size) == (self._inode, self._offset + len(records)):
+            self._offset, self._lines = stat.st_size, self._lines + count  # only ours: nothing to read
+        if self._lines > COMPACT_FROM and self._lines > 2 * len(self._values):
+            self._rewrite()
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drop keys."""
@@ -82,6 +108,8 @@ class Index:
             self._values[key] = value
 
     def _catch_up(self) -> None:
+        if self._unwritten:  # read once a block; what others write meanwhile is seen after it
+            return
         try:
             with opened(self.path) as file:
                 stat = os.fstat(file.fileno())

@@ -53,6 +53,7 @@ class Memo:
     def __init__(self, index: Index, root: Path) -> None:
         self._index = index
         self._root = root
+        self.together = index.together
 
     def _key(self, path: Path) -> str:
         try:

@@ -91,11 +91,6 @@ class Partial:
         # Notes that a power cut empties are no notes, and the bytes begin anew; those of another boot prove nothing.
         write_atomic(self._notes, (json.dumps(record, sort_keys=True, indent=1) + "\n").encode(), lasting=False)
 
-    def make_room(self) -> None:
-        """Have a folder for the bytes, where no notes are written: of a file that comes in one piece."""
-        with storage(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-
     def discard(self) -> None:
         """Remove the bytes and the notes; the notes go last, so that no bytes are ever without theirs."""
         with storage(self.path, doing="remove"):

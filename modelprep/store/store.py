@@ -88,6 +88,12 @@ class Store(Blobs):
         """Record where a blob came from."""
         self._origins.put(sha256, url)
 
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Write what is recorded of digests, names and origins within the block at its end, by one append each."""
+        with self._memo.together(), self._aliases.together(), self._origins.together():
+            yield
+
     # -- step results --------------------------------------------------------------------------------------------
 
     def _result_path(self, key: str) -> Path:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -82,55 +81,13 @@ def _waiting() -> int:
     return 0
 
 
-class Syncs:
-    """Synchronises for many threads at once: whoever comes first does it for all who have come by then."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: list[_Wish] = []
-        self._busy = False
-
-    def file(self, path: Path) -> None:
-        """Make a file last; back when that is done.
-
-        Raises
-        ------
-        OSError
-            The disk would not take it.
-        """
-        wish = _Wish(path)
-        with self._changed:
-            self._waiting.append(wish)
-            while self._busy and not wish.done:
-                self._changed.wait()
-            batch, self._waiting = ([], self._waiting) if wish.done else (self._waiting, [])
-            self._busy = self._busy or bool(batch)
-        if batch:
-            try:
-                _together(batch)
-            finally:
-                with self._changed:
-                    for each in batch:
-                        each.done = True
-                    self._busy = False
-                    self._changed.notify_all()
-        if wish.error is not None:
-            raise wish.error
-
-
-class _Wish:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.done = False
-        self.error: OSError | None = None
-
-
-def _together(batch: list[_Wish]) -> None:
+def sync_each(paths: Sequence[Path]) -> list[OSError | None]:
+    """Make files last, together; for each what the disk said against it."""
     try:
-        sync_all(each.path for each in batch)
+        sync_all(paths)
     except OSError:
-        for each in batch:
-            each.error = _error(each.path)
+        return [_error(path) for path in paths]
+    return [None] * len(paths)
 
 
 def _error(path: Path) -> OSError | None:

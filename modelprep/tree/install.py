@@ -155,8 +155,9 @@ class _Installation:
         finally:  # also where the disk is full or the user stops it: what is whole is installed
             with storage(self._plan.folder, doing="install"):
                 sync_all(reserved.temporary[action.path] for action in written)
-            for action in written:
-                self._land(action, targets[action.path], reserved)
+            with self._store.recording():
+                for action in written:
+                    self._land(action, targets[action.path], reserved)
 
     def _land(self, action: Action, target: Path, reserved: Reserved) -> None:
         if action.verb == "set-aside":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,10 @@ class Manifest:
 
     def text(self) -> str:
         """Return the text of ``MANIFEST.json``: indented by two, keys in the order of the structs, a last newline."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return quoting.json(self.to_json(), indent=2) + "\n"
 
     def sums(self) -> str:

@@ -41,11 +41,10 @@ def place(folder: Path, relative: str) -> Path:
     parts = relative.split("/")
     if not relative or any(part in ("", ".", "..") or "\0" in part or os.sep in part for part in parts):
         raise StorageError("a file would be installed outside its tree", where=relative)
-    root = Path(os.path.realpath(folder))
     here = folder
     for part in parts[:-1]:
         here = here / part
-        if here.is_symlink() and not Path(os.path.realpath(here)).is_relative_to(root):
+        if here.is_symlink() and not Path(os.path.realpath(here)).is_relative_to(os.path.realpath(folder)):
             raise StorageError(
                 "a link in the tree leads out of it, and files would be written there",
                 where=str(here),

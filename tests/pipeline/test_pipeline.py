@@ -168,9 +168,9 @@ def test_no_more_downloads_at_once_than_jobs(workshop: Workshop) -> None:
     def listen(event: Event) -> None:
         nonlocal most
         if event.task.startswith("fetch:"):
-            if event.kind in ("start", "progress"):
+            if event.kind in ("start", "progress") and event.done != (event.total or -1):
                 running.add(event.task)
-            elif event.kind == "done":
+            elif event.kind in ("progress", "done"):  # all of it has come
                 running.discard(event.task)
             most = max(most, len(running))
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from modelprep.store import syncing
+from modelprep.store import Blob, syncing
 from modelprep.store.store import Store
 
 
@@ -63,56 +63,22 @@ def test_where_the_whole_file_system_cannot_or_should_not_be_synchronised_each_f
     assert synced == ["fsync"] * 5
 
 
-def test_files_that_wait_for_the_disk_at_the_same_time_are_synchronised_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = files(tmp_path, 12)
-    batches: list[list[Path]] = []
-    syncs = syncing.Syncs()
-    gathered = threading.Event()
-
-    def slow(some: object) -> None:
-        batches.append(list(some))  # type: ignore[call-overload]
-        if len(batches) == 1:
-            assert gathered.wait(20)
-
-    monkeypatch.setattr(syncing, "sync_all", slow)
-    threads = [threading.Thread(target=syncs.file, args=(path,)) for path in paths]
-    threads[0].start()
-    while not batches:
-        pass
-    for thread in threads[1:]:
-        thread.start()
-    while len(syncs._waiting) < len(paths) - 1:
-        pass
-    gathered.set()
-    for thread in threads:
-        thread.join()
-    assert batches[0] == [paths[0]]
-    assert sorted(batches[1]) == sorted(paths[1:])
-    assert len(batches) == 2
-
-
 def test_an_error_comes_to_the_one_whose_file_it_is(tmp_path: Path) -> None:
-    good, syncs = files(tmp_path, 6), syncing.Syncs()
-    found: dict[Path, BaseException | None] = {}
+    good, gone = files(tmp_path, 6), tmp_path / "gone"
+    *found, lost = syncing.sync_each([*good, gone])
+    assert isinstance(lost, FileNotFoundError)
+    assert found == [None] * len(good)
 
-    def one(path: Path) -> None:
-        try:
-            syncs.file(path)
-        except OSError as error:
-            found[path] = error
-        else:
-            found[path] = None
 
-    gone = tmp_path / "gone"
-    threads = [threading.Thread(target=one, args=(path,)) for path in (*good, gone)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert isinstance(found.pop(gone), FileNotFoundError)
-    assert found == dict.fromkeys(good)
+def test_files_that_become_blobs_together_are_synchronised_together(tmp_path: Path, synced: list[str]) -> None:
+    store = Store.open(tmp_path / "cache")
+    made = [store.new_file() for _ in range(8)]
+    for number, path in enumerate(made):
+        path.write_bytes(bytes([number]) * 10)
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in made]
+    blobs = store.land_all([(path, sha256, 10) for path, sha256 in zip(made, sums, strict=True)])
+    assert synced == ["syncfs"]
+    assert [blob.sha256 for blob in blobs if isinstance(blob, Blob)] == sums
 
 
 def test_names_of_new_blobs_are_synchronised_at_the_end_of_the_work_and_their_content_before(

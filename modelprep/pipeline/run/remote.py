@@ -43,7 +43,8 @@ def open_remote(request: Request, listen: Listener) -> RemoteCache | None:
 def _session(allow_private: bool | None) -> requests.Session:
     """Make a session under the network policy: the user named the cache, so it may have a private address."""
     from modelprep.fetch.addresses import allowed_by_environment
-    from modelprep.fetch.connections import FORBIDDEN, new_session
+    from modelprep.fetch.connections import FORBIDDEN
+    from modelprep.fetch.sessions import new_session
 
     allowed = allowed_by_environment() if allow_private is None else allow_private
     return new_session(why=FORBIDDEN if allowed is False else "")

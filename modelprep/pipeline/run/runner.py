@@ -26,7 +26,7 @@ from modelprep.pipeline.run.report import Report
 from modelprep.pipeline.run.restore import Restorer
 from modelprep.pipeline.run.steps import StepRunner
 from modelprep.pipeline.run.summary import Spent, Tally, plan_json
-from modelprep.pipeline.run.thread_pools import Lane, Outcome
+from modelprep.pipeline.run.thread_pools import LATER, Lane, Outcome
 from modelprep.recipe.lockfile import Pin, format_lock, read_lock
 from modelprep.recipe.schema import Asset
 from modelprep.store import Blob, Result
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 #: Seconds that threads get to leave after Ctrl-C before the process ends without them.
 _PATIENCE = 2.0
-#: Files of one host that may be on their way from the last byte into the store while others are transferred: those that
-#: come together there are synchronised together.
-LANDING = 12
 #: Seconds between looks at whether the threads are alive.
 _LOOK = 1.0
 
@@ -200,7 +197,7 @@ class _Run:
         """Return a lane; those of downloads, one a host, are made when they are asked for."""
         if name not in self._lanes:
             request = self.plan.request
-            self._lanes[name] = Lane(request.jobs or request.policy.per_host + LANDING, self._outcomes)
+            self._lanes[name] = Lane(request.jobs or request.policy.per_host, self._outcomes)
         return self._lanes[name]
 
     def _next(self) -> Outcome:
@@ -210,6 +207,7 @@ class _Run:
                 outcome = self._outcomes.get(timeout=_LOOK)
             for lane in self._lanes.values():
                 lane.ensure_alive()
+            self._fetcher.landing.ensure_alive()
         return outcome
 
     def _stop(self) -> None:
@@ -223,6 +221,7 @@ class _Run:
             if self._stopping.is_set():
                 lane.clear()
             lane.close(limit)
+        self._fetcher.landing.wait(limit)
 
     def _work(self) -> dict[str, _Work]:
         """List everything that has to be done, by name; large downloads first, as they take longest."""
@@ -293,9 +292,16 @@ class _Run:
                 self._warn_of_override(planned.asset, planned, blob)
                 return blob
             assert planned.fetch is not None
-            return self._fetcher.fetch(planned.fetch)
+            self._fetcher.begin(planned.fetch, partial(self._landed, planned.identity))
+            return LATER
 
         return do
+
+    def _landed(self, name: str, how: Fetched | BaseException) -> None:
+        if isinstance(how, BaseException):
+            self._outcomes.put(Outcome(name, error=how))
+        else:
+            self._outcomes.put(Outcome(name, how))
 
     def _warn_of_override(self, asset: Asset, planned: PlannedAsset, blob: Blob) -> None:
         """Say so when a file that stands in for a pinned one is not that one: it may be meant, it may be a mistake."""

@@ -18,6 +18,10 @@ class Outcome:
     error: BaseException | None = None
 
 
+#: What a piece of work gives that puts its outcome into the queue later, by another thread.
+LATER = object()
+
+
 class Lane:
     """Work that runs at most `width` pieces at a time.
 
@@ -79,4 +83,5 @@ class Lane:
                 outcome = Outcome(name, value=work())
             except BaseException as caught:  # noqa: BLE001 - handed to the thread that waits for it
                 outcome = Outcome(name, error=caught)
-            self._outcomes.put(outcome)
+            if outcome.value is not LATER:
+                self._outcomes.put(outcome)
