@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api.auditing import audit, count_hosts, no_network, verdicts
 from modelprep.api.options import AuditOptions, HostOptions
 from modelprep.cli import common
@@ -26,13 +24,13 @@ def command(
     targets: common.SomeTargets = None,
     hosts: Annotated[
         bool,
-        typer.Option(
+        common.option(
             "--hosts",
-            help="Ask nobody; count for each asset how many independent hosts could give it, and for each host which "
+            "Ask nobody; count for each asset how many independent hosts could give it, and for each host which "
             "demos its loss would take down.",
         ),
     ] = False,
-    everything: Annotated[bool, typer.Option("--all", help="List the sources that are well, too.")] = False,
+    everything: Annotated[bool, common.option("--all", "List the sources that are well, too.")] = False,
     **options: Unpack[AuditOptions],
 ) -> int:
     """Ask every source whether it is alive and still gives the same file; downloads nothing.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api.delivering import bundle
 from modelprep.api.options import BundleOptions
 from modelprep.cli import common
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
 def command(
     output: Output,
     targets: common.Targets,
-    output_file: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The archive: .tar.gz, .tar.zst, .tar or .zip.")
-    ],
+    output_file: Annotated[Path, common.option("--output -o", "The archive: .tar.gz, .tar.zst, .tar or .zip.", "FILE")],
     **options: Unpack[BundleOptions],
 ) -> None:
     """Pack finished demos into one archive: the same bytes from the same inputs, whoever packs them, on any day.

@@ -7,8 +7,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api.checking import check, class_label, find_pictures, summary
 from modelprep.api.options import CheckOptions, PictureOptions
 from modelprep.cli import common
@@ -37,7 +35,7 @@ def command(
     output: Output,
     targets: common.Targets,
     find_picture: Annotated[
-        Path | None, typer.Option("--find-picture", metavar="DIR", help="Search a folder for pictures that pass.")
+        Path | None, common.option("--find-picture", "Search a folder for pictures that pass.", "DIR")
     ] = None,
     **options: Unpack[CheckOptions],
 ) -> int:

@@ -1,42 +1,17 @@
-"""The commands: their names, and the typer application that imports one when it is called.
+"""The typer application of all commands, which imports one when it is called.
 
 Only the module of the named command is imported, so that a command costs what it needs and no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from modelprep.cli.plain import COMMANDS as COMMANDS
 from modelprep.errors import Interrupted, UsageError, nearest
-
-#: The commands, in the order of ``--help``, each with what it is for. ``modelprep NAME`` is ``modelprep/cli/NAME.py``.
-COMMANDS: Mapping[str, str] = {
-    "fetch": "Prepare demos: download, verify, convert, install.",
-    "list": "Every demo with its status, size and licence.",
-    "show": "One recipe: sources, digests, steps, files, the command for the board.",
-    "check": "Say whether the board's tests will pass, and why not.",
-    "deploy": "Copy finished demos to a board over ssh.",
-    "bundle": "Pack finished demos into one reproducible archive.",
-    "mirror": "Write a static mirror of what recipes download.",
-    "export": "Write recipes for another build system (Yocto).",
-    "audit": "Are the sources alive, and still the same files?",
-    "cache": "The store: info, verify, gc, key.",
-    "recipe": "Write and check recipes: new, lint, schema, pin.",
-    "steps": "The conversion steps that recipes use, and their parameters.",
-    "inspect": "Show what is in a model file, whatever its format.",
-    "caffe": "Caffe models: bake, inspect, to-npy.",
-    "tf": "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, inspect.",
-    "tflite": "TensorFlow Lite models: rename-io, vela, inspect.",
-    "onnx": "ONNX models: fix, rename-io, inspect.",
-    "idx": "Idx files (MNIST): info, unpack.",
-    "bsp": "i.MX Linux releases and what each holds: list, show.",
-    "lint": "Say what a board's parser will make of a model.",
-    "doctor": "Which extras, tools, space and mirrors there are.",
-}
 
 # typer carries a click of its own from 0.2x on and needs the separate one before; its public BadParameter leads to the
 # base classes of either.
@@ -119,7 +94,26 @@ def main(
         typer.echo(context.get_help())
 
 
-def usage_error(caught: Any) -> UsageError:
+def run(arguments: list[str]) -> int:
+    """Read a command line and do what it says; return the exit status.
+
+    Raises
+    ------
+    UsageError
+        It is wrong.
+    """
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False, obj=arguments)
+    except ClickException as caught:
+        if type(caught).__name__ != "NoArgsIsHelpError":
+            raise _usage_error(caught) from None
+        caught.show()
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def _usage_error(caught: Any) -> UsageError:
     """Turn what click says about a wrong call into our own words, with the nearest option."""
     context = getattr(caught, "ctx", None)
     path = context.command_path if context is not None else "modelprep"

@@ -6,7 +6,8 @@ How a command module is written
 ``typer.Typer`` with subcommands, made by :func:`group`). :mod:`modelprep.cli.commands` lists the names; a module is
 imported only when its command is called. The function gets the sink, calls its verb, says what came of it, and returns
 the exit status if that is not 0. Its options are those of the verb (:mod:`modelprep.api.options`); what only the
-command has is declared with typer. ``--json``, ``--quiet`` and ``--verbose`` come by themselves::
+command has is declared with :func:`option` and :class:`Argument`. ``--json``, ``--quiet`` and ``--verbose`` come by
+themselves::
 
     @common.command(CheckOptions, examples=("modelprep check armnn-caffe",))
     def command(output: Output, targets: common.Targets, **options: Unpack[CheckOptions]) -> int:
@@ -23,44 +24,45 @@ is said to be one.
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 from modelprep.api.declaring import ARGUMENTS, AnyPath, Files, Option, Paths, Words, declared
 from modelprep.api.frame import as_error
 from modelprep.api.text import scrub
 from modelprep.cli.output import Output
-from modelprep.errors import ModelprepError, UsageError
+from modelprep.errors import UsageError
+
+if TYPE_CHECKING:
+    import inspect
+
+    import typer
 
 
-def complete_target(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer what a TARGET may be to the shell's completion; what is wrong with a recipe must not break the shell."""
-    from modelprep.api.fetching import catalogue
+class Argument(NamedTuple):
+    """What stands by its place: how help texts call it, what it means, whether the shell completes targets for it."""
 
-    try:
-        return catalogue(context.params.get("recipes") or ()).offers(incomplete)
-    except (ModelprepError, OSError):
-        return []
+    metavar: str
+    help: str
+    completed: bool = False
 
 
-def targets(metavar: str = "TARGET...", help: str = ARGUMENTS["targets"].partition(";")[0] + ".") -> Any:  # noqa: A002
-    """Make the argument that names targets, and maybe a place at its end."""
-    return typer.Argument(metavar=metavar, help=help, autocompletion=complete_target)
+def option(flags: str, help: str, metavar: str = "") -> Option:  # noqa: A002 - as :class:`Option` calls it
+    """Declare an option that only the command has; its default is the parameter's."""
+    return Option(None, help, flags, metavar)
+
+
+def targets(metavar: str = "TARGET...", help: str = ARGUMENTS["targets"].partition(";")[0] + ".") -> Argument:  # noqa: A002
+    """Declare the argument that names targets, and maybe a place at its end."""
+    return Argument(metavar, help, completed=True)
 
 
 Targets = Annotated[list[str], targets()]
 SomeTargets = Annotated[list[str] | None, targets("[TARGET]...", "As for fetch; everything if left out.")]
 Target = Annotated[str, targets("TARGET", "A recipe, a demo's own name or a path to a recipe file.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; do nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one event a line while it runs.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what a script would read, warnings and errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print everything, long lists included.")]
+DryRun = Annotated[bool, option("--dry-run -n", "Say what would be done; do nothing.")]
 
 #: Type of an option -> what typer reads for it.
 _KINDS: Mapping[Any, Any] = {
@@ -74,39 +76,119 @@ _KINDS: Mapping[Any, Any] = {
 REPEATED = "may be given more than once"
 
 
-def _flags(name: str, option: Option) -> list[str]:
-    return option.flags.split() or [f"--{name.replace('_', '-')}"]
+class Parameter(NamedTuple):
+    """What a command reads.
+
+    Parameters
+    ----------
+    name
+        Of the function's parameter.
+    kind
+        Type that is read: text, path, number, flag, or a list of texts.
+    declaration
+        :class:`Option`, or :class:`Argument` where it stands by its place; or typer's own.
+    default
+        What is read where it is left out; :data:`REQUIRED` if it must not be.
+    value
+        Makes the verb's value of what was read.
+    """
+
+    name: str
+    kind: Any
+    declaration: Any
+    default: object
+    value: Callable[[Any], Any] = lambda given: given
+
+    @property
+    def flags(self) -> list[str]:
+        """The option's names."""
+        return str(self.declaration.flags).split() or [f"--{self.name.replace('_', '-')}"]
 
 
-def _parameter(
-    name: str, kind: Any, option: Option, known: Mapping[str, str]
-) -> tuple[inspect.Parameter, Callable[[Any], Any]]:
-    """Make typer's parameter of an option, and what turns its value into the verb's."""
-    flags = _flags(name, option)
-    text = re.sub(r"`(\w+)`", lambda match: known.get(match[1], f"--{match[1]}"), option.help)
-    read = _KINDS.get(kind, kind)
-    default: Any = option.default
-    value: Callable[[Any], Any] = lambda given: given  # noqa: E731
+#: Default of what must be given.
+REQUIRED = object()
+
+
+def _parameter(name: str, kind: Any, option: Option) -> Parameter:
+    """Make a command's parameter of a verb's option."""
+    read, default = _KINDS.get(kind, kind), option.default
+    made = Parameter(name, read, option, default)
+    flag = made.flags[0]
     if read == list[str] | None:
-        default, text = None, f"{text.rstrip('.')}; {REPEATED}."
-        value = (lambda given: pairs(given, flags[0])) if kind == Files else (lambda given: given or ())
-    elif read is Path:
-        default = Path(default)
-    elif flags[0].startswith("--no-") and default is True:
-        default, text = False, f"Do not {text[:1].lower()}{text[1:]}"
-        value = lambda given: not given  # noqa: E731
-    declaration = typer.Option(
-        *flags, metavar=option.metavar or None, help=text, envvar=option.env or None, min=option.least, max=option.most
-    )
-    annotation: Any = Annotated[read, declaration]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation), value
+        value: Callable[[Any], Any] = (
+            (lambda given: pairs(given, flag)) if kind == Files else (lambda given: given or ())
+        )
+        return made._replace(default=None, value=value)
+    if read is Path:
+        return made._replace(default=Path(str(default)))
+    if flag.startswith("--no-") and default is True:
+        return made._replace(default=False, value=lambda given: not given)
+    return made
 
+
+#: How every command prints.
+PRINTING = (
+    Parameter("json", bool, option("--json", "Print JSON: one object, or one event a line while it runs."), False),
+    Parameter("quiet", bool, option("--quiet -q", "Print only what a script would read, warnings and errors."), False),
+    Parameter("verbose", bool, option("--verbose -v", "Print everything, long lists included."), False),
+)
 
 Function = Callable[..., int | None]
 
 
-def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Callable[[Function], Callable[..., None]]:
-    """Make a typer command of a function: with the options of its verb, a sink, and its exit status.
+class Command:
+    """A command: a function with the options of its verb, a sink, and its exit status.
+
+    :mod:`modelprep.cli.plain` reads a command line for it that is plainly right. For every other, for help and for the
+    shell's completion, typer takes it for a function: by its ``__signature__``, its docstring and its name.
+    """
+
+    def __init__(self, function: Function, options: type | None, examples: Sequence[str]) -> None:
+        self._function, self._options = function, options
+        self.__module__, self.__name__, self.__qualname__ = (
+            function.__module__,
+            function.__name__,
+            function.__qualname__,
+        )
+        self.__annotations__: dict[str, Any] = {}
+        self.__doc__ = function.__doc__ or ""
+        if examples:
+            lines = "".join(f"\n      {each}" for each in examples)
+            self.__doc__ = f"{self.__doc__.rstrip()}\n\n    \b\n    Examples:{lines}"
+
+    @cached_property
+    def parameters(self) -> list[Parameter]:
+        """What it reads: the function's own parameters, then the options of its verb."""
+        function = self._function
+        code, defaults = function.__code__, function.__defaults__ or ()
+        given = dict(zip(code.co_varnames[code.co_argcount - len(defaults) :], defaults, strict=False))
+        given |= function.__kwdefaults__ or {}
+        own = []
+        for name, annotation in function.__annotations__.items():
+            if name not in ("output", "options", "return"):
+                kind, declaration = get_args(eval(annotation, function.__globals__))  # noqa: S307 - our own source
+                own.append(Parameter(name, kind, declaration, given.get(name, REQUIRED)))
+        return own + [_parameter(*each) for each in (declared(self._options) if self._options else ())]
+
+    @cached_property
+    def __signature__(self) -> inspect.Signature:
+        from modelprep.cli import typed
+
+        return typed.signature(self.parameters)
+
+    def run(self, output: Output, /, **given: Any) -> int | None:
+        """Call the function with the values that were read."""
+        return self._function(output, **{each.name: each.value(given[each.name]) for each in self.parameters})
+
+    def __call__(self, context: typer.Context, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+        """Do what typer has read."""
+        from modelprep.cli import typed
+
+        typed.call(self.run, context, json=json, quiet=quiet, verbose=verbose, **given)
+
+
+def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Callable[[Function], Command]:
+    """Make a command of a function: with the options of its verb, a sink, and its exit status.
 
     Parameters
     ----------
@@ -115,89 +197,52 @@ def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Cal
     examples
         Command lines for the end of the help.
     """
-    known = list(declared(options)) if options else []
-    flags = {name: _flags(name, option)[0] for name, _, option in known}
-    read = {name: _parameter(name, kind, option, flags) for name, kind, option in known}
-
-    def decorate(function: Function) -> Callable[..., None]:
-        def run(output: Output, **given: Any) -> int | None:
-            values = {name: read[name][1](value) if name in read else value for name, value in given.items()}
-            return function(output, **values)
-
-        parameters = [*own_parameters(function, "output", "options"), *(each for each, _ in read.values())]
-        text = inspect.cleandoc(function.__doc__ or "")
-        if examples:
-            text += "\n\n\b\nExamples:\n" + "\n".join(f"  {each}" for each in examples)
-        call = made(run, parameters, text)
-        call.__name__ = function.__name__
-        return call
-
-    return decorate
-
-
-def own_parameters(function: Callable[..., Any], *others: str) -> list[inspect.Parameter]:
-    """Return the parameters that a function declares with typer: all but `others`."""
-    # Annotations of the others may be names that only a type checker knows.
-    written = {name: each for name, each in function.__annotations__.items() if name not in (*others, "return")}
-    function.__annotations__ = written
-    return [each for name, each in inspect.signature(function, eval_str=True).parameters.items() if name in written]
-
-
-def made(run: Function, parameters: Sequence[inspect.Parameter], text: str) -> Callable[..., None]:
-    """Make a typer command of a function that takes the sink and values by name, and may return an exit status."""
-
-    def call(context: typer.Context, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
-        with sink(json=json, quiet=quiet, verbose=verbose) as output:
-            output.words = _typed(context)
-            if status := run(output, **given):
-                raise typer.Exit(status)
-
-    keyword, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
-    common = (
-        ("context", typer.Context, empty),
-        ("json", Json, False),
-        ("quiet", Quiet, False),
-        ("verbose", Verbose, False),
-    )
-    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            *(each.replace(kind=keyword) for each in parameters),
-            *(inspect.Parameter(name, keyword, default=default, annotation=kind) for name, kind, default in common),
-        ]
-    )
-    call.__annotations__ = {}
-    call.__doc__ = text
-    return call
+    return lambda function: Command(function, options, examples)
 
 
 def group(help: str, **more: Any) -> typer.Typer:  # noqa: A002 - typer's own word
     """Make the ``app`` of a command that has subcommands."""
+    import typer
+
     return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False, **more)
 
 
-@contextmanager
-def sink(*, json: bool = False, quiet: bool = False, verbose: bool = False) -> Iterator[Output]:
-    """Open the sink; on the way out, turn what was raised into a message and an exit code (``typer.Exit``)."""
+def perform(
+    run: Callable[..., int | None],
+    words: Sequence[str],
+    given: Mapping[str, Any],
+    *,
+    json: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Open the sink, run, and turn what is raised into a message; return the exit status.
+
+    Parameters
+    ----------
+    words
+        What stands after ``modelprep``.
+    given
+        What was read of it.
+    """
     output = Output("json" if json else "quiet" if quiet else "human", verbose=verbose)
     try:
-        yield output
+        output.words = _typed(words)
+        status = run(output, **given)
         output.close()
-    except typer.Exit:
-        output.close()
-        raise
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame
         # Whatever comes is told in the mode the user asked for.
         output.close()
         error = as_error(caught)
         output.error(error)
         output.close()
-        raise typer.Exit(error.exit_code) from None
+        return error.exit_code
+    return status or 0
 
 
-def _typed(context: typer.Context) -> tuple[str, ...]:
+def _typed(words: Sequence[str]) -> tuple[str, ...]:
     """Return the command line as it was typed, for a hint that repeats it: without what only says how to print."""
     left_out = ("--json", "--quiet", "-q", "--verbose", "-v", "--dry-run", "-n")
-    words = context.obj if isinstance(context.obj, list) else []
     return ("modelprep", *(scrub(word) for word in words if word not in left_out)) if words else ()
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from modelprep.api.converting import conversion_called, conversions, convert
-from modelprep.cli import common
+from modelprep.cli import common, typed
 from modelprep.cli.output import Output
 from modelprep.errors import UsageError
 
@@ -115,9 +115,9 @@ def conversion(step: Step, more: Callable[..., None] | None = None) -> Callable[
                 params[name] = value
         (more or _convert_step)(output, step, params, **given)
 
-    own = common.own_parameters(more or _convert_step, "output", "step", "params")
+    own = typed.own_parameters(more or _convert_step, "output", "step", "params")
     parameters = [_parameter(name, param) for name, param in shown.items()] + own
-    return common.made(run, parameters, _sentence(step.summary))
+    return typed.made(run, parameters, _sentence(step.summary))
 
 
 def _convert_step(

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api import text
 from modelprep.api.deploying import deploy_many, deploy_one, read_boards
 from modelprep.api.options import DeployManyOptions, DeployOptions
@@ -41,13 +39,13 @@ def command(
     ],
     also: Annotated[
         list[str] | None,
-        typer.Option("--also", metavar="BOARD", help=f"One more board, in parallel; {common.REPEATED}."),
+        common.option("--also", "One more board, in parallel.", "BOARD"),
     ] = None,
     boards: Annotated[
         list[Path] | None,
-        typer.Option("--boards", metavar="FILE", help="The boards: a list, one a line, # begins a comment."),
+        common.option("--boards", "The boards: a list, one a line, # begins a comment.", "FILE"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go over; send nothing.")] = False,
+    dry_run: Annotated[bool, common.option("--dry-run -n", "Say what would go over; send nothing.")] = False,
     **options: Unpack[DeployManyOptions],
 ) -> int:
     """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.

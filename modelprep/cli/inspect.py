@@ -6,8 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from modelprep.api.inspecting import Inspected, inspect
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
@@ -15,9 +13,7 @@ from modelprep.cli.output import Output, size_text
 if TYPE_CHECKING:
     from modelprep.api.types import Tensor
 
-Weights = Annotated[
-    Path | None, typer.Option("--weights", metavar="FILE", help="With a prototxt: do these weights fit?")
-]
+Weights = Annotated[Path | None, common.option("--weights", "With a prototxt: do these weights fit?", "FILE")]
 
 
 @common.command(examples=("modelprep inspect model.onnx", "modelprep inspect deploy.prototxt --weights net.caffemodel"))
@@ -25,9 +21,7 @@ def command(
     output: Output,
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", help="A Caffe, TensorFlow, TF Lite or ONNX model, a checkpoint, or an idx file (MNIST)."
-        ),
+        common.Argument("FILE", "A Caffe, TensorFlow, TF Lite or ONNX model, a checkpoint, or an idx file (MNIST)."),
     ],
     weights: Weights = None,
 ) -> None:

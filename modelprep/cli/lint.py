@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api.checking import explained, lint
 from modelprep.api.options import LintOptions
 from modelprep.cli import common
@@ -33,8 +31,8 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
 )
 def command(
     output: Output,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .caffemodel, GraphDef, .tflite or .onnx file.")],
-    every: Annotated[bool, typer.Option("--all", help="One line a finding, also where many are alike.")] = False,
+    model: Annotated[Path, common.Argument("MODEL", "A .caffemodel, GraphDef, .tflite or .onnx file.")],
+    every: Annotated[bool, common.option("--all", "One line a finding, also where many are alike.")] = False,
     **options: Unpack[LintOptions],
 ) -> int:
     """Say what a board's model parser will make of a file: refuse, crash, compute wrongly, or take it.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from modelprep.cli.output import Output
-    from modelprep.errors import ModelprepError
 
 #: Said when not even an error could be made.
 _LAST_WORDS = "error: modelprep cannot go on: {} ({})\n"
@@ -66,26 +65,21 @@ def invoke(arguments: list[str]) -> int:
     int
         The exit status, as documented in ``docs/commands.md``.
     """
-    import typer
+    from modelprep.cli import memory, plain
 
-    from modelprep.cli import memory
-    from modelprep.cli.commands import ClickException, app, usage_error
-
-    command = typer.main.get_command(app)
     try:
         memory.ensure()
-        code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False, obj=arguments)
-    except ClickException as caught:
-        if type(caught).__name__ == "NoArgsIsHelpError":
-            caught.show()
-            return 2
-        error: ModelprepError = usage_error(caught)
+        status = plain.run(arguments)
+        if status is None:
+            from modelprep.cli import commands
+
+            status = commands.run(arguments)
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the last frame: nothing may end in a traceback
         from modelprep.api.frame import as_error
 
         error = as_error(caught)
     else:
-        return code if isinstance(code, int) else 0
+        return status
     _sink(arguments).error(error)
     return error.exit_code
 

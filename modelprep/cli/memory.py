@@ -6,10 +6,6 @@ code of ours can fix that afterwards.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from modelprep.errors import NotEnoughMemory
-
 #: Bytes of address space that a command needs beside what the process has: libraries, and a stack for each thread.
 NEEDED = 192 << 20
 
@@ -30,10 +26,13 @@ def ensure() -> None:
     if limit == resource.RLIM_INFINITY:
         return
     try:
-        used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - `--version` shall not wait for `pathlib`
+            used = int(file.read().split()[0]) * resource.getpagesize()
     except (OSError, ValueError):
         return
     if limit - used < NEEDED:
+        from modelprep.errors import NotEnoughMemory
+
         raise NotEnoughMemory(
             "not enough memory: the limit on address space is too low",
             expected=f"{(used + NEEDED) >> 20} MiB or more",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api.mirroring import mirror, verify_mirror
 from modelprep.api.options import MirrorOptions
 from modelprep.cli import common
@@ -27,9 +25,7 @@ def command(
             "TARGET... DIR", "What to mirror (as for fetch), and in the end the folder. With --verify the folder alone."
         ),
     ],
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Read the whole mirror again; exit code 1 on damage.")
-    ] = False,
+    verify: Annotated[bool, common.option("--verify", "Read the whole mirror again; exit code 1 on damage.")] = False,
     **options: Unpack[MirrorOptions],
 ) -> int:
     """Write a static mirror of what recipes download, which --mirror reads from a disk, a web server or a bucket.

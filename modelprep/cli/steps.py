@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api.showing import list_steps, show_step, step_json
 from modelprep.cli import common
 from modelprep.cli.output import Output
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 @common.command(examples=("modelprep steps", "modelprep steps caffe.bake"))
 def command(
     output: Output,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One step: caffe.bake, unpack, ...")] = None,
+    name: Annotated[str | None, common.Argument("[NAME]", "One step: caffe.bake, unpack, ...")] = None,
 ) -> None:
     """List the steps that a recipe can use, or the parameters of one."""
     if name is None:

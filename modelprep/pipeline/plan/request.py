@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -272,7 +273,7 @@ class Plan:
                 with suppress(RecipeError):
                     yield self.shared[name]
 
-    @property
+    @cached_property
     def wanted(self) -> frozenset[str]:
         """Identities of all assets to be had and steps to be run."""
         return frozenset().union(*(demo.needs for demo in self.demos if demo.problem is None))

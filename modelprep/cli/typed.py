@@ -1,0 +1,91 @@
+"""Commands as typer knows them: for help, completion, and lines that :mod:`modelprep.cli.plain` does not read."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from modelprep.api.declaring import Option
+from modelprep.cli import common
+from modelprep.errors import ModelprepError
+
+_REQUIRED = inspect.Parameter.empty
+
+
+def complete_target(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer what a TARGET may be to the shell's completion; what is wrong with a recipe must not break the shell."""
+    from modelprep.api.fetching import catalogue
+
+    try:
+        return catalogue(context.params.get("recipes") or ()).offers(incomplete)
+    except (ModelprepError, OSError):
+        return []
+
+
+def signature(parameters: Sequence[common.Parameter]) -> inspect.Signature:
+    """Return what typer takes for the signature of a function that reads these parameters."""
+    flags = {each.name: each.flags[0] for each in parameters if isinstance(each.declaration, Option)}
+    return _signature(_parameter(each, flags) for each in parameters)
+
+
+def _parameter(each: common.Parameter, flags: dict[str, str]) -> inspect.Parameter:
+    said = each.declaration
+    if isinstance(said, common.Argument):
+        completion = complete_target if said.completed else None
+        made: Any = typer.Argument(metavar=said.metavar, help=said.help, autocompletion=completion)
+    elif isinstance(said, Option):
+        text = re.sub(r"`(\w+)`", lambda match: flags.get(match[1], f"--{match[1]}"), said.help)
+        if each.kind == list[str] | None:
+            text = f"{text.rstrip('.')}; {common.REPEATED}."
+        elif said.default is True and each.default is False:
+            text = f"Do not {text[:1].lower()}{text[1:]}"
+        made = typer.Option(
+            *each.flags, metavar=said.metavar or None, help=text, envvar=said.env or None, min=said.least, max=said.most
+        )
+    else:
+        made = said  # typer's own
+    default = _REQUIRED if each.default is common.REQUIRED else each.default
+    return _keyword(each.name, Annotated[each.kind, made], default)
+
+
+def _keyword(name: str, annotation: Any, default: object = _REQUIRED) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _signature(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
+    printing = [_parameter(each, {}) for each in common.PRINTING]
+    return inspect.Signature([*parameters, _keyword("context", typer.Context), *printing])
+
+
+def own_parameters(function: Callable[..., Any], *others: str) -> list[inspect.Parameter]:
+    """Return the parameters that a function declares with typer: all but `others`."""
+    # Annotations of the others may be names that only a type checker knows.
+    written = {name: each for name, each in function.__annotations__.items() if name not in (*others, "return")}
+    function.__annotations__ = written
+    return [each for name, each in inspect.signature(function, eval_str=True).parameters.items() if name in written]
+
+
+def made(run: common.Function, parameters: Sequence[inspect.Parameter], text: str) -> Callable[..., None]:
+    """Make a typer command of a function that takes the sink and values by name, and may return an exit status."""
+
+    def command(context: typer.Context, **given: Any) -> None:
+        call(run, context, **given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    command.__signature__ = _signature(each.replace(kind=keyword) for each in parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {}
+    command.__doc__ = text
+    return command
+
+
+def call(
+    run: common.Function, context: typer.Context, /, *, json: bool, quiet: bool, verbose: bool, **given: Any
+) -> None:
+    """Do what typer has read; its exit status, if that is not 0, is an exception that typer knows."""
+    words = context.obj if isinstance(context.obj, list) else ()
+    if status := common.perform(run, words, given, json=json, quiet=quiet, verbose=verbose):
+        raise typer.Exit(status)
