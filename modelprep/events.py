@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal
+
+from modelprep.structs import dataclass, field
 
 Kind = Literal["plan", "start", "progress", "note", "warning", "retry", "source", "done", "failed", "summary"]
 

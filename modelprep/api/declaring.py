@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, get_args
 
 from modelprep.errors import UsageError, nearest
+from modelprep.structs import dataclass
 
 AnyPath = str | PathLike[str]
 #: One word or several: ``"armnn-caffe"`` and ``["armnn-caffe"]`` are the same.

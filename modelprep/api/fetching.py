@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from modelprep.api.declaring import Paths, Words, places, settle, verb, words
 from modelprep.api.frame import framed
 from modelprep.api.options import KeyOptions, ListOptions, PlanOptions
 from modelprep.events import Event, Listener
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -69,7 +69,7 @@ def request_of(targets: Words, given: SimpleNamespace) -> Request:
     """Return what a verb's settled options ask of the pipeline; what only the verb knows is left out."""
     from modelprep.pipeline.plan.request import Request
 
-    known: dict[str, Any] = {each.name: None for each in fields(Request)}
+    known: dict[str, Any] = dict.fromkeys(Request.__annotations__)
     options = {name: value for name, value in vars(given).items() if name in known}
     return Request(targets=words(targets), **options)
 

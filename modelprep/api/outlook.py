@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StorageError
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from modelprep.pipeline.plan.disk_space import Room

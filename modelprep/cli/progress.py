@@ -6,13 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, TextIO
 from urllib.parse import urlsplit
 
 from modelprep.api.text import line
 from modelprep.cli.units import clock, mib, size_text
 from modelprep.events import Event
+from modelprep.structs import dataclass
 
 #: Seconds between two lines that say how far the work is, where there is no terminal.
 HEARTBEAT = 10.0

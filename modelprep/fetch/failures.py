@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from modelprep.fetch.policy import Pin
 from modelprep.quoting import command
 from modelprep.recipe.schema import Asset
 from modelprep.store.disk import human
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from modelprep.fetch.sniff import Looks

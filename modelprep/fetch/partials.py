@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.store import Partial, Store
+from modelprep.structs import dataclass
 from modelprep.url import Url
 
 

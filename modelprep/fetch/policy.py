@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from modelprep.fetch.sources import Candidate
 from modelprep.recipe.schema import Asset
 from modelprep.store import Blob
+from modelprep.structs import dataclass
 
 
 class Pin(Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote_to_bytes
@@ -16,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from modelprep.errors import UsageError
 from modelprep.fetch import urls
 from modelprep.recipe.schema import Asset, Digests, Source
+from modelprep.structs import dataclass
 from modelprep.url import Url
 
 Kind = Literal["mirror", "recipe", "archive"]

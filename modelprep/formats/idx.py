@@ -7,7 +7,6 @@ the elements in C order, big-endian. Source of the fact: "The IDX file format" o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from modelprep.errors import StepError, StorageError
 from modelprep.formats.archive.decompress import Reader, compression_of
 from modelprep.formats.output import writing
 from modelprep.formats.sniff import HEAD, looks_like
+from modelprep.structs import dataclass
 
 #: Element type byte -> (its name, bytes an element).
 TYPES: dict[int, tuple[str, int]] = {

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from modelprep.structs import dataclass
 
 #: How many bytes :func:`recognise` wants to see at least. A tar header is 512 bytes long.
 HEAD = 512

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelprep import quoting
@@ -19,6 +18,7 @@ from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Store
 from modelprep.store.disk import storage, write_atomic
 from modelprep.store.memo import hash_file
+from modelprep.structs import dataclass
 from modelprep.url import Url, redact
 
 #: Bounds on an archive of recipes: its bytes, those of a file in it and of all of them, and their number.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelprep.errors import RecipeError, UsageError, nearest
@@ -18,6 +17,7 @@ from modelprep.recipe.loader import SharedFile, StepChecker, load_recipe, shared
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.recipe.shipped import shipped_folder
 from modelprep.recipe.text import name_fault
+from modelprep.structs import dataclass, replace
 
 ASSETS_FOLDER = "assets"
 ENVIRONMENT = "MODELPREP_RECIPES"

@@ -6,7 +6,6 @@ Used by ``modelprep recipe pin``, which moves a first-use pin from ``modelprep.l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import RecipeError
@@ -14,6 +13,7 @@ from modelprep.quoting import line, yaml
 from modelprep.recipe import yaml_tree
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.yaml_tree import Scalar
+from modelprep.structs import dataclass
 
 #: Written into `pinned_by`: nobody publishes the digest, we saw it.
 FIRST_USE = "first use, from "

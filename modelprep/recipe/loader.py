@@ -29,6 +29,7 @@ from modelprep.recipe.schema import (
 from modelprep.recipe.shapes import Table
 from modelprep.recipe.text import name_fault, parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
+from modelprep.structs import replace
 
 #: Says what is wrong with how steps are called: asked where a recipe cannot be read, so that all is told in one go.
 StepChecker = Callable[[Sequence[StepUse]], Sequence[RecipeError]]
@@ -268,8 +269,6 @@ def _shared_assets(assets: Table, shared: Mapping[str, Asset], problems: Problem
 
 
 def _with(asset: Asset, key: str, table: Table) -> Asset:
-    from dataclasses import replace
-
     return replace(
         asset,
         id=key,

@@ -8,7 +8,6 @@ present version lies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import RecipeError, StorageError
@@ -18,6 +17,7 @@ from modelprep.recipe.problems import Problems
 from modelprep.recipe.scalars import BAD, Hex
 from modelprep.recipe.shapes import Field, MapOf, Struct
 from modelprep.recipe.tables import LINE, LOCK_KEY, SIZE
+from modelprep.structs import dataclass
 
 LOCK_NAME = "modelprep.lock"
 _HEADER = "# First-use pins of modelprep; commit this file. A later fetch that finds other bytes fails.\n"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from modelprep.recipe import tables, yaml_tree
 from modelprep.recipe.problems import Problems, one_of
 from modelprep.recipe.scalars import BAD
 from modelprep.recipe.yaml_tree import Mapping, Node, Scalar, Sequence
+from modelprep.structs import dataclass
 
 #: Variants that one recipe may have by its matrix.
 MOST = 200

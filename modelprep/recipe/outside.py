@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from modelprep.errors import UsageError
 from modelprep.recipe.text import url_fault
+from modelprep.structs import dataclass
 from modelprep.url import redact
 
 #: Folders of a store that hold unpacked recipes, each under the sha256 of its archive.

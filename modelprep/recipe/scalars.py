@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.yaml_tree import Node, Scalar, kind_of, shorten
+from modelprep.structs import dataclass
 
 #: What `read` gives for a value that is wrong; the problem has been noted.
 BAD: Final = object()

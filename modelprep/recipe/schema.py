@@ -7,11 +7,11 @@ Nothing here reads files or knows YAML; :mod:`modelprep.recipe.loader` fills the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Union
 
 from modelprep.recipe.text import Command
+from modelprep.structs import dataclass, field
 from modelprep.url import Url
 
 SCHEMA_VERSION = 1

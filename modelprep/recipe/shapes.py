@@ -6,13 +6,14 @@ The shapes of one value, and what a shape is for, are in :mod:`modelprep.recipe.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.scalars import BAD, JsonSchema, Text, words
 from modelprep.recipe.yaml_tree import Node, Scalar, kind_of, shorten
+from modelprep.structs import dataclass
 
 
 class Table(dict[str, Any]):
@@ -160,10 +161,11 @@ class Struct:
     demands: tuple[tuple[str, object, str, str], ...] = ()
     apart: tuple[tuple[str, str, str], ...] = ()
     any_of: tuple[tuple[tuple[str, ...], str], ...] = ()
-    by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_name", {each.name: each for each in self.fields})
+    @cached_property
+    def by_name(self) -> Mapping[str, Field]:
+        """The fields by their names."""
+        return {each.name: each for each in self.fields}
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Return a :class:`Table` of what could be read; keys with problems are left out."""

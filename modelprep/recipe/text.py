@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from modelprep import quoting
+from modelprep.structs import dataclass, field
 
 #: End of the string in both Python and ECMAScript (`$` alone lets a trailing newline pass in Python).
 _END = r"$(?![\s\S])"

@@ -11,11 +11,11 @@ its file parameters, writes only at ``call.output``, and knows nothing of recipe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modelprep.errors import MissingTool, RecipeError, nearest
+from modelprep.structs import dataclass, field, replace
 
 if TYPE_CHECKING:
     from modelprep.steps._plugins import Plugin

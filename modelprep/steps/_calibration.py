@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from modelprep.errors import RecipeError, StepError, nearest
 from modelprep.steps import Param
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

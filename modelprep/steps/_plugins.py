@@ -12,11 +12,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from modelprep.errors import MissingTool, ModelprepError, StepError
+from modelprep.structs import dataclass
 
 GROUP = "modelprep.steps"
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")

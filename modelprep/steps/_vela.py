@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
 from modelprep.steps.tools import Tool
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from modelprep import quoting
 from modelprep.errors import MissingTool, StepError
 from modelprep.installed import install_command
+from modelprep.structs import dataclass, replace
 
 #: Seconds after which a compiler that says nothing of its version is given up.
 _ANSWER = 60

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from modelprep.regular import opened
 from modelprep.store.disk import storage, write_atomic
+from modelprep.structs import dataclass
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Partial:
 
     def note(self, url: str, validator: Validator) -> None:
         """Write down where the bytes come from; to be called before the first byte of an object is written."""
-        record = {"url": url, "validator": asdict(validator), "lock": self.lock.name}
+        record = {"url": url, "validator": dict(vars(validator)), "lock": self.lock.name}
         # Notes that a power cut empties are no notes, and the bytes begin anew; those of another boot prove nothing.
         write_atomic(self._notes, (json.dumps(record, sort_keys=True, indent=1) + "\n").encode(), lasting=False)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from modelprep.structs import dataclass, field
 
 #: Schema of the records that are written.
 SCHEMA = 2

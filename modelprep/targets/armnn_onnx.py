@@ -8,8 +8,9 @@ Source: ARM-software/armnn ``src/armnnOnnxParser/OnnxParser.cpp`` and ``OnnxSupp
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from modelprep.structs import dataclass
 
 _OPS_19_02 = frozenset({
     "BatchNormalization", "GlobalAveragePool", "AveragePool", "Constant", "MaxPool", "Reshape", "Relu", "Conv", "Add",

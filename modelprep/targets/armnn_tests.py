@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
 from modelprep.errors import UsageError, nearest
+from modelprep.structs import dataclass, field
 from modelprep.targets.facts import read_facts
 
 BASE_VERSION = "19.02"

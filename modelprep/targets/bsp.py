@@ -6,11 +6,11 @@ The facts are ``imx_bsps.yaml`` beside this module; each release names the Yocto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from modelprep.errors import UsageError, nearest
+from modelprep.structs import dataclass, replace
 from modelprep.targets.facts import read_facts
 
 #: The release that the manual UM11226 describes.

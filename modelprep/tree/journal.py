@@ -12,13 +12,13 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StorageError
 from modelprep.regular import opened
 from modelprep.store.disk import storage, sync_file, sync_folder
+from modelprep.structs import dataclass, field
 from modelprep.tree.places import place
 
 JOURNAL = ".modelprep-install.json"

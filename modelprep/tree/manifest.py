@@ -8,7 +8,6 @@ removed. It holds no dates and no paths of the machine, so that the same recipes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from modelprep.recipe.text import board_fault, demo_fault, forbidden, name_fault
 from modelprep.regular import opened
 from modelprep.store.disk import storage
 from modelprep.store.results import is_sha256
+from modelprep.structs import dataclass, field
 
 MANIFEST = "MANIFEST.json"
 SUMS = "SHA256SUMS"

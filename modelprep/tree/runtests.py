@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import RecipeError
 from modelprep.quoting import Unquotable, command, line, sh
 from modelprep.recipe.text import Command, CommandFault, parse_command
+from modelprep.structs import dataclass
 
 
 @dataclass(frozen=True)

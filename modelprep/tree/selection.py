@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from modelprep import quoting
 from modelprep.errors import RecipeError, UsageError
 from modelprep.recipe.schema import Recipe
+from modelprep.structs import dataclass, replace
 from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
 from modelprep.tree.places import tree_name
 from modelprep.tree.runtests import BoardCommand, script

@@ -9,11 +9,11 @@ Source of the facts: POSIX.1-2017, `pax` (ustar and pax interchange format), and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from modelprep.errors import StepError
 from modelprep.formats.archive.decompress import Reader
+from modelprep.structs import dataclass
 
 BLOCK = 512
 #: Extension headers (long names, pax records) may be this long. A path has at most 4096 bytes on Linux.

@@ -8,11 +8,11 @@ version from its own on, since most files and names never changed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from modelprep.errors import UsageError, nearest
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
+from modelprep.structs import replace
 from modelprep.targets import armnn_tests
 
 _PREFIX = "armnn-"

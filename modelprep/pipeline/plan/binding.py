@@ -6,12 +6,12 @@ That the parameters are known, there and of the right kind has been seen to by :
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from modelprep.errors import RecipeError
 from modelprep.recipe.schema import Recipe, Ref, StepUse, Value
 from modelprep.steps import Step, find
+from modelprep.structs import dataclass, field
 
 
 @dataclass(frozen=True)

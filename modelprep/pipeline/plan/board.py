@@ -7,7 +7,6 @@ holds. A demo that the release does not have is kept, marked as absent: it is no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -17,6 +16,7 @@ from modelprep.pipeline.plan.armnn_versions import for_armnn, serving
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe, Ref, StepUse
 from modelprep.recipe.spread import fills_folder
+from modelprep.structs import dataclass, replace
 from modelprep.targets import bsp as releases
 from modelprep.targets.bsp import Bsp
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import StorageError
 from modelprep.pipeline.plan.request import Plan, PlannedAsset
 from modelprep.store.disk import device_of, free_space, human, require_folder
+from modelprep.structs import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 
 from modelprep.pipeline.plan.binding import Bound, bind
 from modelprep.pipeline.plan.validate import check_steps, made_by, references
@@ -17,6 +16,7 @@ from modelprep.recipe.edit import FIRST_USE
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.schema import Asset, Recipe, Source
 from modelprep.recipe.spread import resolve
+from modelprep.structs import replace
 from modelprep.tree.manifest import plain
 
 _SCHEMA = 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from modelprep.errors import CheckFailed
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.recipe.licences import classes_of
+from modelprep.structs import replace
 
 
 def refuse_denied(plan: Plan) -> Plan:

@@ -6,7 +6,6 @@ No socket is opened and nothing is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +24,7 @@ from modelprep.recipe.schema import Asset, Recipe, Ref, Source
 from modelprep.steps._extras import require
 from modelprep.store import Result, Store, result_key
 from modelprep.store.disk import named_by
+from modelprep.structs import dataclass, field, replace
 from modelprep.tree.manifest import Manifest, read_manifest
 from modelprep.tree.places import tree_name
 from modelprep.tree.state import files_in_place, lists_in_place

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from modelprep.recipe.licences import CLASSES
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.store import Result, Store
+from modelprep.structs import dataclass, field, replace
 
 #: Downloads at once, at most: more would only annoy servers.
 MOST_JOBS = 64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from modelprep.errors import DigestMismatch, FetchError, ModelprepError
 from modelprep.fetch.by_hand import FOLDER, download, is_archive
@@ -13,6 +12,7 @@ from modelprep.fetch.network_errors import Unreached
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.quoting import command
 from modelprep.recipe.schema import Asset
+from modelprep.structs import dataclass
 
 
 @dataclass(frozen=True)

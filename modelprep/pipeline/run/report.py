@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modelprep.errors import ModelprepError
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from modelprep.pipeline.run.missing import Missing

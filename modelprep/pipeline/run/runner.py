@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, cast
@@ -32,6 +31,7 @@ from modelprep.recipe.schema import Asset
 from modelprep.store import Blob, Result
 from modelprep.store.disk import abandoned_temporaries, require_folder, write_atomic
 from modelprep.store.leftovers import sweep
+from modelprep.structs import dataclass, field
 
 if TYPE_CHECKING:
     from modelprep.pipeline.run.install import Installer

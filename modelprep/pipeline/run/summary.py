@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.pipeline.run.missing import missing, with_way_out
 from modelprep.pipeline.run.report import DemoReport, Outcome
 from modelprep.store import Result
+from modelprep.structs import dataclass, field
 from modelprep.tree.manifest import read_manifest
 
 if TYPE_CHECKING:

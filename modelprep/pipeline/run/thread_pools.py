@@ -6,7 +6,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from modelprep.structs import dataclass
 
 
 @dataclass(frozen=True)

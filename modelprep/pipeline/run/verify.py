@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from modelprep.events import Event, Listener
 from modelprep.pipeline.plan.planner import plan_recipes
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.steps import Proven, Step
+from modelprep.structs import replace
 
 
 def structure(step: Step, params: Mapping[str, object], output: Path) -> None:
