@@ -27,36 +27,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from modelprep.api.declaring import ARGUMENTS, AnyPath, Files, Option, Paths, Words, declared
-from modelprep.api.frame import as_error
-from modelprep.api.text import scrub
+from modelprep.api.declaring import AnyPath, Files, Option, Paths, Words, declared
 from modelprep.cli.output import Output
+from modelprep.cli.parameters import REPEATED as REPEATED
+from modelprep.cli.parameters import REQUIRED, Function, Parameter, option, targets
+from modelprep.cli.parameters import Argument as Argument
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
     import inspect
 
     import typer
-
-
-class Argument(NamedTuple):
-    """What stands by its place: how help texts call it, what it means, whether the shell completes targets for it."""
-
-    metavar: str
-    help: str
-    completed: bool = False
-
-
-def option(flags: str, help: str, metavar: str = "") -> Option:  # noqa: A002 - as :class:`Option` calls it
-    """Declare an option that only the command has; its default is the parameter's."""
-    return Option(None, help, flags, metavar)
-
-
-def targets(metavar: str = "TARGET...", help: str = ARGUMENTS["targets"].partition(";")[0] + ".") -> Argument:  # noqa: A002
-    """Declare the argument that names targets, and maybe a place at its end."""
-    return Argument(metavar, help, completed=True)
 
 
 Targets = Annotated[list[str], targets()]
@@ -72,41 +55,6 @@ _KINDS: Mapping[Any, Any] = {
     Paths: list[str] | None,
     Files: list[str] | None,
 }
-#: The one wording for options that take several values.
-REPEATED = "may be given more than once"
-
-
-class Parameter(NamedTuple):
-    """What a command reads.
-
-    Parameters
-    ----------
-    name
-        Of the function's parameter.
-    kind
-        Type that is read: text, path, number, flag, or a list of texts.
-    declaration
-        :class:`Option`, or :class:`Argument` where it stands by its place; or typer's own.
-    default
-        What is read where it is left out; :data:`REQUIRED` if it must not be.
-    value
-        Makes the verb's value of what was read.
-    """
-
-    name: str
-    kind: Any
-    declaration: Any
-    default: object
-    value: Callable[[Any], Any] = lambda given: given
-
-    @property
-    def flags(self) -> list[str]:
-        """The option's names."""
-        return str(self.declaration.flags).split() or [f"--{self.name.replace('_', '-')}"]
-
-
-#: Default of what must be given.
-REQUIRED = object()
 
 
 def _parameter(name: str, kind: Any, option: Option) -> Parameter:
@@ -124,16 +72,6 @@ def _parameter(name: str, kind: Any, option: Option) -> Parameter:
     if flag.startswith("--no-") and default is True:
         return made._replace(default=False, value=lambda given: not given)
     return made
-
-
-#: How every command prints.
-PRINTING = (
-    Parameter("json", bool, option("--json", "Print JSON: one object, or one event a line while it runs."), False),
-    Parameter("quiet", bool, option("--quiet -q", "Print only what a script would read, warnings and errors."), False),
-    Parameter("verbose", bool, option("--verbose -v", "Print everything, long lists included."), False),
-)
-
-Function = Callable[..., int | None]
 
 
 class Command:
@@ -205,45 +143,6 @@ def group(help: str, **more: Any) -> typer.Typer:  # noqa: A002 - typer's own wo
     import typer
 
     return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False, **more)
-
-
-def perform(
-    run: Callable[..., int | None],
-    words: Sequence[str],
-    given: Mapping[str, Any],
-    *,
-    json: bool = False,
-    quiet: bool = False,
-    verbose: bool = False,
-) -> int:
-    """Open the sink, run, and turn what is raised into a message; return the exit status.
-
-    Parameters
-    ----------
-    words
-        What stands after ``modelprep``.
-    given
-        What was read of it.
-    """
-    output = Output("json" if json else "quiet" if quiet else "human", verbose=verbose)
-    try:
-        output.words = _typed(words)
-        status = run(output, **given)
-        output.close()
-    except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame
-        # Whatever comes is told in the mode the user asked for.
-        output.close()
-        error = as_error(caught)
-        output.error(error)
-        output.close()
-        return error.exit_code
-    return status or 0
-
-
-def _typed(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the command line as it was typed, for a hint that repeats it: without what only says how to print."""
-    left_out = ("--json", "--quiet", "-q", "--verbose", "-v", "--dry-run", "-n")
-    return ("modelprep", *(scrub(word) for word in words if word not in left_out)) if words else ()
 
 
 def pairs(values: Sequence[str] | None, flag: str) -> dict[str, Path]:

@@ -57,10 +57,11 @@ def run(words: Sequence[str]) -> int | None:
     command = getattr(import_module(name), "command", None) if find_spec(name) is not None else None
     if command is None:
         return None
-    from modelprep.cli.common import PRINTING, perform
+    from modelprep.cli import frame
+    from modelprep.cli.parameters import PRINTING
     from modelprep.cli.reading import read
 
     given = read([*command.parameters, *PRINTING], words[1:])
     if given is None:
         return None
-    return perform(command.run, words, given, **{each.name: given.pop(each.name) for each in PRINTING})
+    return frame.perform(command.run, words, given, **{each.name: given.pop(each.name) for each in PRINTING})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.api.declaring import Option
-from modelprep.cli.common import REQUIRED, Argument, Parameter
+from modelprep.cli.parameters import REQUIRED, Argument, Parameter
 
 
 def read(parameters: Iterable[Parameter], words: Sequence[str]) -> dict[str, Any] | None:

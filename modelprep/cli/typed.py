@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from modelprep.api.declaring import Option
-from modelprep.cli import common
+from modelprep.cli import frame
+from modelprep.cli.parameters import PRINTING, REPEATED, REQUIRED, Argument, Function, Parameter
 from modelprep.errors import ModelprepError
 
 _REQUIRED = inspect.Parameter.empty
@@ -26,21 +27,21 @@ def complete_target(context: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
-def signature(parameters: Sequence[common.Parameter]) -> inspect.Signature:
+def signature(parameters: Sequence[Parameter]) -> inspect.Signature:
     """Return what typer takes for the signature of a function that reads these parameters."""
     flags = {each.name: each.flags[0] for each in parameters if isinstance(each.declaration, Option)}
     return _signature(_parameter(each, flags) for each in parameters)
 
 
-def _parameter(each: common.Parameter, flags: dict[str, str]) -> inspect.Parameter:
+def _parameter(each: Parameter, flags: dict[str, str]) -> inspect.Parameter:
     said = each.declaration
-    if isinstance(said, common.Argument):
+    if isinstance(said, Argument):
         completion = complete_target if said.completed else None
         made: Any = typer.Argument(metavar=said.metavar, help=said.help, autocompletion=completion)
     elif isinstance(said, Option):
         text = re.sub(r"`(\w+)`", lambda match: flags.get(match[1], f"--{match[1]}"), said.help)
         if each.kind == list[str] | None:
-            text = f"{text.rstrip('.')}; {common.REPEATED}."
+            text = f"{text.rstrip('.')}; {REPEATED}."
         elif said.default is True and each.default is False:
             text = f"Do not {text[:1].lower()}{text[1:]}"
         made = typer.Option(
@@ -48,7 +49,7 @@ def _parameter(each: common.Parameter, flags: dict[str, str]) -> inspect.Paramet
         )
     else:
         made = said  # typer's own
-    default = _REQUIRED if each.default is common.REQUIRED else each.default
+    default = _REQUIRED if each.default is REQUIRED else each.default
     return _keyword(each.name, Annotated[each.kind, made], default)
 
 
@@ -57,7 +58,7 @@ def _keyword(name: str, annotation: Any, default: object = _REQUIRED) -> inspect
 
 
 def _signature(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
-    printing = [_parameter(each, {}) for each in common.PRINTING]
+    printing = [_parameter(each, {}) for each in PRINTING]
     return inspect.Signature([*parameters, _keyword("context", typer.Context), *printing])
 
 
@@ -69,7 +70,7 @@ def own_parameters(function: Callable[..., Any], *others: str) -> list[inspect.P
     return [each for name, each in inspect.signature(function, eval_str=True).parameters.items() if name in written]
 
 
-def made(run: common.Function, parameters: Sequence[inspect.Parameter], text: str) -> Callable[..., None]:
+def made(run: Function, parameters: Sequence[inspect.Parameter], text: str) -> Callable[..., None]:
     """Make a typer command of a function that takes the sink and values by name, and may return an exit status."""
 
     def command(context: typer.Context, **given: Any) -> None:
@@ -82,10 +83,8 @@ def made(run: common.Function, parameters: Sequence[inspect.Parameter], text: st
     return command
 
 
-def call(
-    run: common.Function, context: typer.Context, /, *, json: bool, quiet: bool, verbose: bool, **given: Any
-) -> None:
+def call(run: Function, context: typer.Context, /, *, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Do what typer has read; its exit status, if that is not 0, is an exception that typer knows."""
     words = context.obj if isinstance(context.obj, list) else ()
-    if status := common.perform(run, words, given, json=json, quiet=quiet, verbose=verbose):
+    if status := frame.perform(run, words, given, json=json, quiet=quiet, verbose=verbose):
         raise typer.Exit(status)

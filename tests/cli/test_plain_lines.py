@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelprep.cli import commands, common, plain
+from modelprep.cli import commands, frame, plain
+from modelprep.cli.parameters import PRINTING
 from modelprep.errors import ModelprepError
 
 #: Commands that are one function.
@@ -52,7 +53,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Read]:
         found.append((run, tuple(words), dict(given), printing))
         return 0
 
-    monkeypatch.setattr(common, "perform", perform)
+    monkeypatch.setattr(frame, "perform", perform)
     return found
 
 
@@ -69,7 +70,7 @@ def read_both(words: list[str], reads: list[Read]) -> tuple[Read | None, Read | 
 @st.composite
 def lines(draw: st.DrawFn) -> list[str]:
     name = draw(st.sampled_from(NAMES))
-    parameters = [*import_module(f"modelprep.cli.{name}").command.parameters, *common.PRINTING]
+    parameters = [*import_module(f"modelprep.cli.{name}").command.parameters, *PRINTING]
     flags = [flag for each in parameters for flag in getattr(each.declaration, "flags", "").replace("/", " ").split()]
     flags += [f"--{each.name.replace('_', '-')}" for each in parameters]
     word = st.one_of(
