@@ -72,13 +72,15 @@ def export_yocto(
     with framed(listen) as tell:
         from modelprep.api.fetching import selected
         from modelprep.pipeline.exporting import export_yocto as export
+        from modelprep.targets.bsp import load
 
+        of_board = load(given.bsp).yocto if given.bsp else ""
         return export(
             given.out,
             selected(targets, given),
             Path(folder),
             bundle_url=given.bundle_url,
-            release=given.release,
+            release=given.release or of_board or "scarthgap",
             layer_series=given.layer_series,
             include_restricted=given.include_restricted,
             listen=tell,

@@ -270,7 +270,10 @@ class YoctoOptions(Restricted, Out, Board, Recipes, total=False):
     bundle_url: Annotated[
         str, Option("", "Where converted files will lie (else they lie in the layer itself).", metavar="URL")
     ]
-    release: Annotated[str, Option("scarthgap", "Yocto release.", metavar="NAME")]
+    release: Annotated[
+        str | None,
+        Option(None, "Yocto release (default: that of --bsp where it is known, else scarthgap).", metavar="NAME"),
+    ]
     layer_series: Annotated[Words, Option((), "Also for this release, newer than those known.", metavar="NAME")]
 
 

@@ -77,6 +77,8 @@ class Bsp:
         TensorFlow Lite delegates of the release.
     on_image
         Files of the full image.
+    yocto
+        Name of its Yocto release; empty where the sources do not state it.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Bsp:
     neutron: str = ""
     delegates: tuple[str, ...] = ()
     on_image: tuple[OnImage, ...] = ()
+    yocto: str = ""
 
     @property
     def armnn(self) -> Component | None:
@@ -113,6 +116,7 @@ class Bsp:
         return {
             "bsp": self.name,
             "source": self.source,
+            "yocto": self.yocto,
             "components": {
                 family: {"version": each.version, "folder": each.folder, "parsers": list(each.parsers)}
                 for family, each in self.components.items()
@@ -150,6 +154,7 @@ def _release(entry: Mapping[str, Any]) -> Bsp:
         components=components,
         vela=entry.get("vela", ""),
         neutron=entry.get("neutron", ""),
+        yocto=entry.get("yocto", ""),
         delegates=tuple(entry["delegates"]),
         on_image=tuple(OnImage(each["path"], each.get("archive_sha256", "")) for each in entry.get("on_image", ())),
     )
