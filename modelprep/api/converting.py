@@ -76,11 +76,12 @@ def conversions(family: str) -> list[Step]:
 
 
 def conversion_called(family: str, verb: str) -> Step | None:
-    """Return the step that a command runs (``tf``, ``to-onnx``); None if there is none."""
+    """Return the step that a command runs (``tf``, ``to-onnx``; no family, ``neutron``); None if there is none."""
     from modelprep.errors import RecipeError
     from modelprep.steps import find
 
-    for name in dict.fromkeys((f"{family}.{verb.replace('-', '_')}", f"{family}.{verb}")):
+    prefix = f"{family}." if family else ""
+    for name in dict.fromkeys((f"{prefix}{verb.replace('-', '_')}", f"{prefix}{verb}")):
         try:
             step = find(name)
         except RecipeError:

@@ -58,13 +58,15 @@ class _Family(TyperGroup):
         if (written := super().get_command(ctx, cmd_name)) is not None:
             return written
         step = conversion_called(self.family, cmd_name)
-        if step is None:
-            return None
-        app = typer.Typer(rich_markup_mode=None, add_completion=False)
-        app.command(cmd_name)(conversion(step, self.own.get(cmd_name)))
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        return command
+        return None if step is None else _command(cmd_name, conversion(step, self.own.get(cmd_name)))
+
+
+def _command(name: str, function: Callable[..., None]) -> Any:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(name)(function)
+    command = typer.main.get_command(app)
+    command.name = name
+    return command
 
 
 def steps_of(family: str, help: str, own: Mapping[str, Callable[..., None]] | None = None) -> typer.Typer:  # noqa: A002
@@ -85,9 +87,12 @@ def steps_of(family: str, help: str, own: Mapping[str, Callable[..., None]] | No
 
 
 def plugged_in(family: str) -> Any:
-    """Return the command group of a family that installed packages bring; None if there is none."""
-    if not family.isidentifier() or not conversions(family):
+    """Return what a name that is no command of ours means: a family of steps or a step without one; None if neither."""
+    if not family.replace("-", "_").isidentifier():
         return None
+    if not conversions(family):
+        step = conversion_called("", family)
+        return None if step is None else _command(family, conversion(step))
     return typer.main.get_command(steps_of(family, f"The steps {family}.* of installed packages."))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from modelprep.errors import RecipeError, StepError, nearest
 from modelprep.steps import Param
+from modelprep.steps._feeding import listed
 from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ _MOST_VALUES = 1 << 28
 
 #: Parameters that every step with a calibration takes.
 PARAMS: Mapping[str, Param] = {
-    "calibration": Param("files", "pictures, idx or .npy files, or archives of them, that calibrate and compare"),
+    "calibration": Param(
+        "files", "pictures, idx or .npy files, archives of them, or .npz files (an array for each input of the model, "
+        "by its name; the first axis counts the samples), that calibrate and compare",
+    ),
     "preprocess": Param(
         "map", "how a picture becomes an input: size [height, width], mean, scale ((value - mean) * scale), channels "
         f"({', '.join(_CHANNELS)}), resize ({', '.join(_RESIZE)}), layout ({', '.join(_LAYOUTS)})", metavar="KEY=VALUE",
@@ -119,13 +124,14 @@ class Samples:
     Parameters
     ----------
     names
-        Of the files (an idx file's records are ``name#7``), in the order in which they are used.
-    values
-        float32, one row an input; the first axis counts them.
+        Of the files (records of an idx or npz file are ``name#7``), in the order in which they are used.
+    arrays
+        Input of the model -> its values, the first axis counts the samples; ``""`` is the only input of a model, where
+        pictures or arrays without a name are given (float32).
     """
 
     names: tuple[str, ...]
-    values: NDArray[Any]
+    arrays: Mapping[str, NDArray[Any]]
 
 
 def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], None]) -> Samples | None:
@@ -150,30 +156,33 @@ def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], N
         if not found:
             raise StepError("the calibration set holds no inputs", got=", ".join(files))
         chosen = sorted(found, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())[:most]
-        if not params.get("preprocess") and not all(_is_array(found[name][0]) for name in chosen):
+        if not params.get("preprocess") and not all(_holds_arrays(found[name][0]) for name in chosen):
             warn("the recipe declares no preprocess: pictures are fed as they are, values 0 to 255, red first")
-        values = []
+        rows: list[Mapping[str, NDArray[Any]]] = []
         for name in chosen:
-            values.append(_read(name, *found[name], how))
-            if values[-1].shape != values[0].shape:
+            rows.append(_read(name, *found[name], how))
+            first, last = ({key: array.shape[1:] for key, array in row.items()} for row in (rows[0], rows[-1]))
+            if first != last:
                 raise StepError(
-                    "the calibration inputs have different shapes", where=name, expected=str(values[0].shape[1:]),
-                    got=str(values[-1].shape[1:]), hint="declare preprocess: {size: [HEIGHT, WIDTH]}",
+                    "the calibration inputs have different shapes", where=name, expected=listed(first),
+                    got=listed(last), hint="declare preprocess: {size: [HEIGHT, WIDTH]}",
                 )  # fmt: skip
-            if values[0].size * len(chosen) > _MOST_VALUES:
+            if sum(array.size for array in rows[0].values()) * len(chosen) > _MOST_VALUES:
                 raise StepError("the calibration set is too large", expected="samples: a smaller number")
-    return Samples(tuple(chosen), np.concatenate(values))
+    return Samples(tuple(chosen), {key: np.concatenate([row[key] for row in rows]) for key in rows[0]})
 
 
 def _inputs(files: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, tuple[Path, int | None]]]:
-    """List inputs by name: the file each lies in, and for an idx file the number of the record."""
+    """List inputs by name: the file each lies in, and for an idx or npz file the number of the record."""
     from modelprep.formats import idx
     from modelprep.formats.archive import members
 
     for number, (name, path) in enumerate(sorted(files.items())):
         with path.open("rb") as file:
             head = file.read(4)
-        if head == bytes.fromhex("00000803"):
+        if name.lower().endswith(".npz"):
+            yield from ((f"{name}#{record}", (path, record)) for record in range(len(next(iter(_npz(path).values())))))
+        elif head == bytes.fromhex("00000803"):
             for record in range(idx.read_header(path).shape[0]):
                 yield f"{name}#{record}", (path, record)
         elif members.kind_of(path) is not None:
@@ -186,17 +195,46 @@ def _inputs(files: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, tupl
             yield name, (path, None)
 
 
-def _is_array(path: Path) -> bool:
+def _holds_arrays(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(6) == b"\x93NUMPY"
+        return file.read(6).startswith((b"\x93NUMPY", b"PK\x03\x04"))
 
 
-def _read(name: str, path: Path, record: int | None, how: Preprocess) -> NDArray[Any]:
+@lru_cache(maxsize=2)
+def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
+    """Read an .npz file: arrays of numbers, all with the same number of samples."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with path.open("rb") as file:  # NumPy would leave it open where it is no zip
+            found = np.load(file, allow_pickle=False)
+            arrays = {name: np.asarray(found[name]) for name in getattr(found, "files", ())}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise StepError("the .npz file cannot be read", where=path.name, got=str(error)) from None
+    counts = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        raise StepError("the arrays of the .npz file hold no samples, or not the same number", where=path.name,
+                        expected="a first axis that counts the samples", got=str(counts))  # fmt: skip
+    for name, array in arrays.items():
+        _check_numbers(name, array)
+    return arrays
+
+
+def _check_numbers(name: str, array: NDArray[Any]) -> None:
+    if array.dtype.kind not in "fiub":
+        raise StepError("the array holds no real numbers", where=name, got=str(array.dtype))
+
+
+def _read(name: str, path: Path, record: int | None, how: Preprocess) -> Mapping[str, NDArray[Any]]:
     import numpy as np
 
     from modelprep.formats import idx
     from modelprep.formats.picture import decode
 
+    if record is not None and _holds_arrays(path):
+        return {key: array[record : record + 1] for key, array in _npz(path).items()}
     if record is not None:
         header = idx.read_header(path)
         _, height, width = header.shape
@@ -205,14 +243,13 @@ def _read(name: str, path: Path, record: int | None, how: Preprocess) -> NDArray
             data = file.read(height * width)
         if len(data) != height * width:
             raise StepError("the idx file is truncated", where=name)
-        return how.apply(np.frombuffer(data, np.uint8).reshape(height, width, 1))
-    if _is_array(path):
+        return {"": how.apply(np.frombuffer(data, np.uint8).reshape(height, width, 1))}
+    if _holds_arrays(path):
         try:
             array = np.load(path, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
             raise StepError("the array cannot be read", where=name, got=str(error)) from None
-        if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-            raise StepError("the array holds no real numbers", where=name, got=str(array.dtype))
-        return np.asarray(array, np.float32)[None]
+        _check_numbers(name, array)
+        return {"": np.asarray(array, np.float32)[None]}
     pixels = decode.read(path, exact=False).pixels
-    return how.apply(pixels[:, :, :3] if pixels.shape[2] > 2 else np.repeat(pixels[:, :, :1], 3, axis=2))
+    return {"": how.apply(pixels[:, :, :3] if pixels.shape[2] > 2 else np.repeat(pixels[:, :, :1], 3, axis=2))}

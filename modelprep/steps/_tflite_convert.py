@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
+from modelprep.steps import _feeding
 from modelprep.steps._tf_source import opened
-
-#: Inputs where there is no calibration set: seeded, on both sides of zero.
-SEEDED = 4
 
 
 def work(request: Mapping[str, Any]) -> dict[str, object]:
@@ -37,7 +35,7 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="tflite-", dir=Path(request["output"]).parent) as folder:
         try:
             function, owner = opened(request, Path(folder))
-            fed = list(_fed(function, request))
+            fed = _fed(function, request)
             made = _converted(function, owner, fed, request)
             before, after = _run(function, made, fed)
         except StepError:
@@ -60,37 +58,21 @@ def _said(error: Exception, folder: str) -> str:
     return f"{type(error).__name__}: {(named or lines or ['no reason given'])[0][:400]}"
 
 
-def _fed(function: Any, request: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """Yield the inputs that original and result run on, one list a call: the calibration set, else seeded values."""
+def _fed(function: Any, request: Mapping[str, Any]) -> list[list[Any]]:
+    """Return the inputs that original and result run on, one list a call: the calibration set, else seeded values."""
     import numpy as np
 
-    shapes = [tuple(each.shape) for each in _inputs_of(function)]
-    if request["samples"] is None:
-        for number in range(SEEDED):
-            rng = np.random.default_rng([20190228, number])
-            yield [rng.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
-        return
-    if len(shapes) != 1:
-        raise StepError("a model with several inputs cannot be calibrated with files", where=request["model"],
-                        got=f"{len(shapes)} inputs")  # fmt: skip
-    rows = np.load(request["samples"])
-    for row in rows:
-        if row.size != np.prod(shapes[0], dtype=int):
-            raise StepError("the calibration inputs do not fit the model", where=request["model"],
-                            expected=f"shape {list(shapes[0])}", got=str([1, *row.shape]),
-                            hint="declare preprocess: {size: [HEIGHT, WIDTH], channels: ..., layout: ...}")  # fmt: skip
-        yield [row.reshape(shapes[0])]
+    slots = [_feeding.Input(each.name, tuple(each.shape), each.dtype.name) for each in _inputs_of(function)]
+    given = None
+    if request["samples"] is not None:
+        with np.load(request["samples"]) as found:
+            given = {name: found[f"x{n}"] for n, name in enumerate(request["sample_names"])}
+    return [list(one) for one in zip(*_feeding.fitted(given, slots, request["model"]), strict=True)]
 
 
 def _inputs_of(function: Any) -> list[Any]:
-    import tensorflow as tf
-
     captured = {id(each) for each in function.graph.internal_captures}
-    found = [each for each in function.inputs if id(each) not in captured]
-    for each in found:
-        if each.dtype != tf.float32:
-            raise StepError(f"the input '{each.name}' is {each.dtype.name}", expected="a float32 input")
-    return found
+    return [each for each in function.inputs if id(each) not in captured]
 
 
 def _converted(function: Any, owner: Any, fed: list[list[Any]], request: Mapping[str, Any]) -> bytes:
@@ -108,7 +90,8 @@ def _converted(function: Any, owner: Any, fed: list[list[Any]], request: Mapping
     elif mode == "int8":
         converter.representative_dataset = lambda: iter(fed)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = getattr(tf, request["input_type"])
+        if all(each.dtype == tf.float32 for each in _inputs_of(function)):  # others keep the type that they have
+            converter.inference_input_type = getattr(tf, request["input_type"])
         converter.inference_output_type = getattr(tf, request["output_type"])
     return bytes(converter.convert())
 
@@ -155,9 +138,9 @@ def _columns(rows: list[list[Any]]) -> list[Any]:
 def _quantised(value: Any, detail: Mapping[str, Any]) -> Any:
     import numpy as np
 
-    if not np.issubdtype(detail["dtype"], np.integer):
-        return value.astype(detail["dtype"])
     scale, zero = detail["quantization"]
+    if not scale or not np.issubdtype(detail["dtype"], np.integer):
+        return value.astype(detail["dtype"])
     limits = np.iinfo(detail["dtype"])
     return np.clip(np.rint(value / scale) + zero, limits.min, limits.max).astype(detail["dtype"])
 

@@ -34,14 +34,15 @@ def _run(call: Call) -> Mapping[str, object]:
         if inputs is not None:
             import numpy as np
 
-            np.save(folder / "samples.npy", inputs.values)
+            np.savez(folder / "samples.npz", **{f"x{n}": array for n, array in enumerate(inputs.arrays.values())})
         request = {
             "model": str(model.resolve()), "mode": mode, **types,
             "variables": {name: str(path) for name, path in variables.items()},
             "inputs": list(cast("tuple[str, ...]", params["inputs"] or ())),
             "outputs": list(cast("tuple[str, ...]", params["outputs"] or ())),
             "shapes": _shapes(params["shapes"]),
-            "samples": None if inputs is None else str(folder / "samples.npy"),
+            "samples": None if inputs is None else str(folder / "samples.npz"),
+            "sample_names": [] if inputs is None else list(inputs.arrays),
             "output": str(call.output), "answers": str(folder / "answers.npz"),
         }  # fmt: skip
         facts = _subprocess.call("modelprep.steps._tflite_convert", request, what="converting with TensorFlow")

@@ -16,7 +16,7 @@ from typing import cast
 from modelprep import quoting
 from modelprep.errors import MissingTool, RecipeError, StepError
 from modelprep.installed import install_command
-from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration
+from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration, _feeding
 from modelprep.steps.tools import beside, installed_version
 
 VARIABLE, COMMAND, MODULE = "MODELPREP_QUANTIZER", "aeq", "ai_edge_quantizer"
@@ -56,15 +56,18 @@ def _version(python: str) -> str:
 
 
 def _run(call: Call) -> Mapping[str, object]:
+    import numpy as np
+
     from modelprep.formats.tflite.model import read
 
     params, mode = call.params, str(call.params["mode"])
     model = cast("Path", params["model"])
     graph = read(model).main
-    for index in graph.inputs:
-        if graph.tensors[index].dtype != "FLOAT32":
-            raise StepError("only a float model can be quantised", where=str(model), expected="float32 inputs",
-                            got=f"'{graph.tensors[index].name}' is {graph.tensors[index].dtype.lower()}")  # fmt: skip
+    takes = [graph.tensors[index] for index in graph.inputs]
+    for each in takes:
+        if each.quantisation is not None and each.quantisation.scale:
+            raise StepError("only a float model can be quantised", where=str(model), expected="inputs without a scale",
+                            got=f"'{each.name}' is {each.dtype.lower()}, quantised")  # fmt: skip
     if mode == "int8" and not params.get("calibration"):
         raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
                           hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
@@ -73,14 +76,12 @@ def _run(call: Call) -> Mapping[str, object]:
     with tempfile.TemporaryDirectory(prefix="quantise-", dir=call.output.parent) as scratch:
         folder = Path(scratch)
         inputs = _calibration.samples(params, folder, call.warn)
-        if inputs is not None:
-            import numpy as np
-
-            np.save(folder / "samples.npy", inputs.values)
+        slots = [_feeding.Input(each.name, each.shape, each.dtype.lower()) for each in takes]
+        np.savez(folder / "samples.npz", *_feeding.fitted(inputs.arrays if inputs else None, slots, str(model)))
         shutil.copyfile(model, folder / "model.tflite")
         request = {
             "model": "model.tflite", "recipe": _RECIPES[mode], "output": "made.tflite", "answers": "answers.npz",
-            "samples": None if inputs is None else "samples.npy",
+            "samples": "samples.npz",
         }  # fmt: skip
         (folder / "request.json").write_text(json.dumps(request), "utf-8")
         source = (Path(__file__).parent / "_quantise_script.py").read_text("utf-8")
@@ -105,7 +106,7 @@ STEP = Step(
     version=1,
     summary="quantise a float TF Lite model, with ai-edge-quantizer",
     params={
-        "model": Param("file", "the TF Lite file with float32 inputs", required=True),
+        "model": Param("file", "the TF Lite file, whose inputs are not quantised", required=True),
         "mode": Param(
             "str", "dynamic: int8 weights; int8: weights and activations, which integer hardware needs",
             default="int8", choices=tuple(_RECIPES),

@@ -12,6 +12,7 @@ import pytest
 
 from modelprep.errors import RecipeError, StepError
 from modelprep.steps import _calibration
+from modelprep.steps._feeding import Input, fitted
 from modelprep.steps.picture import bmp
 
 np = pytest.importorskip("numpy", reason="calibration inputs are arrays: the check extra")
@@ -50,7 +51,7 @@ def test_seed_and_names_decide_which_inputs_are_taken_whatever_the_order_of_the_
     again = taken(tmp_path, dict(reversed(pictures.items())), samples=4)
     other = taken(tmp_path, pictures, samples=4, seed=1)
     assert first.names == again.names
-    assert np.array_equal(first.values, again.values)
+    assert np.array_equal(first.arrays[""], again.arrays[""])
     assert len(first.names) == 4
     assert other.names != first.names
 
@@ -65,19 +66,19 @@ def test_an_archive_of_pictures_gives_the_same_inputs_as_its_files(tmp_path: Pat
     found = taken(tmp_path, {"set": tmp_path / "set.zip"})
     loose = taken(tmp_path, {f"set/set/{name}": path for name, path in pictures.items()})
     assert found.names == loose.names
-    assert np.array_equal(found.values, loose.values)
+    assert np.array_equal(found.arrays[""], loose.arrays[""])
 
 
 def test_a_picture_is_resized_and_scaled_as_declared(tmp_path: Path) -> None:
     path = picture(tmp_path / "one")
-    plain = taken(tmp_path, {"one": path}).values
+    plain = taken(tmp_path, {"one": path}).arrays[""]
     assert plain.shape == (1, 6, 4, 3)
     how = {"mean": [10, 20, 30], "scale": 0.5, "channels": "bgr", "layout": "nchw"}
-    made = taken(tmp_path, {"one": path}, preprocess=how).values
+    made = taken(tmp_path, {"one": path}, preprocess=how).arrays[""]
     expected = (plain[0][:, :, ::-1] - np.array([10, 20, 30])) * 0.5
     assert np.allclose(made[0], expected.transpose(2, 0, 1))
-    assert taken(tmp_path, {"one": path}, preprocess={"size": [3, 5]}).values.shape == (1, 3, 5, 3)
-    grey = taken(tmp_path, {"one": path}, preprocess={"channels": "grey", "size": 6}).values
+    assert taken(tmp_path, {"one": path}, preprocess={"size": [3, 5]}).arrays[""].shape == (1, 3, 5, 3)
+    grey = taken(tmp_path, {"one": path}, preprocess={"channels": "grey", "size": 6}).arrays[""]
     assert grey.shape == (1, 6, 6, 1)
 
 
@@ -86,9 +87,42 @@ def test_records_of_an_idx_file_and_arrays_are_inputs(tmp_path: Path) -> None:
     (tmp_path / "idx").write_bytes(struct.pack(">IIII", 0x0803, 2, 3, 4) + records.tobytes())
     found = taken(tmp_path, {"idx": tmp_path / "idx"}, preprocess={"channels": "grey"})
     assert sorted(found.names) == ["idx#0", "idx#1"]
-    assert np.array_equal(found.values[found.names.index("idx#1")].ravel(), records[12:])
+    assert np.array_equal(found.arrays[""][found.names.index("idx#1")].ravel(), records[12:])
     np.save(tmp_path / "array.npy", np.ones((2, 5)))
-    assert taken(tmp_path, {"a": tmp_path / "array.npy"}).values.shape == (1, 2, 5)
+    assert taken(tmp_path, {"a": tmp_path / "array.npy"}).arrays[""].shape == (1, 2, 5)
+
+
+def test_an_npz_file_holds_samples_of_several_inputs(tmp_path: Path) -> None:
+    np.savez(tmp_path / "blob", a=np.arange(6).reshape(3, 2), b=np.ones((3, 1, 4), np.uint8))
+    found = taken(tmp_path, {"set.NPZ": tmp_path / "blob.npz"}, samples=2)
+    assert set(found.names) < {"set.NPZ#0", "set.NPZ#1", "set.NPZ#2"}
+    assert found.arrays["a"].shape == (2, 2)
+    inputs = [Input("b", (1, 4), "uint8"), Input("a", (1, 2), "float32")]
+    fed = fitted(found.arrays, inputs, "m")
+    assert [(each.shape, each.dtype) for each in fed] == [((2, 1, 4), np.uint8), ((2, 1, 2), np.float32)]
+    with pytest.raises(StepError, match="other inputs"):
+        fitted(found.arrays, inputs[:1], "m")
+    with pytest.raises(StepError, match="takes uint8"):
+        fitted({"": np.full((1, 4), np.nan)}, inputs[:1], "m")
+
+
+def test_arrays_without_names_are_taken_in_their_order(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", np.zeros((1, 2)), np.ones((1, 3)))
+    found = taken(tmp_path, {"x.npz": tmp_path / "x.npz"})
+    first, second = fitted(found.arrays, [Input("p", (1, 2), "int8"), Input("q", (3,), "int32")], "m")
+    assert (first.max(), second.min(), second.shape) == (0, 1, (1, 3))
+
+
+@pytest.mark.parametrize(
+    "arrays", [{}, {"a": np.ones(())}, {"a": np.ones(3), "b": np.ones(4)}, {"a": np.array(["x"])}]
+)  # fmt: skip
+def test_an_npz_file_without_samples_is_told(tmp_path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(StepError):
+        taken(tmp_path, {"x.npz": tmp_path / "x.npz"})
+    (tmp_path / "half.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:-9])
+    with pytest.raises(StepError):
+        taken(tmp_path, {"half.npz": tmp_path / "half.npz"})
 
 
 @pytest.mark.parametrize(
@@ -142,4 +176,4 @@ def test_inputs_of_different_shapes_are_told_with_what_to_declare(tmp_path: Path
     with pytest.raises(StepError, match="different shapes") as caught:
         taken(tmp_path, files)
     assert "size" in str(caught.value.hint)
-    assert taken(tmp_path, files, preprocess={"size": [4, 4]}).values.shape == (2, 4, 4, 3)
+    assert taken(tmp_path, files, preprocess={"size": [4, 4]}).arrays[""].shape == (2, 4, 4, 3)

@@ -273,6 +273,24 @@ def test_the_example_runs_the_converter_of_its_variable_or_on_path(
     assert find("neutron").origin == "modelprep-neutron 0.1.0"
 
 
+def test_a_step_without_a_family_is_a_command_of_its_name(
+    neutron: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODELPREP_NEUTRON", converter(neutron, PASSES))
+    (neutron / "m.tflite").write_bytes(tiny())
+    assert invoke(["neutron", str(neutron / "m.tflite"), "-o", str(neutron / "o.tflite"), "--target", "imx952"]) == 0
+    assert (neutron / "o.tflite").read_bytes() == tiny()
+    assert "imx952" in capsys.readouterr().err
+    assert invoke(["neutron", str(neutron / "m.tflite"), "-o", str(neutron / "p.tflite"), "--target", "imx8"]) == 2
+
+
+def test_a_step_of_a_package_that_is_not_installed_says_so_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    if "neutron" in names():
+        pytest.skip("modelprep-neutron is installed in this environment")
+    assert invoke(["neutron", "m.tflite", "-o", "o.tflite"]) == 7
+    assert "modelprep-neutron" in capsys.readouterr().err
+
+
 def test_without_the_converter_a_recipe_ends_with_what_to_install(
     neutron: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from steps import tflite_workshop
 from modelprep.cli.main import invoke
 from modelprep.errors import MissingTool
 from modelprep.formats.tflite.model import read
-from modelprep.steps import find
+from modelprep.steps import Call, find
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +86,36 @@ def test_another_seed_takes_other_pictures(workshop: Path) -> None:
     assert (workshop / "int8-other-seed.tflite").read_bytes() != (workshop / "int8-float.tflite").read_bytes()
 
 
+def test_a_model_of_several_inputs_or_of_bytes_is_calibrated_and_keeps_its_types(
+    workshop: Path, told: dict[str, Any]
+) -> None:
+    two, data = (read(workshop / f"{name}.tflite").main for name in ("two-int8", "bytes-int8"))
+    assert told["two-int8"]["facts"]["agreement"]["inputs"] == 30
+    assert [two.tensors[i].dtype for i in two.inputs] == ["INT8", "INT8"]
+    assert {tuple(two.tensors[i].shape) for i in two.inputs} == {(1, 4), (1, 6)}
+    assert [data.tensors[i].dtype for i in data.inputs] == ["UINT8"]
+
+
+@pytest.mark.parametrize(("name", "calibration"), [("two-inputs", "sets"), ("bytes", "pictures")])
+def test_tflite_quantise_takes_the_same_calibration(
+    name: str, calibration: str, workshop: Path, tmp_path: Path
+) -> None:
+    if not os.environ.get("MODELPREP_QUANTIZER") and find_spec("ai_edge_quantizer") is None:
+        pytest.skip("no ai-edge-quantizer here: MODELPREP_QUANTIZER names none")
+    step = find("tflite.quantise")
+    params = {key: param.default for key, param in step.params.items()} | {
+        "model": workshop / f"{name}.tflite", "preprocess": {"scale": 1}, "samples": 24,
+        "min_cosine": 0.9, "min_top1": 0.8,  # the quantizer averages ranges: few values get clipped
+        "calibration": tflite_workshop.files(workshop / calibration),
+    }  # fmt: skip
+    outputs = [tmp_path / "a.tflite", tmp_path / "b.tflite"]
+    facts = [step.run(Call(params, output)) for output in outputs]
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert facts[0] is not None
+    assert facts[0]["agreement"]["inputs"] == 24  # type: ignore[index]
+    assert facts[0]["agreement"]["cosine"] > 0.9  # type: ignore[index]
+
+
 def test_agreement_of_the_top_class_is_of_the_calibration_set_alone(told: dict[str, Any]) -> None:
     assert told["int8"]["facts"]["agreement"]["top1"] >= 0.9
     assert told["int8"]["facts"]["agreement"]["inputs"] == 24
@@ -97,7 +127,9 @@ def test_agreement_of_the_top_class_is_of_the_calibration_set_alone(told: dict[s
     [
         ("refused-cosine", "answers otherwise"),
         ("refused-size", "do not fit the model"),
-        ("refused-two-inputs", "several inputs"),
+        ("refused-two-inputs", "an .npz file"),
+        ("refused-names", "bee [6]"),
+        ("refused-range", "takes uint8"),
         ("refused-open-shape", "is not fixed"),
         ("refused-other-shape", "another shape"),
         ("refused-output", "no node 'nothing'"),

@@ -81,9 +81,8 @@ def test_a_difference_beyond_the_tolerance_is_refused(
 
 def test_inputs_that_do_not_fit_are_told(quantizer: None, model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "five.npy", np.ones(5))
-    with pytest.raises(StepError, match="cannot quantise") as caught:
+    with pytest.raises(StepError, match="do not fit the model"):
         quantised(model, tmp_path / "o.tflite", calibration={"five.npy": tmp_path / "five.npy"})
-    assert "do not fit" in str(caught.value.got)
 
 
 def test_integers_need_a_calibration_set(model: Path, tmp_path: Path) -> None:

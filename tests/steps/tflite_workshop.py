@@ -32,6 +32,12 @@ CASES: dict[str, dict[str, Any]] = {
     "int8-float": {"model": "net.keras", **QUANTISED},
     "int8-uint8": {"model": "frozen.pb", "shapes": {"input": [1, 8, 8, 3]}, **QUANTISED, "input_type": "uint8",
                    "output_type": "uint8"},
+    "two-int8": {"model": "two.keras", "mode": "int8", "calibration": "sets", "samples": 30, "input_type": "int8"},
+    "bytes": {"model": "bytes.pb"},
+    "bytes-int8": {"model": "bytes.pb", "mode": "int8", "calibration": "pictures", "samples": 24,
+                   "preprocess": {"scale": 1}},
+    "refused-names": {"model": "two.keras", "mode": "int8", "calibration": "others"},
+    "refused-range": {"model": "bytes.pb", "mode": "int8", "calibration": "pictures", "preprocess": {"mean": 128}},
     "refused-cosine": {"model": "net.keras", **QUANTISED, "min_cosine": 1.0},
     "refused-size": {"model": "net.keras", **QUANTISED, "preprocess": {"size": [4, 4]}},
     "refused-two-inputs": {"model": "two.keras", **QUANTISED},
@@ -83,6 +89,13 @@ def make(folder: Path) -> None:
         tf1.math.betainc(x, x, x, name="out")
 
     graph(odd, "odd")
+
+    def of_bytes() -> None:
+        x = tf1.placeholder(tf.uint8, [1, *SHAPE], name="input")
+        y = tf1.reshape(tf1.cast(x, tf.float32) / 255, [1, 192])
+        tf1.matmul(y, tf1.constant(rng.normal(0, 0.5, (192, 5)).astype("f4")), name="out")
+
+    graph(of_bytes, "bytes")
     keras = tf.keras
     keras.utils.set_random_seed(3)
     net = keras.Sequential([
@@ -98,6 +111,11 @@ def make(folder: Path) -> None:
     (folder / "page.html").write_text("<html><body>not found</body></html>")
     whole = (folder / "net.keras").read_bytes()
     (folder / "half.keras").write_bytes(whole[: len(whole) // 2])
+    (folder / "sets").mkdir()
+    np.savez(folder / "sets" / "a.npz", zebra=rng.normal(0, 1, (20, 4)), ant=rng.normal(0, 1, (20, 6)))
+    np.savez(folder / "sets" / "b.npz", ant=rng.normal(0, 1, (30, 6)), zebra=rng.normal(0, 1, (30, 4)))
+    (folder / "others").mkdir()
+    np.savez(folder / "others" / "a.npz", zebra=np.ones((2, 4)), bee=np.ones((2, 6)))
     (folder / "pictures").mkdir()
     for n in range(24):
         (folder / "pictures" / f"{n}.bmp").write_bytes(bmp(rng.integers(0, 256, SHAPE, np.uint8)))
