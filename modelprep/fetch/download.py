@@ -30,6 +30,7 @@ from modelprep.formats.archive.decompress import MAX_RATIO, RATIO_FLOOR
 from modelprep.store import Store, Validator
 from modelprep.store.copying import WORTH_A_THREAD, BackgroundHash
 from modelprep.store.disk import ensure_free, human, storage_error, write_all
+from modelprep.store.syncing import EarlyWriting
 from modelprep.url import Url
 
 #: An attempt that gained this many bytes is no failure of the line: the count of attempts begins anew.
@@ -273,7 +274,7 @@ class Download:
         with os.fdopen(descriptor, "wb", buffering=0), hashing as background:
             os.ftruncate(descriptor, start)
             os.lseek(descriptor, start, os.SEEK_SET)
-            piece = head or next(pieces, b"")
+            piece, early = head or next(pieces, b""), EarlyWriting(descriptor, start)
             while piece:
                 if size + len(piece) > limit:
                     self._too_long(size + len(piece))
@@ -283,6 +284,7 @@ class Download:
                     raise self._disk_error(error, path, (total or size + len(piece)) - size) from error
                 background.update(piece)
                 size += len(piece)
+                early.upto(size)
                 if piece is not head:
                     self._transferred += len(piece)
                 self._task.progress(size, total)

@@ -18,8 +18,10 @@ from modelprep.fetch.transport import Answer, Transport
 from modelprep.store import Validator
 from modelprep.url import Url
 
-#: Bytes of one piece. A slow connection (20 MB/s) takes 0.4 s for it, which hides what a request costs.
+#: Bytes of one piece at most. A slow connection (20 MB/s) takes 0.4 s for it, which hides what a request costs.
 PIECE = 8 << 20
+#: The last pieces are smaller, down to an eighth, so that all connections end at the same time.
+SMALLEST = 8
 #: Pieces in memory at most, beyond one for each connection.
 AHEAD = 2
 #: Seconds that one connection is watched before others may join it, and that it must still have ahead of it then.
@@ -93,7 +95,7 @@ class _Segments:
         self._total = total
         self._stop = stop
         self._next = at
-        self._failed: list[int] = []
+        self._failed: list[tuple[int, int]] = []
         self._under_way = 0
         self._here: dict[int, bytes] = {}
         self._threads = 0
@@ -142,10 +144,9 @@ class _Segments:
 
     def _work(self, slot: Slot, done: Callable[[Slot], None]) -> None:
         try:
-            while (first := self._take()) is not None:
-                data, error = None, None
+            while (bounds := self._take()) is not None:
+                (first, last), data, error = bounds, None, None
                 try:
-                    last = min(first + PIECE, self._total) - 1
                     data = self._transport.piece(slot, self._url, first, last, self._held)
                 except Exception as caught:  # noqa: BLE001 - raised where the pieces are given, if nobody else brings it
                     error = caught
@@ -154,7 +155,7 @@ class _Segments:
                     if data is not None:
                         self._here[first] = data
                     elif error is not None:
-                        self._failed.append(first)
+                        self._failed.append(bounds)
                         self._error = error
                     else:
                         self._ended = True
@@ -167,21 +168,23 @@ class _Segments:
                 self._threads -= 1
                 self._changed.notify_all()
 
-    def _take(self) -> int | None:
-        """Return the offset of a piece that nobody has; None when there is nothing left to do."""
+    def _take(self) -> tuple[int, int] | None:
+        """Return the first and last offset of a piece that nobody has; None when there is nothing left to do."""
         with self._changed:
             while not self._ended:
                 if self._failed:
-                    first = self._failed.pop()
+                    bounds = self._failed.pop()
                 elif self._next < min(self._total, self.at + self._window):
-                    first, self._next = self._next, self._next + PIECE
+                    share = (self._total - self._next) // (2 * self._threads)
+                    end = min(self._next + min(PIECE, max(PIECE // SMALLEST, share)), self._total)
+                    bounds, self._next = (self._next, end - 1), end
                 elif self._next >= self._total and not self._under_way:
                     return None
                 else:
                     self._changed.wait(_LOOK)
                     continue
                 self._under_way += 1
-                return first
+                return bounds
             return None
 
 

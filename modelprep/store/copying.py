@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from modelprep.errors import StorageError
 from modelprep.store.disk import CHUNK, human, storage, sync_file, write_all
 from modelprep.store.memo import Progress, hash_file
+from modelprep.store.syncing import EarlyWriting
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -143,7 +144,7 @@ def copy_hashed(
 def _pump(
     read: int, write: int, source: Path, size: int, update: Callable[[bytes], None], progress: Progress | None
 ) -> int:
-    done = 0
+    done, early = 0, EarlyWriting(write)
     while True:
         with storage(source, doing="read"):
             data = os.read(read, CHUNK)
@@ -152,6 +153,7 @@ def _pump(
         write_all(write, data)
         update(data)
         done += len(data)
+        early.upto(done)
         if progress is not None:
             progress(done, size)
 

@@ -20,6 +20,9 @@ from modelprep.store.disk import sync_file
 MANY = 4
 #: With more bytes than this waiting to be written, by whichever program, each file is synchronised by itself.
 _BUSY = 256 << 20
+#: Bytes of a file with which the disk is to begin at a time.
+_EARLY = 16 << 20
+_SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 
 
 def sync_all(paths: Iterable[Path]) -> None:
@@ -79,6 +82,39 @@ def _waiting() -> int:
             if line.startswith("Dirty:"):
                 return int(line.split()[1]) << 10
     return 0
+
+
+class EarlyWriting:
+    """Have the disk begin with what a large file has so far, so that making it last in the end takes no time.
+
+    Parameters
+    ----------
+    descriptor
+        The file, written from `offset` (bytes) on.
+    """
+
+    def __init__(self, descriptor: int, offset: int = 0) -> None:
+        self._descriptor = descriptor
+        self._begun = offset
+
+    def upto(self, size: int) -> None:
+        """Begin with what has been written since, once that is much; `size` is the size of the file in bytes."""
+        if size - self._begun >= _EARLY and (function := _sync_file_range()) is not None:
+            # Errors are kept by the kernel for the synchronisation in the end.
+            function(self._descriptor, self._begun, size - self._begun, _SYNC_FILE_RANGE_WRITE)
+            self._begun = size
+
+
+@lru_cache(maxsize=1)
+def _sync_file_range() -> Any:
+    """Return the C library's ``sync_file_range`` (Linux); None where there is none."""
+    with contextlib.suppress(OSError, AttributeError, ImportError):
+        import ctypes
+
+        function = ctypes.CDLL(None).sync_file_range
+        function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+        return function
+    return None
 
 
 def sync_each(paths: Sequence[Path]) -> list[OSError | None]:

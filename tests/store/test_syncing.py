@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelprep.store import Blob, syncing
+from modelprep.store.copying import copy_hashed
 from modelprep.store.store import Store
 
 
@@ -79,6 +80,25 @@ def test_files_that_become_blobs_together_are_synchronised_together(tmp_path: Pa
     blobs = store.land_all([(path, sha256, 10) for path, sha256 in zip(made, sums, strict=True)])
     assert synced == ["syncfs"]
     assert [blob.sha256 for blob in blobs if isinstance(blob, Blob)] == sums
+
+
+def test_the_disk_begins_with_a_large_file_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[int, int]] = []
+    really = syncing._sync_file_range()
+
+    def note(descriptor: int, offset: int, count: int, flags: int) -> int:
+        begun.append((offset, count))
+        return int(really(descriptor, offset, count, flags)) if really is not None else 0
+
+    monkeypatch.setattr(syncing, "_sync_file_range", lambda: note)
+    monkeypatch.setattr(syncing, "_EARLY", 1000)
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 20_000)  # five pieces of a copy
+    copy_hashed(source, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    if begun:  # the file systems did not share the blocks
+        assert sum(count for _, count in begun) == source.stat().st_size
+        assert len(begun) == 5
 
 
 def test_names_of_new_blobs_are_synchronised_at_the_end_of_the_work_and_their_content_before(
