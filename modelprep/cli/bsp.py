@@ -53,7 +53,7 @@ def show(
         output.line(f"Arm NN parsers: {', '.join(release.armnn.parsers)}")
     if release.on_image:
         output.line()
-        output.table("files on the image", ["path"], [(each.path,) for each in release.on_image])
+        output.table("files on the image", ["path"], [(path,) for path in release.on_image])
     if command := vela_of(release):
         output.line(f"To compile with Vela {release.vela}: {command}")
     output.line(f"source: {release.source}")

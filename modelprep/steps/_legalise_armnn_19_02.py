@@ -11,22 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from modelprep.formats.names import free_name
 from modelprep.formats.protowire import bytes_field, number_field, tag
-from modelprep.formats.tensorflow.attrs import (
-    attr_bool,
-    attr_int,
-    attr_string,
-    attr_tensor,
-    attr_type,
-)
+from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_string, attr_tensor, attr_type
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import subgraph
 from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, tensor_proto
-from modelprep.targets.armnn_19_02 import (
-    TF_NEUTRAL_ATTRS,
-    TF_OPS,
-    TF_RENAMED_OPS,
-)
+from modelprep.targets.armnn_19_02 import TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS
 from modelprep.targets.armnn_tf import FLOAT, INT32, ints, neutral
 
 #: These hand on their first input as it is, in a graph that is only run forward.
@@ -163,9 +154,7 @@ def _concat_axis(node: Node, nodes: dict[str, Node], changes: Changes) -> list[N
     if values not in ([-1], [-3]):
         return []
     axis = 4 + values[0]
-    name = f"{node.name}/axis_{axis}"
-    while name in nodes:
-        name += "_"
+    name = free_name(f"{node.name}/axis_{axis}", nodes)
     value = Tensor(DTYPES[INT32], (), memoryview(axis.to_bytes(4, "little")))
     nodes[name] = Node(name, "Const", attrs={"dtype": attr_type(INT32), "value": attr_tensor(tensor_proto(value))})
     node.inputs[-1] = name
@@ -187,9 +176,7 @@ def _mean(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
         if rank is None:
             return []
         axes = [axis + rank if axis < 0 else axis for axis in axes]
-    name = f"{node.name}/keep_dims"
-    while name in nodes:
-        name += "_"
+    name = free_name(f"{node.name}/keep_dims", nodes)
     kept = nodes[name] = Node(name, "Mean", node.inputs, attrs={**node.attrs, "keep_dims": attr_bool(True)})
     squeezed = b"".join(number_field(3, axis) for axis in sorted(set(axes)))
     node.op, node.inputs = "Squeeze", [name]

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelprep.errors import StepError
+from modelprep.formats.names import free_name
 from modelprep.formats.tensorflow.attrs import attr_tensor, attr_type
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import require, subgraph
@@ -323,9 +324,7 @@ def _constant_of(
 ) -> str:
     if numbers in made:
         return made[numbers]
-    name = f"{user.name}/known_shape"
-    while name in nodes:
-        name += "_"
+    name = free_name(f"{user.name}/known_shape", nodes)
     node = Node(name, "Const")
     _become_constant(node, INT32, (len(numbers),), struct.pack(f"<{len(numbers)}i", *numbers))
     nodes[name] = node

@@ -6,12 +6,10 @@ step ``tf.legalise``, which refuses what is left after its rewriting, and by the
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from modelprep.formats.protowire import WireError
-from modelprep.formats.tensorflow.attrs import payload_in, read_numbers
+from modelprep.formats.tensorflow.attrs import payload_in, read_numbers, small_numbers
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.tensor import dtype_name
 from modelprep.targets.armnn_19_02 import TF_IGNORED_OPS, TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS, TF_RULES
@@ -131,17 +129,7 @@ def constant(nodes: dict[str, Node], reference: str) -> Node | None:
 
 def ints(node: Node | None) -> list[int] | None:
     """Return the values of a small int32 constant (a thousand at most); None where it is none."""
-    head = node.tensor() if node is not None and node.op == "Const" else None
-    if head is None or head.dtype != INT32 or head.count > 1 << 10:
-        return None
-    content = bytes(payload_in(head.proto, 4) or b"")
-    listed = struct.unpack(f"<{len(content) // 4}i", content[: len(content) // 4 * 4])
-    try:
-        values = list(listed) or read_numbers(head.proto, 7)
-    except WireError:
-        return None
-    # a list may be shorter than the shape: its last value is repeated
-    return values + [values[-1] if values else 0] * (head.count - len(values))
+    return small_numbers(node.tensor(), INT32) if node is not None and node.op == "Const" else None
 
 
 def _judge_window(node: Node, nodes: dict[str, Node]) -> _Broken:

@@ -44,22 +44,6 @@ class Component:
 
 
 @dataclass(frozen=True)
-class OnImage:
-    """A file that the full image holds.
-
-    Parameters
-    ----------
-    path
-        On the board; may end in a pattern (``*.jpg``).
-    archive_sha256
-        The layer's checksum of the archive that the file comes from; empty where none is stated.
-    """
-
-    path: str
-    archive_sha256: str = ""
-
-
-@dataclass(frozen=True)
 class Bsp:
     """One release.
 
@@ -76,7 +60,7 @@ class Bsp:
     delegates
         TensorFlow Lite delegates of the release.
     on_image
-        Files of the full image.
+        Files of the full image, as paths on the board; one may end in a pattern (``*.jpg``).
     yocto
         Name of its Yocto release; empty where the sources do not state it.
     """
@@ -87,7 +71,7 @@ class Bsp:
     vela: str = ""
     neutron: str = ""
     delegates: tuple[str, ...] = ()
-    on_image: tuple[OnImage, ...] = ()
+    on_image: tuple[str, ...] = ()
     yocto: str = ""
 
     @property
@@ -124,7 +108,7 @@ class Bsp:
             "vela": self.vela,
             "neutron": self.neutron,
             "delegates": list(self.delegates),
-            "on_image": [each.path for each in self.on_image],
+            "on_image": list(self.on_image),
         }
 
 
@@ -156,7 +140,7 @@ def _release(entry: Mapping[str, Any]) -> Bsp:
         neutron=entry.get("neutron", ""),
         yocto=entry.get("yocto", ""),
         delegates=tuple(entry["delegates"]),
-        on_image=tuple(OnImage(each["path"], each.get("archive_sha256", "")) for each in entry.get("on_image", ())),
+        on_image=tuple(each["path"] for each in entry.get("on_image", ())),
     )
 
 

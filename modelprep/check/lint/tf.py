@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,91 +132,48 @@ def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | Non
     input_name, input_rank
         The placeholder that the test feeds, and with how many dimensions (0 where nothing is asked).
     """
+    from modelprep.formats.tensorflow.sizes import ordered
+
     nodes = graph.by_name()
-    given = {node.name: [r.partition(":")[0] for r in node.inputs if not r.startswith("^")] for node in nodes.values()}
-    takers: dict[str, list[str]] = {}
-    open_inputs = {}
-    for name, sources in given.items():
-        own = [source for source in sources if source in nodes]
-        open_inputs[name] = len(own)
-        for source in own:
-            takers.setdefault(source, []).append(name)
     known: dict[str, int | None] = {}
-    # Sources first; what lies in a ring is never ready and stays unknown.
-    ready = [name for name, count in open_inputs.items() if not count]
-    while ready:
-        name = ready.pop()
-        node = nodes[name]
-        if name == input_name and input_rank:
-            known[name] = input_rank
-        else:
-            known[name] = _RANKS.get(node.op, _unknown)(node, [known.get(source) for source in given[name]], nodes)
-        for taker in takers.get(name, ()):
-            open_inputs[taker] -= 1
-            if not open_inputs[taker]:
-                ready.append(taker)
+    for node in ordered(graph):
+        given = [known.get(reference.partition(":")[0]) for reference in node.inputs if not reference.startswith("^")]
+        fed = node.name == input_name and input_rank
+        known[node.name] = input_rank if fed else _rank(node, given, nodes)
     return known
 
 
-_Rule = Callable[["Node", "list[int | None]", "Mapping[str, Node]"], "int | None"]
+#: Operations whose result has as many dimensions as the first input, as the widest one, or a number of their own.
+_AS_FIRST = frozenset((
+    "Identity", "Relu", "Relu6", "Sigmoid", "Tanh", "Softplus", "Softmax", "Rsqrt", "Pad", "BiasAdd", "ConcatV2",
+))  # fmt: skip
+_AS_WIDEST = frozenset(("Add", "AddN", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"))
+_FIXED = {
+    "Conv2D": 4, "DepthwiseConv2dNative": 4, "MaxPool": 4, "AvgPool": 4, "FusedBatchNorm": 4, "ResizeBilinear": 4,
+    "LRN": 4, "MatMul": 2, "Shape": 1,
+}  # fmt: skip
 
 
-def _unknown(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    return None
-
-
-def _same(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    return given[0] if given else None
-
-
-def _widest(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    ranks = [rank for rank in given if rank is not None]
-    return max(ranks) if ranks and len(ranks) == len(given) else None
-
-
-def _fixed(rank: int) -> _Rule:
-    return lambda node, given, nodes: rank  # noqa: ARG005 - the signature is that of all rules
-
-
-def _placeholder(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    shape = node.shape("shape")
-    return len(shape) if shape else None
-
-
-def _const(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    head = node.tensor()
-    return max(1, len(head.shape)) if head is not None else None
-
-
-def _reshape(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    source = nodes.get(node.inputs[1].partition(":")[0]) if len(node.inputs) > 1 else None
-    head = source.tensor() if source is not None and source.op == "Const" else None
-    return head.count if head is not None else None
-
-
-def _mean(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    return given[0] if node.flag("keep_dims") and given else 1
-
-
-def _squeeze(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:  # noqa: ARG001
-    axes = node.numbers("squeeze_dims")
-    return given[0] - len(axes) if given and given[0] is not None and axes else None
-
-
-_RANKS: Mapping[str, _Rule] = {
-    **dict.fromkeys(("Identity", "Relu", "Relu6", "Sigmoid", "Tanh", "Softplus", "Softmax", "Rsqrt", "Pad"), _same),
-    **dict.fromkeys(("Add", "AddN", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"), _widest),
-    **dict.fromkeys(
-        ("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNorm", "ResizeBilinear", "LRN"), _fixed(4)
-    ),
-    "BiasAdd": _same,
-    "ConcatV2": _same,
-    "Const": _const,
-    "MatMul": _fixed(2),
-    "Mean": _mean,
-    "Placeholder": _placeholder,
-    "Reshape": _reshape,
-    "Shape": _fixed(1),
-    "Split": lambda node, given, nodes: given[1] if len(given) > 1 else None,  # noqa: ARG005
-    "Squeeze": _squeeze,
-}
+def _rank(node: Node, given: list[int | None], nodes: Mapping[str, Node]) -> int | None:
+    if node.op in _AS_FIRST:
+        return given[0] if given else None
+    if node.op in _AS_WIDEST:
+        sizes = [rank for rank in given if rank is not None]
+        return max(sizes) if sizes and len(sizes) == len(given) else None
+    if node.op == "Const":
+        head = node.tensor()
+        return max(1, len(head.shape)) if head is not None else None
+    if node.op == "Placeholder":
+        return len(node.shape("shape") or ()) or None
+    if node.op == "Reshape":
+        source = nodes.get(node.inputs[1].partition(":")[0]) if len(node.inputs) > 1 else None
+        head = source.tensor() if source is not None and source.op == "Const" else None
+        return head.count if head is not None else None
+    if node.op == "Mean":
+        return given[0] if node.flag("keep_dims") and given else 1
+    if node.op == "Split":
+        return given[1] if len(given) > 1 else None
+    if node.op == "Squeeze":
+        axes = node.numbers("squeeze_dims")
+        return given[0] - len(axes) if given and given[0] is not None and axes else None
+    return _FIXED.get(node.op)

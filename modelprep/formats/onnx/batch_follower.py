@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.errors import StepError
+from modelprep.formats.onnx.graphs import claim, graphs_of
 from modelprep.formats.onnx.initialisers import raw_bytes
 from modelprep.formats.onnx.model import INT64, TYPES, Model
-from modelprep.formats.onnx.opset import graphs_of, infer
+from modelprep.formats.onnx.opset import infer
 
 #: Operators whose first output is shaped as their first input.
 KEEP = frozenset({
@@ -115,10 +118,7 @@ class Follower:
 
     def add(self, dtype: int, dims: list[int], data: bytes) -> str:
         """Add an initialiser for the node; give its name."""
-        name = f"{self.node.output[0]}_batch"
-        taken = {*self.constants, *self.makers, *self.axes}
-        while name in taken:
-            name += "_"
+        name = claim(f"{self.node.output[0]}_batch", {*self.constants, *self.makers, *self.axes})
         tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
         if dtype == INT64:
             tensor.int64_data.extend(
@@ -165,9 +165,7 @@ class Follower:
         """Return a constant whose samples are all equal as one of another length."""
         data = raw_bytes(self.model, tensor)
         dims = [int(size) for size in tensor.dims]
-        outer = 1
-        for size in dims[:axis]:
-            outer *= size
+        outer = math.prod(dims[:axis])
         block = len(data) // outer if data is not None and outer else 0
         width = block // self.old
         if data is None or block % self.old or not width:
@@ -182,9 +180,19 @@ class Follower:
         self.done.append(f"constant {tensor.name}: batch is {self.new}")
         return self.add(int(tensor.data_type), dims, made)
 
-    def whole(self, axis: int, rank: int, axes: list[int]) -> bool:
-        """Whether the batch axis is none of some axes."""
-        return axis not in {each + rank if each < 0 else each for each in axes}
+    def rank(self) -> int:
+        """Return how many dimensions the node's first input has."""
+        return len(self.shape(self.node.input[0]))
+
+    def positive(self, axes: Iterable[int]) -> list[int]:
+        """Return axes of the node's first input, negative ones counted from its end."""
+        return [each + self.rank() if each < 0 else each for each in axes]
+
+    def keep(self, *along: int, reason: str = "it works across the batch") -> None:
+        """Leave the batch where it is, which must be none of the axes that the node works along."""
+        if self.axis() in self.positive(along):
+            raise self.stop(reason)
+        self.put(self.axis())
 
 
 def _inferred(model: Model) -> dict[str, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from modelprep.formats.onnx.batch_follower import KEEP, Follower
@@ -91,14 +92,12 @@ def _reduce(at: Follower) -> None:
 
 
 def _transpose(at: Follower) -> None:
-    order = at.numbers(9, "perm") or list(reversed(range(len(at.shape(at.node.input[0])))))
+    order = at.numbers(9, "perm") or list(reversed(range(at.rank())))
     at.put(order.index(at.axis()))
 
 
 def _flatten(at: Follower) -> None:
-    axis = at.integer("axis", 1)
-    axis += len(at.shape(at.node.input[0])) if axis < 0 else 0
-    at.put(0 if at.axis() < axis else 1)
+    at.put(0 if at.axis() < at.positive([at.integer("axis", 1)])[0] else 1)
 
 
 def _reshape(at: Follower) -> None:
@@ -114,9 +113,7 @@ def _reshape(at: Follower) -> None:
         return
     before = at.shape(at.node.input[0])
     after = at.shape(at.node.output[0])
-    ahead, inside = 1, 1
-    for size in before[:axis]:
-        ahead *= size
+    ahead, inside = math.prod(before[:axis]), 1
     for place, size in enumerate(after):
         # The axis that holds what lies `ahead` elements deep; one that is 1 long holds nothing.
         if inside * size > ahead or (inside == ahead and size % at.old == 0 and (size > 1 or at.old == 1)):
@@ -132,19 +129,15 @@ def _reshape(at: Follower) -> None:
 
 
 def _split(at: Follower) -> None:
-    rank = len(at.shape(at.node.input[0])) if at.integer("axis", 0) < 0 else 0
-    if not at.whole(at.axis(), rank, [at.integer("axis", 0)]):
-        raise at.stop("it takes the batch apart")
-    at.put(at.axis())
+    at.keep(at.integer("axis", 0), reason="it takes the batch apart")
 
 
 def _slice(at: Follower) -> None:
     starts, ends = at.numbers(1, "starts"), at.numbers(2, "ends")
     axes, steps = at.numbers(3, "axes"), at.numbers(4)
-    rank = len(at.shape(at.node.input[0]))
     if starts is None or ends is None:
         raise at.stop("which part it takes is computed")
-    axes = [each + rank if each < 0 else each for each in (axes or range(len(starts)))]
+    axes = at.positive(axes or range(len(starts)))
     if at.axis() in axes:
         place = axes.index(at.axis())
         size = at.shape(at.node.input[0])[at.axis()]
@@ -157,9 +150,7 @@ def _slice(at: Follower) -> None:
 
 
 def _gather(at: Follower) -> None:
-    rank = len(at.shape(at.node.input[0]))
-    along = at.integer("axis", 0)
-    along = along + rank if along < 0 else along
+    (along,) = at.positive([at.integer("axis", 0)])
     if along == at.axis():
         raise at.stop("it takes samples out of the batch")
     indices = len(at.shape(at.node.input[1])) if at.node.op_type == "Gather" else 1
@@ -169,24 +160,23 @@ def _gather(at: Follower) -> None:
 def _squeeze(at: Follower) -> None:
     axes, shape = at.numbers(1, "axes"), at.shape(at.node.input[0])
     axes = [place for place, size in enumerate(shape) if size == 1] if axes is None else axes
-    if not at.whole(at.axis(), len(shape), axes):
+    gone = at.positive(axes)
+    if at.axis() in gone:
         raise at.stop("it takes the axis of the batch away")
     if at.new == 1 and at.numbers(1, "axes") is None and shape[at.axis()] == at.old:
         raise at.stop("with a batch of 1 it would take the axis of the batch away")
-    gone = [each + len(shape) if each < 0 else each for each in axes]
     at.put(at.axis() - sum(each < at.axis() for each in gone))
 
 
 def _unsqueeze(at: Follower) -> None:
     axes = at.numbers(1, "axes") or []
-    rank = len(at.shape(at.node.input[0])) + len(axes)
+    rank = at.rank() + len(axes)
     new = {each + rank if each < 0 else each for each in axes}
     at.put([place for place in range(rank) if place not in new][at.axis()])
 
 
 def _expand(at: Follower) -> None:
-    values = at.numbers(1)
-    rank = len(at.shape(at.node.input[0]))
+    values, rank = at.numbers(1), at.rank()
     if values is None:
         at.put(at.axis())
         return
@@ -213,17 +203,12 @@ def _pad(at: Follower) -> None:
 
 
 def _softmax(at: Follower) -> None:
-    rank = len(at.shape(at.node.input[0])) if at.attribute("axis") is None or at.integer("axis", 1) < 0 else 0
-    default = 1 if at.model.opset() < 13 else -1
-    if not at.whole(at.axis(), rank, [at.integer("axis", default)]):
-        raise at.stop("it works across the batch")
-    at.put(at.axis())
+    at.keep(at.integer("axis", 1 if at.model.opset() < 13 else -1))
 
 
 def _normalise(at: Follower) -> None:
     """Normalise from an axis to the end."""
-    rank, first = len(at.shape(at.node.input[0])), at.integer("axis", -1)
-    if at.axis() >= (first + rank if first < 0 else first):
+    if at.axis() >= at.positive([at.integer("axis", -1)])[0]:
         raise at.stop("it works across the batch")
     at.put(at.axis(), outputs=1)
 
@@ -231,21 +216,17 @@ def _normalise(at: Follower) -> None:
 def _along(at: Follower) -> None:
     """Work along one axis, which an input or an attribute names."""
     axes = at.numbers(1) if at.node.op_type == "CumSum" else [at.integer("axis", -1)]
-    if axes is None or not at.whole(at.axis(), len(at.shape(at.node.input[0])), axes):
+    if axes is None:
         raise at.stop("it works across the batch")
-    at.put(at.axis())
+    at.keep(*axes)
 
 
 def _standardise(at: Follower) -> None:
-    if not at.whole(at.axis(), len(at.shape(at.node.input[0])), at.numbers(9, "axes") or [0, 2, 3]):
-        raise at.stop("it works across the batch")
-    at.put(at.axis())
+    at.keep(*(at.numbers(9, "axes") or [0, 2, 3]))
 
 
 def _triangle(at: Follower) -> None:
-    if at.axis() >= len(at.shape(at.node.input[0])) - 2:
-        raise at.stop("it works across the batch")
-    at.put(at.axis())
+    at.keep(-2, -1)
 
 
 def _gemm(at: Follower) -> None:
@@ -276,7 +257,7 @@ def _resize(at: Follower) -> None:
     if at.axis():
         raise at.stop(f"the batch is its axis {at.axis()}")
     sizes = at.numbers(3)
-    if sizes and sizes[0] == at.old and not (at.attribute("axes") is not None):
+    if sizes and sizes[0] == at.old and at.attribute("axes") is None:
         at.write(3, "", [at.new, *sizes[1:]])
     at.put(0)
 

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from modelprep.errors import StepError
 from modelprep.formats.onnx import fold, initialisers, ir, order, shapes, simplify
-from modelprep.formats.onnx.model import Model
+from modelprep.formats.onnx.model import Model, refusal
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,8 @@ def infer_shapes(model: Model) -> int:
 
     del model.graph.value_info[:]
     loaded = onnx.load_model_from_string(model.proto.SerializeToString())
-    try:
+    with refusal("onnx cannot give the model inferred shapes", model.where):
         made = shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True, data_prop=True)
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StepError("onnx cannot give the model inferred shapes", where=model.where, got=reason[:300]) from error
     # Field by field: weights that were left out of the message stay where they are.
     graph = type(model.graph).FromString(made.graph.SerializeToString(deterministic=True))
     model.graph.value_info.extend(graph.value_info)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelprep.errors import MissingTool, StepError
-from modelprep.formats.onnx.model import Model, guarded, messages
-from modelprep.formats.onnx.opset import graphs_of, infer
+from modelprep.errors import MissingTool
+from modelprep.formats.onnx.graphs import graphs_of, replace
+from modelprep.formats.onnx.model import Model, guarded, messages, refusal
+from modelprep.formats.onnx.opset import infer
 from modelprep.installed import install_command
 
 #: Operators that are there to compute a size, a shape or a constant; a graph without them has nothing to fold.
@@ -51,7 +52,7 @@ def fold(model: Model) -> int:
     weights = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in model.payloads}
     shell = type(model.proto)()
     shell.CopyFrom(model.proto)
-    _replace(shell.graph.initializer, [t for t in shell.graph.initializer if t.name not in weights])
+    replace(shell.graph.initializer, [t for t in shell.graph.initializer if t.name not in weights])
     listed = {value.name for value in model.graph.input}
     for name, tensor in weights.items():
         if name not in listed:
@@ -59,13 +60,10 @@ def fold(model: Model) -> int:
             value.type.tensor_type.elem_type = tensor.data_type
             for size in tensor.dims:
                 value.type.tensor_type.shape.dim.add(dim_value=size)
-    try:
+    with refusal("onnxsim cannot fold the sizes of this model", model.where):
         made, _ = onnxsim.simplify(
             onnx.load_model_from_string(shell.SerializeToString()), check_n=0, perform_optimization=False
         )
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StepError("onnxsim cannot fold the sizes of this model", where=model.where, got=reason[:300]) from error
     with guarded(model.where):
         graph = messages("ModelProto").FromString(made.SerializeToString()).graph
     if len(graph.node) >= len(model.graph.node):
@@ -73,7 +71,7 @@ def fold(model: Model) -> int:
     _restore_names(model.graph, graph)
     gone = len(model.graph.node) - len(graph.node)
     small = [tensor for tensor in graph.initializer if tensor.name not in weights]
-    _replace(model.graph.node, list(graph.node))
+    replace(model.graph.node, graph.node)
     used = {name for one in graphs_of(model.graph) for node in one.node for name in node.input}
     used |= {value.name for value in model.graph.output}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in weights and tensor.name in used]
@@ -81,10 +79,10 @@ def fold(model: Model) -> int:
     together = sorted((*kept, *small), key=lambda tensor: order.get(tensor.name, len(order)))
     held = {tensor.name for tensor in together}
     dropped = {tensor.name for tensor in model.graph.initializer} - held
-    _replace(model.graph.initializer, together)
-    _replace(model.graph.input, [value for value in model.graph.input if value.name not in dropped])
+    replace(model.graph.initializer, together)
+    replace(model.graph.input, [value for value in model.graph.input if value.name not in dropped])
     known = used | {name for node in model.graph.node for name in node.output}
-    _replace(model.graph.value_info, [value for value in model.graph.value_info if value.name in known])
+    replace(model.graph.value_info, [value for value in model.graph.value_info if value.name in known])
     for name in dropped:
         model.payloads.pop(name, None)
     return gone
@@ -123,12 +121,6 @@ def open_dimensions(value: Any) -> bool:
         not tensor.HasField("shape")
         or any(not dim.HasField("dim_value") or dim.dim_value < 1 for dim in tensor.shape.dim)
     )
-
-
-def _replace(held: Any, items: list[Any]) -> None:
-    copies = [type(item).FromString(item.SerializeToString()) for item in items]
-    del held[:]
-    held.extend(copies)
 
 
 def _restore_names(old: Any, new: Any) -> None:

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from modelprep.errors import StepError
+from modelprep.formats.onnx.graphs import replace
 from modelprep.formats.onnx.model import (
     DOUBLE,
     FLOAT,
@@ -115,9 +116,7 @@ def lift_constants(model: Model) -> int:
         taken.add(tensor.name)
         count += 1
     if count:
-        copies = [type(node).FromString(node.SerializeToString()) for node in kept]
-        del model.graph.node[:]
-        model.graph.node.extend(copies)
+        replace(model.graph.node, kept)
     return count
 
 
@@ -129,20 +128,14 @@ def constant_value(node: Any) -> Any:
     tensor = messages("TensorProto")()
     if attribute.name == "value" and attribute.HasField("t"):
         tensor.CopyFrom(attribute.t)
-    elif attribute.name == "value_int":
-        tensor.data_type = 7
-        tensor.int64_data.append(attribute.i)
-    elif attribute.name == "value_ints":
-        tensor.data_type = 7
-        tensor.dims.append(len(attribute.ints))
-        tensor.int64_data.extend(attribute.ints)
-    elif attribute.name == "value_float":
-        tensor.data_type = 1
-        tensor.float_data.append(attribute.f)
-    elif attribute.name == "value_floats":
-        tensor.data_type = 1
-        tensor.dims.append(len(attribute.floats))
-        tensor.float_data.extend(attribute.floats)
+    elif attribute.name in ("value_int", "value_float"):
+        tensor.data_type = INT64 if attribute.name == "value_int" else FLOAT
+        getattr(tensor, TYPED[tensor.data_type][1]).append(attribute.i if tensor.data_type == INT64 else attribute.f)
+    elif attribute.name in ("value_ints", "value_floats"):
+        values = attribute.ints if attribute.name == "value_ints" else attribute.floats
+        tensor.data_type = INT64 if attribute.name == "value_ints" else FLOAT
+        tensor.dims.append(len(values))
+        getattr(tensor, TYPED[tensor.data_type][1]).extend(values)
     else:
         return None
     return tensor

@@ -6,6 +6,7 @@ megabytes costs what its graph costs; :meth:`Model.pieces` puts them back by ref
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
+from modelprep.formats.onnx.graphs import graphs_of
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, varint
 
@@ -158,6 +160,16 @@ def guarded(where: str, view: memoryview | None = None) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
+@contextmanager
+def refusal(what: str, where: str) -> Iterator[None]:
+    """Turn whatever onnx or a tool of its kind raises into a StepError that tells the first line of it."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise StepError(what, where=where, got=reason[0][:300]) from error
+
+
 def looks(view: memoryview) -> str | None:
     """Say what a file that is no ONNX model looks like; None where it looks like one, or like nothing known."""
     from modelprep.formats.sniff import HEAD, looks_like_model
@@ -269,7 +281,8 @@ def _check_text(proto: Any) -> None:
     _demand_text(proto.producer_name, proto.producer_version, proto.domain, proto.doc_string)
     _demand_text(*(item.domain for item in proto.opset_import))
     _demand_text(*(text for item in proto.metadata_props for text in (item.key, item.value)))
-    _check_graph(proto.graph)
+    for graph in graphs_of(proto.graph):
+        _check_graph(graph)
 
 
 def _check_graph(graph: Any) -> None:
@@ -281,10 +294,6 @@ def _check_graph(graph: Any) -> None:
         _demand_text(node.name, node.op_type, node.domain, node.doc_string, *node.input, *node.output)
         for attribute in node.attribute:
             _demand_text(attribute.name, attribute.ref_attr_name, attribute.doc_string, attribute.t.name)
-            if attribute.HasField("g"):
-                _check_graph(attribute.g)
-            for nested in attribute.graphs:
-                _check_graph(nested)
     for tensor in graph.initializer:
         _demand_text(tensor.name, tensor.doc_string)
         _demand_text(*(text for entry in tensor.external_data for text in (entry.key, entry.value)))
@@ -331,10 +340,7 @@ def _take_external(model: Model) -> None:
 
 def elements(tensor: Any) -> int:
     """Return how many elements a tensor's dimensions ask for."""
-    count = 1
-    for dim in tensor.dims:
-        count *= int(dim)
-    return count
+    return math.prod(int(dim) for dim in tensor.dims)
 
 
 def to_typed(data: memoryview | bytes, dtype: int) -> list[Piece]:

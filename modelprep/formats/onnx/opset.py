@@ -8,16 +8,16 @@ ways down, and some that it takes give other numbers (Softmax along an axis that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelprep.errors import MissingTool, StepError
 from modelprep.formats.onnx import ir, opset_rules
+from modelprep.formats.onnx.graphs import graphs_of, nested_in, replace
 from modelprep.formats.onnx.initialisers import constant_value
-from modelprep.formats.onnx.model import Model, guarded, messages
+from modelprep.formats.onnx.model import Model, guarded, messages, refusal
 from modelprep.formats.onnx.opset_site import Site, Unconvertible, changes
-from modelprep.formats.onnx.order import nested_graphs
 from modelprep.installed import install_command
 
 #: The opsets that the table reaches.
@@ -72,12 +72,6 @@ class _Facts:
     taken: set[str]
 
 
-def graphs_of(graph: Any) -> Iterator[Any]:
-    """Yield a graph and all that are nested in its nodes."""
-    yield graph
-    yield from nested_graphs(graph)
-
-
 def infer(model: Model) -> Any:
     """Return the model's message with shapes inferred where they can be, large weights left out (extra ``onnx``)."""
     try:
@@ -87,14 +81,10 @@ def infer(model: Model) -> Any:
         raise MissingTool(
             "inferring the shapes of this model needs onnx", where=model.where, hint=install_command("onnx")
         ) from error
-    loaded = onnx.load_model_from_string(model.proto.SerializeToString())
-    try:
-        return shape_inference.infer_shapes(loaded, data_prop=True)
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise StepError(
-            "the shapes of the model contradict each other", where=model.where, got=reason[0][:300]
-        ) from error
+    with refusal("the shapes of the model contradict each other", model.where):
+        return shape_inference.infer_shapes(
+            onnx.load_model_from_string(model.proto.SerializeToString()), data_prop=True
+        )
 
 
 def _disagreement(model: Model) -> str:
@@ -104,11 +94,10 @@ def _disagreement(model: Model) -> str:
 
     loaded = onnx.load_model_from_string(model.proto.SerializeToString())
     try:
-        shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True)
-    except Exception as error:  # noqa: BLE001 - whatever onnx raises is its answer
-        return (str(error).strip().splitlines() or [type(error).__name__])[0].removeprefix("[ShapeInferenceError] ")[
-            :300
-        ]
+        with refusal("onnx's inference has something against the model", model.where):
+            shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True)
+    except StepError as error:
+        return (error.got or "").removeprefix("[ShapeInferenceError] ")
     return ""
 
 
@@ -144,9 +133,8 @@ def _carry(model: Model, graph: Any, step: int, up: bool, facts: _Facts, touched
     made: list[Any] = []
     moved = False
     for node in graph.node:
-        for attribute in node.attribute:
-            for nested in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-                _carry(model, nested, step, up, facts, touched)
+        for nested in nested_in(node):
+            _carry(model, nested, step, up, facts, touched)
         change = changes().get((node.op_type, step)) if node.domain in _DEFAULT else None
         rules = (change.up if up else change.down) if change is not None else ()
         if change is None or not rules:
@@ -168,9 +156,7 @@ def _carry(model: Model, graph: Any, step: int, up: bool, facts: _Facts, touched
         made += nodes
         moved = moved or nodes != [node]
     if moved:
-        copies = [type(node).FromString(node.SerializeToString()) for node in made]
-        del graph.node[:]
-        graph.node.extend(copies)
+        replace(graph.node, made)
 
 
 def _drop_unused(model: Model, before: Mapping[str, Any]) -> None:
@@ -207,11 +193,8 @@ def from_before(model: Model, opset: int = OLDEST) -> Model:
     from onnx import version_converter
 
     data = b"".join(bytes(piece) for piece in model.pieces())
-    try:
+    with refusal(f"onnx cannot give the model opset {opset}", model.where):
         made = version_converter.convert_version(onnx.load_model_from_string(data), opset)
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StepError(f"onnx cannot give the model opset {opset}", where=model.where, got=reason[:300]) from error
     with guarded(model.where):
         proto = messages("ModelProto").FromString(made.SerializeToString(deterministic=True))
     return Model(proto, {}, model.where, model.size)

@@ -21,7 +21,7 @@ def apply(site: Site, rules: tuple[str, ...]) -> list[Any]:
     """
     for rule in rules:
         verb, *words = rule.split()
-        _RULES[verb](site, words)
+        _RULES[verb](site, *words)
     return [*site.before, site.node, *site.after]
 
 
@@ -34,17 +34,16 @@ def _value(attribute: Any) -> object:
     return 1 if isinstance(value, list) and all(item == 1 for item in value) else value
 
 
-def _refused(site: Site, words: list[str]) -> None:
-    del words
+def _refused(site: Site) -> None:
     old, new = site.change.opset - 1, site.change.opset
     raise Unconvertible(
         f"the operator came with opset {new}" if site.change.what == "new" else f"opset {old} and {new} differ"
     )
 
 
-def _attribute(site: Site, words: list[str]) -> None:
+def _attribute(site: Site, asked: str) -> None:
     """Take an attribute out that has the value which the other side takes for granted; ``!``: it has to be there."""
-    name, _, value = words[0].partition("=")
+    name, _, value = asked.partition("=")
     attribute = site.attribute(name)
     if attribute is None:
         if value.endswith("!"):
@@ -55,52 +54,49 @@ def _attribute(site: Site, words: list[str]) -> None:
     site.drop(name)
 
 
-def _without(site: Site, words: list[str]) -> None:
-    if site.attribute(words[0]) is not None:
-        raise Unconvertible(f"it has {words[0]}, which the other side does not know")
+def _without(site: Site, name: str) -> None:
+    if site.attribute(name) is not None:
+        raise Unconvertible(f"it has {name}, which the other side does not know")
 
 
-def _set_attribute(site: Site, words: list[str]) -> None:
-    name, _, value = words[0].partition("=")
+def _set_attribute(site: Site, asked: str) -> None:
+    name, _, value = asked.partition("=")
     site.set(name, value)
 
 
-def _values(site: Site, words: list[str]) -> None:
-    name, *known = words
+def _values(site: Site, name: str, *known: str) -> None:
     attribute = site.attribute(name)
     if attribute is not None and str(_value(attribute)) not in known:
         raise Unconvertible(f"{name} is {_value(attribute)}, and the other side knows {', '.join(known)}")
 
 
-def _rename_value(site: Site, words: list[str]) -> None:
-    attribute = site.attribute(words[0])
-    names = dict(pair.split("=") for pair in words[1:])
+def _rename_value(site: Site, name: str, *pairs: str) -> None:
+    attribute = site.attribute(name)
+    names = dict(pair.split("=") for pair in pairs)
     if attribute is not None:
         value = str(_value(attribute))
-        site.set(words[0], names.get(value, value))
+        site.set(name, names.get(value, value))
 
 
-def _rename(site: Site, words: list[str]) -> None:
-    site.node.op_type = words[0]
+def _rename(site: Site, operator: str) -> None:
+    site.node.op_type = operator
 
 
-def _inputs(site: Site, words: list[str]) -> None:
-    if any(site.node.input[int(words[0]) :]):
-        raise Unconvertible(f"it has more than {words[0]} inputs")
-    del site.node.input[int(words[0]) :]
+def _inputs(site: Site, most: str) -> None:
+    if any(site.node.input[int(most) :]):
+        raise Unconvertible(f"it has more than {most} inputs")
+    del site.node.input[int(most) :]
 
 
-def _outputs(site: Site, words: list[str]) -> None:
-    if any(site.node.output[int(words[0]) :]):
-        raise Unconvertible(
-            f"it has more than {words[0]} outputs, and the others mean something else on the other side"
-        )
-    del site.node.output[int(words[0]) :]
+def _outputs(site: Site, most: str) -> None:
+    if any(site.node.output[int(most) :]):
+        raise Unconvertible(f"it has more than {most} outputs, and the others mean something else on the other side")
+    del site.node.output[int(most) :]
 
 
-def _rank(site: Site, words: list[str]) -> None:
-    if site.rank(site.given(0)) != int(words[0]):
-        raise Unconvertible(f"its input has {site.rank(site.given(0))} dimensions, not {words[0]}")
+def _rank(site: Site, wanted: str) -> None:
+    if site.rank(site.given(0)) != int(wanted):
+        raise Unconvertible(f"its input has {site.rank(site.given(0))} dimensions, not {wanted}")
 
 
 def _axes_rank(site: Site) -> int:
@@ -108,8 +104,8 @@ def _axes_rank(site: Site) -> int:
     return site.rank(site.node.output[0] if site.node.op_type == "Unsqueeze" else site.given(0))
 
 
-def _positive(site: Site, words: list[str]) -> None:
-    attribute = site.attribute(words[0])
+def _positive(site: Site, name: str) -> None:
+    attribute = site.attribute(name)
     if attribute is None:
         return
     if attribute.type == 2 and attribute.i < 0:
@@ -119,18 +115,18 @@ def _positive(site: Site, words: list[str]) -> None:
             attribute.ints[index] = axis + _axes_rank(site)
 
 
-def _positive_input(site: Site, words: list[str]) -> None:
-    name = site.given(int(words[0]))
+def _positive_input(site: Site, place: str) -> None:
+    name = site.given(int(place))
     axes = site.numbers(name) if name else []
     if any(axis < 0 for axis in axes):
         rank = site.rank(site.given(0))
         turned = [int(axis) + rank if axis < 0 else int(axis) for axis in axes]
-        site.node.input[int(words[0])] = site.constant("axes", INT64, turned, [len(turned)])
+        site.node.input[int(place)] = site.constant("axes", INT64, turned, [len(turned)])
 
 
-def _attribute_to_input(site: Site, words: list[str]) -> None:
+def _attribute_to_input(site: Site, at: str, name: str, form: str) -> None:
     """Make an attribute the constant input at a place: ``ints``, ``floats``, or one number as a scalar."""
-    place, name, (kind, _, default) = int(words[0]), words[1], words[2].partition("=")
+    place, (kind, _, default) = int(at), form.partition("=")
     attribute = site.attribute(name)
     if attribute is None and not default:
         return
@@ -149,9 +145,9 @@ def _attribute_to_input(site: Site, words: list[str]) -> None:
     site.node.input[place] = site.constant(name, dtype, values, [len(values)] if kind.endswith("s") else [])
 
 
-def _input_to_attribute(site: Site, words: list[str]) -> None:
+def _input_to_attribute(site: Site, at: str, name: str, kind: str) -> None:
     """Make the constant input at a place an attribute; ``!``: it has to be there."""
-    place, name, kind = int(words[0]), words[1], words[2]
+    place = int(at)
     source = site.given(place)
     if source:
         values: list[Any] = list(site.numbers(source))
@@ -167,8 +163,7 @@ def _input_to_attribute(site: Site, words: list[str]) -> None:
         del site.node.input[-1]
 
 
-def _equal_shapes(site: Site, words: list[str]) -> None:
-    del words
+def _equal_shapes(site: Site) -> None:
     shapes = [site.shapes.get(name) for name in site.node.input]
     if len(shapes) > 1 and (
         None in shapes or any(one != shapes[0] or None in one for one in shapes if one is not None)
@@ -176,13 +171,12 @@ def _equal_shapes(site: Site, words: list[str]) -> None:
         raise Unconvertible("its inputs do not surely have one shape, and the other side does not broadcast")
 
 
-def _only(site: Site, words: list[str]) -> None:
-    if any(attribute.name != words[0] for attribute in site.node.attribute):
-        raise Unconvertible(f"it holds something other than a {words[0]}")
+def _only(site: Site, name: str) -> None:
+    if any(attribute.name != name for attribute in site.node.attribute):
+        raise Unconvertible(f"it holds something other than a {name}")
 
 
-def _constant_value(site: Site, words: list[str]) -> None:
-    del words
+def _constant_value(site: Site) -> None:
     tensor = constant_value(site.node)
     if tensor is None:
         if site.attribute("sparse_value") is None:
@@ -193,16 +187,14 @@ def _constant_value(site: Site, words: list[str]) -> None:
     attribute.t.CopyFrom(tensor)
 
 
-def _per_tensor(site: Site, words: list[str]) -> None:
-    del words
+def _per_tensor(site: Site) -> None:
     if site.rank(site.given(1)) != 0:
         raise Unconvertible("its scale is not one number")
     site.drop("axis")
 
 
-def _group_scale(site: Site, words: list[str]) -> None:
+def _group_scale(site: Site) -> None:
     """Scale and bias were one number a group, and are one a channel; onnx's own converter leaves them as they were."""
-    del words
     groups = site.attribute("num_groups").i
     site.rank(site.given(0))
     channels = site.shapes[site.given(0)][1]
@@ -213,23 +205,20 @@ def _group_scale(site: Site, words: list[str]) -> None:
         site.node.input[place] = site.constant(stem, site.type(site.given(place)), each, [channels])
 
 
-def _dropout_up(site: Site, words: list[str]) -> None:
-    _outputs(site, ["1"])
+def _dropout_up(site: Site) -> None:
+    _outputs(site, "1")
     site.drop("ratio")  # of no account at inference
-    del words
 
 
-def _dropout_down(site: Site, words: list[str]) -> None:
-    del words
-    _outputs(site, ["1"])
+def _dropout_down(site: Site) -> None:
+    _outputs(site, "1")
     if site.given(2) and any(site.numbers(site.given(2))):
         raise Unconvertible("it is told to train")
     del site.node.input[1:]
     site.drop("seed")
 
 
-def _gemm_bias(site: Site, words: list[str]) -> None:
-    del words
+def _gemm_bias(site: Site) -> None:
     if not site.given(2):
         del site.node.input[2:]
         dtype = site.type(site.given(0))
@@ -243,9 +232,8 @@ def _softmax_axis(site: Site, default: int) -> tuple[int, int, list[int | None]]
     return axis + rank if axis < 0 else axis, rank, site.shapes[source]
 
 
-def _softmax_up(site: Site, words: list[str]) -> None:
+def _softmax_up(site: Site) -> None:
     """Flattened from an axis on, so far: along that axis where the others after it are 1, else flattened by nodes."""
-    del words
     axis, rank, sizes = _softmax_axis(site, 1)
     long = [index for index in range(axis, rank) if sizes[index] != 1]
     if axis < rank and len(long) <= 1:
@@ -265,9 +253,8 @@ def _softmax_up(site: Site, words: list[str]) -> None:
     site.shapes[flat] = site.shapes[soft] = [None, None]
 
 
-def _softmax_down(site: Site, words: list[str]) -> None:
+def _softmax_down(site: Site) -> None:
     """Along one axis, so far: the same where the others after it are 1, else that axis is turned to the end."""
-    del words
     axis, rank, sizes = _softmax_axis(site, -1)
     if all(size == 1 for size in sizes[axis + 1 :]):
         site.set("axis", axis)
@@ -296,14 +283,12 @@ def _mode(site: Site) -> str:
     return "nearest" if attribute is None else str(_value(attribute))
 
 
-def _resize_to_upsample(site: Site, words: list[str]) -> None:
-    del words
+def _resize_to_upsample(site: Site) -> None:
     _scales(site, 1)
     site.node.op_type = "Upsample"
 
 
-def _resize_up(site: Site, words: list[str]) -> None:
-    del words
+def _resize_up(site: Site) -> None:
     _scales(site, 1)
     site.node.input.insert(1, site.constant("roi", FLOAT, [], [0]))
     site.set("coordinate_transformation_mode", "asymmetric")
@@ -311,12 +296,11 @@ def _resize_up(site: Site, words: list[str]) -> None:
         site.set("nearest_mode", "floor")
 
 
-def _resize_down(site: Site, words: list[str]) -> None:
-    del words
-    _attribute(site, ["coordinate_transformation_mode=asymmetric!"])
+def _resize_down(site: Site) -> None:
+    _attribute(site, "coordinate_transformation_mode=asymmetric!")
     if _mode(site) == "nearest":
-        _attribute(site, ["nearest_mode=floor!"])
-    _values(site, ["mode", "nearest", "linear"])
+        _attribute(site, "nearest_mode=floor!")
+    _values(site, "mode", "nearest", "linear")
     if site.given(3) or not site.given(2):
         raise Unconvertible("it is told sizes, and the other side knows scales only")
     _scales(site, 2)
@@ -327,9 +311,8 @@ def _resize_down(site: Site, words: list[str]) -> None:
     site.node.input.append(scales)
 
 
-def _resize_fill(site: Site, words: list[str]) -> None:
+def _resize_fill(site: Site) -> None:
     """Region and scales have to be there before opset 13: empty ones are."""
-    del words
     while len(site.node.input) < 3:
         site.node.input.append("")
     for place, name in ((1, "roi"), (2, "scales")):
@@ -337,29 +320,25 @@ def _resize_fill(site: Site, words: list[str]) -> None:
             site.node.input[place] = site.constant(name, FLOAT, [], [0])
 
 
-def _slice_up(site: Site, words: list[str]) -> None:
-    del words
-    for place, name in ((1, "starts"), (2, "ends"), (3, "axes")):
-        _attribute_to_input(site, [str(place), name, "ints"])
+def _slice_up(site: Site) -> None:
+    for at, name in (("1", "starts"), ("2", "ends"), ("3", "axes")):
+        _attribute_to_input(site, at, name, "ints")
 
 
-def _slice_down(site: Site, words: list[str]) -> None:
-    del words
+def _slice_down(site: Site) -> None:
     if site.given(4) and any(step != 1 for step in site.numbers(site.given(4))):
         raise Unconvertible("it leaves elements out (steps), which the other side cannot")
     del site.node.input[4:]
-    for place, name in ((3, "axes ints"), (2, "ends ints!"), (1, "starts ints!")):
-        _input_to_attribute(site, [str(place), *name.split()])
+    for at, name, kind in (("3", "axes", "ints"), ("2", "ends", "ints!"), ("1", "starts", "ints!")):
+        _input_to_attribute(site, at, name, kind)
 
 
-def _split_up(site: Site, words: list[str]) -> None:
-    del words
+def _split_up(site: Site) -> None:
     if not site.given(1):
         site.set("num_outputs", len(site.node.output))
 
 
-def _split_down(site: Site, words: list[str]) -> None:
-    del words
+def _split_down(site: Site) -> None:
     site.drop("num_outputs")
     if site.given(1):
         return
@@ -374,7 +353,7 @@ def _split_down(site: Site, words: list[str]) -> None:
         site.node.input.append(site.constant("split", INT64, sizes, [count]))
 
 
-_RULES: Mapping[str, Callable[[Site, list[str]], None]] = {
+_RULES: Mapping[str, Callable[..., None]] = {
     "attribute": _attribute, "attribute_to_input": _attribute_to_input, "constant_value": _constant_value,
     "dropout_down": _dropout_down, "dropout_up": _dropout_up, "equal_shapes": _equal_shapes, "gemm_bias": _gemm_bias,
     "group_scale": _group_scale,

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from modelprep.formats.onnx.graphs import claim
 from modelprep.formats.onnx.model import FLOAT, INT32, INT64, Model, messages
 
 
@@ -103,10 +104,7 @@ class Site:
 
     def name(self, stem: str) -> str:
         """Return a name that nothing has yet."""
-        while stem in self.taken:
-            stem += "_"
-        self.taken.add(stem)
-        return stem
+        return claim(stem, self.taken)
 
     def constant(self, stem: str, dtype: int, values: list[Any], dims: list[int]) -> str:
         """Add an initialiser; give its name."""

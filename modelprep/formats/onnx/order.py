@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from modelprep.errors import StepError
+from modelprep.formats.onnx.graphs import nested_in, replace
 from modelprep.formats.onnx.model import Model
-
-
-def nested_graphs(graph: Any) -> Iterator[Any]:
-    """Yield the graphs that lie in a graph's nodes, at any depth."""
-    for node in graph.node:
-        for attribute in node.attribute:
-            for nested in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-                yield nested
-                yield from nested_graphs(nested)
 
 
 def reachable(model: Model) -> set[str]:
@@ -76,21 +67,18 @@ def sort_nodes(model: Model) -> bool:
         )
     if order == sorted(order):
         return False
-    sorted_nodes = [type(node).FromString(node.SerializeToString()) for node in (nodes[index] for index in order)]
-    del graph.node[:]
-    graph.node.extend(sorted_nodes)
+    replace(graph.node, [nodes[index] for index in order])
     return True
 
 
-def _uses(node: Any, depth: int = 0) -> set[str]:
+def _uses(node: Any) -> set[str]:
     """Return the values a node uses, those that its nested graphs take from around them too."""
     used = {name for name in node.input if name}
-    for attribute in node.attribute:
-        for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-            inner: set[str] = {output.name for output in graph.output}
-            own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-            for nested in graph.node:
-                inner |= _uses(nested, depth + 1)
-                own.update(nested.output)
-            used |= {name for name in inner if name} - own
+    for graph in nested_in(node):
+        inner: set[str] = {output.name for output in graph.output}
+        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        for nested in graph.node:
+            inner |= _uses(nested)
+            own.update(nested.output)
+        used |= {name for name in inner if name} - own
     return used

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from modelprep.errors import StepError, nearest
+from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
+from modelprep.formats.names import Renaming
 from modelprep.formats.onnx.model import WHAT, looks
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, read_varint, varint
@@ -20,7 +21,6 @@ from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, r
 #: What edits one field: its new payload in pieces, or None to leave it.
 _Change = Callable[[Field], "list[Piece] | None"]
 
-MAX_NAME = 4096
 #: Nested graphs (If, Loop, Scan) deeper than this are no model.
 MAX_DEPTH = 32
 
@@ -93,38 +93,23 @@ class Renamer:
         defined |= dict.fromkeys(initialised, "an initialiser")
         defined |= dict.fromkeys(listed[_GRAPH_OUTPUT], "an output") | dict.fromkeys(listed[_GRAPH_INPUT], "an input")
         real = [name for name in listed[_GRAPH_INPUT] if name not in initialised]
+        renaming = Renaming(self.where, real, listed[_GRAPH_OUTPUT])
         names: dict[str, str] = {}
-        for kind, wanted, there, all_ in (
-            ("input", inputs, real, listed[_GRAPH_INPUT]),
-            ("output", outputs, listed[_GRAPH_OUTPUT], listed[_GRAPH_OUTPUT]),
-        ):
+        for kind, wanted, there in (("input", inputs, _GRAPH_INPUT), ("output", outputs, _GRAPH_OUTPUT)):
             for old, new in wanted.items():
-                if old not in all_:
-                    raise StepError(
-                        f"the model has no {kind} called '{old}'", where=self.where, expected=old,
-                        got=f"{kind}s: {', '.join(there) or 'none'}", hint=nearest(old, there) or None,
-                    )  # fmt: skip
-                check_name(new, self.where)
+                if old not in listed[there]:
+                    raise renaming.absent(kind, old)
+                renaming.check(new)
                 if names.get(old, new) != new:
-                    raise StepError(
-                        f"'{old}' is both input and output, and is to get two names", where=self.where,
-                        got=f"{names[old]} and {new}",
-                    )  # fmt: skip
+                    raise renaming.two_names(old, names[old], new)
                 if new != old:
                     names[old] = new
         if not names:
-            raise StepError(
-                "there is nothing to rename: every name is already as wanted", where=self.where,
-                got=f"inputs: {', '.join(real)}; outputs: {', '.join(listed[_GRAPH_OUTPUT])}",
-            )  # fmt: skip
+            raise renaming.nothing()
         taken = Counter(names.values()) + Counter(name for name in defined if name not in names)
         for new in names.values():
             if taken[new] > 1:
-                raise StepError(
-                    f"the name '{new}' is already taken", where=self.where, expected="a name that no value has",
-                    got=f"it is {defined.get(new, 'wanted twice')}; inputs: {', '.join(real)}; "
-                    f"outputs: {', '.join(listed[_GRAPH_OUTPUT])}",
-                )  # fmt: skip
+                raise renaming.taken(new, "value", f"it is {defined.get(new, 'wanted twice')}")
         return names
 
     def _text(self, field: Field) -> str:
@@ -231,14 +216,3 @@ class Renamer:
             elif field.number == _GRAPH_NODE:
                 found |= {self._text(f) for f in self._inside(field) if f.number == _NODE_OUTPUT}
         return found
-
-
-def check_name(name: str, where: str) -> None:
-    """See that a new name is one.
-
-    Raises StepError: it is empty, too long, or holds something unprintable.
-    """
-    if not name or not name.isprintable() or len(name.encode("utf-8")) > MAX_NAME:
-        raise StepError(
-            "a new name must be printable text", where=where, expected=f"1 to {MAX_NAME} bytes", got=repr(name[:80])
-        )

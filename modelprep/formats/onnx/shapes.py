@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.onnx.graphs import graphs_of
 from modelprep.formats.onnx.model import Model
-from modelprep.formats.onnx.order import nested_graphs, reachable
+from modelprep.formats.onnx.order import reachable
 
 
 def set_dimensions(model: Model, batch: int | None, dims: Mapping[str, int]) -> list[str]:
@@ -57,7 +58,8 @@ def set_dimensions(model: Model, batch: int | None, dims: Mapping[str, int]) -> 
                     changed.append(f"{kind} {value.name}: {dim.dim_param} is {symbols[dim.dim_param]}")
                     dim.dim_value = symbols[dim.dim_param]
     if changed or symbols:
-        for graph in nested_graphs(model.graph):
+        _, *nested = graphs_of(model.graph)
+        for graph in nested:
             del graph.value_info[:]
             for value in (*graph.input, *graph.output):
                 for dim in value.type.tensor_type.shape.dim:

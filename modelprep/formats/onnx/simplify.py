@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from modelprep.errors import StepError
+from modelprep.formats.onnx.graphs import claim, names_in, nests, replace
 from modelprep.formats.onnx.initialisers import raw_bytes
 from modelprep.formats.onnx.model import FLOAT, RAW, Model, Payload, elements
+from modelprep.formats.onnx.shapes import drop_value_info
 
 _DEFAULT = ("", "ai.onnx")
 
@@ -26,7 +28,7 @@ def drop_passing(model: Model) -> list[str]:
     renamed: dict[str, str] = {}
     dropped: list[str] = []
     kept = []
-    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+    if nests(graph):
         return []  # nested graphs use names from around them; leave such a model to the parser's own verdict
     for node in graph.node:
         if node.op_type not in ("Identity", "Dropout") or node.domain not in _DEFAULT or not node.input:
@@ -49,17 +51,13 @@ def drop_passing(model: Model) -> list[str]:
             renamed[result] = source
         dropped.append(node.name or result)
     if dropped:
-        copies = [type(node).FromString(node.SerializeToString()) for node in kept]
-        for node in copies:
+        replace(graph.node, kept)
+        for node in graph.node:
             for names in (node.input, node.output):
                 for index in range(len(names)):
                     while names[index] in renamed:
                         names[index] = renamed[names[index]]
-        stale = [index for index, value in enumerate(graph.value_info) if value.name in renamed]
-        for index in reversed(stale):
-            del graph.value_info[index]
-        del graph.node[:]
-        graph.node.extend(copies)
+        drop_value_info(model, renamed)
     return dropped
 
 
@@ -74,10 +72,7 @@ def flatten_to_reshape(model: Model) -> int:
         return 0
     if model.opset() < 5:
         raise StepError("Flatten can become Reshape from opset 5 on", where=model.where, got=f"opset {model.opset()}")
-    taken = {name for node in model.graph.node for name in (*node.input, *node.output)} | set(model.initialisers())
-    name = "flatten_shape"
-    while name in taken:
-        name += "_"
+    name = claim("flatten_shape", names_in(model.graph))
     model.graph.initializer.add(name=name, data_type=7, dims=[2], int64_data=[0, -1])
     for node in nodes:
         node.op_type = "Reshape"
@@ -89,25 +84,22 @@ def flatten_to_reshape(model: Model) -> int:
 def fold_transposes(model: Model) -> int:
     """Take out Transpose nodes of constant FLOAT matrices; the matrix is transposed in the file. Give how many."""
     graph = model.graph
-    initialisers = model.initialisers()
+    initialisers, taken = model.initialisers(), names_in(graph)
     outputs = {value.name for value in graph.output}
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} | set(initialisers)
     turned: dict[str, str] = {}
     for node in graph.node:
         tensor = initialisers.get(node.input[0]) if node.op_type == "Transpose" and node.domain in _DEFAULT else None
         # A matrix has one way to be transposed, whether perm says so or not; nested graphs know it by its old name.
         if tensor is None or node.output[0] in outputs or any(list(item.ints) != [1, 0] for item in node.attribute):
             continue
-        if name := _transposed(model, tensor, taken):
+        if name := _turned(model, tensor, taken, 1.0, transpose=True):
             turned[node.output[0]] = name
-    if not turned or any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+    if not turned or nests(graph):
         return 0
-    kept = [type(node).FromString(node.SerializeToString()) for node in graph.node if node.output[0] not in turned]
-    for node in kept:
+    replace(graph.node, [node for node in graph.node if node.output[0] not in turned])
+    for node in graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = turned.get(name, name)
-    del graph.node[:]
-    graph.node.extend(kept)
     _drop_unused(model)
     return len(turned)
 
@@ -116,14 +108,12 @@ def gemm_to_matmul(model: Model) -> int:
     """Make Gemm nodes with constant weights a MatMul and an Add; give how many.
 
     Weights that Gemm is told to transpose are transposed in the file, and what it scales (alpha, beta) is scaled
-    there. The sum is rounded once more than in a fused
-    Gemm, so results may differ in the last bits.
+    there. The sum is rounded once more than in a fused Gemm, so results may differ in the last bits.
     """
     graph = model.graph
-    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+    if nests(graph):
         return 0  # nested graphs use weights from around them
-    initialisers = model.initialisers()
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} | set(initialisers)
+    initialisers, taken = model.initialisers(), names_in(graph)
     nodes = []
     count = 0
     for node in graph.node:
@@ -144,7 +134,7 @@ def gemm_to_matmul(model: Model) -> int:
         product = type(node)(op_type="MatMul", name=node.name, input=[node.input[0], name], output=[node.output[0]])
         nodes.append(product)
         if bias is not None:
-            product.output[0] = _free(f"{node.output[0]}__product", taken)
+            product.output[0] = claim(f"{node.output[0]}__product", taken)
             nodes.append(
                 type(node)(
                     op_type="Add", name=f"{node.name}__bias" if node.name else "",
@@ -153,23 +143,9 @@ def gemm_to_matmul(model: Model) -> int:
             )  # fmt: skip
         count += 1
     if count:
-        copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(copies)
+        replace(graph.node, nodes)
         _drop_unused(model)
     return count
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
-
-
-def _transposed(model: Model, tensor: Any, taken: set[str]) -> str:
-    """Add a FLOAT matrix's transpose as an initialiser of its own; give its name, empty where it is no such matrix."""
-    return _turned(model, tensor, taken, 1.0, transpose=True)
 
 
 def _turned(model: Model, tensor: Any, taken: set[str], factor: float, *, transpose: bool = False) -> str:
@@ -192,7 +168,7 @@ def _turned(model: Model, tensor: Any, taken: set[str], factor: float, *, transp
             numbers[row::rows] = source[columns * row : columns * (row + 1)]
     if factor != 1.0:
         numbers = array("I", array("f", [value * factor for value in array("f", numbers.tobytes())]).tobytes())
-    name = _free(f"{tensor.name}__{'transposed' if transpose else 'scaled'}", taken)
+    name = claim(f"{tensor.name}__{'transposed' if transpose else 'scaled'}", taken)
     model.graph.initializer.add(name=name, data_type=FLOAT, dims=dims)
     model.payloads[name] = Payload(RAW, [memoryview(numbers).cast("B")])
     return name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from modelprep.formats import protowire
 from modelprep.formats.protowire import BYTES, FIXED32, VARINT, Buffer, bytes_field, bytes_header
-from modelprep.formats.tensorflow.tensor import element_count, shape_proto
+from modelprep.formats.tensorflow.tensor import element_count
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,21 @@ def read_numbers(buffer: Buffer, wanted: int) -> list[int]:
     return found
 
 
+def small_numbers(head: TensorHead | None, *dtypes: int) -> list[int] | None:
+    """Return the values of a constant of int32 (3) or int64 (9), a thousand at most; None where it is none."""
+    if head is None or head.dtype not in dtypes or head.count > 1 << 10:
+        return None
+    width, code, field = (4, "i", 7) if head.dtype == 3 else (8, "q", 10)
+    content = bytes(payload_in(head.proto, 4) or b"")
+    try:
+        values = list(struct.unpack(f"<{len(content) // width}{code}", content[: len(content) // width * width]))
+        values = values or read_numbers(head.proto, field)
+    except protowire.WireError:
+        return None
+    # a list may be shorter than the shape: its last value is repeated
+    return values + [values[-1] if values else 0] * (head.count - len(values))
+
+
 def read_strings(buffer: Buffer, wanted: int) -> list[bytes]:
     """Return the list of strings in field `wanted` of a message."""
     return [
@@ -115,11 +130,6 @@ def attr_int(value: int) -> bytes:
 def attr_string(value: bytes) -> bytes:
     """Encode an AttrValue that is a string."""
     return bytes_field(2, value)
-
-
-def attr_shape(shape: Sequence[int]) -> bytes:
-    """Encode an AttrValue that is a shape."""
-    return bytes_field(7, shape_proto(shape))
 
 
 def attr_tensor(pieces: Sequence[Buffer]) -> tuple[Buffer, ...]:

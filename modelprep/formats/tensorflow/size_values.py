@@ -6,17 +6,13 @@ chains can be followed through it. What cannot be told is None.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelprep.formats.protowire import WireError
-from modelprep.formats.tensorflow.attrs import payload_in, read_numbers
+from modelprep.formats.tensorflow.attrs import small_numbers
 from modelprep.formats.tensorflow.graphdef import Node
 
 INT32, INT64 = 3, 9
-#: No tensor of shapes has more elements.
-_MOST = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -72,16 +68,9 @@ def over(size: Size, divisor: Size) -> Size:
 def numbers(node: Node | None) -> Value | None:
     """Read a small constant of whole numbers; None where it is none."""
     head = node.tensor() if node is not None and node.op == "Const" else None
-    if head is None or head.dtype not in (INT32, INT64) or len(head.shape) > 1 or head.count > _MOST:
+    values = small_numbers(head, INT32, INT64)
+    if head is None or values is None or len(head.shape) > 1:
         return None
-    content = bytes(payload_in(head.proto, 4) or b"")
-    width, code, field = (4, "i", 7) if head.dtype == INT32 else (8, "q", 10)
-    try:
-        values = list(struct.unpack(f"<{len(content) // width}{code}", content[: len(content) // width * width]))
-        values = values or read_numbers(head.proto, field)
-    except WireError:
-        return None
-    values += [values[-1] if values else 0] * (head.count - len(values))
     return Value(tuple(values), scalar=not head.shape)
 
 

@@ -7,10 +7,9 @@ is ``[N, 256]``. What cannot be told is None.
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Mapping, Sequence
 
-from modelprep.formats.tensorflow.attrs import payload_in, read_numbers
+from modelprep.formats.tensorflow.attrs import small_numbers
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.size_values import INT32, RULES, Shape, Size, Symbol, Value, numbers, over, times
 
@@ -241,11 +240,9 @@ def _concat(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> S
 
 def _pad(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
     head = known.nodes[input_name(data[1])].tensor() if len(data) > 1 and input_name(data[1]) in known.nodes else None
-    if shapes[0] is None or head is None or head.dtype != INT32:
+    pads = small_numbers(head, INT32)
+    if shapes[0] is None or pads is None:
         return None
-    content = bytes(payload_in(head.proto, 4) or b"")
-    pads = list(struct.unpack(f"<{len(content) // 4}i", content[: len(content) // 4 * 4]))
-    pads = pads or read_numbers(head.proto, 7)
     pads += [pads[-1] if pads else 0] * (2 * len(shapes[0]) - len(pads))
     more = [before + after for before, after in zip(pads[::2], pads[1::2], strict=False)]
     return tuple(

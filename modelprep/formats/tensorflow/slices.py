@@ -8,7 +8,10 @@ Source: TensorFlow ``core/framework/tensor_slice.h``, ``core/util/saved_tensor_s
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 FULL = -1
 
@@ -46,6 +49,11 @@ class Slice:
                 raise ValueError(f"'{part}' is no start,length")
             extents.append((int(start), int(length)))
         return cls(tuple(extents))
+
+    @classmethod
+    def of_proto(cls, extents: Iterable[Any]) -> Slice:
+        """Take the extents of a TensorSliceProto; one that is whole has no length in it, which is not the length 0."""
+        return cls(tuple((one.start, one.length if one.HasField("length") else FULL) for one in extents))
 
     def within(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return (starts, lengths) in a tensor of this `shape`.
@@ -145,7 +153,7 @@ def copy_box(
     while split and counts[split - 1] == target_box[1][split - 1] == source_box[1][split - 1]:
         split -= 1
     split = max(split - 1, 0)
-    run = itemsize * _product(counts[split:])
+    run = itemsize * math.prod(counts[split:])
     to_strides, from_strides = _strides(target_box[1], itemsize), _strides(source_box[1], itemsize)
 
     def row(dimension: int, to: int, source_at: int) -> None:
@@ -162,14 +170,7 @@ def copy_box(
         row(0, 0, 0)
     else:
         target[:itemsize] = source[:itemsize]
-    return _product(counts)
-
-
-def _product(numbers: tuple[int, ...]) -> int:
-    total = 1
-    for number in numbers:
-        total *= number
-    return total
+    return math.prod(counts)
 
 
 def _strides(lengths: tuple[int, ...], itemsize: int) -> list[int]:

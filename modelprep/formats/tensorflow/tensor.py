@@ -5,6 +5,7 @@ Source: TensorFlow ``core/framework/{types,tensor,tensor_shape}.proto``, ``pytho
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -109,10 +110,7 @@ class Tensor:
 
 def element_count(shape: Sequence[int]) -> int:
     """Multiply the sizes of a shape."""
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+    return math.prod(shape)
 
 
 def shape_proto(shape: Sequence[int]) -> bytes:

@@ -10,7 +10,7 @@ looks at anything, and refuses one that is damaged where it would never have loo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -23,7 +23,6 @@ from modelprep.formats.tflite.tables import operator_name, option_fields
 #: What errors call a file of this kind.
 WHAT = "TF Lite file"
 IDENTIFIER = b"TFL3"
-CUSTOM = 32
 #: Bytes of a custom operator's own options that are read; a detection post-process has some 250.
 MAX_CUSTOM_OPTIONS = 1 << 16
 #: TensorType by number.
@@ -43,11 +42,6 @@ class Quantisation:
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
     axis: int
-
-    @property
-    def per_channel(self) -> bool:
-        """Whether there is more than one scale."""
-        return len(self.scale) > 1
 
 
 @dataclass(frozen=True)
@@ -199,26 +193,6 @@ def parse(data: memoryview, where: str, *, lenient: bool = False) -> Model:
         metadata=tuple(str(entry.text(0, "a metadata name") or "") for entry in root.tables(6, "metadata item")),
         strings=buffer.strings,
     )
-
-
-def small_constants(path: Path, buffers: Collection[int], *, limit: int = 256) -> dict[int, bytes]:
-    """Read the data of some buffers, those of `limit` bytes at most: axes, paddings, shapes.
-
-    Parameters
-    ----------
-    path
-        A file that :func:`read` has taken.
-    buffers
-        Numbers of the buffers (:attr:`Tensor.buffer`).
-    """
-    found = {}
-    with MappedFile(path, what=WHAT) as file:
-        tables = Buffer(file.view, str(path)).root().tables(4, "buffer")
-        for number in buffers:
-            extent = tables[number].extent(0, 1, "constant data") if 0 <= number < len(tables) else None
-            if extent is not None and extent[1] <= limit:
-                found[number] = bytes(file.view[extent[0] : sum(extent)])
-    return found
 
 
 def buffer_extents(data: memoryview, where: str) -> list[tuple[int, int]]:

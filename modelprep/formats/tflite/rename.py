@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from modelprep.errors import StepError, nearest
+from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
+from modelprep.formats.names import Renaming
 from modelprep.formats.output import cannot_write, copy
 from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Buffer, Text
 from modelprep.formats.tflite.model import WHAT, Argument, Model, Subgraph, parse, read
 from modelprep.formats.tflite.write import tensor_with_name
-
-#: A name longer than this is no name; it also keeps the appended strings small.
-MAX_NAME = 4096
 
 
 @dataclass(frozen=True)
@@ -136,43 +134,30 @@ def _wanted(
     graph: Subgraph, inputs: Mapping[str, str], outputs: Mapping[str, str], where: str
 ) -> dict[int, tuple[Literal["input", "output"], str]]:
     """Find the tensor of each old name, and see that the new names are free."""
+    there = [[graph.tensors[index].name for index in indices] for indices in (graph.inputs, graph.outputs)]
+    renaming = Renaming(where, *there)
     wanted: dict[int, tuple[Literal["input", "output"], str]] = {}
     for kind, names, indices in (("input", inputs, graph.inputs), ("output", outputs, graph.outputs)):
-        there = [graph.tensors[index].name for index in indices]
         for old, new in names.items():
             matches = [index for index in indices if graph.tensors[index].name == old] or _numbered(indices, old)
             if not matches:
-                raise StepError(
-                    f"the model has no {kind} called '{old}'", where=where, expected=old,
-                    got=f"{kind}s: {', '.join(there) or 'none'}", hint=nearest(old, there) or None,
-                )  # fmt: skip
+                raise renaming.absent(kind, old)
             if len(set(matches)) > 1:
                 raise StepError(
                     f"the model has several {kind}s called '{old}'", where=where,
                     got=f"tensors {', '.join(map(str, matches))}",
                 )  # fmt: skip
-            _check_name(new, where)
+            renaming.check(new)
             if wanted.get(matches[0], (kind, new))[1] != new:
-                raise StepError(
-                    f"'{old}' is both input and output, and is to get two names", where=where,
-                    got=f"{wanted[matches[0]][1]} and {new}",
-                )  # fmt: skip
+                raise renaming.two_names(old, wanted[matches[0]][1], new)
             if new != old:
                 wanted[matches[0]] = ("input" if kind == "input" else "output", new)
     if not wanted:
-        raise StepError(
-            "there is nothing to rename: every name is already as wanted", where=where,
-            got=f"inputs: {', '.join(graph.tensors[i].name for i in graph.inputs)}; "
-            f"outputs: {', '.join(graph.tensors[i].name for i in graph.outputs)}",
-        )  # fmt: skip
+        raise renaming.nothing()
     after = {tensor.name: tensor.index for tensor in graph.tensors if tensor.index not in wanted}
     for index, (_, new) in wanted.items():
         if new in after:
-            raise StepError(
-                f"the name '{new}' is already taken", where=where, expected="a name that no tensor has",
-                got=f"tensor {after[new]} is called so; inputs: {_names(graph, graph.inputs)}; "
-                f"outputs: {_names(graph, graph.outputs)}",
-            )  # fmt: skip
+            raise renaming.taken(new, "tensor", f"tensor {after[new]} is called so")
         after[new] = index
     return wanted
 
@@ -181,17 +166,6 @@ def _numbered(indices: tuple[int, ...], name: str) -> list[int]:
     """Return the tensor at a place: ``#0`` is the first input or output, which needs no name."""
     place = name.removeprefix("#")
     return [indices[int(place)]] if name[:1] == "#" and place.isdecimal() and int(place) < len(indices) else []
-
-
-def _names(graph: Subgraph, indices: tuple[int, ...]) -> str:
-    return ", ".join(graph.tensors[index].name for index in indices)
-
-
-def _check_name(name: str, where: str) -> None:
-    if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME or "\0" in name or not name.isprintable():
-        raise StepError(
-            "a new name must be printable text", where=where, expected=f"1 to {MAX_NAME} bytes", got=repr(name[:80])
-        )
 
 
 def _slots(model: Model, wanted: Mapping[int, tuple[Literal["input", "output"], str]]) -> list[_Slot]:

@@ -12,17 +12,9 @@ def operator_name(code: int) -> str:
 
 
 def option_fields(union: int) -> list[tuple[str, int, str, float]]:
-    """Return the fields of an options table.
+    """Return the fields of an options table, by its number in the schema's union of options.
 
-    Parameters
-    ----------
-    union
-        Its number in the schema's union of options.
-
-    Returns
-    -------
-    list
-        Name, slot, kind (``Int32``; ``[Int32]`` for a vector) and default; empty for a table without fields or unknown.
+    Name, slot, kind (``Int32``; ``[Int32]`` for a vector) and default; empty for a table without fields or unknown.
     """
     return _option_table().get(union, [])
 

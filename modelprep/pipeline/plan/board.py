@@ -162,10 +162,10 @@ def _without_image_files(recipe: Recipe, release: Bsp) -> Recipe:
         path = (board / place).as_posix()
         if fills_folder(place):
             # The folder's other files are prepared: :func:`~modelprep.pipeline.plan.keys.files_of` leaves these out.
-            inside = [each.path for each in release.on_image if each.path.startswith(f"{path}/")]
+            inside = [each for each in release.on_image if each.startswith(f"{path}/")]
             held |= {PurePosixPath(each).relative_to(board).as_posix(): each for each in inside if "*" not in each}
             install[place] = ref
-        elif any(fnmatchcase(path, each.path) for each in release.on_image):
+        elif any(fnmatchcase(path, each) for each in release.on_image):
             held[place] = path
         else:
             install[place] = ref

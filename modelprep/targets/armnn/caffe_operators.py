@@ -246,11 +246,7 @@ def _eltwise(parser: CaffeParser, layer: LayerMessage) -> None:
     kind = {0: "Multiplication", 1: "Addition"}.get(operation)
     if kind is None:
         raise Stop(f"Unsupported operation {operation} in Eltwise layer {layer.name}", "CF36")
-    made = parser.network.add(kind, layer.name, inputs=2)
-    parser.slot(layer.bottoms[0]).connect(made)
-    parser.slot(layer.bottoms[1]).connect(made, 1)
-    made.out.info = Info(shape)
-    parser.set_slot(layer.tops[0], made.out)
+    parser.finish(layer, parser.network.add(kind, layer.name, inputs=2), shape)
 
 
 def _concat(parser: CaffeParser, layer: LayerMessage) -> None:
@@ -266,12 +262,10 @@ def _concat(parser: CaffeParser, layer: LayerMessage) -> None:
         channels = u32(channels + shape[1])
     sizes[1] = channels
     made = parser.network.add("Merger", layer.name, inputs=len(layer.bottoms), origins=origins, rank=4, axis=1)
-    for index, bottom in enumerate(layer.bottoms):
-        parser.slot(bottom).connect(made, index)
-    made.out.info = Info(Shape(sizes))
+    shape = Shape(sizes)
     if not layer.tops:
         raise Stop.signal(139, "CF38")
-    parser.set_slot(layer.tops[0], made.out)
+    parser.finish(layer, made, shape)
 
 
 def _batch_norm(parser: CaffeParser, layer: LayerMessage) -> None:

@@ -102,8 +102,7 @@ class CaffeParser:
         slot.connect(layer)
         if name in self.network.outputs:
             raise Stop(f"Id {number} used by more than one {name} layer", "C4", name)
-        assert slot.info is not None, "every layer notes a shape"
-        self.network.outputs[name] = (number, slot.info)
+        self.network.outputs[name] = (number, slot.noted)
 
     # -- for the operators ---------------------------------------------------------------------------------------
 
@@ -120,8 +119,9 @@ class CaffeParser:
         self._slots[top] = slot
 
     def finish(self, layer: LayerMessage, made: Layer, shape: Shape) -> None:
-        """Connect a layer of one bottom, and note what it makes."""
-        self.slot(layer.bottoms[0]).connect(made)
+        """Connect a layer to its bottoms, and note what it makes."""
+        for index, bottom in enumerate(layer.bottoms):
+            self.slot(bottom).connect(made, index)
         made.out.info = Info(shape)
         self.set_slot(layer.tops[0], made.out)
 

@@ -49,7 +49,7 @@ def run(network: Network, fed: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[
     with np.errstate(all="ignore"):
         for layer in network.layers:
             if layer.kind == "Input":
-                info = _info(layer)
+                info = layer.out.noted
                 made[id(layer)] = [np.asarray(fed[layer.params["id"]]).astype(info.dtype).reshape(info.shape)]
                 continue
             slots = [slot for slot in layer.inputs if slot is not None]
@@ -65,12 +65,6 @@ def run(network: Network, fed: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[
     return found
 
 
-def _info(layer: Layer, place: int = 0) -> Info:
-    info = layer.outputs[place].info
-    assert info is not None, "a parser notes it"
-    return info
-
-
 def _run(layer: Layer, values: Values) -> list[Any]:
     import numpy as np
 
@@ -81,7 +75,7 @@ def _run(layer: Layer, values: Values) -> list[Any]:
         results = _AS_STORED[layer.kind](layer, values)
         return [np.asarray(value).reshape(shape) for value, shape in zip(results, shapes, strict=True)]
     given = [slot.info for slot in layer.inputs if slot is not None]
-    info = _info(layer)
+    info = layer.out.noted
     if info.dtype == "uint8" and layer.kind in ("Convolution2d", "DepthwiseConvolution2d"):
         return [windows.convolve_bytes(layer, values[0]).reshape(info.shape)]
     compute = _REAL.get(layer.kind)
@@ -293,28 +287,16 @@ def _rsqrt(_: Layer, values: Values) -> Any:
     return np.float32(1) / np.sqrt(values[0])
 
 
-def _convolution(layer: Layer, values: Values) -> Any:
-    return windows.convolve(layer, values[0])
-
-
-def _pooling(layer: Layer, values: Values) -> Any:
-    return windows.pool(layer, values[0])
-
-
-def _resize(layer: Layer, values: Values) -> Any:
-    return windows.resize(layer, values[0])
-
-
 _REAL: Mapping[str, Callable[[Layer, Values], Any]] = {
     "Activation": _activation,
     "Softmax": _softmax,
     "FullyConnected": _fully_connected,
     "BatchNormalization": _batch_norm,
     "Mean": _mean,
-    "Convolution2d": _convolution,
-    "DepthwiseConvolution2d": _convolution,
-    "Pooling2d": _pooling,
-    "ResizeBilinear": _resize,
+    "Convolution2d": lambda layer, values: windows.convolve(layer, values[0]),
+    "DepthwiseConvolution2d": lambda layer, values: windows.convolve(layer, values[0]),
+    "Pooling2d": lambda layer, values: windows.pool(layer, values[0]),
+    "ResizeBilinear": lambda layer, values: windows.resize(layer, values[0]),
     "Addition": _two("add"),
     "Subtraction": _two("subtract"),
     "Multiplication": _two("multiply"),

@@ -77,9 +77,7 @@ def convolve_bytes(layer: Layer, x: Any) -> Any:
     """Convolve bytes: whole sums, scaled by a 32-bit fixed-point factor with gemmlowp's rounding."""
     import numpy as np
 
-    given, made, weights = layer.source().info, layer.out.info, layer.constants["weights"]
-    assert given is not None, "a parser notes it"
-    assert made is not None, "a parser notes it"
+    given, made, weights = layer.source().noted, layer.out.noted, layer.constants["weights"]
     # Sums of products of bytes stay far below 2**53: doubles hold them exactly, and multiply fast.
     kernels = weights.values().astype(np.float64) - weights.info.offset
     sums = _convolved(layer, x.astype(np.float64) - given.offset, kernels).astype(np.int64)

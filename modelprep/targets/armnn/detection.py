@@ -30,10 +30,6 @@ OPERATOR = "TFLite_Detection_PostProcess"
 IOU_MESSAGE = (
     "DetectionPostProcessTFLiteParser: Intersection over union threshold must be positive and less than or equal to 1."
 )
-#: What src/backends/backendsCommon/WorkloadData.cpp says of scores with other than one column a class and a background.
-CLASSES_MESSAGE = (
-    "DetectionPostProcessQueueDescriptor: Number of classes with background should be equal to number of classes + 1."
-)
 
 
 @dataclass(frozen=True)

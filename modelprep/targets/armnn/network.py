@@ -141,10 +141,20 @@ class Slot:
     takers: list[tuple[Layer, int]] = field(default_factory=list)
 
     @property
+    def noted(self) -> Info:
+        """What the parser noted of it."""
+        assert self.info is not None, "a parser notes a shape before it is asked for"
+        return self.info
+
+    @property
     def shape(self) -> Shape:
         """The shape that the parser noted."""
-        assert self.info is not None, "a parser notes a shape before it is asked for"
-        return self.info.shape
+        return self.noted.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The element type that the parser noted."""
+        return self.noted.dtype
 
     def connect(self, layer: Layer, index: int = 0) -> None:
         """Let an input of a layer take this output."""

@@ -149,7 +149,8 @@ def axes(layout: str) -> tuple[int, int, int]:
     return (3, 1, 2) if layout == "NHWC" else (1, 2, 3)
 
 
-def _placed(layout: str, batch: int, channels: int, height: int, width: int) -> Shape:
+def placed(layout: str, batch: int, channels: int, height: int, width: int) -> Shape:
+    """Return a shape whose axes are in the order of a layout."""
     return Shape((batch, height, width, channels) if layout == "NHWC" else (batch, channels, height, width))
 
 
@@ -163,7 +164,7 @@ def _pooling(layer: Layer) -> Shape:
         up = p["rounding"] == "ceiling"
         columns = _pooled(across, p["pad_left"], p["pad_right"], p["pool_width"], p["stride_x"], up=up)
         rows = _pooled(down, p["pad_top"], p["pad_bottom"], p["pool_height"], p["stride_y"], up=up)
-    return _placed(p["layout"], batch, depth, rows, columns)
+    return placed(p["layout"], batch, depth, rows, columns)
 
 
 def _slid(layer: Layer, size: int, before: int, after: int, kernel: int, stride: int) -> int:
@@ -179,7 +180,7 @@ def _convolution(layer: Layer) -> Shape:
     batch = shape.at(0)
     columns = _slid(layer, across, p["pad_left"], p["pad_right"], weights.at(width), p["stride_x"])
     rows = _slid(layer, down, p["pad_top"], p["pad_bottom"], weights.at(height), p["stride_y"])
-    return _placed(p["layout"], batch, weights.at(0), rows, columns)
+    return placed(p["layout"], batch, weights.at(0), rows, columns)
 
 
 def _depthwise(layer: Layer) -> Shape:
@@ -189,7 +190,7 @@ def _depthwise(layer: Layer) -> Shape:
     multiplier = weights.at(0)
     rows = _slid(layer, down, p["pad_top"], p["pad_bottom"], weights.at(2), p["stride_y"])
     columns = _slid(layer, across, p["pad_left"], p["pad_right"], weights.at(3), p["stride_x"])
-    return _placed(p["layout"], batch, depth * multiplier, rows, columns)
+    return placed(p["layout"], batch, depth * multiplier, rows, columns)
 
 
 def _fully_connected(layer: Layer) -> Shape:
@@ -250,7 +251,7 @@ def _resize(layer: Layer) -> Shape:
     p, shape = layer.params, layer.shapes[0]
     channels, _, _ = axes(p["layout"])
     depth, batch = shape.at(channels), shape.at(0)
-    return _placed(p["layout"], batch, depth, p["height"], p["width"])
+    return placed(p["layout"], batch, depth, p["height"], p["width"])
 
 
 def _gather(layer: Layer) -> Shape:
@@ -287,7 +288,7 @@ def _batch_to_space(layer: Layer) -> Shape:
     )
     if u32(down * across) == 0:
         raise crash("a division by zero", "TL28", layer.name, status=DIVIDED)
-    return _placed(layer.params["layout"], u32(overall) // u32(down * across), depth, down, across)
+    return placed(layer.params["layout"], u32(overall) // u32(down * across), depth, down, across)
 
 
 def _strided_slice(layer: Layer) -> Shape:

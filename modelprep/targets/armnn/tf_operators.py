@@ -20,7 +20,6 @@ from modelprep.targets.armnn.tf_parser import (
     Operator,
     TfParser,
     attribute,
-    dtype_of,
     type_name,
     whole_numbers,
 )
@@ -138,7 +137,7 @@ def _reshape(parser: TfParser, node: Any) -> Operation:
             raise Stop.signal(DIVIDED, "TF25")
         sizes[sizes.index(-1)] = slot.shape.elements // known
     target = Shape(sizes)
-    return parser.layer("Reshape", node, target, slot, dtype_of(slot), target=target)
+    return parser.reshaped(node, target, slot)
 
 
 def _squeeze(parser: TfParser, node: Any) -> Operation:
@@ -149,7 +148,7 @@ def _squeeze(parser: TfParser, node: Any) -> Operation:
         raise Stop(f"Unsupported DataType {type_name(number)} for Squeeze operation {node.name}", "TF28")
     axes = whole_numbers(node, "squeeze_dims", "TF28", required=False) or [0, 1, 2, 3]
     target = Shape(size for axis, size in enumerate(slot.shape) if size != 1 or axis not in axes)
-    return parser.layer("Reshape", node, target, slot, dtype, target=target)
+    return parser.layer("Reshape", node, Info(target, dtype), slot, target=target)
 
 
 def _expand_dims(parser: TfParser, node: Any) -> Operation:
@@ -164,7 +163,7 @@ def _expand_dims(parser: TfParser, node: Any) -> Operation:
             f"Unsupported number of dimensions: {len(sizes)} for output shape for ExpandDims {node.name}", "TF31"
         )
     target = Shape(sizes)
-    return parser.layer("Reshape", node, target, slot, dtype_of(slot), target=target)
+    return parser.reshaped(node, target, slot)
 
 
 def _constant_axis(parser: TfParser, node: Any, rule: str) -> tuple[list[Any], int, int]:
@@ -192,11 +191,8 @@ def _concat(parser: TfParser, node: Any) -> Operation:
         at = u32(at + shape.at(axis))
     Shape(sizes).at(axis)
     sizes[axis] = at
-    layer = parser.network.add("Merger", node.name, inputs=len(origins), origins=origins, rank=4, axis=axis)
-    layer.out.info = Info(Shape(sizes))
-    for index, taken in enumerate(inputs[:-1]):
-        taken.slot.connect(layer, index)
-    return Operation(node, layer.outputs)
+    slots = [taken.slot for taken in inputs[:-1]]
+    return parser.layer("Merger", node, Info(Shape(sizes)), *slots, origins=origins, rank=4, axis=axis)
 
 
 def _split(parser: TfParser, node: Any) -> Operation:
@@ -223,7 +219,7 @@ def _split(parser: TfParser, node: Any) -> Operation:
     layer = parser.network.add("Splitter", node.name, outputs=count, origins=origins, views=[view] * count)
     slot.connect(layer)
     for out in layer.outputs:
-        out.info = Info(view, dtype_of(slot))
+        out.info = Info(view, slot.dtype)
     return Operation(node, layer.outputs)
 
 
@@ -243,7 +239,7 @@ def _pad(parser: TfParser, node: Any) -> Operation:
         raise ill
     pads = [(numbers[2 * axis], numbers[2 * axis + 1]) for axis in range(len(sizes))]
     padded = Shape(size + before + after for size, (before, after) in zip(sizes, pads, strict=True))
-    return parser.layer("Pad", node, padded, slot, dtype_of(slot), pads=pads)
+    return parser.layer("Pad", node, Info(padded, slot.dtype), slot, pads=pads)
 
 
 def _mean(parser: TfParser, node: Any) -> Operation:
@@ -258,19 +254,14 @@ def _mean(parser: TfParser, node: Any) -> Operation:
         shape = Shape(1 if axis in axes else size for axis, size in enumerate(slot.shape))
     else:
         shape = Shape((math.prod(size for axis, size in enumerate(slot.shape) if axis not in axes),))
-    return parser.layer(
-        "Mean", node, shape, slot, dtype_of(slot), keep_dims=keep, axes=axes if rank > len(axes) else []
-    )
+    reduced = axes if rank > len(axes) else []
+    return parser.layer("Mean", node, Info(shape, slot.dtype), slot, keep_dims=keep, axes=reduced)
 
 
 def _gather(parser: TfParser, node: Any) -> Operation:
     params, indices = (taken.slot for taken in parser.inputs(node, 2))
-    shape = Shape((*indices.shape, *params.shape[1:]))
-    layer = parser.network.add("Gather", node.name, inputs=2)
-    layer.out.info = Info(shape, dtype_of(params))
-    params.connect(layer)
-    indices.connect(layer, 1)
-    return Operation(node, layer.outputs)
+    info = Info(Shape((*indices.shape, *params.shape[1:])), params.dtype)
+    return parser.layer("Gather", node, info, params, indices)
 
 
 # -- one in, one out -------------------------------------------------------------------------------------------------
@@ -279,7 +270,7 @@ def _gather(parser: TfParser, node: Any) -> Operation:
 def _unary(kind: str, **params: Any) -> Operator:
     def operator(parser: TfParser, node: Any) -> Operation:
         slot = parser.inputs(node, 1)[0].slot
-        return parser.layer(kind, node, slot.shape, slot, dtype_of(slot), **params)
+        return parser.layer(kind, node, Info(slot.shape, slot.dtype), slot, **params)
 
     return operator
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from modelprep.targets.armnn.arithmetic import u32
 from modelprep.targets.armnn.network import BUS_ERROR, DType, Info, Shape, Slot, Stop
-from modelprep.targets.armnn.tf_parser import Operation, Operator, TfParser, attribute, data_format, dtype_of
+from modelprep.targets.armnn.tf_parser import Operation, Operator, TfParser, attribute, data_format
 
 
 def _laid_on(parser: TfParser, node: Any, guide: Slot, slot: Slot, *, last: bool = True) -> Slot:
@@ -21,8 +21,7 @@ def _laid_on(parser: TfParser, node: Any, guide: Slot, slot: Slot, *, last: bool
         raise Stop.signal(BUS_ERROR, "TF21")
     sizes = [1] * len(guide.shape)
     sizes[axis] = slot.shape[0]
-    target = Shape(sizes)
-    return parser.layer("Reshape", node, target, slot, dtype_of(slot), target=target).slots[0]
+    return parser.reshaped(node, Shape(sizes), slot).slots[0]
 
 
 def _pair(parser: TfParser, node: Any) -> tuple[Slot, Slot]:
@@ -30,18 +29,10 @@ def _pair(parser: TfParser, node: Any) -> tuple[Slot, Slot]:
     return first.slot, second.slot
 
 
-def _combined(kind: str, parser: TfParser, node: Any, first: Slot, second: Slot, info: Info) -> Operation:
-    layer = parser.network.add(kind, node.name, inputs=2)
-    first.connect(layer)
-    second.connect(layer, 1)
-    layer.out.info = info
-    return Operation(node, layer.outputs)
-
-
 def _larger(first: Slot, second: Slot, dtype: DType | None = None) -> Info:
     """Return the shape of which each size is the larger of two."""
     sizes = [max(size, second.shape.at(axis)) for axis, size in enumerate(first.shape)]
-    return Info(Shape(sizes), dtype or dtype_of(first))
+    return Info(Shape(sizes), dtype or first.dtype)
 
 
 def _strict(parser: TfParser, node: Any, first: Slot, second: Slot, called: str) -> tuple[Slot, Slot]:
@@ -59,14 +50,14 @@ def _strict(parser: TfParser, node: Any, first: Slot, second: Slot, called: str)
 def _compared(kind: str) -> Operator:
     def operator(parser: TfParser, node: Any) -> Operation:
         first, second = _strict(parser, node, *_pair(parser, node), kind)
-        return _combined(kind, parser, node, first, second, _larger(first, second, "bool"))
+        return parser.layer(kind, node, _larger(first, second, "bool"), first, second)
 
     return operator
 
 
 def _minimum(parser: TfParser, node: Any) -> Operation:
     first, second = _strict(parser, node, *_pair(parser, node), "Minimum")
-    return _combined("Minimum", parser, node, first, second, _larger(first, second))
+    return parser.layer("Minimum", node, _larger(first, second), first, second)
 
 
 def _by_rank(parser: TfParser, node: Any) -> tuple[Slot, Slot, bool]:
@@ -85,9 +76,7 @@ def _scaled(kind: str) -> Operator:
 
     def operator(parser: TfParser, node: Any) -> Operation:
         first, second, lower = _by_rank(parser, node)
-        info = (second if lower else first).info
-        assert info is not None, "every layer notes a shape"
-        return _combined(kind, parser, node, first, second, info)
+        return parser.layer(kind, node, (second if lower else first).noted, first, second)
 
     return operator
 
@@ -102,13 +91,10 @@ def _maximum(parser: TfParser, node: Any) -> Operation:
         for alpha in (0, 1):
             slope = _leaky(parser, one.operation.node, alpha, other.operation.node)
             if slope is not None:
-                info = other.slot.info
-                assert info is not None, "every layer notes a shape"
-                return parser.layer(
-                    "Activation", node, info.shape, other.slot, info.dtype, function="LeakyReLu", a=slope
-                )
+                info = Info(other.slot.shape, other.slot.dtype)
+                return parser.layer("Activation", node, info, other.slot, function="LeakyReLu", a=slope)
     left, right, _ = _by_rank(parser, node)
-    return _combined("Maximum", parser, node, left, right, _larger(left, right))
+    return parser.layer("Maximum", node, _larger(left, right), left, right)
 
 
 def _leaky(parser: TfParser, node: Any, alpha: int, other: Any) -> float | None:
@@ -132,9 +118,7 @@ def _sub(parser: TfParser, node: Any) -> Operation:
         first = _laid_on(parser, node, second, first)
     if flat_second:
         second = _laid_on(parser, node, first, second)
-    info = (second if flat else first).info
-    assert info is not None, "every layer notes a shape"
-    return _combined("Subtraction", parser, node, first, second, info)
+    return parser.layer("Subtraction", node, (second if flat else first).noted, first, second)
 
 
 def _add(parser: TfParser, node: Any) -> Operation:
@@ -153,11 +137,10 @@ def _sum(parser: TfParser, node: Any) -> Operation:
     if len(own_second.shape) == 1:
         second = _laid_on(parser, node, first, second)
     if len(own_first.shape) == len(own_second.shape):
-        info: Info | None = _larger(own_first, own_second)
+        info = _larger(own_first, own_second)
     else:
-        info = (second if len(own_first.shape) == 1 else first).info
-    assert info is not None, "every layer notes a shape"
-    return _combined("Addition", parser, node, first, second, info)
+        info = (second if len(own_first.shape) == 1 else first).noted
+    return parser.layer("Addition", node, info, first, second)
 
 
 def _bias_add(parser: TfParser, node: Any) -> Operation:
@@ -167,11 +150,9 @@ def _bias_add(parser: TfParser, node: Any) -> Operation:
         raise Stop(f"Unsupported bias for BiasAdd. It should be a 1D vector. Got {len(second.shape)} dimensions for "
                    f"input {right.operation.node.name}. Node {node.name}", "TF21")  # fmt: skip
     layout = data_format(node, "BiasAdd")
-    both_flat = len(first.shape) == 1
-    info = _larger(first, second) if both_flat else first.info
+    info = _larger(first, second) if len(first.shape) == 1 else first.noted
     laid = _laid_on(parser, node, first, second, last=layout == "NHWC")
-    assert info is not None, "every layer notes a shape"
-    return _combined("Addition", parser, node, first, laid, info)
+    return parser.layer("Addition", node, info, first, laid)
 
 
 def _add_n(parser: TfParser, node: Any) -> Operation:
@@ -184,7 +165,7 @@ def _add_n(parser: TfParser, node: Any) -> Operation:
 
     def added(first: Slot, second: Slot, called: str) -> Slot:
         first, second = _strict(parser, node, first, second, called)
-        return _combined("Addition", parser, node, first, second, _larger(first, second)).slots[0]
+        return parser.layer("Addition", node, _larger(first, second), first, second).slots[0]
 
     number = 0
     sums: list[Slot] = []
@@ -234,7 +215,7 @@ def _dense(parser: TfParser, product: Any, total: Any) -> Operation:
         constants["bias"] = bias.constant
     node = product if total is None else total
     layer = parser.network.add("FullyConnected", node.name, constants=constants, transpose=False)
-    slot = taken.slot
+    slot = taken.slot  # which may only now become a layer
     slot.connect(layer)
     layer.out.info = Info(Shape((slot.shape[0], weights.shape.at(1))))
     return Operation(node, layer.outputs)

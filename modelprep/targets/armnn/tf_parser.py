@@ -74,12 +74,6 @@ class Taken:
         return self.operation.slot(self.index)
 
 
-def dtype_of(slot: Slot) -> DType:
-    """Return an output's element type."""
-    assert slot.info is not None, "every layer notes a shape"
-    return slot.info.dtype
-
-
 def output_of(reference: str) -> tuple[str, int]:
     """Cut a reference into node and output number.
 
@@ -176,8 +170,7 @@ class TfParser:
             number = len(self.network.outputs)
             layer = self.network.add("Output", node.name, outputs=0, id=number)
             slot.connect(layer)
-            assert slot.info is not None, "every layer notes a shape"
-            self.network.outputs[node.name] = (number, slot.info)
+            self.network.outputs[node.name] = (number, slot.noted)
 
     # -- for the operators ---------------------------------------------------------------------------------------
 
@@ -198,14 +191,17 @@ class TfParser:
         """Say whether a node of that name was parsed to a constant of a type."""
         return name in self._parsed and self._parsed[name].is_constant(dtype)
 
-    def layer(
-        self, kind: str, node: Any, shape: Shape, slot: Slot, dtype: DType = "float32", **params: Any
-    ) -> Operation:
-        """Add a layer that takes one output."""
-        made = self.network.add(kind, node.name, **params)
-        slot.connect(made)
-        made.out.info = Info(shape, dtype)
+    def layer(self, kind: str, node: Any, info: Info, *slots: Slot, **params: Any) -> Operation:
+        """Add a layer that takes outputs."""
+        made = self.network.add(kind, node.name, inputs=len(slots), **params)
+        for index, slot in enumerate(slots):
+            slot.connect(made, index)
+        made.out.info = info
         return Operation(node, made.outputs)
+
+    def reshaped(self, node: Any, target: Shape, slot: Slot) -> Operation:
+        """Add a layer that gives an output another shape."""
+        return self.layer("Reshape", node, Info(target, slot.dtype), slot, target=target)
 
 
 # -- attributes ------------------------------------------------------------------------------------------------------

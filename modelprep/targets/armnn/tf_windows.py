@@ -10,7 +10,7 @@ from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, f32, to_u32, u32
 from modelprep.targets.armnn.network import CRASHED, DIVIDED, Constant, Info, Shape, Stop
-from modelprep.targets.armnn.optimiser import axes
+from modelprep.targets.armnn.optimiser import axes, placed
 from modelprep.targets.armnn.tf_parser import (
     Operation,
     TfParser,
@@ -68,10 +68,6 @@ def _slid(
     return window, *made
 
 
-def _placed(layout: str, batch: int, channels: int, rows: int, columns: int) -> Shape:
-    return Shape((batch, rows, columns, channels) if layout == "NHWC" else (batch, channels, rows, columns))
-
-
 def _convolution(parser: TfParser, node: Any) -> Operation:
     depthwise = node.op == "DepthwiseConv2dNative"
     taken, filters = parser.inputs(node, 2)
@@ -102,9 +98,9 @@ def _convolution(parser: TfParser, node: Any) -> Operation:
         kernel, channels = (weights.shape[height], weights.shape[width]), weights.shape[0]
     check_padding(node, padding)
     window, rows, columns = _slid(slot.shape, layout, kernel, strides, padding)
-    shape = _placed(layout, slot.shape[0], channels, rows, columns)
+    info = Info(placed(layout, slot.shape[0], channels, rows, columns))
     kind = "DepthwiseConvolution2d" if depthwise else "Convolution2d"
-    return parser.layer(kind, node, shape, slot, constants={"weights": weights}, layout=layout, **window)
+    return parser.layer(kind, node, info, slot, constants={"weights": weights}, layout=layout, **window)
 
 
 def _pooling(pool: str) -> Callable[[TfParser, Any], Operation]:
@@ -121,9 +117,9 @@ def _pooling(pool: str) -> Callable[[TfParser, Any], Operation]:
         slot.shape.at(height), slot.shape.at(width)
         check_padding(node, padding)
         window, rows, columns = _slid(slot.shape, layout, kernel, strides, padding)
-        shape = _placed(layout, slot.shape[0], slot.shape.at(channels), rows, columns)
+        info = Info(placed(layout, slot.shape[0], slot.shape.at(channels), rows, columns))
         return parser.layer(
-            "Pooling2d", node, shape, slot, layout=layout, algorithm=pool, exclude=True, rounding="floor",
+            "Pooling2d", node, info, slot, layout=layout, algorithm=pool, exclude=True, rounding="floor",
             pool_height=kernel[0], pool_width=kernel[1], **window,
         )  # fmt: skip
 
@@ -144,7 +140,7 @@ def _batch_norm(parser: TfParser, node: Any) -> Operation:
     layout = data_format(node, "FusedBatchNorm")
     epsilon = attribute(node, "epsilon", "f", "TF16")
     layer = parser.network.add("BatchNormalization", node.name, constants=constants, layout=layout, epsilon=epsilon)
-    slot = taken.slot
+    slot = taken.slot  # which may only now become a layer
     layer.out.info = slot.info
     slot.connect(layer)
     return Operation(node, layer.outputs)
@@ -155,7 +151,7 @@ def _lrn(parser: TfParser, node: Any) -> Operation:
     alpha, beta, bias = (attribute(node, name, "f", "TF32") for name in ("alpha", "beta", "bias"))
     radius = u32(attribute(node, "depth_radius", "i", "TF32"))
     slot = taken.slot
-    return parser.layer("Normalization", node, slot.shape, slot, layout="NHWC", channel="Across",
+    return parser.layer("Normalization", node, Info(slot.shape), slot, layout="NHWC", channel="Across",
                         method="LocalBrightness", norm_size=u32(2 * radius + 1), alpha=f32(alpha), beta=f32(beta),
                         k=f32(bias))  # fmt: skip
 
@@ -172,7 +168,7 @@ def _resize(parser: TfParser, node: Any) -> Operation:
     slot = taken.slot
     height, width = _axis_value(numbers, 0), _axis_value(numbers, 1)
     shape = Shape((slot.shape[0], height, width, slot.shape.at(3)))
-    return parser.layer("ResizeBilinear", node, shape, slot, layout="NHWC", height=height, width=width)
+    return parser.layer("ResizeBilinear", node, Info(shape), slot, layout="NHWC", height=height, width=width)
 
 
 WINDOWS: Mapping[str, Callable[[TfParser, Any], Operation]] = {

@@ -55,10 +55,8 @@ def _convolution(at: Reading) -> None:
     if len(inputs) == 3:
         constants["bias"] = at.parser.constant(inputs[2])
     kind, name = ("DepthwiseConvolution2d", "DepthwiseConv2D") if depthwise else ("Convolution2d", "Conv2D")
-    made = info(outputs[0])
-    layer = at.layer(kind, name, constants=constants, stride_y=down, stride_x=across, layout="NHWC", **pads)
-    layer.out.info = made
-    at.finish(layer, at.operator.inputs[:1])
+    at.add(kind, name, outputs[0], at.operator.inputs[:1], constants=constants, stride_y=down, stride_x=across,
+           layout="NHWC", **pads)  # fmt: skip
 
 
 def _pool(at: Reading) -> None:
@@ -72,22 +70,18 @@ def _pool(at: Reading) -> None:
     pads = at.pads((sizes[0], height, down), (sizes[1], width, across))
     outputs = at.outputs()
     average = at.operator.name == "AVERAGE_POOL_2D"
-    layer = at.layer(
-        "Pooling2d", "AveragePool2D" if average else "MaxPool2D", algorithm="average" if average else "max",
-        pool_width=width, pool_height=height, stride_x=across, stride_y=down, exclude=True, rounding="floor",
-        layout="NHWC", **pads,
+    at.add(
+        "Pooling2d", "AveragePool2D" if average else "MaxPool2D", outputs[0], at.operator.inputs,
+        algorithm="average" if average else "max", pool_width=width, pool_height=height, stride_x=across, stride_y=down,
+        exclude=True, rounding="floor", layout="NHWC", **pads,
     )  # fmt: skip
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs)
 
 
 def _softmax(at: Reading) -> None:
     at.need_options()
     at.inputs(1)
     outputs = at.outputs()
-    layer = at.layer("Softmax", "Softmax", beta=float(cast("float", at.options["beta"])))
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs)
+    at.add("Softmax", "Softmax", outputs[0], at.operator.inputs, beta=float(cast("float", at.options["beta"])))
 
 
 def _activation(at: Reading) -> None:
@@ -95,9 +89,7 @@ def _activation(at: Reading) -> None:
     outputs = at.outputs()
     function, a = {"RELU": ("ReLu", 0.0), "RELU6": ("BoundedReLu", 6.0), "LOGISTIC": ("Sigmoid", 0.0)}[at.operator.name]
     name = "SIGMOID" if function == "Sigmoid" else at.operator.name
-    layer = at.layer("Activation", f"Activation:{name}", function=function, a=a, b=0.0)
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs)
+    at.add("Activation", f"Activation:{name}", outputs[0], at.operator.inputs, function=function, a=a, b=0.0)
 
 
 def _elementwise(at: Reading) -> None:
@@ -181,9 +173,7 @@ def _fully_connected(at: Reading) -> None:
     constants = {"weights": at.parser.constant(inputs[1])}
     if len(inputs) == 3:
         constants["bias"] = at.parser.constant(inputs[2])
-    layer = at.layer("FullyConnected", "FullyConnected", constants=constants, transpose=True)
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs[:1])
+    at.add("FullyConnected", "FullyConnected", outputs[0], at.operator.inputs[:1], constants=constants, transpose=True)
 
 
 def _mean(at: Reading) -> None:
@@ -197,21 +187,17 @@ def _mean(at: Reading) -> None:
 
 def _pad(at: Reading) -> None:
     inputs, outputs = at.inputs(), at.outputs()
-    layer = at.layer("Pad", "Pad", pads=at.pairs(input_at(inputs, 1), "TL16"))
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs[:1])
+    at.add("Pad", "Pad", outputs[0], at.operator.inputs[:1], pads=at.pairs(input_at(inputs, 1), "TL16"))
 
 
 def _batch(at: Reading) -> None:
     inputs, outputs = at.inputs(3), at.outputs()
     block, pairs = at.numbers(inputs[1]), at.pairs(inputs[2])
-    made = at.parser.info(outputs[0])
     if at.operator.name == "SPACE_TO_BATCH_ND":
-        layer = at.layer("SpaceToBatchNd", "SpaceToBatchND", block=block, pads=pairs, layout="NHWC")
+        kind, name, given = "SpaceToBatchNd", "SpaceToBatchND", {"pads": pairs}
     else:
-        layer = at.layer("BatchToSpaceNd", "BatchToSpaceND", block=block, crops=pairs, layout="NHWC")
-    layer.out.info = made
-    at.finish(layer, at.operator.inputs[:1])
+        kind, name, given = "BatchToSpaceNd", "BatchToSpaceND", {"crops": pairs}
+    at.add(kind, name, outputs[0], at.operator.inputs[:1], block=block, layout="NHWC", **given)
 
 
 def _resize(at: Reading) -> None:
@@ -219,21 +205,18 @@ def _resize(at: Reading) -> None:
     size = at.numbers(inputs[1], "TL19")
     if len(size) < 2:
         raise crash(f"its size has {len(size)} numbers", "TL19")
-    layer = at.layer("ResizeBilinear", "ResizeBilinear", height=size[0], width=size[1], layout="NHWC")
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs[:1])
+    at.add("ResizeBilinear", "ResizeBilinear", outputs[0], at.operator.inputs[:1], height=size[0], width=size[1],
+           layout="NHWC")  # fmt: skip
 
 
 def _strided_slice(at: Reading) -> None:
     inputs, outputs = at.inputs(4), at.outputs()
     at.need_options()
     begin, end, strides = (at.numbers(tensor, signed=True) for tensor in inputs[1:])
-    layer = at.layer(
-        "StridedSlice", "StridedSlice", begin=begin, end=end, strides=strides, begin_mask=at.whole("begin_mask"),
-        end_mask=at.whole("end_mask"), shrink_mask=at.whole("shrink_axis_mask"),
+    at.add(
+        "StridedSlice", "StridedSlice", outputs[0], at.operator.inputs[:1], begin=begin, end=end, strides=strides,
+        begin_mask=at.whole("begin_mask"), end_mask=at.whole("end_mask"), shrink_mask=at.whole("shrink_axis_mask"),
     )  # fmt: skip
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs[:1])
 
 
 def _concatenation(at: Reading) -> None:
@@ -253,9 +236,8 @@ def _concatenation(at: Reading) -> None:
             )
         origins.append([reach if d == axis else 0 for d in range(rank)])
         reach += shape.at(axis)
-    layer = at.layer("Merger", "Concatenation", inputs=len(inputs), axis=axis, rank=rank, origins=origins)
-    layer.out.info = at.parser.info(outputs[0])
-    at.finish(layer, at.operator.inputs)
+    at.add("Merger", "Concatenation", outputs[0], at.operator.inputs, inputs=len(inputs), axis=axis, rank=rank,
+           origins=origins)  # fmt: skip
 
 
 def _detection(at: Reading) -> None:

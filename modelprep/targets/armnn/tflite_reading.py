@@ -80,6 +80,12 @@ class Reading:
         """Add a layer, named as the parser does."""
         return self.parser.network.add(kind, f"{name}:0:{self.operator.index}", **params)
 
+    def add(self, kind: str, name: str, made: Tensor, sources: Sequence[int], **params: Any) -> None:
+        """Add a layer that makes one tensor, connected."""
+        layer = self.layer(kind, name, **params)
+        layer.out.info = self.parser.info(made)
+        self.finish(layer, sources)
+
     def finish(self, layer: Layer, sources: Sequence[int]) -> None:
         """Connect a layer whose output is set, with the fused activation behind it."""
         self.parser.takes(layer, *sources)

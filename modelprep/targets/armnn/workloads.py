@@ -173,15 +173,15 @@ def _merger(layer: Layer) -> None:
 
 
 def _fully_connected(layer: Layer) -> None:
-    _fully_connected_shapes(layer)
-    _quantised(layer)
-
-
-def _fully_connected_shapes(layer: Layer) -> None:
     _rank(layer, layer.out.shape, 2, "output")
     if len(layer.shapes[0]) not in (2, 4):
         raise _refuse(layer, "Input tensor must have 2 or 4 dimensions.")
     _rank(layer, layer.constants["weights"].shape, 2, "weight")
+    _bias_rank(layer)
+    _quantised(layer)
+
+
+def _bias_rank(layer: Layer) -> None:
     if "bias" in layer.constants:
         _rank(layer, layer.constants["bias"].shape, 1, "bias")
 
@@ -196,13 +196,7 @@ def _batch_normalization(layer: Layer) -> None:
 
 
 def _convolution(layer: Layer) -> None:
-    _convolution_shapes(layer)
-    _quantised(layer)
-
-
-def _convolution_shapes(layer: Layer) -> None:
-    _rank(layer, layer.shapes[0], 4, "input")
-    _rank(layer, layer.out.shape, 4, "output")
+    _four_dimensions(layer)
     weights = layer.constants["weights"].shape
     _rank(layer, weights, 4, "weight")
     if layer.kind == "DepthwiseConvolution2d":
@@ -211,8 +205,8 @@ def _convolution_shapes(layer: Layer) -> None:
             raise _refuse(layer, f"output_channels (provided {channels}) should be equal to input_channels "
                                  f"(provided {weights[1]}) multiplied by channel_multiplier "
                                  f"(provided {weights[0]}).")  # fmt: skip
-    if "bias" in layer.constants:
-        _rank(layer, layer.constants["bias"].shape, 1, "bias")
+    _bias_rank(layer)
+    _quantised(layer)
 
 
 def _four_dimensions(layer: Layer) -> None:
@@ -243,8 +237,7 @@ def _pad(layer: Layer) -> None:
 
 
 def _gather(layer: Layer) -> None:
-    indices = layer.source(1).info
-    assert indices is not None, "a parser notes it"
+    indices = layer.source(1).noted
     if indices.dtype != "int32":
         raise _refuse(layer, "Indices tensor type must be int32.")
     _rank(layer, layer.out.shape, len(layer.shapes[0]) - 1 + len(indices.shape), "output")
@@ -305,9 +298,7 @@ def _type(layer: Layer, info: Info | None, dtype: str, what: str) -> None:
 
 def _quantised(layer: Layer) -> None:
     """Check types and scales of the weights of a convolution or a fully connected layer."""
-    given, made, weights = layer.source().info, layer.out.info, layer.constants["weights"].info
-    assert given is not None, "a parser notes it"
-    assert made is not None, "a parser notes it"
+    given, made, weights = layer.source().noted, layer.out.noted, layer.constants["weights"].info
     if layer.kind == "Convolution2d":
         _type(layer, weights, given.dtype, "weight")
     if (bias := layer.constants.get("bias")) is not None:

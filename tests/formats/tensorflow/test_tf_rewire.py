@@ -15,15 +15,19 @@ from hypothesis import strategies as st
 from modelprep.cli.main import invoke
 from modelprep.errors import ModelprepError, RecipeError, StepError
 from modelprep.formats.protowire import bytes_field, tag
-from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_shape, attr_string, attr_tensor, attr_type
+from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_string, attr_tensor, attr_type
 from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph, encode_node, write_pieces
 from modelprep.formats.tensorflow.inspect import inspect
 from modelprep.formats.tensorflow.read import read_graph
-from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, tensor_proto
+from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, shape_proto, tensor_proto
 from modelprep.steps import Call, find
 from modelprep.targets.armnn_19_02 import TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS, TF_RULES
 
 FLOAT = {"T": attr_type(1)}
+
+
+def attr_shape(shape: tuple[int, ...]) -> bytes:
+    return bytes_field(7, shape_proto(shape))
 
 
 def const(name: str, *values: int, dtype: int = 3, shape: tuple[int, ...] | None = None) -> Node:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import StepError, nearest
 from modelprep.formats.mapped import MappedFile
+from modelprep.formats.protowire import Buffer
 from modelprep.formats.tensorflow.slices import Slice, copy_box
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, dtype_name, element_count
 
@@ -121,7 +121,20 @@ class Checkpoint(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def parsed(kind: str, data: Buffer, what: str, where: str) -> Any:
+    """Parse a message of a checkpoint.
+
+    Raises StepError: it is damaged.
+    """
+    from google.protobuf.message import DecodeError
+
+    from modelprep.formats.tensorflow.messages import message
+
+    try:
+        return message(kind).FromString(bytes(data))
+    except DecodeError as error:
+        raise StepError(f"{what} is damaged", where=where, got=str(error)) from None

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
-from modelprep.formats.protowire import BYTES, WireError, fields
-from modelprep.formats.tensorflow.checkpoint.base import Checkpoint, Stored
-from modelprep.formats.tensorflow.slices import FULL, Slice, slice_key
+from modelprep.formats.protowire import Buffer, WireError
+from modelprep.formats.tensorflow.attrs import payload_in, read_strings
+from modelprep.formats.tensorflow.checkpoint.base import Checkpoint, Stored, parsed
+from modelprep.formats.tensorflow.slices import Slice, slice_key
 from modelprep.formats.tensorflow.sstable import Entry, Table
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, element_count
 
@@ -31,26 +32,11 @@ class CheckpointV1(Checkpoint):
             self._contents(table)
 
     def _contents(self, table: Table) -> None:
-        from google.protobuf.message import DecodeError
-
-        from modelprep.formats.tensorflow.messages import message
-
         entry = table.get(b"", "the table of contents")
-        try:
-            saved = message("SavedTensorSlices").FromString(bytes(entry.value) if entry else b"")
-        except DecodeError as error:
-            raise StepError("the table of contents is damaged", where=table.name, got=str(error)) from None
+        saved = parsed("SavedTensorSlices", entry.value if entry else b"", "the table of contents", table.name)
         for meta in saved.meta.tensor:
             shape = tuple(dim.size for dim in meta.shape.dim)
-            # A dimension that is whole has no length at all in the file, which is not the length 0.
-            slices = tuple(
-                Slice(
-                    tuple(
-                        (extent.start, extent.length if extent.HasField("length") else FULL) for extent in part.extent
-                    )
-                )
-                for part in meta.slice
-            )
+            slices = tuple(Slice.of_proto(part.extent) for part in meta.slice)
             known = self.stored.get(meta.name)
             if known is not None:  # another file holds further slices
                 slices = known.slices + slices
@@ -76,17 +62,16 @@ class CheckpointV1(Checkpoint):
     def _tensor(self, entry: Entry, name: str, stored: Stored, part: Slice) -> Tensor:
         dtype = DTYPES[stored.dtype]
         shape = part.within(stored.shape)[1]
-        saved_slice = _only(entry.value, 2)
-        proto = _only(saved_slice, 3)
+        # The writer puts each of these fields once; a list of numbers is packed into one run of bytes.
+        proto = payload_in(payload_in(entry.value, 2), 3) or b""
         if dtype.number == STRING:
-            strings = tuple(
-                bytes(proto[value:stop])
-                for number, kind, value, _, stop in fields(proto)
-                if (number, kind) == (8, BYTES)
-            )
+            strings = tuple(read_strings(proto, 8))
             self._expect(name, element_count(shape), len(strings), "values", entry)
             return Tensor(dtype, shape, strings=strings)
-        data = _numbers(proto, dtype.field, dtype.code, name, self.name) if dtype.code else _only(proto, dtype.field)
+        if dtype.code:
+            data = _numbers(proto, dtype.field, dtype.code, name, self.name)
+        else:
+            data = memoryview(payload_in(proto, dtype.field) or b"")
         self._expect(name, element_count(shape) * dtype.size, len(data), "bytes", entry)
         return Tensor(dtype, shape, data)
 
@@ -100,23 +85,10 @@ class CheckpointV1(Checkpoint):
             )
 
 
-def _only(buffer: memoryview, wanted: int) -> memoryview:
-    # The writer puts each of these fields once; a list of numbers is packed into one run of bytes.
-    found = memoryview(b"")
-    for number, kind, value, _, stop in fields(buffer):
-        if number == wanted and kind == BYTES:
-            found = buffer[value:stop]
-    return found
-
-
-def _numbers(proto: memoryview, field: int, code: str, name: str, where: str) -> memoryview:
+def _numbers(proto: Buffer, field: int, code: str, name: str, where: str) -> memoryview:
     # Whole numbers are stored as varints: protobuf unpacks them, and they are laid out as memory holds them.
-    from google.protobuf.message import DecodeError
-
-    from modelprep.formats.tensorflow.messages import message
-
+    values = getattr(parsed("TensorProto", proto, f"tensor '{name}'", where), _FIELD_NAMES[field])
     try:
-        values = getattr(message("TensorProto").FromString(bytes(proto)), _FIELD_NAMES[field])
         return memoryview(struct.pack(f"<{len(values)}{code}", *values))
-    except (DecodeError, struct.error) as error:
+    except struct.error as error:
         raise StepError(f"tensor '{name}' is damaged", where=where, got=str(error)) from None

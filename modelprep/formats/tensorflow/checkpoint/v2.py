@@ -12,10 +12,10 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
-from modelprep.formats.protowire import WireError, read_varint
-from modelprep.formats.tensorflow.checkpoint.base import Checkpoint, Stored
+from modelprep.formats.protowire import Buffer, WireError, read_varint
+from modelprep.formats.tensorflow.checkpoint.base import Checkpoint, Stored, parsed
 from modelprep.formats.tensorflow.crc32c import crc32c, unmask
-from modelprep.formats.tensorflow.slices import FULL, Slice, slice_key
+from modelprep.formats.tensorflow.slices import Slice, slice_key
 from modelprep.formats.tensorflow.sstable import Entry, Table
 from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, element_count
 
@@ -53,7 +53,7 @@ class CheckpointV2(Checkpoint):
 
     def _header(self) -> Any:
         entry = self._table.get(b"", "the header")
-        header = self._parse("BundleHeaderProto", bytes(entry.value) if entry else b"", "the header")
+        header = self._parse("BundleHeaderProto", entry.value if entry else b"", "the header")
         if header.endianness != _LITTLE:
             raise StepError(
                 "the checkpoint was written on a big-endian machine",
@@ -63,15 +63,8 @@ class CheckpointV2(Checkpoint):
             )
         return header
 
-    def _parse(self, kind: str, data: bytes, what: str) -> Any:
-        from google.protobuf.message import DecodeError
-
-        from modelprep.formats.tensorflow.messages import message
-
-        try:
-            return message(kind).FromString(data)
-        except DecodeError as error:
-            raise StepError(f"{what} is damaged", where=self.name, got=str(error)) from None
+    def _parse(self, kind: str, data: Buffer, what: str) -> Any:
+        return parsed(kind, data, what, self.name)
 
     def _number(self, shards: Mapping[str, Path]) -> dict[int, tuple[str, Path]]:
         numbered: dict[int, tuple[str, Path]] = {}
@@ -87,14 +80,10 @@ class CheckpointV2(Checkpoint):
         if not entry.key or entry.key.startswith(b"\x00"):
             return  # the header; the slices of partitioned tensors, which are found by the tensor's own entry
         name = entry.key.decode("utf-8", "replace")
-        bundle = self._parse("BundleEntryProto", bytes(entry.value), f"the entry of tensor '{name}'")
+        bundle = self._parse("BundleEntryProto", entry.value, f"the entry of tensor '{name}'")
         self._entries[name] = bundle
         self._places[name] = entry.block.offset
-        # A dimension that is whole has no length at all in the file, which is not the length 0.
-        slices = tuple(
-            Slice(tuple((e.start, e.length if e.HasField("length") else FULL) for e in part.extent))
-            for part in bundle.slices
-        )
+        slices = tuple(Slice.of_proto(part.extent) for part in bundle.slices)
         self.stored[name] = Stored(bundle.dtype, tuple(dim.size for dim in bundle.shape.dim), slices)
 
     def _name_objects(self) -> None:
@@ -112,7 +101,7 @@ class CheckpointV2(Checkpoint):
             entry = self._table.get(slice_key(name, part), f"tensor '{name}'")
             if entry is None:
                 raise StepError(f"tensor '{name}' is listed but part {part} is missing", where=self.name)
-            bundle = self._parse("BundleEntryProto", bytes(entry.value), f"the entry of tensor '{name}', part {part}")
+            bundle = self._parse("BundleEntryProto", entry.value, f"the entry of tensor '{name}', part {part}")
         dtype = DTYPES[stored.dtype]
         data, place = self._bytes(name, bundle)
         if dtype.number == STRING:
