@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ def temporary_beside(path: Path) -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
+def writing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     """Write `path` through a temporary file beside it.
 
     Gives the function that writes. At the end of the block the file is renamed to `path`; when the block raises, it is
@@ -34,7 +35,7 @@ def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
     try:
         with file:
 
-            def write(data: bytes) -> None:
+            def write(data: bytes | memoryview) -> None:
                 try:
                     file.write(data)
                 except OSError as error:
@@ -51,6 +52,21 @@ def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
             raise cannot_write(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's checksum.
+
+    Raises StorageError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise StorageError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    return digest.hexdigest()
 
 
 def copy(source: Path, output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:

@@ -11,7 +11,7 @@ from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.tensorflow import values
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
+from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -101,12 +101,9 @@ def twin(conversion: Conversion) -> Sides:
 
 
 def _structure(path: Path) -> Any:
-    from modelprep.formats.caffe import messages
-    from modelprep.formats.caffe.wire import index as wire_index
+    from modelprep.formats.caffe.wire.index import index
 
-    net = messages.new("NetParameter")
-    net.ParseFromString(wire_index.index(path).structure())
-    return net
+    return index(path).net()
 
 
 def _text(net: Any) -> bytes:
@@ -159,10 +156,8 @@ def _opened(
         given = values(turned or shape, number)
         if turned and len(turned) == 4:
             given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))
-        try:
+        with refusing("OpenCV", weights, cv2.error):
             net.setInput(given)
             return [np.array(value) for value in net.forward(list(names))]
-        except cv2.error as error:
-            raise refused("OpenCV", weights, error) from error
 
     yield run

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof import caffe as caffe_sides
+from modelprep.check.proof import onnx
 from modelprep.check.proof.tensorflow import SMALL, values
 from modelprep.check.proof.types import INPUTS, Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
-from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.check.runtimes.base import refusing
+from modelprep.errors import CheckFailed, StepError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,22 +43,10 @@ def runtimes_of(conversion: Conversion) -> tuple[str, str]:
 
     Raises MissingTool: one of them is not installed.
     """
-    after = _onnxruntime()
+    after = onnx.runtime()
     if _caffe_knows(conversion):
         return "pycaffe", after
     return caffe_sides.runtimes_of(conversion)[1], after
-
-
-def _onnxruntime() -> str:
-    from modelprep.installed import install_command
-
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingTool(
-            "running an ONNX model on this machine needs onnxruntime", hint=install_command("check")
-        ) from error
-    return f"onnxruntime {onnxruntime.__version__}"
 
 
 def _caffe_knows(conversion: Conversion) -> bool:
@@ -114,10 +103,8 @@ def sides(conversion: Conversion) -> Sides:
         wanted = [value.name for value in session.get_inputs()]
 
         def run(number: int) -> list[NDArray[Any]]:
-            try:
+            with refusing("onnxruntime", model, Exception):
                 return list(session.run(named, {name: given[number][name] for name in wanted}))
-            except Exception as error:
-                raise refused("onnxruntime", model, error) from error
 
         yield run
 
@@ -218,12 +205,10 @@ def _opencv(
     cv2, loaded = runtimes.caffe_net(text, weights)
 
     def run(number: int) -> list[NDArray[Any]]:
-        try:
+        with refusing("OpenCV", weights, cv2.error, IndexError):
             for name, value in given[number].items():
                 loaded.setInput(value, name)
             found = loaded.forwardAndRetrieve([makers[blob][0] for blob in blobs])
             return [np.array(tops[makers[blob][1]]) for blob, tops in zip(blobs, found, strict=True)]
-        except (cv2.error, IndexError) as error:
-            raise refused("OpenCV", weights, error) from error
 
     yield run

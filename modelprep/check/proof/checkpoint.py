@@ -10,7 +10,7 @@ from typing import Any, cast
 from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
+from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, MissingTool
 from modelprep.installed import install_command
 
@@ -58,30 +58,25 @@ def _restored(conversion: Conversion, outputs: list[str]) -> Iterator[tuple[Path
 
     from modelprep.steps._freeze_tensorflow import laid_out
 
-    tf = graphs.imported()
+    tf = runtimes.tensorflow()
     path = Path(conversion.params["graph"])
     shards = cast("Mapping[str, Path] | None", conversion.params.get("shards")) or {}
     definition = graphs.definition_of(path)
     nodes = {node.name for node in definition.node}
     saver = next((scope for scope in ("save/", "save_1/") if {f"{scope}restore_all", f"{scope}Const"} <= nodes), None)
     wanted = [*outputs, *([f"{saver}restore_all"] if saver else [])]
-    try:
-        with runtimes.hushed():
-            needed = tf.compat.v1.graph_util.extract_sub_graph(definition, wanted)
-    except (AssertionError, ValueError, TypeError) as error:
-        raise refused("TensorFlow", path, error) from error
+    with refusing("TensorFlow", path, AssertionError, ValueError, TypeError), runtimes.hushed():
+        needed = tf.compat.v1.graph_util.extract_sub_graph(definition, wanted)
     with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
         prefix = laid_out(
             Path(conversion.params["checkpoint"]), {name: str(file) for name, file in shards.items()}, Path(folder)
         )
         with graphs.session(path, needed) as (graph, running):
-            try:
+            with refusing("TensorFlow", path, ValueError, TypeError, KeyError, tf.errors.OpError):
                 if saver:
                     running.run(f"{saver}restore_all", {f"{saver}Const:0": prefix})
                 else:
                     _assign(tf, graph, running, prefix, path)
-            except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
-                raise refused("TensorFlow", path, error) from error
             yield path, graph, running
 
 

@@ -19,9 +19,8 @@ from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.tensorflow import SCALES, SMALL, values
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
-from modelprep.errors import CheckFailed, MissingTool
-from modelprep.installed import install_command
+from modelprep.check.runtimes.base import refusing
+from modelprep.errors import CheckFailed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -169,9 +168,7 @@ def _tflite_runtimes(conversion: Conversion) -> tuple[str, str]:
     try:
         name = f"LiteRT {version('ai-edge-litert')}"
     except PackageNotFoundError as error:
-        raise MissingTool(
-            "running a TensorFlow Lite model on this machine needs LiteRT", hint=install_command("check")
-        ) from error
+        raise runtimes.missing("LiteRT", "TensorFlow Lite") from error
     return name, name
 
 
@@ -183,7 +180,7 @@ def _tflite(conversion: Conversion) -> Sides:
         runtime, _ = runtimes.litert(path)
 
         def run(number: int) -> list[NDArray[Any]]:
-            try:
+            with refusing("LiteRT", path, ValueError, RuntimeError):  # text that is no UTF-8 is a ValueError too
                 for detail in runtime.get_input_details():
                     whole = np.issubdtype(detail["dtype"], np.integer)
                     given = values(detail["shape"], number, (128.0, 128.0) if whole else SCALES)
@@ -192,8 +189,6 @@ def _tflite(conversion: Conversion) -> Sides:
                     runtime.set_tensor(detail["index"], given.astype(detail["dtype"]))
                 runtime.invoke()
                 return [np.array(runtime.get_tensor(detail["index"])) for detail in runtime.get_output_details()]
-            except (ValueError, RuntimeError) as error:  # text that is no UTF-8 is a ValueError too
-                raise refused("LiteRT", path, error) from error
 
         yield run
 

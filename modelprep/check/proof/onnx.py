@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check.proof.tensorflow import SMALL, values
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
-from modelprep.errors import CheckFailed, MissingTool
-from modelprep.installed import install_command
+from modelprep.check.runtimes.base import refusing
+from modelprep.errors import CheckFailed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +36,7 @@ def runtime() -> str:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingTool(
-            "running an ONNX model on this machine needs onnxruntime", hint=install_command("check")
-        ) from error
+        raise runtimes.missing("onnxruntime", "ONNX") from error
     return f"onnxruntime {onnxruntime.__version__}"
 
 
@@ -88,10 +85,8 @@ def answers(session: Any, path: Path, given: Mapping[str, NDArray[Any]], asked: 
     """
     import numpy as np
 
-    try:
+    with refusing("onnxruntime", path, Exception):
         found = session.run(asked, dict(given))
-    except Exception as error:
-        raise refused("onnxruntime", path, error) from error
     for name, value in zip(asked, found, strict=True):
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
             raise CheckFailed(f"the output '{name}' is not a tensor of numbers", where=str(path))

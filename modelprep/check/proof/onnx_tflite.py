@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check.proof import onnx
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
+from modelprep.check.runtimes.base import refusing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,14 +45,12 @@ def sides(conversion: Conversion) -> Sides:
 
         def run(number: int) -> list[NDArray[Any]]:
             given = inputs(number)
-            try:
+            with refusing("LiteRT", conversion.output, ValueError, RuntimeError):
                 for detail in takes:
                     name = detail["name"].removeprefix("serving_default_").rpartition(":")[0] or detail["name"]
                     value = given[name] if name in given else next(iter(given.values()))
                     runtime.set_tensor(detail["index"], last(value, detail["shape"]).astype(detail["dtype"]))
                 runtime.invoke()
-            except (ValueError, RuntimeError) as error:
-                raise refused("LiteRT", conversion.output, error) from error
             return [np.array(runtime.get_tensor(detail["index"])) for detail in gives]
 
         yield run

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from modelprep.check.proof.types import Conversion
-from modelprep.check.runtimes.base import refused
+from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.installed import install_command
 from modelprep.steps import Exempt, find
@@ -74,12 +74,10 @@ def _onnx(path: Path) -> str:
         import onnx
     except ImportError as error:
         raise MissingTool("checking an ONNX model needs onnx", hint=install_command("onnx")) from error
-    try:
+    with refusing("onnx.checker", path, Exception):
         # A folder holds a model and its external data.
         model = next(iter(sorted(path.glob("*.onnx"))), path) if path.is_dir() else path
         onnx.checker.check_model(str(model), full_check=True)
-    except Exception as error:
-        raise refused("onnx.checker", path, error) from error
     return f"onnx.checker {onnx.__version__}"
 
 
@@ -100,25 +98,19 @@ def _graph(path: Path) -> str:
 
 
 def _caffe(path: Path) -> str:
-    from modelprep.formats.caffe import messages, prototxt, pycaffe
+    from modelprep.formats.caffe import prototxt, pycaffe
     from modelprep.formats.caffe.shapes.infer import infer
-    from modelprep.formats.caffe.wire import index as wire_index
+    from modelprep.formats.caffe.wire.index import index
 
-    net = messages.new("NetParameter")
-    try:
-        net.ParseFromString(wire_index.index(path).structure())
+    with refusing("our reader", path, StepError):
+        net = index(path).net()
         infer(net)
-    except StepError as error:
-        raise refused("our reader", path, error) from error
     if pycaffe.VARIABLE not in os.environ:
         return "modelprep's own set-up of the net"
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="modelprep-check-") as folder:
-        try:
-            pycaffe.save(prototxt.write(net), path, Path(folder) / "again.caffemodel")
-        except StepError as error:
-            raise refused("Caffe", path, error) from error
+    with tempfile.TemporaryDirectory(prefix="modelprep-check-") as folder, refusing("Caffe", path, StepError):
+        pycaffe.save(prototxt.write(net), path, Path(folder) / "again.caffemodel")
     return "pycaffe"
 
 

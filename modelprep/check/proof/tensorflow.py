@@ -6,7 +6,6 @@ on both sides. From our reader come only the names of what is fed and asked.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof.types import Side
 from modelprep.check.runtimes import host as runtimes
-from modelprep.check.runtimes.base import refused
+from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, MissingTool
 from modelprep.installed import install_command
 
@@ -166,7 +165,7 @@ def definition_of(path: Path) -> Any:
 
     Raises CheckFailed: it is neither, or a text too large to be worth it.
     """
-    tf = imported()
+    tf = runtimes.tensorflow()
     from google.protobuf import message, text_format
 
     from modelprep.formats.tensorflow.wrapped import unwrap
@@ -182,10 +181,8 @@ def definition_of(path: Path) -> Any:
         if len(data) > MAX_TEXT:
             raise CheckFailed("the text graph is too large to be read by TensorFlow", where=str(path),
                               expected=f"at most {MAX_TEXT} bytes", got=f"{len(data)} bytes") from None  # fmt: skip
-        try:
+        with refusing("TensorFlow", path, UnicodeDecodeError, text_format.ParseError):
             text_format.Parse(data.decode(), definition)
-        except (UnicodeDecodeError, text_format.ParseError) as error:
-            raise refused("TensorFlow", path, error) from error
     for node in definition.node:
         node.device = ""
     return definition
@@ -199,7 +196,7 @@ def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
 
     Raises CheckFailed: TensorFlow does not take the graph.
     """
-    tf = imported()
+    tf = runtimes.tensorflow()
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, allow_soft_placement=True,
         device_count={"GPU": 0},
@@ -208,11 +205,8 @@ def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
     graph = tf.Graph()
-    try:
-        with graph.as_default():
-            tf.import_graph_def(definition, name="")
-    except (ValueError, KeyError, tf.errors.OpError) as error:
-        raise refused("TensorFlow", path, error) from error
+    with refusing("TensorFlow", path, ValueError, KeyError, tf.errors.OpError), graph.as_default():
+        tf.import_graph_def(definition, name="")
     definition.Clear()
     with runtimes.hushed():
         running = tf.compat.v1.Session(graph=graph, config=config)
@@ -237,13 +231,11 @@ def side_of(
     """
     import numpy as np
 
-    tf = imported()
-    try:
+    tf = runtimes.tensorflow()
+    with refusing("TensorFlow", path, ValueError, KeyError):
         fed = {name: graph.get_tensor_by_name(f"{name}:0") for name in shapes}
         fixed = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in constants.items()}
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
-    except (ValueError, KeyError) as error:
-        raise refused("TensorFlow", path, error) from error
 
     def run(number: int) -> list[NDArray[Any]]:
         given = {
@@ -251,23 +243,11 @@ def side_of(
             for name, tensor in fed.items()
         }
         given |= {tensor: np.asarray(value, tensor.dtype.as_numpy_dtype) for tensor, value in fixed.items()}
-        try:
+        with refusing("TensorFlow", path, ValueError, TypeError, tf.errors.OpError):
             found = [np.asarray(value) for value in running.run(fetched, given)]
-        except (ValueError, TypeError, tf.errors.OpError) as error:
-            raise refused("TensorFlow", path, error) from error
         return [value.transpose(0, 3, 1, 2) if image and value.ndim == 4 else value for value in found]
 
     return run
-
-
-def imported() -> Any:
-    """Import TensorFlow, quietly."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with runtimes.hushed():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()  # whatever it has to say of the machine, it says here
-    return tf
 
 
 @contextmanager
@@ -284,23 +264,17 @@ def _opened_by_opencv(
     with path.open("rb") as file:
         if looks_like_text(file.read(4096)):
             raise MissingTool("running a graph in its text form needs TensorFlow", hint=install_command("tf"))
-    try:
+    with refusing("OpenCV", path, cv2.error):
         net = cv2.dnn.readNetFromTensorflow(str(path))
-        net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-        if hasattr(net, "enableWinograd"):
-            net.enableWinograd(False)
-    except cv2.error as error:
-        raise refused("OpenCV", path, error) from error
+        runtimes.plain(cv2, net)
 
     def run(number: int) -> list[NDArray[Any]]:
-        try:
+        with refusing("OpenCV", path, cv2.error):
             for name, shape in shapes.items():
                 given = values(shape, number, scales)
                 # OpenCV takes and gives pictures with their channels second.
                 net.setInput(np.ascontiguousarray(given.transpose(0, 3, 1, 2)) if given.ndim == 4 else given, name)
             found = [np.array(value) for value in net.forward(list(outputs))]
-        except cv2.error as error:
-            raise refused("OpenCV", path, error) from error
         return [value if image or value.ndim != 4 else value.transpose(0, 2, 3, 1) for value in found]
 
     yield run

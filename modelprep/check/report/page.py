@@ -6,7 +6,6 @@ What stands here are the facts of each demo; how they look is :mod:`modelprep.pa
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +19,7 @@ from modelprep.check.summary import fetch_commands, totals
 from modelprep.check.types import Judged, Verdict
 from modelprep.check.verdict import preprocessing
 from modelprep.errors import StepError, StorageError
+from modelprep.formats.output import sha256_of
 from modelprep.pages import render
 from modelprep.store.disk import write_atomic
 from modelprep.targets.armnn_rules import rules
@@ -272,18 +272,10 @@ def _files(one: Checked, out: Path) -> list[dict[str, object]]:
     return [_file(file, out / tree_name(one.recipe)) for file in files]
 
 
-def _now(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _file(file: InstalledFile, tree: Path) -> dict[str, object]:
     try:
-        same = _now(tree / file.path) == file.sha256
-    except OSError:
+        same = sha256_of(tree / file.path) == file.sha256
+    except StorageError:
         same = False
     return {
         "path": file.path,

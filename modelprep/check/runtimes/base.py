@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,15 @@ class Ready:
     quantisation: Quantisation | None = None
     sizes: tuple[int, ...] = ()
     second: Callable[[], Ready] | None = None
+
+
+@contextmanager
+def refusing(runtime: str, path: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Turn what a runtime raises over a model into :func:`refused`."""
+    try:
+        yield
+    except errors as error:
+        raise refused(runtime, path, error) from error
 
 
 def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
-from modelprep.check.runtimes.base import PYARMNN, Ready, refused
+from modelprep.check.runtimes.base import PYARMNN, Ready, refusing
 from modelprep.errors import CheckFailed, MissingTool, StepError
 from modelprep.installed import install_command
 
@@ -33,7 +33,8 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
     return loaders[parser](path, input_name, tuple(shape), tuple(outputs))
 
 
-def _missing(what: str, parser: str) -> MissingTool:
+def missing(what: str, parser: str) -> MissingTool:
+    """Return the error for a runtime that is not installed."""
     return MissingTool(f"running a {parser} model on this machine needs {what}", hint=install_command("check"))
 
 
@@ -68,7 +69,7 @@ def opencv_for_caffe() -> Any:
     Raises MissingTool: it is not installed, or has no Caffe reader.
     """
     if (cv2 := opencv()) is None:
-        raise _missing("OpenCV before version 5", "Caffe")
+        raise missing("OpenCV before version 5", "Caffe")
     return cv2
 
 
@@ -82,37 +83,34 @@ def caffe_net(structure: bytes, weights: Path) -> tuple[Any, Any]:
         # From files: OpenCV then never holds the weights' bytes beside the weights.
         file = Path(folder) / "net.prototxt"
         file.write_bytes(with_defaults(structure))
-        try:
+        with refusing("OpenCV", weights, cv2.error):
             net = cv2.dnn.readNetFromCaffe(str(file), str(weights))
-            net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-            # Winograd trades the last digits for speed, and chooses by the layer's surroundings.
-            if hasattr(net, "enableWinograd"):
-                net.enableWinograd(False)
-        except cv2.error as error:
-            raise refused("OpenCV", weights, error) from error
+            plain(cv2, net)
     return cv2, net
 
 
-def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
-    from modelprep.formats.caffe import messages, prototxt
-    from modelprep.formats.caffe.wire import index
+def plain(cv2: Any, net: Any) -> None:
+    """Have OpenCV run a net by its own plain code: Winograd trades the last digits for speed."""
+    net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+    if hasattr(net, "enableWinograd"):  # it chooses by the layer's surroundings
+        net.enableWinograd(False)
 
-    net_message = messages.new("NetParameter")
-    try:
-        net_message.ParseFromString(index.index(path).structure())
-    except StepError as error:
-        raise refused("our Caffe reader", path, error) from error
+
+def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
+    from modelprep.formats.caffe import prototxt
+    from modelprep.formats.caffe.wire.index import index
+
+    with refusing("our Caffe reader", path, StepError):
+        net_message = index(path).net()
     top = _set_shape(net_message, input_name, shape)
     makers = {blob: layer.name for layer in net_message.layer for blob in layer.top}
     cv2, net = caffe_net(prototxt.write(net_message).encode(), path)
     import numpy as np
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
-        try:
+        with refusing("OpenCV", path, cv2.error):
             net.setInput(values.reshape(shape).astype(np.float32), top)
             return [np.array(net.forward(makers.get(name, name))) for name in outputs]
-        except cv2.error as error:
-            raise refused("OpenCV", path, error) from error
 
     return Ready(f"OpenCV {cv2.__version__}", run)
 
@@ -136,10 +134,8 @@ def _tensorflow(path: Path, input_name: str, shape: tuple[int, ...], outputs: tu
     from modelprep.formats.tensorflow.graphdef import encode_graph
     from modelprep.formats.tensorflow.read import read_graph
 
-    try:
+    with refusing("our GraphDef reader", path, StepError):
         data = b"".join(bytes(piece) for piece in encode_graph(read_graph(path)))
-    except StepError as error:
-        raise refused("our GraphDef reader", path, error) from error
     try:
         with hushed():
             import tensorflow  # noqa: F401
@@ -168,22 +164,15 @@ def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, .
 
 def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, Any, list[Any], Any]:
     """Load a GraphDef into TensorFlow: name and version, session, the tensors that are fed and those wanted."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with hushed():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()  # whatever it has to say of the machine, it says here
-
+    tf = tensorflow()
     graph = tf.Graph()
     definition = tf.compat.v1.GraphDef()
-    try:
+    with refusing("TensorFlow", path, ValueError, KeyError, tf.errors.OpError):
         definition.ParseFromString(data)
         with graph.as_default():
             tf.import_graph_def(definition, name="")
         fed = [graph.get_tensor_by_name(f"{name}:0") for name in inputs]
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
-    except (ValueError, KeyError, tf.errors.OpError) as error:
-        raise refused("TensorFlow", path, error) from error
     with hushed():
         session = tf.compat.v1.Session(graph=graph)
     return f"TensorFlow {tf.__version__}", session, fed, fetched
@@ -193,10 +182,8 @@ def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[NDArray
     import numpy as np
     import tensorflow as tf
 
-    try:
+    with refusing("TensorFlow", path, ValueError, tf.errors.OpError):
         return [np.asarray(value) for value in session.run(fetched, fed)]
-    except (ValueError, tf.errors.OpError) as error:
-        raise refused("TensorFlow", path, error) from error
 
 
 def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -208,6 +195,16 @@ def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     while len(flat) > 2 and flat[-1] == 1:
         flat = flat[:-1]
     return [flat] if flat == shape else [flat, shape]
+
+
+def tensorflow() -> Any:
+    """Import TensorFlow, quietly."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with hushed():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # whatever it has to say of the machine, it says here
+    return tf
 
 
 @contextmanager
@@ -226,13 +223,11 @@ def hushed() -> Iterator[None]:
 def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
     cv2 = opencv()
     if cv2 is None:
-        raise _missing(f"TensorFlow ({install_command('tf')}) or OpenCV before version 5", "TensorFlow")
+        raise missing(f"TensorFlow ({install_command('tf')}) or OpenCV before version 5", "TensorFlow")
     import numpy as np
 
-    try:
+    with refusing("OpenCV", path, cv2.error):
         net = cv2.dnn.readNetFromTensorflow(np.frombuffer(data, np.uint8))
-    except cv2.error as error:
-        raise refused("OpenCV", path, error) from error
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         blob = values.astype(np.float32).reshape(shape)
@@ -240,11 +235,9 @@ def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...],
             blob = np.ascontiguousarray(blob.transpose(0, 3, 1, 2))  # OpenCV takes every network as NCHW
         elif shape[2:] == (1, 1):
             blob = blob.reshape(shape[:2])
-        try:
+        with refusing("OpenCV", path, cv2.error):
             net.setInput(blob, input_name)
             return [np.array(net.forward(name)) for name in outputs]
-        except cv2.error as error:
-            raise refused("OpenCV", path, error) from error
 
     return Ready(f"OpenCV {cv2.__version__}", run)
 
@@ -257,7 +250,7 @@ def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
-        raise _missing("LiteRT", "TensorFlow Lite") from error
+        raise missing("LiteRT", "TensorFlow Lite") from error
     from importlib.metadata import version
 
     # A delegate keeps the tensors within it to itself.
@@ -267,12 +260,9 @@ def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
             "experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             "experimental_preserve_all_tensors": True,
         }
-    try:
-        with hushed():
-            runtime = Interpreter(str(path), **options)
-            runtime.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise refused("LiteRT", path, error) from error
+    with refusing("LiteRT", path, ValueError, RuntimeError), hushed():
+        runtime = Interpreter(str(path), **options)
+        runtime.allocate_tensors()
     return runtime, f"LiteRT {version('ai-edge-litert')}"
 
 
@@ -299,10 +289,8 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
         runtime.set_tensor(
             detail["index"], np.ascontiguousarray(values.astype(detail["dtype"]).reshape(detail["shape"]))
         )
-        try:
+        with refusing("LiteRT", path, ValueError, RuntimeError):
             runtime.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise refused("LiteRT", path, error) from error
         if head is not None:
             return head.outputs(runtime.get_tensor)
         return [np.array(runtime.get_tensor(made[name]["index"])) for name in outputs]
@@ -331,15 +319,13 @@ def onnx_session(path: Path, *, optimise: bool = True) -> tuple[Any, str]:
     try:
         import onnxruntime
     except ImportError as error:
-        raise _missing("onnxruntime", "ONNX") from error
+        raise missing("onnxruntime", "ONNX") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
+    with refusing("onnxruntime", path, Exception):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise refused("onnxruntime", path, error) from error
     return session, f"onnxruntime {onnxruntime.__version__}"
 
 
@@ -349,10 +335,8 @@ def _onnx(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[st
     session, name = onnx_session(path)
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
-        try:
+        with refusing("onnxruntime", path, Exception):
             found = session.run(list(outputs), {input_name: values.astype(np.float32).reshape(shape)})
-        except Exception as error:
-            raise refused("onnxruntime", path, error) from error
         return [np.asarray(value) for value in found]
 
     return Ready(name, run)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
-from modelprep.check.runtimes.base import Ready, refused
+from modelprep.check.runtimes.base import Ready, refusing
 from modelprep.errors import CheckFailed, MissingTool, StepError
 
 if TYPE_CHECKING:
@@ -53,10 +53,8 @@ def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], 
 
     from modelprep.formats.tflite import model as reader
 
-    try:
+    with refusing("our TF Lite reader", path, StepError):
         graph = reader.read(path).main
-    except StepError as error:
-        raise refused("our TF Lite reader", path, error) from error
     tensor = next((graph.tensors[i] for i in graph.inputs if graph.tensors[i].name == input_name), None)
     if tensor is None:
         raise CheckFailed("the model has no such input", where=str(path), expected=input_name)

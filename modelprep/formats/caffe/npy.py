@@ -14,7 +14,6 @@ from typing import Any
 
 from modelprep.errors import StepError, nearest
 from modelprep.formats.caffe import phase, prototxt, upgrades
-from modelprep.formats.caffe.messages import new
 from modelprep.formats.caffe.shapes.infer import NetShapes, infer
 from modelprep.formats.caffe.weights import BlobPlan, resolve
 from modelprep.formats.caffe.wire.index import ModelIndex
@@ -54,15 +53,7 @@ def own_net(model: ModelIndex) -> Any:
 
     Raises StepError: its structure is damaged.
     """
-    from google.protobuf.message import DecodeError
-
-    net = new("NetParameter")
-    try:
-        net.ParseFromString(model.structure())
-    except DecodeError as error:
-        raise StepError(
-            "the structure in the caffemodel is damaged", where=str(model.path), got=str(error) or "a DecodeError"
-        ) from error
+    net = model.net()
     upgrades.upgrade(net)
     return net
 

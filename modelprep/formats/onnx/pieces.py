@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import cast
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import forget
@@ -51,7 +50,7 @@ def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None
         for piece in pieces:
             for at in range(0, len(piece), _CHUNK):
                 part = piece[at : at + _CHUNK]
-                put(cast("bytes", part))  # a file takes any buffer
+                put(part)
                 done += len(part)
                 if len(piece) >= _CHUNK:
                     forget(piece)

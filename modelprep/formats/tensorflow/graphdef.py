@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
-from modelprep.errors import StepError, StorageError
+from modelprep.errors import StepError
 from modelprep.formats import protowire
 from modelprep.formats.mapped import MappedFile
+from modelprep.formats.output import writing
 from modelprep.formats.protowire import BYTES, Buffer, WireError, bytes_field, bytes_header
 from modelprep.formats.tensorflow.attrs import (
     TensorHead,
@@ -280,40 +281,13 @@ def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None, *, in_order:
 
 
 def write_pieces(pieces: Iterable[Buffer], output: Path) -> int:
-    """Write pieces to a file that does not exist yet; small ones are gathered, big ones go from where they lie.
+    """Write pieces to a file, complete or not at all: small ones are gathered, big ones go from where they lie.
 
     Returns the number of bytes written. Raises StorageError: the file cannot be written; nothing is left of it.
     """
-    try:
-        with output.open("xb", buffering=0) as file:
-            try:
-                return _write(pieces, file)
-            except BaseException:
-                output.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise StorageError(f"cannot write the file: {error.strerror or error}", where=str(output)) from None
-
-
-def _write(pieces: Iterable[Buffer], file: BinaryIO) -> int:
-    gathered = bytearray()
     written = 0
-
-    def put(data: Buffer | bytearray) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
-
-    for piece in pieces:
-        written += len(piece)
-        if len(piece) < 1 << 16:
-            gathered += piece
-            if len(gathered) < 1 << 20:
-                continue
-            piece = b""
-        if gathered:
-            put(gathered)
-            gathered = bytearray()
-        put(piece)
-    put(gathered)
+    with writing(output) as put:
+        for piece in pieces:
+            put(piece)
+            written += len(piece)
     return written

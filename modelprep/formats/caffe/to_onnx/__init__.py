@@ -16,8 +16,9 @@ from modelprep.errors import UsageError
 from modelprep.formats.caffe.to_onnx.model import Options, Plan
 from modelprep.formats.caffe.to_onnx.plan import OPSETS, decide
 from modelprep.formats.caffe.to_onnx.verify import check
-from modelprep.formats.caffe.to_onnx.write import sha256_of, write
+from modelprep.formats.caffe.to_onnx.write import write
 from modelprep.formats.caffe.write import Progress
+from modelprep.formats.output import sha256_of
 
 __all__ = ["OPSETS", "Options", "Plan", "batch", "convert", "decide"]
 

@@ -6,7 +6,6 @@ elements of a weight are a run of bytes that is copied from the caffemodel, or t
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 from collections.abc import Iterable, Mapping
@@ -66,21 +65,6 @@ def numbers(path: Path, blob: BlobPlan) -> list[float]:
     finally:
         os.close(source)
     return list(struct.unpack(f"<{blob.count}f", mover.data))
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's checksum.
-
-    Raises StorageError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise StorageError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    return digest.hexdigest()
 
 
 def shell(plan: Plan, sources: Mapping[str, str]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from modelprep.errors import StepError
 from modelprep.formats.protowire import varint
@@ -86,6 +86,24 @@ class ModelIndex:
     form: Form
     layers: tuple[LayerIndex, ...]
     rest: tuple[Range, ...]
+
+    def net(self) -> Any:
+        """Return the file's NetParameter without its blobs, parsed; see :meth:`structure`.
+
+        Raises StepError: it is damaged.
+        """
+        from google.protobuf.message import DecodeError
+
+        from modelprep.formats.caffe.messages import new
+
+        net = new("NetParameter")
+        try:
+            net.ParseFromString(self.structure())
+        except DecodeError as error:
+            raise StepError(
+                "the structure in the caffemodel is damaged", where=str(self.path), got=str(error) or "a DecodeError"
+            ) from error
+        return net
 
     def structure(self) -> bytes:
         """Return the file's NetParameter without its blobs, still in its own form (V0, V1 or V2).
