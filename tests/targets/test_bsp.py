@@ -20,7 +20,7 @@ def test_every_release_names_its_source_and_sane_folders() -> None:
         for family, component in release.components.items():
             assert family in bsp.FAMILIES
             assert not component.folder or component.folder.startswith("/usr/")
-        assert all(each.path.startswith("/usr/") for each in release.on_image)
+        assert all(each.startswith("/usr/") for each in release.on_image)
 
 
 def test_releases_are_in_order_of_their_numbers() -> None:

@@ -34,9 +34,14 @@ def crc32c(data: Buffer, value: int = 0) -> int:
 
 
 def unmask(masked: int) -> int:
-    """Return the CRC that is stored rotated by 15 bits plus a constant, so that CRCs of CRCs stay harmless."""
+    """Return back the CRC that :func:`mask` hid."""
     rotated = (masked - _MASK_DELTA) & 0xFFFFFFFF
     return ((rotated >> 17) | (rotated << 15)) & 0xFFFFFFFF
+
+
+def mask(crc: int) -> int:
+    """Hide a CRC the way it is stored: rotated by 15 bits plus a constant, so that CRCs of CRCs stay harmless."""
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
 @cache

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelprep.errors import StepError
 from modelprep.formats.protowire import WireError, fields, read_varint, varint
-from modelprep.formats.tensorflow.crc32c import crc32c, unmask
+from modelprep.formats.tensorflow.crc32c import crc32c, mask, unmask
 from modelprep.formats.tensorflow.slices import Slice, copy_box, slice_key
 from modelprep.formats.tensorflow.snappy import SnappyError, decompress
 from modelprep.formats.tensorflow.sstable import MAGIC, Table
@@ -25,11 +25,6 @@ def plain_crc(data: bytes) -> int:
         for _ in range(8):
             crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
     return crc ^ 0xFFFFFFFF
-
-
-def mask(crc: int) -> int:
-    """Hide a CRC the way it is stored."""
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 @pytest.mark.parametrize(
