@@ -125,3 +125,9 @@ class Schema:
 def load(package: str, resource_package: str, filename: str = "schema.tsv", syntax: str = "proto2") -> Schema:
     """Load the schema table that lies beside a package's modules, once a process."""
     return Schema(package, resources.files(resource_package).joinpath(filename).read_text("utf-8"), syntax)
+
+
+def is_repeated(field: Any) -> bool:
+    """Say whether a field descriptor is of a repeated field (protobuf has deprecated ``label`` since 6.31)."""
+    flag = getattr(field, "is_repeated", None)
+    return field.label == 3 if flag is None else bool(flag)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelprep.errors import UsageError
+from modelprep.errors import RecipeError, UsageError
 from modelprep.steps import Param
 
 NAMES: Mapping[str, Param] = {
@@ -26,6 +26,30 @@ def something_to_rename(params: Mapping[str, object]) -> Mapping[str, object]:
     if not (params.get("inputs") or params.get("outputs")):
         raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
     return params
+
+
+def name_map(params: Mapping[str, object], key: str) -> dict[str, str]:
+    """Return a parameter as a mapping of old to new names.
+
+    Raises RecipeError: it holds something other than names.
+    """
+    given = params.get(key)
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in given.items()):
+        raise RecipeError(f"{key} must be a mapping of old names to new names", got=repr(given))
+    return dict(given)
+
+
+def renames(params: Mapping[str, object], step: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the new names of inputs and of outputs that a recipe gives to a step.
+
+    Raises RecipeError: there are none, or something other than names.
+    """
+    inputs, outputs = name_map(params, "inputs"), name_map(params, "outputs")
+    if not inputs and not outputs:
+        raise RecipeError(f"{step} is to rename nothing", hint="give it inputs: or outputs: {old: new}")
+    return inputs, outputs
 
 
 def graph_file(params: Mapping[str, object]) -> Mapping[str, object]:

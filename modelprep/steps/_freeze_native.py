@@ -14,20 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.tensorflow.attrs import attr_tensor, attr_type
+from modelprep.formats.tensorflow.attrs import attr_type, constant_attrs
 from modelprep.formats.tensorflow.checkpoint.base import Checkpoint
 from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS, Graph, Node, input_name
 from modelprep.formats.tensorflow.read import TENSORFLOW_2
 from modelprep.formats.tensorflow.rewire import consumers, string_values, subgraph
 from modelprep.formats.tensorflow.slices import Slice
-from modelprep.formats.tensorflow.tensor import (
-    DTYPES,
-    REF,
-    Tensor,
-    dtype_name,
-    element_count,
-    tensor_proto,
-)
+from modelprep.formats.tensorflow.tensor import DTYPES, REF, Tensor, dtype_name, element_count
 
 VARIABLES = VARIABLE_OPS
 #: These hand on what they get in input 0; TensorFlow gives them the type of the value.
@@ -151,9 +144,7 @@ def frozen_nodes(plan: FreezePlan, checkpoint: Checkpoint) -> Iterator[Node]:
 
 def constant(name: str, tensor: Tensor) -> Node:
     """Make a Const node of a tensor, as TensorFlow does."""
-    return Node(
-        name, "Const", attrs={"dtype": attr_type(tensor.dtype.number), "value": attr_tensor(tensor_proto(tensor))}
-    )
+    return Node(name, "Const", attrs=constant_attrs(tensor))
 
 
 # -- which tensor a variable is -----------------------------------------------------------------------------------

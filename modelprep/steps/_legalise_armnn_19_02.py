@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from modelprep.formats.names import free_name
 from modelprep.formats.protowire import bytes_field, number_field, tag
-from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_string, attr_tensor, attr_type
+from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_string, attr_type, constant_attrs
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import subgraph
-from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, tensor_proto
+from modelprep.formats.tensorflow.tensor import DTYPES, Tensor
 from modelprep.targets.armnn_19_02 import TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS
 from modelprep.targets.armnn_tf import FLOAT, INT32, ints, neutral
 
@@ -156,7 +156,7 @@ def _concat_axis(node: Node, nodes: dict[str, Node], changes: Changes) -> list[N
     axis = 4 + values[0]
     name = free_name(f"{node.name}/axis_{axis}", nodes)
     value = Tensor(DTYPES[INT32], (), memoryview(axis.to_bytes(4, "little")))
-    nodes[name] = Node(name, "Const", attrs={"dtype": attr_type(INT32), "value": attr_tensor(tensor_proto(value))})
+    nodes[name] = Node(name, "Const", attrs=constant_attrs(value))
     node.inputs[-1] = name
     changes.axes += 1
     return [nodes[name]]

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 
 from modelprep.errors import StepError
 from modelprep.formats.names import free_name
-from modelprep.formats.tensorflow.attrs import attr_tensor, attr_type
+from modelprep.formats.tensorflow.attrs import attr_type, constant_attrs
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.rewire import require, subgraph
 from modelprep.formats.tensorflow.size_values import INT32, INT64, Shape, Size, Symbol, over, times
 from modelprep.formats.tensorflow.sizes import Known, broadcast, ordered
-from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, dtype_name, element_count, tensor_proto
+from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, dtype_name, element_count
 from modelprep.steps._legalise_ranges import BOOL, FLOAT, HANDS_ON, Range, range_of
 
 #: Operations that make shapes; what they make may become a constant.
@@ -103,8 +103,7 @@ def _set(graph: Graph, name: str, value: object) -> None:
 
 def _become_constant(node: Node, dtype: int, shape: tuple[int, ...], data: bytes) -> None:
     node.op, node.inputs, node.rest = "Const", [], b""
-    tensor = Tensor(DTYPES[dtype], shape, memoryview(data))
-    node.attrs = {"dtype": attr_type(dtype), "value": attr_tensor(tensor_proto(tensor))}
+    node.attrs = constant_attrs(Tensor(DTYPES[dtype], shape, memoryview(data)))
 
 
 def _defaults(graph: Graph, result: Folded) -> list[str]:

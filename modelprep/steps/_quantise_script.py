@@ -63,15 +63,18 @@ def signed(path: str) -> None:
     flatbuffer_utils.write_model(model, path)
 
 
-def run(runtime: Any, fed: list[list[Any]]) -> list[Any]:
-    """Run a model on all inputs: for each output one array of real values; the first axis counts the inputs."""
+def run(runtime: Any, fed: list[list[Any]], takes: Any = None, gives: Any = None) -> list[Any]:
+    """Run a model on all inputs: for each output one array of real values; the first axis counts the inputs.
+
+    `takes` and `gives` are its inputs and outputs in the order wanted, its own where they are left out.
+    """
     import numpy as np
 
     runtime.allocate_tensors()
-    gives = runtime.get_output_details()
+    takes, gives = takes or runtime.get_input_details(), gives or runtime.get_output_details()
     rows = []
     for one in fed:
-        for detail, value in zip(runtime.get_input_details(), one, strict=True):
+        for detail, value in zip(takes, one, strict=True):
             scale, zero = detail["quantization"]
             if scale and np.issubdtype(detail["dtype"], np.integer):
                 limits = np.iinfo(detail["dtype"])
@@ -83,7 +86,14 @@ def run(runtime: Any, fed: list[list[Any]]) -> list[Any]:
             value, (scale, zero) = runtime.get_tensor(detail["index"]), detail["quantization"]
             row.append((value.astype(np.float32) - zero) * scale if scale else np.array(value))
         rows.append(row)
-    return [np.stack([row[n] for row in rows]) for n in range(len(gives))]
+    return columns(rows)
+
+
+def columns(rows: list[list[Any]]) -> list[Any]:
+    """Return one array an output of what each input gave."""
+    import numpy as np
+
+    return [np.stack([row[n] for row in rows]) for n in range(len(rows[0]))] if rows else []
 
 
 if __name__ == "__main__":

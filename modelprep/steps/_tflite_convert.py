@@ -10,6 +10,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.steps import _feeding
+from modelprep.steps._quantise_script import columns, run
 from modelprep.steps._tf_source import opened
 
 
@@ -103,16 +104,9 @@ def _run(function: Any, made: bytes, fed: list[list[Any]]) -> tuple[list[Any], l
 
     before = [[np.asarray(each) for each in tf.nest.flatten(function(*map(tf.constant, one)))] for one in fed]
     runtime = tf.lite.Interpreter(model_content=made, num_threads=1)
-    runtime.allocate_tensors()
     takes = _ordered(runtime.get_input_details(), _inputs_of(function))
     gives = _ordered(runtime.get_output_details(), function.outputs)
-    after = []
-    for one in fed:
-        for detail, value in zip(takes, one, strict=True):
-            runtime.set_tensor(detail["index"], _quantised(value, detail))
-        runtime.invoke()
-        after.append([_real(runtime.get_tensor(detail["index"]), detail) for detail in gives])
-    return _columns(before), _columns(after)
+    return columns(before), run(runtime, fed, takes, gives)
 
 
 def _ordered(details: list[Any], tensors: list[Any]) -> list[Any]:
@@ -127,26 +121,3 @@ def _ordered(details: list[Any], tensors: list[Any]) -> list[Any]:
     numbers = [re.search(r":(\d+)$", detail["name"]) for detail in details]
     places = [int(found[1]) if found else 0 for found in numbers]
     return [details[n] for n in sorted(range(len(details)), key=places.__getitem__)]
-
-
-def _columns(rows: list[list[Any]]) -> list[Any]:
-    import numpy as np
-
-    return [np.stack([row[n] for row in rows]) for n in range(len(rows[0]))] if rows else []
-
-
-def _quantised(value: Any, detail: Mapping[str, Any]) -> Any:
-    import numpy as np
-
-    scale, zero = detail["quantization"]
-    if not scale or not np.issubdtype(detail["dtype"], np.integer):
-        return value.astype(detail["dtype"])
-    limits = np.iinfo(detail["dtype"])
-    return np.clip(np.rint(value / scale) + zero, limits.min, limits.max).astype(detail["dtype"])
-
-
-def _real(value: Any, detail: Mapping[str, Any]) -> Any:
-    import numpy as np
-
-    scale, zero = detail["quantization"]
-    return (value.astype(np.float32) - zero) * scale if scale else np.asarray(value)

@@ -6,20 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from modelprep.errors import RecipeError
 from modelprep.steps import Call, Param, Proven, Step
-from modelprep.steps._completing import NAMES, something_to_rename
-from modelprep.steps.tflite_rename_io import name_map
+from modelprep.steps._completing import NAMES, renames, something_to_rename
 
 
 def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.onnx.pieces import write
     from modelprep.formats.onnx.rename import Renamer
 
-    inputs, outputs = name_map(call.params, "inputs"), name_map(call.params, "outputs")
-    if not inputs and not outputs:
-        raise RecipeError("onnx.rename_io is to rename nothing", hint="give it inputs: or outputs: {old: new}")
-    renamer = Renamer(cast("Path", call.params["model"]), inputs, outputs)
+    renamer = Renamer(cast("Path", call.params["model"]), *renames(call.params, "onnx.rename_io"))
     write(renamer.pieces(), call.output, call.progress)
     return {"renamed": dict(renamer.names), "places": sum(renamer.count.values())}
 

@@ -34,13 +34,7 @@ def _run(call: Call) -> Mapping[str, object]:
     source = call.params["file"]
     assert isinstance(source, Path)
     try:
-        size = source.stat().st_size
-        if size > decode.MAX_BYTES:
-            raise StepError(
-                "the picture file is too large", where=str(source), expected=f"at most {decode.MAX_BYTES} bytes",
-                got=f"{size} bytes",
-            )  # fmt: skip
-        data = source.read_bytes()
+        data = decode.bytes_of(source)
     except OSError as error:
         raise StorageError(f"the picture cannot be read: {error.strerror or error}", where=str(source)) from None
     found = read_headers(data, origin=str(source))
@@ -105,18 +99,14 @@ def _by_pillow(data: bytes, kind: str, origin: str) -> NDArray[np.uint8]:
     import numpy as np
     from PIL import Image, ImageOps
 
-    from modelprep.formats.picture.decode import max_pixels
+    from modelprep.formats.picture.decode import hold_size
 
     # AssertionError, struct.error and the like come out of Pillow's plug-ins for damaged files.
     damage = (OSError, ValueError, SyntaxError, EOFError, AssertionError, KeyError, IndexError, TypeError)
     try:
         # Only the reader of its kind: Pillow has others that start programs.
         with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
-            if image.width * image.height > max_pixels(len(data)):
-                raise StepError(
-                    "the picture is too large for its file", where=origin,
-                    expected=f"at most {max_pixels(len(data))} pixels", got=f"{image.width}x{image.height}",
-                )  # fmt: skip
+            hold_size(image, data, origin)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith("I;16") or image.mode == "I":

@@ -6,38 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from modelprep.errors import RecipeError
 from modelprep.steps import Call, Param, Proven, Step
-from modelprep.steps._completing import NAMES, something_to_rename
+from modelprep.steps._completing import NAMES, name_map, renames, something_to_rename
 
 
 def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.tflite import rename
 
     model = cast("Path", call.params["model"])
-    inputs, outputs = name_map(call.params, "inputs"), name_map(call.params, "outputs")
-    if not inputs and not outputs:
-        raise RecipeError("tflite.rename_io is to rename nothing", hint="give it inputs: or outputs: {old: new}")
-    plan = rename.plan(model, inputs, outputs)
+    plan = rename.plan(model, *renames(call.params, "tflite.rename_io"))
     rename.apply(model, plan, call.output, progress=call.progress)
     return {
         "renamed": {item.old: item.new for item in plan.renamed if item.kind != "signature"},
         "signature_arguments": [item.old for item in plan.renamed if item.kind == "signature"],
         "appended_bytes": len(plan.tail),
     }
-
-
-def name_map(params: Mapping[str, object], key: str) -> dict[str, str]:
-    """Return a parameter as a mapping of old to new names.
-
-    Raises RecipeError: it holds something other than names.
-    """
-    given = params.get(key)
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in given.items()):
-        raise RecipeError(f"{key} must be a mapping of old names to new names", got=repr(given))
-    return dict(given)
 
 
 def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:

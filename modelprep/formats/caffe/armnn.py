@@ -79,10 +79,10 @@ class _Case:
         shape = self.shapes.bottoms[bottom] if bottom < len(self.shapes.bottoms) else None
         return None if shape is None else len(shape)
 
-    def counts(self, bottoms: int, tops: int, rule: str) -> None:
+    def counts(self, bottoms: int, rule: str) -> None:
         got = (len(self.layer.bottom), len(self.layer.top))
-        if got != (bottoms, tops):
-            self.refuse(rule, f"the parser takes {bottoms} bottoms and {tops} tops, here are {got[0]} and {got[1]}")
+        if got != (bottoms, 1):
+            self.refuse(rule, f"the parser takes {bottoms} bottoms and 1 tops, here are {got[0]} and {got[1]}")
 
     def axis_is_channels(self, rule: str, message: Any, name: str = "axis") -> None:
         """Refuse any axis but 1: the parser works along that one whatever is written."""
@@ -128,8 +128,9 @@ def examine(net: Any, shapes: NetShapes) -> Legalised:
         if layer.type == "BatchNorm" and (fork := forks.described(layer)):
             case.refuse("CF41", f"it is a BatchNorm of {fork}, which holds other blobs than the parser takes")
             continue
-        rule = _RULES.get(layer.type)
-        if rule is not None:
+        if layer.type in _COUNTS:
+            case.counts(*_COUNTS[layer.type])
+        if (rule := _RULES.get(layer.type)) is not None:
             rule(case)
     _chains(net, result)
     return result
@@ -177,7 +178,6 @@ def _input(case: _Case) -> None:
 
 def _convolution(case: _Case) -> None:
     p = case.layer.convolution_param
-    case.counts(1, 1, "CF21")
     if (rank := case.rank()) is not None and rank != 4:
         case.refuse("CF21", f"the input has {rank} axes, not 4")
     case.axis_is_channels("CF20", p)
@@ -204,7 +204,6 @@ def _convolution(case: _Case) -> None:
 
 def _pooling(case: _Case) -> None:
     p = case.layer.pooling_param
-    case.counts(1, 1, "CF25")
     if p.pool == p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_name["STOCHASTIC"].number:
         case.refuse("CF25", "stochastic pooling is not supported")
     case.write("CF25", p, "pool")
@@ -241,14 +240,12 @@ def _pooling_size(case: _Case, p: Any) -> None:
 
 
 def _lrn(case: _Case) -> None:
-    case.counts(1, 1, "CF31")
     for name in ("local_size", "alpha", "beta"):
         case.write("CF31", case.layer.lrn_param, name)
 
 
 def _inner_product(case: _Case) -> None:
     p = case.layer.inner_product_param
-    case.counts(1, 1, "CF32")
     rank = case.rank()
     axis = p.axis + rank if p.axis < 0 and rank is not None else p.axis
     if axis != 1:
@@ -265,13 +262,11 @@ def _inner_product(case: _Case) -> None:
 
 
 def _softmax(case: _Case) -> None:
-    case.counts(1, 1, "CF35")
     case.axis_is_channels("CF35", case.layer.softmax_param)
 
 
 def _eltwise(case: _Case) -> None:
     p = case.layer.eltwise_param
-    case.counts(2, 1, "CF36")
     operation = p.DESCRIPTOR.fields_by_name["operation"].enum_type.values_by_number[p.operation].name
     if operation == "MAX":
         case.refuse("CF36", "the operation MAX is not supported")
@@ -289,14 +284,12 @@ def _concat(case: _Case) -> None:
 
 def _batch_norm(case: _Case) -> None:
     p = case.layer.batch_norm_param
-    case.counts(1, 1, "CF41")
     if p.HasField("use_global_stats") and not p.use_global_stats:
         case.refuse("CF40", "use_global_stats: false is not supported")
 
 
 def _scale(case: _Case) -> None:
     p = case.layer.scale_param
-    case.counts(1, 1, "CF42")
     rank = case.rank()
     if p.axis != 1:
         if rank is not None and p.axis + rank == 1:
@@ -311,14 +304,6 @@ def _scale(case: _Case) -> None:
         case.change("CF43", "bias_term: false taken out, as its mere presence asks for a bias")
 
 
-def _relu(case: _Case) -> None:
-    case.counts(1, 1, "CF30")
-
-
-def _dropout(case: _Case) -> None:
-    case.counts(1, 1, "CF44")
-
-
 _RULES: dict[str, Callable[[_Case], None]] = {
     "Input": _input,
     "Convolution": _convolution,
@@ -330,6 +315,12 @@ _RULES: dict[str, Callable[[_Case], None]] = {
     "Concat": _concat,
     "BatchNorm": _batch_norm,
     "Scale": _scale,
-    "ReLU": _relu,
-    "Dropout": _dropout,
 }
+#: Layer type -> the bottoms that it must have, beside one top, and the rule that says so.
+_COUNTS = {
+    **{kind: (1, rule) for kind, rule in (
+        ("Convolution", "CF21"), ("Pooling", "CF25"), ("ReLU", "CF30"), ("LRN", "CF31"), ("InnerProduct", "CF32"),
+        ("Softmax", "CF35"), ("BatchNorm", "CF41"), ("Scale", "CF42"), ("Dropout", "CF44"),
+    )},
+    "Eltwise": (2, "CF36"),
+}  # fmt: skip

@@ -147,10 +147,7 @@ def plan(prototxt_path: Path, weights_path: Path, options: Options | None = None
     Raises StepError: either file is no such file or is cut short; the weights do not fit the net.
     """
     ready = structure(prototxt_path, options)
-    try:
-        model = index(weights_path)
-    except OSError as error:
-        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(weights_path)) from error
+    model = index(weights_path)
     return Plan(ready, model, weights.match(ready.net, ready.shapes, model, zeros=ready.zeros))
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelprep.errors import StepError, nearest
+from modelprep.formats.caffe.messages import replace_layers
+from modelprep.formats.protos import is_repeated
 
 #: Caffe counts in int: a dimension beyond fits no blob (``blob.cpp``, Blob::Reshape).
 MAX_DIMENSION = 2**31 - 1
@@ -113,11 +115,7 @@ def keep_outputs(net: Any, outputs: Sequence[str]) -> list[str]:
         needed.update(layer.bottom)
         kept.append(layer)
     if dropped:
-        copies = [type(layer)() for layer in kept]
-        for copy, layer in zip(copies, kept, strict=True):
-            copy.CopyFrom(layer)
-        net.ClearField("layer")
-        net.layer.extend(reversed(copies))
+        replace_layers(net, kept[::-1])
     return [f"layer '{name}' dropped: the outputs do not need it" for name in reversed(dropped)]
 
 
@@ -139,8 +137,7 @@ def set_fields(net: Any, edits: Mapping[str, object]) -> list[str]:
     """
     changes: list[str] = []
     for selector, value in edits.items():
-        targets = _targets(net, selector)
-        path = _path(selector)
+        targets, path = _targets(net, selector)
         found = []
         for target in targets:
             change = _set(target, path, value, selector)
@@ -157,7 +154,8 @@ def set_fields(net: Any, edits: Mapping[str, object]) -> list[str]:
     return changes
 
 
-def _targets(net: Any, selector: str) -> list[Any]:
+def _targets(net: Any, selector: str) -> tuple[list[Any], list[tuple[str, int | None]]]:
+    """Return the messages that a selector means, and its path in each."""
     match = _SELECTOR.match(selector)
     if match is None:
         raise StepError(
@@ -166,7 +164,7 @@ def _targets(net: Any, selector: str) -> list[Any]:
             expected="layer[type=LRN].lrn_param.norm_region, layer[name=data].input_param.shape[0].dim, net.name",
         )
     if match["what"] == "net":
-        return [net]
+        return [net], _path(match["path"], selector)
     conditions: dict[str, str] = {}
     for part in filter(None, (match["where"] or "").split(",")):
         key, equals, pattern = part.partition("=")
@@ -183,25 +181,17 @@ def _targets(net: Any, selector: str) -> list[Any]:
     if not found:
         hints = [nearest(p, sorted({getattr(layer, k) for layer in net.layer})) for k, p in conditions.items()]
         raise StepError("an edit matches no layer", where=selector, hint=next(filter(None, hints), None))
-    return found
+    return found, _path(match["path"], selector)
 
 
-def _path(selector: str) -> list[tuple[str, int | None]]:
-    match = _SELECTOR.match(selector)
-    assert match is not None
+def _path(text: str, selector: str) -> list[tuple[str, int | None]]:
     path = []
-    for part in match["path"].split("."):
+    for part in text.split("."):
         segment = _SEGMENT.match(part)
         if segment is None:
             raise StepError("an edit's path is malformed", where=selector, got=part, expected="field or field[index]")
         path.append((segment["name"], None if segment["index"] is None else int(segment["index"])))
     return path
-
-
-def is_repeated(field: Any) -> bool:
-    """Say whether a field descriptor is of a repeated field (protobuf 7 has deprecated ``label``)."""
-    flag = getattr(field, "is_repeated", None)
-    return field.label == 3 if flag is None else bool(flag)
 
 
 def _set(message: Any, path: list[tuple[str, int | None]], value: object, selector: str) -> str | None:

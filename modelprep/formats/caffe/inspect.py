@@ -8,7 +8,6 @@ from typing import Any
 
 from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe import bake, forks, npy, weights
-from modelprep.formats.caffe.messages import new
 from modelprep.formats.caffe.prepare import prepare
 from modelprep.formats.caffe.shapes.base import count, show
 from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, infer
@@ -167,8 +166,7 @@ def _upgrades(model: ModelIndex, net: Any) -> tuple[str, ...]:
     changes = []
     if model.form != "V2":
         changes.append(f"{len(model.layers)} layers of the {model.form} form become V2 layers")
-    raw = new("NetParameter")
-    raw.ParseFromString(model.structure())
+    raw = model.net()
     if raw.input:
         changes.append(
             f"the legacy input header ({', '.join(raw.input)}) becomes an Input layer, or goes if it has no shape"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.caffe.shapes.base import Shape, fits, show
+from modelprep.formats.caffe.shapes.base import Shape, count, fits, show
 from modelprep.formats.caffe.shapes.infer import NetShapes
 from modelprep.formats.caffe.wire.index import BlobIndex, ModelIndex
 
@@ -25,10 +26,7 @@ class BlobPlan:
     @property
     def count(self) -> int:
         """How many numbers it holds."""
-        total = 1
-        for dim in self.shape:
-            total *= dim
-        return total
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -69,12 +67,8 @@ class _Matcher:
 
     def _shared(self) -> dict[tuple[int, int], str]:
         """Blobs that several layers share by ``param { name: }``: (layer, blob) -> that name."""
-        names: dict[tuple[int, int], str] = {}
-        for i, layer in enumerate(self.net.layer):
-            for j, spec in enumerate(layer.param):
-                if spec.name:
-                    names[i, j] = spec.name
-        return names
+        layers = enumerate(self.net.layer)
+        return {(i, j): spec.name for i, layer in layers for j, spec in enumerate(layer.param) if spec.name}
 
     def plan(self) -> WeightPlan:
         targets: dict[str, int] = {}
@@ -180,7 +174,7 @@ class _Matcher:
             assert source is not None  # _lacks found none such
             final = resolve(shape, source)
             # A shared blob may have another shape of the same count (share_mode PERMISSIVE).
-            if final is None and blobs is None and fits_count(shape, source):
+            if final is None and blobs is None and count(shape) == source.count:
                 final = _known(shape)
             if final is None:
                 raise self._error(
@@ -211,16 +205,6 @@ def _blob_hint(wanted: int, got: int) -> str:
 def _known(shape: Shape) -> tuple[int, ...]:
     assert shape is not None
     return tuple(dim or 0 for dim in shape)
-
-
-def fits_count(shape: Shape, blob: BlobIndex) -> bool:
-    """Say whether a shape, known in full, holds as many numbers as the blob."""
-    total = 1
-    for dim in shape or ():
-        if dim is None:
-            return False
-        total *= dim
-    return shape is not None and total == blob.count
 
 
 def resolve(shape: Shape, blob: BlobIndex) -> tuple[int, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import MissingTool, StepError
 from modelprep.formats.picture import stb_formats
@@ -97,12 +97,29 @@ def read(path: Path, *, exact: bool = True) -> Picture:
     StepError
         No picture, a damaged one, or a kind that the board's decoder does not read.
     """
+    return decode(bytes_of(path), origin=str(path), exact=exact)
+
+
+def bytes_of(path: Path) -> bytes:
+    """Return what a picture file holds.
+
+    Raises StepError: it is too large for one.
+    """
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise StepError(
             "the picture file is too large", where=str(path), expected=f"at most {MAX_BYTES} bytes", got=f"{size} bytes"
         )
-    return decode(path.read_bytes(), origin=str(path), exact=exact)
+    return path.read_bytes()
+
+
+def hold_size(image: Any, data: bytes, origin: str) -> None:
+    """Refuse a picture that Pillow has opened and that has more pixels than its file may have."""
+    if image.width * image.height > max_pixels(len(data)):
+        raise StepError(
+            "the picture is too large for its file", where=origin,
+            expected=f"at most {max_pixels(len(data))} pixels", got=f"{image.width}x{image.height}",
+        )  # fmt: skip
 
 
 def decode(data: bytes, *, origin: str, exact: bool = True) -> Picture:
@@ -147,11 +164,7 @@ def _by_pillow(data: bytes, origin: str) -> NDArray[np.uint8]:
         ) from error
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > max_pixels(len(data)):
-                raise StepError(
-                    "the picture is too large for its file", where=origin,
-                    expected=f"at most {max_pixels(len(data))} pixels", got=f"{image.width}x{image.height}",
-                )  # fmt: skip
+            hold_size(image, data, origin)
             image.load()
             mode = image.mode
             if mode == "P":

@@ -63,12 +63,15 @@ def read_headers(data: bytes, *, origin: str) -> Headers:
     headers = reader(data, origin)
     if not headers.width or not headers.height:
         raise _damaged(kind, "it has no pixels", origin, 0)
-    if headers.width * headers.height > MAX_PIXELS:
-        raise StepError(
-            "the picture is too large", where=origin, expected=f"at most {MAX_PIXELS} pixels",
-            got=f"{headers.width}x{headers.height}",
-        )  # fmt: skip
+    _hold_pixels(headers.width, headers.height, origin)
     return headers
+
+
+def _hold_pixels(width: int, height: int, origin: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise StepError(
+            "the picture is too large", where=origin, expected=f"at most {MAX_PIXELS} pixels", got=f"{width}x{height}"
+        )
 
 
 def _damaged(kind: str, what: str, origin: str, position: int) -> StepError:
@@ -177,11 +180,7 @@ class _Inflated:
         samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
         if not samples or bits not in (1, 2, 4, 8, 16) or packing or filtering or interlaced > 1:
             raise _damaged("png", "its header asks for something that does not exist", self.origin, 16)
-        if width * height > MAX_PIXELS:
-            raise StepError(
-                "the picture is too large", where=self.origin, expected=f"at most {MAX_PIXELS} pixels",
-                got=f"{width}x{height}",
-            )  # fmt: skip
+        _hold_pixels(width, height, self.origin)
         # Adam7: first column, first row, column step, row step of each pass (PNG specification, 8.2).
         passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
         self.left = 0

@@ -6,12 +6,11 @@ Source: TensorFlow ``core/framework/{attr_value,tensor,tensor_shape}.proto``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelprep.formats import protowire
 from modelprep.formats.protowire import BYTES, FIXED32, VARINT, Buffer, bytes_field, bytes_header
-from modelprep.formats.tensorflow.tensor import element_count
+from modelprep.formats.tensorflow.tensor import Tensor, element_count, tensor_proto
 
 
 @dataclass(frozen=True)
@@ -132,6 +131,7 @@ def attr_string(value: bytes) -> bytes:
     return bytes_field(2, value)
 
 
-def attr_tensor(pieces: Sequence[Buffer]) -> tuple[Buffer, ...]:
-    """Encode an AttrValue that is a tensor, of the pieces of a TensorProto."""
-    return (bytes_header(8, sum(map(len, pieces))), *pieces)
+def constant_attrs(tensor: Tensor) -> dict[str, Buffer | tuple[Buffer, ...]]:
+    """Encode the attributes of a Const node that holds a tensor."""
+    pieces = tensor_proto(tensor)
+    return {"dtype": attr_type(tensor.dtype.number), "value": (bytes_header(8, sum(map(len, pieces))), *pieces)}

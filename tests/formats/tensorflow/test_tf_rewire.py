@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from modelprep.cli.main import invoke
 from modelprep.errors import ModelprepError, RecipeError, StepError
 from modelprep.formats.protowire import bytes_field, tag
-from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_string, attr_tensor, attr_type
+from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_string, attr_type, constant_attrs
 from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph, encode_node, write_pieces
 from modelprep.formats.tensorflow.inspect import inspect
 from modelprep.formats.tensorflow.read import read_graph
-from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, shape_proto, tensor_proto
+from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, shape_proto
 from modelprep.steps import Call, find
 from modelprep.targets.armnn_19_02 import TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS, TF_RULES
 
@@ -34,7 +34,7 @@ def const(name: str, *values: int, dtype: int = 3, shape: tuple[int, ...] | None
     kind = DTYPES[dtype]
     data = memoryview(b"".join(value.to_bytes(kind.size, "little", signed=True) for value in values))
     tensor = Tensor(kind, (len(values),) if shape is None else shape, data)
-    return Node(name, "Const", attrs={"dtype": attr_type(dtype), "value": attr_tensor(tensor_proto(tensor))})
+    return Node(name, "Const", attrs=constant_attrs(tensor))
 
 
 def placeholder(name: str = "input", *shape: int) -> Node:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from modelprep.formats.protos import is_repeated
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
@@ -48,12 +50,6 @@ class Plan:
     fields: dict[str, Field]
 
 
-def _is_repeated(descriptor: Any) -> bool:
-    # `label` is deprecated since protobuf 6.31; `is_repeated` is not there before.
-    known = getattr(descriptor, "is_repeated", None)
-    return bool(known) if known is not None else descriptor.label == 3
-
-
 # By descriptor, whose pool outlives the process's use of it (schemas are cached).
 _PLANS: dict[Any, Plan] = {}
 
@@ -67,6 +63,6 @@ def plan_of(descriptor: Descriptor) -> Plan:
             kind = int(one.type)
             low, high, wanted = _RANGES.get(kind, (0, 0, ""))
             values = {value.name: value.number for value in one.enum_type.values} if one.enum_type is not None else {}
-            plan.fields[one.name] = Field(one.name, kind, _is_repeated(one), one, low, high, wanted, values)
+            plan.fields[one.name] = Field(one.name, kind, is_repeated(one), one, low, high, wanted, values)
         _PLANS[descriptor] = plan
     return plan

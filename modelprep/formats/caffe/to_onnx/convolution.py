@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
-from modelprep.formats.caffe.shapes.base import Dim, Site
+from modelprep.formats.caffe.shapes.base import Dim, Site, count
 from modelprep.formats.caffe.shapes.windows import convolution_window, groups
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer, Tensor
 from modelprep.formats.onnx.model import FLOAT
@@ -16,18 +15,9 @@ def _folded(layer: Layer, tensor: Tensor, axis: int, spatial: int) -> tuple[str,
     if axis == 1 and spatial:
         return tensor.name, tensor.shape
     channels_on = (*tensor.shape[axis:], *(1,) * (not spatial))
-    outer = _product(tensor.shape[:axis])
+    outer = count(tensor.shape, 0, axis)
     shape = (outer, *channels_on)
     return layer.reshape(tensor.name, tensor.shape, shape, part="fold"), shape
-
-
-def _product(dims: Sequence[Dim]) -> Dim:
-    total = 1
-    for dim in dims:
-        if dim is None:
-            return None
-        total *= dim
-    return total
 
 
 def _convolve(layer: Layer, *, transposed: bool) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelprep.errors import StepError, StorageError, UsageError
+from modelprep.errors import StepError, UsageError
 from modelprep.formats.caffe import edits, phase, prepare, prototxt, upgrades, weights
 from modelprep.formats.caffe.messages import copy_of
 from modelprep.formats.caffe.shapes.base import Shape
@@ -62,10 +62,7 @@ def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:
         changes += edits.set_batch(net, options.batch)
     prepare.prepare(net)  # refuses what Caffe would refuse
     shapes = infer(net)
-    try:
-        model = index(weights_path)
-    except OSError as error:
-        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(weights_path)) from error
+    model = index(weights_path)
     matched = weights.match(net, shapes, model)
     layers = shapes.layers if twin is None else _open(shapes, infer(twin))
     builder = _Builder(net, layers, matched, model, options)

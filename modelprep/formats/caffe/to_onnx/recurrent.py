@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer
 
@@ -18,9 +19,7 @@ def _unrolled(layer: Layer, step: _Step, gates: int, states: int, output_blobs: 
     expected = 3 + (static is not None) + output_blobs
     if len(layer.blobs) != expected:
         raise layer.refuse("it has a wrong number of weights", expected=str(expected), got=str(len(layer.blobs)))
-    width = 1
-    for i in range(2, len(x.shape)):
-        width *= layer.size(x, i)
+    width = prod(layer.size(x, i) for i in range(2, len(x.shape)))
     # The input's part of all gates at once, over (time * batch) rows.
     rows = layer.op("Reshape", x.name, layer.integers("rows", [steps * batch, width]), part="rows_of_x")
     projected = layer.op("Gemm", rows, layer.weight(0, "W_x"), layer.weight(1, "b"), part="x_transform", transB=1)

@@ -115,8 +115,7 @@ class _Detection:
         self.classes = int(self.p.num_classes)
         self.shared = bool(self.p.share_location)
         self.batch = loc.shape[0]
-        boxes = layer.size(loc, 1) if len(loc.shape) == 2 else self._count(loc)
-        scores = layer.size(conf, 1) if len(conf.shape) == 2 else self._count(conf)
+        boxes, scores = self._count(loc), self._count(conf)
         located = 1 if self.shared else self.classes
         if boxes != self.priors * located * 4 or scores != self.priors * self.classes:
             raise layer.refuse(
@@ -129,10 +128,7 @@ class _Detection:
             raise layer.refuse("there is no class but the background")
 
     def _count(self, tensor: Tensor) -> int:
-        total = 1
-        for axis in range(1, len(tensor.shape)):
-            total *= self.layer.size(tensor, axis)
-        return total
+        return math.prod(self.layer.size(tensor, axis) for axis in range(1, len(tensor.shape)))
 
     def boxes(self, out: str = "") -> str:
         """Decode to (batch, priors, 4) where all classes share their boxes, else (batch, priors, classes, 4)."""

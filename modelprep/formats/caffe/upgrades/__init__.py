@@ -9,32 +9,13 @@ from __future__ import annotations
 from modelprep.errors import StepError
 from modelprep.formats.caffe import forks
 from modelprep.formats.caffe.messages import LayerParameter, NetParameter, copy_of, new, replace_layers
-from modelprep.formats.caffe.upgrades.v0 import needs_v0_upgrade, upgrade_v0
-from modelprep.formats.caffe.upgrades.v1 import needs_data_upgrade, upgrade_data_transformation, upgrade_v1
-
-__all__ = [
-    "needs_data_upgrade",
-    "needs_upgrade",
-    "needs_v0_upgrade",
-    "upgrade",
-    "upgrade_batch_norm",
-    "upgrade_ceil_mode",
-    "upgrade_data_transformation",
-    "upgrade_inputs",
-    "upgrade_v0",
-    "upgrade_v1",
-]
+from modelprep.formats.caffe.upgrades.v0 import upgrade_v0
+from modelprep.formats.caffe.upgrades.v1 import upgrade_data_transformation, upgrade_v1
 
 #: The name that Caffe gives the Input layer it makes of a legacy header, whatever the input blob is called.
 LEGACY_INPUT_LAYER = "input"
 #: Mean, variance and the moving average's factor.
 BATCH_NORM_BLOBS = 3
-
-
-def needs_upgrade(net: NetParameter) -> bool:
-    """Say whether :func:`upgrade` would change the net."""
-    twin = copy_of(net)
-    return bool(net.layers or net.input) or bool(upgrade_batch_norm(twin)) or bool(upgrade_ceil_mode(twin))
 
 
 def upgrade(net: NetParameter) -> list[str]:

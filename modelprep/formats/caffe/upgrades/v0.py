@@ -66,11 +66,6 @@ _FIELDS: dict[str, dict[str, tuple[str, str]]] = {
 _HANDLED = {"name", "type", "blobs", "blobs_lr", "weight_decay", *_FIELDS}
 
 
-def needs_v0_upgrade(net: NetParameter) -> bool:
-    """Say whether any layer is of V0."""
-    return any(layer.HasField("layer") for layer in net.layers)
-
-
 def upgrade_v0(net: NetParameter) -> list[str]:
     """Turn V0 layers into V1 layers, in place; padding layers go into the layers they pad.
 
@@ -80,7 +75,7 @@ def upgrade_v0(net: NetParameter) -> list[str]:
     them and goes on too). Raises StepError: on an unknown layer type, a padding layer that Caffe cannot fold, or an
     unknown bottom.
     """
-    if not needs_v0_upgrade(net):
+    if not any(layer.HasField("layer") for layer in net.layers):
         return []
     before = len(net.layers)
     folded = _fold_padding(net)

@@ -32,15 +32,6 @@ def _v1_type(layer: V1LayerParameter) -> str:
     return str(known[layer.type].name)
 
 
-def needs_data_upgrade(net: NetParameter) -> bool:
-    """Say whether a V1 data layer has scale, mean_file, crop_size or mirror among its own parameters."""
-    for layer in net.layers:
-        name = _DATA_TYPES.get(_v1_type(layer))
-        if name and any(getattr(layer, name).HasField(one) for one in _TRANSFORM):
-            return True
-    return False
-
-
 def upgrade_data_transformation(net: NetParameter) -> list[str]:
     """Move scale, mean_file, crop_size and mirror of V1 data layers to ``transform_param``, in place.
 
@@ -48,13 +39,11 @@ def upgrade_data_transformation(net: NetParameter) -> list[str]:
 
     Returns what was changed.
     """
-    if not needs_data_upgrade(net):
+    data = [(layer, name) for layer in net.layers if (name := _DATA_TYPES.get(_v1_type(layer)))]
+    if not any(getattr(layer, name).HasField(one) for layer, name in data for one in _TRANSFORM):
         return []
     said = []
-    for layer in net.layers:
-        name = _DATA_TYPES.get(_v1_type(layer))
-        if not name:
-            continue
+    for layer, name in data:
         old, transform = getattr(layer, name), layer.transform_param
         old.SetInParent()
         transform.SetInParent()

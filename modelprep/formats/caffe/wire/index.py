@@ -7,9 +7,10 @@ The three generations of the format are told apart by where the layers lie: ``la
 from __future__ import annotations
 
 import os
+from math import prod
 from pathlib import Path
 
-from modelprep.errors import StepError
+from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe.messages import MAX_LAYERS
 from modelprep.formats.caffe.wire import Field, WireReader
 from modelprep.formats.caffe.wire.foreign import is_foreign
@@ -31,7 +32,15 @@ def index(path: Path) -> ModelIndex:
     """Index a caffemodel without reading its weights.
 
     Raises StepError: no caffemodel, cut short, damaged, or beyond the bounds above; says the layer and the byte.
+    StorageError: it cannot be read.
     """
+    try:
+        return _indexed(path)
+    except OSError as error:
+        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _indexed(path: Path) -> ModelIndex:
     fd = os.open(path, os.O_RDONLY)
     try:
         size = os.fstat(fd).st_size
@@ -222,9 +231,7 @@ class _Indexer:
         return blob
 
     def _hold_count(self, blob: BlobIndex, field: Field) -> None:
-        count = 1
-        for dim in blob.dims:
-            count *= dim
+        count = prod(blob.dims)
         if count > MAX_COUNT:
             raise self.reader.fail("a blob of more than 2^31 - 1 numbers", field.offset, got=f"shape {blob.dims}")
         if blob.legacy is None and blob.shape is None:
