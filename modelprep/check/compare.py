@@ -20,15 +20,8 @@ TOLERANCE = 1e-4
 def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: float = TOLERANCE) -> Proof:
     """Run two models as one test would and compare what they answer.
 
-    Parameters
-    ----------
-    test
-        Says which input is fed and which outputs are read.
-
-    Returns
-    -------
-    Proof
-        ``unknown`` where this machine lacks a runtime, or one of them does not take its model.
+    `test`: says which input is fed and which outputs are read. Returns ``unknown`` where this machine lacks a runtime,
+    or one of them does not take its model.
     """
     label = f"compared with @{name}"
     try:

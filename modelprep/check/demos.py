@@ -80,13 +80,9 @@ class Checked:
 def board_test(recipe: Recipe, version: str | None = None) -> BoardTest | None:
     """Return the board test that a recipe is for.
 
-    Parameters
-    ----------
-    recipe
-        Its ``demo:`` names one of Arm NN's programs, or its ``expect:`` says all that a test of the user's own does
-        (``parser``, ``model``, ``input``, ``output``, ``preprocess``, ``labels``).
-    version
-        Arm NN version; the recipe's own (``expect: {armnn: ...}``) when left out.
+    `recipe`: its ``demo:`` names one of Arm NN's programs, or its ``expect:`` says all that a test of the user's own
+    does (``parser``, ``model``, ``input``, ``output``, ``preprocess``, ``labels``). `version`: Arm NN version; the
+    recipe's own (``expect: {armnn: ...}``) when left out.
     """
     wanted = version or str(recipe.expect.get("armnn", armnn_tests.BASE_VERSION))
     known = armnn_tests.of_version(wanted).get(recipe.demo)
@@ -127,16 +123,8 @@ def check(
 ) -> list[Checked]:
     """Say of each demo whether its test will pass on the board.
 
-    Parameters
-    ----------
-    out
-        The folder that holds the finished trees (``--out``).
-    version
-        Arm NN version to judge by, when not the recipes' own.
-    iterations
-        As ``-i N`` on the board.
-    run
-        False looks at the models only.
+    `out`: the folder that holds the finished trees (``--out``). `version`: Arm NN version to judge by, when not the
+    recipes' own. `iterations`: as ``-i N`` on the board. `run`: False looks at the models only.
     """
     found = []
     for recipe in recipes:
@@ -171,10 +159,7 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
 def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = None) -> str:
     """Return the command that makes a demo's files.
 
-    Parameters
-    ----------
-    given
-        Files of the user's own, by asset.
+    `given`: files of the user's own, by asset.
     """
     files = {key: str(path) for key, path in (given or {}).items()}
     brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
@@ -203,10 +188,7 @@ def typed(recipe: Recipe) -> tuple[str, list[str]]:
 def asset_of(recipe: Recipe, path: str) -> str:
     """Return the one asset that a file of the tree is made from; empty where it is made from several.
 
-    Parameters
-    ----------
-    path
-        Where the file is installed (``data/Cat.jpg``).
+    `path`: where the file is installed (``data/Cat.jpg``).
     """
     ref = source_of(recipe, path)
     steps = {step.id: step for step in recipe.steps}

@@ -15,14 +15,8 @@ NOTE = "close: in {file} the scores differ by less than those of the board may (
 def is_close(scores: Any, wanted: int | None, got: int) -> bool:
     """Whether a case might go the other way on the board.
 
-    Parameters
-    ----------
-    scores
-        One a class: float32, or bytes.
-    wanted
-        The class asked for; None where none is compared.
-    got
-        The class that came first.
+    `scores`: one a class: float32, or bytes. `wanted`: the class asked for; None where none is compared. `got`: the
+    class that came first.
     """
     import numpy as np
 

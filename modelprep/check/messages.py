@@ -22,15 +22,8 @@ if TYPE_CHECKING:
 def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: str = "") -> tuple[str, str]:
     """Return the command that fixes a model which the parser does not take, and what to do with its result.
 
-    Parameters
-    ----------
-    test, parser
-        The test, whose names are put in; or only the parser where none is known.
-
-    Returns
-    -------
-    tuple of (str, str)
-        Both empty where no command fixes it. Words in capitals are for the user to fill in (a deploy file).
+    `test`, `parser`: the test, whose names are put in; or only the parser where none is known. Both are empty where no
+    command fixes it. Words in capitals are for the user to fill in (a deploy file).
     """
     result = f"mended{'.pb' if model.is_dir() else model.suffix}"
     inputs = [test.input_name] if test is not None else []
@@ -62,10 +55,7 @@ def mismatch(test: BoardTest, failed: Sequence[Judged], options: str = "") -> tu
 def advice(test: BoardTest, case: Judged, options: str = "") -> str:
     """Say what to do about a case that fails; empty where nothing is compared.
 
-    Parameters
-    ----------
-    options
-        What a command about the same files needs besides the name (``--out ...``).
+    `options`: what a command about the same files needs besides the name (``--out ...``).
     """
     if case.wanted is None:
         return ""

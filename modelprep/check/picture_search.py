@@ -72,19 +72,9 @@ class PictureSearch:
 def search(recipes: Sequence[Recipe], out: Path, folder: Path) -> PictureSearch:
     """Try every picture of a folder (and of those below it) on each case of a test.
 
-    Parameters
-    ----------
-    recipes
-        What the user named: one test that looks at pictures.
-    folder
-        Where the pictures are; files that are none are passed over.
-
-    Raises
-    ------
-    UsageError
-        Not exactly one picture test, or no such folder.
-    CheckFailed, MissingTool
-        The model cannot be run here.
+    `recipes`: what the user named: one test that looks at pictures. `folder`: where the pictures are; files that are
+    none are passed over. Raises UsageError: not exactly one picture test, or no such folder; CheckFailed, MissingTool:
+    the model cannot be run here.
     """
     from modelprep.formats.picture.decode import kind_of
 

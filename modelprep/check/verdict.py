@@ -34,16 +34,9 @@ if TYPE_CHECKING:
 def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = True, options: str = "") -> Verdict:
     """Say what a test program will say of the files in two folders.
 
-    Parameters
-    ----------
-    files
-        What ``--model-dir`` and ``--data-dir`` would be.
-    iterations
-        ``-i N``: with N > 0, N cases are run and no class is compared.
-    run
-        False looks at the model only (``--lint-only``).
-    options
-        What a command about the same files needs besides the test's name, for hints.
+    `files`: what ``--model-dir`` and ``--data-dir`` would be. `iterations`: ``-i N``: with N > 0, N cases are run and
+    no class is compared. `run`: False looks at the model only (``--lint-only``). `options`: what a command about the
+    same files needs besides the test's name, for hints.
     """
     # The data folder is looked for first.
     if (folder := next((f for f in (files.data, files.models) if not f.is_dir()), None)) is not None:
@@ -267,15 +260,8 @@ def judge_picture(
 ) -> Judged:
     """Judge one case of a picture test.
 
-    Parameters
-    ----------
-    compare
-        False with ``-i N``; a detection test compares all the same.
-
-    Raises
-    ------
-    CheckFailed
-        The outputs are not of the sizes that the test reads.
+    `compare`: False with ``-i N``; a detection test compares all the same. Raises CheckFailed: the outputs are not of
+    the sizes that the test reads.
     """
     case = test.cases[number % len(test.cases)]
     kind = test.preprocess["kind"]

@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 def forget(view: bytes | memoryview) -> None:
     """Let go of the memory of the whole file that a view looks into (see :meth:`MappedFile.forget`).
 
-    Parameters
-    ----------
-    view
-        Of a mapped file; where it is of anything else, nothing is done.
+    `view`: of a mapped file; where it is of anything else, nothing is done.
     """
     if isinstance(view, memoryview) and isinstance(view.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         view.obj.madvise(mmap.MADV_DONTNEED)

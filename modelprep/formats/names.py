@@ -19,12 +19,7 @@ def free_name(stem: str, taken: Container[str]) -> str:
 class Renaming:
     """What can be wrong with new names for inputs and outputs; the caller raises it.
 
-    Parameters
-    ----------
-    where
-        The file, for messages.
-    inputs, outputs
-        Names of those that there are.
+    `where`: the file, for messages. `inputs`, `outputs`: names of those that there are.
     """
 
     def __init__(self, where: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:

@@ -23,10 +23,7 @@ NUMBERS = 1 << 29
 class WireError(ValueError):
     """The bytes are no protobuf message.
 
-    Parameters
-    ----------
-    offset
-        Where, in bytes from the start of the buffer that was read.
+    `offset`: Where, in bytes from the start of the buffer that was read.
     """
 
     def __init__(self, reason: str, offset: int) -> None:
@@ -38,12 +35,8 @@ class WireError(ValueError):
 class Field(NamedTuple):
     """One field of a message, as it lies in the buffer.
 
-    Parameters
-    ----------
-    value
-        The number itself for VARINT, FIXED32 and FIXED64 (unsigned), the payload's start for BYTES.
-    begin, stop
-        ``buffer[begin:stop]`` is the whole field with its tag; for BYTES ``buffer[value:stop]`` is the payload.
+    `value`: the number itself for VARINT, FIXED32 and FIXED64 (unsigned), the payload's start for BYTES. `begin`,
+    `stop`: ``buffer[begin:stop]`` is the whole field with its tag; for BYTES ``buffer[value:stop]`` is the payload.
     """
 
     number: int

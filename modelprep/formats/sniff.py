@@ -78,10 +78,7 @@ class Kind:
 def recognise(head: bytes) -> Kind | None:
     """Say what bytes are, of a file that begins with `head`; None where they bear no mark that is known here.
 
-    Parameters
-    ----------
-    head
-        The first :data:`HEAD` bytes or more, or all there are.
+    `head`: the first :data:`HEAD` bytes or more, or all there are.
     """
     if not head:
         return Kind("empty", "an empty file")

@@ -19,15 +19,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 def require(extras: Iterable[str], what: str) -> None:
     """See that extras are installed.
 
-    Parameters
-    ----------
-    what
-        What needs them, as the subject of a sentence: "the step tf.to_onnx".
-
-    Raises
-    ------
-    MissingTool
-        At least one is not there; the hint is the command that installs all that are missing.
+    `what`: what needs them, as the subject of a sentence: "the step tf.to_onnx". Raises MissingTool: at least one is
+    not there; the hint is the command that installs all that are missing.
     """
     from importlib.util import find_spec
 

@@ -68,15 +68,8 @@ class FreezePlan:
 def plan(graph: Graph, checkpoint: Checkpoint, outputs: Sequence[str], *, clear_devices: bool = True) -> FreezePlan:
     """Decide which nodes stay, what becomes of them, and which tensors are needed.
 
-    Parameters
-    ----------
-    graph
-        Its nodes are changed in place.
-
-    Raises
-    ------
-    StepError
-        An output or a variable is missing, does not fit its tensor, or is used in a way that no constant can be.
+    `graph`: its nodes are changed in place. Raises StepError: an output or a variable is missing, does not fit its
+    tensor, or is used in a way that no constant can be.
     """
     nodes = subgraph(graph, outputs)
     result = FreezePlan(graph, nodes)

@@ -45,15 +45,8 @@ class Changes:
 def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
     """Rewrite a graph in place.
 
-    Parameters
-    ----------
-    outputs
-        The nodes to keep, with all that their values need. These keep their names.
-
-    Raises
-    ------
-    StepError
-        An output or an input of a node is missing.
+    `outputs`: the nodes to keep, with all that their values need. These keep their names. Raises StepError: an output
+    or an input of a node is missing.
     """
     changes = Changes()
     before = len(graph.nodes)

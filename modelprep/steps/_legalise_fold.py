@@ -46,15 +46,8 @@ class Folded:
 def fold(graph: Graph, outputs: Sequence[str], constants: Mapping[str, object]) -> Folded:
     """Fold a graph in place.
 
-    Parameters
-    ----------
-    constants
-        Placeholders to be made constants: name -> number, truth value, or list of numbers.
-
-    Raises
-    ------
-    StepError
-        A constant's node is not there or no placeholder, or its value does not fit it.
+    `constants`: placeholders to be made constants: name -> number, truth value, or list of numbers. Raises StepError: a
+    constant's node is not there or no placeholder, or its value does not fit it.
     """
     result = Folded()
     for name, value in constants.items():

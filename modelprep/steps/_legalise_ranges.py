@@ -31,10 +31,7 @@ class Range:
 def range_of(node: Node, data: list[str], ranges: Mapping[str, Range | None]) -> Range | None:
     """Tell where the elements of a node's first output lie.
 
-    Parameters
-    ----------
-    data
-        Its inputs, a first output written without ``:0``.
+    `data`: its inputs, a first output written without ``:0``.
     """
     if node.op == "Const":
         return _constant(node)

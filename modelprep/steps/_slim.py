@@ -29,11 +29,8 @@ _DEFAULT_SIZE = 224
 def work(request: Mapping[str, Any]) -> dict[str, object]:
     """Write the inference graph; runs in the other process.
 
-    Parameters
-    ----------
-    request
-        network, classes, size (pixels; 0 for the network's own), batch (0 for any), outputs (all nodes when empty),
-        output (path).
+    `request`: network, classes, size (pixels; 0 for the network's own), batch (0 for any), outputs (all nodes when
+    empty), output (path).
     """
     from modelprep.formats.tensorflow.graphdef import encode_graph, parse_graph, write_pieces
     from modelprep.formats.tensorflow.rewire import outputs_of, subgraph

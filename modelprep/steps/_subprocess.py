@@ -20,17 +20,8 @@ _MARK = "modelprep-result:"
 def call(module: str, request: Mapping[str, object], *, what: str) -> Mapping[str, object]:
     """Run ``module.work(request)`` in a process of its own and give what it returns (JSON-ready both ways).
 
-    Parameters
-    ----------
-    module
-        A module of ours with a function ``work``.
-    what
-        What is being done, for messages: "freezing with TensorFlow".
-
-    Raises
-    ------
-    ModelprepError
-        The one that ``work`` raised; StepError when the process died.
+    `module`: a module of ours with a function ``work``. `what`: what is being done, for messages: "freezing with
+    TensorFlow". Raises ModelprepError: the one that ``work`` raised; StepError when the process died.
     """
     import os
 

@@ -15,21 +15,9 @@ _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 def opened(request: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
     """Load a model as a concrete function whose input shapes are known.
 
-    Parameters
-    ----------
-    request
-        ``model`` (path), ``variables`` (name -> path, of a SavedModel), ``inputs``, ``outputs`` (names), ``shapes``
-        (input name -> sizes).
-
-    Returns
-    -------
-    tuple
-        The function, and the object that has to live as long as it.
-
-    Raises
-    ------
-    StepError
-        TensorFlow cannot load it, or an input has no fixed shape.
+    `request`: ``model`` (path), ``variables`` (name -> path, of a SavedModel), ``inputs``, ``outputs`` (names),
+    ``shapes`` (input name -> sizes). Returns the function, and the object that has to live as long as it. Raises
+    StepError: TensorFlow cannot load it, or an input has no fixed shape.
     """
     path = Path(request["model"])
     with path.open("rb") as file:

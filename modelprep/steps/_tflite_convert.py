@@ -17,16 +17,9 @@ from modelprep.steps._tf_source import opened
 def work(request: Mapping[str, Any]) -> dict[str, object]:
     """Convert ``model`` to ``output``, and save what original and result compute to ``answers`` (an npz file).
 
-    Parameters
-    ----------
-    request
-        As for :func:`modelprep.steps._tf_source.opened`, with ``mode``, ``input_type``, ``output_type``, ``samples``
-        (an npy file, or None), ``output`` and ``answers``.
-
-    Raises
-    ------
-    StepError
-        TensorFlow cannot load or convert the model, or an input does not fit it.
+    `request`: as for :func:`modelprep.steps._tf_source.opened`, with ``mode``, ``input_type``, ``output_type``,
+    ``samples`` (an npy file, or None), ``output`` and ``answers``. Raises StepError: TensorFlow cannot load or convert
+    the model, or an input does not fit it.
     """
     import logging
 

@@ -57,12 +57,7 @@ class OnCpu:
 class Compiled:
     """What Vela made of a model.
 
-    Parameters
-    ----------
-    version
-        ``vela 5.2.0``.
-    cpu, npu
-        How many operators run where; the NPU's are Vela's own, smaller ones.
+    `version`: ``vela 5.2.0``. `cpu`, `npu`: how many operators run where; the NPU's are Vela's own, smaller ones.
     """
 
     version: str
@@ -77,21 +72,9 @@ def compile_model(
 ) -> Compiled:
     """Compile a TF Lite model.
 
-    Parameters
-    ----------
-    options
-        ``config`` (a file), ``system_config``, ``memory_mode``; None leaves Vela's own.
-    beside
-        Folder for temporary files; None for the system's.
-    vela
-        The program, in the version asked for.
-
-    Raises
-    ------
-    MissingTool
-        There is no Vela.
-    StepError
-        The file is no TF Lite model, Vela refuses it, or what it wrote has other inputs or outputs.
+    `options`: ``config`` (a file), ``system_config``, ``memory_mode``; None leaves Vela's own. `beside`: folder for
+    temporary files; None for the system's. `vela`: the program, in the version asked for. Raises MissingTool: there is
+    no Vela; StepError: the file is no TF Lite model, Vela refuses it, or what it wrote has other inputs or outputs.
     """
     from modelprep.formats.tflite.model import read
 

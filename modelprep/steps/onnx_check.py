@@ -28,20 +28,9 @@ def _run(call: Call) -> Mapping[str, object]:
 def check(path: Path, *, shapes: bool = True) -> dict[str, object]:
     """Check a model with onnx's own checker (extra ``onnx``).
 
-    Parameters
-    ----------
-    path
-        The ONNX file; external data are looked for beside it.
-
-    Returns
-    -------
-    dict
-        Opset, IR version, inputs and outputs with their shapes, operators with their count.
-
-    Raises
-    ------
-    StepError
-        It is no ONNX file, or the checker or the inference say what is wrong.
+    `path`: the ONNX file; external data are looked for beside it. Returns opset, IR version, inputs and outputs with
+    their shapes, operators with their count. Raises StepError: it is no ONNX file, or the checker or the inference say
+    what is wrong.
     """
     from modelprep.formats.onnx.inspect import summary
     from modelprep.formats.onnx.model import read_header

@@ -17,20 +17,9 @@ _NUMBER = re.compile(r"\d+")
 def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
     """Decide which members of an archive go where: the model, and the test sets of its own folder.
 
-    Parameters
-    ----------
-    model
-        The model's path in the archive, or None where it holds one model only.
-
-    Returns
-    -------
-    dict
-        Member -> path below the result: ``model.onnx``, ``test_data_set_0/input_0.pb``, ...
-
-    Raises
-    ------
-    StepError
-        No model or several, no test set, a set with a gap.
+    `model`: the model's path in the archive, or None where it holds one model only. Returns member -> path below the
+    result: ``model.onnx``, ``test_data_set_0/input_0.pb``, ... Raises StepError: no model or several, no test set, a
+    set with a gap.
     """
     models = [name for name in names if name.endswith(".onnx") and not Path(name).name.startswith("._")]
     if model is not None:
@@ -104,19 +93,9 @@ def _natural(name: str) -> int:
 def check_tensor(path: Path, value: Any, where: str, named: Mapping[str, Any]) -> None:
     """See that a file is one whole tensor of the type and shape that the model's input or output has.
 
-    Parameters
-    ----------
-    path
-        A serialised TensorProto.
-    value
-        The model's ValueInfoProto at that place.
-    named
-        All inputs (or outputs) by name: a tensor that bears one of these names is that one's, whatever its place.
-
-    Raises
-    ------
-    StepError
-        It is no tensor, of another type or shape, or its data are cut short.
+    `path`: a serialised TensorProto. `value`: the model's ValueInfoProto at that place. `named`: all inputs (or
+    outputs) by name: a tensor that bears one of these names is that one's, whatever its place. Raises StepError: it is
+    no tensor, of another type or shape, or its data are cut short.
     """
     from modelprep.formats.onnx.inspect import shape
     from modelprep.formats.onnx.model import TYPES, guarded, messages

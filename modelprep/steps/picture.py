@@ -130,10 +130,7 @@ def _by_pillow(data: bytes, kind: str, origin: str) -> NDArray[np.uint8]:
 def bmp(pixels: NDArray[np.uint8]) -> bytes:
     """Write pixels as a 24-bit BMP, rows from the bottom, each padded to four bytes.
 
-    Parameters
-    ----------
-    pixels
-        uint8, shape (height, width, 3), red first.
+    `pixels`: uint8, shape (height, width, 3), red first.
     """
     import numpy as np
 

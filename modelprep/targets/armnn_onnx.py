@@ -61,10 +61,7 @@ def parser_of(version: str) -> Parser:
 class Problem:
     """One thing the parser refuses or gets wrong.
 
-    Parameters
-    ----------
-    effect
-        ``reject`` (it throws), ``crash``, ``wrong`` (it runs, and the result is not what the model means).
+    `effect`: ``reject`` (it throws), ``crash``, ``wrong`` (it runs, and the result is not what the model means).
     """
 
     rule: str
@@ -79,10 +76,7 @@ class Problem:
 def problems(proto: Any, parser: Parser, raw: frozenset[str] = frozenset()) -> list[Problem]:
     """Say what a parser would refuse or misread.
 
-    Parameters
-    ----------
-    raw
-        Names of initialisers whose data lie in ``raw_data`` but were left out of `proto`.
+    `raw`: names of initialisers whose data lie in ``raw_data`` but were left out of `proto`.
     """
     graph = proto.graph
     found = [*_values(graph), *_constants(graph, parser, raw)]

@@ -22,13 +22,9 @@ SOURCES: Mapping[str, str] = {
 class Case:
     """One test case of a picture test.
 
-    Parameters
-    ----------
-    label
-        Class that must come first (counted as the network's output counts).
-    box, confidence, detections
-        For the detection tests: the box (``box_form`` says how it is given), its score, how many boxes are expected.
-        All within one per cent.
+    `label`: Class that must come first (counted as the network's output counts). `box`, `confidence`, `detections`: for
+    the detection tests: the box (``box_form`` says how it is given), its score, how many boxes are expected. All within
+    one per cent.
     """
 
     file: str

@@ -82,10 +82,7 @@ class Bsp:
     def relocate(self, path: str) -> str:
         """Return where a path of the default release lies on this one.
 
-        Parameters
-        ----------
-        path
-            A folder or file on the board of :data:`DEFAULT`. One that is in no family's folder stays as it is.
+        `path`: a folder or file on the board of :data:`DEFAULT`. One that is in no family's folder stays as it is.
         """
         for family, component in load(DEFAULT).components.items():
             ours = self.components.get(family)
@@ -156,15 +153,7 @@ def names() -> list[str]:
 def load(name: str) -> Bsp:
     """Return the facts of one release.
 
-    Parameters
-    ----------
-    name
-        ``L6.6.36-2.1.0``; the L may be left out.
-
-    Raises
-    ------
-    UsageError
-        The release is not known.
+    `name`: ``L6.6.36-2.1.0``; the L may be left out. Raises UsageError: the release is not known.
     """
     known = _facts()
     for spelling in (name, f"L{name}", name[:1].upper() + name[1:]):

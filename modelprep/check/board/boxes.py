@@ -31,13 +31,8 @@ SSD_ELEMENTS = (40, 10, 10, 1)
 class Detection:
     """One object that a network found, or that a test wants.
 
-    Parameters
-    ----------
-    score
-        0 to 1.
-    box, form
-        As the test compares it: ``centre_px`` (YOLO) is centre x, centre y, width, height in pixels of a picture of
-        448 x 448; ``corners`` (SSD) is left, top, right, bottom as shares of the picture.
+    `score`: 0 to 1. `box`, `form`: as the test compares it: ``centre_px`` (YOLO) is centre x, centre y, width, height
+    in pixels of a picture of 448 x 448; ``corners`` (SSD) is left, top, right, bottom as shares of the picture.
     """
 
     number: int
@@ -68,16 +63,8 @@ def wanted(case: Case) -> Detection:
 def yolo(output: NDArray[Any], best: int = 5) -> tuple[Detection, ...]:
     """Read the output of YOLO v1 as the test does.
 
-    Parameters
-    ----------
-    output
-        1470 numbers: 7 x 7 x 20 classes, 7 x 7 x 2 box scores, 7 x 7 x 2 boxes (x and y in the cell, square roots of
-        width and height in the picture).
-
-    Returns
-    -------
-    tuple of Detection
-        The highest scores first, of equal ones the higher class first.
+    `output`: 1470 numbers: 7 x 7 x 20 classes, 7 x 7 x 2 box scores, 7 x 7 x 2 boxes (x and y in the cell, square roots
+    of width and height in the picture). Returns the highest scores first, of equal ones the higher class first.
     """
     import numpy as np
 
@@ -113,10 +100,7 @@ def _pixels(place: NDArray[Any], cell: Any) -> tuple[float, float, float, float]
 def ssd(outputs: Sequence[NDArray[Any]]) -> tuple[Detection, ...]:
     """Read the four outputs of ``TFLite_Detection_PostProcess``: as many detections as the last one says.
 
-    Parameters
-    ----------
-    outputs
-        Boxes (top, left, bottom, right), classes, scores, number of detections.
+    `outputs`: boxes (top, left, bottom, right), classes, scores, number of detections.
     """
     import numpy as np
 

@@ -79,22 +79,10 @@ def prepare_picture(
 ) -> NDArray[np.float32] | NDArray[np.uint8]:
     """Make the input tensor from a picture file.
 
-    Parameters
-    ----------
-    quantisation
-        Of the model's input tensor when that is uint8; the result is uint8 then, float32 otherwise.
-    exact
-        Whether the pixels are the board's own; False takes Pillow's decoder and, instead of stb's, its resize.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (1, height, width, 3) or (1, 3, height, width).
-
-    Raises
-    ------
-    StepError
-        The picture cannot be read as the board would read it.
+    `quantisation`: of the model's input tensor when that is uint8; the result is uint8 then, float32 otherwise.
+    `exact`: whether the pixels are the board's own; False takes Pillow's decoder and, instead of stb's, its resize.
+    Returns shape (1, height, width, 3) or (1, 3, height, width). Raises StepError: the picture cannot be read as the
+    board would read it.
     """
     import numpy as np
 

@@ -40,15 +40,8 @@ class Head:
     def outputs(self, tensor: Callable[[int], NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the outputs asked for.
 
-        Parameters
-        ----------
-        tensor
-            Gives the values of a tensor, by its number, after the network has run.
-
-        Raises
-        ------
-        CheckFailed
-            The tensors do not fit each other.
+        `tensor`: gives the values of a tensor, by its number, after the network has run. Raises CheckFailed: the
+        tensors do not fit each other.
         """
         encodings, scores, anchors = (_real(tensor(one.index), one) for one in self.inputs)
         try:

@@ -27,16 +27,9 @@ _UNREADABLE: dict[str, str] = {"caffe": "CF08", "tf": "TF02", "tflite": "TL01", 
 def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding]:
     """Say what a parser will make of a model.
 
-    Parameters
-    ----------
-    asked
-        What a test asks of it; without it, only what holds for any use is looked at.
-
-    Returns
-    -------
-    list of Finding
-        Worst first; empty when the parser takes the model as it is. Where a test is given and its parser is acted out,
-        the first is what the board stops at, and nothing is refused that the board takes.
+    `asked`: what a test asks of it; without it, only what holds for any use is looked at. Returns worst first; empty
+    when the parser takes the model as it is. Where a test is given and its parser is acted out, the first is what the
+    board stops at, and nothing is refused that the board takes.
     """
     return list(examined(path, parser, asked or Asked()).findings)
 

@@ -19,12 +19,8 @@ _REFUSED = ("reject", "crash")
 class Examined:
     """What is known of a model before it is run.
 
-    Parameters
-    ----------
-    findings
-        What the board stops at comes first, then the others, worst first.
-    network
-        What the parser builds, loaded; None where it stops before, or is not acted out.
+    `findings`: what the board stops at comes first, then the others, worst first. `network`: what the parser builds,
+    loaded; None where it stops before, or is not acted out.
     """
 
     findings: tuple[Finding, ...]
@@ -44,10 +40,7 @@ class Walked:
     def explained(self, found: Sequence[Finding]) -> Examined:
         """Put what the tables found behind what the board stops at.
 
-        Parameters
-        ----------
-        found
-            By rule, worst first. Where the board takes the model, what they refuse is left out.
+        `found`: by rule, worst first. Where the board takes the model, what they refuse is left out.
         """
         if self.stop is None:
             return Examined(tuple(f for f in found if f.effect not in _REFUSED), self.network)

@@ -17,15 +17,8 @@ _QUANTISE = "modelprep tflite quantise MODEL -o OUT --calibration PICTURES"
 def examine(path: Path, target: str, *, all_npu: bool = False) -> list[Finding]:
     """Say which operators of a model the NPU takes.
 
-    Parameters
-    ----------
-    all_npu
-        Whether an operator on the CPU is a fault; else only a model of which nothing runs on the NPU is.
-
-    Raises
-    ------
-    MissingTool
-        There is no Vela.
+    `all_npu`: whether an operator on the CPU is a fault; else only a model of which nothing runs on the NPU is. Raises
+    MissingTool: there is no Vela.
     """
     try:
         made = compile_model(path, TARGETS[target], {}, None)

@@ -92,12 +92,7 @@ class Finding:
 def findings_of(stops: Sequence[Stop], program: str) -> list[Finding]:
     """Return the findings for the places where Arm NN stops: the first ends the program, the others only explain.
 
-    Parameters
-    ----------
-    stops
-        The places, in the parser's order.
-    program
-        The test program, which names itself in some messages.
+    `stops`: the places, in the parser's order. `program`: the test program, which names itself in some messages.
     """
     found = []
     for number, stop in enumerate(stops):

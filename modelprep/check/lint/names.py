@@ -37,19 +37,10 @@ def model_names(path: Path, parser: str) -> tuple[list[str], list[str]]:
 def renaming(command: str, path: Path, parser: str, where: str, asked: Iterable[str], outputs: Iterable[str]) -> str:
     """Put the names of a model into a command that renames an input or output.
 
-    Parameters
-    ----------
-    command
-        As the rule has it: ``... --rename-output OLD=OUTPUT``.
-    where
-        Place of the finding; one that begins with ``input`` is about an input.
-    asked, outputs
-        Input and output names that the test binds; empty where none is known.
-
-    Returns
-    -------
-    str
-        ``OLD`` and the new name stay placeholders only where there are several names to choose from, or none is known.
+    `command`: as the rule has it: ``... --rename-output OLD=OUTPUT``. `where`: place of the finding; one that begins
+    with ``input`` is about an input. `asked`, `outputs`: input and output names that the test binds; empty where none
+    is known. ``OLD`` and the new name stay placeholders only where there are several names to choose from, or
+    none is known.
     """
     option = "--rename-output OLD=OUTPUT"
     if option not in command:

@@ -127,10 +127,8 @@ def _by_rank(graph: Graph, known: Ranks) -> Iterator[Finding]:
 def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | None]:
     """Tell how many dimensions the parser gives each node's result; None where that cannot be told.
 
-    Parameters
-    ----------
-    input_name, input_rank
-        The placeholder that the test feeds, and with how many dimensions (0 where nothing is asked).
+    `input_name`, `input_rank`: the placeholder that the test feeds, and with how many dimensions (0 where nothing is
+    asked).
     """
     from modelprep.formats.tensorflow.sizes import ordered
 

@@ -143,10 +143,7 @@ def _opened(
 ) -> Iterator[Side]:
     """Open a Caffe model in OpenCV.
 
-    Parameters
-    ----------
-    turned
-        The shape, channels last, that the values are made in; the net's own where left out.
+    `turned`: the shape, channels last, that the values are made in; the net's own where left out.
     """
     import numpy as np
 

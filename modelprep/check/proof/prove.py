@@ -23,15 +23,8 @@ if TYPE_CHECKING:
 def prove(conversion: Conversion, store: Store | None = None) -> Proof:
     """Run original and result on the same inputs, or read what came of that before.
 
-    Parameters
-    ----------
-    store
-        Where proofs are kept; None keeps none.
-
-    Returns
-    -------
-    Proof
-        ``unknown`` where no runtime on this machine, or no runtime at all, can run both; that is not kept.
+    `store`: where proofs are kept; None keeps none. Returns ``unknown`` where no runtime on this machine, or no runtime
+    at all, can run both; that is not kept.
     """
     from modelprep.check.proof import kinds
 

@@ -52,12 +52,7 @@ class Measured:
 class Record:
     """The measurements of one result.
 
-    Parameters
-    ----------
-    path
-        Where they are kept; None keeps none.
-    entries
-        Newest last, as in the file.
+    `path`: where they are kept; None keeps none. `entries`: newest last, as in the file.
     """
 
     path: Path | None

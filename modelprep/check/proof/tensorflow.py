@@ -79,15 +79,8 @@ def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) 
 def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
     """Return the inputs of a graph with the shapes to feed.
 
-    Parameters
-    ----------
-    shape
-        What the recipe's test feeds: for a graph that says nothing, or leaves sizes open.
-
-    Raises
-    ------
-    CheckFailed
-        There is no placeholder, or no shape for one.
+    `shape`: what the recipe's test feeds: for a graph that says nothing, or leaves sizes open. Raises CheckFailed:
+    there is no placeholder, or no shape for one.
     """
     found: dict[str, tuple[int, ...]] = {}
     for node in graph.nodes:

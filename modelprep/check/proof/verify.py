@@ -66,15 +66,8 @@ class Verified:
 def verify(conversion: Conversion, *, numbers: bool = True) -> Verified:
     """Check the result's structure, and compare its numbers with the original's.
 
-    Parameters
-    ----------
-    numbers
-        Whether to compare numbers; the structure is always checked.
-
-    Raises
-    ------
-    StepError
-        The format's checker or the runtime refuses the result, or it computes other numbers.
+    `numbers`: whether to compare numbers; the structure is always checked. Raises StepError: the format's checker or
+    the runtime refuses the result, or it computes other numbers.
     """
     declared = find(conversion.step).proof
     if isinstance(declared, Exempt):
@@ -118,10 +111,7 @@ def demand_same(proof: Proof | None) -> None:
 def proof_of(conversion: Conversion, root: Path, *, run: bool) -> Proof | None:
     """Return the proof of a conversion whose result is in the store at `root`: run, or as kept (None: it was not).
 
-    Parameters
-    ----------
-    run
-        Whether to run original and result, where no proof by the same runtimes was kept.
+    `run`: whether to run original and result, where no proof by the same runtimes was kept.
     """
     if not run:
         return stored(conversion, Store(root))

@@ -56,15 +56,8 @@ _PLACES = 12
 def write_page(path: Path, checked: Sequence[Checked], out: Path) -> None:
     """Write the report.
 
-    Parameters
-    ----------
-    out
-        The folder that holds the trees, for the provenance of their files.
-
-    Raises
-    ------
-    StorageError
-        It cannot be written.
+    `out`: the folder that holds the trees, for the provenance of their files. Raises StorageError: it cannot be
+    written.
     """
     write_atomic(path, page(checked, out).encode())
 

@@ -16,10 +16,7 @@ _UP = 2
 def encode(pixels: NDArray[np.uint8]) -> bytes:
     """Write a picture.
 
-    Parameters
-    ----------
-    pixels
-        uint8, shape (height, width) for grey or (height, width, 3) for RGB.
+    `pixels`: uint8, shape (height, width) for grey or (height, width, 3) for RGB.
     """
     import numpy as np
 

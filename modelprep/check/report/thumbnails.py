@@ -14,16 +14,9 @@ if TYPE_CHECKING:
 def as_picture(values: NDArray[Any], how: Preprocessing) -> NDArray[np.uint8]:
     """Undo the arithmetic of the preprocessing, not the resize: the result is the network's picture.
 
-    Parameters
-    ----------
-    values
-        The input tensor as :mod:`modelprep.check.board.preprocess` made it. Bytes of a quantised network are shown as
-        they are: that 19.02 uses only half of their range is just what is to be seen.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (height, width) or (height, width, 3), RGB.
+    `values`: the input tensor as :mod:`modelprep.check.board.preprocess` made it. Bytes of a quantised network are
+    shown as they are: that 19.02 uses only half of their range is just what is to be seen. Returns uint8, shape
+    (height, width) or (height, width, 3), RGB.
     """
     import numpy as np
 

@@ -25,19 +25,9 @@ def ready(
 ) -> Ready:  # fmt: skip
     """Load a model into the runtime that answers for the board.
 
-    Parameters
-    ----------
-    path, parser, input_name, shape, outputs
-        As for :func:`modelprep.check.runtimes.host.ready`.
-    exact
-        The model means something else than Arm NN computes: only Arm NN's own network will do.
-    network
-        That network, loaded, where it is known already.
-
-    Raises
-    ------
-    MissingTool
-        Nothing here runs it; the hint names what would.
+    `path`, `parser`, `input_name`, `shape`, `outputs`: as for :func:`modelprep.check.runtimes.host.ready`. `exact`: the
+    model means something else than Arm NN computes: only Arm NN's own network will do. `network`: that network, loaded,
+    where it is known already. Raises MissingTool: nothing here runs it; the hint names what would.
     """
 
     def own() -> Ready:

@@ -304,17 +304,8 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
 def onnx_session(path: Path, *, optimise: bool = True) -> tuple[Any, str]:
     """Load an ONNX model into onnxruntime: its session, and onnxruntime's name and version.
 
-    Parameters
-    ----------
-    optimise
-        Fuse and fold operators. Without it two equal models give the same bits however their operators are arranged.
-
-    Raises
-    ------
-    MissingTool
-        onnxruntime is not installed.
-    CheckFailed
-        It does not take the model.
+    `optimise`: fuse and fold operators. Without it two equal models give the same bits however their operators are
+    arranged. Raises MissingTool: onnxruntime is not installed; CheckFailed: it does not take the model.
     """
     try:
         import onnxruntime

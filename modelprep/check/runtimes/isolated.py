@@ -140,17 +140,8 @@ def stop() -> None:
 def call(function: Callable[..., _T], *arguments: object) -> _T:
     """Call a function of a module in the worker.
 
-    Parameters
-    ----------
-    function, arguments
-        What can be pickled; the function by its name.
-
-    Raises
-    ------
-    Crashed
-        The worker did.
-    ModelprepError
-        As the function raised it.
+    `function`, `arguments`: what can be pickled; the function by its name. Raises Crashed: the worker did;
+    ModelprepError: as the function raised it.
     """
     worker = _running()
     try:

@@ -37,15 +37,8 @@ np.savez(target, *ann.workload_tensors_to_ndarray(outputs))
 def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
     """Return a TF Lite model that runs in Arm NN.
 
-    Parameters
-    ----------
-    interpreter
-        The Python that has pyarmnn (Debian's own: ``/usr/bin/python3`` with ``python3-pyarmnn``).
-
-    Raises
-    ------
-    CheckFailed
-        The model has no such input, or our reader does not take it.
+    `interpreter`: the Python that has pyarmnn (Debian's own: ``/usr/bin/python3`` with ``python3-pyarmnn``). Raises
+    CheckFailed: the model has no such input, or our reader does not take it.
     """
     import tempfile
 

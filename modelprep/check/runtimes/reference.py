@@ -48,15 +48,8 @@ def ready(
 ) -> Ready:
     """Load a model as Arm NN's parser reads it.
 
-    Parameters
-    ----------
-    path, parser, input_name, outputs
-        As for :func:`modelprep.check.runtimes.host.ready`; without a network, only parsers of :data:`READERS`.
-
-    Raises
-    ------
-    MissingTool
-        Arm NN does not load it, or a layer of it is not modelled.
+    `path`, `parser`, `input_name`, `outputs`: as for :func:`modelprep.check.runtimes.host.ready`; without a network,
+    only parsers of :data:`READERS`. Raises MissingTool: Arm NN does not load it, or a layer of it is not modelled.
     """
     try:
         if network is None:

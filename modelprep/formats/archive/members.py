@@ -134,15 +134,8 @@ def extract_members(
 ) -> dict[str, int]:
     """Take several files out of an archive in one pass: all of them or none.
 
-    Parameters
-    ----------
-    wanted
-        Path inside the archive -> where the file goes. Otherwise as for :func:`extract_member`.
-
-    Returns
-    -------
-    dict
-        Path inside the archive, as it was asked for -> size in bytes.
+    `wanted`: path inside the archive -> where the file goes. Otherwise as for :func:`extract_member`. Returns path
+    inside the archive, as it was asked for -> size in bytes.
     """
     targets: dict[str, Path] = {}
     for name, output in wanted.items():

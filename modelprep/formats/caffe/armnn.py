@@ -95,15 +95,8 @@ class _Case:
 def legalise(net: Any, shapes: NetShapes) -> Legalised:
     """Rewrite the net in place for Arm NN 19.02.
 
-    Parameters
-    ----------
-    net
-        V2 layers of one phase.
-
-    Raises
-    ------
-    StepError
-        The parser would refuse the net or compute something else; every reason with its rule's id.
+    `net`: V2 layers of one phase. Raises StepError: the parser would refuse the net or compute something else; every
+    reason with its rule's id.
     """
     result = examine(net, shapes)
     problems = [(broken.rule, broken.layer, broken.why) for broken in result.found if not broken.mended]

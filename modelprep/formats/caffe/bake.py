@@ -158,15 +158,9 @@ def _silent(done: int, total: int | None) -> None:
 def write_plan(decided: Plan, output: Path, *, progress: write.Progress = _silent, engine: Engine = "native") -> int:
     """Do what was decided; give the size of the result in bytes.
 
-    Parameters
-    ----------
-    engine
-        ``native``, or ``pycaffe`` for a real Caffe (see :mod:`modelprep.formats.caffe.pycaffe`).
-
-    Raises
-    ------
-    StepError, StorageError, MissingTool
-        As :func:`modelprep.formats.caffe.write.write` and :func:`modelprep.formats.caffe.pycaffe.save`.
+    `engine`: ``native``, or ``pycaffe`` for a real Caffe (see :mod:`modelprep.formats.caffe.pycaffe`). Raises
+    StepError, StorageError, MissingTool: as :func:`modelprep.formats.caffe.write.write` and
+    :func:`modelprep.formats.caffe.pycaffe.save`.
     """
     if engine == "native":
         pieces, total = write.assemble(decided.structure.net, decided.weights)

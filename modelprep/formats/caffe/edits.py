@@ -84,15 +84,7 @@ def rename_input(net: Any, name: str) -> list[str]:
 def keep_outputs(net: Any, outputs: Sequence[str]) -> list[str]:
     """Drop every layer that the wanted tops do not need.
 
-    Parameters
-    ----------
-    net
-        Of one phase, with no Split layers yet.
-
-    Raises
-    ------
-    StepError
-        A wanted top is made by no layer.
+    `net`: of one phase, with no Split layers yet. Raises StepError: a wanted top is made by no layer.
     """
     tops = [top for layer in net.layer for top in layer.top]
     for output in outputs:

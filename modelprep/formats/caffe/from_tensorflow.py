@@ -30,24 +30,11 @@ def convert(
 ) -> Any:
     """Fill a Caffe net with the constants of a TensorFlow graph.
 
-    Parameters
-    ----------
-    constants
-        Layer name -> names of the Const nodes for its blobs, in the order of the blobs.
-    fields
-        Single fields of the net by path, where the twin differs from it, see
-        :func:`modelprep.formats.caffe.edits.set_fields`.
-
-    Returns
-    -------
-    NetParameter
-        As Caffe would save it, with blobs.
-
-    Raises
-    ------
-    StepError
-        A constant is not there, is not float32, or has another number of values than its blob; a layer with weights is
-        left out, or has a type whose layout is not known here.
+    `constants`: layer name -> names of the Const nodes for its blobs, in the order of the blobs. `fields`: single
+    fields of the net by path, where the twin differs from it, see :func:`modelprep.formats.caffe.edits.set_fields`.
+    Returns it as Caffe would save it, with blobs. Raises StepError: a constant is not there, is not float32, or has
+    another number of values than its blob; a layer with weights is left out, or has a type whose layout is not known
+    here.
     """
     from modelprep.formats.tensorflow.read import read_graph
 

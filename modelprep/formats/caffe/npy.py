@@ -61,18 +61,10 @@ def own_net(model: ModelIndex) -> Any:
 def plan(model: ModelIndex, prototxt_path: Path | None = None, layers: Sequence[str] = ()) -> list[NpyFile]:
     """Decide which files to write.
 
-    Parameters
-    ----------
-    prototxt_path
-        The net, which says what shape the blobs of an old file really have (such a file stores a fully-connected NxM
-        as 1x1xNxM). Without it the net in the caffemodel itself is taken.
-    layers
-        Only these; empty for all that have weights.
-
-    Raises
-    ------
-    StepError
-        A layer that is not there, weights that do not fit, two layers with one file name.
+    `prototxt_path`: the net, which says what shape the blobs of an old file really have (such a file stores a
+    fully-connected NxM as 1x1xNxM). Without it the net in the caffemodel itself is taken. `layers`: only these; empty
+    for all that have weights. Raises StepError: a layer that is not there, weights that do not fit, two layers with one
+    file name.
     """
     if prototxt_path is not None:
         net = prototxt.read_file(prototxt_path)

@@ -15,18 +15,9 @@ from modelprep.formats.caffe.messages import PHASES, NetParameter, copy_of, repl
 def filter_net(net: NetParameter, phase: str = "TEST", level: int = 0, stages: Sequence[str] = ()) -> NetParameter:
     """Make a copy of a net with only those layers that take part in a state.
 
-    Parameters
-    ----------
-    net
-        An upgraded net; its own ``state`` gives further stages, while phase and level are set from here (as pycaffe's
-        ``Net(file, phase, level, stages)`` does).
-
-    Raises
-    ------
-    StepError
-        When a layer has both include and exclude rules.
-    UsageError
-        When the phase is neither of the two.
+    `net`: an upgraded net; its own ``state`` gives further stages, while phase and level are set from here (as
+    pycaffe's ``Net(file, phase, level, stages)`` does). Raises StepError: when a layer has both include and exclude
+    rules; UsageError: when the phase is neither of the two.
     """
     if phase not in PHASES:
         raise UsageError(

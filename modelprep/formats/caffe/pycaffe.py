@@ -68,17 +68,8 @@ def interpreter() -> list[str]:
 def save(prototxt: str, weights: Path, output: Path, *, seconds: float = 1800.0) -> None:
     """Have pycaffe load a net and save it: ``caffe.Net(prototxt, weights, TEST).save(output)``.
 
-    Parameters
-    ----------
-    weights, output
-        The caffemodel to read, and where the new one goes.
-
-    Raises
-    ------
-    StepError
-        Caffe refused the net or the weights; its own last lines are told.
-    MissingTool
-        No interpreter, or one without Caffe.
+    `weights`, `output`: the caffemodel to read, and where the new one goes. Raises StepError: Caffe refused the net or
+    the weights; its own last lines are told; MissingTool: no interpreter, or one without Caffe.
     """
     _call(_PROGRAM, prototxt.encode("utf-8", "surrogateescape"), weights, output, (), seconds)
 
@@ -89,17 +80,8 @@ def run(
 ) -> None:  # fmt: skip
     """Have pycaffe run a net, once for each file of inputs.
 
-    Parameters
-    ----------
-    inputs
-        ``.npz`` files: float32 arrays by the blob's name.
-    answers
-        Where they go: an ``.npz`` of arrays ``RUN:PLACE``, both counted from 0.
-
-    Raises
-    ------
-    StepError, MissingTool
-        As :func:`save`.
+    `inputs`: ``.npz`` files: float32 arrays by the blob's name. `answers`: where they go: an ``.npz`` of arrays
+    ``RUN:PLACE``, both counted from 0. Raises StepError, MissingTool: as :func:`save`.
     """
     _call(_RUN, prototxt, weights, answers, ("\n".join(blobs), *map(str, inputs)), seconds)
 

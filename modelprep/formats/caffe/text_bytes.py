@@ -68,15 +68,8 @@ def rewritten(
 ) -> bytes:
     """Rewrite the strings of an encoded message, and the numbers of its fields.
 
-    Parameters
-    ----------
-    number
-        The number that a field is written with; fields are put into the order of these.
-
-    Raises
-    ------
-    modelprep.formats.protowire.WireError
-        The bytes are no such message.
+    `number`: the number that a field is written with; fields are put into the order of these. Raises
+    modelprep.formats.protowire.WireError: the bytes are no such message.
     """
     known = message.fields_by_number
     found: list[tuple[int, bytes]] = []

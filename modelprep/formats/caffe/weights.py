@@ -44,15 +44,8 @@ Zeros = frozenset[tuple[str, int]]
 def match(net: Any, shapes: NetShapes, index: ModelIndex, *, zeros: Zeros = frozenset()) -> WeightPlan:
     """Give every layer its blobs.
 
-    Parameters
-    ----------
-    zeros
-        Blobs that are to be zeros, whatever the weights hold.
-
-    Raises
-    ------
-    StepError
-        A layer's weights are missing, there are more or fewer blobs than it takes, or one has another shape.
+    `zeros`: blobs that are to be zeros, whatever the weights hold. Raises StepError: a layer's weights are missing,
+    there are more or fewer blobs than it takes, or one has another shape.
     """
     return _Matcher(net, shapes, index, zeros).plan()
 

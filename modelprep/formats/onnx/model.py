@@ -64,12 +64,8 @@ class Payload:
 class Model:
     """An ONNX model.
 
-    Parameters
-    ----------
-    proto
-        The ModelProto without the elements of large initialisers.
-    payloads
-        Initialiser name -> its elements, for the large ones.
+    `proto`: the ModelProto without the elements of large initialisers. `payloads`: initialiser name -> its elements,
+    for the large ones.
     """
 
     proto: Any
@@ -181,17 +177,9 @@ def looks(view: memoryview) -> str | None:
 def read(path: Path, external: Mapping[str, Path] | None = None) -> Model:
     """Read an ONNX file.
 
-    Parameters
-    ----------
-    external
-        Location (as the model names it) -> file, for a model that keeps weights outside; they are taken in.
-
-    Raises
-    ------
-    StepError
-        It is no ONNX model, damaged, or a file of external data is missing or too short.
-    StorageError
-        It cannot be read.
+    `external`: location (as the model names it) -> file, for a model that keeps weights outside; they are taken in.
+    Raises StepError: it is no ONNX model, damaged, or a file of external data is missing or too short; StorageError: it
+    cannot be read.
     """
     model = read_header(path)
     model.external = dict(external or {})

@@ -48,10 +48,7 @@ def _split(rules: str) -> tuple[str, ...]:
 class Site:
     """A node where it stands, with what its rules may ask and add.
 
-    Parameters
-    ----------
-    shapes, types
-        Value -> its dimensions (None where one is open), its element type; as far as inference knows.
+    `shapes`, `types`: value -> its dimensions (None where one is open), its element type; as far as inference knows.
     """
 
     model: Model

@@ -19,22 +19,9 @@ from modelprep.formats.onnx.order import reachable
 def set_dimensions(model: Model, batch: int | None, dims: Mapping[str, int]) -> list[str]:
     """Make dimensions numbers, in place.
 
-    Parameters
-    ----------
-    batch
-        First dimension of every input that is fed, or None to leave it.
-    dims
-        Symbol -> number.
-
-    Returns
-    -------
-    list of str
-        What was changed, one line each; empty when the model was so already.
-
-    Raises
-    ------
-    StepError
-        A symbol is not there, a number is not positive, an input has no shape.
+    `batch`: first dimension of every input that is fed, or None to leave it. `dims`: symbol -> number. Returns what was
+    changed, one line each; empty when the model was so already. Raises StepError: a symbol is not there, a number is
+    not positive, an input has no shape.
     """
     for name, number in (*dims.items(), *((("batch", batch),) if batch is not None else ())):
         if number < 1:

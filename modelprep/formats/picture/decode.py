@@ -86,16 +86,9 @@ def kind_of(head: bytes) -> str:
 def read(path: Path, *, exact: bool = True) -> Picture:
     """Read a picture file as stb_image would.
 
-    Parameters
-    ----------
-    exact
-        False decodes a JPEG with Pillow, which is fifty times as fast and may differ from stb_image by a few steps of
-        grey: enough for whatever is no verdict (a first pass over a folder, a thumbnail).
-
-    Raises
-    ------
-    StepError
-        No picture, a damaged one, or a kind that the board's decoder does not read.
+    `exact`: False decodes a JPEG with Pillow, which is fifty times as fast and may differ from stb_image by a few steps
+    of grey: enough for whatever is no verdict (a first pass over a folder, a thumbnail). Raises StepError: no picture,
+    a damaged one, or a kind that the board's decoder does not read.
     """
     return decode(bytes_of(path), origin=str(path), exact=exact)
 

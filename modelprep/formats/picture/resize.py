@@ -112,15 +112,7 @@ def _resample(values: Any, wanted: int) -> Any:
 def stb(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Resize as ``stbir_resize_uint8`` does.
 
-    Parameters
-    ----------
-    picture
-        uint8, shape (rows, columns, channels).
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (height, width, channels).
+    `picture`: uint8, shape (rows, columns, channels). Returns uint8, shape (height, width, channels).
     """
     import numpy as np
 
@@ -145,17 +137,8 @@ def tensorflow(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[n
 def bilinear(x: Any, rows: int, columns: int) -> Any:
     """Interpolate between the four nearest, the first pixel of either picture lying on that of the other.
 
-    Parameters
-    ----------
-    x
-        float32, shape (batch, height, width, channels).
-    rows, columns
-        Height and width of the result.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (batch, rows, columns, channels).
+    `x`: float32, shape (batch, height, width, channels). `rows`, `columns`: height and width of the result. Returns
+    float32, shape (batch, rows, columns, channels).
     """
     import numpy as np
 

@@ -19,10 +19,7 @@ _MASK_DELTA = 0xA282EAD8
 def crc32c(data: Buffer, value: int = 0) -> int:
     """Continue the CRC-32C `value` over `data`.
 
-    Parameters
-    ----------
-    value
-        CRC of what came before; 0 at the start.
+    `value`: CRC of what came before; 0 at the start.
     """
     extend = _extend()
     if isinstance(data, bytes):

@@ -123,12 +123,8 @@ def input_name(reference: str) -> str:
 class Graph:
     """A graph.
 
-    Parameters
-    ----------
-    library, versions
-        The encoded FunctionDefLibrary and VersionDef; None where absent.
-    rest
-        Further fields (debug info, the old version number), encoded with their tags.
+    `library`, `versions`: the encoded FunctionDefLibrary and VersionDef; None where absent. `rest`: further fields
+    (debug info, the old version number), encoded with their tags.
     """
 
     nodes: list[Node]
@@ -236,10 +232,7 @@ def _attr(data: Buffer, start: int, end: int) -> tuple[str, Buffer]:
 def encode_node(node: Node, *, in_order: bool = True) -> list[Buffer]:
     """Encode a NodeDef with its tag, fields by number.
 
-    Parameters
-    ----------
-    in_order
-        Whether attributes are sorted by name (protobuf's deterministic form) or left as they came.
+    `in_order`: whether attributes are sorted by name (protobuf's deterministic form) or left as they came.
     """
     body: list[Buffer] = [bytes_field(1, node.name.encode()), bytes_field(2, node.op.encode())]
     body.extend(bytes_field(3, reference.encode()) for reference in node.inputs)
@@ -260,12 +253,8 @@ def encode_node(node: Node, *, in_order: bool = True) -> list[Buffer]:
 def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None, *, in_order: bool = True) -> Iterator[Buffer]:
     """Encode a GraphDef as pieces to be written one after another.
 
-    Parameters
-    ----------
-    nodes
-        In place of the graph's own; may be made while it is walked over, so that only one constant is in memory.
-    in_order
-        See :func:`encode_node`. A graph that was read and is written as it came has its bytes of before.
+    `nodes`: in place of the graph's own; may be made while it is walked over, so that only one constant is in memory.
+    `in_order`: see :func:`encode_node`. A graph that was read and is written as it came has its bytes of before.
     """
     for node in graph.nodes if nodes is None else nodes:
         yield from encode_node(node, in_order=in_order)

@@ -48,12 +48,8 @@ class NodeFacts:
 class GraphFacts:
     """A graph.
 
-    Parameters
-    ----------
-    form
-        ``binary``, ``text``, or what the graph lies in.
-    producer
-        The GraphDef version that made it (0: not said).
+    `form`: ``binary``, ``text``, or what the graph lies in. `producer`: the GraphDef version that made it (0: not
+    said).
     """
 
     form: str

@@ -54,15 +54,8 @@ def colocated(node: Node) -> list[str]:
 def subgraph(graph: Graph, outputs: Sequence[str], *, colocations: bool = True) -> list[Node]:
     """Return the nodes that `outputs` need, in file order.
 
-    Parameters
-    ----------
-    colocations
-        Whether nodes named in ``_class`` count as needed, as TensorFlow's own ``extract_sub_graph`` has it.
-
-    Raises
-    ------
-    StepError
-        An output or an input of a needed node is missing.
+    `colocations`: whether nodes named in ``_class`` count as needed, as TensorFlow's own ``extract_sub_graph`` has it.
+    Raises StepError: an output or an input of a needed node is missing.
     """
     require(graph, outputs, "output")
     nodes = graph.by_name()

@@ -20,10 +20,7 @@ FULL = -1
 class Slice:
     """A box in a tensor.
 
-    Parameters
-    ----------
-    extents
-        A (start, length) pair in each dimension, in elements; ``(0, -1)`` where the dimension is whole.
+    `extents`: a (start, length) pair in each dimension, in elements; ``(0, -1)`` where the dimension is whole.
     """
 
     extents: tuple[tuple[int, int], ...]
@@ -126,19 +123,8 @@ def copy_box(
 ) -> int:
     """Copy what two boxes of one tensor have in common.
 
-    Parameters
-    ----------
-    target, source
-        Row-major elements of each box.
-    target_box, source_box
-        (starts, lengths) of each within the tensor, in elements.
-    itemsize
-        Bytes an element.
-
-    Returns
-    -------
-    int
-        How many elements were copied.
+    `target`, `source`: row-major elements of each box. `target_box`, `source_box`: (starts, lengths) of each within the
+    tensor, in elements. `itemsize`: bytes an element. Returns how many elements were copied.
     """
     lows = tuple(map(max, target_box[0], source_box[0]))
     highs = tuple(

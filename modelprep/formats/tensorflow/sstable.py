@@ -44,15 +44,8 @@ class Entry:
 class Table:
     """A table in a mapped file.
 
-    Parameters
-    ----------
-    data
-        The file's bytes; a view of a mapping, of which only the blocks that are asked for are read.
-
-    Raises
-    ------
-    StepError
-        The file is no table, or is truncated; its index or a block that is read fails its checksum.
+    `data`: the file's bytes; a view of a mapping, of which only the blocks that are asked for are read. Raises
+    StepError: the file is no table, or is truncated; its index or a block that is read fails its checksum.
     """
 
     def __init__(self, data: memoryview, name: str) -> None:

@@ -91,10 +91,7 @@ def dtype_name(number: int) -> str:
 class Tensor:
     """A tensor read from a checkpoint.
 
-    Parameters
-    ----------
-    data
-        Row-major little-endian elements; a view into the mapped file wherever that is possible. Empty for strings.
+    `data`: row-major little-endian elements; a view into the mapped file wherever that is possible. Empty for strings.
     """
 
     dtype: DType

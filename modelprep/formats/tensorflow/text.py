@@ -44,18 +44,9 @@ def looks_like_text(head: bytes) -> bool:
 def encoded_fields(path: Path, name: str = "", *, strictly: Any = None) -> Iterator[bytes]:
     """Parse a text GraphDef and give each of its top-level fields in binary form, one after another.
 
-    Parameters
-    ----------
-    strictly
-        A GraphDef class: parse by it and as protobuf's C++ parser does, which refuses a value that is given twice in
-        one message, and takes text in any encoding.
-
-    Raises
-    ------
-    StepError
-        The text is no GraphDef; line and column are named.
-    StorageError
-        The file cannot be read.
+    `strictly`: a GraphDef class: parse by it and as protobuf's C++ parser does, which refuses a value that is given
+    twice in one message, and takes text in any encoding. Raises StepError: the text is no GraphDef; line and column are
+    named; StorageError: the file cannot be read.
     """
     from google.protobuf import text_format
 

@@ -128,12 +128,8 @@ class Signature:
 class Model:
     """A TF Lite model without its weights.
 
-    Parameters
-    ----------
-    metadata
-        Names of the metadata entries.
-    strings
-        Position of each string in the file -> positions of the fields that point to it.
+    `metadata`: names of the metadata entries. `strings`: position of each string in the file -> positions of the fields
+    that point to it.
     """
 
     size: int
@@ -163,11 +159,8 @@ def read(path: Path, *, where: str = "") -> Model:
 def parse(data: memoryview, where: str, *, lenient: bool = False) -> Model:
     """Read a TF Lite model from memory; see :func:`read`.
 
-    Parameters
-    ----------
-    lenient
-        Take what a reader takes that only verifies the FlatBuffer: another mark, no subgraph, numbers of tensors,
-        buffers, operator codes and types that are not there (a tensor without its buffer has -1 `bytes`).
+    `lenient`: take what a reader takes that only verifies the FlatBuffer: another mark, no subgraph, numbers of
+    tensors, buffers, operator codes and types that are not there (a tensor without its buffer has -1 `bytes`).
     """
     if bytes(data[4:8]) != IDENTIFIER and not lenient:
         raise StepError(

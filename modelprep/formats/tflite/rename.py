@@ -54,15 +54,9 @@ class Plan:
 def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, where: str = "") -> Plan:
     """Decide how to rename.
 
-    Parameters
-    ----------
-    inputs, outputs
-        Old name -> new name of the first subgraph's inputs and outputs. ``#0`` means the first one, whatever its name.
-
-    Raises
-    ------
-    StepError
-        The file is damaged; an old name is not there; a new name is taken, empty or too long; nothing would change.
+    `inputs`, `outputs`: old name -> new name of the first subgraph's inputs and outputs. ``#0`` means the first one,
+    whatever its name. Raises StepError: the file is damaged; an old name is not there; a new name is taken, empty or
+    too long; nothing would change.
     """
     where = where or str(path)
     with MappedFile(path, where, what=WHAT) as file:

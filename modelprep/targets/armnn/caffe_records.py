@@ -22,12 +22,8 @@ _ENDLESS = "ReadBase128 exceeded the maximum number of bytes expected for an int
 class Record:
     """A layer as the first pass sees it.
 
-    Parameters
-    ----------
-    start, size
-        Where its message lies; both 0 for a net-level input.
-    tops, bottoms
-        Blob names; the first of each is replaced where layers work in place.
+    `start`, `size`: where its message lies; both 0 for a net-level input. `tops`, `bottoms`: blob names; the first of
+    each is replaced where layers work in place.
     """
 
     start: int = 0

@@ -24,22 +24,9 @@ Values = Sequence[Any]
 def run(network: Network, fed: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[Any]]:
     """Run a network.
 
-    Parameters
-    ----------
-    network
-        Optimised.
-    fed
-        Binding number -> values of an input: float32, uint8 or int32, any shape of as many elements.
-
-    Returns
-    -------
-    dict
-        Binding number -> values of an output, of the shape and type that the network notes.
-
-    Raises
-    ------
-    MissingTool
-        It has a layer that is not modelled here.
+    `network`: optimised. `fed`: binding number -> values of an input: float32, uint8 or int32, any shape of as many
+    elements. Returns binding number -> values of an output, of the shape and type that the network notes. Raises
+    MissingTool: it has a layer that is not modelled here.
     """
     import numpy as np
 

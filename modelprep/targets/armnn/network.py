@@ -113,12 +113,8 @@ class Info:
 class Constant:
     """Weights of a layer.
 
-    Parameters
-    ----------
-    values
-        Gives them as an array of that shape; called only when the network is run.
-    missing
-        Whether there are no values at all, so that whoever reads them crashes.
+    `values`: gives them as an array of that shape; called only when the network is run. `missing`: whether there are no
+    values at all, so that whoever reads them crashes.
     """
 
     info: Info
@@ -178,12 +174,7 @@ class Slot:
 class Layer:
     """A layer.
 
-    Parameters
-    ----------
-    kind
-        As Arm NN calls it (``FullyConnected``).
-    params
-        Its descriptor.
+    `kind`: as Arm NN calls it (``FullyConnected``). `params`: its descriptor.
     """
 
     kind: str
@@ -238,10 +229,7 @@ class Network:
     ) -> Layer:
         """Add a layer without connections.
 
-        Parameters
-        ----------
-        before
-            Put it before this one; by default behind all that is no output.
+        `before`: put it before this one; by default behind all that is no output.
         """
         layer = Layer(kind, name, params, constants or {}, [None] * inputs)
         layer.outputs = [Slot(layer, index) for index in range(outputs)]

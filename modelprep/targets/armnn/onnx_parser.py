@@ -27,12 +27,8 @@ NO_ELEMENT = "CHECK failed: (index) < (current_size_): "
 class Operations:
     """What the parser makes of each operation.
 
-    Parameters
-    ----------
-    layers
-        By operation: called with the parser and the node.
-    fully_connected
-        Makes a layer of a MatMul, and of the Add behind it or None.
+    `layers`: by operation: called with the parser and the node. `fully_connected`: makes a layer of a MatMul, and of
+    the Add behind it or None.
     """
 
     layers: Mapping[str, Callable[[Parser, Any], None]]
@@ -53,16 +49,9 @@ def parse(
 ) -> tuple[Network, list[Stop]]:
     """Read a model as the parser does.
 
-    Parameters
-    ----------
-    payloads
-        Elements of large initialisers that were left out of `proto`.
-
-    Returns
-    -------
-    tuple
-        The network, and where the parser stops: the first is the board's answer, the others come to light once that
-        is fixed. A node that takes what a refused one makes is passed over.
+    `payloads`: elements of large initialisers that were left out of `proto`. Returns the network, and where the parser
+    stops: the first is the board's answer, the others come to light once that is fixed. A node that takes what a
+    refused one makes is passed over.
     """
     parser = Parser(proto.graph, operations, raw_data, payloads or {})
     try:

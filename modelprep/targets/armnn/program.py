@@ -39,12 +39,8 @@ class Binding:
 def carry_on(network: Network, binding: Binding, unbound: Callable[[str, str], Stop]) -> Stop | None:
     """Say where the program stops once the parser is through; None where it runs the first test case to its end.
 
-    Parameters
-    ----------
-    network
-        As parsed; it is optimised in place.
-    unbound
-        Makes what the parser says of an ``input`` or ``output`` that it does not find.
+    `network`: as parsed; it is optimised in place. `unbound`: makes what the parser says of an ``input`` or ``output``
+    that it does not find.
     """
     try:
         if binding.input_name and binding.input_name not in network.inputs:

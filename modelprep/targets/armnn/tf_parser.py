@@ -210,15 +210,7 @@ class TfParser:
 def attribute(node: Any, name: str, kind: str, rule: str, *, required: bool = True) -> Any:
     """Return an attribute's value; None where it is not there and need not be.
 
-    Parameters
-    ----------
-    kind
-        Field of AttrValue that it has to be in (``f``, ``list``).
-
-    Raises
-    ------
-    Stop
-        It is missing, or of another kind.
+    `kind`: field of AttrValue that it has to be in (``f``, ``list``). Raises Stop: it is missing, or of another kind.
     """
     if name not in node.attr:
         if required:

@@ -27,16 +27,8 @@ Operation = Callable[["Parser", Operator], None]
 def parse(model: Model, operators: Mapping[str, Operation], data: Data) -> tuple[Network, list[Stop]]:
     """Read a model as the parser does.
 
-    Parameters
-    ----------
-    model
-        The model, read leniently: what it names need not be there.
-
-    Returns
-    -------
-    tuple
-        The network, and where the parser stops: the first is the board's answer, the others come to light once that
-        is fixed.
+    `model`: the model, read leniently: what it names need not be there. Returns the network, and where the parser
+    stops: the first is the board's answer, the others come to light once that is fixed.
     """
     count = len(model.subgraphs)
     if count != 1:

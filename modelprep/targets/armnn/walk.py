@@ -36,15 +36,8 @@ class Wanted:
 def bindings(network: Network, wanted: Wanted, sentence: str, input_rule: str, output_rule: str) -> None:
     """Ask for the names that a test binds.
 
-    Parameters
-    ----------
-    sentence
-        What the parser says of an unknown one, with ``{what}`` (input or output) and ``{name}``.
-
-    Raises
-    ------
-    Stop
-        One is not there.
+    `sentence`: what the parser says of an unknown one, with ``{what}`` (input or output) and ``{name}``. Raises Stop:
+    one is not there.
     """
     for what, names, known, rule in (
         ("input", wanted.inputs, network.inputs, input_rule),
@@ -80,12 +73,8 @@ PARSERS: Mapping[str, Callable[[Path, Wanted], Network]] = {"caffe": _caffe, "tf
 def walk(path: Path, parser: str, wanted: Wanted) -> tuple[Network | None, Stop | None]:
     """Act out what a test program does with its model before and while it runs the first case.
 
-    Returns
-    -------
-    Network or None
-        Loaded, ready to be run; None where it stops before.
-    Stop or None
-        Where it stops; with a network, that is when the first case is run.
+    Returns the network, ready to be run (None where it stops before), and where it stops; with a network, that is when
+    the first case is run.
     """
     try:
         network = PARSERS[parser](path, wanted)
@@ -105,17 +94,8 @@ def walk(path: Path, parser: str, wanted: Wanted) -> tuple[Network | None, Stop 
 def tensorflow_shapes(graph: Any, outputs: Sequence[str]) -> Mapping[str, Sequence[int]]:
     """Walk a GraphDef as the TensorFlow parser and all that follows does, for any test.
 
-    Parameters
-    ----------
-    graph
-        A GraphDef message. Its placeholders have the shapes that they are written with, one for a batch left open.
-
-    Raises
-    ------
-    Stop
-        The board stops.
-    LookupError
-        The shape of a placeholder is not written; its name.
+    `graph`: a GraphDef message. Its placeholders have the shapes that they are written with, one for a batch left open.
+    Raises Stop: the board stops; LookupError: the shape of a placeholder is not written; its name.
     """
     from modelprep.targets.armnn import tf_operators, tf_parser
 

@@ -56,6 +56,8 @@ def cases(operator: str) -> list[tuple[str, bytes, list[Any]]]:
     for case in collected():
         if [node.op_type for node in case.model.graph.node] != [operator]:
             continue
+        if any(isinstance(each, onnx.TensorProto) for each in case.data_sets[0][0]):
+            continue  # of a type that numpy does not have
         model = onnx.ModelProto.FromString(case.model.SerializeToString())
         given = [np.asarray(each) for each in case.data_sets[0][0] if not isinstance(each, list)]
         if len(given) != len(model.graph.input) or model.opset_import[0].domain:

@@ -25,15 +25,8 @@ MAX_DEPTH = 64
 def read_into(message: Any, text: str, origin: str, looks_like: Callable[[str], str]) -> None:
     """Read a whole text into a message.
 
-    Parameters
-    ----------
-    message
-        An empty message; what was read before an error stays in it.
-
-    Raises
-    ------
-    StepError
-        The text is not well formed, or does not fit the message.
+    `message`: an empty message; what was read before an error stays in it. Raises StepError: the text is not well
+    formed, or does not fit the message.
     """
     _Reader(Lexer(text, origin, looks_like), plan_of(message.DESCRIPTOR)).read(message)
 

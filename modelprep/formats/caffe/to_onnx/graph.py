@@ -39,10 +39,7 @@ class Constant:
 class Graph:
     """Nodes and constants in the order in which they were added.
 
-    Parameters
-    ----------
-    opset
-        Of the default operator set, 11 to 21.
+    `opset`: of the default operator set, 11 to 21.
     """
 
     opset: int

@@ -94,13 +94,9 @@ class Layer:
     def op(self, op: str, *inputs: str, out: str = "", part: str = "", **attributes: Attribute) -> str:
         """Add a node with one output and return that output's name.
 
-        Parameters
-        ----------
-        op, inputs, attributes
-            As ONNX has them; an input of "" is left out.
-        out
-            The output's name; a fresh one, made of `part` or the operator's name, where it is left out. The node that
-            makes a top bears the layer's own name.
+        `op`, `inputs`, `attributes`: as ONNX has them; an input of "" is left out. `out`: the output's name; a fresh
+        one, made of `part` or the operator's name, where it is left out. The node that makes a top bears the layer's
+        own name.
         """
         part = part or op.lower()
         value = out or self.graph.claim(f"{self.name}/{part}")
@@ -181,15 +177,8 @@ class Layer:
     ) -> str:
         """Return a value another shape.
 
-        Parameters
-        ----------
-        old, new
-            Shapes; one size of `new` may be None: it follows from the rest.
-
-        Raises
-        ------
-        StepError
-            More than one size would have to follow from the rest.
+        `old`, `new`: shapes; one size of `new` may be None: it follows from the rest. Raises StepError: more than one
+        size would have to follow from the rest.
         """
         dims = [-1 if size is None else size for size in new]
         if dims.count(-1) > 1:

@@ -36,12 +36,8 @@ class Options:
 class Plan:
     """A conversion, decided.
 
-    Parameters
-    ----------
-    blobs
-        Every value that is a Caffe blob, with the shape that Caffe gives it.
-    generation, changes, notes, warnings
-        The prototxt's syntax, what was upgraded or dropped, what of the weights was left behind, what to know.
+    `blobs`: every value that is a Caffe blob, with the shape that Caffe gives it. `generation`, `changes`, `notes`,
+    `warnings`: the prototxt's syntax, what was upgraded or dropped, what of the weights was left behind, what to know.
     """
 
     net: Any

@@ -70,10 +70,7 @@ def numbers(path: Path, blob: BlobPlan) -> list[float]:
 def shell(plan: Plan, sources: Mapping[str, str]) -> Any:
     """Make the ModelProto without initializers.
 
-    Parameters
-    ----------
-    sources
-        Checksums of what it was made of, by name (``prototxt``, ``weights``).
+    `sources`: checksums of what it was made of, by name (``prototxt``, ``weights``).
     """
     from modelprep import __version__
 
@@ -132,17 +129,8 @@ def write(
 ) -> int:
     """Write the model; return the size of what was written in bytes.
 
-    Parameters
-    ----------
-    external
-        Where the weights go; None leaves them in the model. The model finds them beside itself by this name.
-
-    Raises
-    ------
-    StepError
-        The model would be larger than a protobuf message can be.
-    StorageError
-        Disk full, no permission.
+    `external`: where the weights go; None leaves them in the model. The model finds them beside itself by this name.
+    Raises StepError: the model would be larger than a protobuf message can be; StorageError: disk full, no permission.
     """
     tensors: list[Piece] = []
     outside: list[Piece] = []

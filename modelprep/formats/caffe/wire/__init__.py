@@ -52,12 +52,8 @@ class Field:
 class WireReader:
     """A file's fields, every length held against the enclosing message's end.
 
-    Parameters
-    ----------
-    fd
-        Open for reading; stays the caller's.
-    max_fields
-        How many fields may be read in all: bounds the time that a hostile file can take.
+    `fd`: open for reading; stays the caller's. `max_fields`: how many fields may be read in all: bounds the time that a
+    hostile file can take.
     """
 
     def __init__(self, path: Path, fd: int, size: int, *, max_fields: int = 1_000_000) -> None:

@@ -20,18 +20,9 @@ from modelprep.formats.tensorflow.sstable import Table
 def open_checkpoint(path: Path, shards: Mapping[str, Path] | None = None) -> Checkpoint:
     """Open a checkpoint of either form.
 
-    Parameters
-    ----------
-    shards
-        The data files of a V2 checkpoint (further files of a V1 one) by file name, for a path that is the V1 file or
-        the index itself. Where it is empty they are looked for.
-
-    Raises
-    ------
-    StepError
-        It is no checkpoint, or a damaged one.
-    StorageError
-        A file cannot be read.
+    `shards`: the data files of a V2 checkpoint (further files of a V1 one) by file name, for a path that is the V1 file
+    or the index itself. Where it is empty they are looked for. Raises StepError: it is no checkpoint, or a damaged one;
+    StorageError: a file cannot be read.
     """
     from modelprep.formats.tensorflow.checkpoint.v1 import CheckpointV1
     from modelprep.formats.tensorflow.checkpoint.v2 import CheckpointV2

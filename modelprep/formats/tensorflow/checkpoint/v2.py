@@ -27,10 +27,7 @@ _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 class CheckpointV2(Checkpoint):
     """A checkpoint in the form that TensorFlow writes since 1.0.
 
-    Parameters
-    ----------
-    shards
-        Data files by name; the numbers in the names say which is which. A single file may be called anything.
+    `shards`: data files by name; the numbers in the names say which is which. A single file may be called anything.
     """
 
     version = "V2"
