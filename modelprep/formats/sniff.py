@@ -127,10 +127,14 @@ def looks_like(head: bytes) -> str:
     return found.text if found else ""
 
 
-def looks_like_model(head: bytes) -> str:
-    """Say what :func:`recognise_model` finds, in words; an empty string when it finds nothing."""
+def looks_like_model(head: bytes, wanted: str = "") -> str:
+    """Say what :func:`recognise_model` finds, in words; an empty string when it finds nothing.
+
+    Nor is a thing said whose words hold `wanted`: a graph that is damaged further on looks like a graph, which tells
+    nobody anything.
+    """
     found = recognise_model(head)
-    return found.text if found else ""
+    return found.text if found and not (wanted and wanted in found.text) else ""
 
 
 def looks_like_file(path: Path) -> str:

@@ -20,6 +20,7 @@ from modelprep.formats.mapped import MappedFile
 from modelprep.formats.onnx.graphs import graphs_of
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, varint
+from modelprep.formats.sniff import HEAD, looks_like_model
 
 #: What errors call a file of this kind.
 WHAT = "ONNX file"
@@ -152,7 +153,7 @@ def guarded(where: str, view: memoryview | None = None) -> Iterator[None]:
     except (WireError, NotOnnx, DecodeError, EncodeError, UnicodeDecodeError) as error:
         raise StepError(
             "this is no ONNX file, or a damaged one", where=where, got=str(error).splitlines()[0][:200],
-            looks_like=looks(view) if view is not None else None,
+            looks_like=None if view is None else looks_like_model(bytes(view[:HEAD]), "ONNX") or None,
         ) from error  # fmt: skip
 
 
@@ -164,14 +165,6 @@ def refusal(what: str, where: str) -> Iterator[None]:
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise StepError(what, where=where, got=reason[0][:300]) from error
-
-
-def looks(view: memoryview) -> str | None:
-    """Say what a file that is no ONNX model looks like; None where it looks like one, or like nothing known."""
-    from modelprep.formats.sniff import HEAD, looks_like_model
-
-    found = looks_like_model(bytes(view[:HEAD]))
-    return found if found and "ONNX" not in found else None
 
 
 def read(path: Path, external: Mapping[str, Path] | None = None) -> Model:

@@ -14,9 +14,9 @@ from pathlib import Path
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.names import Renaming
-from modelprep.formats.onnx.model import WHAT, looks
+from modelprep.formats.onnx.model import WHAT, guarded
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
-from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, read_varint, varint
+from modelprep.formats.protowire import BYTES, Field, named_fields, read_varint, varint
 
 #: What edits one field: its new payload in pieces, or None to leave it.
 _Change = Callable[[Field], "list[Piece] | None"]
@@ -45,26 +45,16 @@ class Renamer:
         self.where = str(path)
         self.view = MappedFile(path, what=WHAT).view
         self.count: Counter[str] = Counter()
-        try:
+        with guarded(self.where, self.view):
             self._graph = self._only_graph()
             self.names = self._wanted(inputs, outputs)
-        except (WireError, NotOnnx) as error:
-            raise self._damaged(error) from error
 
     def pieces(self) -> list[Piece]:
         """Return the renamed file in pieces; `count` then says how often each old name was met."""
-        try:
+        with guarded(self.where, self.view):
             graph = self._edit_graph(self._graph.value, self._graph.stop, self.names, 0)
-        except (WireError, NotOnnx) as error:
-            raise self._damaged(error) from error
         before, after = self.view[: self._graph.begin], self.view[self._graph.stop :]
         return [before, *block(_MODEL_GRAPH, graph or []), after]
-
-    def _damaged(self, error: Exception) -> StepError:
-        return StepError(
-            "this is no ONNX file, or a damaged one", where=self.where, got=str(error),
-            looks_like=looks(self.view),
-        )  # fmt: skip
 
     def _only_graph(self) -> Field:
         graphs = []

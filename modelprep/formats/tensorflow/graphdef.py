@@ -17,6 +17,7 @@ from modelprep.formats import protowire
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.output import writing
 from modelprep.formats.protowire import BYTES, Buffer, WireError, bytes_field, bytes_header
+from modelprep.formats.sniff import HEAD, looks_like_model
 from modelprep.formats.tensorflow.attrs import (
     TensorHead,
     attr_float,
@@ -28,6 +29,7 @@ from modelprep.formats.tensorflow.attrs import (
 )
 
 _T = TypeVar("_T")
+_OWN = "TensorFlow graph"
 
 #: An attribute's encoded AttrValue, as pieces where it is made of several buffers.
 Attr = Buffer | tuple[Buffer, ...]
@@ -167,12 +169,14 @@ def parse_graph(data: Buffer, name: str = "") -> Graph:
         raise _not_a_graph(data, name, error) from None
     graph.rest = b"".join(rest)
     if not graph.nodes:
-        raise StepError("the graph has no nodes", where=name, looks_like=_looks_like(data))
+        raise StepError(
+            "the graph has no nodes", where=name, looks_like=looks_like_model(bytes(data[:HEAD]), _OWN) or None
+        )
     return graph
 
 
 def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
-    looks = _looks_like(data)
+    looks = looks_like_model(bytes(data[:HEAD]), _OWN) or None
     return StepError(
         "this is no GraphDef, or it is damaged",
         where=f"{name}, offset {error.offset}" if name else f"offset {error.offset}",
@@ -181,14 +185,6 @@ def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
         looks_like=looks,
         hint=None if looks else "fetch it again, or compare its digest and size with the original's",
     )
-
-
-def _looks_like(data: Buffer) -> str | None:
-    from modelprep.formats.sniff import HEAD, looks_like_model
-
-    # A graph that is damaged further on looks like a graph: that tells nobody anything.
-    found = looks_like_model(bytes(data[:HEAD]))
-    return found if found and "TensorFlow graph" not in found else None
 
 
 def _node(data: Buffer, start: int, end: int) -> Node:
