@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelprep import quoting
 from modelprep.errors import StepError
 
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
@@ -154,7 +155,8 @@ def _fixed(name: str, own: Sequence[int | None] | None, request: Mapping[str, An
     if asked is None:
         if own is None or any(size in (None, -1) for size in own[1:]):
             raise StepError(f"the shape of input '{name}' is not fixed", where=request["model"],
-                            expected=f"shapes: {{{name}: [1, 224, 224, 3]}}", got=str(own))  # fmt: skip
+                            expected=f"shapes: {{{name}: [1, 224, 224, 3]}}", got=str(own),
+                            hint=f"as a command: --shape {quoting.sh(f'{name}=[1,224,224,3]')}")  # fmt: skip
         return [1 if size in (None, -1) else int(size) for size in own]
     if own is not None and (
         len(own) != len(asked) or any(a not in (None, -1, b) for a, b in zip(own, asked, strict=True))

@@ -95,6 +95,8 @@ class Tool:
             return [found]
         if self.module and find_spec(self.module.partition(".")[0]) is not None:
             return [sys.executable, "-m", self.module]
+        if self.distribution and (others := sorted(self.environment.parent.glob(f"{self.name}-*"), key=_by_version)):
+            return [str(others[-1] / "bin" / self.name)]
         raise MissingTool(
             f"the program {self.name} is not installed",
             expected=f"{self.name} on PATH, or {self.variable}=/path/to/{self.name}",
@@ -136,6 +138,10 @@ class Tool:
             got = " ".join((said or [signal])[-1].split())[:400]
             raise StepError(f"{self.name} cannot convert this model", where=str(source), got=got)
         return done.stdout
+
+
+def _by_version(environment: Path) -> list[int]:
+    return [int(part) for part in environment.name.rpartition("-")[2].split(".") if part.isdigit()]
 
 
 def beside(program: str) -> str:

@@ -5,6 +5,7 @@ The facts are ``imx_bsps.yaml`` beside this module; each release names the Yocto
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -153,16 +154,17 @@ def names() -> list[str]:
 def load(name: str) -> Bsp:
     """Return the facts of one release.
 
-    `name`: ``L6.6.36-2.1.0``; the L may be left out. Raises UsageError: the release is not known.
+    `name`: ``L6.6.36-2.1.0``; the L may be left out, and NXP's other spellings serve (``lf-6.6.36_2.1.0``). Raises
+    UsageError: the release is not known.
     """
     known = _facts()
-    for spelling in (name, f"L{name}", name[:1].upper() + name[1:]):
-        if spelling in known:
-            return known[spelling]
+    plain = "L" + re.sub(r"^l?f?[-_]?v?(?=\d)", "", name.lower()).replace("_", "-")
+    if plain in known:
+        return known[plain]
     raise UsageError(
         f"there is no BSP release '{name}' in the facts",
         expected="a release that `modelprep bsp list` shows",
-        hint=nearest(name if name[:1] in "Ll" else f"L{name}", list(known)) or "modelprep bsp list",
+        hint=nearest(plain, list(known)) or "modelprep bsp list",
     )
 
 

@@ -105,6 +105,9 @@ def test_an_installed_vela_of_the_boards_version_comes_before_path_and_after_the
     assert STEP.tool(DEFAULTS) == "vela 5.2.0"
     assert STEP.tool({**DEFAULTS, "expected_version": "3.12.0"}) == "vela 3.12.0"
     assert STEP.tool({**DEFAULTS, "expected_version": "4.1.0"}) == "vela 5.2.0"
+    if find_spec("ethosu") is None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert STEP.tool(DEFAULTS) == "vela 3.12.0"
     monkeypatch.setenv("MODELPREP_VELA", str(tmp_path / "named/vela"))
     assert STEP.tool({**DEFAULTS, "expected_version": "3.12.0"}) == "vela 4.3.0"
 

@@ -63,6 +63,11 @@ def test_a_release_may_be_written_without_its_letter_and_an_unknown_one_is_told_
         bsp.load("L6.6.36-2.1")
 
 
+@pytest.mark.parametrize("spelling", ["lf-6.6.36_2.1.0", "LF_v6.6.36-2.1.0", "l6.6.36-2.1.0", "6.6.36_2.1.0"])
+def test_nxps_other_spellings_of_a_release_serve(spelling: str) -> None:
+    assert bsp.load(spelling).name == "L6.6.36-2.1.0"
+
+
 def test_the_commands_list_and_show() -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "modelprep", "bsp", *words], capture_output=True, text=True)
