@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import conversions
+import overlap
 import startup
 import transfers
 from timing import MIB, ROOT, Row
@@ -39,6 +40,7 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "small": partial(transfers.small, count=10 if quick else 300),
         "slow": partial(transfers.slow, size=4 * size if quick else size),
         "hosts": partial(transfers.hosts, count=6 if quick else 12),
+        "overlap": partial(overlap.demos, full=not quick),
         "second": partial(transfers.second, size=2 * size),
         "commands": startup.commands,
         "catalogue": startup.catalogue,

@@ -130,8 +130,9 @@ def recipe(folder: Path, files: list[tuple[str, str, int]]) -> Path:
 class Fetches:
     """Fresh fetches of ``bench/bench``: nothing is in the store, nothing is in place, nothing waits for the disk."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, *targets: str) -> None:
         self.work = work
+        self.targets = targets or ("bench/bench",)
         self.modelprep = Command(work)
 
     def clear(self) -> None:
@@ -146,7 +147,7 @@ class Fetches:
 
     def again(self, *options: str) -> Cost:
         places = ("--recipes", self.work / "recipes", "--out", self.work / "out", "--cache", self.work / "cache")
-        return self.modelprep("fetch", "bench/bench", "--quiet", *places, *options)
+        return self.modelprep("fetch", *self.targets, "--quiet", *places, *options)
 
     def peer(self, *command: str) -> Cost:
         self.clear()

@@ -157,7 +157,7 @@ def test_steps_run_while_other_downloads_are_still_going(workshop: Workshop) -> 
     assert order.index("install:things/a") < order.index("fetch:slow-file")
 
 
-def test_no_more_downloads_at_once_than_jobs(workshop: Workshop) -> None:
+def most_downloads_at_once(workshop: Workshop, **how: Any) -> int:
     for number in range(6):
         data = random.Random(number).randbytes(40_000)
         url = workshop.server.put(f"/{number}.bin", data, pause=0.03, piece=10_000)
@@ -174,8 +174,19 @@ def test_no_more_downloads_at_once_than_jobs(workshop: Workshop) -> None:
                 running.discard(event.task)
             most = max(most, len(running))
 
-    assert modelprep.fetch(["things"], jobs=2, listen=listen, **options(workshop)).ok
-    assert most == 2
+    assert modelprep.fetch(["things"], listen=listen, **options(workshop), **how).ok
+    return most
+
+
+def test_no_more_downloads_at_once_than_jobs(workshop: Workshop) -> None:
+    assert most_downloads_at_once(workshop, jobs=2) == 2
+
+
+def test_of_large_files_of_one_host_one_comes_after_the_other(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelprep.pipeline.run.runner.LARGE", 40_000)
+    assert most_downloads_at_once(workshop) == 1
 
 
 def test_the_listener_is_called_by_one_thread_at_a_time(workshop: Workshop) -> None:

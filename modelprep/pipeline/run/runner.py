@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 #: Seconds that threads get to leave after Ctrl-C before the process ends without them.
 _PATIENCE = 2.0
+#: Bytes from which on a download is large.
+LARGE = 64 << 20
+_LARGE = "fetch of large files from"
 #: Seconds between looks at whether the threads are alive.
 _LOOK = 1.0
 
@@ -197,8 +200,20 @@ class _Run:
         """Return a lane; those of downloads, one a host, are made when they are asked for."""
         if name not in self._lanes:
             request = self.plan.request
-            self._lanes[name] = Lane(request.jobs or request.policy.per_host, self._outcomes)
+            width = 1 if name.startswith(_LARGE) else request.jobs or request.policy.per_host
+            self._lanes[name] = Lane(width, self._outcomes)
         return self._lanes[name]
+
+    def _lane_of(self, asset: PlannedAsset) -> str:
+        """Name the lane of a download; without --jobs each host has its own, so that a slow one keeps no other waiting.
+
+        Of large files that may use several connections one comes after the other: the first is converted while the
+        second comes, where all together would come at the same time, in the end.
+        """
+        if self.plan.request.jobs or asset.fetch is None:
+            return "fetch"
+        large = asset.asset.digests and (asset.asset.size or 0) >= LARGE
+        return f"{_LARGE if large else 'fetch'} {asset.fetch.host}"
 
     def _next(self) -> Outcome:
         outcome = None
@@ -229,9 +244,7 @@ class _Run:
         work: dict[str, _Work] = {}
         assets = [self.plan.assets[identity] for identity in wanted & self.plan.assets.keys()]
         for asset in sorted(assets, key=lambda each: (-(each.asset.size or 0), each.identity)):
-            # Without --jobs each host has a lane, so that a slow one keeps no other waiting.
-            host = "" if self.plan.request.jobs or not asset.fetch else asset.fetch.host
-            work[asset.identity] = _Work(f"fetch {host}", frozenset(), self._fetching(asset))
+            work[asset.identity] = _Work(self._lane_of(asset), frozenset(), self._fetching(asset))
         for step in self.plan.steps.values():
             if step.identity in wanted:
                 after = frozenset(identity for identity, _ in step.inputs.values())

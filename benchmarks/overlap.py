@@ -1,0 +1,90 @@
+"""Every Arm NN demo from stand-ins of the true sizes, at 1 Gbit/s in all: conversions overlap with transfers."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import bake
+import transfers
+from timing import MIB, ROOT, Row, side_by_side
+
+if TYPE_CHECKING:
+    from demo.families import Made
+
+GIGABIT = 125e6
+#: Stand-ins of smaller files stay as the demo makes them.
+_WORTH = 20 * MIB
+
+
+def demos(work: Path, rounds: int, *, full: bool = True) -> list[Row]:
+    """Fetch and prepare all demos with a stand-in, against curl fetching the same files with four connections."""
+    sys.path.insert(0, str(ROOT))
+    from demo.families import make_all
+    from demo.layout import Found, addresses, write
+    from demo.overlay import overlay
+    from modelprep.fetch.urls import mirror_path
+    from modelprep.recipe.catalogue import Catalogue
+    from modelprep.recipe.loader import load_shared
+
+    assets, made = load_shared(ROOT / "recipes" / "assets"), make_all()
+    catalogue = Catalogue([ROOT / "recipes"])
+    recipes = [catalogue.recipe(name) for name in catalogue.names() if name.startswith("armnn-")]
+    recipes = [
+        recipe for recipe in recipes if recipe.status == "ready" and all(a.key in made for a in recipe.assets.values())
+    ]
+    needed = {asset.key: asset for recipe in recipes for asset in recipe.assets.values()}
+    if full:
+        made = {**made, **_vgg(work, made)}
+        made = {name: _padded(each, assets[name].size or 0) for name, each in made.items()}
+    files = addresses(assets, {name: each for name, each in made.items() if name in needed})
+    write(work / "www", files)
+    overlay(ROOT / "recipes", work / "recipes", Found(files, {name: each.data for name, each in made.items()}))
+    places = dict.fromkeys(str(mirror_path(asset.sources[0].url)) for asset in needed.values())
+    wire = sum((work / "www" / place).stat().st_size for place in places)
+    name = f"{len(recipes)} Arm NN demos ({wire // MIB} MiB) at 1 Gbit/s, against the bare transfer of the same files"
+    row = Row(name, 1.1, wire=wire)
+    fetches = transfers.Fetches(work, *(recipe.name for recipe in recipes))
+    with transfers.server(work / "www", together=GIGABIT) as base:
+        lines = [f'url = "{base}/{quote(place)}"\noutput = "{work}/peer/{n}"\n' for n, place in enumerate(places)]
+        (work / "curl").write_text("".join(lines))
+        curl = ("curl", "-sfZ", "--parallel-max", "4", "-K", str(work / "curl"))
+        row.pairs = side_by_side(rounds, lambda: fetches.fetch("--mirror", base), lambda: fetches.peer(*curl))
+    busy = ", ".join(f"{cost.cpu:.1f}" for cost, _ in row.pairs)
+    row.note = f"the link alone takes {wire / GIGABIT:.1f} s; our processor seconds a round: {busy}"
+    return [row]
+
+
+def _vgg(work: Path, made: dict[str, Made]) -> dict[str, Made]:
+    """Return a VGG-19 of its true structure, whose weights are converted in full."""
+    path = work / "vgg19.caffemodel"
+    bake.write_weights(path)
+    weights = replace(made["vgg19-caffemodel"], data=path.read_bytes())
+    path.unlink()
+    return {
+        "vgg19-deploy": replace(made["vgg19-deploy"], data=bake.prototxt().encode()),
+        "vgg19-caffemodel": weights,
+    }
+
+
+def _padded(item: Made, size: int) -> Made:
+    """Bring a file to its true size: an archive by one more file, a protocol buffer by a field that nobody knows."""
+    missing = size - len(item.data)
+    if size < _WORTH or missing < _WORTH:
+        return item
+    from modelprep.formats.protowire import varint
+
+    filling = Random(size).randbytes(missing)
+    if item.data.startswith(b"\x1f\x8b"):
+        from demo.containers import tar_gz
+
+        with tarfile.open(fileobj=io.BytesIO(item.data)) as tar:
+            members = {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isfile()}  # type: ignore[union-attr]
+        return replace(item, data=tar_gz({**members, "filling": filling}))
+    return replace(item, data=item.data + varint(536870911 << 3 | 2) + varint(missing) + filling)
