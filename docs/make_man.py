@@ -44,7 +44,7 @@ FILES = {
 }
 EXAMPLES = (
     ("modelprep fetch armnn-caffe", "prepare a group of demos"),
-    ("modelprep fetch all --dry-run", "say what there would be to download, and download nothing"),
+    ("modelprep fetch all --dry-run", "say show what would be downloaded, and download nothing"),
     ("modelprep check armnn-caffe --html report.html", "will the tests pass on the board?"),
     ("modelprep deploy armnn-caffe root@imx8 --run", "copy what differs, run the tests there"),
     (
@@ -124,7 +124,7 @@ def section(path: str, command: Any) -> Iterator[str]:
 def exit_codes() -> Iterator[str]:
     """Yield the exit codes, from the table in commands.md that the tests hold to the code."""
     text = (DOCS / "commands.md").read_text("utf-8")
-    for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", text[text.index("## Exit codes") :], re.MULTILINE):
+    for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", text[text.index("## Exit statuses") :], re.MULTILINE):
         yield f".TP\n.B {code}\n{escaped(meaning)}"
 
 

@@ -4,9 +4,8 @@
 >>> report = modelprep.fetch(["armnn-caffe/mnist"], out="out")      # doctest: +SKIP
 >>> report.ok, report.demos[0].files                                # doctest: +SKIP
 
-The verbs are those of the command line (``docs/python.md``). Everything that goes wrong is a :class:`ModelprepError`
-with facts and an exit code. What is named here is imported when it is first used, so that ``import modelprep`` costs
-nothing.
+The verbs are those of the command line (``docs/python.md``). Every failure is a :class:`ModelprepError` with facts and
+an exit status. Names are imported when they are first used, so that ``import modelprep`` is fast.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _argv = getattr(sys, "argv", [])  # an embedded interpreter may have none
 if _argv[:1] == [f"{(sys.executable or '').rpartition('/')[0]}/modelprep"] or (
     _argv[:1] == ["-m"] and sys.orig_argv[-len(_argv)].endswith("modelprep")
 ):
-    # The command: this is the first line of ours that it runs, before `modelprep.cli.signals` can be imported.
+    # The command: this runs before `modelprep.cli.signals` can be imported.
     import _signal  # type: ignore[import-not-found]
 
     for _number in (_signal.SIGINT, _signal.SIGTERM):
@@ -87,7 +86,7 @@ _HOMES = {
 }
 #: Modules that need no import of their own: ``modelprep.errors.UsageError``.
 _MODULES = ("api", "errors", "events", "steps")
-#: Module -> names of it that were names of this package up to 0.2; they go with the release after the next.
+#: Module -> its names that were names of this package up to 0.2; they are removed in the release after the next.
 _MOVED = {
     "modelprep.api": "count_hosts export_lava read_boards update_recipes",
     "modelprep.audit": "AuditReport HostReport",
@@ -118,7 +117,7 @@ _MOVED = {
 
 
 if not TYPE_CHECKING:
-    # A type checker that saw this would take every name for one that is there.
+    # Hidden from type checkers, which would accept every name.
 
     def __getattr__(name: str) -> object:
         from importlib import import_module
@@ -131,17 +130,17 @@ if not TYPE_CHECKING:
             if name in names.split():
                 import warnings
 
-                text = f"modelprep.{name} will go: from {home} import {name}"
+                text = f"modelprep.{name} will be removed: from {home} import {name}"
                 warnings.warn(text, DeprecationWarning, stacklevel=2)
                 return getattr(import_module(home), name)
         raise AttributeError(f"module 'modelprep' has no attribute '{name}'")
 
 
 class _Package(ModuleType):
-    """The package, in which ``fetch`` stays the verb also when the room of that name has been imported.
+    """The package, in which ``fetch`` stays the verb even after the subpackage of that name has been imported.
 
-    The import system binds every submodule as an attribute of its parent; for a name that is a verb that is left out.
-    ``from modelprep.fetch import ...`` goes by ``sys.modules`` and works as ever.
+    The import system binds every submodule as an attribute of its parent; not here if the name is a verb. ``from
+    modelprep.fetch import ...`` uses ``sys.modules`` and still works.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

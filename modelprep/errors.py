@@ -1,7 +1,7 @@
-"""Every error that a user can see, with its exit code, its facts and the next thing to do.
+"""Every error that a user can see, with its exit status, its facts and the next command.
 
-Nothing but :class:`ModelprepError` leaves the library on bad input; the command line turns it into one message and
-an exit code. An error is made of facts, so that the text on a terminal and the object in ``--json`` say the same.
+Only :class:`ModelprepError` leaves the library on bad input; the command line turns it into one message and an exit
+status. An error consists of facts, so that the text on a terminal and the object in ``--json`` say the same.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class ModelprepError(Exception):
-    """Base of the family: something went wrong that the user can be told about.
+    """Base class of all errors.
 
     Parameters
     ----------
     what
-        One sentence: what went wrong.
+        One sentence: the cause.
     where
         The place: a file (with line and column), a URL, a layer, a node, a tensor.
     expected, got
-        What was wanted and what was there.
+        Expected and actual value.
     looks_like
         What the bytes that arrived look like ("a web page", "a Git LFS pointer").
     hint
-        The next command or action that leads on.
+        The next command or action.
     tried
-        What was tried, one line each (URLs with their outcome).
+        Attempts, one line each (URLs with their outcome).
     brief
-        Lines that stand for `tried` where a person did not ask for all of it; None shows all.
+        Lines shown instead of `tried` without ``--verbose``; None shows all.
     """
 
     exit_code: ClassVar[int] = 1
@@ -60,7 +60,7 @@ class ModelprepError(Exception):
         self.brief = None if brief is None else tuple(brief)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Steps run in processes of their own: the facts must survive pickling.
+        # Steps run in separate processes: the facts must survive pickling.
         return _rebuild, (type(self), self.args[0], {**self._facts(), "brief": self.brief})
 
     def _facts(self) -> dict[str, object]:
@@ -78,7 +78,7 @@ class ModelprepError(Exception):
         return type(self)(self.what, **{**self._facts(), "brief": self.brief, "hint": hint})  # type: ignore[arg-type]
 
     def renamed(self, names: Mapping[str, str]) -> Self:
-        """Return the same error with other names for some paths: what the user knows for what only the store does."""
+        """Return the same error with the user's paths instead of the store's."""
 
         def shown(value: object) -> object:
             if isinstance(value, tuple):
@@ -103,7 +103,7 @@ class ModelprepError(Exception):
         return self.text()
 
     def text(self, *, verbose: bool = False) -> str:
-        """Write the error for a person; `verbose` shows all that was tried."""
+        """Write the error for a person; `verbose` shows all attempts."""
         lines = [self.what]
         for label, value in (
             ("where", self.where),
@@ -144,21 +144,21 @@ class UsageError(ModelprepError):
 
 
 class RecipeError(ModelprepError):
-    """A recipe is not well formed, or asks for something that does not exist."""
+    """A recipe is not valid, or refers to something that does not exist."""
 
     exit_code = 2
     kind = "recipe"
 
 
 class FetchError(ModelprepError):
-    """An asset could not be had from any source."""
+    """An asset could not be downloaded from any source."""
 
     exit_code = 3
     kind = "fetch"
 
 
 class DeployError(ModelprepError):
-    """A board could not be reached, or did not take what was sent."""
+    """A board could not be reached, or did not accept the files."""
 
     exit_code = 3
     kind = "deploy"
@@ -169,14 +169,14 @@ class ConnectionLost(DeployError):
 
 
 class DigestMismatch(ModelprepError):
-    """Bytes are there, and they are not the ones that were asked for."""
+    """A file's checksum is not the expected one."""
 
     exit_code = 4
     kind = "digest"
 
 
 class CorruptBlob(DigestMismatch):
-    """A cached file has other bytes than when it was stored; it is in quarantine now, and can be had again."""
+    """A cached file has changed since it was stored; it is quarantined and can be downloaded again."""
 
     kind = "corrupt"
 
@@ -191,7 +191,7 @@ class CorruptBlob(DigestMismatch):
 
 
 class StepError(ModelprepError):
-    """A step cannot do its work on this input: a bad, truncated or foreign file."""
+    """A step cannot process its input: a damaged, truncated or foreign file."""
 
     exit_code = 5
     kind = "step"
@@ -212,21 +212,21 @@ class MissingTool(ModelprepError):
 
 
 class NoNetwork(ModelprepError):
-    """No host was reached, so that a question about them has no answer."""
+    """No host was reached, so a check has no result."""
 
     exit_code = 7
     kind = "network"
 
 
 class NeedsBringing(ModelprepError):
-    """Something has no public source; the user has to bring it."""
+    """A file has no public source; the user has to supply it."""
 
     exit_code = 8
     kind = "bring"
 
 
 class NotEnoughMemory(ModelprepError):
-    """The system gave no more memory, or no more threads."""
+    """The system has no more memory or threads."""
 
     exit_code = 6
     kind = "memory"
@@ -252,7 +252,7 @@ class Terminated(Interrupted):
 
 
 def nearest(word: str, known: Sequence[str], count: int = 3) -> str:
-    """Say which known words are close to `word`: ``"did you mean a, b?"``, or an empty string."""
+    """Suggest known words close to `word`: ``"did you mean a, b?"``, or an empty string."""
     import difflib
 
     close = difflib.get_close_matches(word, known, n=count, cutoff=0.5)

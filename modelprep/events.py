@@ -1,7 +1,7 @@
-"""What the library tells while it works: small records handed to one callback.
+"""Progress events of the library: small records passed to one callback.
 
-The command line draws bars or prints JSON lines from them; a caller of the Python interface does as he likes. The
-records are part of the public interface and are documented in ``docs/events.md``.
+The command line draws bars or prints JSON lines from them. The records are part of the public interface and are
+documented in ``docs/events.md``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Event:
         ``start`` / ``progress`` / ``done`` / ``failed`` of a task, ``retry`` and ``source`` (next source is tried)
         within one, ``plan``, ``note``, ``warning`` and ``summary`` for the whole run.
     task
-        A stable name of what is going on: ``fetch:<asset>``, ``step:<recipe>#<id>``, ``install:<recipe>``.
+        A stable name of the task: ``fetch:<asset>``, ``step:<recipe>#<id>``, ``install:<recipe>``.
     label
-        What to show a person beside a bar.
+        Text beside a progress bar.
     done, total
-        Bytes so far and in all; None where it is not known.
+        Bytes so far and in all; None if unknown.
     text
         A sentence, for notes, warnings, retries and failures.
     data
@@ -46,7 +46,7 @@ class Event:
     data: dict[str, object] = field(default_factory=dict)
 
 
-#: What it gives back is not looked at.
+#: Its return value is ignored.
 Listener = Callable[[Event], object]
 
 
@@ -54,15 +54,15 @@ def silent(event: Event) -> None:
     """Ignore the event."""
 
 
-#: Seconds between two words of progress about one task: a bar that moves ten times a second moves smoothly, and a log
-#: does not drown.
+#: Seconds between two progress events of one task: a bar updated ten times a second moves smoothly, and a log stays
+#: short.
 PACE = 0.1
 
 
 def orderly(listen: Listener) -> Listener:
-    """Return a listener that any thread may call: it passes events on one at a time, and of progress only so much.
+    """Return a listener that any thread may call: it passes events on one at a time and limits progress events.
 
-    The last word of progress about a task, with `done` equal to `total`, is always passed on.
+    The last progress event of a task, with `done` equal to `total`, is always passed on.
     """
     told: dict[str, float] = {}
     lock = threading.Lock()

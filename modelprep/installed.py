@@ -1,7 +1,7 @@
 """How this copy of modelprep was installed, and the command that adds an extra to it.
 
 The name ``modelprep`` on the Python package index belongs to another project; this one is distributed as
-``modelprep-boards``. A hint that names the wrong distribution installs a stranger's program, so hints are made here.
+``modelprep-boards``. A hint that names the wrong distribution would install another program, so hints are made here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def checkout() -> Path | None:
 
 
 def install_command(*extras: str, upgrade: bool = False) -> str:
-    """Return the shell command that installs extras into this copy; it works as typed.
+    """Return the shell command that installs extras into this copy.
 
     Parameters
     ----------
     extras
         Names of extras (``check``, ``tf``); none for modelprep itself.
     upgrade
-        Whether what is installed already is to be brought up to date.
+        Whether to upgrade what is installed already.
 
     Notes
     -----
@@ -67,7 +67,7 @@ def _pip(verb: str) -> list[str]:
 
 
 def _requirement(chosen: str) -> str:
-    """Return what to install: the name on the index, or the file or folder that this copy came from."""
+    """Return what to install: the name on the index, or the file or folder that this copy was installed from."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
@@ -78,10 +78,10 @@ def _requirement(chosen: str) -> str:
 
 
 def namesakes() -> list[str]:
-    """Name what else on this machine answers to ``modelprep``: one sentence for each, none where there is nothing.
+    """Name other programs on this machine that are called ``modelprep``, one sentence each.
 
-    The distribution ``modelprep`` in this environment (its command overwrites ours), and a command of that name that
-    stands earlier on PATH and belongs to another environment.
+    The distribution ``modelprep`` in this environment (its command overwrites ours), and a command of that name that is
+    earlier on PATH and belongs to another environment.
     """
     import shutil
     from importlib.metadata import distributions

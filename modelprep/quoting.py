@@ -1,10 +1,9 @@
 """One writer for each language in which text leaves the program.
 
-POSIX shell, BitBake, ssh and sftp, terminals, HTML, JSON, YAML and ``sha256sum`` lists. Every text that did not come
-from this code base goes through these functions and through nothing else; ``tests/quoting`` reads what they write with
-the real reader of each language.
+POSIX shell, BitBake, ssh and sftp, terminals, HTML, JSON, YAML and ``sha256sum`` lists. All text from outside this code
+base is written by these functions only; ``tests/quoting`` reads the result with the real reader of each language.
 
-Text that a language cannot hold at all (a NUL in a shell word, ``${`` in a BitBake value) raises :class:`Unquotable`.
+Text that a language cannot express (a NUL in a shell word, ``${`` in a BitBake value) raises :class:`Unquotable`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: Reserved words of POSIX sh, which are no program names unless they are quoted.
+#: Reserved words of POSIX sh, which are not program names unless they are quoted.
 _RESERVED = re.compile(r"case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while")
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -21,8 +20,8 @@ _USER = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 _HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)"
 _IPV6 = r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?"
 _DESTINATION = re.compile(rf"(?:{_USER}@)?(?:{_HOST}|{_IPV6})")
-#: Characters that steer a terminal or hide and reorder text: C0, DEL, C1, soft hyphen, bidi controls, other invisible
-#: format characters, line and paragraph separators, lone surrogates, tags. Tab and newline are dealt with apart.
+#: Characters that control a terminal or hide and reorder text: C0, DEL, C1, soft hyphen, bidi controls, other invisible
+#: format characters, line and paragraph separators, lone surrogates, tags. Tab and newline are handled separately.
 UNSAFE = (
     "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
     "\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f"
@@ -34,7 +33,7 @@ _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
 class Unquotable(ValueError):
-    """A text that the language has no way to hold.
+    """A text that the language cannot express.
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ def command(*words: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def operand(path: str) -> str:
-    """Write a relative or absolute path so that no program takes it for an option or for standard input: ``./-x``."""
+    """Write a relative or absolute path so that no program reads it as an option or as standard input: ``./-x``."""
     return f"./{path}" if path.startswith("-") else path
 
 
@@ -114,7 +113,7 @@ def bitbake(text: str) -> str:
 
 
 def bitbake_prose(text: str) -> str:
-    """Write a text for people (a summary) as a BitBake value: what the language cannot hold is replaced."""
+    """Write a text for people (a summary) as a BitBake value: what the language cannot express is replaced."""
     text = " ".join(_CONTROL.sub(" ", text).split()).replace("${", "$ {")
     return bitbake(text.replace('"', "'"))
 
@@ -139,7 +138,7 @@ def bitbake_path(text: str) -> str:
     Raises
     ------
     Unquotable
-        The text holds something that means more than itself there, or in a list of globs (``FILES``).
+        The text contains a character that is special there, or in a list of globs (``FILES``).
     """
     if re.search(r"[\"'`$\\*?\[\];|&<>(){}]", text):
         raise Unquotable("a folder in a BitBake recipe", text)
@@ -168,8 +167,8 @@ def destination(login: str) -> str:
     Raises
     ------
     Unquotable
-        A character is not on the list of what users and hosts are made of, or the first one is a dash: ssh would take
-        it for an option, and configurations put user and host into commands of their own.
+        A character is not allowed in users and hosts, or the first one is a dash: ssh would read it as an option, and
+        configurations put user and host into their own commands.
     """
     if not _DESTINATION.fullmatch(login):
         raise Unquotable("a login of ssh", login)
@@ -189,7 +188,7 @@ def remote(login: str, words: str) -> list[str]:
     Raises
     ------
     Unquotable
-        The login is none, or the command begins with a dash, which ssh reads as an option even there.
+        The login is not valid, or the command begins with a dash, which ssh reads as an option even there.
     """
     if words.startswith("-"):
         raise Unquotable("a command for ssh", words)
@@ -197,12 +196,12 @@ def remote(login: str, words: str) -> list[str]:
 
 
 def sftp(path: str) -> str:
-    """Write a path for a batch of sftp's: between double quotes, where its patterns have no meaning.
+    """Write a path for a batch file of sftp: between double quotes, where patterns are not expanded.
 
     Raises
     ------
     Unquotable
-        The path holds a newline, a carriage return or a NUL, which end a line of a batch.
+        The path contains a newline, a carriage return or a NUL, which end a line of a batch file.
     """
     if re.search(r"[\0\n\r]", path):
         raise Unquotable("a line of an sftp batch", path)
@@ -213,12 +212,12 @@ def sftp(path: str) -> str:
 
 
 def terminal(text: str) -> str:
-    """Write text of several lines for a terminal: whatever steers one or reorders text is shown escaped."""
+    """Write text of several lines for a terminal: control characters and those that reorder text are shown escaped."""
     return _UNSAFE.sub(_shown, text)
 
 
 def line(text: str) -> str:
-    """Write text for one line of a terminal: as :func:`terminal`, newlines and tabs escaped as well."""
+    """Write text for one line of a terminal: as :func:`terminal`, with newlines and tabs escaped too."""
     return _UNSAFE_IN_LINE.sub(_shown, text)
 
 
@@ -243,18 +242,18 @@ def html(text: str) -> str:
 
 
 def link(url: str, text: str = "") -> str:
-    """Write a link to an http or https address as HTML; of anything else only the text."""
+    """Write a link to an http or https URL as HTML; for anything else only the text."""
     shown = html(text or url)
     return f'<a rel="noreferrer" href="{html(url)}">{shown}</a>' if re.match(r"(?i)https?://", url) else shown
 
 
 def json(value: object, *, indent: int | None = None, default: Callable[[object], object] | None = None) -> str:
-    r"""Write a value as JSON that a terminal may show: what steers one stands as ``\uXXXX``.
+    r"""Write a value as JSON that is safe to show on a terminal: control characters are written as ``\uXXXX``.
 
     Parameters
     ----------
     default
-        Gives something that JSON knows for a value that it does not.
+        Converts a value that JSON does not know into one that it does.
     """
     import json as library
 
@@ -281,7 +280,7 @@ def yaml(text: str) -> str:
 
     if re.search("[\ud800-\udfff]", text):
         raise Unquotable("a YAML text", text)
-    # JSON's strings are YAML's, but for characters that YAML calls not printable.
+    # JSON strings are YAML strings, except for characters that YAML calls not printable.
     written = library.dumps(text, ensure_ascii=False)
     return re.sub(f"[{UNSAFE}\ufffe\uffff]", lambda match: _as_yaml(ord(match[0])), written)
 
@@ -291,7 +290,7 @@ def _as_yaml(code: int) -> str:
 
 
 def yaml_document(value: object) -> str:
-    """Write mappings, lists, texts and numbers as a YAML document, in the order that they have.
+    """Write mappings, lists, texts and numbers as a YAML document, in their order.
 
     Raises
     ------
@@ -301,7 +300,7 @@ def yaml_document(value: object) -> str:
     from yaml import SafeDumper, dump
 
     class Dumper(SafeDumper):
-        """Writes every value in full, never as a reference to an equal one, and texts of several lines as blocks."""
+        """Writes every value in full, never as an alias, and texts of several lines as blocks."""
 
         def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - its base asks for it
             return True
@@ -334,7 +333,7 @@ def sums_line(digest: str, path: str) -> str:
     """Write one line of a list for ``sha256sum -c``, with its newline.
 
     A backslash, newline or carriage return in a name is escaped as coreutils does; busybox reads no escapes. The name
-    ``-`` stands as ``./-``, which is not standard input.
+    ``-`` is written as ``./-``, which is not standard input.
 
     Raises
     ------
@@ -349,7 +348,7 @@ def sums_line(digest: str, path: str) -> str:
 
 
 def read_sums(text: str) -> dict[str, str]:
-    """Read what ``sha256sum`` prints, or a list for it: path -> digest; lines of another form are passed over."""
+    """Read what ``sha256sum`` prints, or a list for it: path -> digest; other lines are ignored."""
     found = {}
     for escaped, digest, name in re.findall(r"^(\\?)([0-9a-f]{64}) [ *](.+)$", text, re.MULTILINE):
         if escaped:

@@ -1,4 +1,4 @@
-"""Opening files of our own: never a pipe, at which a reader waits for ever, nor a device, which may have no end."""
+"""Open regular files only: never a pipe, which may block for ever, nor a device, which may be endless."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def opened(path: Path) -> BinaryIO:
     Raises
     ------
     OSError
-        There is none, or something that is no file stands there (``EINVAL``, for a folder ``EISDIR``).
+        There is none, or the path is not a regular file (``EINVAL``, for a folder ``EISDIR``).
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         code, what = (errno.EISDIR, "folder") if stat.S_ISDIR(mode) else (errno.EINVAL, "device, pipe or socket")
-        raise OSError(code, f"a {what} stands where a file is expected", str(path))
+        raise OSError(code, f"expected a file, found a {what}", str(path))
     return os.fdopen(descriptor, "rb")

@@ -1,8 +1,8 @@
-"""A URL whose secrets stay inside it: what is printed, stored or pickled into JSON is redacted.
+"""A URL that keeps its secrets: what is printed, stored or written as JSON is redacted.
 
-A query is public when it stands in the packaged catalogue or when every parameter is on a list of those that name a
-file or a way to send it; the values of any other query are a secret, as is user info. The raw text is released by
-:meth:`Url.reveal`, which only the HTTP request and the functions that take URLs apart call.
+A query is public if it is part of the packaged catalogue or if every parameter is on a list of those that name a file
+or a way to send it; the values of any other query are secret, and so is user info. Only :meth:`Url.reveal` returns the
+raw text; only the HTTP request and the functions that parse URLs call it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 REDACTED = "REDACTED"
-#: Query parameters that name a file, a version of it or how to send it, and never let anybody in.
+#: Query parameters that name a file, a version of it or how to send it, and are never credentials.
 PUBLIC_PARAMETERS = frozenset(
     {
         "alt", "attachment", "at", "branch", "cid", "commit", "confirm", "disposition", "dl", "download", "export",
@@ -23,9 +23,9 @@ PUBLIC_PARAMETERS = frozenset(
         "revision", "sequence", "size", "tag", "type", "use_mirror", "usp", "v", "ver", "version", "viasf", "view",
     }
 )  # fmt: skip
-#: Secrets of URLs that this process has held: `scrub` takes them out of texts that others have written.
+#: Secrets of URLs in this process: `scrub` removes them from texts of other programs and libraries.
 _held: set[str] = set()
-#: A secret shorter than this is not searched for in texts: it would be found everywhere.
+#: A shorter secret is not searched for in texts: it would match everywhere.
 _SHORTEST = 6
 _IN_TEXT = re.compile(r"(?i)\b(?:https?|ftp|socks[45]?h?)://[^\s'\"<>()\[\]{}\\^`|]+")
 
@@ -45,11 +45,11 @@ class Url:
     Parameters
     ----------
     raw
-        As it is asked for.
+        As it is requested.
     public
-        True where its query is known to be public (the URL stands in the packaged catalogue).
+        True if its query is known to be public (the URL is part of the packaged catalogue).
     place
-        Where it is written (``FILE:LINE``), for the commands that name it without showing it.
+        Where it is written (``FILE:LINE``), for commands that refer to it without showing it.
     """
 
     __slots__ = ("_parts", "_raw", "_shown", "place", "public")
@@ -63,35 +63,35 @@ class Url:
         _held.update(self._secrets())
 
     def reveal(self) -> str:
-        """Release the raw text, for a request or to take it apart: never for a message or a file."""
+        """Return the raw text, for a request or for parsing: never for a message or a file."""
         return self._raw
 
     def derived(self, raw: str) -> Url:
-        """Return another form of the same address (the direct form of a share link): as public as this one."""
+        """Return another form of the same URL (the direct form of a share link): as public as this one."""
         return Url(raw, public=self.public, place=self.place)
 
     def joined(self, location: str) -> Url:
-        """Return the address that a redirect from here leads to; nothing vouches for its query."""
+        """Return the URL that a redirect from here leads to; its query is not known to be public."""
         return Url(urljoin(self._raw, location), place=self.place)
 
     @property
     def parts(self) -> SplitResult:
-        """The URL taken apart, with whatever secrets are in it; empty parts where it cannot be."""
+        """The parsed URL, including its secrets; empty parts if it cannot be parsed."""
         return self._parts
 
     @property
     def scheme(self) -> str:
-        """``http``, ``https`` or ``file``, in small letters."""
+        """``http``, ``https`` or ``file``, in lower case."""
         return self.parts.scheme
 
     @property
     def host(self) -> str:
-        """The host in small letters, without a port; empty where there is none."""
+        """The host in lower case, without a port; empty if there is none."""
         return (self.parts.hostname or "").lower()
 
     @property
     def netloc(self) -> str:
-        """Host and port in small letters, without user info."""
+        """Host and port in lower case, without user info."""
         return self.parts.netloc.rpartition("@")[2].lower()
 
     @property
@@ -106,19 +106,19 @@ class Url:
 
     @property
     def secret(self) -> bool:
-        """True where something must not be shown: user info, or a query that is not public."""
+        """True if a part must not be shown: user info, or a query that is not public."""
         return not self.is_local and ("@" in self.parts.netloc or not self._query_is_public())
 
     @property
     def query_digest(self) -> str:
-        """What stands for a secret query in names: the first 16 hexadecimal digits of its SHA-256; empty if public."""
+        """Stand-in for a secret query in names: the first 16 hexadecimal digits of its SHA-256; empty if public."""
         if self.is_local or self._query_is_public():
             return ""
         return hashlib.sha256(self.parts.query.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     @property
     def key(self) -> str:
-        """A text that is the same for the same URL and holds no secret: what the store and the keys know it by."""
+        """A text that identifies the URL without its secrets, for the store and for keys."""
         shown = str(self)
         return f"{shown.partition('?')[0]}?{digest}" if (digest := self.query_digest) else shown
 
@@ -167,9 +167,9 @@ class Url:
 
 
 def parameters(query: str) -> Iterable[tuple[str, str]]:
-    """Yield the parameters of a query: name in small letters, decoded, and value as written.
+    """Yield the parameters of a query: name in lower case, decoded, and value as written.
 
-    What has no equals sign is a value without a name: it may be a token as well as a word.
+    A part without an equals sign is a value without a name: it may be a token.
     """
     for piece in re.split("[&;]", query):
         name, equals, value = piece.partition("=")
@@ -185,14 +185,14 @@ def _without_values(query: str) -> Iterable[str]:
 
 
 def redact(text: str) -> str:
-    """Return a URL that may be shown and stored, of one whose query nothing vouches for."""
+    """Return a redacted form of a URL, whose query is not known to be public."""
     return str(Url(text))
 
 
 def scrub(text: str) -> str:
-    """Take the secrets of URLs out of a text that others have written: a traceback, what a library says.
+    """Remove the secrets of URLs from text of other programs or libraries, such as a traceback.
 
-    URLs in it are redacted; so is whatever a :class:`Url` or a proxy of the environment holds as a secret.
+    URLs in it are redacted, and so is every secret of a :class:`Url` or of a proxy in the environment.
     """
     text = _IN_TEXT.sub(lambda match: redact(match[0]), text)
     proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
@@ -203,7 +203,7 @@ def scrub(text: str) -> str:
 
 
 def redact_proxy(text: str) -> str:
-    """Return a proxy's address that may be shown, with or without a scheme."""
+    """Return a redacted form of a proxy's address, with or without a scheme."""
     address, at, host = text.rpartition("@")
     return f"{address[: address.find('://') + 3] if '://' in address else ''}{REDACTED}@{host}" if at else text
 

@@ -1,8 +1,8 @@
 """The verbs of the command line as functions, one module for each kind; :mod:`modelprep` offers most of them by name.
 
-A verb is thin: it settles what a caller passed (:mod:`modelprep.api.options`), turns it into what the packages below
-take, and holds the frame (:mod:`modelprep.api.frame`). What a command and a verb would both have to know lies below
-both. A name is imported when it is first used.
+A verb is thin: it checks the caller's options (:mod:`modelprep.api.options`), calls the packages below, and handles
+errors (:mod:`modelprep.api.frame`). Whatever a command and a verb both need is in a package below both. A name is
+imported when it is first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Verbs that ask whether the sources of recipes are alive."""
+"""Verbs that check whether the sources of recipes still work."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @verb(AuditOptions)
 def audit(targets: Words = (), *, listen: Listener | None = None, **options: Unpack[AuditOptions]) -> AuditReport:
-    """Ask every source whether it is alive and still gives the same file; downloads nothing.
+    """Check that every source still works and still serves the same file; downloads nothing.
 
     Parameters
     ----------
     targets
         As for :func:`modelprep.plan`; everything when there are none.
     listen
-        Hears ``start``, ``progress`` and ``done`` of the task ``audit`` (``data``: URLs ``asked``, ``of`` how many, at
-        how many ``hosts``) and a warning for each broken recipe.
+        Receives ``start``, ``progress`` and ``done`` of the task ``audit`` (``data``: URLs ``asked``, ``of`` how many,
+        at how many ``hosts``) and a warning for each broken recipe.
 
     Raises
     ------
     ModelprepError
-        A target is not known, the lock file or the history cannot be read or written; Ctrl-C.
+        A target is unknown, the lock file or the history cannot be read or written; Ctrl-C.
     """
     given = settle(AuditOptions, options)
     with framed(listen) as tell:
@@ -44,7 +44,7 @@ def audit(targets: Words = (), *, listen: Listener | None = None, **options: Unp
         if given.html is not None and given.html.is_dir():
             from modelprep.errors import UsageError
 
-            raise UsageError("a folder is where the page should go", where=str(given.html), expected="--html FILE")
+            raise UsageError("the path of the page is a folder", where=str(given.html), expected="--html FILE")
         asked = [place for subject in found for place in places(subject, archives=given.archives)]
 
         def progress(done: int, total: int) -> None:
@@ -64,7 +64,7 @@ def audit(targets: Words = (), *, listen: Listener | None = None, **options: Unp
 
 @verb(HostOptions)
 def count_hosts(targets: Words = (), *, listen: Listener | None = None, **options: Unpack[HostOptions]) -> HostReport:
-    """Count for each asset who could give it, and for each host what depends on it alone. Asks nobody.
+    """Count for each asset its independent hosts, and for each host what depends on it alone. Uses no network.
 
     The command's ``audit --hosts``.
 
@@ -76,7 +76,7 @@ def count_hosts(targets: Words = (), *, listen: Listener | None = None, **option
     Raises
     ------
     ModelprepError
-        A target is not known, or the lock file cannot be read.
+        A target is unknown, or the lock file cannot be read.
     """
     given = settle(HostOptions, options)
     with framed(listen) as tell:
@@ -97,14 +97,14 @@ def _subjects(targets: Words, given: SimpleNamespace, tell: Listener) -> tuple[S
 
 
 def verdicts() -> Mapping[str, str]:
-    """Return what an audit may find of a source, the worst first, each with its meaning."""
+    """Return the possible verdicts on a source, the worst first, each with its meaning."""
     from modelprep.audit.verdicts import VERDICTS
 
     return {str(verdict): meaning for verdict, meaning in VERDICTS.items()}
 
 
 def no_network(result: AuditReport) -> str:
-    """Return a sentence on how the hosts of an audit were not reached."""
+    """Return a sentence that says why the hosts of an audit could not be reached."""
     from modelprep.fetch.network_errors import no_network
 
     return no_network(result.hosts)

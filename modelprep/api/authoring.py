@@ -28,7 +28,7 @@ def lint_recipes(paths: Paths = (), **options: Unpack[Recipes]) -> tuple[Linted,
     Raises
     ------
     UsageError
-        A path is not there, or a folder holds no recipes.
+        A path does not exist, or a folder contains no recipes.
     """
     given = settle(Recipes, options)
     with framed():
@@ -61,12 +61,12 @@ def new_recipe(name: str, folder: AnyPath = ".") -> tuple[Path, Path | None]:
     Returns
     -------
     tuple of (Path, Path or None)
-        The recipe and the schema; None where a file of that name is there that is no schema of ours.
+        The recipe and the schema; None if another file of that name exists.
 
     Raises
     ------
     UsageError
-        The name is no recipe name, or its file is there already.
+        The name is not a valid recipe name, or its file exists already.
     """
     with framed():
         from modelprep.pipeline.authoring import write_new

@@ -1,4 +1,4 @@
-"""Verbs that look after the cache: what is in it, is it still right, what may go."""
+"""Verbs that inspect, verify and clean the cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cache_info(**options: Unpack[Cache]) -> StoreInfo:
 
 @dataclass(frozen=True)
 class VerifiedCache:
-    """What a verification found, and what a repair made of it.
+    """What a verification found, and what a repair restored.
 
     Parameters
     ----------
@@ -102,13 +102,13 @@ def verify_cache(*, listen: Listener | None = None, **options: Unpack[VerifyOpti
 def collect_garbage(targets: Words = (), **options: Unpack[GcOptions]) -> GcReport:
     """Remove from the cache what no recipe uses, or what `targets` do not use. The command ``cache gc``.
 
-    Finished trees are never touched; `max_size` also leaves the files of the trees below `out`, and files with a
-    checksum of first use.
+    Finished trees are never touched; `max_size` also keeps the files of the trees below `out`, and files with a
+    first-use checksum.
 
     Raises
     ------
     ModelprepError
-        A recipe is broken, so that what it uses is not known; a run is using the cache.
+        A recipe is broken, so its files are unknown; or a run is using the cache.
     """
     given = settle(GcOptions, options)
     with framed():
@@ -141,7 +141,7 @@ def parse_size(text: str) -> int:
     Raises
     ------
     UsageError
-        It is no such number.
+        The text is not a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?", text.strip(), re.IGNORECASE | re.ASCII)
     if found is None:

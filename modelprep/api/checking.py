@@ -1,4 +1,4 @@
-"""Verbs that say what a board will make of files."""
+"""Verbs that predict whether models and tests work on a board."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
 
 @verb(CheckOptions)
 def check(targets: Words, *, listen: Listener | None = None, **options: Unpack[CheckOptions]) -> tuple[Checked, ...]:
-    """Say whether the board's tests will pass with these very files, and why not.
+    """Say whether the board's tests will pass with these files, and why not.
 
-    Each model is checked against the rules of Arm NN's parser, then run on this machine on what the test would feed it,
-    and judged as the test judges. What converted a model on this machine is proven: original and result answer alike.
+    Each model is checked against the rules of Arm NN's parser, then run on this machine on the test's own inputs, and
+    judged as the test judges. Conversions made on this machine are verified: original and result must compute the same
+    numbers.
 
     Returns
     -------
     tuple of Checked
-        One a demo: its ``verdict`` (``outcome`` is ``passes``, ``fails`` or ``unknown``; None where there is nothing to
+        One per demo: its ``verdict`` (``outcome`` is ``passes``, ``fails`` or ``unknown``; None if there is nothing to
         judge, with the ``reason``) and its ``proofs``.
 
     Raises
     ------
     ModelprepError
-        A target is not known, a recipe is broken, nothing has the variant of `against`; Ctrl-C.
+        A target is unknown, a recipe is broken, no demo has the variant of `against`; Ctrl-C.
     """
     given = settle(CheckOptions, options)
     with framed(listen) as tell:
@@ -70,7 +71,7 @@ def find_pictures(targets: Words, folder: AnyPath, **options: Unpack[PictureOpti
     targets
         One test that looks at pictures.
     folder
-        Where the pictures are; folders below it are looked through, too.
+        Folder of pictures; subfolders are searched too.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def _chosen(targets: Words, given: SimpleNamespace) -> tuple[Any, Any]:
 
 @verb(LintOptions)
 def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
-    """Say what a board's model parser will make of a file: refuse, crash, compute wrongly, or take it.
+    """Say whether a board's model parser accepts a file, refuses it, crashes or computes wrong numbers.
 
     Parameters
     ----------
@@ -115,9 +116,9 @@ def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
     Raises
     ------
     UsageError
-        No such target, parser or test, or a file that does not say what it is.
+        Unknown target, parser or test, or the file's format cannot be recognised.
     MissingTool
-        For the NPU: there is no Vela to ask.
+        For the NPU: Vela is not installed.
     StorageError
         There is no such file.
     """
@@ -141,14 +142,14 @@ def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
 
 
 def class_label(names: str, number: int) -> str:
-    """Return a class with its name, where a list of names is known by `names`; else its number."""
+    """Return a class with its name if the list `names` is known; else its number."""
     from modelprep.targets.class_names import label
 
     return label(names, number)
 
 
 def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None) -> Mapping[str, object]:
-    """See that a model is valid ONNX, and that a board's parser can take it; needs the extra ``onnx``.
+    """Check that a model is valid ONNX and that a board's parser accepts it; needs the extra ``onnx``.
 
     Parameters
     ----------
@@ -165,9 +166,9 @@ def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None
     Raises
     ------
     UsageError
-        There is no such file or target.
+        The file does not exist or the target is unknown.
     StepError
-        It is not valid, or the parser cannot take it.
+        The model is not valid, or the parser does not accept it.
     MissingTool
         The extra is not installed.
     """
@@ -191,7 +192,7 @@ def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None
 
 
 def summary(checked: Sequence[Checked], out: AnyPath) -> tuple[str, list[str]]:
-    """Return how many demos came out how, in a line, and the commands that fetch what is not there."""
+    """Return the number of demos by outcome, in one line, and the commands that fetch what is missing."""
     from modelprep.check.summary import fetch_commands, totals
 
     return totals(checked), fetch_commands(checked, Path(out))
@@ -199,18 +200,18 @@ def summary(checked: Sequence[Checked], out: AnyPath) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True)
 class Explained:
-    """What findings of :func:`lint` come to.
+    """Summary of the findings of :func:`lint`.
 
     Parameters
     ----------
     parser, by
         Which parser reads the model: ``onnx``, ``the ONNX parser of Arm NN 19.02``.
     accepted
-        What that parser takes; empty where it does not.
+        What that parser accepts; empty if it does not.
     blocking
         How many findings keep the model from working.
     fixes
-        The command that fixes each finding; empty where none does.
+        The command that fixes each finding; empty if none does.
     """
 
     parser: str
@@ -221,7 +222,7 @@ class Explained:
 
 
 def explained(model: AnyPath, findings: Sequence[Finding], **options: Unpack[LintOptions]) -> Explained:
-    """Return what findings about a model come to; `options` as for :func:`lint`."""
+    """Summarise findings about a model; `options` as for :func:`lint`."""
     from modelprep.check.lint import ethos_u, parse_target, parser_of
     from modelprep.check.lint.names import PARSERS, model_names
     from modelprep.check.messages import fix
@@ -236,7 +237,7 @@ def explained(model: AnyPath, findings: Sequence[Finding], **options: Unpack[Lin
     if not blocking:
         inputs, outputs = model_names(path, parser)
         names = f" (input {', '.join(inputs)}; output {', '.join(outputs)})" if inputs or outputs else ""
-        accepted = f"{path}{names}{f', as {test.name} asks' if test is not None else ''}"
+        accepted = f"{path}{names}{f', as {test.name} requires' if test is not None else ''}"
     return Explained(
         parser,
         f"Vela for {version}" if version in ethos_u.TARGETS else f"the {PARSERS[parser]} parser of Arm NN {version}",

@@ -1,4 +1,4 @@
-"""The verb that runs one step on files of one's own."""
+"""The verb that runs one step on your own files."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ def convert(
     numbers: bool = True,
     listen: Listener | None = None,
 ) -> Converted:
-    """Run one step on files of one's own: ``caffe.bake``, ``tf.freeze``, ``onnx.fix`` and all others.
+    """Run one step on your own files: ``caffe.bake``, ``tf.freeze``, ``onnx.fix`` and all others.
 
     Parameters
     ----------
     step
-        Its name, as a recipe has it (:func:`modelprep.steps.names` lists them).
+        Its name, as in a recipe (:func:`modelprep.steps.names` lists them).
     params
-        Its parameters by name, as a recipe has them, files as paths.
+        Its parameters by name, as in a recipe, files as paths.
     output
-        Where the result goes; it appears whole or not at all.
+        Path of the result; it appears complete or not at all.
     force
-        Replace a file that is there.
+        Replace an existing file.
     numbers
-        Compare the numbers of original and result too, where a runtime is installed. The file itself is always checked.
+        Also compare the numbers of original and result if a runtime is installed. The file itself is always checked.
     listen
-        As for :func:`modelprep.run`; the task is ``convert:<step>``. Not every step tells how far it is.
+        As for :func:`modelprep.run`; the task is ``convert:<step>``. Not every step reports progress.
 
     Raises
     ------
     UsageError
-        A parameter is missing, not known or of the wrong kind; the output is there already or is an input.
+        A parameter is missing, unknown or of the wrong type; the output exists already or is an input.
     RecipeError
-        There is no such step.
+        The step is unknown.
     MissingTool
         The step needs an extra that is not installed.
     StepError
-        The step cannot do its work on these files, or its result is not valid or computes other numbers.
+        The step cannot process these files, or its result is not valid or computes different numbers.
     StorageError
-        Disk full, no permission; what was at the name before is still there.
+        Disk full or no permission; an earlier file of that name is still there.
     """
     with framed(listen) as tell:
         from modelprep.pipeline.converting import convert as do
@@ -69,7 +69,7 @@ def convert(
 
 
 def conversions(family: str) -> list[Step]:
-    """Return the steps of a family (``caffe``, ``tf``) that can be run on files of one's own, sorted by name."""
+    """Return the steps of a family (``caffe``, ``tf``) that can be run on your own files, sorted by name."""
     from modelprep.steps import find, names
 
     return [step for step in map(find, names(family)) if _is_command(step)]
@@ -91,12 +91,12 @@ def conversion_called(family: str, verb: str) -> Step | None:
 
 
 def _is_command(step: Step) -> bool:
-    """Say whether a step can be run on files of one's own: what it has to be told can be written on a line."""
+    """Say whether a step can be a command: all its required parameters can be written on a command line."""
     return step.command and not any(param.required and param.kind == "any" for param in step.params.values())
 
 
 def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Mapping[str, object]:
-    """Run a step that makes a folder, which may be there already if it is empty; return the step's facts.
+    """Run a step that makes a folder, which may exist already if it is empty; return the step's facts.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Map
         if str(output) == "-":
             raise UsageError("the result cannot go to standard output", got="-", expected="a folder: -o DIR")
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise UsageError("the output is there already", where=str(target), expected="a new or an empty folder")
+            raise UsageError("the output exists already", where=str(target), expected="a new or an empty folder")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
@@ -133,12 +133,12 @@ def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Map
 
 
 def unpack_idx(file: AnyPath, output: AnyPath, *, force: bool = False) -> tuple[Header, str]:
-    """Write an idx file in its plain form, after checking that it is whole; return its header, and what it holds.
+    """Write an idx file uncompressed, after checking that it is complete; return its header and its meaning.
 
     Raises
     ------
     ModelprepError
-        The file is not there or no idx file; the output is there already.
+        The file does not exist or is not an idx file; the output exists already.
     """
     with framed():
         from modelprep.formats import idx
@@ -153,12 +153,12 @@ def unpack_idx(file: AnyPath, output: AnyPath, *, force: bool = False) -> tuple[
 
 
 def bake_twice(params: Mapping[str, object], output: AnyPath, *, force: bool = False) -> Converted:
-    """Run ``caffe.bake`` with both engines and compare the bytes; the native result stays, whatever the other says.
+    """Run ``caffe.bake`` with both engines and compare the bytes; the native result is kept in any case.
 
     Raises
     ------
     CheckFailed
-        They differ.
+        The results differ.
     ModelprepError
         As :func:`convert`.
     """
@@ -170,7 +170,7 @@ def bake_twice(params: Mapping[str, object], output: AnyPath, *, force: bool = F
         from modelprep.formats.caffe.bake import compare
         from modelprep.steps import Call, find
 
-        pycaffe.interpreter()  # no work where half of it cannot be done
+        pycaffe.interpreter()  # fail before any work if one engine is missing
         made = convert("caffe.bake", {**params, "engine": "native"}, output, force=force)
         step = find("caffe.bake")
         with tempfile.TemporaryDirectory(prefix="modelprep-compare-") as folder:
@@ -184,7 +184,7 @@ def bake_twice(params: Mapping[str, object], output: AnyPath, *, force: bool = F
                 "the two engines disagree",
                 where=f"{output}: byte {difference.offset}{layer}",
                 got=f"{difference.sizes[0]} and {difference.sizes[1]} bytes",
-                hint="please report it with the prototxt",
+                hint="report this with the prototxt",
             )
         return made
 

@@ -1,8 +1,8 @@
 """How options are declared once (:mod:`modelprep.api.options`) and used by functions and commands.
 
-A verb takes ``**options: Unpack[FetchOptions]``; :func:`verb` gives it the signature and documentation that follow from
-the declaration, :func:`settle` checks what a caller passed and fills in the defaults. The command line makes its
-options from the same declaration (:mod:`modelprep.cli.common`).
+A verb takes ``**options: Unpack[FetchOptions]``; :func:`verb` sets its signature and documentation from the
+declaration, :func:`settle` checks the caller's values and fills in the defaults. The command line makes its options
+from the same declaration (:mod:`modelprep.cli.common`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modelprep.errors import UsageError, nearest
 from modelprep.structs import dataclass
 
 AnyPath = str | PathLike[str]
-#: One word or several: ``"armnn-caffe"`` and ``["armnn-caffe"]`` are the same.
+#: One name or several: ``"armnn-caffe"`` and ``["armnn-caffe"]`` mean the same.
 Words = str | Sequence[str]
 #: One folder (or URL) or several.
 Paths = AnyPath | Sequence[AnyPath]
@@ -35,15 +35,15 @@ class Option:
     default
         Its value when left out.
     help
-        What it means, for the command's help and the function's documentation. A parameter in backquotes is shown as
-        the option it is.
+        Its meaning, for the command's help and the function's documentation. A parameter in backquotes is shown as its
+        option.
     flags
-        Names on the command line where ``--name`` is not all: ``--jobs -j``. ``--no-name`` alone is a flag that takes
-        away what is on by default. Empty: ``--`` and the name, with dashes.
+        Names on the command line if not just ``--name``: ``--jobs -j``. ``--no-name`` alone is a flag that turns off a
+        default. Empty: ``--`` and the name, with dashes.
     metavar
-        What stands for the value in help texts; none for a flag.
+        Placeholder of the value in help texts; none for a flag.
     env
-        Environment variable that the command reads where the option is left out.
+        Environment variable that the command reads if the option is left out.
     least, most
         Bounds of a number.
     """
@@ -57,14 +57,14 @@ class Option:
     most: float | None = None
 
 
-#: What stands by its place, and what every verb that works for long takes.
+#: Positional parameters, and `listen`, which every long-running verb takes.
 ARGUMENTS: Mapping[str, str] = {
     "targets": "A group, a recipe (group/name, with @variant), a demo's own name, a path to a recipe file, or 'all'; "
     "one, or a sequence of them.",
     "recipes": "Folders of your own recipes.",
-    "listen": "Called with an :class:`~modelprep.events.Event` for everything that happens, from several threads, one "
-    "at a time. What it raises ends the work as Ctrl-C would, and leaves the function as it is. None: a progress bar "
-    "in a notebook, silence elsewhere.",
+    "listen": "Called with an :class:`~modelprep.events.Event` for each event, from several threads, one at a time. "
+    "An exception that it raises ends the work as Ctrl-C would, and is passed on. None: "
+    "progress bars in a notebook, nothing elsewhere.",
 }
 
 
@@ -94,9 +94,9 @@ def settle(options: type, given: Mapping[str, Any]) -> SimpleNamespace:
     Raises
     ------
     TypeError
-        An option that is not declared.
+        An option is not declared.
     UsageError
-        A number outside its bounds.
+        A number is out of bounds.
     """
     values: dict[str, Any] = {}
     for name, kind, option in declared(options):
@@ -112,25 +112,25 @@ def settle(options: type, given: Mapping[str, Any]) -> SimpleNamespace:
 
 
 def within(name: str, value: float, least: float, most: float | None = None) -> None:
-    """Refuse a number that the command line would not take.
+    """Refuse a number that is out of bounds, as the command line does.
 
     Raises
     ------
     UsageError
-        It is too small, too large or not a number.
+        The value is too small, too large or not a number.
     """
     if not (least <= value and (most is None or value <= most)):
         expected = f"at least {least:g}" if most is None else f"{least:g} to {most:g}"
-        raise UsageError(f"{name} cannot be that number", expected=expected, got=str(value))
+        raise UsageError(f"{name} is out of range", expected=expected, got=str(value))
 
 
 def words(given: Words) -> tuple[str, ...]:
-    """Return what may be one word as several: a string is a word, not a sequence of letters."""
+    """Return one word or several as a tuple: a string is one word, not a sequence of letters."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
 def places(given: Paths) -> tuple[str, ...]:
-    """Return folders and URLs as text: a Path would make one of the two slashes of a URL."""
+    """Return folders and URLs as text: a Path would merge the two slashes of a URL."""
     return (fspath(given),) if isinstance(given, (str, PathLike)) else tuple(fspath(each) for each in given)
 
 
@@ -158,7 +158,7 @@ def verb(options: type | None = None) -> Callable[[Function], Function]:
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=kind)
             )
             texts[f"{name} : {_shown(kind)}, default {option.default!r}"] = option.help
-        # A parameter with a default that may stand by its place stays before those that may not.
+        # A positional parameter with a default stays before the keyword-only ones.
         split = next((i for i, each in enumerate(fixed) if each.kind is inspect.Parameter.KEYWORD_ONLY), len(fixed))
         function.__signature__ = signature.replace(parameters=[*fixed[:split], *keywords, *fixed[split:]])  # type: ignore[attr-defined]
         function.__doc__ = _documented(inspect.cleandoc(function.__doc__ or ""), texts)
@@ -172,7 +172,7 @@ def _shown(kind: Any) -> str:
 
 
 def _documented(text: str, texts: Mapping[str, str]) -> str:
-    """Put the description of parameters into a docstring, behind those that it describes itself."""
+    """Add the descriptions of parameters to a docstring, after those that it has already."""
     import textwrap
 
     title = "Parameters\n----------\n"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def bundle(
     targets: Words, output: AnyPath, *, listen: Listener | None = None, **options: Unpack[BundleOptions]
 ) -> Bundled:
-    """Pack finished demos into one archive: the same bytes from the same inputs, whoever packs them, on any day.
+    """Pack finished demos into one archive: the same inputs always result in the same bytes.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ def bundle(
     Raises
     ------
     UsageError
-        A demo has not been fetched, or the name is of no known archive type.
+        A demo has not been fetched, or the archive type is unknown.
     DigestMismatch
         A file of the tree was changed since it was installed.
     MissingTool
         ``.tar.zst`` without the zstandard module.
     StorageError, Interrupted
-        The disk would not take it; Ctrl-C. What was at the name before is still there.
+        The disk is full or not writable; Ctrl-C. An earlier file of that name is still there.
     """
     given = settle(BundleOptions, options)
     with framed(listen) as tell:
@@ -64,7 +64,7 @@ def export_yocto(
     Raises
     ------
     UsageError
-        A demo has not been fetched, the release is not known, or the URL cannot be written into a recipe.
+        A demo has not been fetched, the release is unknown, or the URL cannot be written into a recipe.
     StorageError, DigestMismatch
         As :func:`bundle`.
     """
@@ -96,12 +96,12 @@ def export_lava(
     Parameters
     ----------
     folder
-        Gets the bundle, the test definition and the job.
+        Folder for the bundle, the test definition and the job.
 
     Raises
     ------
     UsageError
-        A demo has not been fetched, the URL is none, or no device type is known for the SoC.
+        A demo has not been fetched, the URL is not valid, or no device type is known for the SoC.
     StorageError, DigestMismatch
         As :func:`bundle`.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @verb(PlanDeployOptions)
 def plan_deploy(targets: Words, board: str, **options: Unpack[PlanDeployOptions]) -> tuple[DeployPlan, ...]:
-    """Ask a board what it has, and decide what would go over; changes nothing. The command's ``deploy --dry-run``.
+    """Ask a board which files it has, and decide what to send; changes nothing. The command's ``deploy --dry-run``.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def plan_deploy(targets: Words, board: str, **options: Unpack[PlanDeployOptions]
     Returns
     -------
     tuple of DeployPlan
-        One a tree: what to ``send``, what is ``staged`` there by a run that was cut, what to ``keep``.
+        One per tree: what to ``send``, what is ``staged`` there by an interrupted run, what to ``keep``.
 
     Raises
     ------
@@ -56,29 +56,30 @@ def plan_deploy(targets: Words, board: str, **options: Unpack[PlanDeployOptions]
 def deploy(
     targets: Words, board: str, *, listen: Listener | None = None, **options: Unpack[DeployOptions]
 ) -> Deployment:
-    """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.
+    """Copy finished demos to a board over ssh: only what differs, verified there, put in place by rename.
 
     Parameters
     ----------
     board
-        ``user@host`` or ``user@host:path``, as ssh knows it, or ``labgrid:PLACE[:path]``. Demos that have a place of
-        their own there go to it. A password is asked for on the terminal, if there is one; a program should use keys.
+        ``user@host`` or ``user@host:path``, as ssh knows it, or ``labgrid:PLACE[:path]``. Demos that have a fixed
+        folder there are copied to it. A password is asked for on the terminal, if there is one; a program should use
+        keys.
 
     Raises
     ------
     UsageError
-        The board's name is none, or a demo has not been fetched.
+        The board's name is not valid, or a demo has not been fetched.
     DeployError
-        The board cannot be reached or refuses; what has arrived is not sent again by the next run.
+        The board cannot be reached or refuses; the next run does not send again what has arrived.
     StorageError
-        The place on the board cannot be written or has no room.
+        The folder on the board cannot be written or its disk is full.
     DigestMismatch
-        What arrived is not what was sent; nothing was put in place.
+        The received files differ from what was sent; nothing was put in place.
     MissingTool
-        No ssh program here.
+        There is no ssh program on this machine.
     """
     made = deploy_one(targets, board, listen=listen, **options).deployment
-    assert made is not None  # it was no dry run
+    assert made is not None  # set unless it was a dry run
     return made
 
 
@@ -97,11 +98,11 @@ def deploy_one(
     Parameters
     ----------
     dry_run
-        Ask the board what it has, and change nothing.
+        Ask the board which files it has; change nothing.
     aloud
-        The tests' tables go to standard output as they come, and are not kept.
+        Stream the tests' tables to standard output instead of keeping them.
     before_tests
-        Called with what was planned and a tree's plan, before the tests of each tree.
+        Called with all plans and a tree's plan, before the tests of each tree.
     """
     given = settle(DeployOptions, options)
     _check_tests_wanted(given)
@@ -129,30 +130,30 @@ def deploy_many(
     listen: Listener | None = None,
     **options: Unpack[DeployManyOptions],
 ) -> Deployments:
-    """Copy finished demos to several boards at once, each as :func:`deploy` does; one board's failure stops no other.
+    """Copy finished demos to several boards at once, as :func:`deploy`; a failed board does not stop the others.
 
     Parameters
     ----------
     boards
-        ``user@host[:path]`` or ``labgrid:PLACE[:path]``, each; :func:`read_boards` reads a list of them. ssh asks for
-        nothing on the terminal.
+        Each ``user@host[:path]`` or ``labgrid:PLACE[:path]``; :func:`read_boards` reads a list of them. ssh asks no
+        questions on the terminal.
     dry_run
-        Ask the boards what they have, and change nothing.
+        Ask the boards which files they have; change nothing.
 
     Returns
     -------
     Deployments
-        What became of each board, in their order: plans, deployment, results of the tests, error; the worst exit
+        The outcome of each board, in their order: plans, deployment, results of the tests, error; the worst exit
         status; the results as a matrix of test by board.
 
     Raises
     ------
     UsageError
-        A board's name is none or stands twice, or a demo has not been fetched.
+        A board's name is not valid or occurs twice, or a demo has not been fetched.
     StorageError
         A report cannot be written.
     Interrupted
-        Ctrl-C. What goes wrong with one board is no exception: it stands in that board's outcome.
+        Ctrl-C. A failure of one board is not raised: it is in that board's outcome.
     """
     given = settle(DeployManyOptions, options)
     _check_tests_wanted(given)
@@ -166,14 +167,14 @@ def deploy_many(
 
 
 def read_boards(file: AnyPath) -> list[str]:
-    """Read a list of boards for :func:`deploy_many`: one a line, ``#`` begins a comment. The command's ``--boards``.
+    """Read a list of boards for :func:`deploy_many`: one per line, ``#`` begins a comment. The command's ``--boards``.
 
     Raises
     ------
     UsageError
-        It is no text, or a line names no board.
+        The file is not text, or a line is not a board.
     StorageError
-        It cannot be read.
+        The file cannot be read.
     """
     with framed():
         from modelprep.deliver import boards
@@ -183,7 +184,7 @@ def read_boards(file: AnyPath) -> list[str]:
 
 def _check_tests_wanted(given: SimpleNamespace) -> None:
     if (given.junit is not None or given.compute) and not given.run:
-        raise UsageError("junit and compute say how the tests are run: they want run=True")
+        raise UsageError("junit and compute need run=True")
 
 
 def _order(targets: Words, given: SimpleNamespace, *, dry_run: bool) -> Order:
@@ -204,7 +205,7 @@ def _order(targets: Words, given: SimpleNamespace, *, dry_run: bool) -> Order:
 
 
 def _parts(targets: Words, given: SimpleNamespace) -> tuple[TreePart, ...]:
-    """Return the parts of finished trees that belong to targets; your own boards may get restricted files."""
+    """Return the parts of finished trees that belong to targets; restricted files may go to your own boards."""
     from modelprep.api.fetching import selected
     from modelprep.tree.selection import select
 

@@ -1,4 +1,4 @@
-"""The verb that says what this machine has of what modelprep can use."""
+"""The verb that reports which optional components this machine has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PEERS = {
 
 @verb(DoctorOptions)
 def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
-    """Say which extras, tools, space, mirrors and recipe folders there are. The command ``doctor``.
+    """Report extras, tools, free space, mirrors and recipe folders. The command ``doctor``.
 
     Returns
     -------
@@ -91,7 +91,7 @@ _PROXIES = (
 
 
 def _version(module: str) -> str | None:
-    """Return the version of an installed distribution, read from its metadata: nothing is imported."""
+    """Return the version of an installed distribution from its metadata, without importing it."""
     from importlib.metadata import distributions
 
     names = _DISTRIBUTIONS.get(module, (module,))
@@ -122,7 +122,7 @@ def _plugins() -> list[dict[str, str]]:
 
 
 def _converters() -> dict[str, dict[str, Any]]:
-    """Look which external program each step would run: its name and version, or how to get it."""
+    """Return the external program that each step would run: its name and version, or how to get it."""
     from modelprep import steps
 
     found: dict[str, dict[str, Any]] = {}
@@ -136,7 +136,7 @@ def _converters() -> dict[str, dict[str, Any]]:
 
 
 def _interpreter(program: str | None, module: str) -> dict[str, object]:
-    """Look whether an interpreter that the user named starts and has its module."""
+    """Check that an interpreter named by the user starts and can import its module."""
     import subprocess
 
     if not program:
@@ -154,7 +154,7 @@ def _interpreter(program: str | None, module: str) -> dict[str, object]:
 
 
 def _store(cache: Path | None) -> dict[str, object]:
-    """Look at the store; why it cannot be used is one more thing to tell."""
+    """Describe the store; if it cannot be used, the reason is part of the result."""
     from modelprep.pipeline.run.errors import as_error
     from modelprep.store import Store, maintenance
 
@@ -181,7 +181,7 @@ def _count(folder: Path) -> int:
 
 
 def _mirror(text: str, offline: bool) -> dict[str, object]:
-    """Look whether a mirror is there: a folder, or a server that answers at all."""
+    """Check that a mirror exists: a folder, or a server that answers."""
     if "://" not in text or text.startswith("file://"):
         from modelprep.fetch.sources import mirror_folder
 
@@ -195,7 +195,7 @@ def _mirror(text: str, offline: bool) -> dict[str, object]:
     from modelprep.fetch.network_errors import Broken
 
     try:
-        # Any answer will do, a redirect too: a bucket need not list its root.
+        # Any answer counts, a redirect too: a bucket need not list its root.
         answer = Client(10, 10).request("HEAD", Chain(url, pinned=True), {})
     except Broken as broken:
         return {"mirror": shown, "ok": False, "says": broken.text}

@@ -1,4 +1,4 @@
-"""Verbs that look at recipes, decide, and prepare trees."""
+"""Verbs that read recipes, plan, and prepare trees."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @verb()
 def catalogue(recipes: Paths = ()) -> Catalogue:
-    """Open the shipped recipes, those of ``MODELPREP_RECIPES``, and recipes of your own, which may replace ours.
+    """Open the shipped recipes, those of ``MODELPREP_RECIPES`` and your own, which may replace shipped ones.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def catalogue(recipes: Paths = ()) -> Catalogue:
     Raises
     ------
     UsageError
-        A folder is not there, or a URL has no checksum.
+        A folder does not exist, or a URL has no checksum.
     FetchError, DigestMismatch, StepError
-        An archive cannot be downloaded, is not the one that is pinned, or cannot be unpacked.
+        An archive cannot be downloaded, does not match its pinned checksum, or cannot be unpacked.
     """
     with framed():
         from modelprep.pipeline.catalogue import open_catalogue
@@ -47,7 +47,7 @@ def catalogue(recipes: Paths = ()) -> Catalogue:
 
 
 def catalogue_of(given: SimpleNamespace) -> Catalogue:
-    """Open the recipes of a verb's settled options, with the store, the network and the lock file that these name."""
+    """Open the recipes of a verb's settled options, with their store, network and lock file."""
     with framed():
         from modelprep.pipeline.catalogue import open_catalogue
 
@@ -55,7 +55,7 @@ def catalogue_of(given: SimpleNamespace) -> Catalogue:
 
 
 def surroundings(given: SimpleNamespace) -> Surroundings:
-    """Return what opening recipes may use, of a verb's settled options; those that it does not have are the default."""
+    """Return the store, network and lock file of a verb's settled options; defaults if it lacks one."""
     from modelprep.pipeline.recipe_sources import Surroundings
 
     options = vars(given)
@@ -66,7 +66,7 @@ def surroundings(given: SimpleNamespace) -> Surroundings:
 
 
 def request_of(targets: Words, given: SimpleNamespace) -> Request:
-    """Return what a verb's settled options ask of the pipeline; what only the verb knows is left out."""
+    """Turn a verb's settled options into a request to the pipeline."""
     from modelprep.pipeline.plan.request import Request
 
     known: dict[str, Any] = dict.fromkeys(Request.__annotations__)
@@ -75,7 +75,7 @@ def request_of(targets: Words, given: SimpleNamespace) -> Request:
 
 
 def decide(targets: Words, given: SimpleNamespace, known: Catalogue | None = None) -> Plan:
-    """Plan what a verb's settled options ask for; with the recipes that it has opened, where it has."""
+    """Plan what a verb's settled options ask for, with recipes that are open already, if any."""
     from modelprep.pipeline.plan.licences import refuse_denied
     from modelprep.pipeline.plan.planner import plan as decide
 
@@ -83,7 +83,7 @@ def decide(targets: Words, given: SimpleNamespace, known: Catalogue | None = Non
 
 
 def selected(targets: Words, given: SimpleNamespace) -> list[Recipe]:
-    """Return the recipes of targets, in the form that serves the board of a verb's settled options."""
+    """Return the recipes of targets, adapted to the board of a verb's settled options."""
     from modelprep.pipeline.plan.board import select
 
     return select(catalogue_of(given), words(targets), bsp=given.bsp, soc=given.soc)
@@ -91,17 +91,17 @@ def selected(targets: Words, given: SimpleNamespace) -> list[Recipe]:
 
 @verb(PlanOptions)
 def plan(targets: Words, **options: Unpack[PlanOptions]) -> Plan:
-    """Decide what a fetch would do; opens no socket and writes nothing. The command's ``fetch --dry-run``.
+    """Decide what a fetch would do; uses no network and writes nothing. The command's ``fetch --dry-run``.
 
     Returns
     -------
     Plan
-        Data to look at, and to hand to :func:`run`. A demo that cannot be prepared carries its problem.
+        Data to inspect, and to pass to :func:`run`. A demo that cannot be prepared has a ``problem``.
 
     Raises
     ------
     ModelprepError
-        A target is not known, a recipe is broken, the store or lock file cannot be read.
+        A target is unknown, a recipe is broken, the store or lock file cannot be read.
     """
     given = settle(PlanOptions, options)
     with framed():
@@ -122,7 +122,7 @@ def run(decided: Plan, *, listen: Listener | None = None) -> Report:
     Returns
     -------
     Report
-        One entry a demo; a demo that failed carries its error and stops no other (:attr:`Report.ok`,
+        One entry per demo; a failed demo has an error and does not stop the others (:attr:`Report.ok`,
         :attr:`Report.exit_code`, :meth:`Report.raise_for_failure`).
 
     Raises
@@ -130,7 +130,7 @@ def run(decided: Plan, *, listen: Listener | None = None) -> Report:
     StorageError
         Not enough disk space; nothing was fetched then.
     Interrupted
-        Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
+        Ctrl-C: complete files stay, partial downloads can be resumed, nothing is left half-written.
     """
     with framed(listen) as tell:
         from modelprep.pipeline.run.runner import run as do
@@ -145,13 +145,13 @@ def fetch(targets: Words, *, listen: Listener | None = None, **options: Unpack[P
     Returns
     -------
     Report
-        One entry a demo; a demo that failed carries its error and stops no other (:attr:`Report.ok`,
+        One entry per demo; a failed demo has an error and does not stop the others (:attr:`Report.ok`,
         :attr:`Report.exit_code`, :meth:`Report.raise_for_failure`).
 
     Raises
     ------
     ModelprepError
-        A target is not known, a recipe is broken, not enough disk space, Ctrl-C: as :func:`plan` and :func:`run`.
+        A target is unknown, a recipe is broken, not enough disk space, Ctrl-C: as :func:`plan` and :func:`run`.
     """
     return run(plan(targets, **options), listen=listen)
 
@@ -179,7 +179,7 @@ def listing(targets: Words = (), **options: Unpack[ListOptions]) -> Listing:
     Raises
     ------
     ModelprepError
-        A target is not known or its recipe is broken.
+        A target is unknown or its recipe is broken.
     """
     given = settle(ListOptions, options)
     with framed():
@@ -189,7 +189,7 @@ def listing(targets: Words = (), **options: Unpack[ListOptions]) -> Listing:
 
         known = catalogue_of(given)
         found, broken = sound_recipes(known, words(targets))
-        # What a board's release changes is decided here; the request is about what is fetched.
+        # What a board's release changes is decided here; the request covers only what is fetched.
         request = request_of(targets, given)
         return Listing(plan_recipes(request, Board.choose(given.bsp, given.soc).recipes(found, known)), broken)
 
@@ -203,12 +203,13 @@ def list_demos(
     Parameters
     ----------
     listen
-        Hears a warning for each broken recipe: where everything is listed they are left out, by name they are raised.
+        Receives a warning for each broken recipe: they are left out if everything is listed, and raised if asked for by
+        name.
 
     Raises
     ------
     ModelprepError
-        A target is not known or its recipe is broken.
+        A target is unknown or its recipe is broken.
     """
     found = listing(targets, **options)
     with framed(listen) as tell:
@@ -226,7 +227,7 @@ class CacheKeys:
     key
         One for all recipes.
     keys
-        Recipe -> a key of its own.
+        Recipe -> its own key.
     """
 
     key: str
@@ -240,7 +241,7 @@ def cache_keys(targets: Words = (), **options: Unpack[KeyOptions]) -> CacheKeys:
     Raises
     ------
     ModelprepError
-        A target is not known, a recipe is broken, the lock file cannot be read.
+        A target is unknown, a recipe is broken, the lock file cannot be read.
     """
     given = settle(KeyOptions, options)
     with framed():
@@ -256,11 +257,11 @@ def cache_keys(targets: Words = (), **options: Unpack[KeyOptions]) -> CacheKeys:
 def cache_key(targets: Words = (), **options: Unpack[KeyOptions]) -> str:
     """Return the key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes.
 
-    It is the same on every machine; without targets it is about all recipes.
+    It is the same on every machine; without targets it covers all recipes.
 
     Raises
     ------
     ModelprepError
-        A target is not known, a recipe is broken, the lock file cannot be read.
+        A target is unknown, a recipe is broken, the lock file cannot be read.
     """
     return cache_keys(targets, **options).key

@@ -1,4 +1,4 @@
-"""The frame around every verb: what is raised, what a listener may do, and who listens when nobody says."""
+"""The frame around every verb: which exceptions it raises, how listeners are called, and the default listener."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelprep.events import Event, Listener, orderly, silent
 class _Hearing:
     """A caller's listener, which is never called again once it has raised.
 
-    What it raises ends the work on the road that Ctrl-C takes, which leaves nothing half-written.
+    Its exception ends the work in the same way as Ctrl-C, which leaves nothing half-written.
     """
 
     def __init__(self, listen: Listener) -> None:
@@ -35,7 +35,7 @@ class _Hearing:
 
 @contextmanager
 def framed(listen: Listener | None = silent) -> Iterator[Listener]:
-    """Hold a verb: yield its listener, and let nothing out of it but what is documented.
+    """Run a verb: yield its listener, and turn every exception into a documented one.
 
     Parameters
     ----------
@@ -45,10 +45,11 @@ def framed(listen: Listener | None = silent) -> Iterator[Listener]:
     Raises
     ------
     ModelprepError
-        For everything that goes wrong: Ctrl-C is :class:`~modelprep.errors.Interrupted`, an ``OSError`` a
-        :class:`~modelprep.errors.StorageError`, and a bug of ours says that it is one; the cause hangs on it.
+        Every failure: Ctrl-C is :class:`~modelprep.errors.Interrupted`, an ``OSError`` a
+        :class:`~modelprep.errors.StorageError`, and a bug in modelprep says so; ``__cause__`` is the original
+        exception.
     BaseException
-        What the listener raised, as it was (its KeyboardInterrupt is Interrupted, too).
+        The listener's own exception, unchanged (its KeyboardInterrupt is Interrupted, too).
     """
     hearing = _Hearing(_default() if listen is None else listen)
     try:
@@ -72,14 +73,14 @@ def _leave(caught: BaseException, of_listener: BaseException | None) -> NoReturn
 
 
 def as_error(caught: BaseException) -> ModelprepError:
-    """Return what was caught as an error of ours: an ``OSError``, Ctrl-C, or a bug."""
+    """Turn a caught exception into a ModelprepError: an ``OSError``, Ctrl-C, or a bug."""
     from modelprep.pipeline.run.errors import as_error as turned
 
     return turned(caught)
 
 
 def _default() -> Listener:
-    """Return what listens when nobody said: a bar where the code runs in a notebook's kernel."""
+    """Return the default listener: progress bars if the code runs in a notebook's kernel."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or not hasattr(shell, "kernel"):

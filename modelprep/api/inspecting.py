@@ -14,7 +14,7 @@ from modelprep.errors import StepError
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model, Subgraph
 
-#: What a file's first bytes say (:func:`modelprep.formats.sniff.recognise_model`) -> its format here.
+#: What :func:`modelprep.formats.sniff.recognise_model` returns -> the format's name here.
 _FORMATS = {
     "prototxt": "caffe",
     "caffemodel": "caffe",
@@ -32,16 +32,16 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Inspected:
-    """What is in a file.
+    """Contents of a model file.
 
     Parameters
     ----------
     format
         ``caffe``, ``tf``, ``checkpoint``, ``tflite``, ``onnx`` or ``idx``.
     facts
-        What the format's reader found out, JSON-ready.
+        What the format's reader found, JSON-ready.
     model
-        What the reader made of it, in a type of its own.
+        The parsed model, in the reader's own type.
     """
 
     format: str
@@ -53,7 +53,7 @@ _Read = tuple[Any, Mapping[str, Any]]
 
 
 def inspect(file: AnyPath, *, format: str | None = None, weights: AnyPath | None = None) -> Inspected:  # noqa: A002
-    """Say what is in a model, a checkpoint or an idx file, by its content.
+    """Describe a model, a checkpoint or an idx file; the format is found from the content.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def inspect(file: AnyPath, *, format: str | None = None, weights: AnyPath | None
     format
         As in :class:`Inspected`; found from the content when left out.
     weights
-        With a prototxt: a caffemodel that has to fit it.
+        With a prototxt: a caffemodel that must match it.
 
     Raises
     ------
     UsageError
-        There is no such file.
+        The file does not exist.
     StepError
-        It is none of these, or is damaged.
+        The file is in none of these formats, or is damaged.
     """
     with framed():
         path = Path(file)
@@ -118,9 +118,9 @@ def _format_of(path: Path) -> str:
     if path.suffix == ".meta":
         return "tf"
     if path.suffix == ".prototxt":
-        return "caffe"  # whose reader knows the other files of that name
+        return "caffe"  # the reader finds the other files of that name
     raise StepError(
-        "this is no model that can be looked into",
+        "not a model in a known format",
         where=str(path),
         expected="Caffe, TensorFlow, TF Lite, ONNX or idx",
         looks_like=found.text if found is not None else None,

@@ -1,4 +1,4 @@
-"""Ctrl-C while a verb runs in somebody else's program."""
+"""Ctrl-C while a verb runs inside another program."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: Seconds after which a signal that came during an import is sent again.
+#: Seconds after which a signal that arrived during an import is sent again.
 _PAUSE = 0.02
 
 
 @contextmanager
 def after_imports() -> Iterator[None]:
-    """Let Ctrl-C wait until no import is under way.
+    """Delay Ctrl-C until no import is running.
 
     A KeyboardInterrupt that leaves code which an import executes from a string, as every dataclass does, is remembered
     by CPython even if it is caught: the program then ends by SIGINT, whatever its own status is (``exec`` goes through
-    ``run_eval_code_obj`` in CPython's pythonrun.c, up to 3.13 at least). A caller's own handler, and other threads than
+    ``run_eval_code_obj`` in CPython's pythonrun.c, up to 3.13 at least). A caller's own handler, and threads other than
     the main one, are left alone.
     """
     import signal
@@ -49,7 +49,7 @@ def after_imports() -> Iterator[None]:
 
 
 def _imports(frame: FrameType | None) -> bool:
-    """Tell whether an import is under way below a frame."""
+    """Say whether an import is running below a frame."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

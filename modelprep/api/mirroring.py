@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def mirror(
     targets: Words, folder: AnyPath, *, listen: Listener | None = None, **options: Unpack[MirrorOptions]
 ) -> Mirrored:
-    """Write a static mirror of what recipes download; ``mirrors=[folder]`` reads it, from a web server too.
+    """Write a static mirror of the downloads of recipes; ``mirrors=[folder]`` reads it, from a web server too.
 
-    What is there with the right checksum is left alone; what is not cached is fetched.
+    Files that exist with the right checksum are left alone; files that are not cached are fetched.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def mirror(
     Returns
     -------
     Mirrored
-        An asset that failed stops no other: see its ``failed``, ``left_out`` and ``exit_code``.
+        A failed asset does not stop the others: see its ``failed``, ``left_out`` and ``exit_code``.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def verify_mirror(folder: AnyPath, *, listen: Listener | None = None) -> Verifie
     Raises
     ------
     UsageError
-        There is no mirror of ours.
+        The folder is not a mirror made by modelprep.
     StorageError
         A file cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Progress in a notebook: one bar for each running task, drawn by tqdm, which takes its widget where there is one."""
+"""Progress in a notebook: one tqdm bar for each running task, as a widget if possible."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class Bars:
                     desc=quoting.line(event.label or event.task), unit="B", unit_scale=True
                 )
             bar.total = event.total
-            # A source that is given up starts the next one from zero.
+            # When a source has failed, the next one starts from zero.
             bar.update((event.done or 0) - bar.n)

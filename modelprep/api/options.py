@@ -1,6 +1,6 @@
 """The options of each verb: types, defaults and documentation, for functions and commands alike.
 
-Options that many verbs have are declared once, and taken over by inheritance. Annotations are data here
+Options that many verbs share are declared once and inherited. Annotations are data here
 (:mod:`modelprep.api.declaring`), so this module evaluates them.
 """
 
@@ -10,19 +10,19 @@ from modelprep.api.declaring import AnyPath, Files, Option, Paths, Words
 
 
 class Out(TypedDict, total=False):
-    """Where the trees are."""
+    """Folder of the trees."""
 
     out: Annotated[AnyPath, Option("out", "Folder that holds the finished trees.", metavar="DIR")]
 
 
 class Cache(TypedDict, total=False):
-    """Where the store is."""
+    """Folder of the store."""
 
     cache: Annotated[
         AnyPath | None,
         Option(
             None,
-            "The store (default: cache/ of a checkout, else the user's cache folder).",
+            "The cache (default: cache/ of a checkout, else the user's cache folder).",
             metavar="DIR",
             env="MODELPREP_CACHE",
         ),
@@ -30,23 +30,23 @@ class Cache(TypedDict, total=False):
 
 
 class Places(TypedDict, total=False):
-    """Where files may come from first, or at all."""
+    """Mirrors, and whether the network may be used."""
 
     mirrors: Annotated[
         Paths, Option((), "A folder or URL to look in first (laid out HOST/PATH).", "--mirror", "DIR_OR_URL")
     ]
-    offline: Annotated[bool, Option(False, "Open no socket: only the store, folders and file: URLs.")]
+    offline: Annotated[bool, Option(False, "Use no network: only the cache, folders and file: URLs.")]
 
 
 class Sources(Places, total=False):
-    """Where files may come from."""
+    """Sources of files."""
 
-    archives: Annotated[bool, Option(True, "Ask the archives of last resort.", "--no-archives")]
+    archives: Annotated[bool, Option(True, "Also try the archives of last resort.", "--no-archives")]
     allow_private: Annotated[
         bool | None,
         Option(
             None,
-            "Ask loopback and private addresses, redirects included; or never (default: unless a public server "
+            "Allow loopback and private addresses, redirects included; or never (default: unless a public server "
             "redirects there).",
             "--allow-private/--no-allow-private",
             env="MODELPREP_ALLOW_PRIVATE",
@@ -55,47 +55,51 @@ class Sources(Places, total=False):
 
 
 class Jobs(TypedDict, total=False):
-    """How much at once."""
+    """How many downloads in parallel."""
 
     jobs: Annotated[
         int | None,
-        Option(None, "How many downloads at once (4 from one host, 16 in all).", "--jobs -j", "N", least=1, most=64),
+        Option(
+            None, "Number of parallel downloads (default: 4 per host, 16 in all).", "--jobs -j", "N", least=1, most=64
+        ),
     ]
 
 
 class Lock(TypedDict, total=False):
-    """Where checksums of first use are."""
+    """Lock file with first-use checksums."""
 
     lockfile: Annotated[
-        AnyPath | None, Option(None, "Pins of first use (default: modelprep.lock in `out`).", metavar="FILE")
+        AnyPath | None,
+        Option(None, "Lock file with first-use checksums (default: modelprep.lock in `out`).", metavar="FILE"),
     ]
 
 
 class Armnn(TypedDict, total=False):
-    """Which Arm NN."""
+    """Target Arm NN release."""
 
     armnn: Annotated[
-        str | None, Option(None, "Prepare for another Arm NN, where the facts know it.", metavar="VERSION")
+        str | None, Option(None, "Prepare for another Arm NN release, if its facts are known.", metavar="VERSION")
     ]
 
 
 class Board(TypedDict, total=False):
-    """Which board."""
+    """Target board."""
 
     bsp: Annotated[
-        str | None, Option(None, "i.MX Linux release of the board (see the command bsp list).", metavar="RELEASE")
+        str | None,
+        Option(None, "i.MX Linux release of the board (`modelprep bsp list` shows them).", metavar="RELEASE"),
     ]
     soc: Annotated[str | None, Option(None, "SoC of the board: imx8mp, imx93 or imx95.", metavar="SOC")]
 
 
 class Recipes(TypedDict, total=False):
-    """Which recipes."""
+    """Recipes beside the shipped ones."""
 
     recipes: Annotated[
         Paths,
         Option(
             (),
-            "Your own recipes, which may replace ours: a folder, an archive, or https://...tar.gz#sha256=... "
+            "Your own recipes, which may replace shipped ones: a folder, an archive, or https://...tar.gz#sha256=... "
             "(MODELPREP_RECIPES adds more).",
             metavar="DIR",
         ),
@@ -103,9 +107,9 @@ class Recipes(TypedDict, total=False):
 
 
 class Restricted(TypedDict, total=False):
-    """Which files may leave."""
+    """Whether files of a restricted licence are included."""
 
-    include_restricted: Annotated[bool, Option(False, "Also files whose rights do not allow passing them on.")]
+    include_restricted: Annotated[bool, Option(False, "Include files whose licence does not allow redistribution.")]
 
 
 class PlanOptions(Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=False):
@@ -113,11 +117,13 @@ class PlanOptions(Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=
 
     overrides: Annotated[Files, Option(None, "A file of yours for an asset, by its name.", "--set", "NAME=PATH")]
     accept_any: Annotated[
-        bool, Option(False, "Take a file of `overrides` even if it looks like a web page, a pointer or is empty.")
+        bool, Option(False, "Accept a file of `overrides` even if it looks like a web page or a pointer, or is empty.")
     ]
-    link: Annotated[bool, Option(False, "Hard links into the store instead of copies.")]
+    link: Annotated[bool, Option(False, "Hard links into the cache instead of copies.")]
     locked: Annotated[bool, Option(False, "Refuse to add pins to the lock file (for CI).")]
-    image_files: Annotated[bool, Option(False, "With `bsp`: also files that the board's image already holds.")]
+    image_files: Annotated[
+        bool, Option(False, "With `bsp`: also prepare files that the board's image already contains.")
+    ]
     remote_cache: Annotated[
         str | None,
         Option(
@@ -128,17 +134,17 @@ class PlanOptions(Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=
         ),
     ]
     remote_cache_mode: Annotated[
-        str, Option("read", "Only read it, or save downloads there too.", metavar="read|write")
+        str, Option("read", "Only read the remote cache, or upload to it too.", metavar="read|write")
     ]
     trust_remote_results: Annotated[
-        bool, Option(False, "Take conversions from the remote cache too (mode write: save them).")
+        bool, Option(False, "Use the remote cache for conversions too (mode write: upload them).")
     ]
     verify: Annotated[bool, Option(False, "Compare the numbers of conversions with those of their originals.")]
     deny_licence_class: Annotated[
         Words,
         Option(
             (),
-            "Refuse a demo with a file of this licence class: non-commercial, restricted, unknown or permissive.",
+            "Refuse demos with a file of this licence class: non-commercial, restricted, unknown or permissive.",
             metavar="CLASS",
         ),
     ]
@@ -159,7 +165,9 @@ class KeyOptions(Out, Lock, Armnn, Board, Recipes, total=False):
 class MirrorOptions(Restricted, Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=False):
     """Options of ``mirror``."""
 
-    bitbake: Annotated[bool, Option(False, "One flat folder, with the names and stamps of BitBake's DL_DIR.")]
+    bitbake: Annotated[
+        bool, Option(False, "Write one flat folder, with the file names and stamps of BitBake's DL_DIR.")
+    ]
 
 
 class PictureOptions(Out, Armnn, Board, Recipes, total=False):
@@ -169,11 +177,12 @@ class PictureOptions(Out, Armnn, Board, Recipes, total=False):
 class CheckOptions(PictureOptions, Cache, total=False):
     """Options of ``check``."""
 
-    lint_only: Annotated[bool, Option(False, "Look at the models; run nothing.")]
+    lint_only: Annotated[bool, Option(False, "Only check the models against the parser's rules; run nothing.")]
     iterations: Annotated[
-        int, Option(0, "As -i N on the board: N cases, no labels; 0 runs every case.", "--iterations -i", "N", least=0)
+        int,
+        Option(0, "Like -i N on the board: N cases, no labels; 0 runs every case.", "--iterations -i", "N", least=0),
     ]
-    html: Annotated[AnyPath | None, Option(None, "Write a page for people as well.", metavar="FILE")]
+    html: Annotated[AnyPath | None, Option(None, "Also write the report as an HTML page.", metavar="FILE")]
     against: Annotated[
         str | None, Option(None, "Compare with another variant's model (such as frozen).", metavar="VARIANT")
     ]
@@ -187,22 +196,25 @@ class AuditOptions(HostOptions, total=False):
     """Options of ``audit``."""
 
     archives: Annotated[
-        bool, Option(False, "Ask the archives of last resort too (they limit requests).", "--archives/--no-archives")
+        bool, Option(False, "Also check the archives of last resort (they limit requests).", "--archives/--no-archives")
     ]
     history: Annotated[
         AnyPath | None,
         Option(
             None,
-            "What audits remember: when a source last worked (default: in the user's state folder).",
+            "History file: when a source last worked (default: in the user's state folder).",
             metavar="FILE",
         ),
     ]
-    html: Annotated[AnyPath | None, Option(None, "Write the report as a page as well.", metavar="FILE")]
+    html: Annotated[AnyPath | None, Option(None, "Also write the report as an HTML page.", metavar="FILE")]
     jobs: Annotated[
-        int, Option(8, "Hosts asked at once, each one request at a time.", "--jobs -j", "N", least=1, most=32)
+        int,
+        Option(
+            8, "Number of hosts checked in parallel, one request at a time each.", "--jobs -j", "N", least=1, most=32
+        ),
     ]
     pause: Annotated[
-        float, Option(0.5, "Seconds between two requests at one host.", metavar="SECONDS", least=0, most=60)
+        float, Option(0.5, "Seconds between two requests to one host.", metavar="SECONDS", least=0, most=60)
     ]
     timeout: Annotated[float, Option(20.0, "Read timeout in seconds.", metavar="SECONDS", least=0.1, most=600)]
 
@@ -211,15 +223,15 @@ class LintOptions(TypedDict, total=False):
     """Options of ``lint``."""
 
     target: Annotated[
-        str, Option("armnn-19.02", "Whose parser: armnn-19.02 and later; or the NPU: ethos-u.", "--for", "RUNTIME")
+        str, Option("armnn-19.02", "Target: a parser (armnn-19.02 and later) or the NPU (ethos-u).", "--for", "RUNTIME")
     ]
     parser: Annotated[
-        str | None, Option(None, "caffe, tf, tflite or onnx, where the file does not tell.", metavar="KIND")
+        str | None, Option(None, "caffe, tf, tflite or onnx, if it cannot be recognised from the file.", metavar="KIND")
     ]
-    test: Annotated[str | None, Option(None, "Also check it against what this board test asks for.", metavar="NAME")]
-    outputs: Annotated[Words, Option((), "Outputs that will be asked for.", "--output", "NAME")]
-    all_npu: Annotated[bool, Option(False, "For an NPU: an operator that stays on the CPU is a fault.")]
-    sarif: Annotated[AnyPath | None, Option(None, "Write a SARIF 2.1.0 log as well.", metavar="FILE")]
+    test: Annotated[str | None, Option(None, "Also check what this board test requires.", metavar="NAME")]
+    outputs: Annotated[Words, Option((), "Outputs that the application will request.", "--output", "NAME")]
+    all_npu: Annotated[bool, Option(False, "For an NPU: an operator that stays on the CPU is an error.")]
+    sarif: Annotated[AnyPath | None, Option(None, "Also write a SARIF 2.1.0 log.", metavar="FILE")]
 
 
 class BundleOptions(Restricted, Out, Board, Recipes, total=False):
@@ -253,7 +265,7 @@ class DeployOptions(PlanDeployOptions, total=False):
     retries: Annotated[
         int,
         Option(
-            0, "Try again so often when the connection fails or files arrive damaged.", metavar="N", least=0, most=20
+            0, "Number of retries when the connection fails or files arrive damaged.", metavar="N", least=0, most=20
         ),
     ]
 
@@ -261,20 +273,23 @@ class DeployOptions(PlanDeployOptions, total=False):
 class DeployManyOptions(DeployOptions, total=False):
     """Options of ``deploy_many``."""
 
-    jobs: Annotated[int, Option(8, "How many boards at once.", "--jobs -j", "N", least=1, most=64)]
+    jobs: Annotated[int, Option(8, "Number of boards served in parallel.", "--jobs -j", "N", least=1, most=64)]
 
 
 class YoctoOptions(Restricted, Out, Board, Recipes, total=False):
     """Options of ``export_yocto``."""
 
     bundle_url: Annotated[
-        str, Option("", "Where converted files will lie (else they lie in the layer itself).", metavar="URL")
+        str,
+        Option("", "URL where you will host the converted files (default: they are part of the layer).", metavar="URL"),
     ]
     release: Annotated[
         str | None,
         Option(None, "Yocto release (default: that of --bsp where it is known, else scarthgap).", metavar="NAME"),
     ]
-    layer_series: Annotated[Words, Option((), "Also for this release, newer than those known.", metavar="NAME")]
+    layer_series: Annotated[
+        Words, Option((), "Also mark the layer compatible with this newer release.", metavar="NAME")
+    ]
 
 
 class LavaOptions(Restricted, Out, Board, Recipes, total=False):
@@ -282,28 +297,28 @@ class LavaOptions(Restricted, Out, Board, Recipes, total=False):
 
     bundle_url: Annotated[
         str,
-        Option("", "Where the bundle will lie, a folder or a file (default: file: and the folder).", metavar="URL"),
+        Option(
+            "", "URL where you will host the bundle, a folder or a file (default: file: and the folder).", metavar="URL"
+        ),
     ]
-    device_type: Annotated[
-        str, Option("", "LAVA's name for the kind of board (default: an NXP board with `soc`).", metavar="NAME")
-    ]
+    device_type: Annotated[str, Option("", "LAVA device type (default: an NXP board with `soc`).", metavar="NAME")]
 
 
 class VerifyOptions(Out, Cache, Sources, Lock, Recipes, total=False):
     """Options of ``verify_cache``."""
 
-    repair: Annotated[bool, Option(False, "Download or make corrupt files again that a recipe uses.")]
+    repair: Annotated[bool, Option(False, "Download or convert again the corrupt files that a recipe uses.")]
 
 
 class GcOptions(Out, Cache, Lock, Recipes, total=False):
     """Options of ``collect_garbage``."""
 
-    older_than: Annotated[float, Option(0.0, "Keep what is younger than so many days.", metavar="DAYS", least=0)]
+    older_than: Annotated[float, Option(0.0, "Keep files younger than this many days.", metavar="DAYS", least=0)]
     max_size: Annotated[
         str | None,
-        Option(None, "Then remove what was used least recently, down to SIZE (such as 2GiB).", metavar="SIZE"),
+        Option(None, "Then remove the least recently used files, down to SIZE (such as 2GiB).", metavar="SIZE"),
     ]
-    dry_run: Annotated[bool, Option(False, "Say what would go; remove nothing.", "--dry-run -n")]
+    dry_run: Annotated[bool, Option(False, "Show what would be removed; remove nothing.", "--dry-run -n")]
 
 
 class PinOptions(Lock, Recipes, total=False):
@@ -319,6 +334,6 @@ class UpdateOptions(Out, Cache, Sources, Lock, total=False):
 
     recipes: Annotated[
         Paths,
-        Option((), "The URL of the recipes, as elsewhere (default: all that the lock file pins).", metavar="URL"),
+        Option((), "URL of the recipes (default: all that the lock file pins).", metavar="URL"),
     ]
-    to: Annotated[str, Option("", "Move to this version (default: what lies at the URL now).", metavar="VERSION")]
+    to: Annotated[str, Option("", "Move to this version (default: the current file at the URL).", metavar="VERSION")]

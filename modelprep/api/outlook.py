@@ -1,4 +1,4 @@
-"""What a plan will take and what a report could not get: the facts that a program shows of them."""
+"""Disk space and downloads of a plan, and the missing files of a report, as facts for a program to show."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What executing a plan would take.
+    """Downloads and disk space of a plan.
 
     Parameters
     ----------
     facts
         The plan, JSON-ready.
     rooms
-        What each file system has to hold.
+        Needed space on each file system.
     shortage
-        Why it does not fit; None if it does.
+        Why there is not enough space; None if there is.
     exit_code
-        Of the demos that are known to fail.
+        Exit status of the demos that are known to fail.
     """
 
     facts: Mapping[str, object]
@@ -39,7 +39,7 @@ class Outlook:
 
 
 def outlook(plan: Plan) -> Outlook:
-    """Return what executing a plan would take; opens no socket and writes nothing."""
+    """Return downloads and disk space of a plan; uses no network and writes nothing."""
     from modelprep.pipeline.plan.disk_space import check_room, rooms
     from modelprep.pipeline.run.report import worst
     from modelprep.pipeline.run.summary import plan_json
@@ -55,7 +55,7 @@ def outlook(plan: Plan) -> Outlook:
 
 
 def download_size(plan: Plan, demo: PlannedDemo) -> tuple[int | None, int | None]:
-    """Return the bytes to download for one demo alone, and the same where only sizes inside archives are known."""
+    """Return the bytes to download for one demo alone, and an estimate if only sizes inside archives are known."""
     from modelprep.pipeline.run.summary import bytes_of
 
     return bytes_of(plan, demo), bytes_of(plan, demo, roughly=True)
@@ -69,7 +69,7 @@ def licence_classes(recipe: Recipe) -> tuple[str, ...]:
 
 
 def board_notes(plan: Plan) -> list[str]:
-    """Return a sentence for each demo that the board's release changes."""
+    """Return one sentence per demo that the board's release changes."""
     from modelprep.pipeline.plan.board import told
 
     return told([demo.recipe for demo in plan.demos])
@@ -82,13 +82,13 @@ class Unfetched:
     Parameters
     ----------
     unreached, refused
-        Those for which no host was reached or asked; all others.
+        Those for which no host was reached or tried; all others.
     commands
         Identity -> the command that downloads the file by hand.
     again
-        The command that goes on with all of them.
+        The command that resumes with all of them.
     cause
-        Why the first kind could not be downloaded.
+        Why the unreached ones could not be downloaded.
     """
 
     unreached: Sequence[Missing]
@@ -120,5 +120,5 @@ def unfetched(report: Report, words: Sequence[str]) -> Unfetched | None:
         [each for each in different.values() if each not in unreached],
         {identity: line for identity, (_, line) in downloads(files).items()},
         again(words, files),
-        no_network(hosts) if hosts else "not cached, and --offline leaves no other place",
+        no_network(hosts) if hosts else "not cached, and --offline allows no download",
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @verb(ShowOptions)
 def show(target: str, **options: Unpack[ShowOptions]) -> dict[str, Any]:
-    """Return everything that one recipe says and what is here of it, JSON-ready. The command ``show``.
+    """Return everything about one recipe and its state on this machine, JSON-ready. The command ``show``.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def show(target: str, **options: Unpack[ShowOptions]) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        There is no such recipe, or there are several.
+        The recipe is unknown, or the name is ambiguous.
     RecipeError
         The recipe is broken.
     """
@@ -53,7 +53,7 @@ def show(target: str, **options: Unpack[ShowOptions]) -> dict[str, Any]:
 
 
 def releases() -> tuple[str, tuple[Bsp, ...]]:
-    """Return the default i.MX Linux release, and all that the facts know. The command ``bsp list``."""
+    """Return the default i.MX Linux release, and all known ones. The command ``bsp list``."""
     with framed():
         from modelprep.targets import bsp
 
@@ -66,7 +66,7 @@ def release(name: str) -> Bsp:
     Raises
     ------
     UsageError
-        There is no such release.
+        The release is unknown.
     """
     with framed():
         from modelprep.targets import bsp
@@ -100,7 +100,7 @@ def show_step(name: str) -> Step:
     Raises
     ------
     UsageError
-        There is no such step.
+        The step is unknown.
     """
     with framed():
         from modelprep import steps
@@ -120,7 +120,7 @@ def step_json(step: Step) -> dict[str, object]:
 
 
 def _describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
-    """Return everything that a recipe says and what is here of it, JSON-ready."""
+    """Return everything about a recipe and its state on this machine, JSON-ready."""
     from modelprep.tree.manifest import plain
 
     recipe = demo.recipe
@@ -157,7 +157,7 @@ def _describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
 
 
 def _proof(use: StepUse) -> dict[str, object] | None:
-    """Say what the step's result is held to when `check` runs it, or why it is not; None for a step that is unknown."""
+    """Return the tolerance of the step's verification by `check`, or why there is none; None for an unknown step."""
     from modelprep import steps
     from modelprep.errors import MissingTool, RecipeError
 
@@ -205,7 +205,7 @@ def _asset(plan: Plan, demo: PlannedDemo, asset: Asset) -> dict[str, object]:
 
 
 def _answers(expect: Mapping[str, object]) -> list[str]:
-    """Say which class each picture or record is to get, with the class's name where the list is known."""
+    """Return the expected class of each picture or record, with its name if the list is known."""
     from modelprep.targets.class_names import label
 
     labels, names = expect.get("labels"), str(expect.get("names", ""))

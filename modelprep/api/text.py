@@ -1,6 +1,6 @@
 """The writers of shell, terminal and JSON text and the facts of the installation, for programs built on the verbs.
 
-A name is imported when it is first used: what one command needs, another does not pay for.
+A name is imported when it is first used, so that a command imports only what it needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The types of what the verbs return, in one place for type checkers; nothing is imported when a program runs."""
+"""The return types of the verbs, in one place for type checkers; nothing is imported at run time."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ def update_recipes(
     Returns
     -------
     tuple of RecipeUpdate
-        One for each catalogue: both versions, recipes added and removed, and what changed in the others.
+        One per catalogue: both versions, recipes added and removed, and the changes in the others.
 
     Raises
     ------
     UsageError
-        Nothing is pinned, or a version or URL is none.
+        Nothing is pinned, or a version or URL is not valid.
     RecipeError
         A recipe of the new version is broken; the lock file stays.
     FetchError, DigestMismatch, StepError, StorageError

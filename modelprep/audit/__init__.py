@@ -1,8 +1,8 @@
-"""Whether the sources of the recipes are alive, and still give the same files.
+"""Check that the sources of the recipes still work and serve the same files.
 
-``subjects`` (which URLs stand for which assets) -> ``crawl`` (who is asked when) -> ``probe`` (one URL) -> ``report``
-(what that means for assets and demos). ``history`` remembers between runs when a source last worked, ``hosts`` counts
-who could give an asset without asking anybody, ``page`` writes the HTML report.
+``subjects`` (which URLs stand for which assets) -> ``crawl`` (the order of requests) -> ``probe`` (one URL) ->
+``report`` (what that means for assets and demos). ``history`` records when a source last worked, ``hosts`` counts the
+independent hosts of an asset without using the network, ``page`` writes the HTML report.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is asked when: one queue a host, few hosts at a time, threads that end when they are told to."""
+"""The order of requests: one queue per host, a few hosts at a time, threads that can be stopped."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def crawl(
     manners: Manners = Manners(),  # noqa: B008 - frozen
     progress: Progress | None = None,
 ) -> tuple[tuple[Place, Finding], ...]:
-    """Ask every place, each URL once, hosts side by side and one request at a time at each.
+    """Check every place, each URL once, several hosts in parallel and one request at a time each.
 
-    Where a raw GitHub link gives a Git LFS pointer, the place of the content itself is asked too and told at the end.
+    If a raw GitHub link returns a Git LFS pointer, the URL of the content itself is checked at the end too.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ def crawl(
     Raises
     ------
     Interrupted
-        Ctrl-C; requests under way are let go.
+        Ctrl-C; running requests are abandoned.
     """
     asked = unique([place for place in places if askable(place)])
     answers: dict[tuple[object, ...], Finding] = {}
     onward: list[Place] = []
     for batch in (asked, onward):
-        # The second batch is known when the first is done: contents of pointers.
+        # The second batch (contents of LFS pointers) is known when the first is done.
         wanted = [place for place in unique(batch) if question(place) not in answers]
         answers.update(_ask_all(wanted, history, manners, progress))
         if batch is asked:
@@ -59,15 +59,15 @@ def _verdict(answers: Mapping[tuple[object, ...], Finding], place: Place) -> str
 
 
 def askable(place: Place) -> bool:
-    """Tell whether a place is asked at all: http or https, with a host."""
+    """Say whether a place can be checked: http or https, with a host."""
     return urls.mirror_path(place.candidate.url) is not None
 
 
 def unasked(place: Place) -> Finding:
-    """Return the finding of a place for which no server is asked: a local file, or no address at all."""
+    """Return the finding of a place without a server: a local file, or not a valid URL."""
     candidate = place.candidate
     if not candidate.is_local:
-        return Finding("skipped", "not an address that can be asked")
+        return Finding("skipped", "not a URL that can be checked")
     try:
         size = candidate.path.stat().st_size
     except (UsageError, OSError, ValueError):
@@ -83,7 +83,7 @@ def _ask_all(
     lanes: dict[str, list[Place]] = {}
     for place in places:
         lanes.setdefault(place.host, []).append(place)
-    # The longest queue first: it decides how long all of it takes.
+    # The longest queue first: it decides the total time.
     waiting = deque(sorted(lanes.values(), key=len, reverse=True))
     told: queue.SimpleQueue[_Told] = queue.SimpleQueue()
 
@@ -101,7 +101,7 @@ def _ask_all(
             except Exception as error:  # noqa: BLE001 - raised in the calling thread
                 told.put((place, None, error))
 
-    # Daemons: a server that answers no more must not keep Ctrl-C waiting.
+    # Daemons: a server that stops answering must not delay Ctrl-C.
     for _ in range(min(manners.hosts_at_once, len(lanes))):
         threading.Thread(target=work, daemon=True, name="audit").start()
     found: dict[tuple[object, ...], Finding] = {}

@@ -1,7 +1,7 @@
-"""How a file can be known without having all of it: digests that servers state, and files small enough to take whole.
+"""Identify a file without downloading it: digests stated by servers, and files small enough to download.
 
-Only what a server *states to be a digest* can tell that a file has changed. An S3 ``ETag`` merely happens to be the MD5
-of most objects, so it proves sameness and never the contrary.
+Only a header that *is defined as a digest* proves that a file has changed. An S3 ``ETag`` merely happens to be the MD5
+of most objects, so it can prove equality but not a difference.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def stated(headers: Sequence[Mapping[str, str]], *, encoded: bool) -> Iterator[t
 
 
 def compare(digests: Mapping[str, str], headers: Sequence[Mapping[str, str]], *, encoded: bool) -> tuple[str, str]:
-    """Hold what servers state against what is pinned.
+    """Compare the digests stated by servers with the pinned ones.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def compare(digests: Mapping[str, str], headers: Sequence[Mapping[str, str]], *,
 
 
 def of_whole(digests: Mapping[str, str], data: bytes) -> tuple[str, str]:
-    """Hold all of a file against what is pinned; as :func:`compare`."""
+    """Compare the digests of a whole file with the pinned ones; as :func:`compare`."""
     hashes = MultiHash(digests, size=len(data))
     hashes.update(data)
     got = hashes.digests()

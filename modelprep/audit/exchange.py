@@ -1,7 +1,7 @@
-"""One question to one URL: its headers, and as many first bytes as are wanted; redirects followed by hand.
+"""One request to one URL: its headers and, if needed, its first bytes; redirects are followed here.
 
-By hand, because each hop is a request at another host, for which that host's door has to be held; and because a
-permanent redirect is a finding, while a temporary one (to a signed address, as release downloads have) is not.
+Each hop is a request to another host, which has its own rate limit; and a permanent redirect is a finding, while a
+temporary one (to a signed URL, as release downloads have) is not.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ class Answered:
 
 
 class Exchange:
-    """Asks, one session a thread, with every host's door held for each request."""
+    """Sends requests, one session per thread, holding the host's door during each request."""
 
     def __init__(self, manners: Manners, doors: Doors) -> None:
         self._manners = manners
         self._doors = doors
         self._client = Client(manners.connect_timeout, manners.stall_timeout)
-        # Downloaded recipes lead to no private address, unless the user's environment allows it.
+        # Downloaded recipes may not lead to private addresses, unless the user's environment allows it.
         self._public = Client(manners.connect_timeout, manners.stall_timeout, allow_private=False)
 
     def headers(self, url: Url) -> Answered:
@@ -77,23 +77,23 @@ class Exchange:
         Raises
         ------
         Broken
-            No answer, or none that stands for a file.
+            No answer, or an answer without a file.
         """
         return self._follow("HEAD", url, 0)
 
     def first_bytes(self, url: Url, count: int) -> Answered:
-        """Ask with GET for the first `count` bytes; a server that overlooks Range is read no further than that.
+        """Ask with GET for the first `count` bytes; if a server ignores Range, reading stops there.
 
         Raises
         ------
         Broken
-            No answer, or none that stands for a file.
+            No answer, or an answer without a file.
         """
         return self._follow("GET", url, count)
 
     def _follow(self, method: str, url: Url, count: int) -> Answered:
         headers = {"Range": f"bytes=0-{count - 1}"} if count else {}
-        # Nothing that comes is kept, so that no digest is needed to follow any redirect.
+        # Nothing received is kept, so any redirect may be followed without a digest.
         chain = Chain(url, pinned=True)
         moved, permanent, passed = "", True, list[Mapping[str, str]]()
         client = self._public if is_downloaded(url.place) and allowed_by_environment() is None else self._client
@@ -117,7 +117,7 @@ class Exchange:
         status = response.status_code
         size: int | None
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and count:
-            # The first byte of an empty object cannot be had.
+            # An empty object has no first byte.
             size = _total(response.headers.get("Content-Range", ""))
             if size != 0:
                 raise refusal(response)
@@ -170,6 +170,6 @@ class Exchange:
 
 
 def _total(content_range: str) -> int | None:
-    """Read the whole size out of ``bytes 0-9/1234`` or ``bytes */1234``."""
+    """Parse the total size from ``bytes 0-9/1234`` or ``bytes */1234``."""
     total = content_range.rpartition("/")[2].strip()
     return int(total) if total.isascii() and total.isdigit() and len(total) < 20 else None

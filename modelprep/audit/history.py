@@ -1,4 +1,4 @@
-"""What audits remember from run to run: when each source last worked, and what the server said of it then."""
+"""The history of audits: when each source last worked, and what its server said then."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from modelprep.regular import opened
 from modelprep.store.disk import storage, write_atomic
 
 SCHEMA = 1
-#: The most that is read of a history file, bytes; a line of ours takes about 300.
+#: Maximum size of a history file in bytes; an entry takes about 300.
 LARGEST = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """What is remembered of one URL. Times are UTC, ISO 8601; empty where it never happened.
+    """The history of one URL. Times are UTC, ISO 8601; empty if it never happened.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Remembered:
         return self.worked[:10] or "the last time"
 
     def difference(self, *, size: int | None, etag: str, last_modified: str) -> str:
-        """Say in what an answer differs from the last one that worked; empty when it does not, or nothing is known."""
+        """Say how an answer differs from the last one that worked; empty if it does not, or nothing is known."""
         if not self.worked:
             return ""
         if None not in (size, self.size) and size != self.size:
@@ -78,7 +78,7 @@ class History:
     Raises
     ------
     UsageError
-        The file is no history of audits.
+        The file is not a history of audits.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -89,11 +89,11 @@ class History:
         return len(self._known)
 
     def of(self, place: Place) -> Remembered | None:
-        """Return what is remembered of a place's URL."""
+        """Return the history of a place's URL."""
         return self._known.get(place.candidate.shown)
 
     def learn(self, found: Iterable[tuple[Place, Finding]], now: datetime) -> None:
-        """Take an audit's findings in; nothing is written yet."""
+        """Add an audit's findings; nothing is written yet."""
         when = now.astimezone(timezone.utc).replace(microsecond=0).isoformat()
         for place, finding in found:
             if finding.verdict == "skipped":
@@ -102,7 +102,7 @@ class History:
             before = self._known.get(shown, Remembered())
             entry = replace(before, asked=when, verdict=finding.verdict)
             if finding.living or finding.verdict == "changed":
-                # What has changed is told once; from then on it is what lies there.
+                # A change is reported once; from then on it is the expected file.
                 entry = replace(
                     entry,
                     worked=when if finding.living else before.worked,
@@ -132,7 +132,7 @@ class History:
 
 
 def default_history() -> Path:
-    """Return where audits remember when nothing else is said: the platform's folder for a user's state."""
+    """Return the default history file, in the platform's folder for user state."""
     import platformdirs
 
     return Path(platformdirs.user_state_dir("modelprep", appauthor=False)).expanduser() / "audit-history.json"
@@ -155,15 +155,15 @@ def _read(path: Path) -> dict[str, Remembered]:
             raise ValueError(f"more than {LARGEST} bytes")
         record = json.loads(data)
         if not isinstance(record, dict) or record.get("schema") != SCHEMA or not isinstance(record.get("urls"), dict):
-            raise ValueError("another kind of JSON")
+            raise ValueError("JSON of another form")
         return {url: _entry(value) for url, value in record["urls"].items()}
     except (ValueError, RecursionError, TypeError) as error:
         raise UsageError(
-            "this is no history of 'modelprep audit'",
+            "not a history of 'modelprep audit'",
             where=str(path),
-            expected=f"what an audit wrote: JSON with schema {SCHEMA}",
+            expected=f"JSON written by an audit, with schema {SCHEMA}",
             got=str(error)[:200],
-            hint="name another file with --history, or remove this one; the next audit writes it anew",
+            hint="name another file with --history, or remove this one; the next audit creates it",
         ) from error
 
 
@@ -177,7 +177,7 @@ def _entry(value: object) -> Remembered:
             continue
         number = isinstance(got, int) and not isinstance(got, bool)
         if not (number if each.name == "size" else isinstance(got, str) and len(got) <= 1000):
-            raise TypeError(f"{each.name} of an entry is not what it should be")
+            raise TypeError(f"{each.name} of an entry is not valid")
         taken[each.name] = got
     if taken.get("verdict", "alive") not in VERDICTS:
         raise ValueError("an unknown verdict")

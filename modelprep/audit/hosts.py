@@ -1,7 +1,7 @@
-"""How many independent hosts can give each asset, and what the death of one would take down. Opens no socket.
+"""Number of independent hosts of each asset, and the impact of losing a host. Uses no network.
 
-Independent means that nobody can take both away at once: GitHub's several names are one host, a storage bucket is one
-whatever name it is asked by.
+Independent means that no single provider runs both: GitHub's several names are one host, and so are all names of a
+storage bucket.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _S3 = re.compile(
 
 
 def independent_host(url: Url) -> str:
-    """Return the name of who holds the file of a URL; empty for a local file or no URL.
+    """Return the name of the independent host of a URL; empty for a local file or an invalid URL.
 
     >>> independent_host(Url("https://raw.githubusercontent.com/o/r/main/a")), independent_host(Url("http://download.tensorflow.org/a"))
     ('github.com', 'download.tensorflow.org (Google Cloud Storage)')
@@ -59,14 +59,14 @@ def independent_host(url: Url) -> str:
 
 @dataclass(frozen=True)
 class AssetHosts:
-    """Who can give one asset.
+    """The hosts of one asset.
 
     Parameters
     ----------
     hosts
         Independent hosts of its own sources, in their order.
     archives
-        Hosts of the archives of last resort that would be asked; that they hold it is not known.
+        Hosts of the archives of last resort that would be tried; whether they have it is unknown.
     """
 
     key: str
@@ -85,7 +85,7 @@ class HostReport:
     assets
         Fewest hosts first. Assets without any source (slots that the user fills) are not among them.
     by_host
-        Host -> (assets it holds, assets that only it holds, demos that its death would take down), the gravest first.
+        Host -> (assets it holds, assets that only it holds, demos that losing it would affect), the worst first.
     """
 
     assets: tuple[AssetHosts, ...]
@@ -136,7 +136,7 @@ class HostReport:
 
 
 def count_hosts(subjects: Iterable[Subject]) -> HostReport:
-    """Count for each asset who can give it, and for each host what hangs on it alone."""
+    """Count the hosts of each asset, and for each host what depends on it alone."""
     rows = []
     for subject in subjects:
         found = places(subject, archives=True)

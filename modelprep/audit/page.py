@@ -18,7 +18,7 @@ _EFFECTS = {"passes": "sound", "fails": "reject", "nothing": "soft"}
 
 
 def page(report: AuditReport) -> str:
-    """Write the report as HTML; needs nothing but itself, and every text from outside is escaped."""
+    """Write the report as self-contained HTML; every text from outside is escaped."""
     return render(
         "audit",
         when=report.when,
@@ -50,7 +50,7 @@ def _asset(asset: AssetReport) -> dict[str, object]:
         "state": asset.state,
         "colour": _COLOURS.get(asset.state, "unknown"),
         "well": asset.state == "living" and all(row.finding.living for row in asset.rows),
-        "demos": ", ".join(asset.subject.demos) or "no demo needs it",
+        "demos": ", ".join(asset.subject.demos) or "not needed by any demo",
         "licence": "" if asset.licence == "stated" else asset.licence,
         "rows": [_row(row) for row in asset.rows],
     }
@@ -65,8 +65,8 @@ def _row(row: Row) -> dict[str, object]:
         "facts": [
             ("answer", finding.detail),
             ("moved to", finding.moved_to),
-            ("proved by", finding.proof),
+            ("verified by", finding.proof),
             ("size", human(finding.size) if finding.size is not None else ""),
-            ("last worked", "now" if finding.living else row.last_worked[:10] or "never seen to"),
+            ("last worked", "now" if finding.living else row.last_worked[:10] or "never"),
         ],
     }

@@ -1,4 +1,4 @@
-"""Politeness: never two requests at once at one host, a pause between them, few hosts at a time."""
+"""Rate limits: one request at a time per host, a pause between requests, a few hosts at a time."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Manners:
-    """How the servers are treated.
+    """Rate limits and timeouts.
 
     Parameters
     ----------
     hosts_at_once
-        How many hosts are asked at the same time.
+        Number of hosts checked at the same time.
     pause
         Seconds between the end of one request at a host and the next there.
     connect_timeout, stall_timeout
-        Seconds until a connection must stand, and seconds without a byte after which it counts as dead.
+        Connect timeout and read timeout in seconds.
     attempts
-        How often a URL is asked at most when asking again makes sense.
+        Maximum number of attempts per URL.
     backoff
         Seconds before the second attempt; doubled each time.
     longest_pause
-        Seconds that a server's ``Retry-After`` may ask for; a URL of one that asks for more is left unjudged.
+        Seconds that a server's ``Retry-After`` may ask for; if it asks for more, its URL is not judged.
     """
 
     hosts_at_once: int = 8
@@ -39,7 +39,7 @@ class Manners:
 
 
 class Doors:
-    """One door a host: whoever asks there holds it, and the next one waits the pause out.
+    """One lock per host: a request holds it, and the next request waits for the pause.
 
     A redirect leads to other hosts, so the queues of the hosts alone do not keep two requests apart.
     """
@@ -53,7 +53,7 @@ class Doors:
 
     @contextmanager
     def at(self, host: str) -> Iterator[None]:
-        """Hold the door of a host for one request.
+        """Hold the lock of a host for one request.
 
         Raises
         ------

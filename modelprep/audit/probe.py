@@ -1,4 +1,4 @@
-"""One URL, one verdict: HEAD where that tells enough, the first bytes where it does not."""
+"""Check one URL: by HEAD if the headers suffice, else by the first bytes."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from modelprep.fetch.sniff import describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.store.disk import human
 from modelprep.url import Url
 
-#: Files of at most so many bytes are taken whole, so that their digest can be told.
+#: Files up to this size in bytes are downloaded, to compute their digest.
 SMALL = 64 * 1024
-#: What else is looked at of a file.
+#: First bytes of larger files, for their type.
 SNIFF = 4096
-#: Content types under which a file of another kind is what it says it is.
+#: Content types that are trusted for files of another kind.
 _OF_FILES = ("application/octet-stream", "binary/octet-stream", "application/x-", "application/zip", "image/")
 
 
 def probe(
     exchange: Exchange, manners: Manners, place: Place, before: Remembered | None, stop: threading.Event
 ) -> Finding:
-    """Ask one URL, again where asking again makes sense, and judge what it says.
+    """Check one URL, with retries if they make sense, and return the verdict.
 
     Parameters
     ----------
     before
-        What the history remembers of it.
+        Its history.
     stop
-        Set by whoever wants the audit to end.
+        Set to end the audit.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def probe(
 
 
 def _failure(broken: Broken, attempts: int) -> Finding:
-    times = f" (asked {attempts} times)" if attempts > 1 else ""
+    times = f" ({attempts} attempts)" if attempts > 1 else ""
     status = _status_of(broken)
     text = f"{broken.text}{times}"
     if "certificate" in broken.text and not broken.answered:
@@ -80,21 +80,21 @@ def _judge(exchange: Exchange, place: Place, before: Remembered | None) -> Findi
     Raises
     ------
     Broken
-        The URL gives nothing.
+        The URL does not serve the file.
     """
     url, want = place.candidate.url, place.want
     answer = _ask_headers(exchange, url)
     difference = ""
     if answer is not None:
         proof, difference = evidence.compare(want.digests, answer.headers, encoded=bool(answer.encoding))
-        # What came in its place is worth a look, even where the headers say already that it is another file.
+        # Look at the received bytes, even if the headers say already that it is another file.
         if not difference and _headers_suffice(answer, want, proof):
             return _alive(answer, proof or "size", before)
     size = want.size if want.size is not None else answer.size if answer is not None else None
     count = SMALL if want.digests and size is not None and size <= SMALL else SNIFF
     answer = exchange.first_bytes(url, count)
     if share.asks(answer.url) and is_web_page(_plain(answer)):
-        # A page that asks whether one really wants so large a file: its form leads on.
+        # A page that asks for confirmation of a large download: follow its form.
         page = exchange.first_bytes(answer.url, share.PAGE_LIMIT)
         onward = share.form_target(page.url, page.head)
         if onward is not None and onward != url and share.asks(onward):
@@ -103,15 +103,15 @@ def _judge(exchange: Exchange, place: Place, before: Remembered | None) -> Findi
 
 
 def _ask_headers(exchange: Exchange, url: Url) -> Answered | None:
-    """Ask with HEAD; None where its refusal says nothing of the file.
+    """Send HEAD; None if its refusal says nothing about the file.
 
-    Servers refuse HEAD with about every status there is, signed addresses among them, so only those that are about the
-    whole server, or that say that the file is gone for good, are believed.
+    Servers and signed URLs refuse HEAD with almost any status, so only statuses about the whole server, or that say
+    that the file is gone for good, count.
     """
     try:
         return exchange.headers(url)
     except Broken as broken:
-        # A line that breaks or stalls may be a server that knows no HEAD; who is not to be reached is not asked again.
+        # A broken or stalled connection may be a server without HEAD; an unreachable host is not tried again.
         unreachable = not broken.answered and (broken.attempts is not None or not broken.retry)
         if unreachable or _status_of(broken) in (410, 429):
             raise
@@ -119,11 +119,11 @@ def _ask_headers(exchange: Exchange, url: Url) -> Answered | None:
 
 
 def _headers_suffice(answer: Answered, want: Want, proof: str) -> bool:
-    """Say whether headers alone tell that the file is there."""
+    """Say whether the headers alone prove that the file exists."""
     agrees = want.size is not None and answer.size == want.size
     if not (proof or agrees) or answer.encoding or not answer.content_type.startswith(_OF_FILES):
         return False
-    # Of one so small the digest can be told.
+    # The digest of a small file can be computed.
     return bool(proof) or not (want.digests and want.size is not None and want.size <= SMALL)
 
 
@@ -132,7 +132,7 @@ def _plain(answer: Answered) -> bytes:
 
 
 def _by_bytes(answer: Answered, want: Want, before: Remembered | None, told: str) -> Finding:
-    """Judge by the first bytes, the size and what the server states.
+    """Judge by the first bytes, the size and the server's headers.
 
     Parameters
     ----------
@@ -162,17 +162,17 @@ def _by_bytes(answer: Answered, want: Want, before: Remembered | None, told: str
     if is_lfs_pointer(plain) and want.size != size:
         same = " of the very file" if looks.lfs_oid == want.digests.get("sha256", "-") else ""
         other = "sha256" in want.digests and not same
-        text = f"gives {looks}{same or (', of another file than pinned' if other else '')}"
+        text = f"serves {looks}{same or (', of another file than pinned' if other else '')}"
         return finding(Finding("pointer", text, lfs_oid=looks.lfs_oid))
     wrong_size = want.size is not None and size is not None and size != want.size
     page = is_web_page(plain) and not want.may_be_page
     if page or ((wrong_size or want.size is None) and want.replaced_by(looks)):
-        return finding(Finding("page", f"gives {looks}"))
+        return finding(Finding("page", f"serves {looks}"))
     if wrong_size and not answer.encoding:
         assert want.size is not None
-        return finding(Finding("size", f"gives {looks}; {human(want.size)} are pinned"))
+        return finding(Finding("size", f"serves {looks}; {human(want.size)} are pinned"))
     if difference := difference or told:
-        return finding(Finding("changed", f"gives another file: {difference}"))
+        return finding(Finding("changed", f"serves another file: {difference}"))
     agrees = "size" if want.size is not None and size == want.size else ""
     return _alive(answer, agrees, before, size=size, looks=str(looks))
 
@@ -180,11 +180,11 @@ def _by_bytes(answer: Answered, want: Want, before: Remembered | None, told: str
 def _alive(
     answer: Answered, proof: str, before: Remembered | None, *, size: int | None = None, looks: str = ""
 ) -> Finding:
-    """Make the finding for what seems to be the file; without a pin, hold it against what lay there the last time."""
+    """Make the finding for what seems to be the file; without a pin, compare it with the last audit."""
     size = size if size is not None else answer.size
     made = Finding(
         "moved" if answer.moved_to else "alive",
-        f"gives {looks}" if looks and not proof else "",
+        f"serves {looks}" if looks and not proof else "",
         moved_to=answer.moved_to,
         size=size,
         etag=answer.etag,

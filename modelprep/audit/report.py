@@ -1,4 +1,4 @@
-"""What the findings mean: for each asset whether it can still be had, for each demo what it lost."""
+"""Summary of the findings: for each asset whether it can still be downloaded, for each demo what it lost."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _RANK = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
 
 @dataclass(frozen=True)
 class Row:
-    """One place and what was found there.
+    """One place and its finding.
 
     Parameters
     ----------
     before
-        What the history remembered of it when the audit began; None for a URL that was never asked.
+        Its history before the audit; None for a URL that was never checked.
     """
 
     place: Place
@@ -30,7 +30,7 @@ class Row:
 
     @property
     def last_worked(self) -> str:
-        """When it last gave the file before this audit; UTC, ISO 8601, empty where that is not known."""
+        """When it last worked before this audit; UTC, ISO 8601, empty if unknown."""
         return self.before.worked if self.before is not None else ""
 
     def to_json(self) -> dict[str, object]:
@@ -63,9 +63,9 @@ class AssetReport:
     Parameters
     ----------
     state
-        ``living`` (a source of its own gives it), ``archive`` (only an archive of last resort does), ``unclear`` (no
-        source gives it, and one did not let itself be judged), ``lost``, ``skipped`` (nothing could be asked), ``slot``
-        (it has no source: the user brings it).
+        ``living`` (one of its sources works), ``archive`` (only in an archive of last resort works), ``unclear`` (no
+        source works, and one could not be judged), ``lost``, ``skipped`` (nothing could be checked), ``slot`` (it has
+        no source: the user supplies it).
     """
 
     subject: Subject
@@ -118,12 +118,12 @@ class AuditReport:
 
     @property
     def lost(self) -> tuple[AssetReport, ...]:
-        """Assets that no living source gives, none of its own and none of the archives that were asked."""
+        """Assets without a working source, archives included."""
         return tuple(asset for asset in self.assets if asset.state == "lost")
 
     @property
     def demos_lost(self) -> tuple[str, ...]:
-        """Demos that cannot be prepared from what is alive."""
+        """Demos that cannot be prepared from working sources."""
         return tuple(sorted({demo for asset in self.lost for demo in asset.subject.demos}))
 
     @property
@@ -134,19 +134,19 @@ class AuditReport:
 
     @property
     def unlicensed(self) -> tuple[str, ...]:
-        """Keys of assets whose recipe says nothing of a licence."""
+        """Keys of assets without a licence."""
         return tuple(asset.subject.key for asset in self.assets if asset.licence == "missing")
 
     @property
     def nobody_answered(self) -> bool:
-        """Whether not one host was reached, which says something about this machine's network and nothing of them."""
+        """Whether no host was reached, which points to this machine's network."""
         asked = self.hosts
-        # One host that refuses connections is there, and gives nothing; several that all do are behind a firewall.
+        # One host that refuses connections exists and does not work; if all refuse, there is a firewall.
         return bool(asked) and all(asked.values()) and list(asked.values()) != ["refused"]
 
     @property
     def hosts(self) -> Mapping[str, Unreached]:
-        """How each host that was asked was not reached; empty where one of its sources was."""
+        """Why each host was not reached; empty if one of its sources was."""
         found: dict[str, Unreached] = {}
         for row in self.rows:
             if row.place.host and row.finding.verdict != "skipped":
@@ -172,7 +172,7 @@ class AuditReport:
 def report(
     subjects: Iterable[Subject], found: Iterable[tuple[Place, Finding]], history: History, when: datetime
 ) -> AuditReport:
-    """Sum up. `history` must not have learnt of this audit yet, or nothing would ever have worked before."""
+    """Sum up. `history` must not include this audit yet."""
     rows: dict[str, list[Row]] = {}
     for place, finding in found:
         rows.setdefault(place.key, []).append(Row(place, finding, history.of(place)))

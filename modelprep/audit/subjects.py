@@ -1,4 +1,4 @@
-"""What is audited: assets of recipes, the demos that need them, and every URL that stands for one. Opens no socket."""
+"""What is audited: assets of recipes, the demos that need them, and every URL of each. Uses no network."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Subject:
 
     @property
     def pinned(self) -> bool:
-        """Whether a digest says which bytes are wanted."""
+        """Whether the asset has a digest."""
         return bool(self.asset.digests or self.asset.members or any(s.digests for s in self.asset.sources))
 
 
 @dataclass(frozen=True)
 class Place:
-    """One URL to ask, and what should lie there.
+    """One URL to check, and the expected file.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Place:
     candidate
         The URL with its kind.
     want
-        The file that should be there: the asset's own, or the archive that holds it.
+        The expected file: the asset's own, or the archive that contains it.
     """
 
     key: str
@@ -104,7 +104,7 @@ def subjects(
 
 
 def places(subject: Subject, *, archives: bool = False) -> tuple[Place, ...]:
-    """List the URLs that stand for an asset, in the order in which a fetch would ask them.
+    """List the URLs of an asset, in the order in which a fetch would try them.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def places(subject: Subject, *, archives: bool = False) -> tuple[Place, ...]:
 
 
 def wanted_at(candidate: Candidate, asset: Asset) -> Want:
-    """Say which file should lie at a candidate's URL: the asset's, the archive it is a member of, or what it states."""
+    """Return the expected file at a candidate's URL: the asset, or the archive that contains it."""
     source = candidate.source
     if source.member is not None:
         return Want(urls.basename(source.url) or "archive", dict(source.digests.values), source.size)
@@ -145,6 +145,6 @@ def unique(found: Sequence[Place]) -> tuple[Place, ...]:
 
 
 def question(place: Place) -> tuple[object, ...]:
-    """Return what makes two places one question: URL, digests, size and whether a page could be the file."""
+    """Return the identity of a request: URL, digests, size and whether a page could be the file."""
     want = place.want
     return (place.candidate.url, tuple(sorted(want.digests.items())), want.size, want.may_be_page)

@@ -1,4 +1,4 @@
-"""What can be said of one URL, and how bad each of it is."""
+"""The verdicts on one URL, and their order."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from modelprep.fetch.network_errors import Unreached
 Verdict = Literal["dead", "certificate", "page", "pointer", "size", "changed", "unclear", "moved", "alive", "skipped"]
 #: Verdict -> what it means, worst first; the order of every report.
 VERDICTS: Mapping[Verdict, str] = {
-    "dead": "gives nothing any more",
-    "certificate": "its TLS certificate is not trusted, so nothing is believed",
-    "page": "gives a web page or an error document instead of the file",
-    "pointer": "gives a Git LFS pointer, which names the file and is not it",
-    "size": "gives a file of another size than pinned",
-    "changed": "gives another file than pinned, or than the last time",
-    "unclear": "did not answer now (asked too often, or no network); not judged",
-    "moved": "gives the file, from another address",
-    "alive": "gives the file",
-    "skipped": "not asked",
+    "dead": "does not work any more",
+    "certificate": "its TLS certificate is not trusted",
+    "page": "serves a web page or an error document instead of the file",
+    "pointer": "serves a Git LFS pointer instead of the file",
+    "size": "serves a file of another size than pinned",
+    "changed": "serves another file than pinned, or than at the last audit",
+    "unclear": "did not answer now (rate limit, or no network); not judged",
+    "moved": "serves the file, from another URL",
+    "alive": "serves the file",
+    "skipped": "not checked",
 }
-#: Verdicts under which the file can be had.
+#: Verdicts under which the file can be downloaded.
 LIVING: frozenset[Verdict] = frozenset({"alive", "moved"})
 
 
@@ -35,22 +35,22 @@ class Finding:
     verdict
         One of :data:`VERDICTS`.
     detail
-        The same in words, with what came; never a URL with credentials.
+        Details in words; never a URL with credentials.
     moved_to
-        Where a permanent redirect leads, redacted; also set when what lies there is no good.
+        Target of a permanent redirect, redacted; also set if the file there is wrong.
     size
-        Bytes that the server says the object has; None when it does not say.
+        Size in bytes according to the server; None if not stated.
     etag, last_modified
-        As the server said them, to tell at the next audit whether it is the same object.
+        As stated by the server, to recognise the same object at the next audit.
     proof
-        How it is known to be the pinned file without having all of it: ``sha256 of the whole file``, ``size``,
-        ``md5 (x-goog-hash)``; empty when nothing tells.
+        How the file was identified as the pinned one: ``sha256 of the whole file``, ``size``, ``md5 (x-goog-hash)``;
+        empty when nothing tells.
     status
         HTTP status of the last answer; None when there was none.
     lfs_oid
         SHA-256 that a Git LFS pointer names.
     unreached
-        How the host was not reached, which may be the fault of this machine's network; empty when it was.
+        Why the host was not reached, which may be due to this machine's network; empty if it was.
     """
 
     verdict: Verdict
@@ -66,5 +66,5 @@ class Finding:
 
     @property
     def living(self) -> bool:
-        """Whether the file can be had there."""
+        """Whether the file can be downloaded there."""
         return self.verdict in LIVING

@@ -1,1 +1,1 @@
-"""Will the board test pass? Lint, preprocessing, host runtimes, verdicts."""
+"""Predict whether board tests pass: lint, preprocessing, host runtimes, verdicts."""

@@ -1,4 +1,4 @@
-"""Two models of one test, from different sources, held to the same numbers on the same seeded inputs."""
+"""Compare two models of one test, from different sources, on the same seeded inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOLERANCE = 1e-4
 
 
 def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: float = TOLERANCE) -> Proof:
-    """Run two models as one test would and compare what they answer.
+    """Run two models as one test would and compare their outputs.
 
     `test`: says which input is fed and which outputs are read. Returns ``unknown`` where this machine lacks a runtime,
     or one of them does not take its model.
@@ -32,7 +32,7 @@ def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: floa
             tuple(side.runtime for side in sides),
             tolerance,
             outputs=test.outputs,
-            origin="the same weights in graphs that different tools wrote",
+            origin="the same weights in graphs of different tools",
             hint=f"modelprep show {quoting.sh(test.name)} and {test.name}@{name}: are both made from the same weights?",
         )
     except (MissingTool, CheckFailed) as error:

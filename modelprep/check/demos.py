@@ -1,4 +1,4 @@
-"""From recipes and finished trees to verdicts: which demo is which board test, and where its files are."""
+"""From recipes and finished trees to verdicts: the board test of each demo, and its files."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Checked:
     Parameters
     ----------
     verdict, reason
-        What the board will say; None where there is nothing to judge, with the reason.
+        The predicted result; None if there is nothing to judge, with the reason.
     files
-        The folders that were looked at.
+        The checked folders.
     proofs
         Of the conversions that made its files: before against after.
     """
@@ -78,7 +78,7 @@ class Checked:
 
 
 def board_test(recipe: Recipe, version: str | None = None) -> BoardTest | None:
-    """Return the board test that a recipe is for.
+    """Return the board test of a recipe.
 
     `recipe`: its ``demo:`` names one of Arm NN's programs, or its ``expect:`` says all that a test of the user's own
     does (``parser``, ``model``, ``input``, ``output``, ``preprocess``, ``labels``). `version`: Arm NN version; the
@@ -121,7 +121,7 @@ def check(
     run: bool = True,
     listen: Listener = silent,
 ) -> list[Checked]:
-    """Say of each demo whether its test will pass on the board.
+    """Say for each demo whether its test will pass on the board.
 
     `out`: the folder that holds the finished trees (``--out``). `version`: Arm NN version to judge by, when not the
     recipes' own. `iterations`: as ``-i N`` on the board. `run`: False looks at the models only.
@@ -157,7 +157,7 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
 
 
 def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = None) -> str:
-    """Return the command that makes a demo's files.
+    """Return the command that prepares a demo's files.
 
     `given`: files of the user's own, by asset.
     """
@@ -170,7 +170,7 @@ def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = 
 
 
 def typed(recipe: Recipe) -> tuple[str, list[str]]:
-    """Return how a command names a recipe as it is here: the target, and options for the board."""
+    """Return a recipe's target and board options for a command."""
     by_version = recipe.variant.startswith("armnn-")
     target = recipe.given or recipe.name
     options: list[str] = []
@@ -236,7 +236,7 @@ def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Ite
     for picture in pictures:
         try:
             cases = judged(picture, exact=False)
-            if any(map(_may_pass, cases)):  # the board's own pixels decide
+            if any(map(_may_pass, cases)):  # the exact pixels of the board decide
                 cases = judged(picture, exact=True)
         except StepError:
             continue
@@ -244,7 +244,7 @@ def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Ite
 
 
 def _may_pass(case: Judged) -> bool:
-    """Whether other pixels by a few steps of grey might let a case pass: the class wanted stands among the first."""
+    """Whether slightly different pixels might let a case pass: the expected class is among the first."""
     if case.passes:
         return True
     if case.asked is not None:

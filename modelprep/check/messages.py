@@ -1,4 +1,4 @@
-"""What the board prints when a test fails, and what to do about it."""
+"""The board's messages for failed tests, and hints."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: str = "") -> tuple[str, str]:
-    """Return the command that fixes a model which the parser does not take, and what to do with its result.
+    """Return the command that fixes a model, and what to do with its result.
 
     `test`, `parser`: the test, whose names are put in; or only the parser where none is known. Both are empty where no
     command fixes it. Words in capitals are for the user to fill in (a deploy file).
     """
-    result = f"mended{'.pb' if model.is_dir() else model.suffix}"
+    result = f"fixed{'.pb' if model.is_dir() else model.suffix}"
     inputs = [test.input_name] if test is not None else []
     outputs = list(test.outputs) if test is not None else []
     command = renaming(finding.mend, model, test.parser if test else parser, finding.where, inputs, outputs)
@@ -35,11 +35,11 @@ def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: st
     for number, word in enumerate(words):
         old, equals, new = word.partition("=")
         words[number] = f"{old}={names.get(new, new)}" if equals and words[number - 1].startswith("--rename") else word
-    return (quoting.command(*words), f"put {result} in its place") if command else ("", "")
+    return (quoting.command(*words), f"replace the model by {result}") if command else ("", "")
 
 
 def mismatch(test: BoardTest, failed: Sequence[Judged], options: str = "") -> tuple[str, str]:
-    """Return why cases fail, in a line, and the command that leads on; the first is empty where nothing is compared."""
+    """Return why cases fail, in one line, and the next command; the first is empty if nothing is compared."""
     case = failed[0]
     if case.wanted is None:
         return "", ""
@@ -53,7 +53,7 @@ def mismatch(test: BoardTest, failed: Sequence[Judged], options: str = "") -> tu
 
 
 def advice(test: BoardTest, case: Judged, options: str = "") -> str:
-    """Say what to do about a case that fails; empty where nothing is compared.
+    """Return a hint for a failed case; empty if nothing is compared.
 
     `options`: what a command about the same files needs besides the name (``--out ...``).
     """
@@ -65,15 +65,15 @@ def advice(test: BoardTest, case: Judged, options: str = "") -> str:
     got = "nothing" if case.got is None else label(test.names, case.got)
     if test.cases:
         return (
-            f"{case.file}: the test wants {wanted}, your picture is {got}; the picture that Arm tested with passes "
+            f"{case.file}: the test expects {wanted}, your picture is {got}; the picture that Arm tested with passes "
             f"(fetch without --set), or search a folder: modelprep check {quoting.sh(test.name)} --find-picture DIR"
             f"{options}"
         )
-    return f"record {case.id} of {case.file} is {wanted}, the model says {got}"
+    return f"record {case.id} of {case.file} is {wanted}, the model predicts {got}"
 
 
 def _advice_on_boxes(test: BoardTest, case: Judged, asked: Detection) -> str:
-    said = f"the test wants one {_told(test, asked)}"
+    said = f"the test expects one {_told(test, asked)}"
     if not case.found:
         return f"{said}; the model found nothing in {case.file}"
     best = case.found[0]
@@ -83,7 +83,7 @@ def _advice_on_boxes(test: BoardTest, case: Judged, asked: Detection) -> str:
     if test.preprocess["kind"] == "ssd" and len(case.found) > 1 and same and share <= boxes.TOLERANCE:
         return (
             f"{said}; {first}, the next has {case.found[1].score:.3g}: convert the model with an nms_score_threshold "
-            f"between the two, so that one is left"
+            "between the two, so that one remains"
         )
     off = f": its {name} is {share:.1%} off" if same else ""
     return f"{said}, each number within one per cent; {first}{off}. Weights or picture are not the ones that Arm used"
@@ -95,7 +95,7 @@ def _told(test: BoardTest, one: Detection) -> str:
 
 
 def missing_model(test: BoardTest, model: Path) -> str:
-    """Return what the parser says of a model file that is not there."""
+    """Return the parser's message about a missing model file."""
     return {
         "caffe": f"Couldn't find requested output layer '{next(iter(test.outputs), '')}' in graph",
         "tf": f"Graph file {model} failed to open",
@@ -104,17 +104,17 @@ def missing_model(test: BoardTest, model: Path) -> str:
     }[test.parser]
 
 
-#: What a shell says of a program that a signal ended, by exit status.
+#: A shell's message about a program ended by a signal, by exit status.
 _SIGNALS = {134: "Aborted", 135: "Bus error", 136: "Floating point exception", 139: "Segmentation fault"}
 
 
 def crashed(status: int) -> str:
-    """Say how a program ends that prints nothing."""
+    """Describe the end of a program that prints nothing."""
     return f"{_SIGNALS.get(status, 'The program ends')} (exit status {status}; the program itself prints no message)"
 
 
 def missing_data(test: BoardTest, data: Path, name: str) -> str:
-    """Return what the program says of a data file that is not there."""
+    """Return the program's message about a missing data file."""
     if test.preprocess["kind"] == "mnist":
         # The program names the images file, whichever of the two is missing.
         return f"Failed to load {data / test.files[0]}"
@@ -124,7 +124,7 @@ def missing_data(test: BoardTest, data: Path, name: str) -> str:
 
 
 def unreadable(test: BoardTest, data: Path, number: int, error: StepError) -> str:
-    """Return what the program says of the data of case `number` when they cannot be read."""
+    """Return the program's message about unreadable data of case `number`."""
     if test.files:
         return f"Failed to read {data / test.files[error.where == 'labels']}"
     return _no_picture(test, data / test.cases[number % len(test.cases)].file, number)
@@ -140,12 +140,12 @@ def _no_picture(test: BoardTest, path: Path, number: int) -> str:
 
 
 def why(error: StepError) -> str:
-    """Say in a line why a file cannot be read."""
+    """Return in one line why a file cannot be read."""
     return f"{error.what}: it looks like {error.looks_like}" if error.looks_like else error.what
 
 
 def near(path: Path) -> str:
-    """Say which file there is meant: one whose name differs in punctuation or case only, or is still packed."""
+    """Suggest a file whose name differs only in punctuation or case, or that is still packed."""
     names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
     meant = _letters(path.name)
     if path.is_dir():

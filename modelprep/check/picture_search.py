@@ -1,4 +1,4 @@
-"""Searching a folder for pictures with which a test passes: for those that nobody publishes any more."""
+"""Search a folder for pictures with which a test passes, for pictures that are no longer public."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from modelprep.tree.places import tree_name
 
 @dataclass(frozen=True)
 class TriedPicture:
-    """What a test makes of one picture.
+    """A test's result for one picture.
 
     Parameters
     ----------
     case
         Number of the test's case that it was tried for, from 0.
     file
-        Name under which the test looks for it.
+        The name that the test opens.
     picture
         The file.
     got
@@ -41,7 +41,7 @@ class TriedPicture:
 
 @dataclass(frozen=True)
 class PictureSearch:
-    """What a search found.
+    """Result of a search.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class PictureSearch:
     pictures
         How many pictures the folder has.
     tried
-        What became of each that can be read, case by case.
+        Results of each readable picture, case by case.
     command
-        Puts the first that passes of each case into the tree; empty where none does.
+        Installs the first passing picture of each case; empty if there is none.
     """
 
     test: BoardTest
@@ -80,9 +80,9 @@ def search(recipes: Sequence[Recipe], out: Path, folder: Path) -> PictureSearch:
 
     test = board_test(recipes[0]) if len(recipes) == 1 else None
     if test is None or not test.cases:
-        raise UsageError("--find-picture wants exactly one test that looks at pictures")
+        raise UsageError("--find-picture needs exactly one picture test")
     if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}'")
+        raise UsageError(f"the folder '{folder}' does not exist")
     pictures = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():

@@ -1,4 +1,4 @@
-"""What many checked demos come to: how many of each state, and the commands that fetch what is not there."""
+"""Summary of checked demos: number of each state, and the commands that fetch missing files."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ def totals(checked: Sequence[Checked]) -> str:
 
 
 def fetch_commands(checked: Sequence[Checked], out: Path) -> list[str]:
-    """Return the commands that fetch all that is not there: one for all demos that can be downloaded.
+    """Return the commands that fetch all missing files: one for all demos that can be downloaded.
 
-    There are more than one where demos are for different boards, and one for each demo that needs a file of the user's
-    own.
+    There are several if demos are for different boards, and one for each demo that needs a user's file.
     """
     missing = [one.recipe for one in checked if one.state == "not fetched"]
     brought = [recipe for recipe in missing if any(not asset.sources for asset in recipe.assets.values())]

@@ -55,7 +55,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a test will say.
+    """The predicted result of a test.
 
     Parameters
     ----------

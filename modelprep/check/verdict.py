@@ -1,4 +1,4 @@
-"""What one of the board's test programs will say of these very files: passed or failed, and in which words.
+"""Predict the result and output of a board's test program for given files.
 
 The program's own order is kept: folders, model, bindings, then the data of case 0 as a warm-up, then the default cases
 (or ``-i N`` of them, whose classes are not compared). Source: tests/InferenceTest.inl at tag v19.02.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = True, options: str = "") -> Verdict:
-    """Say what a test program will say of the files in two folders.
+    """Predict the result of a test program for the files in two folders.
 
     `files`: what ``--model-dir`` and ``--data-dir`` would be. `iterations`: ``-i N``: with N > 0, N cases are run and
     no class is compared. `run`: False looks at the model only (``--lint-only``). `options`: what a command about the
@@ -77,7 +77,7 @@ def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Findi
     status = worst.status or 1
     said = worst.prints or (messages.crashed(status) if status != 1 else f"(no clear message: {worst})")
     if worst.where == model.name:
-        hint = f"{model} is {worst.detail}" if worst.detail else f"{model} is no model"
+        hint = f"{model} is {worst.detail}" if worst.detail else f"{model} is not a model"
         return Verdict(test, "fails", said, hint, findings, missing=True, status=status, cause=hint)
     cause = f"{worst.where}: {rules()[worst.rule].says}" + (f" ({worst.detail})" if worst.detail else "")
     command, then = messages.fix(model, worst, test)
@@ -136,7 +136,7 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
         return Verdict(test, "unknown", error.what, error.hint or "", findings)
     except CheckFailed as error:
         return Verdict(test, "fails", error.got or error.what, "", findings, cause=error.what)
-    warnings = [f"{f.rule}: {f.where} may compute otherwise on the board" for f in findings if f.effect == "wrong"]
+    warnings = [f"{f.rule}: {f.where} may compute differently on the board" for f in findings if f.effect == "wrong"]
     if test.note:
         warnings.append(test.note)
     if iterations and test.preprocess["kind"] not in _DETECTORS:
@@ -279,7 +279,7 @@ def _fit(test: BoardTest, sizes: Sequence[int]) -> None:
     """See that a detector's outputs have as many elements as its test makes room for."""
     kind = test.preprocess["kind"]
     if kind in _DETECTORS and (said := boxes.sizes_say(sizes, kind)):
-        raise CheckFailed("the outputs have other sizes than the test reads", got=said)
+        raise CheckFailed("the outputs have other sizes than the test expects", got=said)
 
 
 def _judge_class(

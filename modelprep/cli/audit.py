@@ -1,4 +1,4 @@
-"""``modelprep audit``: whether the sources are alive, and still the same files."""
+"""``modelprep audit``: check that the sources still work and serve the same files."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def command(
         bool,
         common.option(
             "--hosts",
-            "Ask nobody; count for each asset how many independent hosts could give it, and for each host which "
-            "demos its loss would take down.",
+            "Use no network; count the independent hosts of each asset, and the demos that losing each host would "
+            "affect.",
         ),
     ] = False,
-    everything: Annotated[bool, common.option("--all", "List the sources that are well, too.")] = False,
+    everything: Annotated[bool, common.option("--all", "Also list the sources without problems.")] = False,
     **options: Unpack[AuditOptions],
 ) -> int:
-    """Ask every source whether it is alive and still gives the same file; downloads nothing.
+    """Check that every source still works and still serves the same file; downloads nothing.
 
-    One request at a time at each host. Exits with 1 when an asset has no living source, with 7 when no host is reached.
+    Sends one request at a time to each host. Exit status 1 if an asset has no working source, 7 if no host is reached.
     """
 
     def listen(event: Event) -> None:
@@ -43,7 +43,7 @@ def command(
             output.warning(event.text)
         elif event.kind == "start":
             count = f"{event.data['hosts']} hosts for {event.data['of']} sources"
-            output.note(f"asking {count}, one request at a time at each")
+            output.note(f"checking {count}, one request at a time each")
         elif event.kind == "progress" and output.mode == "human" and output.err.isatty():
             done, total = event.data["asked"], event.data["of"]
             if isinstance(done, int) and done % 25 == 0 and done != total:
@@ -83,7 +83,7 @@ def _tell_no_network(output: Output, result: AuditReport) -> None:
         _list(output, result.rows)
     output.error(
         NoNetwork(
-            f"{no_network(result)}: nothing can be said of {len(result.rows)} sources",
+            f"{no_network(result)}: {len(result.rows)} sources not checked",
             hint="check the connection, the name server and HTTPS_PROXY, then run the command again;\n"
             f"`modelprep audit --hosts` needs no network{'' if output.verbose else ', -v lists the sources'}",
         )
@@ -113,17 +113,17 @@ def _tell(output: Output, result: AuditReport, *, everything: bool) -> None:
     for asset in result.assets:
         if asset.state in ("lost", "archive", "unclear"):
             words = {
-                "lost": output.style("no living source", "red"),
-                "archive": "only an archive of last resort",
-                "unclear": "no source that could be judged",
+                "lost": output.style("no working source", "red"),
+                "archive": "only in an archive of last resort",
+                "unclear": "no source could be checked",
             }[asset.state]
             output.fact(
                 f"{words}; needed by {', '.join(asset.subject.demos) or 'no demo'}", f"{asset.subject.key}: ", "  "
             )
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in result.counts.items()) or "nothing to ask"
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in result.counts.items()) or "nothing to check"
     living = sum(1 for asset in result.assets if asset.state == "living")
     output.line(f"{len(result.rows)} sources: {counts}")
-    output.line(f"{len(result.assets)} assets: {living} with a living source, {len(result.lost)} without")
+    output.line(f"{len(result.assets)} assets: {living} with a working source, {len(result.lost)} without")
 
 
 def _list(output: Output, rows: Sequence[Row]) -> None:
@@ -135,7 +135,7 @@ def _list(output: Output, rows: Sequence[Row]) -> None:
             words += [f"{size_text(finding.size)}" if finding.size is not None else "", finding.proof]
         worked = "now" if finding.living else row.last_worked[:10] or "?"
         cells.append((f"  {row.place.key}", "; ".join(filter(None, words)), worked, row.place.candidate.shown))
-    output.records(["  asset", "what came", "last worked", "url"], cells, lead=1)
+    output.records(["  asset", "response", "last worked", "url"], cells, lead=1)
 
 
 def _tell_hosts(output: Output, result: HostReport) -> None:

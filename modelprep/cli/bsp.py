@@ -1,4 +1,4 @@
-"""``modelprep bsp``: the i.MX Linux releases (board support packages) that the facts know."""
+"""``modelprep bsp``: the known i.MX Linux releases (board support packages)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ app = common.group("i.MX Linux releases: list, show.")
 @app.command("list")
 @common.command()
 def list_releases(output: Output) -> None:
-    """List the releases with the runtime versions that each holds."""
+    """List the releases with their runtime versions."""
     default, known = releases()
     output.result({"default": default, "releases": [each.to_json() for each in known]})
     columns = ("armnn", "tflite", "onnxruntime", "opencv")
@@ -41,7 +41,7 @@ def show(
     output: Output,
     name: Annotated[str, typer.Argument(metavar="RELEASE", help="As `bsp list` shows it: L6.6.36-2.1.0.")],
 ) -> None:
-    """Show one release: versions, folders on the board, files that the image already holds."""
+    """Show one release: versions, folders on the board, files that the image already contains."""
     release = find_release(name)
     output.result(release.to_json())
     rows = [(family, each.version or "-", each.folder or "-") for family, each in release.components.items()]

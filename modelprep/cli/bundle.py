@@ -21,14 +21,14 @@ def command(
     output_file: Annotated[Path, common.option("--output -o", "The archive: .tar.gz, .tar.zst, .tar or .zip.", "FILE")],
     **options: Unpack[BundleOptions],
 ) -> None:
-    """Pack finished demos into one archive: the same bytes from the same inputs, whoever packs them, on any day.
+    """Pack finished demos into one archive: the same inputs always result in the same bytes.
 
-    It holds the trees with their MANIFEST.json, SHA256SUMS and run-tests.sh, the licences, and an SPDX 2.3 document.
+    It contains the trees with their MANIFEST.json, SHA256SUMS and run-tests.sh, the licences, and an SPDX 2.3 document.
     """
     made = bundle(targets, output_file, listen=output.listener(), **options)
     output.close()
     for name, licence in sorted(made.left_out.items()):
-        output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted takes it along")
+        output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted includes it")
     output.value(str(made.path))
     output.line(f"{made.files} files, {size_text(made.size)}, sha256 {made.sha256}")
     output.result(

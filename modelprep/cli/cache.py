@@ -1,4 +1,4 @@
-"""``modelprep cache``: what is in the store, is it still right, what may go, and its key for a CI cache."""
+"""``modelprep cache``: show, verify and clean the cache, and print its key for CI."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from modelprep.cli.output import Output, size_text
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-app = common.group("The store: info, verify, gc, key.")
+app = common.group("The cache: info, verify, gc, key.")
 
 
 @app.command()
 @common.command(Cache)
 def info(output: Output, **options: Unpack[Cache]) -> None:
-    """Say where the store is and what is in it."""
+    """Show where the cache is and what is in it."""
     found = cache_info(**options)
     output.result({**vars(found), "root": str(found.root)})
     if output.mode == "quiet":
@@ -29,10 +29,10 @@ def info(output: Output, **options: Unpack[Cache]) -> None:
     rows = [
         ("files", found.blobs, size_text(found.blob_bytes)),
         ("step results", found.results, ""),
-        ("downloads under way", found.partials, size_text(found.partial_bytes)),
-        ("in quarantine", found.quarantined, size_text(found.quarantine_bytes)),
+        ("partial downloads", found.partials, size_text(found.partial_bytes)),
+        ("quarantined", found.quarantined, size_text(found.quarantine_bytes)),
     ]
-    output.table(f"{found.root}{'' if found.exists else '  (not there yet)'}", ["", ">count", ">size"], rows)
+    output.table(f"{found.root}{'' if found.exists else '  (does not exist yet)'}", ["", ">count", ">size"], rows)
     writable = "" if found.writable else ", not writable"
     output.line(f"free on that disk: {size_text(found.free_bytes)}{writable}")
 
@@ -40,20 +40,20 @@ def info(output: Output, **options: Unpack[Cache]) -> None:
 @app.command()
 @common.command(VerifyOptions)
 def verify(output: Output, **options: Unpack[VerifyOptions]) -> None:
-    """Hash every cached file again, trusting nothing; corrupt ones are quarantined (exit status 4).
+    """Hash every cached file again; corrupt files are quarantined (exit status 4).
 
-    With --repair, those that a recipe uses are got again; exit status 0 when that succeeds.
+    With --repair, those that a recipe uses are downloaded or converted again; exit status 0 if that succeeds.
     """
     found = verify_cache(listen=output.listener(), **options)
     report, repaired = found.report, found.repaired
     output.result(found.to_json())
     output.line(f"{report.checked} files hashed ({size_text(report.checked_bytes)}), {len(report.rotten)} corrupt")
     if report.broken_results:
-        output.line(f"{len(report.broken_results)} step results were without their files; they will be made anew")
+        output.line(f"{len(report.broken_results)} step results had lost their files; they will be made again")
     if repaired.restored:
-        output.line(f"{len(repaired.restored)} corrupt files are right again")
+        output.line(f"{len(repaired.restored)} corrupt files repaired")
     if repaired.unused:
-        output.line(f"{len(repaired.unused)} corrupt files are used by no recipe; they stay in quarantine")
+        output.line(f"{len(repaired.unused)} corrupt files are not used by any recipe; they stay quarantined")
     for error in repaired.failed.values():
         output.error(error)
     if found.error is not None:
@@ -63,11 +63,11 @@ def verify(output: Output, **options: Unpack[VerifyOptions]) -> None:
 @app.command()
 @common.command(GcOptions, examples=("modelprep cache gc --dry-run", "modelprep cache gc armnn-caffe --older-than 30"))
 def gc(output: Output, targets: common.SomeTargets = None, **options: Unpack[GcOptions]) -> None:
-    """Remove what no recipe uses: old versions, archives that were taken apart, evidence, dead downloads.
+    """Remove files that no recipe uses: old versions, unpacked archives, quarantined files, abandoned downloads.
 
-    With targets, only what these use is kept. Finished trees are never touched; --max-size also leaves the files
-    of the trees below --out, and files with a checksum of first use. While a run is at work with the store, nothing is
-    removed (exit code 6).
+    With targets, only the files that these use are kept. Finished trees are never touched; --max-size also keeps the
+    files of the trees below --out, and files with a first-use checksum. While a run is using the cache, nothing is
+    removed (exit status 6).
     """
     report, dry_run = collect_garbage(targets or (), **options), options["dry_run"]
     removed = [{"what": item.what, "name": item.name, "size": item.size} for item in report.removed]
@@ -90,8 +90,8 @@ def gc(output: Output, targets: common.SomeTargets = None, **options: Unpack[GcO
     )
     if report.over_limit:
         output.note(
-            f"{size_text(report.over_limit)} more than --max-size stay: files of the trees below {options['out']}, "
-            "files with a checksum of first use, and what --older-than spares"
+            f"{size_text(report.over_limit)} more than --max-size are kept: files of the trees below "
+            f"{options['out']}, files with a first-use checksum, and those that --older-than keeps"
         )
 
 
@@ -101,13 +101,13 @@ def key(
     output: Output,
     targets: common.SomeTargets = None,
     each: Annotated[
-        bool, typer.Option("--each", help="A line for each recipe, its own key first, instead of one key for all.")
+        bool, typer.Option("--each", help="Print one line per recipe, its key first, instead of one key for all.")
     ] = False,
     **options: Unpack[KeyOptions],
 ) -> None:
     """Print a key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes.
 
-    It is the same on every machine, and speaks of the recipes asked for only.
+    It is the same on every machine and covers only the given recipes.
     """
     found = cache_keys(targets or (), **options)
     output.result({"key": found.key, "recipes": list(found.keys), "keys": found.keys})

@@ -1,4 +1,4 @@
-"""``modelprep caffe``: the steps on Caffe models, and what is in one."""
+"""``modelprep caffe``: the steps on Caffe models, and ``inspect``."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def inspect_caffe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A prototxt or a caffemodel.")],
     weights: Weights = None,
 ) -> None:
-    """Show layers, shapes, parameters and multiply-accumulates, and what a bake would change."""
+    """Show layers, shapes, parameters and multiply-accumulates, and what ``bake`` would change."""
     found = inspect(file, format="caffe", weights=weights)
     show(output, file, found)
     output.result(found.facts)

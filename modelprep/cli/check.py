@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STYLES: dict[str, tuple[Style, ...]] = {
     "passes": ("green",), "fails": ("red",), "unknown": ("yellow",), "not fetched": ("yellow",),
 }  # fmt: skip
-#: So many cases of a test are named in its row.
+#: Number of cases of a test that are named in its row.
 _CASES = 8
 
 
@@ -39,10 +39,10 @@ def command(
     ] = None,
     **options: Unpack[CheckOptions],
 ) -> int:
-    """Say whether the board's tests will pass with these very files, and why not.
+    """Say whether the board's tests will pass with these files, and why not.
 
-    Each model is held to the rules of Arm NN's parser, then run on this machine on what the test would feed it, and
-    judged as the test judges. Exit code 1 when a test will fail, 7 when this machine lacks what would tell.
+    Each model is checked against the rules of Arm NN's parser, then run on this machine on the test's own inputs, and
+    judged as the test judges. Exit status 1 if a test will fail, 7 if this machine has no runtime to find out.
     """
     if find_picture is not None:
         searching: PictureOptions = {name: options[name] for name in PictureOptions.__annotations__}  # type: ignore[literal-required,assignment]
@@ -56,7 +56,7 @@ def command(
 
 def _tell(output: Output, checked: Sequence[Checked], out: str | PathLike[str], *, lint_only: bool) -> int:
     output.result({"checks": [one.to_json() for one in checked]})
-    # What has nothing to judge is listed below the table, by reason.
+    # Demos without a test are listed below the table, by reason.
     shown = [one for one in checked if one.state != "nothing" or output.mode == "quiet"]
     words = [output.style(one.word, *_STYLES.get(one.state, ("dim",))) for one in shown]
     rows = [(one.recipe.demo, word, _result(one)) for one, word in zip(shown, words, strict=True)]
@@ -78,7 +78,7 @@ def _tell(output: Output, checked: Sequence[Checked], out: str | PathLike[str], 
         totals, commands = summary(checked, out)
         output.prose(output.style(totals, "bold"))
         if commands:
-            output.line("to fetch what is not there:")
+            output.line("to fetch what is missing:")
         for command in commands:
             output.typed(command)
     outcomes = [one.verdict.outcome for one in checked if one.verdict is not None]
@@ -88,7 +88,7 @@ def _tell(output: Output, checked: Sequence[Checked], out: str | PathLike[str], 
 
 
 def _result(one: Checked) -> str:
-    """Say in a row why a test does not pass, or what the network answers."""
+    """Return the text of a row: why a test does not pass, or the network's answer."""
     verdict = one.verdict
     if verdict is None:
         return "" if one.reason == one.state else one.reason
@@ -109,7 +109,7 @@ def _short(verdict: Verdict, case: Judged) -> str:
 
 
 def _findings(verdict: Verdict) -> list[str]:
-    """One line a rule: it stands for all the places where the model breaks it."""
+    """Return one line per rule, for all the places where the model breaks it."""
     places: dict[str, list[Finding]] = {}
     for finding in verdict.findings:
         if finding.serious:
@@ -118,7 +118,7 @@ def _findings(verdict: Verdict) -> list[str]:
 
 
 def _details(output: Output, one: Checked) -> None:
-    """Print what a row has no room for: the board's own words, findings, notes, proofs and what to type next."""
+    """Print what does not fit into a row: the board's output, findings, notes, verifications and the next command."""
     verdict = one.verdict if one.state != "not fetched" else None
     lines: list[tuple[str, str]] = []
     if verdict is not None:
@@ -129,7 +129,7 @@ def _details(output: Output, one: Checked) -> None:
         lines += [("note:  ", text) for text in verdict.warnings]
         if verdict.runtime and (lines or one.proofs):
             lines.append(("ran in: ", verdict.runtime))
-    # A demo that has no test of Arm NN's has conversions all the same, and one that went wrong decides the exit code.
+    # A demo without an Arm NN test may still have conversions; a failed one decides the exit status.
     lines += [("proof: ", str(proof)) for proof in one.proofs]
     before, command, after = "", "", ""
     if verdict is not None and verdict.hint:
@@ -152,7 +152,7 @@ def _tell_pictures(output: Output, found: PictureSearch) -> int:
         (each.file, str(each.picture), "" if each.got is None else class_label(found.test.names, each.got))
         for each in found.passing
     ]
-    output.table("", ["wanted as", "picture that passes", "class"], rows, key=1)
+    output.table("", ["expected", "picture that passes", "class"], rows, key=1)
     if not rows:
         output.note(f"none of {found.pictures} pictures passes")
     if found.command and output.mode == "human":

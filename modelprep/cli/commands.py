@@ -1,6 +1,6 @@
 """The typer application of all commands, which imports one when it is called.
 
-Only the module of the named command is imported, so that a command costs what it needs and no more.
+Only the module of the named command is imported, so that commands start quickly.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typer.core import TyperGroup
 from modelprep.cli.plain import COMMANDS as COMMANDS
 from modelprep.errors import Interrupted, UsageError, nearest
 
-# typer carries a click of its own from 0.2x on and needs the separate one before; its public BadParameter leads to the
-# base classes of either.
+# typer bundles its own click from 0.2x on and needs the separate package before; the base classes of its public
+# BadParameter are right for both.
 ClickException: type[Any] = typer.BadParameter.__mro__[2]
 
 
 class _Commands(TyperGroup):
-    """The top level: knows the commands by name and imports one when it is called."""
+    """The top level: lists the commands by name and imports one when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         from importlib.util import find_spec
@@ -49,9 +49,7 @@ class _Commands(TyperGroup):
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
-            raise UsageError(
-                f"there is no command '{name}'", hint=nearest(name, known) or f"commands: {', '.join(known)}"
-            )
+            raise UsageError(f"unknown command '{name}'", hint=nearest(name, known) or f"commands: {', '.join(known)}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -114,7 +112,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage_error(caught: Any) -> UsageError:
-    """Turn what click says about a wrong call into our own words, with the nearest option."""
+    """Turn click's message about a wrong call into a UsageError, with the nearest option."""
     context = getattr(caught, "ctx", None)
     path = context.command_path if context is not None else "modelprep"
     hint = ""
@@ -122,6 +120,6 @@ def _usage_error(caught: Any) -> UsageError:
     if option and context is not None:
         known = [name for parameter in context.command.params for name in (*parameter.opts, *parameter.secondary_opts)]
         hint = nearest(option, [name for name in known if name.startswith("--")])
-        return UsageError(f"'{path}' has no option '{option}'", hint=hint or f"see '{path} --help'")
+        return UsageError(f"unknown option '{option}' of '{path}'", hint=hint or f"see '{path} --help'")
     message = caught.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], hint=f"see '{path} --help'")

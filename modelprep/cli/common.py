@@ -1,13 +1,13 @@
-"""What command modules share: how a command is made from its verb, and the frame that turns errors into exit codes.
+"""Shared by command modules: making a command from its verb, and turning errors into exit statuses.
 
 How a command module is written
 -------------------------------
 ``modelprep NAME`` lives in ``modelprep/cli/NAME.py`` and offers either ``command`` (one function) or ``app`` (a
 ``typer.Typer`` with subcommands, made by :func:`group`). :mod:`modelprep.cli.commands` lists the names; a module is
-imported only when its command is called. The function gets the sink, calls its verb, says what came of it, and returns
-the exit status if that is not 0. Its options are those of the verb (:mod:`modelprep.api.options`); what only the
-command has is declared with :func:`option` and :class:`Argument`. ``--json``, ``--quiet`` and ``--verbose`` come by
-themselves::
+imported only when its command is called. The function gets the sink, calls its verb, prints the result, and returns the
+exit status if that is not 0. Its options are those of the verb (:mod:`modelprep.api.options`); options of the command
+alone are declared with :func:`option` and :class:`Argument`. ``--json``, ``--quiet`` and ``--verbose`` are added
+automatically::
 
     @common.command(CheckOptions, examples=("modelprep check armnn-caffe",))
     def command(output: Output, targets: common.Targets, **options: Unpack[CheckOptions]) -> int:
@@ -17,9 +17,8 @@ themselves::
         output.result({"checks": [each.to_json() for each in checked]})
         return 0 if all(each.passes for each in checked) else 1
 
-A :class:`~modelprep.errors.ModelprepError` becomes one message and its exit code. An ``OSError`` that nobody turned
-into one counts as :class:`~modelprep.errors.StorageError`; Ctrl-C as exit code 130; anything else is a bug of ours, and
-is said to be one.
+A :class:`~modelprep.errors.ModelprepError` becomes one message and its exit status. An unhandled ``OSError`` counts as
+:class:`~modelprep.errors.StorageError`; Ctrl-C as exit status 130; anything else is reported as a bug.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ if TYPE_CHECKING:
 Targets = Annotated[list[str], targets()]
 SomeTargets = Annotated[list[str] | None, targets("[TARGET]...", "As for fetch; everything if left out.")]
 Target = Annotated[str, targets("TARGET", "A recipe, a demo's own name or a path to a recipe file.")]
-DryRun = Annotated[bool, option("--dry-run -n", "Say what would be done; do nothing.")]
+DryRun = Annotated[bool, option("--dry-run -n", "Show what would be done; do nothing.")]
 
-#: Type of an option -> what typer reads for it.
+#: Type of an option -> the type that typer parses.
 _KINDS: Mapping[Any, Any] = {
     AnyPath: Path,
     AnyPath | None: Path | None,
@@ -159,10 +158,10 @@ def pairs(values: Sequence[str] | None, flag: str) -> dict[str, Path]:
         if not equals or not name or not path:
             raise UsageError(f"{flag} takes NAME=PATH", got=value)
         if name in chosen:
-            raise UsageError(f"{flag} gives '{name}' twice", got=f"{chosen[name]} and {path}")
+            raise UsageError(f"'{name}' occurs twice in {flag}", got=f"{chosen[name]} and {path}")
         # The shell expands ~ only at the start of a word, and this one starts with NAME=.
         file = Path(path).expanduser()
         if not file.is_file():
-            raise UsageError(f"the file for '{name}' is not there", where=str(file))
+            raise UsageError(f"the file for '{name}' does not exist", where=str(file))
         chosen[name] = file
     return chosen

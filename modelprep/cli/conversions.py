@@ -1,7 +1,7 @@
 """Commands made of steps: ``modelprep onnx fix`` runs the step ``onnx.fix`` on files of the user's own.
 
-What a step's parameters are called here, and how they are read, its :class:`modelprep.steps.Param` say; a new step is a
-command without a line written for it.
+A step's :class:`modelprep.steps.Param` declare the names and types of its options; a new step becomes a command without
+further code.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
 OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
 OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new or empty folder.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it is there.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing output.")]
 Verify = Annotated[
     bool,
-    typer.Option("--verify/--no-verify", help="Compare the numbers of original and result (where a runtime is here)."),
+    typer.Option(
+        "--verify/--no-verify", help="Compare the numbers of original and result (if a runtime is installed)."
+    ),
 ]
 
-#: Kind of a parameter -> what typer reads, and what stands for it in help texts.
+#: Kind of a parameter -> the type that typer parses, and its metavar.
 _KINDS: Mapping[str, tuple[Any, str]] = {
     "file": (Path, "FILE"),
     "files": (list[Path], "FILE"),
@@ -70,15 +72,14 @@ def _command(name: str, function: Callable[..., None]) -> Any:
 
 
 def steps_of(family: str, help: str, own: Mapping[str, Callable[..., None]] | None = None) -> typer.Typer:  # noqa: A002
-    """Make the ``app`` of a family: a command for each of its steps, and those that are added to it.
+    """Make the ``app`` of a family: one command per step, and those that are added by hand.
 
     Parameters
     ----------
     family
         ``caffe``, ``tf``, ``tflite``, ``onnx``: the first part of the steps' names.
     own
-        Command -> what does the work instead of :func:`modelprep.convert`, with options of its own
-        (:func:`conversion`).
+        Command -> the function to call instead of :func:`modelprep.convert`, with its own options (:func:`conversion`).
     """
     made = type("_Steps", (_Family,), {"family": family, "own": own or {}})
     app = common.group(help, cls=made)
@@ -107,8 +108,7 @@ def conversion(step: Step, more: Callable[..., None] | None = None) -> Callable[
     Parameters
     ----------
     more
-        Does the work instead of :func:`modelprep.convert`, with options of its own: called with the sink, the step's
-        parameters, and its own by name.
+        Called instead of :func:`modelprep.convert`, with the sink, the step's parameters, and its own options by name.
     """
     shown = {name: param for name, param in step.params.items() if param.option is not None}
 
@@ -132,7 +132,7 @@ def _convert_step(
 
 
 def tell(output: Output, made: Converted) -> None:
-    """Say what a step made, and where it lies."""
+    """Print what a step made, and its path."""
     for text in made.warnings:
         output.warning(text)
     output.value(str(made.output))
@@ -166,13 +166,13 @@ def _flags(name: str, param: Param) -> list[str]:
 
 
 def _chosen_by(name: str, param: Param) -> str | None:
-    """Return the choice that a flag of its name makes: ``--text``."""
+    """Return the flag that selects a choice: ``--text``."""
     word = _flags(name, param)[0].removeprefix("--")
     return word if word in param.choices else None
 
 
 def _parameter(name: str, param: Param) -> inspect.Parameter:
-    """Make typer's parameter of a step's."""
+    """Make typer's parameter from a step's."""
     kind, metavar = _KINDS[param.kind]
     metavar = param.metavar or ("|".join(map(str, param.choices)) if param.choices else metavar)
     flags, text = _flags(name, param), _sentence(param.doc)
@@ -203,7 +203,7 @@ def _parameter(name: str, param: Param) -> inspect.Parameter:
 
 
 def _value(name: str, param: Param, given: Any) -> Any:
-    """Turn what typer read into what the step takes; None where it was left out."""
+    """Convert typer's value for the step; None if the option was left out."""
     flag = _flags(name, param)[0]
     if (choice := _chosen_by(name, param)) is not None:
         return choice if given else None
@@ -232,17 +232,17 @@ def pairs(values: Sequence[str], flag: str, param: Param) -> Values:
     Raises
     ------
     UsageError
-        No equals sign, an empty side, a value of another kind, or a name given twice.
+        No equals sign, an empty side, a value of the wrong type, or a name given twice.
     """
     shape, found = param.metavar or "NAME=VALUE", dict[str, Any]()
     for text in values:
-        # A name may hold an equals sign where the value cannot; a value of any kind may.
+        # A name may contain an equals sign if the value cannot; a value of kind ``any`` may.
         split = text.rfind("=") if param.read is not None else _first_equals(text)
         name, value = text[:split], text[split + 1 :]
         if split < 1 or not value:
             raise UsageError(f"{flag} takes {shape}", got=text)
         if name in found:
-            raise UsageError(f"{flag} names '{name}' twice", got=f"{found[name]} and {value}")
+            raise UsageError(f"'{name}' occurs twice in {flag}", got=f"{found[name]} and {value}")
         found[name] = _read(value, f"{flag} {name}", param)
     return found
 

@@ -33,8 +33,7 @@ def command(
         list[str],
         common.targets(
             "TARGET... USER@BOARD[:PATH]",
-            "What to copy (as for fetch), and in the end where: a login as ssh knows it, or labgrid:PLACE "
-            "(none with --boards).",
+            "What to copy (as for fetch), then the board: an ssh destination or labgrid:PLACE (none with --boards).",
         ),
     ],
     also: Annotated[
@@ -43,21 +42,21 @@ def command(
     ] = None,
     boards: Annotated[
         list[Path] | None,
-        common.option("--boards", "The boards: a list, one a line, # begins a comment.", "FILE"),
+        common.option("--boards", "File with a list of boards, one per line; # begins a comment.", "FILE"),
     ] = None,
-    dry_run: Annotated[bool, common.option("--dry-run -n", "Say what would go over; send nothing.")] = False,
+    dry_run: Annotated[bool, common.option("--dry-run -n", "Show what would be sent; send nothing.")] = False,
     **options: Unpack[DeployManyOptions],
 ) -> int:
-    """Copy finished demos to a board over ssh: only what differs, checked there, put in place by rename.
+    """Copy finished demos to a board over ssh: only what differs, verified there, put in place by rename.
 
-    Everything goes over your own ssh, with its configuration, agent, keys and jump hosts. Demos that have a place of
-    their own on the board (OpenCV samples, TensorFlow Lite examples) go there; all others go into a folder of the
-    login's home, or of PATH. Several boards (--also, --boards) are served in parallel, and one that fails stops no
-    other; the worst of their exit statuses is returned.
+    Files are sent over your own ssh, with its configuration, agent, keys and jump hosts. Demos that have a fixed folder
+    on the board (OpenCV samples, TensorFlow Lite examples) are copied there; all others into a folder of the ssh user's
+    home directory, or of PATH. Several boards (--also, --boards) are served in parallel, and a failed one does not stop
+    the others; the worst of their exit statuses is returned.
     """
     demos, named = _split(targets, also or [], boards or [])
     if (options["junit"] is not None or options["compute"]) and not options["run"]:
-        raise UsageError("--junit and --compute say how the tests are run: they want --run")
+        raise UsageError("--junit and --compute need --run")
     if not (also or boards):
         del options["jobs"]
         return _one(output, demos, named[0], options, dry_run=dry_run)
@@ -75,7 +74,7 @@ def command(
 
 
 def _split(targets: Sequence[str], also: Sequence[str], lists: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """Tell demos and boards apart: the last word is a board, unless a list names them."""
+    """Split demos and boards: the last word is a board, unless a list names them."""
     demos, named = (list(targets), []) if lists else (list(targets[:-1]), [targets[-1]])
     if not demos:
         raise UsageError(
@@ -83,7 +82,7 @@ def _split(targets: Sequence[str], also: Sequence[str], lists: Sequence[Path]) -
         )
     if lists and "@" in demos[-1] and not demos[-1].partition("@")[0].count("/"):
         raise UsageError(
-            "with --boards, no board stands behind the targets", got=demos[-1], hint=f"--also {text.sh(demos[-1])}"
+            "with --boards, give no board after the targets", got=demos[-1], hint=f"--also {text.sh(demos[-1])}"
         )
     return demos, [*named, *also, *(board for file in lists for board in read_boards(file))]
 
@@ -134,7 +133,7 @@ def _of_board(outcome: BoardOutcome, *, done: bool) -> dict[str, object]:
 
 
 def _tell_all(output: Output, made: Deployments, *, done: bool) -> None:
-    """Print what each board got, the matrix of test by board, and what went wrong."""
+    """Print what was sent to each board, the matrix of test by board, and the failures."""
     rows = [
         (
             each.board,
@@ -144,7 +143,7 @@ def _tell_all(output: Output, made: Deployments, *, done: bool) -> None:
         )
         for each in made.boards
     ]
-    output.table("", ["board", "files", ">sent" if done else ">to send", ">size", ">there already", ">attempts"], rows)
+    output.table("", ["board", "files", ">sent" if done else ">to send", ">size", ">up to date", ">attempts"], rows)
     matrix = made.matrix
     for boards in _side_by_side(made.boards, max(map(len, matrix), default=0)) if matrix else ():
         output.line()
@@ -161,7 +160,7 @@ def _tell_all(output: Output, made: Deployments, *, done: bool) -> None:
 
 
 def _side_by_side(outcomes: Sequence[BoardOutcome], first: int) -> Iterator[list[BoardOutcome]]:
-    """Cut boards into blocks whose columns fit beside one of `first` characters."""
+    """Split boards into blocks whose columns fit beside a column of `first` characters."""
     import shutil
 
     room = shutil.get_terminal_size((120, 24)).columns
@@ -200,7 +199,7 @@ def _result(
 
 
 def _counts(plans: Sequence[DeployPlan]) -> tuple[int, str, int]:
-    """Return how many files go over, their size, and how many are there already."""
+    """Return how many files to send, their size, and how many are up to date."""
     return (
         sum(len(plan.send) + len(plan.staged) for plan in plans),
         size_text(sum(plan.size for plan in plans)),
@@ -218,7 +217,7 @@ def _tell(output: Output, plans: Sequence[DeployPlan], login: str, *, done: bool
         )
         for plan in plans
     ]
-    output.table("", ["tree", f"on {login}", ">sent" if done else ">to send", ">size", ">there already", "by"], rows)
+    output.table("", ["tree", f"on {login}", ">sent" if done else ">to send", ">size", ">up to date", "by"], rows)
     if done and output.mode == "human":
         for plan in plans:
             remote = text.command("sh", f"{plan.board.folder}/run-tests.sh")

@@ -1,4 +1,4 @@
-"""``modelprep doctor``: which extras, tools, space and mirrors there are."""
+"""``modelprep doctor``: check extras, tools, free space and mirrors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @common.command(DoctorOptions)
 def command(output: Output, **options: Unpack[DoctorOptions]) -> None:
-    """Say which extras, tools, space, mirrors and recipe folders there are."""
+    """Check extras, tools, free space, mirrors and recipe folders."""
     facts = doctor(**options)
     output.result(facts)
     _print(output, facts)
@@ -41,7 +41,7 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
     for name, path in facts["tools"].items():
         rows.append((name, good if path else bad, path or f"for {TOOLS[name]}"))
     for name, found in facts["interpreters"].items():
-        text = f"{found['program']} {found['says']}" if found["program"] else f"not set; names {PEERS[name][1]}"
+        text = f"{found['program']} {found['says']}" if found["program"] else f"not set; for {PEERS[name][1]}"
         rows.append((name, {True: good, False: bad, None: "-"}[found["ok"]], text))
     store = facts["store"]
     text = store["says"] or f"{store['root']}, {size_text(store['free_bytes'])} free"

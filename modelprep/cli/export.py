@@ -26,24 +26,24 @@ def export() -> None:
 def yocto(
     output: Output,
     targets: Annotated[
-        list[str], common.targets("TARGET... DIR", "Finished demos (as for fetch), and in the end the layer's folder.")
+        list[str], common.targets("TARGET... DIR", "Finished demos (as for fetch), then the layer's folder.")
     ],
     **options: Unpack[YoctoOptions],
 ) -> None:
     """Write a Yocto layer that puts finished demos into an image."""
     if len(targets) < 2:
         raise UsageError(
-            "export wants targets and a folder",
+            "export needs targets and a folder",
             got=" ".join(targets),
             hint="modelprep export yocto armnn-caffe meta-models",
         )
     made = export_yocto(targets[:-1], targets[-1], **options)
     for name, why in sorted(made.left_out.items()):
-        output.note(f"left out: {name}: {why}; --include-restricted takes it along")
+        output.note(f"left out: {name}: {why}; --include-restricted includes it")
     output.value(str(made.folder))
     output.line(f"{len(made.recipes)} recipes; add them to an image with IMAGE_INSTALL")
     for bundle in made.bundles:
-        output.line(f"put at {options['bundle_url']}: {bundle}")
+        output.line(f"host at {options['bundle_url']}: {bundle}")
     output.result(
         {
             "folder": str(made.folder),
@@ -61,7 +61,7 @@ def yocto(
 def lava(
     output: Output,
     targets: Annotated[
-        list[str], common.targets("TARGET... DIR", "Finished demos (as for fetch), and in the end the job's folder.")
+        list[str], common.targets("TARGET... DIR", "Finished demos (as for fetch), then the job's folder.")
     ],
     **options: Unpack[LavaOptions],
 ) -> None:
@@ -73,11 +73,11 @@ def lava(
     made = export_lava(targets[:-1], targets[-1], listen=output.listener(), **options)
     output.close()
     for name, licence in sorted(made.bundle.left_out.items()):
-        output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted takes it along")
+        output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted includes it")
     if not options["bundle_url"]:
-        output.note(f"the job fetches {made.url}; name another place with --bundle-url")
+        output.note(f"the job fetches {made.url}; change the URL with --bundle-url")
     output.value(str(made.job))
-    output.line(f"submit it with lavacli jobs submit; the bundle belongs at {made.url}")
+    output.line(f"submit it with lavacli jobs submit; host the bundle at {made.url}")
     output.result(
         {
             "folder": str(made.folder),

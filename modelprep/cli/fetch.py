@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     PlanOptions,
     examples=(
         "modelprep fetch armnn-caffe                        one family of demos",
-        "modelprep fetch all --dry-run                      what there would be to download",
-        "modelprep fetch armnn-tf/mnist --set model=my.pb   with a file of yours",
+        "modelprep fetch all --dry-run                      show what would be downloaded",
+        "modelprep fetch armnn-tf/mnist --set model=my.pb   with your own file",
     ),
 )
 def command(
@@ -33,8 +33,8 @@ def command(
 ) -> int:
     """Prepare demos: download, verify, convert, install.
 
-    What stands already is left alone; what was fetched before is not fetched again. The finished folders are below
-    --out, one for each family of demos, each with a MANIFEST.json and a SHA256SUMS.
+    Demos that are up to date are left alone; cached files are not downloaded again. The finished folders are below
+    --out, one per family of demos, each with a MANIFEST.json and a SHA256SUMS.
     """
     planned = plan(targets, **options).typed_as(output.words)
     if options.get("bsp"):
@@ -49,7 +49,7 @@ def command(
 
 
 def _tell_plan(output: Output, plan: Plan) -> int:
-    """Print what a run would do; give the exit code that is certain already."""
+    """Print what a run would do; return the exit status that is certain already."""
     found = outlook(plan)
     output.result(found.facts)
     rows = [
@@ -75,12 +75,12 @@ def _tell_plan(output: Output, plan: Plan) -> int:
         output.line(f"steps to run: {', '.join(step.label for step in plan.to_run)}")
     unknown = f", and {plan.sizes_unknown} of unknown size" if plan.sizes_unknown else ""
     output.line()
-    output.line(f"to come: {plan.bytes_to_come} bytes ({size_text(plan.bytes_to_come)}){unknown}")
+    output.line(f"to download: {plan.bytes_to_come} bytes ({size_text(plan.bytes_to_come)}){unknown}")
     for room in found.rooms:
         more = f", at most {size_text(room.at_most)}" if room.at_most > room.needed else ""
         more += f", and {room.unknown} files of unknown size" if room.unknown else ""
         output.line(
-            f"room in {', '.join(map(str, room.places))}: {size_text(room.needed)} needed{more}; "
+            f"disk space in {', '.join(map(str, room.places))}: {size_text(room.needed)} needed{more}; "
             f"{size_text(room.free)} free"
         )
     problems = [demo.problem for demo in plan.demos if demo.problem is not None]
@@ -93,7 +93,7 @@ def _tell_plan(output: Output, plan: Plan) -> int:
 
 
 def _tell_report(output: Output, plan: Plan, report: Report) -> None:
-    """Print the summary table, the errors, and what to do next."""
+    """Print the summary table, the errors, and the next commands."""
     output.result(report.to_json())
     if output.mode != "json":
         told = set()
@@ -101,7 +101,7 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
             if demo.error is not None and not demo.missing and (said := str(demo.error)) not in told:
                 told.add(said)
                 output.error(demo.error)
-        # One dead source may fail many demos; it is told once.
+        # One dead source may fail many demos; its error is printed once.
         tell_missing(output, report)
     rows = [
         (
@@ -123,7 +123,7 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
     for folder in folders:
         mine = [demo for demo in ready if demo.folder == folder]
         board = next((demo.board for demo in mine if demo.board), "")
-        # A tree with a place of its own on the board goes into it, any other becomes a folder of the login's home.
+        # A tree with a fixed folder on the board is copied there, any other into the ssh user's home directory.
         source, target = (f"{folder}/.", board) if board else (str(folder), "")
         copying = text.command("scp", "-r", text.operand(source), f"root@BOARD:{target}")
         output.line(f"copy to the board:  {copying}")

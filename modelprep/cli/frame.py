@@ -1,4 +1,4 @@
-"""The frame around a command: its sink, and what becomes of what it raises."""
+"""The frame around a command: its output, and the handling of exceptions."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def perform(
     quiet: bool = False,
     verbose: bool = False,
 ) -> int:
-    """Open the sink, run, and turn what is raised into a message; return the exit status.
+    """Open the output, run, and turn exceptions into a message; return the exit status.
 
     Parameters
     ----------
     words
-        What stands after ``modelprep``.
+        The words after ``modelprep``.
     given
-        What was read of it.
+        The parsed values.
     """
     output = Output("json" if json else "quiet" if quiet else "human", verbose=verbose)
     try:
@@ -34,7 +34,7 @@ def perform(
         status = run(output, **given)
         output.close()
     except (KeyboardInterrupt, Exception) as caught:  # noqa: BLE001 - the outermost frame
-        # Whatever comes is told in the mode the user asked for.
+        # Every error is printed in the mode that the user asked for.
         output.close()
         error = as_error(caught)
         output.error(error)
@@ -44,6 +44,6 @@ def perform(
 
 
 def _typed(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the command line as it was typed, for a hint that repeats it: without what only says how to print."""
+    """Return the command line as typed, for a hint that repeats it, without output options."""
     left_out = ("--json", "--quiet", "-q", "--verbose", "-v", "--dry-run", "-n")
     return ("modelprep", *(scrub(word) for word in words if word not in left_out)) if words else ()

@@ -1,4 +1,4 @@
-"""``modelprep idx``: look at idx files (MNIST), and unpack them as Arm NN wants them."""
+"""``modelprep idx``: show idx files (MNIST), and unpack them for Arm NN."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", help="An idx file, plain 
 @app.command()
 @common.command()
 def info(output: Output, file: _File) -> None:
-    """Say what an idx file holds; a compressed one is unpacked in memory and read to its end."""
+    """Show the contents of an idx file; a compressed one is unpacked in memory and read to its end."""
     found = inspect(file, format="idx")
     show(output, file, found)
     output.result(found.facts)
@@ -31,7 +31,7 @@ def info(output: Output, file: _File) -> None:
 @app.command()
 @common.command()
 def unpack(output: Output, file: _File, output_file: OutputFile, force: Force = False) -> None:
-    """Write an idx file in its plain form, after checking that it is whole."""
+    """Write an idx file uncompressed, after checking that it is complete."""
     header, meaning = unpack_idx(file, output_file, force=force)
     shape = " x ".join(map(str, header.shape))
     output.line(f"{output_file}: {meaning}, {shape}, {header.size + header.data_size} bytes")

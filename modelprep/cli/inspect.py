@@ -1,4 +1,4 @@
-"""``modelprep inspect``: what is in a model file, whatever its format; ``caffe inspect`` and its like are aliases."""
+"""``modelprep inspect``: show the contents of a model file of any format; ``caffe inspect`` etc. are aliases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from modelprep.cli.output import Output, size_text
 if TYPE_CHECKING:
     from modelprep.api.types import Tensor
 
-Weights = Annotated[Path | None, common.option("--weights", "With a prototxt: do these weights fit?", "FILE")]
+Weights = Annotated[
+    Path | None, common.option("--weights", "With a prototxt: check that these weights match it.", "FILE")
+]
 
 
 @common.command(examples=("modelprep inspect model.onnx", "modelprep inspect deploy.prototxt --weights net.caffemodel"))
@@ -25,7 +27,7 @@ def command(
     ],
     weights: Weights = None,
 ) -> None:
-    """Show what is in a model file, found by its content: inputs, outputs, operators, shapes, sizes.
+    """Show inputs, outputs, operators, shapes and sizes of a model file; its format is found from the content.
 
     With --verbose every node, tensor and weight is listed.
     """
@@ -35,12 +37,12 @@ def command(
 
 
 def show(output: Output, path: Path, found: Inspected, *, lists: bool = False, weights: bool | None = None) -> None:
-    """Print what is in a file.
+    """Print the contents of a file.
 
     Parameters
     ----------
     lists, weights
-        List every node or tensor too; every weight of an ONNX model (as `lists` where left out).
+        Also list every node or tensor; every weight of an ONNX model (default: as `lists`).
     """
     if found.format == "onnx":
         _onnx(output, path, found.facts, nodes=lists, weights=lists if weights is None else weights)
@@ -154,8 +156,8 @@ def _onnx(output: Output, path: Path, facts: Any, *, nodes: bool, weights: bool)
     output.table("Operators", ["operator", ">count"], list(facts["operators"].items()))
     output.line()
     held = facts["initialisers"]
-    output.line(f"{held['count']} initialisers, {size_text(held['bytes'])}"
-                + (f", {held['external']} of them in other files" if held["external"] else ""))  # fmt: skip
+    output.line(f"{held['count']} initializers, {size_text(held['bytes'])}"
+                + (f", {held['external']} of them in external files" if held["external"] else ""))  # fmt: skip
     if nodes:
         output.line()
         output.table(
@@ -198,6 +200,6 @@ def _idx(output: Output, path: Path, found: Inspected, _: bool) -> None:
     output.table("", ["", ""], rows)
 
 
-#: So many tensors of a checkpoint are shown where not all are asked for.
+#: Number of tensors of a checkpoint that are shown by default.
 _FEW = 20
 _PRINTERS = {"caffe": _caffe, "tf": _tf, "checkpoint": _checkpoint, "tflite": _tflite, "idx": _idx}

@@ -1,4 +1,4 @@
-"""``modelprep lint``: what a board's parser will make of a model file."""
+"""``modelprep lint``: whether a board's parser accepts a model file."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
 def command(
     output: Output,
     model: Annotated[Path, common.Argument("MODEL", "A .caffemodel, GraphDef, .tflite or .onnx file.")],
-    every: Annotated[bool, common.option("--all", "One line a finding, also where many are alike.")] = False,
+    every: Annotated[bool, common.option("--all", "Print every finding, also similar ones.")] = False,
     **options: Unpack[LintOptions],
 ) -> int:
-    """Say what a board's model parser will make of a file: refuse, crash, compute wrongly, or take it.
+    """Say whether a board's model parser accepts a file, refuses it, crashes or computes wrong numbers.
 
-    For the NPU, Vela says which operators stay on the CPU, and why (the extra 'vela', or MODELPREP_VELA).
-
-    Exit code 1 when there is something that keeps it from working.
+    For the NPU, Vela says which operators stay on the CPU, and why (the extra 'vela', or MODELPREP_VELA). Exit status 1
+    if there is a blocking problem.
     """
     findings = lint(model, **options)
     said = explained(model, findings, **options)
@@ -51,7 +50,7 @@ def command(
 
 
 def _tell(output: Output, findings: Sequence[Finding], said: Explained, *, every: bool) -> None:
-    """Print findings of one rule that one command fixes as one, or what was accepted, by which parser."""
+    """Print findings, those of one rule with one fix together; or what was accepted, by which parser."""
     alike: dict[object, list[Finding]] = {}
     for number, finding in enumerate(findings):
         alike.setdefault(number if every else (finding.rule, finding.effect, finding.mend), []).append(finding)

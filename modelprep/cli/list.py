@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LETTERS: Mapping[str, tuple[str, Style, str]] = {
     "present": ("P", "green", "present"),
     "stale": ("S", "yellow", "stale: fetch would change something"),
-    "missing": ("M", "cyan", "missing: fetch brings it"),
-    "bring": ("B", "yellow", "bring: needs a file of yours"),
+    "missing": ("M", "cyan", "missing: fetch downloads it"),
+    "bring": ("B", "yellow", "bring: needs a file from you"),
     "nothing": ("-", "dim", "needs no files"),
     "absent": ("x", "dim", "not on this board"),
 }
@@ -31,10 +31,10 @@ LETTERS: Mapping[str, tuple[str, Style, str]] = {
 
 @common.command(ListOptions, examples=("modelprep list", "modelprep list armnn-tflite --bsp L6.6.36-2.1.0 --json"))
 def command(output: Output, targets: common.SomeTargets = None, **options: Unpack[ListOptions]) -> None:
-    """List demos: what is here, what a fetch would download, its licence class (`show` gives licences in full).
+    """List demos: status, size of the download, licence class (`show` prints licences in full).
 
-    Status letters: P present, S stale (fetch would change something), M missing, B needs a file that you bring,
-    - needs no files, x not on the board that --bsp names.
+    Status letters: P present, S stale (fetch would change something), M missing, B needs a file from you, - needs no
+    files, x not on the board of --bsp.
     """
     found = listing(targets or (), **options)
     plan = found.plan
@@ -64,7 +64,7 @@ def _tables(output: Output, plan: Plan) -> None:
     used = {demo.state for demo in plan.demos}
     output.line()
     counts = [f"{sum(demo.state == state for demo in plan.demos)} {state}" for state in LETTERS if state in used]
-    # A file that several demos share is downloaded once: the sum of the rows would be too much.
+    # A file that several demos share is downloaded once, so the rows do not add up to the total.
     to_come = f"; {size_text(plan.bytes_to_come)} to download in all" if plan.to_fetch else ""
     unknown = f" and {plan.sizes_unknown} files of unknown size" if plan.sizes_unknown else ""
     shown = "1 demo" if len(plan.demos) == 1 else f"{len(plan.demos)} demos"
@@ -83,7 +83,7 @@ def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
     letter, colour, _ = LETTERS[demo.state]
     text = "-" if demo.state in ("present", "bring", "nothing") else download_text(plan, demo)
     name = recipe.name.rpartition("/")[2] if output.mode == "human" else recipe.name
-    # The class that counts: of several the strictest.
+    # The strictest class counts.
     licence = next(iter(licence_classes(recipe)), "")
     return output.style(letter, colour), recipe.demo, name, recipe.absent if demo.state == "absent" else text, licence
 

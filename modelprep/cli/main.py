@@ -1,6 +1,6 @@
 """``modelprep``: the process around a command, from the first signal to the exit status.
 
-What is heavy (typer, the commands) is imported once signals and streams are in order.
+Slow imports (typer, the commands) come after signals and streams are set up.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import sys
 
 from modelprep.cli import signals
 
-TYPE_CHECKING = False  # `typing` is not imported before signals are in order
+TYPE_CHECKING = False  # `typing` is not imported before signals are set up
 if TYPE_CHECKING:
     from typing import NoReturn
 
     from modelprep.cli.output import Output
 
-#: Said when not even an error could be made.
-_LAST_WORDS = "error: modelprep cannot go on: {} ({})\n"
+#: The last message, if not even an error could be created.
+_LAST_WORDS = "error: modelprep cannot continue: {} ({})\n"
 
 
 def run() -> NoReturn:
@@ -31,10 +31,10 @@ def run() -> NoReturn:
         status = invoke(sys.argv[1:])
         signals.keep_status(status)
         status = standard.close(status)
-    except KeyboardInterrupt as caught:  # while an error was being told
+    except KeyboardInterrupt as caught:  # while an error was being printed
         signals.end(caught.args[0] if caught.args else 2)
     except Exception as caught:  # noqa: BLE001 - memory so short that no error could be shown, or missing parts
-        short = isinstance(caught, MemoryError) or "map segment" in str(caught)  # so the linker puts it
+        short = isinstance(caught, MemoryError) or "map segment" in str(caught)  # wording of the dynamic linker
         text = _LAST_WORDS.format(
             "there is not enough memory" if short else ascii(str(caught))[1:-1], type(caught).__name__
         )
@@ -58,7 +58,7 @@ def invoke(arguments: list[str]) -> int:
     Parameters
     ----------
     arguments
-        What stands after ``modelprep``.
+        The words after ``modelprep``.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _sink(arguments: list[str]) -> Output:
-    """Return a sink for an error that came before the command had opened its own."""
+    """Return a sink for an error before the command has opened its own."""
     from modelprep.cli.output import Output
 
     return Output("json" if "--json" in arguments else "human")

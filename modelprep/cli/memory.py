@@ -1,22 +1,21 @@
-"""A limit on address space (``ulimit -v``) that is too low is told before any work begins.
+"""Report a limit on address space (``ulimit -v``) that is too low before any work begins.
 
-Where memory ends in the middle of an import, Python itself may raise errors without a reason or never come back; no
-code of ours can fix that afterwards.
+If memory runs out during an import, Python itself may raise misleading errors or hang; that cannot be handled later.
 """
 
 from __future__ import annotations
 
-#: Bytes of address space that a command needs beside what the process has: libraries, and a stack for each thread.
+#: Bytes of address space that a command needs in addition: libraries, and a stack for each thread.
 NEEDED = 192 << 20
 
 
 def ensure() -> None:
-    """See that the limit on address space leaves room for a command.
+    """Check that the limit on address space is high enough for a command.
 
     Raises
     ------
     NotEnoughMemory
-        It does not.
+        It is too low.
     """
     try:
         import resource

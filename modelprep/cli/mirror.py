@@ -1,4 +1,4 @@
-"""``modelprep mirror``: keep what recipes download where it can be had again."""
+"""``modelprep mirror``: keep a copy of what recipes download."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def command(
     targets: Annotated[
         list[str],
         common.targets(
-            "TARGET... DIR", "What to mirror (as for fetch), and in the end the folder. With --verify the folder alone."
+            "TARGET... DIR", "What to mirror (as for fetch), then the folder. With --verify the folder alone."
         ),
     ],
-    verify: Annotated[bool, common.option("--verify", "Read the whole mirror again; exit code 1 on damage.")] = False,
+    verify: Annotated[bool, common.option("--verify", "Read the whole mirror again; exit status 1 on damage.")] = False,
     **options: Unpack[MirrorOptions],
 ) -> int:
     """Write a static mirror of what recipes download, which --mirror reads from a disk, a web server or a bucket.
 
-    It is laid out HOST/PATH. What stands there with the right digest is left alone. What is not in the store yet is
+    Its layout is HOST/PATH. Files that exist with the right checksum are left alone; files that are not cached are
     fetched.
     """
     if verify:
         if len(targets) != 1:
-            raise UsageError("--verify wants a mirror's folder and no more", got=" ".join(targets))
+            raise UsageError("--verify takes one folder, the mirror", got=" ".join(targets))
         return _verify(output, targets[0])
     if len(targets) < 2:
         raise UsageError(
-            "mirror wants targets and a folder", got=" ".join(targets), hint="modelprep mirror armnn-caffe DIR"
+            "mirror needs targets and a folder", got=" ".join(targets), hint="modelprep mirror armnn-caffe DIR"
         )
     made = mirror(targets[:-1], targets[-1], listen=output.listener(), **options)
     output.close()
@@ -55,7 +55,7 @@ def _tell(output: Output, made: Mirrored) -> None:
         output.note(f"left out: {name}: {why}")
     output.value(str(made.folder))
     output.line(
-        f"{len(made.written)} files written ({size_text(made.bytes_written)}), {len(made.kept)} there already, "
+        f"{len(made.written)} files written ({size_text(made.bytes_written)}), {len(made.kept)} up to date, "
         f"{len(made.failed)} failed"
     )
     output.result(

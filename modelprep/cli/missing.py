@@ -1,4 +1,4 @@
-"""What ``fetch`` says of files that could not be downloaded: each once, and one command for all of them."""
+"""Messages of ``fetch`` about files that could not be downloaded: each once, and one command for all of them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def tell_missing(output: Output, report: Report) -> None:
-    """Show every file of a report that could not be downloaded, and the commands that lead on.
+    """Show every file of a report that could not be downloaded, and the next commands.
 
-    Files for which no host was reached, or none was asked, are told by three lines each: name, size and checksum, and
-    the command with the best URL. Everything that was tried is shown with ``-v``.
+    Files for which no host was reached or tried take three lines each: name, size and checksum, and the command with
+    the best URL. ``-v`` shows everything that was tried.
     """
     found = unfetched(report, output.words)
     if found is None:
@@ -35,7 +35,7 @@ def tell_missing(output: Output, report: Report) -> None:
                 f"    {found.commands[each.identity]}",
             ]
             lines += [f"      tried: {line}" for line in each.error.tried] if output.verbose else []
-        steps = ["run the curl lines above where there is a network, then here:", found.again]
+        steps = ["run the curl lines above on a machine with a network, then here:", found.again]
     else:
         lines.append(f"{_files(len(found.refused))} missing")
         steps = ["run the curl lines, then:", found.again]

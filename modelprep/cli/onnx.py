@@ -1,4 +1,4 @@
-"""``modelprep onnx``: the steps on ONNX models, and what is in one."""
+"""``modelprep onnx``: the steps on ONNX models, ``check`` and ``inspect``."""
 
 from __future__ import annotations
 
@@ -27,12 +27,10 @@ def check(
     shapes: Annotated[bool, typer.Option("--shapes/--no-shapes", help="Run strict shape inference too.")] = True,
     target: Annotated[
         str | None,
-        typer.Option(
-            "--for", metavar="TARGET", help="The parser it is for (armnn-19.02); refuses what it cannot take."
-        ),
+        typer.Option("--for", metavar="TARGET", help="Target parser (armnn-19.02); refuse what it does not accept."),
     ] = None,
 ) -> None:
-    """See that a model is valid ONNX, and that a board's parser can take it."""
+    """Check that a model is valid ONNX, and that a board's parser accepts it."""
     facts = check_onnx(model, shapes=shapes, target=target)
     output.line(f"{model}: valid, opset {opsets(facts['opset'])}, IR version {facts['ir_version']}")
     output.result({"valid": True, **facts})
@@ -44,7 +42,7 @@ def inspect_model(
     output: Output,
     model: Model_,
     nodes: Annotated[bool, typer.Option("--nodes", help="List every node.")] = False,
-    weights: Annotated[bool, typer.Option("--weights", help="List every initialiser.")] = False,
+    weights: Annotated[bool, typer.Option("--weights", help="List every initializer.")] = False,
 ) -> None:
     """Show inputs, outputs, operators, opset and sizes. Needs no extra."""
     found = inspect(model, format="onnx")

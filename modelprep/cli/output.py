@@ -1,16 +1,16 @@
-"""The one sink of the command line: what a command says, for a person, for a program, or hardly at all.
+"""The output of the command line: for people, for programs, or quiet.
 
 Results go to stdout, everything else (progress, notes, warnings, errors for people) to stderr. Three modes:
 
 human
-    Tables and lines; bars when stderr is a terminal, one line a finished task when it is not. Colours only on a
+    Tables and lines; progress bars if stderr is a terminal, else one line per finished task. Colours only on a
     terminal, never with ``NO_COLOR`` set or ``TERM=dumb``.
 json
-    stdout holds JSON and nothing else: one object (:meth:`Output.result`), or, for a command that called
-    :meth:`Output.listener`, one event a line, the result being the last line (``"event": "summary"``). An error is one
-    more such object with an ``error`` key. See ``docs/events.md``.
+    stdout is JSON only: one object (:meth:`Output.result`), or, for a command that called :meth:`Output.listener`, one
+    event per line and the result as the last line (``"event": "summary"``). An error is another such object with an
+    ``error`` key. See ``docs/events.md``.
 quiet
-    Only what a script would read (:meth:`Output.value`, the key column of a table), warnings and errors.
+    Only machine-readable results (:meth:`Output.value`, the key column of a table), warnings and errors.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from modelprep.cli.progress import Bars, Progress
 
 Mode = Literal["human", "json", "quiet"]
-#: Columns of a terminal that does not say how many it has, and of prose elsewhere.
+#: Columns of a terminal of unknown width, and of prose elsewhere.
 _COLUMNS = 80
 
 
 class Output:
-    """Where a command's words go.
+    """Writes what a command prints.
 
     Parameters
     ----------
     mode
         ``human``, ``json`` or ``quiet``.
     verbose
-        Show everything of an error, long lists included.
+        Show errors in full, long lists included.
     out, err
         For results and for everything else; the process's own streams when left out.
     """
@@ -70,7 +70,7 @@ class Output:
             self._write(self.out, text)
 
     def value(self, text: str) -> None:
-        """Print the bare thing a script wants (a key, a path): in human and in quiet mode."""
+        """Print a bare value for scripts (a key, a path), in human and quiet mode."""
         if self.mode != "json":
             self._write(self.out, text)
 
@@ -88,7 +88,7 @@ class Output:
         rows
             Cells, made text with ``str``; None is an empty cell. A cell may be styled (:meth:`style`).
         key
-            The column that quiet mode prints alone, one row a line; quiet mode prints nothing without it.
+            The only column that quiet mode prints, one row per line; quiet mode prints nothing without it.
         """
         if self.mode == "quiet" and key is not None:
             for row in rows:
@@ -103,14 +103,14 @@ class Output:
     def records(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, lead: int, key: int | None = None
     ) -> None:
-        """Print a table whose last cell is a command; where it is too wide for the terminal, each row in lines.
+        """Print a table whose last cell is a command; rows that are too wide take several lines.
 
         Parameters
         ----------
         columns, rows, key
             As for :meth:`table`.
         lead
-            How many cells stand in the first line of a row; each of the others has lines of its own.
+            Number of cells in the first line of a row; each of the others starts a new line.
         """
         width = self._known_columns()
         if self.mode != "human" or not width or max(map(measure, layout(columns, rows)), default=0) <= width:
@@ -126,9 +126,9 @@ class Output:
                 self.typed(row[-1], "    ")
 
     def _known_columns(self) -> int:
-        """Return how many columns ``COLUMNS`` or the terminal has (80 if it does not say); 0 for what is no terminal.
+        """Return the columns of ``COLUMNS`` or the terminal (80 if unknown); 0 if it is not a terminal.
 
-        Rows of a pipe or file stay whole: a program reads them.
+        Rows are not folded in a pipe or file: a program reads them.
         """
         if (said := os.environ.get("COLUMNS", "")).isdigit() and int(said):
             return int(said)
@@ -145,14 +145,14 @@ class Output:
             self.line(line)
 
     def fact(self, text: str, first: str = "", later: str | None = None) -> None:
-        """Print what may be searched for (human mode): as :meth:`prose`, but in one line where no width is known."""
+        """Print text that may be searched for (human mode): :meth:`prose`, but in one line if no width is known."""
         if self._known_columns():
             self.prose(text, first, later)
         else:
             self.line(first + text)
 
     def typed(self, command: str, indent: str = "  ") -> None:
-        """Print a command to be copied (human mode): over several lines where it is wider than a terminal."""
+        """Print a command to be copied (human mode), over several lines if it is wider than the terminal."""
         width = self._known_columns()
         for line in continued(command, width, indent) if width else [indent + command]:
             self.line(line)
@@ -167,13 +167,13 @@ class Output:
             self._json(mapping, indent=2)
 
     def style(self, text: str, *styles: Style) -> str:
-        """Colour a text for stdout where stdout takes colours; give it back as it is elsewhere."""
+        """Colour a text if stdout takes colours; else return it unchanged."""
         return paint(text, *styles) if self.mode == "human" and takes_colour(self.out) else text
 
     # -- everything else -------------------------------------------------------------------------------------------
 
     def note(self, text: str) -> None:
-        """Tell something worth knowing (human mode, stderr)."""
+        """Print a note (human mode, stderr)."""
         if self.mode == "human":
             self._write(self.err, text)
         elif self.mode == "json" and self._streaming:
@@ -187,7 +187,7 @@ class Output:
             self._write(self.err, f"{self._err_style('warning:', 'yellow')} {text}")
 
     def error(self, error: ModelprepError) -> None:
-        """Show an error, in every mode: its facts as text on stderr, or as a JSON object on stdout."""
+        """Print an error, in every mode: as text on stderr, or as a JSON object on stdout."""
         if self.mode == "json":
             facts = error.to_json()
             self._json({"event": "error", **facts} if self._streaming else facts)
@@ -195,7 +195,7 @@ class Output:
             self._write(self.err, f"{self._err_style('error:', 'red')} {error.text(verbose=self.verbose)}")
 
     def listener(self) -> Listener:
-        """Return the callback that long work reports to; in JSON mode this turns the output into JSON lines."""
+        """Return the callback for progress events; in JSON mode this turns the output into JSON lines."""
         if self.mode == "json":
             self._streaming = True
             return orderly(self._event)
@@ -208,7 +208,7 @@ class Output:
         return orderly(self._progress)
 
     def close(self) -> None:
-        """Take the bars off the screen and flush."""
+        """Remove the bars from the screen and flush."""
         if self._progress is not None:
             self._progress.close()
             self._progress = self._bars = None
@@ -246,11 +246,11 @@ class Output:
 
 
 def takes_colour(stream: TextIO) -> bool:
-    """Say whether a stream is a terminal that wants colours (https://no-color.org)."""
+    """Say whether a stream is a terminal that takes colours (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _rendered(text: str) -> str:
-    """Write a text for a terminal: our own styles become escape codes, all others are shown escaped."""
+    """Render a text for a terminal: our styles become escape codes, all other control characters are shown escaped."""
     pieces = STYLE.split(text)
     return "".join(f"\x1b[{piece}m" if number % 2 else quoting.terminal(piece) for number, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""What a command reads: its own options and arguments, and how they are declared."""
+"""The parameters of a command: its own options and arguments, and their declaration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Function = Callable[..., int | None]
 
 
 class Argument(NamedTuple):
-    """What stands by its place: how help texts call it, what it means, whether the shell completes targets for it."""
+    """A positional argument: its metavar, its help, whether the shell completes targets for it."""
 
     metavar: str
     help: str
@@ -19,12 +19,12 @@ class Argument(NamedTuple):
 
 
 def option(flags: str, help: str, metavar: str = "") -> Option:  # noqa: A002 - as :class:`Option` calls it
-    """Declare an option that only the command has; its default is the parameter's."""
+    """Declare an option of the command alone; its default is the parameter's."""
     return Option(None, help, flags, metavar)
 
 
 def targets(metavar: str = "TARGET...", help: str = ARGUMENTS["targets"].partition(";")[0] + ".") -> Argument:  # noqa: A002
-    """Declare the argument that names targets, and maybe a place at its end."""
+    """Declare the argument that names targets, in some commands with a destination at its end."""
     return Argument(metavar, help, completed=True)
 
 
@@ -33,20 +33,20 @@ REPEATED = "may be given more than once"
 
 
 class Parameter(NamedTuple):
-    """What a command reads.
+    """A parameter of a command.
 
     Parameters
     ----------
     name
-        Of the function's parameter.
+        Name of the function's parameter.
     kind
-        Type that is read: text, path, number, flag, or a list of texts.
+        Type of the value: text, path, number, flag, or a list of texts.
     declaration
-        :class:`Option`, or :class:`Argument` where it stands by its place; or typer's own.
+        :class:`Option`, or :class:`Argument` for a positional one; or typer's own.
     default
-        What is read where it is left out; :data:`REQUIRED` if it must not be.
+        Value if it is left out; :data:`REQUIRED` if it must not be.
     value
-        Makes the verb's value of what was read.
+        Converts the parsed value for the verb.
     """
 
     name: str
@@ -61,13 +61,13 @@ class Parameter(NamedTuple):
         return str(self.declaration.flags).split() or [f"--{self.name.replace('_', '-')}"]
 
 
-#: Default of what must be given.
+#: Default of a required parameter.
 REQUIRED = object()
 
 
-#: How every command prints.
+#: Output options of every command.
 PRINTING = (
-    Parameter("json", bool, option("--json", "Print JSON: one object, or one event a line while it runs."), False),
-    Parameter("quiet", bool, option("--quiet -q", "Print only what a script would read, warnings and errors."), False),
+    Parameter("json", bool, option("--json", "Print JSON: one object, or one event per line."), False),
+    Parameter("quiet", bool, option("--quiet -q", "Print only machine-readable results, warnings and errors."), False),
     Parameter("verbose", bool, option("--verbose -v", "Print everything, long lists included."), False),
 )

@@ -1,7 +1,7 @@
-"""The commands, and how most command lines are read: without typer, which takes longer to import than they to run.
+"""The commands, and the parsing of most command lines without typer, whose import takes longer than the command.
 
-Only a line that is plainly right is read so (:mod:`modelprep.cli.reading`). Every other (help, completion, any mistake)
-goes to typer as it stands, which tells what there is to tell.
+Only valid lines are parsed here (:mod:`modelprep.cli.reading`). All others (help, completion, errors) are passed to
+typer unchanged.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # `--version` shall not wait for `typing`
+TYPE_CHECKING = False  # `--version` must not import `typing`
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: The commands, in the order of ``--help``, each with what it is for. ``modelprep NAME`` is ``modelprep/cli/NAME.py``.
+#: The commands, in the order of ``--help``, each with its purpose. ``modelprep NAME`` is ``modelprep/cli/NAME.py``.
 COMMANDS: Mapping[str, str] = {
     "fetch": "Prepare demos: download, verify, convert, install.",
     "list": "Every demo with its status, size and licence.",
-    "show": "One recipe: sources, digests, steps, files, the command for the board.",
+    "show": "One recipe: sources, checksums, steps, files, the command for the board.",
     "check": "Say whether the board's tests will pass, and why not.",
     "deploy": "Copy finished demos to a board over ssh.",
     "bundle": "Pack finished demos into one reproducible archive.",
     "mirror": "Write a static mirror of what recipes download.",
     "export": "Write recipes for another build system (Yocto).",
-    "audit": "Are the sources alive, and still the same files?",
-    "cache": "The store: info, verify, gc, key.",
+    "audit": "Check that the sources still work and serve the same files.",
+    "cache": "The cache: info, verify, gc, key.",
     "recipe": "Write and check recipes: new, lint, schema, pin.",
     "steps": "The conversion steps that recipes use, and their parameters.",
     "inspect": "Show what is in a model file, whatever its format.",
@@ -33,14 +33,14 @@ COMMANDS: Mapping[str, str] = {
     "tflite": "TensorFlow Lite models: rename-io, vela, inspect.",
     "onnx": "ONNX models: fix, rename-io, inspect.",
     "idx": "Idx files (MNIST): info, unpack.",
-    "bsp": "i.MX Linux releases and what each holds: list, show.",
-    "lint": "Say what a board's parser will make of a model.",
-    "doctor": "Which extras, tools, space and mirrors there are.",
+    "bsp": "i.MX Linux releases and their contents: list, show.",
+    "lint": "Say whether a board's parser accepts a model.",
+    "doctor": "Check extras, tools, free space and mirrors.",
 }
 
 
 def run(words: Sequence[str]) -> int | None:
-    """Do what a command line says, and return the exit status; None if typer has to look at it first."""
+    """Run a command line and return the exit status; None if typer has to parse it."""
     if "_MODELPREP_COMPLETE" in os.environ or not words:
         return None
     if words in (["--version"], ["-V"]):

@@ -14,11 +14,11 @@ from modelprep.cli.units import clock, mib, size_text
 from modelprep.events import Event
 from modelprep.structs import dataclass
 
-#: Seconds between two lines that say how far the work is, where there is no terminal.
+#: Seconds between two progress lines if there is no terminal.
 HEARTBEAT = 10.0
 #: Seconds between two drawings of the bars.
 _PACE = 0.1
-#: Columns of a name at most.
+#: Maximum width of a name in columns.
 _NAME = 32
 
 
@@ -28,7 +28,7 @@ class Sink(Protocol):
     err: TextIO
 
     def note(self, text: str) -> None:
-        """Write a line that a person reading a log wants."""
+        """Write an informational line."""
 
     def warning(self, text: str) -> None:
         """Write a warning."""
@@ -43,9 +43,9 @@ class Row:
     label
         Its name for people.
     done, total
-        Bytes so far and in all; None where they are not known.
+        Bytes so far and in all; None if unknown.
     base, since
-        Bytes that were there when it began (a resumed download), and when that was: the rate counts from there.
+        Bytes present at the start (a resumed download), and the time of the start: the rate counts from there.
     """
 
     label: str
@@ -56,17 +56,17 @@ class Row:
 
     @property
     def moved(self) -> int:
-        """Bytes that came in this run."""
+        """Bytes received in this run."""
         return max(0, (self.done or 0) - self.base)
 
     @property
     def rate(self) -> float:
-        """Bytes a second."""
+        """Bytes per second."""
         return self.moved / max(time.monotonic() - self.since, 0.1)
 
 
 class Progress:
-    """Follows the events of a run; what it shows is decided by :class:`Lines` and :class:`Bars`.
+    """Follows the events of a run; :class:`Lines` and :class:`Bars` decide what is shown.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Progress:
         self._ticked = time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        """Follow one event, and tell of it if a person wants to know."""
+        """Follow one event, and print it if it is of interest."""
         with self._lock:
             if event.kind == "plan":
                 self._plan(event)
@@ -109,7 +109,7 @@ class Progress:
                 self._tick()
 
     def close(self) -> None:
-        """Say no more."""
+        """Stop printing."""
         self._closed = True
 
     def _plan(self, event: Event) -> None:
@@ -124,7 +124,7 @@ class Progress:
     def _start(self, event: Event) -> None:
         self._began[event.task] = time.monotonic()
         self._first = self._first or time.monotonic()
-        if not event.task.startswith("fetch:"):  # a download may wait for another; it is drawn once bytes come
+        if not event.task.startswith("fetch:"):  # a download may wait for another; it is drawn once bytes arrive
             self._rows[event.task] = Row(_name(event), time.monotonic(), event.done, event.total)
 
     def _move(self, event: Event) -> None:
@@ -136,12 +136,12 @@ class Progress:
                 row.base = resumable
                 self._output.note(f"{row.label}: resuming at {size_text(resumable)}")
         if event.done is not None and event.done < (row.done or 0):
-            # A source that is given up starts the next one from zero.
+            # When a source has failed, the next one starts from zero.
             row.base, row.since = 0, time.monotonic()
         row.done = event.done if event.done is not None else row.done
         row.total = event.total if event.total is not None else row.total
         if self._expected is not None and row.total is not None and event.task in self._coming:
-            # The recipe states the size of the asset; what comes may be the archive that holds it.
+            # The recipe states the size of the asset; the download may be the archive that contains it.
             coming = row.total - row.base
             self._expected += coming - self._coming[event.task]
             self._coming[event.task] = coming
@@ -153,7 +153,7 @@ class Progress:
             self._received += row.moved if row is not None else 0
 
     def _total(self) -> str:
-        """Say in a line how far all downloads are; empty when none was planned."""
+        """Return a line about the progress of all downloads; empty if none was planned."""
         if not self._planned:
             return ""
         came = self._received + sum(row.moved for task, row in self._rows.items() if task in self._planned)
@@ -165,11 +165,11 @@ class Progress:
         return "  ".join(words)
 
     def _tick(self) -> None:
-        """Show how far the work is, though nothing happened."""
+        """Show the progress again, without a new event."""
 
 
 class Lines(Progress):
-    """A listener for a log file or a pipe: a line for each task that ends, and one every ten seconds between."""
+    """A listener for a log file or a pipe: a line for each finished task, and one every ten seconds between."""
 
     def _tick(self) -> None:
         steps = [row.label for task, row in self._rows.items() if task not in self._planned]
@@ -179,7 +179,7 @@ class Lines(Progress):
 
 
 class Bars(Progress):
-    """A listener for a terminal: a total above a bar for each running task; what ends leaves a line above."""
+    """A listener for a terminal: a total above a bar for each running task; finished tasks leave a line above."""
 
     def __init__(self, output: Sink) -> None:
         super().__init__(output)
@@ -202,7 +202,7 @@ class Bars(Progress):
             self._draw()
 
     def close(self) -> None:
-        """Take every bar away."""
+        """Remove every bar."""
         super().close()
         with self._lock:
             self._put(self._erase())
@@ -217,7 +217,7 @@ class Bars(Progress):
         lines = self._lines((size.columns or 80) - 1, max(2, (size.lines or 24) - 1))
         erase = self._erase()
         self._drawn, self._last = len(lines), time.monotonic()
-        # The cursor goes to the line's start, so that a typed ``^C`` cannot make a full line wrap.
+        # The cursor moves to the line's start, so that a typed ``^C`` cannot wrap a full line.
         self._put(erase + "\n".join(lines) + "\r" * bool(lines))
 
     def _lines(self, columns: int, most: int) -> list[str]:
@@ -236,7 +236,7 @@ class Bars(Progress):
         return [each[:columns] for each in lines]
 
     def _erase(self) -> str:
-        """Return what takes the block away; the cursor stands in its last line."""
+        """Return the codes that erase the block; the cursor is in its last line."""
         up = f"\x1b[{self._drawn - 1}A" if self._drawn > 1 else ""
         erase = f"\r{up}\x1b[J" if self._drawn else ""
         self._drawn = 0
@@ -274,9 +274,9 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def tell(output: Sink, event: Event, seconds: float = 0.0) -> None:
-    """Write an event as a line, if it is one that a person reading a log wants; `seconds` is how long the task took."""
+    """Write an event as a line if it is of interest; `seconds` is how long the task took."""
     if event.data.get("no_network"):
-        return  # of hosts that are not reached one line is said in the end, for all files
+        return  # unreachable hosts are reported once at the end, for all files
     label = event.label or event.task
     if event.kind == "warning":
         output.warning(event.text)
@@ -293,7 +293,7 @@ def tell(output: Sink, event: Event, seconds: float = 0.0) -> None:
 
 
 def _delivery(event: Event, seconds: float) -> str:
-    """Say of a finished download its size, how long it took and who delivered it."""
+    """Return size, duration and source of a finished download."""
     if not event.data.get("bytes_fetched") and not event.data.get("server"):
         return f"{size_text(event.done)}  cached"
     if server := event.data.get("server"):

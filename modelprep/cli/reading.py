@@ -1,4 +1,4 @@
-"""Reading a command line that is plainly right, as typer would: see :mod:`modelprep.cli.plain`."""
+"""Parse a valid command line as typer would: see :mod:`modelprep.cli.plain`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelprep.cli.parameters import REQUIRED, Argument, Parameter
 
 
 def read(parameters: Iterable[Parameter], words: Sequence[str]) -> dict[str, Any] | None:
-    """Return parameter -> value, as typer would read it, of a line that is plainly right; None for every other."""
+    """Return parameter -> value of a valid line, as typer would parse it; None for any other line."""
     values: dict[str, Any] = {}
     places: list[Parameter] = []
     options: dict[str, Parameter] = {}
@@ -74,7 +74,7 @@ def _many(each: Parameter) -> bool:
 
 
 def _value(each: Parameter, text: str) -> Any:
-    """Read one value; None if it is not plainly right."""
+    """Parse one value; None if it is not valid."""
     kind = str(each.kind)
     if "Path" in kind:
         return _path(text)
@@ -88,6 +88,6 @@ def _value(each: Parameter, text: str) -> Any:
 
 
 def _path(text: str) -> Path | None:
-    # A path that is there and cannot be read is refused.
+    # A path that exists but cannot be read is refused.
     path = Path(text)
     return path if text and (not path.exists() or os.access(path, os.R_OK)) else None

@@ -35,7 +35,7 @@ def lint(
 ) -> int:
     """Check recipes and shared assets: every problem with its file, line and column."""
     linted = lint_recipes(paths or (), **options)
-    # With --json the one object at the end tells everything.
+    # With --json the object at the end contains everything.
     for each in linted if output.mode != "json" else ():
         for error in each.errors:
             output.error(error)
@@ -52,7 +52,9 @@ def lint(
 @common.command()
 def schema(
     output: Output,
-    assets: Annotated[bool, typer.Option("--assets", help="The schema of recipes/assets/*.yaml instead.")] = False,
+    assets: Annotated[
+        bool, typer.Option("--assets", help="Print the schema of recipes/assets/*.yaml instead.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of recipes, for editors."""
     output.mode = "json"
@@ -73,7 +75,10 @@ def new(
     lint = text.command("modelprep", "recipe", "lint", text.operand(str(path)))
     output.line(f"{path} written; `{lint}` checks it")
     if schema_path is None:
-        output.warning(f"the schema beside {path} is another file; `modelprep recipe schema` prints the schema")
+        output.warning(
+            f"the schema was not written: another file of that name exists beside {path}; "
+            "`modelprep recipe schema` prints it"
+        )
     output.result({"path": str(path), "schema": str(schema_path) if schema_path is not None else None})
 
 

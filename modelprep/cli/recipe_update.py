@@ -34,7 +34,7 @@ def command(output: Output, dry_run: common.DryRun = False, **options: Unpack[Up
         if not (each.added or each.removed or each.changed):
             output.line("  no recipe changed")
         if not each.moved:
-            output.line("  the pin is the newest")
+            output.line("  already up to date")
         elif dry_run:
-            output.line("  the pin stays (--dry-run)")
+            output.line("  not pinned (--dry-run)")
     output.result({"updates": [{**asdict(each), "moved": each.moved, "dry_run": dry_run} for each in updates]})

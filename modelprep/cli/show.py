@@ -1,4 +1,4 @@
-"""``modelprep show``: one recipe, all of it."""
+"""``modelprep show``: everything about one recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @common.command(ShowOptions, examples=("modelprep show CaffeVGG-Armnn", "modelprep show armnn-tf/inception-v3@frozen"))
 def command(output: Output, target: common.Target, **options: Unpack[ShowOptions]) -> None:
-    """Show one recipe: the command for the board and its answer, what the manual gets wrong, files, sources, steps."""
+    """Show one recipe: the command for the board, its expected output, errors in the manual, files, sources, steps."""
     facts = show(target, **options)
     output.result(facts)
     if output.mode == "quiet":
@@ -26,20 +26,20 @@ def command(output: Output, target: common.Target, **options: Unpack[ShowOptions
 
 
 def _layers(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name the folders of recipes in their order, where there is more than ours: a later one shadows those before."""
+    """Yield the folders of recipes in order, if there are several: a later one shadows those before."""
     if len(facts["layers"]) < 2:
         return []
     used = max((number for number, each in enumerate(facts["layers"]) if each["path"]), default=-1)
     lines = []
     for number, each in enumerate(facts["layers"]):
-        state = "used" if number == used else "shadowed" if each["path"] else "has no such recipe"
+        state = "used" if number == used else "shadowed" if each["path"] else "does not have this recipe"
         origin = f" ({each['origin']})" if each["origin"] else ""
         lines.append(("" if number else "recipes", f"{number + 1}. {each['folder']}{origin}: {state}"))
     return lines
 
 
 def _print(output: Output, facts: dict[str, Any]) -> None:
-    """Print what is asked first, first: the command, the answer, what the manual gets wrong; then how it is made."""
+    """Print the most asked first: the command, its output, errors in the manual; then how the demo is made."""
     variant = f"@{facts['variant']}" if facts["variant"] else ""
     output.line(output.style(f"{facts['demo']}  ({facts['recipe']}{variant})", "bold"))
     manual = f"section {facts['manual']}" if facts["manual"] else ""
@@ -65,7 +65,7 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         _section(output, "on the board", [])
         output.typed(facts["run"])
     _section(output, "expected output", [*facts["prints"], *facts["answers"]])
-    _section(output, "what the manual gets wrong", facts["manual_errors"], "- ")
+    _section(output, "errors in the manual", facts["manual_errors"], "- ")
     _section(output, "notes", facts["notes"], "- ")
     _section(output, "check settings", [f"{name}: {_plain(value)}" for name, value in facts["expect"].items()])
     if facts["install"]:
@@ -99,15 +99,15 @@ def _section(output: Output, title: str, texts: Sequence[str], mark: str = "") -
 
 
 def _wrapped(output: Output, start: str, text: str) -> None:
-    """Print prose folded to the terminal, its later lines below the first one's text."""
+    """Print prose folded to the terminal, later lines aligned with the first line's text."""
     indent = len(text) - len(text.lstrip())
-    # Without a mark it may be compared with what is printed elsewhere.
+    # Text without a mark may be compared with other output, so it is not folded in a pipe.
     write = output.fact if start == "  " else output.prose
     write(text.lstrip(), start + " " * indent, " " * (min(len(start), 13) + indent + (0 if len(start) > 2 else 2)))
 
 
 def _plain(value: object) -> str:
-    """Write a value as a recipe would: ``{name: data, shape: [1, 3]}``."""
+    """Write a value as in a recipe: ``{name: data, shape: [1, 3]}``."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_plain(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -125,8 +125,8 @@ def _print_asset(output: Output, asset: dict[str, Any]) -> None:
         text
         for text, wanted in (
             ("here", asset["here"]),
-            ("slot: --set takes a file of yours", asset["provide"]),
-            ("restricted: not to be passed on", asset["restricted"]),
+            ("slot: supply your file with --set", asset["provide"]),
+            ("restricted: do not redistribute", asset["restricted"]),
         )
         if wanted
     ]

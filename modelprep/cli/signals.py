@@ -5,7 +5,7 @@ A signal that the caller ignores (``nohup``, a shell's background job) stays ign
 
 from __future__ import annotations
 
-# The C half of `signal`: the other one imports enum, functools and collections, and until a handler stands Python
+# The C half of `signal`: the other one imports enum, functools and collections, and until a handler is installed Python
 # answers Ctrl-C with a traceback.
 import _signal as signal  # type: ignore[import-not-found]
 import os
@@ -14,12 +14,12 @@ TYPE_CHECKING = False  # nor is `typing` imported
 if TYPE_CHECKING:
     from typing import NoReturn
 
-#: Before a command has begun, and when a second signal does not want to wait for the first one's tidy end.
+#: Message of a signal before a command has begun, and of a second signal.
 _LINE = b"error: interrupted\n"
 
 
 def end_at_once() -> None:
-    """From now on a signal ends the process at once: nothing has begun that would want a tidy end."""
+    """From now on a signal ends the process at once: no work has begun that needs cleaning up."""
     _handle_with(_end_at_once)
 
 

@@ -36,7 +36,7 @@ def _print(step: Step, output: Output) -> None:
         output.line(f"from the plug-in {step.origin}")
     output.line()
     rows = [(name, _kind(param), param.doc) for name, param in step.params.items()]
-    output.table("parameters", ["name", "value", "what it is"], rows, key=0)
+    output.table("parameters", ["name", "value", "description"], rows, key=0)
     required = [
         f"{name}: {'$file' if param.kind == 'file' else '...'}" for name, param in step.params.items() if param.required
     ]

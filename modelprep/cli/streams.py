@@ -1,8 +1,8 @@
-"""Standard output and standard error that never end a command: what a stream cannot take is dropped and remembered.
+"""Standard output and error that never raise: output that cannot be written is dropped and the failure remembered.
 
 A closed stream becomes the null device, so that no file that is opened later gets its descriptor and with it what
-libraries print. A reader that has gone (a broken pipe) is no failure: the work is done and its status is the command's.
-A full disk behind standard output is one: the status is 6, unless the work's own status says that more went wrong.
+libraries print. A closed reader (a broken pipe) is not a failure: the exit status is that of the work. A full disk
+behind standard output is one: the exit status is 6, unless the work itself failed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STORAGE = 6  # the exit status of StorageError
 
 
 class _Descriptor(io.RawIOBase):
-    """The raw side of a standard stream; `failure` is what ended it."""
+    """The raw side of a standard stream; `failure` is the error that ended it."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class _Descriptor(io.RawIOBase):
             return size
         try:
             return os.write(self._number, data)
-        except BlockingIOError:  # the terminal or pipe was made non-blocking by whoever shares it
+        except BlockingIOError:  # another process made the shared terminal or pipe non-blocking
             select.select([], [self._number], [])
             return self.write(data)
         except OSError as error:
@@ -87,7 +87,7 @@ def guard() -> Streams:
 
 def _text(raw: _Descriptor, old: object, *, line_buffering: bool) -> io.TextIOWrapper:
     encoding = getattr(old, "encoding", None) or "utf-8"
-    # A name that the terminal cannot write must not end the run.
+    # A name that the terminal cannot show must not end the run.
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace", line_buffering=line_buffering
     )

@@ -1,7 +1,7 @@
-"""Text laid out for a terminal of some width: tables whose cells fold, paragraphs, commands over several lines.
+"""Text layout for a terminal width: tables with folded cells, paragraphs, commands over several lines.
 
-Nothing is cut off. A table that is too wide folds its cells at blanks, then at the marks inside of names; a paragraph
-folds at blanks only, so that an address or a checksum in it can be copied; a command folds as a shell continues it.
+Nothing is cut off. A table that is too wide folds its cells at blanks, then at punctuation inside names; a paragraph
+folds at blanks only, so that a URL or a checksum in it can be copied; a command folds with backslashes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from modelprep.api import text as quoting
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 
 _CODES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-#: Marks our own escape codes until a text is written: nobody else's text can hold them.
+#: Marks our own escape codes until a text is written: other text cannot contain them.
 _OURS = os.urandom(8).hex()
 STYLE = re.compile(rf"\x1b\[{_OURS};([0-9;]*)m")
 #: Blanks between two columns.
 _GAP = 2
 #: A column is never narrower, if its text is not.
 _NARROWEST = 8
-#: Where a name may break: behind a mark, or before a capital in the middle.
+#: Where a name may break: after punctuation, or before a capital letter.
 _BREAKS = re.compile(r"(?<=[/\-_.,:;=@])|(?<=[a-z0-9])(?=[A-Z])")
 
 #: A word of a command as :mod:`modelprep.quoting` writes one.
@@ -32,7 +32,7 @@ _SHELL_WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\")+")
 
 
 def paint(text: str, *styles: Style) -> str:
-    """Mark a text as one to be written in some styles."""
+    """Mark a text to be written in the given styles."""
     codes = ";".join(_CODES[style] for style in styles)
     return _painted(text, codes) if codes else text
 
@@ -119,7 +119,7 @@ def continued(command: str, width: int, indent: str = "  ") -> list[str]:
 
 
 def _shrunk(widths: Sequence[int], words: Sequence[int], width: int) -> list[int]:
-    """Return a width for each column so that all fit: the widest give way first, at first only to their words."""
+    """Return a width for each column so that all fit: the widest shrink first, at first only to their longest word."""
     room = width - _GAP * (len(widths) - 1)
     for least in (words, [min(size, _NARROWEST) for size in widths]):
         if sum(widths) <= room:
@@ -176,7 +176,7 @@ def _painted(text: str, codes: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Make one line of a cell, its styles kept."""
+    """Make one line of a cell, keeping its styles."""
     pieces = STYLE.split(text)
     return "".join(_code(piece) if number % 2 else quoting.line(piece) for number, piece in enumerate(pieces))
 

@@ -1,4 +1,4 @@
-"""``modelprep tf``: the steps on TensorFlow graphs, and what is in one."""
+"""``modelprep tf``: the steps on TensorFlow graphs, and ``inspect``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def inspect_graph(
             metavar="GRAPH", help="The graph: .pb, .pbtxt, .meta, or a SavedModel's file or folder; or a checkpoint."
         ),
     ],
-    nodes: Annotated[bool, typer.Option("--nodes", help="List every node too.")] = False,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Also list every node.")] = False,
 ) -> None:
     """Show inputs, outputs, operations and the sizes of constants."""
     found = inspect(graph, format="tf")

@@ -1,4 +1,4 @@
-"""``modelprep tflite``: the steps on TF Lite models, and what is in one."""
+"""``modelprep tflite``: the steps on TF Lite models, and ``inspect``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ app = steps_of("tflite", "TensorFlow Lite models: rename-io, vela, inspect.")
 def inspect_model(
     output: Output,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The TF Lite file.")],
-    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor too.")] = False,
+    tensors: Annotated[bool, typer.Option("--tensors", help="Also list every tensor.")] = False,
 ) -> None:
-    """Show operators, tensors, quantisation, inputs, outputs and sizes."""
+    """Show operators, tensors, quantization, inputs, outputs and sizes."""
     found = inspect(model, format="tflite")
     show(output, model, found, lists=tensors or output.verbose)
     output.result(found.facts)

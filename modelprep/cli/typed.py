@@ -1,4 +1,4 @@
-"""Commands as typer knows them: for help, completion, and lines that :mod:`modelprep.cli.plain` does not read."""
+"""Commands for typer: for help, completion, and lines that :mod:`modelprep.cli.plain` does not parse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REQUIRED = inspect.Parameter.empty
 
 
 def complete_target(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer what a TARGET may be to the shell's completion; what is wrong with a recipe must not break the shell."""
+    """Complete a TARGET for the shell; a broken recipe must not break the completion."""
     from modelprep.api.fetching import catalogue
 
     try:
@@ -28,7 +28,7 @@ def complete_target(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def signature(parameters: Sequence[Parameter]) -> inspect.Signature:
-    """Return what typer takes for the signature of a function that reads these parameters."""
+    """Return the signature of these parameters for typer."""
     flags = {each.name: each.flags[0] for each in parameters if isinstance(each.declaration, Option)}
     return _signature(_parameter(each, flags) for each in parameters)
 
@@ -64,7 +64,7 @@ def _signature(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
 
 def own_parameters(function: Callable[..., Any], *others: str) -> list[inspect.Parameter]:
     """Return the parameters that a function declares with typer: all but `others`."""
-    # Annotations of the others may be names that only a type checker knows.
+    # Annotations of the others may be names that exist only for type checkers.
     written = {name: each for name, each in function.__annotations__.items() if name not in (*others, "return")}
     function.__annotations__ = written
     return [each for name, each in inspect.signature(function, eval_str=True).parameters.items() if name in written]
@@ -84,7 +84,7 @@ def made(run: Function, parameters: Sequence[inspect.Parameter], text: str) -> C
 
 
 def call(run: Function, context: typer.Context, /, *, json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
-    """Do what typer has read; its exit status, if that is not 0, is an exception that typer knows."""
+    """Run what typer has parsed; a nonzero exit status is raised as typer's exception."""
     words = context.obj if isinstance(context.obj, list) else ()
     if status := frame.perform(run, words, given, json=json, quiet=quiet, verbose=verbose):
         raise typer.Exit(status)

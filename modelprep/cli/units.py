@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def size_text(size: int | None) -> str:
-    """Write a number of bytes for people: ``548.0 MiB``; a question mark where it is not known.
+    """Write a number of bytes for people: ``548.0 MiB``; a question mark if unknown.
 
     >>> size_text(574671192), size_text(9912), size_text(12), size_text(None)
     ('548.0 MiB', '9.7 KiB', '12 B', '?')
@@ -38,7 +38,7 @@ def clock(seconds: float) -> str:
 
 
 def download_text(plan: Plan, demo: PlannedDemo) -> str:
-    """Write what there is to download for one demo: ``~`` where only the size inside an archive is known, or ``?``."""
+    """Write the download size of one demo: ``~`` if only the size inside an archive is known, or ``?``."""
     from modelprep.api.outlook import download_size
 
     exact, rough = download_size(plan, demo)

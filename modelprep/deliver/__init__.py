@@ -1,1 +1,1 @@
-"""What leaves the host: deploy, bundles, mirrors, Yocto layers."""
+"""Delivery: deploy, bundles, mirrors, Yocto layers, LAVA jobs."""

@@ -1,4 +1,4 @@
-"""A board's place as people write it for scp and rsync: a home written as ``~``, an IPv6 address, a URL."""
+"""Parse a destination as written for scp and rsync: a home written as ``~``, an IPv6 address, a URL."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from modelprep.errors import UsageError
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
 _URL_PLACE = re.compile(r"(?P<login>(?:[^@/]*@)?(?:\[[^\]]*\]|[^:/]*))(?::(?P<port>\d*))?(?:/(?P<path>.*))?", re.DOTALL)
-#: A password, which no message repeats.
+#: A password, which no message may repeat.
 _PASSWORD = re.compile(r"(?<=[^/]):[^@/]*@")
-#: Two colons and more without brackets: an address, or one with a path behind it that nobody can tell from it.
+#: Two or more colons without brackets: an IPv6 address, perhaps with a path that cannot be told apart.
 _BARE_IPV6 = re.compile(r"(?P<user>[^@:/]+@)?(?P<address>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:%\w+)?)(?P<rest>.*)",
                         re.DOTALL | re.IGNORECASE)  # fmt: skip
 
@@ -44,7 +44,7 @@ def plain_place(text: str) -> str:
                 words += ["--ssh", quoting.command("ssh", "-p", place["port"])]
             hint = f"write it as scp does: {quoting.command(*words)}"
         raise UsageError(
-            "a board is named by a login, not by a URL",
+            "expected an ssh destination, not a URL",
             got=_PASSWORD.sub("@", text),
             expected="user@host[:path]",
             hint=hint,
@@ -52,7 +52,7 @@ def plain_place(text: str) -> str:
     if address := _BARE_IPV6.fullmatch(text):
         user = address["user"] or ""
         raise UsageError(
-            "an IPv6 address stands in brackets, or its end would be taken for a path",
+            "an IPv6 address needs brackets, or its end would be read as a path",
             got=text,
             expected="user@[address]:path",
             hint=f"for example {user}[{address['address'].rstrip(':')}]",
@@ -62,7 +62,9 @@ def plain_place(text: str) -> str:
         return f"{login}{colon}{path[1:].lstrip('/')}"
     if path.startswith("~"):
         raise UsageError(
-            "the home of another user is not looked up", got=text, expected="~/path, an absolute path, or none"
+            "the home directory of another user is not supported",
+            got=text,
+            expected="~/path, an absolute path, or none",
         )
     return text
 

@@ -1,4 +1,4 @@
-"""Which i.MX Linux release a board runs, by what lies in its ``/etc``.
+"""Recognise the i.MX Linux release of a board from its ``/etc``.
 
 NXP's images write ``/etc/build`` with the layers that they were built from, and their branch or commit;
 ``/etc/os-release`` names the distribution. A release is recognised by its own name or by the commit that the facts
@@ -13,12 +13,12 @@ from modelprep.deliver.remote import Channel
 from modelprep.targets import bsp
 
 _READ = 'for file in os-release build; do [ -r "$1/$file" ] && head -c 65536 "$1/$file"; done; :'
-#: Digits of a commit that are taken for it.
+#: Digits of a commit that identify it.
 _SHORT = 8
 
 
 def releases_in(text: str) -> list[str]:
-    """Return the releases that a text names.
+    """Return the releases named in a text.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def releases_in(text: str) -> list[str]:
 
 
 def other_release(channel: Channel, prepared: str, folder: str = "/etc") -> str:
-    """Return a sentence where the board runs another release than the files were prepared for; empty where not known.
+    """Return a warning if the board runs another release than the files were prepared for; empty if unknown.
 
     Parameters
     ----------
@@ -54,6 +54,6 @@ def other_release(channel: Channel, prepared: str, folder: str = "/etc") -> str:
     if not found or prepared in found:
         return ""
     return (
-        f"{channel.board.login} runs {found[-1]}, and these files were prepared for {prepared}: "
-        f"fetch and deploy with --bsp {found[-1]}"
+        f"{channel.board.login} runs {found[-1]}, but these files were prepared for {prepared}: fetch and deploy with "
+        f"--bsp {found[-1]}"
     )

@@ -1,6 +1,6 @@
-"""The scripts that `deploy` has a board run: POSIX sh, the same whatever they work on.
+"""The constant POSIX sh scripts that `deploy` runs on a board.
 
-Data comes as arguments and on standard input, never in the text of a script.
+Data is passed as arguments and on standard input, never in the text of a script.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from modelprep.tree.manifest import MANIFEST
 
 STAGING = ".modelprep-incoming"
-#: Where the lists stand until they are put in place, in the target folder too.
+#: Names of the lists until they are put in place, in the target folder.
 LISTS = ".modelprep-lists"
 TOOLS = ("sha256sum", "rsync", "tar", "df")
 
-#: Asks what lies in a folder. Argument: the folder. Standard input: paths in it, one a line.
+#: Lists a folder. Argument: the folder. Standard input: paths in it, one a line.
 PROBE = f"""
 target=$1
 case $target in /*) ;; *) target=$(pwd)/$target ;; esac

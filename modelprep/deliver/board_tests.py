@@ -1,4 +1,4 @@
-"""``run-tests.sh`` on a board: started over an open connection, its table and its JUnit report brought back."""
+"""``run-tests.sh`` on a board: started over an open connection; returns its table and its JUnit report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BoardRun:
-    """What ``run-tests.sh`` said on the board.
+    """Result of ``run-tests.sh`` on the board.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class BoardRun:
     status
         Its exit status: 0 when every test passed.
     output
-        What it printed: its table; empty where that went to our own terminal.
+        Its output, a table; empty if that was streamed to the terminal.
     junit
-        Its JUnit XML report, where one was asked for.
+        Its JUnit XML report, if requested.
     """
 
     folder: str
@@ -44,7 +44,7 @@ class BoardRun:
 def hear_tests(
     channel: Channel, folder: str, arguments: Sequence[str], *, aloud: bool = False, junit: bool = False
 ) -> BoardRun:
-    """Run ``run-tests.sh`` on the board and bring back what it says.
+    """Run ``run-tests.sh`` on the board and return its result.
 
     Parameters
     ----------
@@ -53,9 +53,9 @@ def hear_tests(
     arguments
         For the script: ``-c BACKEND``, names.
     aloud
-        Its table goes to our standard output as it comes, and is not kept.
+        Stream its table to standard output instead of keeping it.
     junit
-        Bring back its JUnit XML report too.
+        Also return its JUnit XML report.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def junit_of(runs: Sequence[BoardRun]) -> bytes:
     Raises
     ------
     DeployError
-        What the board gave back is no report.
+        The board did not return a valid report.
     """
     return junit_document([suite_of(run) for run in runs])
 
@@ -96,14 +96,14 @@ def suite_of(run: BoardRun) -> Element:
     Raises
     ------
     DeployError
-        What the board gave back is no report.
+        The board did not return a valid report.
     """
     import xml.etree.ElementTree as ET
 
     if "<!" in run.junit:
-        # No report of ours has a declaration, and entities in one could grow without end.
-        raise DeployError("the board gave back no report", where=run.folder, got=run.junit[:80])
+        # Our reports have no declaration, and entities in one could expand without limit.
+        raise DeployError("the board did not return a valid report", where=run.folder, got=run.junit[:80])
     try:
         return ET.fromstring(run.junit)  # noqa: S314 - see above
     except ET.ParseError as error:
-        raise DeployError("the board gave back no report", where=run.folder, got=str(error)) from None
+        raise DeployError("the board did not return a valid report", where=run.folder, got=str(error)) from None

@@ -1,4 +1,4 @@
-"""Several boards: how they are named, and what a list of them looks like."""
+"""Several boards: their names, and lists of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from modelprep.deliver.remote import Board, Channel
 from modelprep.errors import UsageError
 from modelprep.store.disk import storage
 
-#: Options of ssh's where several boards are asked at once: nobody could answer eight prompts on one terminal, and a
-#: board that is switched off must not be waited for as long as the system would.
+#: ssh options for several boards at once: nobody can answer eight prompts on one terminal, and the system's timeout for
+#: a board that is switched off is too long.
 UNATTENDED = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=30")
-#: What the name of a place of labgrid's begins with. A host of that name is written with its user.
+#: Prefix of a labgrid place. A host of that name needs its user name.
 LABGRID = "labgrid:"
-#: Bytes of a list of boards at most.
+#: Maximum size of a list of boards in bytes.
 _LARGEST = 1 << 20
 
 
@@ -33,9 +33,9 @@ class Target:
     name
         As the user wrote it.
     board
-        How ssh reaches it; None for a place of labgrid's, which says so when it has been acquired.
+        How ssh reaches it; None for a labgrid place, known once it is acquired.
     place, path
-        Of labgrid's, and the folder there; empty for a board that ssh knows.
+        The labgrid place and the folder there; empty for an ssh destination.
     """
 
     name: str
@@ -53,23 +53,23 @@ class Target:
 def reach(
     target: Target, ssh: Sequence[str], *, unattended: bool = False, processes: Processes | None = None
 ) -> Iterator[Channel]:
-    """Open the connection to a board, and close it in the end; a place of labgrid's is acquired and released.
+    """Open the connection to a board, and close it at the end; a labgrid place is acquired and released.
 
     Parameters
     ----------
     ssh
-        The ssh command with options of the user's own.
+        The ssh command with the user's options.
     unattended
         Ask for nothing on the terminal (:data:`UNATTENDED`).
     processes
-        What is to run over the connection.
+        Processes that use the connection.
 
     Raises
     ------
     MissingTool
         No ssh program on this machine, or no labgrid.
     DeployError
-        The place of labgrid's cannot be acquired or released.
+        The labgrid place cannot be acquired or released.
     """
     options = UNATTENDED if unattended else ()
     with ExitStack() as stack:
@@ -86,14 +86,14 @@ def parse_target(text: str) -> Target:
     Raises
     ------
     UsageError
-        It names no board.
+        The text is not a board.
     """
     if not text.startswith(LABGRID):
         return Target(text, remote.parse_board(text))
     place, _, path = text.removeprefix(LABGRID).partition(":")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./@+-]*", place) or "\n" in path:
         raise UsageError(
-            f"'{quoting.line(text)}' names no place of labgrid's",
+            f"'{quoting.line(text)}' is not a labgrid place",
             expected="labgrid:PLACE, in letters, digits, dots, dashes and slashes",
         )
     return Target(text, None, place, path.removeprefix("~/").rstrip("/") or ("/" if path.startswith("/") else ""))
@@ -105,26 +105,26 @@ def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
     Raises
     ------
     UsageError
-        One names no board, there is none, or one is named twice.
+        A text is not a board, there is none, or one occurs twice.
     """
     targets = tuple(parse_target(text) for text in texts)
     if not targets:
-        raise UsageError("no board is named", expected="user@host[:path], one or several")
+        raise UsageError("no board given", expected="user@host[:path], one or several")
     known: dict[str, Target] = {}
     for target in targets:
         other = known.setdefault(target.key, target)
         if other is not target:
-            raise UsageError("a board is named twice", got=f"{other.name} and {target.name}")
+            raise UsageError("the same board is given twice", got=f"{other.name} and {target.name}")
     return targets
 
 
 def read_boards(path: Path) -> list[str]:
-    """Read a list of boards: one a line; empty lines and what follows a ``#`` after a blank are passed over.
+    """Read a list of boards: one per line; empty lines and comments (``#`` after a blank) are ignored.
 
     Raises
     ------
     UsageError
-        It cannot be read as text, names no board, or a line names none.
+        The file is not text, contains no board, or a line is not a board.
     StorageError
         It is not there.
     """
@@ -135,7 +135,7 @@ def read_boards(path: Path) -> list[str]:
     except UnicodeDecodeError:
         text = "\0"
     if len(data) > _LARGEST or "\0" in text:
-        raise UsageError("this is no list of boards", where=str(path), expected="text, one board a line")
+        raise UsageError("not a list of boards", where=str(path), expected="text, one board per line")
     boards = []
     for number, line in enumerate(text.splitlines(), 1):
         if name := re.sub(r"(?:^|\s)#.*", "", line).strip():
@@ -146,12 +146,12 @@ def read_boards(path: Path) -> list[str]:
                 raise
             boards.append(name)
     if not boards:
-        raise UsageError("the list names no board", where=str(path), expected="user@host[:path], one a line")
+        raise UsageError("the list contains no board", where=str(path), expected="user@host[:path], one per line")
     return boards
 
 
 def report_names(targets: Sequence[Target]) -> dict[str, str]:
-    """Return board -> name of its report: the login, what a file's name cannot hold replaced, and ``.xml``."""
+    """Return board -> name of its report: the login, made a valid file name, and ``.xml``."""
     names: dict[str, str] = {}
     for target in targets:
         stem = re.sub(r"[^A-Za-z0-9_.@+-]+", "-", target.key).strip("-.") or "board"

@@ -1,7 +1,7 @@
 """``modelprep bundle``: finished demos in one archive, the same bytes from the same inputs.
 
-Nothing of the machine, the folder or the day goes in: names sorted, owners 0, one fixed date (``SOURCE_DATE_EPOCH``, or
-1980-01-01, the earliest that zip can say), fixed modes. The archive is written beside its name and renamed when whole.
+It does not depend on machine, folder or date: names sorted, owners 0, one fixed date (``SOURCE_DATE_EPOCH``, or
+1980-01-01, the earliest in zip), fixed modes. The archive is written under a temporary name and renamed when complete.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class BundlePlan:
-    """What goes into a bundle.
+    """Contents of a bundle.
 
     Parameters
     ----------
     parts
-        The parts of trees that go along.
+        The included parts of trees.
     entries
-        The files, sorted by name; the SPDX document comes behind them when they have been read.
+        The files, sorted by name; the SPDX document follows them.
     left_out
-        Names of files that may not be passed on, with the licence that says so.
+        Names of restricted files, with their licence.
     moment
-        The date that every entry carries, seconds since 1970.
+        The date of every entry, seconds since 1970.
     """
 
     parts: tuple[TreePart, ...]
@@ -86,9 +86,9 @@ class Bundled:
     size, sha256
         Of the archive; `size` in bytes.
     files
-        How many files it holds.
+        Number of files.
     left_out
-        Names of files that may not be passed on, with the licence that says so.
+        Names of restricted files, with their licence.
     """
 
     path: Path
@@ -99,7 +99,7 @@ class Bundled:
 
 
 def plan_bundle(parts: Sequence[TreePart], *, moment: int | None = None) -> BundlePlan:
-    """Decide what a bundle of some parts of trees holds.
+    """Decide the contents of a bundle.
 
     Parameters
     ----------
@@ -136,17 +136,17 @@ def _spdx(plan: BundlePlan, sha1s: Mapping[str, str]) -> Entry:
 
 
 def _licences(parts: Sequence[TreePart], left_out: Mapping[str, str]) -> str:
-    lines = ["What is in here, under which licence, and who says so.", ""]
+    lines = ["Contents, their licences, and the source of each licence.", ""]
     for part in parts:
         for path, file in sorted(part.files.items()):
             lines.append(quoting.line(f"{part.name}/{path}"))
             for asset in file.provenance.assets:
                 said = f" ({asset.licence_source})" if asset.licence_source else ""
-                lines.append(quoting.line(f"    from {asset.name}: {asset.licence or 'licence not known'}{said}"))
+                lines.append(quoting.line(f"    from {asset.name}: {asset.licence or 'unknown licence'}{said}"))
                 if asset.source:
                     lines.append(quoting.line(f"        {asset.source}"))
     if left_out:
-        lines += ["", "Left out, because their rights do not allow passing them on; fetch them for yourself:"]
+        lines += ["", "Left out, because their licences do not allow redistribution; fetch them yourself:"]
         lines += [quoting.line(f"{name}: {said or 'restricted'}") for name, said in sorted(left_out.items())]
     return "\n".join(lines) + "\n"
 
@@ -158,22 +158,22 @@ def write_bundle(
     progress: Callable[[int, int | None], object] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Bundled:
-    """Write a bundle; the kind follows from the name (:data:`KINDS`).
+    """Write a bundle; the archive type follows from the name (:data:`KINDS`).
 
     Raises
     ------
     UsageError
-        The name ends in none of the kinds.
+        Unknown archive type.
     DigestMismatch
-        A file of a tree is not what its manifest says any more.
+        A file of a tree has changed since it was installed.
     MissingTool
-        ``.tar.zst`` asked for and no zstandard module there.
+        ``.tar.zst`` without the zstandard module.
     StorageError
-        Disk full, no permission; nothing is at the final name that was not there before.
+        Disk full or no permission; the final name is unchanged.
     """
     kind = next((kind for kind in KINDS if output.name.endswith(kind)), None)
     if kind is None:
-        raise UsageError(f"'{output.name}' says no kind of archive", expected=f"a name that ends in {', '.join(KINDS)}")
+        raise UsageError(f"unknown archive type: '{output.name}'", expected=f"a name that ends in {', '.join(KINDS)}")
     done = 0
 
     def step(count: int) -> None:
@@ -212,7 +212,7 @@ def write_bundle(
 
 
 def tell_and_write(plan: BundlePlan, output: Path, listen: Listener) -> Bundled:
-    """Write a bundle as :func:`write_bundle` does, and tell of it as of a task ``bundle:<name>``."""
+    """Write a bundle as :func:`write_bundle` does, with the events of a task ``bundle:<name>``."""
     task, label = f"bundle:{output.name}", output.name
     listen(Event("start", task=task, label=label, done=0, total=plan.size))
     made = write_bundle(
@@ -225,7 +225,7 @@ def tell_and_write(plan: BundlePlan, output: Path, listen: Listener) -> Bundled:
 
 
 class _Checked(io.RawIOBase):
-    """Reads a file of a tree and holds it to its manifest: size and digest when the end is reached."""
+    """Reads a file of a tree and checks size and digest against its manifest at the end."""
 
     def __init__(self, raw: IO[bytes], entry: Entry, step: Callable[[int], None]) -> None:
         self._raw = raw
@@ -255,7 +255,7 @@ class _Checked(io.RawIOBase):
 
 
 def changed(entry: Entry) -> DigestMismatch:
-    """Make the error for a file that is not what the manifest of its tree says."""
+    """Make the error for a file that differs from the manifest of its tree."""
     recipes = entry.file.demos if entry.file is not None else ()
     return DigestMismatch(
         "a file of the tree was changed since modelprep wrote it",

@@ -1,8 +1,8 @@
 """``modelprep deploy``: finished demos onto a board, over the user's own ssh.
 
-The board is asked first what it has (its own ``sha256sum``); only what differs goes over, into a staging folder beside
-the target, is checked there by the board, and is then renamed into place. What a cut connection left in the staging
-folder is used by the next run.
+The board first reports its files (with its own ``sha256sum``); only those that differ are sent, to a staging folder
+beside the target, verified there by the board, and renamed into place. After a cut connection the next run uses the
+files in the staging folder.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from modelprep.store.disk import CHUNK, human, storage
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest, parse_manifest
 from modelprep.tree.selection import TreePart, run_tests
 
-#: Space that a board should have left when all is there, bytes.
+#: Free space that must remain on a board, bytes.
 RESERVE = 1 << 20
 
 
 @dataclass(frozen=True)
 class BoardState:
-    """What a board says of itself and of one target folder.
+    """State of a board and of one target folder.
 
     Parameters
     ----------
@@ -41,17 +41,17 @@ class BoardState:
     writable
         Whether it (or the nearest folder above that exists) can be written.
     free
-        Bytes free there; None where the board cannot say.
+        Free bytes there; None if unknown.
     disk
-        The file system that it is on, as ``df`` names it; empty where the board cannot say.
+        The file system that it is on, as ``df`` names it; empty if unknown.
     tools
-        Which programs it has.
+        Available programs.
     digests
-        Path inside the target -> sha256, of files that are there.
+        Path inside the target -> sha256 of existing files.
     staged
         The same for the staging folder: path -> (size in bytes, sha256).
     manifest
-        The manifest that lies there.
+        The manifest there.
     """
 
     folder: str
@@ -71,15 +71,15 @@ class DeployPlan:
     Parameters
     ----------
     send
-        Files that go over.
+        Files to send.
     staged
-        Files that are in the staging folder already, whole and right.
+        Files that are complete in the staging folder.
     keep
         Files that are in place.
     manifest
-        What will lie there afterwards (demos deployed earlier stay in it).
+        The manifest afterwards (demos deployed earlier stay in it).
     method
-        How the files travel.
+        How the files are sent.
     """
 
     part: TreePart
@@ -92,29 +92,29 @@ class DeployPlan:
 
     @property
     def size(self) -> int:
-        """Bytes of the files that go over."""
+        """Bytes to send."""
         return sum(file.size for file in self.send)
 
     @property
     def room(self) -> int:
-        """Bytes that the board needs beside what lies there: files are put in place only when all have come."""
+        """Additional bytes that the board needs: files are put in place only when all have arrived."""
         paths = {file.path for file in self.send}
         begun = sum(size for path, (size, _) in self.board.staged.items() if path in paths)
         return max(0, self.size - begun)
 
 
 def target_of(part: TreePart, path: str) -> str:
-    """Say where a tree belongs on the board: its own place there, else a folder of its name below `path`."""
+    """Return the folder of a tree on the board: its fixed folder, else a folder of its name below `path`."""
     if part.board:
         return part.board
     return f"{path.rstrip('/')}/{part.name}" if path else part.name
 
 
 def probe(channel: Channel, part: TreePart, target: str) -> BoardState:
-    """Ask the board what it has of a tree; one script, which leaves everything as it was.
+    """Ask the board which files of a tree it has; one script, which changes nothing.
 
-    Whether a folder can be written is tried, with an empty folder: ``test -w`` of a small userland tells root that he
-    can write anywhere, on a file system mounted read-only too.
+    Whether a folder is writable is tried by making an empty folder: as root, ``test -w`` of a small userland succeeds
+    even on a read-only file system.
 
     Raises
     ------
@@ -149,14 +149,14 @@ def _manifest(text: str, channel: Channel, folder: str) -> Manifest:
     try:
         return parse_manifest(text, f"{channel.board.login}:{place}")
     except StorageError as error:
-        # What it said of earlier deployments is lost; files of theirs are known again once they are deployed again.
+        # Its record of earlier deployments is lost, until they are deployed again.
         removing = quoting.command("ssh", channel.board.login, quoting.command("rm", place))
         error.hint = f"{removing}, then deploy all demos of this folder again"
         raise
 
 
 def _lines(paths: Sequence[str]) -> bytes:
-    """Write paths for a script that reads one a line.
+    """Write paths for a script, one per line.
 
     Raises
     ------
@@ -164,21 +164,23 @@ def _lines(paths: Sequence[str]) -> bytes:
         A path holds a newline.
     """
     if odd := [path for path in paths if "\n" in path]:
-        raise StorageError("a file's name holds a newline, which no list for a board can", where=quoting.line(odd[0]))
+        raise StorageError(
+            "a file name contains a newline, which a list for a board cannot", where=quoting.line(odd[0])
+        )
     return os.fsencode("".join(f"{path}\n" for path in paths))
 
 
-#: Checks that a file of a tree is what its manifest says; raises DigestMismatch.
+#: Checks a file of a tree against its manifest; raises DigestMismatch.
 FileCheck = Callable[[TreePart, InstalledFile], None]
 
 
 def check_file(part: TreePart, file: InstalledFile) -> None:
-    """Check a file of a tree against its manifest: what was changed here would be called damaged there.
+    """Check a file of a tree against its manifest: the board would report a changed file as damaged.
 
     Raises
     ------
     DigestMismatch
-        It was changed, or is gone.
+        The file was changed or removed.
     """
     path = part.folder / file.path
     digest, size = hashlib.sha256(), 0
@@ -190,7 +192,7 @@ def check_file(part: TreePart, file: InstalledFile) -> None:
         raise DigestMismatch(
             "a file of the tree was changed since modelprep wrote it"
             if path.is_file()
-            else "a file of the tree is gone",
+            else "a file of the tree is missing",
             where=str(path),
             expected=f"sha256 {file.sha256}",
             hint=quoting.command("modelprep", "fetch", *file.demos),
@@ -198,27 +200,27 @@ def check_file(part: TreePart, file: InstalledFile) -> None:
 
 
 def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0, check: FileCheck = check_file) -> DeployPlan:
-    """Decide what goes over.
+    """Decide what to send.
 
     Parameters
     ----------
     taken
         Bytes that other trees will take on the same file system of the board.
     check
-        Called for each file that goes over.
+        Called for each file to send.
 
     Raises
     ------
     StorageError
-        The target cannot be written, or has no room.
+        The target cannot be written, or its disk is full.
     DigestMismatch
-        A file that would go over is not what its tree's manifest says any more.
+        A file to send has changed since it was installed.
     DeployError
-        The board has nothing to check digests with, or no way to take files.
+        The board has no sha256sum, or no program to receive files.
     """
     if not board.tools.get("sha256sum"):
         raise DeployError(
-            "the board has no sha256sum, so nothing could be verified there",
+            "the board has no sha256sum to verify files with",
             where=board.folder,
             hint="install busybox or coreutils on the board, or copy a bundle by hand",
         )
@@ -239,11 +241,11 @@ def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0, check: Fil
     needed = plan.room + taken + RESERVE
     if send and board.free is not None and board.free < needed:
         raise StorageError(
-            "the board has no room for these files",
+            "not enough disk space on the board",
             where=board.folder,
             expected=f"{human(needed)} free ({needed} bytes)",
             got=f"{human(board.free)} free ({board.free} bytes)",
-            hint="deploy fewer demos, make room"
+            hint="deploy fewer demos, free some space"
             + ("" if part.board else ", or name a folder on another file system: user@board:/path"),
         )
     for file in send:
@@ -254,20 +256,20 @@ def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0, check: Fil
 def _not_writable(part: TreePart, board: BoardState) -> StorageError:
     if not part.board:
         return StorageError(
-            "the folder on the board is not writable for this login",
+            "the folder on the board is not writable for this user",
             where=board.folder,
             hint="deploy as root (root@board), or name a folder of your own: user@board:/path",
         )
     demos = " ".join(sorted(part.manifest.demos))
     return StorageError(
-        f"{part.name} has a place of its own on the board, which is not writable for this login",
+        f"{part.name} has a fixed folder on the board, which is not writable for this user",
         where=board.folder,
         hint=f"deploy as root (root@board), make the folder writable, or leave these demos out: {demos}",
     )
 
 
 def plan_parts(channel: Channel, parts: Sequence[TreePart], check: FileCheck = check_file) -> list[DeployPlan]:
-    """Ask the board about some trees, each at its own place there, and decide what goes over; raises as both do."""
+    """Ask the board about some trees, each in its folder there, and decide what to send; raises as both do."""
     plans: list[DeployPlan] = []
     taken: dict[str, int] = {}
     for part in parts:
@@ -279,7 +281,7 @@ def plan_parts(channel: Channel, parts: Sequence[TreePart], check: FileCheck = c
 
 
 def _merged(part: TreePart, there: Manifest) -> Manifest:
-    """Return the manifest of what will lie on the board: what we bring, and what earlier deployments brought."""
+    """Return the board's manifest after the deployment: these demos and those of earlier deployments."""
     ours = part.manifest
     demos = {**{name: demo for name, demo in there.demos.items() if name not in ours.demos}, **ours.demos}
     files: dict[str, InstalledFile] = {}
@@ -305,14 +307,14 @@ class Deployed:
 
 
 def apply_deploy(channel: Channel, plan: DeployPlan, *, listen: Listener = silent) -> Deployed:
-    """Send what a plan says, have the board check it, and rename it into place.
+    """Execute a plan: send files, let the board verify them, and rename them into place.
 
     Raises
     ------
     DeployError
-        The connection was cut; what has arrived stays in the staging folder for the next run.
+        The connection was cut; files that have arrived stay in the staging folder for the next run.
     DigestMismatch
-        The board's sums of what arrived are not ours; nothing was renamed.
+        The board's checksums of the received files differ; nothing was renamed.
     """
     part, board = plan.part, plan.board
     moving = [*plan.send, *plan.staged]
@@ -355,8 +357,8 @@ def _finish(channel: Channel, plan: DeployPlan, moving: Sequence[InstalledFile],
     answer = channel.script(FINISH, plan.board.folder, lists, *texts)
     if not answer.strip().endswith("finished"):
         raise DigestMismatch(
-            "what arrived on the board is not what was sent; nothing was put in place",
+            "files were damaged on the way to the board; nothing was put in place",
             where=f"{channel.board.login}:{staging}",
             got="; ".join(answer.split("\n")[1:4]),
-            hint="run the same command again: damaged files are sent anew. If it happens again, check the board's disk",
+            hint="run the command again: damaged files are sent again. If it happens again, check the board's disk",
         )

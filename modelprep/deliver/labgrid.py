@@ -16,14 +16,14 @@ from modelprep.deliver.remote import Board
 from modelprep.errors import DeployError, MissingTool, ModelprepError
 from modelprep.installed import install_command
 
-#: Seconds that the coordinator has for an answer.
+#: Timeout of the coordinator in seconds.
 PATIENCE = 60.0
 _VARIABLE = "LG_COORDINATOR"
 
 
 @contextmanager
 def acquired(place: str, path: str = "") -> Iterator[tuple[Board, tuple[str, ...]]]:
-    """Hold a place of labgrid's for as long as the block runs.
+    """Acquire a labgrid place for the block.
 
     Parameters
     ----------
@@ -35,18 +35,18 @@ def acquired(place: str, path: str = "") -> Iterator[tuple[Board, tuple[str, ...
     Yields
     ------
     tuple
-        The board, and options of ssh's that reach it.
+        The board, and ssh options that reach it.
 
     Raises
     ------
     MissingTool
         labgrid is not installed.
     DeployError
-        The coordinator is not reached, the place is not known, is another's, or has no NetworkService; or it could not
-        be released.
+        The coordinator is not reached; the place is unknown, acquired by another user, or has no NetworkService; or it
+        could not be released.
     """
     if importlib.util.find_spec("labgrid") is None:
-        raise MissingTool("a board of labgrid's needs labgrid", hint=install_command("labgrid"))
+        raise MissingTool("deploying to a labgrid place needs labgrid", hint=install_command("labgrid"))
     answer = _ask("acquire", place)
     try:
         yield _board(place, answer, path)
@@ -67,12 +67,14 @@ def _board(place: str, answer: dict[str, str], path: str) -> tuple[Board, tuple[
         if proxy := answer["proxy"]:
             options = (*options, "-o", f"ProxyJump={quoting.destination(proxy)}")
     except quoting.Unquotable as error:
-        raise DeployError("labgrid names a board that ssh cannot", where=f"labgrid:{place}", got=str(error)) from None
+        raise DeployError(
+            "labgrid's address of the board is not valid for ssh", where=f"labgrid:{place}", got=str(error)
+        ) from None
     return Board(login, path), options
 
 
 def _ask(action: str, place: str) -> dict[str, str]:
-    """Have the worker do something; it is not ended in the middle of that, also by Ctrl-C."""
+    """Let the worker do something; Ctrl-C does not end it halfway."""
     process = subprocess.Popen(
         [sys.executable, "-m", "modelprep.deliver.labgrid_worker", action, place],
         stdin=subprocess.DEVNULL,
@@ -107,7 +109,7 @@ def _failed(action: str, place: str, got: str) -> DeployError:
     coordinator = os.environ.get(_VARIABLE, "")
     by_hand = quoting.command("labgrid-client", "-p", place, "release" if action == "release" else "show")
     return DeployError(
-        f"labgrid's place could not be {action}d",
+        f"the labgrid place could not be {action}d",
         where=f"labgrid:{place}",
         got=got,
         hint=f"try `{by_hand}`"

@@ -1,6 +1,6 @@
-"""Acquires or releases a place of labgrid's: ``python -m modelprep.deliver.labgrid_worker acquire|release PLACE``.
+"""Acquire or release a labgrid place: ``python -m modelprep.deliver.labgrid_worker acquire|release PLACE``.
 
-A process of its own, since labgrid's client wants an event loop and gRPC, which go badly with threads that start
+A separate process, since labgrid's client needs an event loop and gRPC, which do not mix with threads that start
 programs. It prints one JSON object: what ssh needs to reach the board, or an error.
 """
 
@@ -52,7 +52,7 @@ async def _release(session: Any, name: str) -> dict[str, object]:
 
 
 def main(action: str, place: str) -> int:
-    """Do it and print what came of it; return the exit status: 0 or 1."""
+    """Do it and print the result; return the exit status: 0 or 1."""
     from labgrid.remote.client import start_session
 
     try:

@@ -24,11 +24,11 @@ from modelprep.url import redact
 JOB, DEFINITION, ARCHIVE = "job.yaml", "tests.yaml", "modelprep-bundle.tar.gz"
 #: LAVA's device types for the boards of NXP's i.MX Linux releases (/usr/share/lava-server/device-types).
 DEVICE_TYPES: Mapping[str, str] = {"": "imx8mq-evk", "imx8mp": "imx8mp-evk", "imx93": "imx93-11x11-evk"}
-#: Minutes that a whole job may take at most, and booting the board.
+#: Timeouts of a whole job and of booting the board, in minutes.
 JOB_MINUTES, BOOT_MINUTES = 120, 10
 
-# The steps come into one script in their order, under ``set -e``. Words behind the comments are the arguments that
-# `_step` puts there; what a step prints names no signal of LAVA's.
+# The steps become one script, in their order, under ``set -e``. `_step` adds the arguments; the output of a step must
+# not look like a LAVA signal.
 _DOWNLOAD = """\
 modelprep_get() {
     if curl -fsSL -o "$2" "$1" || wget -O "$2" "$1"; then
@@ -54,12 +54,12 @@ modelprep_run() {
 
 @dataclass(frozen=True)
 class LavaJob:
-    """What was written.
+    """Files of a job.
 
     Parameters
     ----------
     folder
-        Where everything is.
+        Folder of all files.
     job, definition
         The job, with the test definition in it, and the test definition by itself.
     bundle
@@ -67,7 +67,7 @@ class LavaJob:
     url
         Where the board fetches it from.
     device_type
-        LAVA's name for the kind of board.
+        LAVA device type.
     """
 
     folder: Path
@@ -92,32 +92,32 @@ def write_job(
     Parameters
     ----------
     folder
-        Is made.
+        Created if missing.
     parts
-        What the bundle holds.
+        Contents of the bundle.
     bundle_url
-        Where the bundle will lie: a folder, or the file where it ends in ``.tar.gz``. Empty: a ``file:`` URL of
-        `folder`, for boards that have it mounted.
+        URL of the bundle: a folder, or the file if it ends in ``.tar.gz``. Empty: a ``file:`` URL of `folder`, for
+        boards that have it mounted.
     device_type
-        LAVA's name for the kind of board; empty: an NXP evaluation board for `soc`.
+        LAVA device type; empty: an NXP evaluation board for `soc`.
     soc
-        The board's SoC, where it is known.
+        The board's SoC, if known.
     listen
-        Hears of the bundle.
+        Receives the events of the bundle.
 
     Raises
     ------
     UsageError
-        The URL is none, or no device type is known for the SoC.
+        The URL is not valid, or no device type is known for the SoC.
     StorageError, DigestMismatch, MissingTool
         As :func:`modelprep.deliver.bundle.write_bundle`.
     """
     if bundle_url and (url_fault(bundle_url) or urlsplit(bundle_url).query):
-        raise UsageError("this is no URL for a bundle", got=redact(bundle_url), expected="https://HOST/FOLDER")
+        raise UsageError("not a URL for a bundle", got=redact(bundle_url), expected="https://HOST/FOLDER")
     chosen = device_type or DEVICE_TYPES.get(soc or "", "")
     if not re.fullmatch(r"[\w.+-]{1,200}", chosen):
         raise UsageError(
-            "LAVA needs a device type" if not chosen else "this is no name of a device type of LAVA's",
+            "LAVA needs a device type" if not chosen else "not a LAVA device type",
             got=device_type or f"no default for {soc}",
             expected="its name in your LAVA server, in letters, digits, dots and dashes",
             hint="--device-type imx8mp-evk",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from modelprep.deliver.board_tests import BoardRun, junit_document, suite_of
 from modelprep.errors import ModelprepError
 
-#: Child of a JUnit test case -> the word for it in a table.
+#: Child of a JUnit test case -> its name in a table.
 _WORDS = {"failure": "FAILED", "error": "damaged", "skipped": "missing"}
-#: What the result of a test may be.
+#: Results of a test.
 RESULTS = ("passed", *_WORDS.values())
 
 
@@ -21,16 +21,16 @@ class TestResult:
     Parameters
     ----------
     tree, test
-        The tree that it stands in, and its name.
+        Its tree and its name.
     result
         ``passed``, ``FAILED``, ``missing`` (no program) or ``damaged`` (files of the tree).
     seconds
         How long it took, seconds.
     reason
-        Why it did not pass; empty where it did.
+        Why it did not pass; empty if it did.
     """
 
-    __test__ = False  # no test class, whatever its name says to pytest
+    __test__ = False  # not a test class for pytest
 
     tree: str
     test: str
@@ -40,12 +40,12 @@ class TestResult:
 
 
 def results_of(runs: Sequence[BoardRun]) -> tuple[TestResult, ...]:
-    """Read the results out of the JUnit reports of one board.
+    """Read the results from the JUnit reports of one board.
 
     Raises
     ------
     DeployError
-        What the board gave back is no report.
+        The board did not return a valid report.
     """
     results = []
     for run in runs:
@@ -67,7 +67,7 @@ def results_of(runs: Sequence[BoardRun]) -> tuple[TestResult, ...]:
 def matrix(boards: Mapping[str, Sequence[TestResult]]) -> dict[str, dict[str, str]]:
     """Return test -> board -> result; a board without a result of a test is left out of that test's row.
 
-    A test is called by its name, and by ``tree/name`` where two trees have one of that name.
+    A test's name is ``tree/name`` if two trees have a test of that name.
     """
     trees: dict[str, set[str]] = {}
     for results in boards.values():
@@ -92,5 +92,5 @@ def junit_of_failure(board: str, error: ModelprepError) -> bytes:
 
 
 def _plain(text: str) -> str:
-    """Leave out what XML cannot hold."""
+    """Remove characters that XML cannot contain."""
     return "".join(char for char in text if char in "\t\n" or (char.isprintable() and not "\ud800" <= char <= "\udfff"))

@@ -1,8 +1,8 @@
-"""A static mirror: files under ``<host>/<path>`` (or flat, as BitBake keeps them) and an index that vouches for them.
+"""A static mirror: files under ``<host>/<path>`` (or flat, for BitBake) and an index with their checksums.
 
-What stands with the right digest is left alone; everything else appears by rename. The index
-(``modelprep-mirror.json``) says of every file its URL, sha256, size, licence and the assets it serves; it is written
-after each file, so that an interrupted run is continued and not begun anew.
+Files with the right digest are left alone; others are written by rename. The index (``modelprep-mirror.json``) records
+URL, sha256, size, licence and assets of every file; it is written after each file, so that an interrupted run can be
+resumed.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ class MirrorFile:
     path
         Below the mirror, with slashes.
     url
-        What it is the file of.
+        URL of the file.
     sha256, size
         Of the bytes; `size` in bytes.
     licence
         As the recipe states it; those of several assets are joined with ``; ``.
     restricted
-        True where the rights do not allow passing it on.
+        True if the licence does not allow redistribution.
     assets
-        What it serves: identities of assets (:func:`modelprep.pipeline.plan.keys.asset_identity`), sorted.
+        Identities of its assets (:func:`modelprep.pipeline.plan.keys.asset_identity`), sorted.
     """
 
     path: str
@@ -68,7 +68,7 @@ class MirrorFile:
 
 @dataclass(frozen=True)
 class Index:
-    """What a mirror holds, by path; `layout` is ``tree`` (``<host>/<path>``) or ``flat`` (BitBake's DL_DIR)."""
+    """The files of a mirror, by path; `layout` is ``tree`` (``<host>/<path>``) or ``flat`` (BitBake's DL_DIR)."""
 
     layout: str = "tree"
     files: Mapping[str, MirrorFile] = field(default_factory=dict)
@@ -81,12 +81,12 @@ class Index:
 
 
 def read_index(folder: Path, layout: str = "tree") -> Index:
-    """Read the index of a mirror; an empty one where there is none.
+    """Read the index of a mirror; empty if there is none.
 
     Raises
     ------
     StorageError
-        It cannot be read or is no index of ours.
+        The index cannot be read or is not valid.
     """
     path = folder / INDEX
     with storage(path, doing="read the mirror's index"):
@@ -97,17 +97,17 @@ def read_index(folder: Path, layout: str = "tree") -> Index:
             return Index(layout)
     try:
         if len(data) > _LARGEST:
-            raise ValueError("it is larger than any index")
+            raise ValueError("too large for an index")
         value = json.loads(data)
         if value["schema"] != SCHEMA or value["layout"] not in ("tree", "flat"):
             raise ValueError(f"schema {value['schema']}, layout {value['layout']}")
         files = [_file(entry) for entry in value["files"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StorageError(
-            "the mirror's index cannot be understood",
+            "the mirror's index is not valid",
             where=str(path),
             got=f"{type(error).__name__}: {error}",
-            hint="move it away and mirror again: files that are right are kept",
+            hint="move it away and mirror again: correct files are kept",
         ) from None
     return Index(value["layout"], {file.path: file for file in files})
 
@@ -123,7 +123,7 @@ def _file(entry: Mapping[str, Any]) -> MirrorFile:
 
 
 def serving(folder: Path, index: Index, identity: str, store: Store) -> MirrorFile | None:
-    """Return the file that serves an asset already, whole and right; None when there is none."""
+    """Return the mirrored file of an asset if it is intact, else None."""
     for file in index.files.values():
         if identity in file.assets and _stands(folder / file.path, file.sha256, file.size, store):
             return file
@@ -143,7 +143,7 @@ def check_names(files: Iterable[MirrorFile]) -> None:
     Raises
     ------
     UsageError
-        BitBake, which keeps all downloads in one flat folder, would take the one for the other.
+        Two files have the same name in BitBake's flat folder.
     """
     known: dict[str, MirrorFile] = {}
     for file in files:
@@ -154,20 +154,20 @@ def check_names(files: Iterable[MirrorFile]) -> None:
                 where=file.url,
                 expected=f"sha256 {other.sha256} ({other.url})",
                 got=f"sha256 {file.sha256}",
-                hint="mirror their targets into two folders, or without --bitbake; recipes of 'modelprep export yocto' "
-                "give every file a name of its own",
+                hint="mirror their targets into two folders, or without --bitbake; "
+                "recipes of 'modelprep export yocto' give every file a unique name",
             )
 
 
 def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: Progress | None = None) -> bool:
-    """Put a file into a mirror; False when it stands there already.
+    """Put a file into a mirror; False if it is there already.
 
     Raises
     ------
     StorageError
-        Disk full, no permission, a file in the way of a folder; what was at the final name is still there.
+        Disk full, no permission, a file in the way of a folder; the final name is unchanged.
     CorruptBlob
-        The store's file is not what it was when it was stored; it is in quarantine now.
+        The store's file is corrupt; it is quarantined.
     """
     target = folder / PurePosixPath(file.path)
     if _stands(target, file.sha256, file.size, store):
@@ -207,20 +207,20 @@ def alias(folder: Path, file: MirrorFile, other: str) -> None:
 
 
 def stamp(folder: Path, name: str) -> None:
-    """Write the ``.done`` stamp that lets BitBake believe a download; an empty one has it check the sum itself."""
+    """Write the ``.done`` stamp that lets BitBake accept a download; with an empty one BitBake checks the checksum."""
     path = folder / f"{name}.done"
     if not path.exists():
         write_atomic(path, b"")
 
 
 def record(folder: Path, layout: str, files: Iterable[MirrorFile]) -> Index:
-    """Write files into the index, beside what it says by now: another process may mirror into the same folder.
+    """Merge files into the index, which another process may have changed meanwhile.
 
     Returns
     -------
     Index
-        As it is written. An entry of the same path and digest keeps its licences and assets; one of the same path and
-        another digest is replaced. Nothing is written when it says the same already.
+        As written. An entry of the same path and digest keeps its licences and assets; one of the same path and another
+        digest is replaced. Nothing is written if nothing changed.
 
     Raises
     ------
@@ -277,7 +277,7 @@ def _joined(known: MirrorFile | None, file: MirrorFile) -> MirrorFile:
 
 @dataclass(frozen=True)
 class Damage:
-    """A file of a mirror that is not what the index says: `what` is ``missing``, ``size`` or ``digest``."""
+    """A file of a mirror that differs from the index: `what` is ``missing``, ``size`` or ``digest``."""
 
     path: str
     url: str
@@ -286,18 +286,18 @@ class Damage:
 
 
 def verify(folder: Path, *, progress: Callable[[int], None] = lambda _: None) -> tuple[Index, tuple[Damage, ...]]:
-    """Read every byte of a mirror again and hold it to the index.
+    """Read every byte of a mirror again and check it against the index.
 
     Raises
     ------
     UsageError
-        There is no mirror of ours.
+        The folder is not a mirror made by modelprep.
     StorageError
         A file cannot be read.
     """
     if not (folder / INDEX).is_file():
         raise UsageError(
-            "this is no mirror of modelprep", where=str(folder), expected=INDEX, hint="modelprep mirror TARGET... DIR"
+            "not a mirror made by modelprep", where=str(folder), expected=INDEX, hint="modelprep mirror TARGET... DIR"
         )
     index = read_index(folder)
     damages = []

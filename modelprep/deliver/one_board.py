@@ -1,4 +1,4 @@
-"""Deploy to one board over an open connection: ask it, send what differs, run its tests."""
+"""Deploy to one board over an open connection: compare, send what differs, run the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modelprep.tree.selection import TreePart, names_of_tests
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a deployment did.
+    """Result of a deployment.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Deployment:
     trees
         What was sent into each tree's folder there.
     tests
-        With ``run``: what ``run-tests.sh`` said in each of them.
+        With ``run``: result of ``run-tests.sh`` in each of them.
     """
 
     board: str
@@ -39,7 +39,7 @@ class Deployment:
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes that went over."""
+        """Bytes sent."""
         return sum(tree.bytes_sent for tree in self.trees)
 
 
@@ -51,14 +51,14 @@ def plan_board(
     check: FileCheck = deploy.check_file,
     listen: Listener = silent,
 ) -> tuple[DeployPlan, ...]:
-    """Ask a board what it has and decide what goes over; warn where it runs another release.
+    """Ask a board which files it has and decide what to send; warn if it runs another release.
 
     Parameters
     ----------
     release
         The i.MX Linux release that the files were prepared for.
     check
-        Called for each file that goes over.
+        Called for each file to send.
 
     Raises
     ------
@@ -82,16 +82,16 @@ def apply_board(
     listen: Listener = silent,
     before_tests: Callable[[DeployPlan], object] = lambda _plan: None,
 ) -> Deployment:
-    """Do what the plans say, and with `run` run the tests of their demos.
+    """Execute the plans, and with `run` run the tests of their demos.
 
     Parameters
     ----------
     compute
         Backends for the Arm NN tests.
     junit
-        Bring back the JUnit reports too.
+        Also return the JUnit reports.
     aloud
-        The tests' tables go to our standard output as they come, and are not kept.
+        Stream the tests' tables to standard output instead of keeping them.
     before_tests
         Called when all files are in place, before the tests of each tree.
 

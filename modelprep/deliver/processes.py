@@ -1,4 +1,4 @@
-"""The programs that a connection has running, which another thread can end."""
+"""Running programs of a connection, which another thread can stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelprep.errors import Interrupted
 
 
 class Processes:
-    """Starts programs and remembers those that run; safe for any number of threads."""
+    """Starts programs and tracks the running ones; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,13 +34,13 @@ class Processes:
         """
         with self._lock:
             if self._stopped:
-                raise Interrupted("stopped while talking to a board")
+                raise Interrupted("stopped while connected to a board")
             process = subprocess.Popen(command, **streams)
             self._running = {each for each in self._running if each.returncode is None} | {process}
         return process
 
     def run(self, command: Sequence[str], given: bytes | None = None, **streams: Any) -> tuple[int, bytes, bytes]:
-        """Run a program to its end; return its exit status, its output and its complaints (empty where not piped)."""
+        """Run a program to its end; return exit status, stdout and stderr (empty if not piped)."""
         if given is not None:
             streams["stdin"] = subprocess.PIPE
         with self.start(command, **streams) as process:
@@ -56,10 +56,10 @@ class Processes:
         with self._lock:
             self._stopped = True
             for process in self._running:
-                process.kill()  # one that has ended is passed over
+                process.kill()  # an ended one is ignored
         for command in self._closing:
             subprocess.run(command, capture_output=True, check=False)
 
     def close_with(self, command: Sequence[str]) -> None:
-        """Have :meth:`stop` run a command: one that ends what programs of ours have left in the background."""
+        """Let :meth:`stop` run a command that ends background processes of our programs."""
         self._closing.append(command)

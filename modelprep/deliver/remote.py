@@ -1,8 +1,8 @@
 """The user's own ssh to a board: one connection, shell scripts in, text out.
 
-Everything goes through the ``ssh`` program, so that configuration files, agents, keys, ports and jump hosts are the
-user's. One master connection is shared (``ControlMaster``), so that a password is asked for once. Scripts are POSIX sh
-and come in over standard input; busybox on the board is enough.
+Everything uses the ``ssh`` program, with the user's configuration files, agents, keys, ports and jump hosts. One master
+connection is shared (``ControlMaster``), so that a password is asked for once. Scripts are POSIX sh and are sent over
+standard input; busybox on the board is enough.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Board:
 
     @property
     def in_a_path(self) -> str:
-        """The login as rsync and sftp want it where a path may follow: a bare IPv6 address stands in brackets."""
+        """The login in the form for rsync and sftp with a path: an IPv6 address in brackets."""
         user, at, host = self.login.rpartition("@")
         return f"{user}{at}[{host}]" if ":" in host else self.login
 
@@ -49,7 +49,7 @@ def parse_board(text: str) -> Board:
     Raises
     ------
     UsageError
-        It is not of that form, or would be taken for an option of ssh.
+        The text has another form, or would be read as an ssh option.
     """
     match = _PLACE.fullmatch(plain_place(text))
     user, at, host = match["login"].rpartition("@") if match is not None else ("", "", "")
@@ -59,7 +59,7 @@ def parse_board(text: str) -> Board:
         match = None
     if match is None or "\n" in text:
         raise UsageError(
-            f"'{text}' names no board",
+            f"'{text}' is not a board",
             expected="user@host or user@host:path, in letters, digits, dots, dashes and underscores",
             hint="for example root@imx8mq",
         )
@@ -73,13 +73,13 @@ class Channel:
     Parameters
     ----------
     board
-        Whom it talks to.
+        The board.
     command
         The ssh command with the options of the shared connection.
     folder
-        A folder of this connection's own on this machine, gone when it is closed.
+        A temporary folder on this machine, removed when the connection is closed.
     processes
-        What runs over it.
+        Its processes.
     """
 
     board: Board
@@ -88,9 +88,9 @@ class Channel:
     processes: Processes = field(default_factory=Processes)
 
     def program(self) -> Path:
-        """Return a program that is the ssh command with all its options, for those that take no options of ssh's.
+        """Return a program that runs the ssh command with all its options, for programs that take no ssh options.
 
-        sftp has other letters for the same things (``-p`` is no port there), so what the user gave cannot be passed on.
+        sftp uses other letters (``-p`` is not the port there), so the user's options cannot be passed on.
         """
         path = self.folder / "ssh"
         path.write_text(f'#!/bin/sh\nexec {quoting.command(*self.command)} "$@"\n')
@@ -98,16 +98,16 @@ class Channel:
         return path
 
     def script(self, text: str, *arguments: str, given: bytes = b"") -> str:
-        """Run a shell script on the board and give what it prints.
+        """Run a shell script on the board and return its output.
 
         Parameters
         ----------
         text
-            The script, the same whatever it works on.
+            The script, a constant.
         arguments
-            Data for it, as ``$1`` and so on.
+            Its arguments, ``$1`` and so on.
         given
-            More data, on its standard input.
+            Its standard input.
 
         Raises
         ------
@@ -125,16 +125,16 @@ class Channel:
         return [*self.command, *options, *quoting.remote(self.board.login, remote)]
 
     def pipe(self, remote: str) -> subprocess.Popen[bytes]:
-        """Start a command on the board whose standard input is ours to write."""
+        """Start a command on the board with a pipe to its standard input."""
         return self.processes.start(
             self._call(remote), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
 
     def interactive(self, remote: str) -> int:
-        """Run a command on the board and show what it prints as it comes; give its exit status.
+        """Run a command on the board and stream its output; return its exit status.
 
-        On a terminal the command has one there too, so that Ctrl-C ends it and not only our end of the line. What the
-        board prints steers our terminal no more than any other foreign text.
+        On a terminal the command gets a terminal too, so that Ctrl-C ends it. Control characters in the board's output
+        are escaped.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class Channel:
         return status
 
     def hear(self, remote: str) -> tuple[int, str]:
-        """Run a command on the board without a terminal; give its exit status and all that it printed.
+        """Run a command on the board without a terminal; return its exit status and its output.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class Channel:
         return True
 
     def failed(self, status: int, said: str, what: str) -> DeployError:
-        """Make the error for a command that failed, from what it said."""
+        """Make the error for a command that failed, from its output."""
         return failed(self.board.login, status, said, what)
 
 
@@ -191,7 +191,7 @@ def _show(stream: IO[bytes]) -> None:
     while True:
         data = stream.read1(4096)  # type: ignore[attr-defined]  # a pipe's buffered reader has it
         text = held + decoder.decode(data, final=not data)
-        # A terminal there ends lines with both characters; the second may come later.
+        # A terminal ends lines with both characters; the second may arrive later.
         held = "\r" if data and text.endswith("\r") else ""
         sys.stdout.write(quoting.terminal(text.removesuffix(held).replace("\r\n", "\n")))
         sys.stdout.flush()
@@ -200,7 +200,7 @@ def _show(stream: IO[bytes]) -> None:
 
 
 def script_line(text: str, *arguments: str) -> str:
-    """Write the command that runs a script with some arguments, for the shell on the board."""
+    """Write the command that runs a script with arguments, for the shell on the board."""
     return quoting.command("sh", "-c", text, "sh", *arguments)
 
 
@@ -212,13 +212,13 @@ def failed(login: str, status: int, said: str, what: str) -> DeployError:
             "the board's disk is full",
             where=login,
             got=lines[-1],
-            hint="make room there, or name another folder: user@host:/path",
+            hint="free some space there, or name another folder: user@host:/path",
         )
     if status == 255:
         return ConnectionLost(
             "the connection to the board failed or was cut",
             where=login, got=lines[-1] if lines else "ssh ended with status 255",
-            hint=f"try `ssh {quoting.sh(login)}` by hand, then run this again: what has arrived is not sent twice",
+            hint=f"try `ssh {quoting.sh(login)}` by hand, then run the command again to resume",
         )  # fmt: skip
     return DeployError(what, where=login, got="; ".join(lines[-3:]) or f"exit status {status}")
 
@@ -227,7 +227,7 @@ def failed(login: str, status: int, said: str, what: str) -> DeployError:
 def connect(
     board: Board, ssh: Sequence[str] = ("ssh",), *, options: Sequence[str] = (), processes: Processes | None = None
 ) -> Iterator[Channel]:
-    """Open the shared connection and close it in the end.
+    """Open the shared connection and close it at the end.
 
     Parameters
     ----------
@@ -236,9 +236,9 @@ def connect(
     ssh
         The ssh command with options of the user's own (``--ssh``, ``MODELPREP_SSH``).
     options
-        Further options of ssh's; what the user's own say of the same holds.
+        Further ssh options; the user's take precedence.
     processes
-        What is to run over it; None for a connection that no other thread stops.
+        Processes that use it; None for a connection that no other thread stops.
 
     Raises
     ------
@@ -249,13 +249,13 @@ def connect(
         raise MissingTool(
             "deploying needs the ssh program", expected=ssh[0] if ssh else "ssh", hint="install openssh-client"
         )
-    # A short path: sockets may have some 100 characters at most.
+    # A short path: socket names have at most about 100 characters.
     with tempfile.TemporaryDirectory(prefix="mp-", dir="/tmp" if Path("/tmp").is_dir() else None) as folder:  # noqa: S108
         shared = ("-o", "ControlMaster=auto", "-o", f"ControlPath={folder}/s", "-o", "ControlPersist=30")
         alive = ("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
         channel = Channel(board, (*ssh, *options, *shared, *alive), Path(folder), processes or Processes())
         end = [*channel.command, "-O", "exit", "--", board.login]
-        # The master has the pipes of its sessions: only when it ends do those who read from them.
+        # The master holds the pipes of its sessions: their readers end only when it ends.
         channel.processes.close_with(end)
         try:
             yield channel

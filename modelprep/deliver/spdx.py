@@ -1,7 +1,7 @@
-"""An SPDX 2.3 document of what goes out of the door: which files, made from what, under which licence.
+"""An SPDX 2.3 document of a delivery: which files, made from what, under which licence.
 
-Source of the format: the SPDX specification 2.3, JSON serialisation. The document holds nothing of the machine or the
-day it was made on: its name space is a digest of its contents, its date the one of ``SOURCE_DATE_EPOCH`` or the epoch.
+Source of the format: the SPDX specification 2.3, JSON serialisation. The document does not depend on machine or date:
+its name space is a digest of its contents, its date is ``SOURCE_DATE_EPOCH`` or the epoch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from modelprep.tree.manifest import AssetUsed, InstalledFile
 from modelprep.tree.selection import TreePart
 from modelprep.version import __version__
 
-#: Licences of our recipes that are SPDX ids; anything else goes into a LicenseRef with its own words.
+#: Licences of our recipes that are SPDX ids; anything else becomes a LicenseRef with its text.
 KNOWN_IDS = frozenset(
     {
         "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0",
@@ -30,16 +30,16 @@ def document(parts: Sequence[TreePart], sha1s: Mapping[str, str], *, created: st
     Parameters
     ----------
     parts
-        What goes along.
+        The included parts.
     sha1s
-        SHA-1 of every file by ``tree/path``: SPDX 2.3 wants it, beside whatever better digest there is.
+        SHA-1 of every file by ``tree/path``: required by SPDX 2.3 beside any better digest.
     created
         Date and time in UTC, ``2019-03-08T00:00:00Z``.
 
     Returns
     -------
     dict
-        JSON-ready, in the order in which it is written.
+        JSON-ready, in order of writing.
     """
     licences: dict[str, str] = {}
     assets: dict[str, AssetUsed] = {}

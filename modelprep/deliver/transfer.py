@@ -1,7 +1,7 @@
-"""Three ways to bring files into a staging folder on a board: rsync, tar over ssh, sftp.
+"""Three ways to send files to a staging folder on a board: rsync, tar over ssh, sftp.
 
-All three leave a file that is cut short where it is, so that a second run goes on from there; none touches a final
-name. Whether the bytes are right is the board's own ``sha256sum`` to say, afterwards.
+All three keep a truncated file, so that a second run resumes it; none touches a final name. The board's ``sha256sum``
+verifies the bytes afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Progress = Callable[[int], None]
 _CHUNK = 1 << 18
 
 
-#: rsync learned ``--info`` with this release; what some systems ship under its name is older or another program.
+#: First rsync with ``--info``; some systems ship an older one or another program of that name.
 _RSYNC = (3, 1)
 
 
@@ -42,7 +42,7 @@ class Sending:
 
 
 def choose(tools: Mapping[str, bool]) -> Method:
-    """Choose the way: rsync when both ends have it (here 3.1 or newer), else tar, else sftp.
+    """Choose the method: rsync if both ends have it (here 3.1 or newer), else tar, else sftp.
 
     Raises
     ------
@@ -75,21 +75,21 @@ def send(
     partial: Mapping[str, tuple[int, str]],
     progress: Progress,
 ) -> None:
-    """Bring files into the staging folder.
+    """Send files to the staging folder.
 
     Parameters
     ----------
     root
-        The tree that the files lie in.
+        The tree that contains the files.
     staging
         The folder on the board; it exists.
     files
         What to send.
     partial
-        What lies in the staging folder already: path -> (size in bytes, sha256); the beginning of a file is gone on
-        from when it is the same as ours.
+        What is in the staging folder already: path -> (size in bytes, sha256); a file is resumed if its beginning is
+        the same as ours.
     progress
-        Called with bytes that have gone over (or need not).
+        Called with bytes sent (or skipped).
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _prefix(path: Path, size: int) -> str:
 
 @contextlib.contextmanager
 def _until_the_other_end_is_gone(sink: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Yield a pipe to write to, closed at the end; what a process says that has hung up is read elsewhere."""
+    """Yield a pipe to write to, closed at the end; a process that has hung up is reported elsewhere."""
     try:
         yield sink
     except ConnectionError:  # a broken pipe is one
@@ -138,7 +138,7 @@ def _until_the_other_end_is_gone(sink: IO[bytes]) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _reaped(process: subprocess.Popen[bytes], heard: IO[bytes]) -> Iterator[None]:
-    """See that a process ends when the block fails, and close the pipe that it is heard through either way."""
+    """End a process if the block fails, and close the pipe of its output in any case."""
     try:
         yield
     except BaseException:
@@ -192,7 +192,7 @@ def _tar(channel: Channel, root: Path, staging: str, files: Sequence[Sending], p
 
 
 class _Reading(io.RawIOBase):
-    """A source that reports what was read of it."""
+    """A source that reports progress."""
 
     def __init__(self, stream: IO[bytes], progress: Progress) -> None:
         self._stream = stream
@@ -208,9 +208,9 @@ class _Reading(io.RawIOBase):
 
 
 def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending], progress: Progress) -> None:
-    """Let rsync send; a file that is there in part serves it as a basis, and stays when the line is cut."""
-    # --protect-args, since a far shell would split the folder's name at its blanks; the names begin with ./, since one
-    # that begins with # or ; would be a comment.
+    """Send with rsync; a partial file is its basis, and is kept if the connection is cut."""
+    # --protect-args, since the remote shell would split the folder's name at blanks; the names begin with ./, since
+    # one that begins with # or ; would be a comment.
     command = [
         "rsync", "--times", "--ignore-times", "--inplace", "--partial", "--chmod=F644,D755", "--files-from=-",
         "--from0", "--protect-args", "--info=progress2", "--no-human-readable", "-e", str(channel.program()),
@@ -226,16 +226,16 @@ def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending],
 
     status, said = _converse(channel, command, os.fsencode("".join(f"./{file.path}\0" for file in files)), hear)
     if status:
-        # rsync's own numbers for a line that was cut; 255 is ssh's.
+        # rsync's exit statuses for a cut connection; 255 is ssh's.
         raise channel.failed(255 if status in (10, 12, 20, 30) else status, said, "rsync could not send the files")
 
 
 def _converse(
     channel: Channel, command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], None]
 ) -> tuple[int, str]:
-    """Run a program here: what it is given, who hears what it prints, its status and its complaints.
+    """Run a local program with input and a reader of its output; return its exit status and stderr.
 
-    What it is given is a list of names and its complaints are few: neither fills a pipe while the other is waited for.
+    The input is a list of names and stderr is short: neither fills a pipe while the other is waited for.
     """
     with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as complaints:
         names.write(given)
@@ -267,7 +267,7 @@ def _sftp(
     begun: Mapping[str, int],
     progress: Progress,
 ) -> None:
-    """Let one sftp send all files, one behind the other; `begun` are sizes of those that it goes on with."""
+    """Send all files with one sftp, one after the other; `begun` are the sizes of those to resume."""
     lines = []
     for file in files:
         how = "put -a" if file.path in begun else "put"
@@ -276,7 +276,7 @@ def _sftp(
     greeted: list[bytes] = []
 
     def hear(stdout: IO[bytes]) -> None:
-        # A batch's commands are printed as each is begun; what came before it is over then.
+        # sftp prints each command of a batch when it starts; the previous one is done then.
         number = 0
         for line in stdout:
             if line.startswith(b"sftp> "):
@@ -284,7 +284,7 @@ def _sftp(
                 if number:
                     progress(files[number - 1].size)
                 number = min(number + 1, len(files))
-        # The last one's end is the end of all, if that was a good one: the board's sums tell.
+        # The last one ends with sftp; the board's checksums tell whether it is complete.
         if number == len(files):
             progress(files[-1].size)
 
@@ -298,5 +298,5 @@ def _sftp(
             hint="install one of them on the board: tar (busybox has one), rsync, or openssh-sftp-server",
         )
     if status:
-        # A line that was cut ends sftp with 255, or with the signal of a pipe that nobody reads.
+        # A cut connection ends sftp with 255 or SIGPIPE.
         raise channel.failed(255 if status < 0 else status, said, "sftp could not send the files")

@@ -1,8 +1,8 @@
 """``modelprep export yocto``: a layer whose recipes put finished demos into an image.
 
-One BitBake recipe a demo, one for the files that several demos share, one with ``run-tests.sh`` that draws in all. A
-file that is installed as it is downloaded comes from its URL; one that was converted comes from a bundle made here,
-which lies in the layer or at the user's bundle URL. Every sum is of bytes that stand in the finished tree.
+One BitBake recipe per demo, one for the files that several demos share, one with ``run-tests.sh`` that depends on all.
+A file that is installed unchanged comes from its URL; a converted one from a bundle made here, in the layer or at the
+user's bundle URL. Every checksum is of a file in the finished tree.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from modelprep.url import redact
 from modelprep.version import __version__
 
 LICENCES = "LICENCES.txt"
-#: Yocto releases whose overrides are written with an underscore; all later ones take the colon.
+#: Yocto releases whose overrides are written with an underscore; all later ones use the colon.
 OLD_RELEASES = ("sumo", "thud", "warrior", "zeus", "dunfell", "gatesgarth", "hardknott")
 NEW_RELEASES = (
     "honister", "kirkstone", "langdale", "mickledore", "nanbield", "scarthgap", "styhead", "walnascar", "whinlatter",
     "wrynose",
 )  # fmt: skip
 _SERIES = re.compile(r"[a-z][a-z0-9-]*")
-#: FILES is a list of patterns, in which a question mark stands for a blank of the folder's name.
+#: FILES is a list of patterns, in which a question mark matches a blank of the folder's name.
 _FILES = "\"${@d.getVar('MODELPREP_DIR').replace(' ', '?')}\""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One BitBake recipe to be.
+    """One BitBake recipe to write.
 
     Parameters
     ----------
     name
         Its ``PN``.
     part
-        The tree, cut down to what this recipe installs.
+        The tree, reduced to what this recipe installs.
     direct
-        Path in the tree -> (URL, name in DL_DIR) of what is installed as it is downloaded.
+        Path in the tree -> (URL, name in DL_DIR) of files that are installed unchanged.
     needs
         Recipes whose packages it needs at run time.
     """
@@ -61,13 +61,13 @@ class Unit:
 
     @property
     def bundled(self) -> tuple[InstalledFile, ...]:
-        """The files that come out of its bundle."""
+        """The files from its bundle."""
         return tuple(file for path, file in self.part.files.items() if path not in self.direct)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A layer that was written: its recipes' names, bundles to be put at the bundle URL, demos left out and why."""
+    """A layer that was written: its recipes' names, bundles to host at the bundle URL, demos left out and why."""
 
     folder: Path
     recipes: tuple[str, ...]
@@ -83,14 +83,14 @@ def package_name(text: str) -> str:
 def plan_units(
     parts: Sequence[TreePart], downloads: Callable[[InstalledFile], tuple[str, str] | None]
 ) -> tuple[tuple[Unit, ...], dict[str, str]]:
-    """Decide which recipes there are.
+    """Decide which recipes to write.
 
     Parameters
     ----------
     parts
         From :func:`modelprep.tree.selection.select`.
     downloads
-        Gives URL and name in DL_DIR of a file that is installed as it is downloaded, or None.
+        Returns URL and name in DL_DIR of a file that is installed unchanged, or None.
 
     Raises
     ------
@@ -100,8 +100,8 @@ def plan_units(
     Returns
     -------
     tuple
-        The recipes, and the demos that are left out with the reason: a file of theirs was converted from something
-        that may not be passed on.
+        The recipes, and the demos that are left out with the reason: one of their files was converted from a restricted
+        file.
     """
     units: list[Unit] = []
     left_out: dict[str, str] = {}
@@ -127,12 +127,14 @@ def plan_units(
     names = [unit.name for unit in units]
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise UsageError("two demos would become one BitBake recipe", got=", ".join(twice), hint="export them apart")
+        raise UsageError(
+            "two demos would become one BitBake recipe", got=", ".join(twice), hint="export them separately"
+        )
     return tuple(units), left_out
 
 
 def _check(path: str) -> None:
-    """Refuse a file whose name a BitBake recipe cannot hold.
+    """Refuse a file name that a BitBake recipe cannot contain.
 
     Raises
     ------
@@ -148,7 +150,7 @@ def _check(path: str) -> None:
 
 
 def _refuse_clashes(parts: Sequence[TreePart]) -> None:
-    """Refuse two trees that go to one folder of the image: their lists, at the least, would be each other's."""
+    """Refuse two trees for one folder of the image: they would overwrite each other's lists."""
     places: dict[str, TreePart] = {}
     for part in parts:
         other = places.setdefault(part.board.rstrip("/") or part.name, part)
@@ -157,7 +159,7 @@ def _refuse_clashes(parts: Sequence[TreePart]) -> None:
                 "two trees would be installed into one folder of the image",
                 where=part.board or part.name,
                 got=f"{other.name} and {part.name}",
-                hint="export them apart, with another MODELPREP_DIR for one of them",
+                hint="export them separately, with another MODELPREP_DIR for one of them",
             )
 
 
@@ -190,24 +192,24 @@ def write_layer(
     Parameters
     ----------
     bundle_url
-        Where the bundles will lie; without one they lie in the layer.
+        URL of the bundles; without one they are part of the layer.
     release
         The Yocto release that it is for.
     layer_series
-        Releases newer than those known here that the layer is to be accepted by (``LAYERSERIES_COMPAT``).
+        Newer releases that the layer is compatible with (``LAYERSERIES_COMPAT``).
     listen
-        Hears of each bundle that is written.
+        Receives the events of each bundle.
 
     Raises
     ------
     UsageError
-        The release is not known, or the bundle URL cannot be written into a recipe.
+        The release is unknown, or the bundle URL cannot be written into a recipe.
     StorageError, DigestMismatch
         As :func:`modelprep.deliver.bundle.write_bundle`.
     """
     if release not in OLD_RELEASES + NEW_RELEASES:
         raise UsageError(
-            f"no Yocto release '{release}' is known here",
+            f"unknown Yocto release '{release}'",
             expected=", ".join(OLD_RELEASES + NEW_RELEASES),
             hint=f"for a newer one: --layer-series {release}"
             if _SERIES.fullmatch(release)
@@ -215,15 +217,15 @@ def write_layer(
         )
     for name in layer_series:
         if not _SERIES.fullmatch(name):
-            raise UsageError("this is no name of a Yocto release", got=name, expected="lower-case letters and digits")
+            raise UsageError("not a name of a Yocto release", got=name, expected="lower-case letters and digits")
     if layer_series and release in OLD_RELEASES:
         raise UsageError(
-            f"recipes for {release} are written in a syntax that newer releases do not read",
+            f"recipes for {release} use a syntax that newer releases do not read",
             got=f"--layer-series {' '.join(layer_series)}",
-            hint="write a layer of its own for the newer release: leave out --release",
+            hint="write a separate layer for the newer release: leave out --release",
         )
     if (bundle_url and url_fault(bundle_url)) or ";" in bundle_url:
-        raise UsageError("this is no URL for a BitBake recipe", got=redact(bundle_url), expected="https://HOST/FOLDER")
+        raise UsageError("not a URL for a BitBake recipe", got=redact(bundle_url), expected="https://HOST/FOLDER")
     mark = "_" if release in OLD_RELEASES else ":"
     family = OLD_RELEASES if release in OLD_RELEASES else tuple(dict.fromkeys((*NEW_RELEASES, *layer_series)))
     write_atomic(folder / "conf" / "layer.conf", _layer(family).encode())
@@ -232,7 +234,7 @@ def write_layer(
         home = folder / "recipes-models" / unit.name
         bundle: tuple[str, str] | None = None
         if unit.bundled:
-            # The layout of the name is ours; the sum goes into the recipe, so the bytes have to be the same each time.
+            # The checksum goes into the recipe, so the bytes have to be the same each time.
             archive = (folder / "bundles" if bundle_url else home / "files") / f"{unit.name}.tar.gz"
             files = {file.path: file for file in unit.bundled}
             part = replace(unit.part, manifest=Manifest(unit.part.name, {}, files))
@@ -281,7 +283,7 @@ def _write_tests(folder: Path, part: TreePart, manifest: Manifest, mark: str) ->
 
 def _head(summary: str, board: str, tree: str) -> list[str]:
     try:
-        # The home is BitBake's to expand; the rest of the value is data.
+        # BitBake expands the home; the rest of the value is data.
         place = bitbake_path(board.rstrip("/")) if board else bitbake_path(tree).replace('"', '"${ROOT_HOME}/', 1)
     except Unquotable as error:
         raise RecipeError(
@@ -313,7 +315,7 @@ def _recipe(unit: Unit, bundle: tuple[str, str] | None, licences: str, mark: str
         ]
     if any(asset.restricted for asset in assets.values()):
         lines += [
-            "# The rights do not allow passing some of these files on: for builds of your own only.",
+            "# Some of these files must not be redistributed: for your own builds only.",
             'LICENSE_FLAGS = "modelprep-restricted"',
         ]
     uris, sums = [f"file://{LICENCES}"], []
@@ -328,7 +330,7 @@ def _recipe(unit: Unit, bundle: tuple[str, str] | None, licences: str, mark: str
         else:
             moves.append((f"bundle/{unit.part.name}/{path}", path, "0644"))
     if bundle is not None:
-        # A folder of its own: a bundle has a LICENCES.txt too, and that is not the one whose sum stands above.
+        # A separate folder: the bundle has its own LICENCES.txt, which is not the one with the checksum above.
         uris.append(f"{bundle[0]};name=bundle;subdir=bundle")
         if not bundle[0].startswith("file:"):
             sums.append(f"SRC_URI[bundle.sha256sum] = {bitbake(bundle[1])}")
@@ -341,7 +343,7 @@ def _recipe(unit: Unit, bundle: tuple[str, str] | None, licences: str, mark: str
 
 
 def _licence_sum(text: str) -> str:
-    # BitBake goes by md5 here.
+    # BitBake uses md5 here.
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     return f'LIC_FILES_CHKSUM = "file://{LICENCES};md5={digest}"'
 
@@ -363,12 +365,12 @@ def _body(moves: Sequence[tuple[str, str, str]], mark: str) -> list[str]:
 
 
 def _licences(unit: Unit) -> str:
-    lines = ["What this recipe installs, under which licence, and who says so.", ""]
+    lines = ["Files of this recipe, their licences, and the source of each licence.", ""]
     for path, file in sorted(unit.part.files.items()):
         lines.append(line(path))
         for asset in file.provenance.assets:
             said = f" ({asset.licence_source})" if asset.licence_source else ""
-            lines.append(line(f"    from {asset.name}: {asset.licence or 'licence not known'}{said}"))
+            lines.append(line(f"    from {asset.name}: {asset.licence or 'unknown licence'}{said}"))
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
-"""Bytes from outside, verified, into the store.
+"""Download files, verified, into the store.
 
-:class:`Fetcher` is all that the rest of the house needs; ``docs/fetching.md`` tells the rules it goes by.
+:class:`Fetcher` is the interface for other packages; ``docs/fetching.md`` describes its rules.
 """
 
 from __future__ import annotations

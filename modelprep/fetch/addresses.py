@@ -1,8 +1,8 @@
-"""Which addresses may be asked: the network policy (``docs/fetching.md``).
+"""Which addresses may be contacted: the network policy (``docs/fetching.md``).
 
-Link-local addresses, among them those at which clouds hand out credentials, are never asked. Loopback and private
+Link-local addresses, among them those at which clouds serve credentials, are never contacted. Loopback and private
 addresses are the user's own network: a recipe on the user's disk and ``--mirror`` may name them; a public server may
-not lead there.
+not redirect there.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _NEVER = tuple(
         "192.0.0.192/32",
     )
 )
-#: IPv6 prefixes that stand for an IPv4 address in the last 32 bits: compatible, NAT64 (RFC 6052).
+#: IPv6 prefixes with an IPv4 address in the last 32 bits: compatible, NAT64 (RFC 6052).
 _EMBEDDED = (ipaddress.ip_network("::/96"), ipaddress.ip_network("64:ff9b::/96"))
-#: Ends of names that no public server has.
+#: Domain suffixes that no public server has.
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".corp", ".home", ".home.arpa", ".intranet")
 
 
 def _unwrapped(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one stands for, where it does."""
+    """Return the IPv4 address that an IPv6 address embeds, if any."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour
@@ -58,7 +58,7 @@ def kind_of(address: Address) -> str:
 
 
 def parse(text: str) -> Address | None:
-    """Read an address as the system's resolver would, ``2130706433`` and ``0x7f.1`` included; None for a name."""
+    """Parse an address as the system's resolver would, ``2130706433`` and ``0x7f.1`` included; None for a name."""
     text = text.strip("[]").partition("%")[0]
     try:
         return ipaddress.ip_address(text)
@@ -71,7 +71,7 @@ def parse(text: str) -> Address | None:
 
 
 def kind_of_host(host: str) -> str:
-    """As :func:`kind_of` for a host that somebody else will look up (a proxy): by what its name alone tells."""
+    """As :func:`kind_of` for a host that a proxy will look up: by its name alone."""
     address = parse(host)
     if address is not None:
         return kind_of(address)
@@ -93,7 +93,7 @@ def allowed_by_environment() -> bool | None:
     Raises
     ------
     UsageError
-        It is neither yes nor no.
+        The value is neither yes nor no.
     """
     value = os.environ.get(ENVIRONMENT, "").strip().lower()
     if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):

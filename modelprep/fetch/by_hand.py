@@ -1,4 +1,4 @@
-"""How a user gets a file by hand: the source that is most likely to last, and the command that downloads it."""
+"""Manual downloads: the source that is most likely to last, and the command that downloads it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from modelprep.fetch import urls
 from modelprep.quoting import command, operand
 from modelprep.recipe.schema import Asset, Source
 
-#: Folder, laid out as ``--mirror`` wants it, for archives from which a file is taken.
+#: Folder in the layout of ``--mirror``, for archives that contain the file.
 FOLDER = "downloads"
 _COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 _DEAD = re.compile(r"\b(dead|unstable|gone)\b", re.IGNORECASE)
-#: Hosts that keep what was published: digital object identifiers, and public model and code hosting.
+#: Hosts with permanent files: digital object identifiers, and public model and code hosting.
 _KEEPERS = ("zenodo.org", "huggingface.co", "raw.githubusercontent.com", "media.githubusercontent.com", "github.com")
-#: Links that a person made, and may take back.
+#: Share links, which their owner may revoke.
 _SHARED = ("drive.google.com", "docs.google.com", "onedrive.live.com", "1drv.ms", "dropbox.com", "box.com")
 
 
 def durable(source: Source) -> tuple[bool, bool, bool, int]:
     """Rank a source by how likely it is to last: the least value is the best.
 
-    A source that its recipe calls dead comes last, then what is no address on the network, then an archive with the
-    file inside. Of the others an address that names a commit is best, then hosts that keep what was published, other
-    https, plain http, and share links.
+    A source that its recipe calls dead comes last, before it sources that are not network URLs, before them archives
+    that contain the file. Of the others a URL with a commit is best, then hosts with permanent files, other https,
+    plain http, and share links.
     """
     url, host = source.url, source.url.host
     if any(host == each or host.endswith(f".{each}") for each in _SHARED):
@@ -43,7 +43,7 @@ def best_source(asset: Asset) -> Source | None:
 
 
 def is_archive(asset: Asset) -> bool:
-    """Tell whether the file has to be taken out of what :func:`download` gets: ``--mirror`` does, ``--set`` cannot."""
+    """Say whether :func:`download` gets an archive with the file: ``--mirror`` unpacks it, ``--set`` cannot."""
     source = best_source(asset)
     return source is not None and source.member is not None and urls.mirror_path(source.url) is not None
 
@@ -54,12 +54,12 @@ def download(asset: Asset, name: str) -> str:
     Parameters
     ----------
     name
-        Name of the file that it writes; an archive goes below :data:`FOLDER` instead.
+        Name of the file to write; an archive goes below :data:`FOLDER` instead.
 
     Returns
     -------
     str
-        A line for a POSIX shell; for a URL with a secret, with the place of the URL in its stead.
+        A line for a POSIX shell; a URL with a secret is replaced by its place in the recipe.
     """
     source = best_source(asset)
     if source is None:

@@ -1,7 +1,6 @@
-"""HTTP connections as this package makes them: to addresses that the policy permits, watched, through any proxy.
+"""HTTP connections: only to addresses that the policy permits, with a watchdog, through any proxy.
 
-One :class:`Client` makes single requests; following redirects is up to the caller, with a :class:`Chain` that knows
-where the chain has been.
+One :class:`Client` makes single requests; the caller follows redirects, with a :class:`Chain` that records them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from modelprep.url import Url, redact_proxy
 if TYPE_CHECKING:
     import requests
 
-#: Why a private address may not be asked. The empty text: it may.
+#: Why a private address may not be contacted; empty if it may.
 REDIRECTED = "a public server redirects there; --allow-private permits it"
 FORBIDDEN = "--no-allow-private forbids it"
 
@@ -34,9 +33,9 @@ class Chain:
     Parameters
     ----------
     url
-        Where it begins.
+        The first URL.
     pinned
-        Whether a digest will tell what comes: then https may lead to http.
+        Whether a digest will verify the file: then https may redirect to http.
     """
 
     def __init__(self, url: Url, *, pinned: bool) -> None:
@@ -46,12 +45,12 @@ class Chain:
         self._pinned = pinned
 
     def follow(self, response: requests.Response, session: requests.Session) -> bool:
-        """Move on to where a redirect leads; False for any other answer.
+        """Follow a redirect; False for any other answer.
 
         Raises
         ------
         Broken
-            The policy forbids going there, or it is no URL.
+            The policy forbids the URL, or it is not valid.
         """
         from requests.utils import get_auth_from_url
 
@@ -63,9 +62,9 @@ class Chain:
         except ValueError:
             onward = Url("")
         if not onward.scheme:
-            raise Broken("redirects to what is not a URL", retry=False)
+            raise Broken("redirects to an invalid URL", retry=False)
         if self.url.scheme == "https" and onward.scheme == "http" and not self._pinned:
-            raise Broken("redirects from https to http, which nothing protects, and no checksum is pinned", retry=False)
+            raise Broken("redirects from https to unprotected http, and no checksum is pinned", retry=False)
         auth = self.auth or get_auth_from_url(self.url.reveal())
         stays = not session.should_strip_auth(self.url.reveal(), onward.reveal())  # type: ignore[no-untyped-call]
         self.auth = auth if any(auth) and stays else None
@@ -74,15 +73,14 @@ class Chain:
 
 
 class Client:
-    """Makes requests, each through the slot that the calling thread holds, else through one of the thread's own.
+    """Makes requests, each through the slot that the calling thread holds, else through the thread's own slot.
 
     Parameters
     ----------
     connect_timeout, stall_timeout
-        Seconds until a connection must stand, and seconds that an answer's headers may take, or that may pass without
-        a byte of its body.
+        Connect timeout and read timeout (headers, and between bytes of the body) in seconds.
     allow_private
-        Whether private addresses may be asked; None: as ``MODELPREP_ALLOW_PRIVATE`` says, else unless a public server
+        Whether private addresses may be contacted; None: ``MODELPREP_ALLOW_PRIVATE``, else unless a public server
         redirects there.
     """
 
@@ -94,7 +92,7 @@ class Client:
 
     @contextlib.contextmanager
     def through(self, slot: Slot) -> Iterator[None]:
-        """Have the requests of the calling thread go through a slot that it holds."""
+        """Send the requests of the calling thread through a slot that it holds."""
         before = self._slot
         self._local.slot = slot
         try:
@@ -111,16 +109,16 @@ class Client:
 
     @property
     def watchdog(self) -> Watchdog:
-        """The one of the slot in use."""
+        """The watchdog of the slot in use."""
         return self._slot.watchdog
 
     def request(self, method: str, chain: Chain, headers: Mapping[str, str]) -> requests.Response:
-        """Ask for the URL that a chain has come to; a redirect is given back like any answer, its body unread.
+        """Request the current URL of a chain; a redirect is returned like any answer, its body unread.
 
         Raises
         ------
         Broken
-            There is no answer, or asking is not permitted.
+            There is no answer, or the policy forbids the request.
         """
         session = self.session(chain)
         watchdog = self.watchdog
@@ -132,7 +130,7 @@ class Client:
             if watchdog.fired:
                 raise self._stalled() from error
             raise _with_proxy(classify(error), self._proxy_of(chain.url)) from error
-        if watchdog.fired:  # headers that end with the connection count as whole otherwise
+        if watchdog.fired:  # headers that end with the connection would count as complete
             response.close()
             raise self._stalled()
         chain.public = chain.public or self._is_public(chain.url, watchdog.peer)
@@ -164,7 +162,7 @@ class Client:
         return response
 
     def _settings(self, url: Url) -> _Settings:
-        """Return what the environment says about a host: proxies, netrc, CAs; requests would look it up every time."""
+        """Return the environment's settings for a host: proxies, netrc, CAs; requests would look them up every time."""
         place = (url.scheme, url.parts.netloc)
         if place not in self._environment:
             self._environment[place] = _Settings(url)
@@ -180,15 +178,15 @@ class Client:
             return ""
 
     def _is_public(self, url: Url, peer: str) -> bool:
-        """Tell whether a server that answered is on the public network; of one behind a proxy its name has to tell."""
+        """Say whether a server that answered is on the public network; behind a proxy its name decides."""
         return _kind_of_host(url.host if self._proxy_of(url) or not peer else peer) == "public"
 
     def _stalled(self) -> Broken:
-        text = f"stalled: no answer came within {sum(self._timeouts):g} s"
+        text = f"stalled: no answer within {sum(self._timeouts):g} s"
         return Broken(text, retry=True, answered=False)
 
     def session(self, chain: Chain) -> requests.Session:
-        """Return the session that may go where a chain may go."""
+        """Return the session with a chain's permissions."""
         why = ""
         if self._allow_private is False:
             why = FORBIDDEN
@@ -198,7 +196,7 @@ class Client:
         if why not in sessions:
             sessions[why] = new_session(watchdog, why)
             for other in sessions.values():
-                sessions[why].cookies = other.cookies  # a redirect may set what the next request has to show
+                sessions[why].cookies = other.cookies  # a redirect may set cookies that the next request needs
                 break
         return sessions[why]
 
@@ -231,7 +229,7 @@ _kind_of_host = lru_cache(maxsize=256)(kind_of_host)
 
 
 def _with_proxy(broken: Broken, proxy: str) -> Broken:
-    """Name the proxy in what went wrong before a server answered."""
+    """Name the proxy in a failure before a server answered."""
     shown = redact_proxy(proxy)
     if proxy and not broken.answered and shown not in broken.text:
         broken.text += f" ({shown})" if "the proxy" in broken.text else f" (through the proxy {shown})"

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class MultiHash:
-    """Any of the digests that a recipe can name, side by side.
+    """Several digests at once.
 
     Parameters
     ----------
     algorithms
-        Which; sha256 is always among them.
+        Their names; sha256 is always computed.
     size
-        Size of the whole in bytes, which git's blob id has to know before the first byte. When it is None, the blob id
-        is left out of :meth:`digests`, and so it is when another number of bytes came.
+        Total size in bytes, which git's blob id needs before the first byte. :meth:`digests` omits the blob id if it is
+        None or differs from the number of bytes received.
     """
 
     def __init__(self, algorithms: Iterable[str] = (), *, size: int | None = None) -> None:
@@ -45,7 +45,7 @@ class MultiHash:
             digest.update(data)
 
     def digests(self) -> dict[str, str]:
-        """Return the digests of what came, lower-case hexadecimal."""
+        """Return the digests of the received bytes, lower-case hexadecimal."""
         return {
             name: digest.hexdigest()
             for name, digest in self._hashes.items()
@@ -54,7 +54,7 @@ class MultiHash:
 
 
 def digests_of(data: bytes) -> dict[str, str]:
-    """Return every digest that a recipe can name of some bytes."""
+    """Return every supported digest of some bytes."""
     hashes = MultiHash(ALGORITHMS, size=len(data))
     hashes.update(data)
     return hashes.digests()
@@ -82,7 +82,7 @@ def hash_path(
 
 
 def all_digests(path: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """Return every digest that a recipe can name, so that a wrong file may be recognised; `known` when it is gone."""
+    """Return every supported digest of a file, to recognise a wrong file; `known` if the file is gone."""
     try:
         return hash_path(path, ALGORITHMS)[0]
     except StorageError:
@@ -92,7 +92,7 @@ def all_digests(path: Path, known: Mapping[str, str]) -> dict[str, str]:
 def first_difference(wanted: Mapping[str, str], got: Mapping[str, str]) -> tuple[str, str, str] | None:
     """Return (algorithm, wanted, got) of the strongest digest that differs, or None when all agree.
 
-    A digest that was wanted and not computed counts as different: nothing is believed unchecked.
+    A digest that was expected but not computed counts as different.
     """
     for algorithm in ALGORITHMS:
         if algorithm in wanted and got.get(algorithm) != wanted[algorithm]:

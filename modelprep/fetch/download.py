@@ -1,6 +1,6 @@
-"""From one URL to a finished, hashed file on the store's disk: attempts, resumes, early rejection.
+"""Download one URL into the store, with retries, resume and early rejection of wrong content.
 
-Knows nothing of other sources; that one failed for good leaves as :class:`SourceFailed`.
+Raises :class:`SourceFailed` when this URL cannot deliver; trying other sources is the fetcher's job.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from modelprep.store.disk import ensure_free, human, storage_error, write_all
 from modelprep.store.syncing import EarlyWriting
 from modelprep.url import Url
 
-#: An attempt that gained this many bytes is no failure of the line: the count of attempts begins anew.
+#: An attempt that gained this many bytes resets the count of attempts.
 GAIN = 64 * 1024
-#: Attempts in all at one URL, whatever is gained.
+#: Maximum number of attempts per URL, whatever they gain.
 MOST_ATTEMPTS = 200
-#: Bytes that are looked at before anything is written.
+#: Bytes that are inspected before anything is written.
 SNIFF = 1024
 
 
@@ -47,13 +47,13 @@ class Download:
     Parameters
     ----------
     url
-        What is asked.
+        The URL.
     want
-        The file that should be there.
+        The expected file.
     lock
         Name of the lock that the caller holds; with the URL it names the partial.
     stop
-        Set by whoever wants it to end.
+        Set to stop the download.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Download:
         self._framed, self._server = True, ""
         self._ranged = False
         self._plain = False
-        #: Most connections that were used at once; 0 where there must not be more than one.
+        #: Maximum number of connections used at once; 0 if there must not be more than one.
         self._connections = 1
 
     def run(self) -> Landed:
@@ -93,11 +93,11 @@ class Download:
         Raises
         ------
         SourceFailed
-            Not from here.
+            The URL cannot deliver the file.
         StorageError
-            The disk would not take it.
+            The disk is full or not writable.
         Interrupted
-            `stop` was set. What has come is kept for the next run.
+            `stop` was set. The partial file is kept for the next run.
         """
         failures, best, restarted = 0, self._partial.size, False
         before = best
@@ -107,11 +107,11 @@ class Download:
                 with self._transport.connected(self._url, self._stop.is_set):
                     landed = self._attempt()
             except Broken as broken:
-                if self._connections > 1:  # whatever several ran into: one goes on from what has come
+                if self._connections > 1:  # after a failure of several connections one connection resumes
                     self._connections = 0
                     continue
                 gained = (now := self._partial.size) > before
-                # Whatever went wrong with a request for the rest of a file: once, all of it is asked for.
+                # After any failure to resume, request the whole file once.
                 self._plain = self._ranged and broken.connected and not gained
                 if self._plain and not broken.retry:
                     continue
@@ -121,7 +121,7 @@ class Download:
                 limit = min(self._policy.attempts, broken.attempts or MOST_ATTEMPTS)
                 over = not broken.retry or failures >= limit
                 if (over and not self._plain) or attempt == MOST_ATTEMPTS:
-                    times = f" (asked {attempt} times)" if attempt > 1 else ""
+                    times = f" ({attempt} attempts)" if attempt > 1 else ""
                     raise SourceFailed(f"{broken.text}{times}", unreached=broken.unreached) from broken
                 self._pause(failures, broken)
                 continue
@@ -132,12 +132,12 @@ class Download:
             if difference is None:
                 return landed
             if (self._resumed or self._connections > 1) and not restarted:
-                # What was there before may have been another object's, or a server's parts no parts of its whole: once
-                # more, all of it, over one connection, before it is judged.
-                how = "download over several connections" if self._connections > 1 else "continued download"
+                # The earlier bytes may be another object's, or the server's ranges may be wrong: download it all once
+                # more over one connection before judging it.
+                how = "download over several connections" if self._connections > 1 else "resumed download"
                 restarted, self._resumed, self._connections = True, False, 0
                 self._forget()
-                self._task.tell("retry", f"the {how} has the wrong digest; starting again from nothing")
+                self._task.tell("retry", f"the {how} has the wrong checksum; starting again from zero")
                 continue
             raise self._bad(landed, difference)
         raise SourceFailed("too many attempts")
@@ -165,14 +165,14 @@ class Download:
         head = b""
         if start == 0:
             if encoding not in encoded.KNOWN:
-                raise SourceFailed(f"sends the file in an encoding that was not asked for ({encoding[:40]})")
+                raise SourceFailed(f"sends the file in an encoding that was not requested ({encoding[:40]})")
             total = None if encoding else answer.total
             wrong_size = None not in (total, self._want.size) and total != self._want.size
             head, pieces = first_bytes(pieces, HEAD if wrong_size else SNIFF, answer.total)
             self._transferred += len(head)
             self._judge_head(head, answer, total, pieces, wrong_size=wrong_size)
             if answer.total is not None and answer.total > self._policy.max_bytes:
-                raise SourceFailed(f"{human(answer.total)} are more than is taken")
+                raise SourceFailed(f"{human(answer.total)} are more than the limit")
             self._hashes = MultiHash(self._want.digests, size=total if total is not None else self._want.size)
             if len(head) == answer.total:
                 self._write_whole(head)
@@ -192,7 +192,7 @@ class Download:
 
         def tell(count: int) -> None:
             self._connections = max(count, self._connections)
-            self._task.tell("note", f"it comes slowly; {count} connections", connections=count)
+            self._task.tell("note", f"slow server; using {count} connections", connections=count)
 
         return segments.pieces(self._transport, self._ask, answer, self._stop.is_set, tell)
 
@@ -207,12 +207,12 @@ class Download:
             share.confirm(self._ask, rest)
         if page or (is_lfs_pointer(plain) and len(plain) < 1024 and self._want.size != len(plain)):
             looks = describe_bytes(plain, size=total)
-            raise SourceFailed(f"gave {looks} instead of the file", looks=looks)
+            raise SourceFailed(f"returned {looks} instead of the file", looks=looks)
         if wrong_size:
             looks = describe_bytes(plain, size=total, expected_size=self._want.size)
             got = human(total) if total is not None else ""
             raise SourceFailed(
-                f"gave {looks}, not the file that is wanted",
+                f"returned {looks} instead of the expected file",
                 mismatch=not self._want.replaced_by(looks),
                 looks=looks,
                 got=got,
@@ -221,7 +221,7 @@ class Download:
             )
 
     def _write_whole(self, data: bytes) -> None:
-        """Write a file that came in one piece, of which there will be nothing to continue."""
+        """Write a file that came in one piece, of which there is nothing to resume."""
         assert self._hashes is not None
         self._path, self._resumed = self._store.new_file(), False
         try:
@@ -245,7 +245,7 @@ class Download:
         )
 
     def _load_hashes(self, start: int) -> None:
-        """Have hashed exactly what is on disk: from the attempt before, else by reading it once."""
+        """Hash exactly what is on disk: use the previous attempt's state, else read it once."""
         if self._hashes is not None and self._hashes.size == start:
             return
         held = self._partial.validator
@@ -255,7 +255,7 @@ class Download:
             while data := file.read(1 << 20):
                 hashes.update(data)
         if hashes.size != start:
-            raise Broken("the partial file changed under us", retry=True)
+            raise Broken("another process changed the partial file", retry=True)
         self._hashes = hashes
 
     def _write(self, answer: Answer, pieces: Iterator[bytes], head: bytes, start: int) -> None:
@@ -295,12 +295,14 @@ class Download:
     def _too_long(self, size: int) -> None:
         looks = describe(self._partial.path)
         self._forget()
-        text = f"more than the {human(self._want.size)} that are wanted" if self._want.size else f"over {human(size)}"
-        raise SourceFailed(f"gave {text}", mismatch=self._want.size is not None, looks=looks, got=f"over {human(size)}")
+        text = f"more than the expected {human(self._want.size)}" if self._want.size else f"over {human(size)}"
+        raise SourceFailed(
+            f"returned {text}", mismatch=self._want.size is not None, looks=looks, got=f"over {human(size)}"
+        )
 
     def _disk_error(self, error: OSError, path: Path, needed: int) -> Exception:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            # What is there does not help anybody on a full disk, and other downloads may need the room.
+            # The partial file is useless on a full disk, and other downloads may need the space.
             failure = storage_error(error, path, needed=needed)
             self._forget()
             return failure
@@ -313,19 +315,19 @@ class Download:
         digests = self._hashes.digests()
         if validator.encoding:
             return self._decoded(validator.encoding, digests, size)
-        if set(self._want.digests) - set(digests):  # git's blob id, and the size was not known beforehand
+        if set(self._want.digests) - set(digests):  # git's blob id of an unknown size
             digests, _ = hash_path(self._path, self._want.digests)
         if self._want.size is not None and size < self._want.size and not self._framed:
             self._forget()
             raise Broken(f"the connection ended {size} bytes into {self._want.size}", retry=True)
         if not self._framed and not self._want.digests and not ends_itself(self._path):
             self._forget()
-            text = "gave an answer without a length; without a checksum nothing tells whether it is whole"
+            text = "sent no length, so a file without a checksum may be incomplete"
             raise SourceFailed(text)
         return Landed(self._path, digests, size, self._transferred, self._server)
 
     def _decoded(self, encoding: str, digests: dict[str, str], size: int) -> Landed:
-        """Undo a Content-Encoding that was not asked for, unless it is the file's own compression by another name."""
+        """Decode a Content-Encoding that was not requested, unless it is the file's own compression."""
         own = self._want.name.lower().endswith((".gz", ".tgz"))
         as_sent = first_difference(self._want.digests, digests) is None if self._want.digests else own
         if as_sent:
@@ -349,7 +351,7 @@ class Download:
         digests = all_digests(landed.path, landed.digests)
         failed = content_failure(self._want, looks, landed.size, difference, digests)
         note = {
-            "what": "a download that is not what was asked for",
+            "what": "a download with the wrong content",
             "url": str(self._url),
             "name": self._want.name,
             "expected": f"{algorithm} {wanted}",
@@ -370,10 +372,10 @@ class Download:
         seconds *= random.uniform(0.75, 1.25)
         if broken.retry_after is not None:
             if broken.retry_after > self._policy.longest_pause:
-                raise SourceFailed(f"{broken.text}, and asks to wait {broken.retry_after:.0f} s") from broken
+                raise SourceFailed(f"{broken.text}; the server asks to wait {broken.retry_after:.0f} s") from broken
             seconds = max(seconds, broken.retry_after) if broken.retry_after else seconds
         more = {"no_network": True} if broken.unreached else {}
-        text = f"{broken.text}; again in {seconds:.1f} s"
+        text = f"{broken.text}; retrying in {seconds:.1f} s"
         self._task.tell("retry", text, seconds=round(seconds, 2), **more)
         if self._stop.wait(seconds):
             raise Interrupted(f"stopped while fetching {self._want.name}")
@@ -382,13 +384,13 @@ class Download:
 def _may_continue(held: Validator | None, *, pinned: bool) -> bool:
     if held is None or not held.condition:
         return False
-    # After a power cut a file may have its length and blocks of zeros. A digest tells; without one nothing would.
+    # After a power cut a file may contain blocks of zeros. Only a digest can detect that.
     return pinned or (bool(held.boot) and held.boot == boot_id())
 
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
-    """Return a name for this run of the machine; empty where the system has none."""
+    """Return the boot id of the machine; empty if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):

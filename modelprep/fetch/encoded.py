@@ -1,6 +1,6 @@
-"""A ``Content-Encoding`` that nobody asked for: some servers compress whatever they are told.
+"""Decode a ``Content-Encoding`` that was not requested: some servers always compress.
 
-What was sent is kept as sent (so that it can be continued and compared) and decoded afterwards, within bounds.
+The bytes are kept as received (so that the download can be resumed) and decoded afterwards, within bounds.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from pathlib import Path
 
 from modelprep.store.disk import human, storage
 
-#: Encodings that are understood; the empty one is none.
+#: Supported encodings; the empty one is identity.
 KNOWN = frozenset({"", "gzip", "x-gzip", "deflate"})
 _CHUNK = 1 << 20
 
 
 class BadEncoding(Exception):
-    """The bytes are not in the encoding that the server said, or become too many."""
+    """The bytes are not in the stated encoding, or expand too much."""
 
 
 def _decoder(first: bytes, encoding: str) -> zlib._Decompress:
     if encoding == "deflate" and first[:1] != b"\x78":
-        return zlib.decompressobj(-zlib.MAX_WBITS)  # what many servers mean by "deflate"
+        return zlib.decompressobj(-zlib.MAX_WBITS)  # what many servers call "deflate"
     return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
 
 def decode_head(head: bytes, encoding: str, *, limit: int = 64 * 1024) -> bytes:
-    """Decode as much of the first bytes as there is, `limit` bytes at most; undecodable ones are given as they are."""
+    """Decode the first bytes, at most `limit`; undecodable ones are returned unchanged."""
     if not encoding:
         return head
     try:
@@ -46,9 +46,9 @@ def decode_file(source: Path, target: Path, encoding: str, *, max_bytes: int) ->
     Raises
     ------
     BadEncoding
-        It is not so encoded, is truncated, or grows over `max_bytes`.
+        The file is not in this encoding, is truncated, or expands beyond `max_bytes`.
     StorageError
-        The disk would not take it.
+        The disk is full or not writable.
     """
     written = 0
     with storage(target), source.open("rb") as encoded, target.open("xb") as plain:
@@ -58,7 +58,7 @@ def decode_file(source: Path, target: Path, encoding: str, *, max_bytes: int) ->
             try:
                 piece = decoder.decompress(data, _CHUNK)
             except zlib.error as error:
-                raise BadEncoding(f"said its answer is {encoding}, and it is not") from error
+                raise BadEncoding(f"its answer is not {encoding}, as it states") from error
             written += len(piece)
             if written > max_bytes:
                 raise BadEncoding(f"its {encoding} answer unpacks to more than {human(max_bytes)}")

@@ -1,4 +1,4 @@
-"""How one source failed, and how that becomes the error that a user reads when all have."""
+"""The failure of one source, and the error message when all have failed."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 class SourceFailed(Exception):
-    """One source did not give the file.
+    """One source did not deliver the file.
 
     Parameters
     ----------
     text
-        The outcome in a few words, without any URL.
+        The cause in a few words, without a URL.
     mismatch
-        A file came, and it is another one.
+        The received file is another one.
     looks
-        What came looks like, when something did.
+        What the received bytes look like, if any.
     got
-        Digest and size of what came, when all of it did.
+        Digest and size of the received file, if complete.
     digests, size
-        The same for whoever compares: digests by algorithm where all of it came, bytes where they are known.
+        The same for comparison: digests by algorithm if complete, bytes if known.
     unreached
-        How the host was not reached; empty when it was, or for a local file.
+        Why the host was not reached; empty if it was, or for a local file.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True)
 class Want:
-    """The file that is wanted from one URL.
+    """The file expected from one URL.
 
     Parameters
     ----------
     name
-        Its own name, for people and for what a page would be called.
+        Its own name, for messages and to recognise pages.
     digests
-        What it must have; empty takes it as it is.
+        Expected digests; empty accepts any.
     size
-        Bytes, None when not known.
+        Bytes, None if unknown.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Want:
         return self.name.lower().endswith((".html", ".htm", ".xhtml"))
 
     def replaced_by(self, looks: Looks) -> bool:
-        """Whether what came is something that servers send *in place of* a file, rather than another file."""
+        """Whether the received bytes are an error page or the like, rather than another file."""
         suffix = {"xml": ".xml", "json": ".json"}.get(looks.kind)
         if suffix is not None and self.name.lower().endswith(suffix):
             return False
@@ -98,7 +98,7 @@ class Want:
 
     @property
     def checksum(self) -> str:
-        """The strongest digest with its algorithm; empty without any."""
+        """The strongest digest with its algorithm; empty if there is none."""
         return next((f"{algorithm} {value}" for algorithm, value in _by_strength(self.digests)), "")
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ def _by_strength(digests: Mapping[str, str]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Tried:
-    """One source that was tried: what to show of it, how it failed (None: it was not asked), its host if it has one."""
+    """One source that was tried: its text, how it failed (None: it was not tried), its host if it has one."""
 
     shown: str
     text: str
@@ -125,7 +125,7 @@ class Tried:
 
 
 def name_of(asset: Asset) -> str:
-    """Return the file's own name, as good as it is known."""
+    """Return the file's own name, as far as it is known."""
     if asset.filename:
         return asset.filename
     for source in asset.sources:
@@ -136,7 +136,7 @@ def name_of(asset: Asset) -> str:
 
 
 def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:
-    """Say which file an asset is: its name, and the digests and size that it must have; `pins` of the lock file."""
+    """Return the expected file of an asset: name, digests and size; `pins` are those of the lock file."""
     name = name_of(asset)
     pin = pins.get(asset.lock_key)
     if pin is not None and (asset.digests.weak() or not (asset.digests or asset.members)):
@@ -145,13 +145,13 @@ def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:
 
 
 def unreached_hosts(tried: Iterable[Tried]) -> dict[str, Unreached]:
-    """Return how each host was not reached; empty when one of them was, or when none was asked."""
+    """Return why each host was not reached; empty if one of them was, or if none was tried."""
     asked = [(each.host, each.failure.unreached) for each in tried if each.host and each.failure is not None]
     return dict(asked) if all(how for _, how in asked) else {}
 
 
 def by_hand(asset: Asset, want: Want) -> str:
-    """Write what ends the matter by hand: a line that downloads the file, and the option that names it."""
+    """Write the commands of a manual download: a line that downloads the file, and the option that names it."""
     option = ("--mirror", FOLDER) if is_archive(asset) else ("--set", f"{asset.id}={want.name}")
     again = (
         command("modelprep", "fetch", asset.recipe, *option)
@@ -170,14 +170,14 @@ def all_failed(
     locked: bool,
     known: Iterable[Asset] = (),
 ) -> ModelprepError:
-    """Make the error out of every source's failure.
+    """Make the error from every source's failure.
 
-    A :class:`DigestMismatch` when a file came and was another one, else a :class:`FetchError`.
+    A :class:`DigestMismatch` if a wrong file was received, else a :class:`FetchError`.
 
     Parameters
     ----------
     known
-        Assets that a file may turn out to be; looked at only when a wrong one came.
+        Assets that a wrong file may turn out to be.
     """
     failures = [t.failure for t in tried if t.failure is not None]
     wrong = next((f for f in failures if f.mismatch), None)
@@ -194,7 +194,7 @@ def all_failed(
     file = f"{want.name} (asset {asset.key})"
     what = f"could not download {file}: {_cause(tried, offline=offline)}"
     if wrong is not None:
-        what = f"what the sources gave for {file} is not the expected file"
+        what = f"the downloaded file is not the expected {file}"
     known_to_fail = [each for each in tried if each.failure is not None and not each.failure.unreached]
     hosts = unreached_hosts(tried)
     made = kind(
@@ -213,11 +213,11 @@ def all_failed(
 
 
 class NotDownloaded(FetchError):
-    """An asset could not be had from any source, and no file came that is another one."""
+    """An asset could not be downloaded from any source, and no wrong file was received."""
 
-    #: How each host was not reached, when that is why.
+    #: Why each host was not reached, if that is the cause.
     hosts: Mapping[str, Unreached] = MappingProxyType({})
-    #: Whether sources were left out because of ``--offline``.
+    #: Whether sources were skipped because of ``--offline``.
     offline: bool = False
 
 
@@ -225,7 +225,7 @@ def _cause(tried: Sequence[Tried], *, offline: bool) -> str:
     if hosts := unreached_hosts(tried):
         return no_network(hosts)
     if offline:
-        return "it is not cached, and --offline leaves no other place"
+        return "it is not cached, and --offline allows no download"
     return tried[0].text if len(tried) == 1 else f"none of {len(tried)} sources has it"
 
 
@@ -241,12 +241,14 @@ def _looks_like(asset: Asset, arrived: SourceFailed | None, known: Iterable[Asse
 def content_failure(
     want: Want, looks: Looks, size: int, difference: tuple[str, str, str], digests: Mapping[str, str]
 ) -> SourceFailed:
-    """Say that a whole file came and is another one; `difference` is of :func:`first_difference`."""
+    """Make the failure for a complete but wrong file; `difference` is of :func:`first_difference`."""
     algorithm, _, got = difference
     if want.replaced_by(looks) and size != want.size:
-        return SourceFailed(f"gave {looks} instead of the file", looks=looks, got=f"{algorithm} {got}, {human(size)}")
+        return SourceFailed(
+            f"returned {looks} instead of the file", looks=looks, got=f"{algorithm} {got}, {human(size)}"
+        )
     return SourceFailed(
-        f"gave another file: {algorithm} {got}",
+        f"returned another file: {algorithm} {got}",
         mismatch=True,
         looks=looks,
         got=f"{algorithm} {got}, {human(size)}",
@@ -258,7 +260,7 @@ def content_failure(
 def member_failure(
     want: Want, looks: Looks, size: int, difference: tuple[str, str, str], digests: Mapping[str, str]
 ) -> SourceFailed:
-    """Say that a member of an archive is another file than the one wanted."""
+    """Make the failure for a wrong member of an archive."""
     algorithm, _, got = difference
     return SourceFailed(
         f"its member {want.name} is another file: {algorithm} {got}",

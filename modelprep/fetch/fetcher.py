@@ -1,6 +1,6 @@
-"""The policy: which sources are asked, when one is given up, what is believed.
+"""Fetch assets: which sources are tried, in which order, and what is accepted.
 
-:meth:`Fetcher.plan` decides and opens no socket; :meth:`Fetcher.fetch` does.
+:meth:`Fetcher.plan` decides, without the network; :meth:`Fetcher.fetch` downloads.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
 
 
 class Fetcher:
-    """Gets assets into the store. May be used by several threads at once.
+    """Fetches assets into the store. Thread-safe.
 
     Parameters
     ----------
     store
-        Where they go.
+        The store.
     policy
-        How.
+        The policy.
     lock
         Entries of ``modelprep.lock`` by their ``lock_key``; they pin assets that nothing else pins.
     listen
-        Hears what goes on; called from the thread that fetches.
+        Receives events; called from the thread that fetches.
     known
-        Gives assets that a wrong file may turn out to be; asked only when one came.
+        Returns assets that a wrong file may turn out to be; called only for a wrong file.
     remote
-        A cache shared with other machines, asked before all sources.
+        A cache shared with other machines, tried before all sources.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Fetcher:
 
     @cached_property
     def _transport(self) -> Transport:
-        # Whoever has everything in the store already pays for no HTTP.
+        # HTTP libraries are not loaded if everything is cached.
         from modelprep.fetch.slots import Slots
         from modelprep.fetch.transport import Transport
 
@@ -97,21 +97,21 @@ class Fetcher:
         return Transport(self._policy.connect_timeout, self._policy.stall_timeout, allow_private=False)
 
     def _transport_for(self, candidate: Candidate) -> Transport:
-        """Return what asks a candidate: a URL of downloaded recipes leads to no private address, unless allowed."""
+        """Return the transport of a candidate: downloaded recipes may not name private addresses, unless allowed."""
         own = candidate.kind == "mirror" or not is_downloaded(candidate.source.url.place)
         allowed = self._policy.allow_private is not None or allowed_by_environment() is not None
         return self._transport if own or allowed else self._public_transport
 
     def cancel(self) -> None:
-        """Make every fetch under way, in whatever thread, end soon with Interrupted; what has come is kept."""
+        """Make every running fetch, in any thread, end soon with Interrupted; partial files are kept."""
         self._stop.set()
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
     def plan(self, asset: Asset, names: tuple[str, ...] = ()) -> Planned:
-        """Say what fetching `asset` would take: is it here, who would be asked, how many bytes. Opens no socket.
+        """Plan a fetch of `asset`: whether it is cached, its sources, the bytes to download. Uses no network.
 
-        `names` are places it is installed at as it is (:mod:`modelprep.fetch.plausible`).
+        `names` are the paths where it is installed unchanged (:mod:`modelprep.fetch.plausible`).
         """
         want = self.want(asset)
         here = self._find(asset, want)
@@ -131,7 +131,7 @@ class Fetcher:
         return Planned(asset, None, places, to_come, resumable, names)
 
     def want(self, asset: Asset) -> Want:
-        """Say which file an asset is: its name, and the digests and size that it must have."""
+        """Return the expected file of an asset: name, digests and size."""
         return want_of(asset, self._lock)
 
     def _find(self, asset: Asset, want: Want) -> Blob | None:
@@ -170,20 +170,20 @@ class Fetcher:
     # -- doing ---------------------------------------------------------------------------------------------------
 
     def fetch(self, planned: Planned) -> Fetched:
-        """Get the asset into the store, verified.
+        """Fetch an asset into the store, verified.
 
-        Of any number of threads and processes that ask for the same asset, one transfers it and the others wait.
+        If several threads or processes fetch the same asset, one downloads it and the others wait.
 
         Raises
         ------
         FetchError
             No source could be reached, or none had the file.
         DigestMismatch
-            Sources answered, with other files.
+            Sources delivered wrong files.
         StorageError
-            The disk would not take it.
+            The disk is full or not writable.
         NeedsBringing
-            The asset has no source at all.
+            The asset has no source.
         Interrupted
             :meth:`cancel` was called.
         """
@@ -218,14 +218,14 @@ class Fetcher:
                 self._remote.save_blob(fetched.blob)
             return fetched
         except Exception as error:
-            if not isinstance(error, Interrupted):  # that is told once, for all tasks
+            if not isinstance(error, Interrupted):  # reported once, for all tasks
                 unreached = isinstance(error, NotDownloaded) and (error.offline or bool(error.hosts))
                 task.tell("failed", str(error).partition("\n")[0], **({"no_network": True} if unreached else {}))
             raise
 
     def _from_store(self, asset: Asset, want: Want, blob: Blob, began: float, task: Task, server: str = "") -> Fetched:
         source = self._store.origin(blob.sha256) or "store"
-        task.done(blob.size, "here already", source=source, server=server, bytes_fetched=0)
+        task.done(blob.size, "cached", source=source, server=server, bytes_fetched=0)
         return Fetched(
             asset=asset,
             blob=blob,
@@ -246,7 +246,7 @@ class Fetcher:
         while waiting:
             candidate = waiting.popleft()
             if self._policy.offline and not candidate.is_local:
-                tried.append(Tried(candidate.shown, "not asked (--offline)"))
+                tried.append(Tried(candidate.shown, "skipped (--offline)"))
                 continue
             if candidate.warning:
                 task.tell("warning", f"{candidate.source.url}: {candidate.warning}")
@@ -313,12 +313,12 @@ class Fetcher:
         ).run()
 
     def fetch_archive(self, planned: Planned) -> tuple[Source, Blob]:
-        """Have the archive that an asset is a member of in the store, and see that the asset is in it.
+        """Fetch the archive that contains an asset into the store, and check that the asset is in it.
 
         Returns
         -------
         tuple
-            The recipe's source that the archive lies at (one that is here already comes first), and the archive.
+            The recipe's source of the archive (a cached one comes first), and the archive.
 
         Raises
         ------
@@ -332,7 +332,7 @@ class Fetcher:
         tried: list[Tried] = []
         for candidate in sorted(places, key=lambda each: self._archive_here(each.source) is None):
             if self._policy.offline and not candidate.is_local and self._archive_here(candidate.source) is None:
-                tried.append(Tried(candidate.shown, "not asked (--offline)"))
+                tried.append(Tried(candidate.shown, "skipped (--offline)"))
                 continue
             try:
                 landed = self._from_archive(candidate, want, task)
@@ -354,16 +354,16 @@ class Fetcher:
         except SourceFailed:
             if fresh or candidate.source.digests:
                 raise
-            # Nothing but its URL speaks for an archive of an earlier run; what lies there may be better by now.
+            # An archive of an earlier run is known only by its URL; the file there may be correct by now.
             self._store.forget_alias(AT_URL, hashed(candidate.source.url.key))
             archive, transferred, _ = self._archive(candidate, task)
             landed = take_member(self._store, archive, candidate, want, task, self._policy.max_bytes)
         return Landed(landed.path, landed.digests, landed.size, transferred)
 
     def _archive(self, candidate: Candidate, task: Task) -> tuple[Blob, int, bool]:
-        """Have the archive in the store: (blob, bytes transferred, transferred just now)."""
+        """Fetch an archive into the store: (blob, bytes transferred, whether it was transferred now)."""
         source = candidate.source
-        # What is taken out of it is only as right as it is itself.
+        # Its members are only as correct as the archive.
         if (blob := self._archive_here(source)) is not None and self._store.sound(blob.sha256) is not None:
             return blob, 0, False
         digests = dict(source.digests.values)
@@ -384,7 +384,7 @@ class Fetcher:
             return blob, landed.transferred, True
 
     def _check_unpinned(self, planned: Planned, landed: Landed, candidate: Candidate, want: Want) -> None:
-        """Verify an archive of which only the members are pinned; judge what nothing pins by its looks."""
+        """Verify an archive of which only the members are pinned; check the type of unpinned files."""
         if want.digests:
             return
         if planned.asset.members:
@@ -396,5 +396,5 @@ class Fetcher:
 
 
 def _origin(candidate: Candidate, server: str) -> str:
-    """Return what the store notes of where a file came from: the URL asked, and who delivered it behind a redirect."""
+    """Return the origin of a file for the store: the URL, and the host behind redirects."""
     return f"{candidate.shown} (delivered by {server})" if server not in ("", candidate.host) else candidate.shown

@@ -1,4 +1,4 @@
-"""Under which names the store knows what is wanted."""
+"""The names of expected files in the store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from modelprep.fetch.failures import Want
 from modelprep.recipe.schema import Asset, Digests
 
-#: Algorithms of aliases that are no digests: what the first fetch of an unpinned asset gave, what lay at a URL, and the
+#: Algorithms of aliases that are not digests: the first download of an unpinned asset, the file at a URL, and the
 #: archive whose members have the pinned digests.
 FIRST, AT_URL, MEMBERS = "first-use", "url", "members"
 
@@ -19,13 +19,13 @@ def hashed(text: str) -> str:
 
 
 def digest_name(digests: Mapping[str, str]) -> str:
-    """Name a digest, the strongest of those given; an empty text for none."""
+    """Return the strongest of some digests with its name; empty if there is none."""
     best = Digests(digests).best()
     return f"{best[0]}-{best[1]}" if best is not None else ""
 
 
 def identity(asset: Asset, want: Want) -> str:
-    """Name what is wanted: the same for everybody who wants the same bytes."""
+    """Return the identity of an expected file: the same for the same bytes."""
     if name := digest_name(want.digests):
         return name
     pins = [f"{path} {digest_name(d.values)}" for path, d in sorted(asset.members.items())]

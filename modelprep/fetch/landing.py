@@ -1,6 +1,6 @@
-"""Finished downloads become blobs in one thread, all that wait at a time: they are synchronised together.
+"""One thread turns finished downloads into blobs, all waiting ones at once, so that they are synchronised together.
 
-Whoever transfers goes on with the next file meanwhile.
+Meanwhile the transfers continue with the next file.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from modelprep.fetch.partials import Landed
 from modelprep.fetch.policy import Fetched
 from modelprep.store import Blob, Store
 
-#: What an asset takes: it gives a finished file at most once, is told the blob that was made of it, and ends with what
-#: was fetched.
+#: The work of an asset: it yields a finished file at most once, receives its blob, and returns what was fetched.
 Work = Generator[Landed, Blob, Fetched]
-#: Hears how it ended.
+#: Receives the outcome.
 Then = Callable[["Fetched | BaseException"], None]
-#: Finished files that may wait at most, each with the lock of its asset.
+#: Maximum number of waiting finished files, each with the lock of its asset.
 MOST = 64
-#: Seconds without any work after which the thread ends.
+#: Idle seconds after which the thread ends.
 _IDLE = 20.0
 
 
 def finish(store: Store, work: Work) -> Fetched:
-    """Do all of an asset's work in this thread."""
+    """Do all the work of an asset in this thread."""
     try:
         landed = next(work)
     except StopIteration as ended:
@@ -40,7 +39,7 @@ def finish(store: Store, work: Work) -> Fetched:
 
 
 class Landing:
-    """Lands files of one store."""
+    """Stores finished files of one store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -49,7 +48,7 @@ class Landing:
         self._thread: threading.Thread | None = None
 
     def begin(self, work: Work, then: Then, *, together: bool) -> None:
-        """Transfer a file in this thread; it lands in the other one, `together` with others, which tells of its end."""
+        """Transfer a file in this thread; the other one stores it, `together` with others, and reports the outcome."""
         try:
             landed = next(work)
         except StopIteration as ended:
@@ -69,12 +68,12 @@ class Landing:
                 self._thread = threading.Thread(target=self._run, name="modelprep-landing", daemon=True)
                 try:
                     self._thread.start()
-                except RuntimeError:  # the system gives no more threads
+                except RuntimeError:  # the system has no more threads
                     self._thread = None
                     self._take(wait=False)
 
     def ensure_alive(self) -> None:
-        """Raise MemoryError when the thread is gone, whose work would be waited for in vain."""
+        """Raise MemoryError if the thread has died, since its work would never finish."""
         if (thread := self._thread) is not None and not thread.is_alive() and thread is self._thread:
             raise MemoryError
 
@@ -126,4 +125,4 @@ def _end(work: Work, blob: Blob | BaseException) -> Fetched | BaseException:
         return fetched
     except BaseException as error:  # noqa: BLE001 - handed to whoever waits for it
         return error
-    raise AssertionError("an asset's work gives one file")
+    raise AssertionError("an asset's work yields one file")

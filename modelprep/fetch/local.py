@@ -23,9 +23,9 @@ def copy_in(store: Store, path: Path, want: Want, task: Task, stop: Flag) -> Lan
     Raises
     ------
     SourceFailed
-        It is not there, cannot be read, or is another file.
+        The file does not exist, cannot be read, or is another file.
     StorageError
-        The disk would not take it.
+        The disk is full or not writable.
     """
     try:
         stat = path.stat()

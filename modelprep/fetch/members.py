@@ -1,4 +1,4 @@
-"""Files inside archives: the one that is wanted, and those by which an archive is known."""
+"""Files inside archives: the expected one, and those that identify an archive."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from modelprep.store import Blob, Store
 
 
 def take_member(store: Store, archive: Blob, candidate: Candidate, want: Want, task: Task, max_bytes: int) -> Landed:
-    """Take the member that a candidate names out of an archive.
+    """Extract a candidate's member from an archive.
 
     Parameters
     ----------
     max_bytes
-        The most that is taken of a member whose size is not known.
+        Limit for a member of unknown size.
 
     Raises
     ------
     SourceFailed
-        It is no archive, has no such member, or the member has another digest.
+        The file is not an archive, has no such member, or the member has another digest.
     """
     member = candidate.source.member
     assert member is not None
@@ -46,17 +46,17 @@ def take_member(store: Store, archive: Blob, candidate: Candidate, want: Want, t
 
 
 def check_members(store: Store, landed: Landed, asset: Asset, shown: str, max_bytes: int) -> None:
-    """Verify an archive of which only the members are pinned; one that fails goes to quarantine.
+    """Verify an archive of which only the members are pinned; a wrong one is quarantined.
 
     Parameters
     ----------
     shown
-        Where it came from, for the note there.
+        Its origin, for the note there.
 
     Raises
     ------
     SourceFailed
-        A member is not there or has another digest.
+        A member is missing or has another digest.
     """
     try:
         for member, digests in asset.members.items():
@@ -70,7 +70,7 @@ def check_members(store: Store, landed: Landed, asset: Asset, shown: str, max_by
                     looks = describe(output)
                     raise member_failure(Want(member, digests.values, None), looks, size, difference, got)
     except SourceFailed as failure:
-        note = {"what": "an archive without the wanted members", "url": shown, "got": failure.text}
+        note = {"what": "an archive without the expected members", "url": shown, "got": failure.text}
         store.quarantine(landed.path, note)
         raise
 
@@ -84,4 +84,4 @@ def _extract(archive: Path, member: str, output: Path, limit: int, task: Task) -
         from modelprep.fetch.sniff import describe
 
         looks = describe(archive)
-        raise SourceFailed(f"gave {looks}: {error.what}", looks=looks) from error
+        raise SourceFailed(f"returned {looks}: {error.what}", looks=looks) from error

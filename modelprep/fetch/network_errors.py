@@ -1,4 +1,4 @@
-"""What went wrong on the network, in words, and whether asking again makes sense."""
+"""Network failures in words, and whether to retry."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from pathlib import Path
 from typing import Any, Literal
 
 MAX_REDIRECTS = 10
-#: How a host was not reached: its name was not found, no connection was made, or one was refused (by the host, or by a
-#: firewall in its name); empty for a host that was.
+#: Why a host was not reached: its name was not found, no connection was made, or it was refused (by the host or a
+#: firewall); empty if it was reached.
 Unreached = Literal["", "unresolved", "unreachable", "refused"]
 
 _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 
 
 class Broken(Exception):
-    """An exchange that did not give the bytes.
+    """A failed request.
 
     Parameters
     ----------
     text
-        What happened, for people; never a URL.
+        The cause in words; never a URL.
     retry
         Whether the same request may succeed later.
     attempts
-        How often at most in all, where that is less than the policy's.
+        Maximum number of attempts, if less than the policy's.
     retry_after
         Seconds the server asks to wait, or None.
     answered
         Whether a server answered at all.
     connected
-        Whether a connection stood, so that the server may have disliked what it was asked.
+        Whether a connection was made, so that the server may have refused the request.
     unreached
-        How the host was not reached, which may be the fault of this machine's network; empty for other failures.
+        Why the host was not reached, which may be due to this machine's network; empty for other failures.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Broken(Exception):
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it wraps, in whatever way requests and urllib3 wrap."""
+    """Yield an error and all that it wraps, as requests and urllib3 wrap them."""
     waiting, seen = [error], set()
     while waiting:
         one = waiting.pop()
@@ -76,7 +76,7 @@ def _unconnected(text: str, *, retry: bool, attempts: int | None = None, unreach
 
 
 def _bad_ca_bundle() -> str:
-    """Say what is wrong with the file of trusted certificates that the environment names; empty for nothing."""
+    """Return the problem with the CA bundle of the environment; empty if there is none."""
     import ssl
 
     name = next((each for each in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(each)), "")
@@ -84,24 +84,24 @@ def _bad_ca_bundle() -> str:
         return ""
     path = Path(os.environ[name])
     if not path.exists():
-        return f"there is no CA bundle at {path}, which {name} names"
+        return f"there is no CA bundle at {path} (set by {name})"
     try:
         if path.is_file():
             ssl.create_default_context(cafile=str(path))
     except (OSError, ValueError) as error:
         if getattr(error, "errno", 0) == errno.ENOMEM or getattr(error, "reason", "") is None:
-            raise MemoryError from error  # OpenSSL calls it an unknown error, without a reason
-        return f"{path}, which {name} names, is not a CA bundle (certificates in PEM format)"
+            raise MemoryError from error  # OpenSSL reports an unknown error, without a reason
+        return f"{path} (set by {name}) is not a CA bundle (certificates in PEM format)"
     return ""
 
 
 def classify(error: Exception, *, body: bool = False) -> Broken:
-    """Say in words what a failed exchange was, and whether it is worth another try.
+    """Describe a failed request, and whether to retry it.
 
     Parameters
     ----------
     body
-        It happened while the body came, so a server had answered.
+        The failure occurred in the body, so a server had answered.
     """
     import socket
     import ssl
@@ -116,22 +116,22 @@ def classify(error: Exception, *, body: bool = False) -> Broken:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
-            raise cause  # nothing of the network
+            raise cause  # not a network error
 
     def has(*kinds: type[BaseException]) -> Any:
         return next((c for c in causes if isinstance(c, kinds)), None)
 
     if (bad := has(ssl.SSLCertVerificationError)) is not None:
-        why = getattr(bad, "verify_message", "") or "it does not verify"
+        why = getattr(bad, "verify_message", "") or "verification failed"
         return _unconnected(f"the server's TLS certificate is not trusted: {why}", retry=False)
     if has(requests.exceptions.SSLError, ssl.SSLError) and not body:
-        return _unconnected("no TLS connection could be made", retry=True, attempts=2)
+        return _unconnected("the TLS connection failed", retry=True, attempts=2)
     if (lookup := has(socket.gaierror)) is not None:
         temporary = lookup.errno == socket.EAI_AGAIN
         text = "the host's name cannot be looked up" + (" at the moment" if temporary else ": no such host")
         return _unconnected(text, retry=temporary, attempts=2, unreached="unresolved")
     if has(requests.exceptions.ProxyError) or any(type(cause).__module__ == "socks" for cause in causes):
-        return _unconnected("the proxy would not connect", retry=True, attempts=2, unreached="unreachable")
+        return _unconnected("the proxy refused to connect", retry=True, attempts=2, unreached="unreachable")
     if has(requests.TooManyRedirects):
         return Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
     if has(ConnectionRefusedError):
@@ -139,25 +139,25 @@ def classify(error: Exception, *, body: bool = False) -> Broken:
     if has(requests.ConnectTimeout):
         return _unconnected("no connection within the time allowed", retry=True, attempts=2, unreached="unreachable")
     if has(requests.ReadTimeout, TimeoutError) or "timed out" in str(error).lower():
-        return Broken("stalled: nothing came any more", retry=True, answered=body)
+        return Broken("stalled: no more data", retry=True, answered=body)
     if has(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
-        return _unconnected("it, or where it redirects to, is not a usable URL", retry=False)
+        return _unconnected("the URL, or where it redirects to, is not usable", retry=False)
     if (unreachable := has(OSError)) is not None and unreachable.errno in _UNREACHABLE:
         return _unconnected("the host cannot be reached", retry=True, attempts=2, unreached="unreachable")
     if has(IncompleteRead) or body:
         return Broken("the connection was cut", retry=True)
     if isinstance(error, (requests.ConnectionError, HTTPError, OSError)):
-        return Broken("the connection broke before an answer came", retry=True, answered=False)
+        return Broken("the connection was closed before an answer", retry=True, answered=False)
     return Broken(f"the exchange failed ({type(error).__name__})", retry=False, answered=False)
 
 
 def no_network(hosts: Mapping[str, Unreached]) -> str:
-    """Say in a few words that none of some hosts was reached.
+    """Say in a few words that no host was reached.
 
     Parameters
     ----------
     hosts
-        How each was not reached; at least one.
+        Why each was not reached; at least one.
 
     >>> no_network({"a.org": "unresolved", "b.org": "unresolved"}), no_network({"a.org": "unreachable"})
     ('no network (0 of 2 hosts resolved)', 'no network, or a.org is down (no connection)')

@@ -1,4 +1,4 @@
-"""What a transfer begins and ends with: the file under way, the finished one."""
+"""A partial and a finished download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelprep.url import Url
 class Landed:
     """A finished file on the store's file system, its digests, and the bytes that were transferred for it.
 
-    `server` is the host (and port) that gave them, behind all redirects; empty for a local file.
+    `server` is the host (and port) that delivered them, after all redirects; empty for a local file.
     """
 
     path: Path
@@ -24,5 +24,5 @@ class Landed:
 
 
 def partial_of(store: Store, url: Url, lock: str) -> Partial:
-    """Return the partial of one URL, under one lock: the bytes of two servers never meet in one file."""
+    """Return the partial of one URL, under one lock: the bytes of two servers are never mixed in one file."""
     return store.partial(f"{url.key} {lock}", lock=lock)

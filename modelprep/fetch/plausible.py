@@ -1,7 +1,7 @@
-"""Whether a file that no checksum pins looks like what the recipe names.
+"""Check that a file without a pinned checksum looks like what the recipe names.
 
-The name tells what has to come: a model of some format, a picture, an archive, text. What servers send in place of a
-file (nothing, pages, error documents) is never taken. Files with a digest are not judged here: the digest decides.
+The name determines the expected type: a model of some format, a picture, an archive, text. Empty files, web pages and
+error documents are never accepted. Files with a digest are not checked here: the digest decides.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from modelprep.formats.sniff import Kind, recognise_model
 from modelprep.store import Store
 from modelprep.store.disk import storage
 
-#: How much white space before the first sign of content is read over, bytes.
+#: Maximum leading white space in bytes.
 _MOST_BLANKS = 4 << 20
 _BLANKS = b" \t\r\n\f\v\0\xef\xbb\xbf\xff\xfe"
 _PAGE = re.compile(rb"<!doctype\s+html|<html[\s>]|<head[\s>]", re.IGNORECASE)
 _XML_ERROR = re.compile(rb"<(?:\w+:)?(?:error|code|exception|fault)\b", re.IGNORECASE)
 
 _TEXT = frozenset({"text", "text graph", "prototxt", "json", "xml"})
-#: Binary models without a mark of their own; which of them bytes are is only guessed.
+#: Binary models without magic bytes; their type can only be guessed.
 _PROTOBUF = frozenset({"graphdef", "saved model", "onnx", "caffemodel", "binary"})
 _PICTURE = frozenset({"picture"})
 _COMPRESSED = frozenset({"gzip", "bzip2", "xz"})
-#: Suffix -> (what it is called, the kinds that bytes of it may look like).
+#: Suffix -> (its name, the kinds that its bytes may look like).
 _BY_SUFFIX: dict[str, tuple[str, frozenset[str]]] = {
     **dict.fromkeys(("tflite", "lite"), ("a TF Lite model", frozenset({"tflite"}))),
     "onnx": ("an ONNX model", _PROTOBUF),
@@ -58,23 +58,23 @@ _BY_SUFFIX: dict[str, tuple[str, frozenset[str]]] = {
 
 
 def implausible(path: Path, names: Iterable[str]) -> tuple[Looks, str] | None:
-    """Say why a file cannot be what it is called.
+    """Say why a file does not match its name.
 
     Parameters
     ----------
     names
-        What the recipe calls it: the file's own name, the places it is installed at. The first with a known suffix
+        Its names in the recipe: the file's own name, the paths where it is installed. The first with a known suffix
         counts.
 
     Returns
     -------
     tuple of (Looks, str) or None
-        What it looks like and what the name stands for; None where nothing speaks against it.
+        What it looks like and what the name says; None if they may match.
 
     Raises
     ------
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     called = [name.lower() for name in names]
     size = path.stat().st_size
@@ -103,14 +103,14 @@ def implausible(path: Path, names: Iterable[str]) -> tuple[Looks, str] | None:
 
 
 def _inside(path: Path) -> tuple[Looks, str] | None:
-    """Judge compressed data by what is in it: servers compress their error pages too."""
+    """Judge compressed data by its content: servers compress error pages too."""
     from modelprep.formats.archive.decompress import Reader
 
     try:
         with Reader(path) as stream:
             head = stream.read(HEAD)
     except ModelprepError:
-        return None  # what unpacks it says what is wrong with it
+        return None  # unpacking reports the damage
     kind = recognise_model(head) or Kind("binary", "binary data")
     if kind.name in ("text", "xml", "json"):
         kind = _kind_of_text(_without_blanks(head, b""), kind, whole=len(head) < HEAD)
@@ -120,33 +120,33 @@ def _inside(path: Path) -> tuple[Looks, str] | None:
 
 
 def check(store: Store, landed: Landed, names: Iterable[str], shown: str) -> None:
-    """Put a downloaded file that no checksum pins aside when it is not what the recipe names.
+    """Quarantine an unpinned download that does not match its name.
 
     Parameters
     ----------
     names
         As for :func:`implausible`.
     shown
-        Where it came from, for the note in quarantine.
+        Its origin, for the note in quarantine.
 
     Raises
     ------
     SourceFailed
-        It is something else.
+        The file does not match its name.
     """
     with storage(landed.path, doing="read"):
         found = implausible(landed.path, names)
     if found is None:
         return
     looks, what = found
-    text = f"gave {looks} instead of {what} (no checksum is pinned)"
+    text = f"returned {looks} instead of {what} (no checksum is pinned)"
     note = {"what": "an unpinned download that does not look right", "url": shown, "looks_like": str(looks)}
     store.quarantine(landed.path, note)
     raise SourceFailed(text, looks=looks)
 
 
 def _without_blanks(head: bytes, more: bytes) -> bytes:
-    """Return the text that some bytes begin with, as UTF-8 and without leading white space."""
+    """Decode the beginning as UTF-8, without leading white space."""
     data = head + more
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         data = data[: len(data) & ~1].decode("utf-16", "replace").encode()
@@ -167,7 +167,7 @@ def _kind_of_text(text: bytes, seen: Kind, *, whole: bool) -> Kind:
 
 
 def _is_error(text: bytes) -> bool:
-    """Tell whether a JSON document is what servers report errors with."""
+    """Say whether a JSON document is a server's error message."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
@@ -178,9 +178,9 @@ def _is_error(text: bytes) -> bool:
 
 
 def ends_itself(path: Path) -> bool:
-    """Tell whether a file's own format shows that it is whole: its last bytes are an end, or its checksums hold.
+    """Say whether a file's own format proves that it is complete: by an end mark or by checksums.
 
-    Of formats that do not say where they end (most models, text), nothing can tell; False then.
+    False for formats without them (most models, text).
     """
     with path.open("rb") as file:
         head = file.read(16)

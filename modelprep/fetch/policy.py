@@ -1,4 +1,4 @@
-"""What the caller decides, what a plan says, what a fetch gives."""
+"""Data of a fetch: the caller's policy, the plan, the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelprep.structs import dataclass
 
 
 class Pin(Protocol):
-    """What a lock entry (``modelprep.lock``) tells: sha256 and size in bytes of what the first fetch gave."""
+    """A lock entry (``modelprep.lock``): sha256 and size in bytes of the first download."""
 
     @property
     def sha256(self) -> str:
@@ -34,24 +34,24 @@ class Policy:
     mirrors
         Folders or base URLs laid out ``<host>/<path>``, tried first, in order.
     offline
-        Open no socket: only mirror folders and ``file:`` URLs are asked.
+        Use no network: only mirror folders and ``file:`` URLs.
     archives
-        Ask the archives of last resort when every source has failed (pinned assets only).
+        Try the archives of last resort after every source has failed (pinned assets only).
     attempts
-        How often one URL is asked without any gain before the next is.
+        Number of attempts without progress before the next URL is tried.
     connect_timeout, stall_timeout
-        Seconds until a connection must stand; seconds without a byte after which it counts as dead.
+        Connect timeout and read timeout in seconds.
     backoff
         Seconds before the second attempt; doubled each time, with jitter, up to `longest_pause`.
     longest_pause
-        Seconds that are waited at most, also when ``Retry-After`` asks for more: then the next source is tried.
+        Maximum pause in seconds; if ``Retry-After`` asks for more, the next source is tried.
     allow_private
-        Whether loopback and private addresses may be asked: True, False, or None for the rule (unless a public server
-        redirects there), which ``MODELPREP_ALLOW_PRIVATE`` changes. Link-local addresses are never asked.
+        Whether loopback and private addresses may be contacted: True, False, or None for the default (unless a public
+        server redirects there), which ``MODELPREP_ALLOW_PRIVATE`` changes. Link-local addresses never are.
     per_host, connections
-        How many connections there may be at once: to one host, and in all.
+        Maximum number of connections, to one host and in all.
     max_bytes
-        The most that is taken of a file whose size is not known beforehand.
+        Limit for a file of unknown size.
     """
 
     mirrors: tuple[str, ...] = ()
@@ -70,20 +70,20 @@ class Policy:
 
 @dataclass(frozen=True)
 class Planned:
-    """What fetching an asset would take.
+    """The plan of fetching an asset.
 
     Parameters
     ----------
     here
-        The blob, when it is in the store already: nothing is to be done.
+        The blob, if it is cached already.
     candidates
-        Where it would be asked for, in order.
+        Its sources, in order.
     bytes_to_come
-        Bytes still to be transferred, None when that is not known.
+        Bytes to download, None if unknown.
     resumable
-        Bytes of it that an earlier run left and that may be continued.
+        Bytes of an earlier run that can be resumed.
     names
-        Where it is installed as it is: what it has to look like when nothing pins it.
+        Paths where it is installed unchanged: they determine the expected type of an unpinned file.
     """
 
     asset: Asset
@@ -95,33 +95,31 @@ class Planned:
 
     @property
     def host(self) -> str:
-        """The host that is asked first; empty for a file on this machine."""
+        """The host that is tried first; empty for a file on this machine."""
         first = next(iter(self.candidates), None)
         return first.url.host if first is not None and not first.is_local else ""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """An asset that is in the store and verified.
+    """A fetched asset: cached and verified.
 
     Parameters
     ----------
     source
-        Where it came from (no credentials): the URL or path that gave it, also when that was in an earlier run;
-        ``store`` when that is not known.
+        Its origin (no credentials): the URL or path, also of an earlier run; ``store`` if unknown.
     bytes_fetched
-        Bytes transferred now; 0 when it was here already.
+        Bytes transferred now; 0 if it was cached.
     seconds
-        How long it took.
+        Duration.
     digests
         Digests of the bytes by algorithm, sha256 always among them.
     first_use
-        Nothing pinned it, or a digest weaker than SHA-2 alone: its sha256 belongs into ``modelprep.lock``.
+        It was not pinned, or only by a digest weaker than SHA-2: record its sha256 in ``modelprep.lock``.
     tried
-        What was tried in vain before, one line each.
+        Failed attempts, one line each.
     server
-        The host that delivered it now, behind all redirects; ``remote cache``, or empty for a local file and for what
-        was here already.
+        The host that delivered it, after all redirects; ``remote cache``, or empty for a local or cached file.
     """
 
     asset: Asset

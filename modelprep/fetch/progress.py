@@ -1,4 +1,4 @@
-"""Telling what goes on: one task's events, progress ones not too often."""
+"""Events of one task, with a limited rate of progress events."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Task:
     Parameters
     ----------
     listen
-        Who hears them.
+        Receives the events.
     name, label
-        ``fetch:<asset>``, and what to show beside a bar.
+        ``fetch:<asset>``, and the text beside a progress bar.
     """
 
     def __init__(self, listen: Listener, name: str, label: str) -> None:
@@ -28,16 +28,16 @@ class Task:
         self._told = 0.0
 
     def progress(self, done: int, total: int | None) -> None:
-        """Tell how far it is, in bytes."""
+        """Report progress in bytes."""
         now = time.monotonic()
         if now - self._told >= INTERVAL or done == total:
             self._told = now
             self._listen(Event("progress", self.name, self.label, done, total))
 
     def tell(self, kind: Kind, text: str = "", **data: object) -> None:
-        """Tell anything else."""
+        """Send any other event."""
         self._listen(Event(kind, self.name, self.label, text=text, data=data))
 
     def done(self, size: int, text: str, **data: object) -> None:
-        """Tell that it is finished."""
+        """Report the end."""
         self._listen(Event("done", self.name, self.label, size, size, text, data))

@@ -1,8 +1,8 @@
-"""A large file from a slow server, by several connections, given in order.
+"""Download a large file from a slow server over several connections, in order.
 
-Each connection takes the next piece that nobody has; a piece is kept in memory until all before it have been given, so
-that what is on the disk never has a hole, and an interrupted download is continued as if there had been one connection.
-Only pinned files are fetched so: what servers say of parts proves nothing, the digest of the whole does.
+Each connection takes the next free piece; a piece is kept in memory until all before it have been yielded, so that the
+file on disk never has a hole, and an interrupted download is resumed as if there had been one connection. Only pinned
+files are downloaded this way, since only the digest of the whole verifies the pieces.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from modelprep.url import Url
 PIECE = 8 << 20
 #: The last pieces are smaller, down to an eighth, so that all connections end at the same time.
 SMALLEST = 8
-#: Pieces in memory at most, beyond one for each connection.
+#: Maximum number of pieces in memory beyond one per connection.
 AHEAD = 2
-#: Seconds that one connection is watched before others may join it, and that it must still have ahead of it then.
+#: Seconds before further connections may join, and the minimum remaining time then.
 WATCHED, WORTH = 0.25, 2.0
 #: Seconds between looks at whether to stop.
 _LOOK = 0.1
@@ -33,23 +33,23 @@ _LOOK = 0.1
 def pieces(
     transport: Transport, url: Url, answer: Answer, stop: Callable[[], bool], tell: Callable[[int], None]
 ) -> Iterator[bytes]:
-    """Yield the body of an answer in order; when it comes slowly, by as many connections as are free.
+    """Yield the body of an answer in order; if it is slow, over as many connections as are free.
 
     Parameters
     ----------
     url
-        What was asked for.
+        The URL.
     stop
-        Asked while waiting; true ends it.
+        Called while waiting; true stops.
     tell
         Called with the number of connections when there is more than one.
 
     Raises
     ------
     Broken
-        The exchange failed; what was given is right as far as it goes.
+        The request failed; the yielded bytes are correct.
     Interrupted
-        `stop` said so.
+        `stop` returned true.
     """
     total, at = answer.total, answer.start
     began = time.monotonic()
@@ -71,23 +71,23 @@ def pieces(
     tell(len(slots) + 1)
     segments = _Segments(transport, url, answer.validator, at, total, stop)
     yield from segments.run(slots)
-    if segments.at < total:  # this server gives no parts, or not those that were asked for
+    if segments.at < total:  # the server does not support ranges, or returns wrong ones
         rest = transport.get(url, offset=segments.at, held=answer.validator)
         try:
             if rest.start != segments.at:
-                raise Broken("gives another file than before", retry=True)
+                raise Broken("serves another file than before", retry=True)
             yield from rest.chunks()
         finally:
             rest.close()
 
 
 class _Segments:
-    """The pieces of one file, and the threads that get them."""
+    """The pieces of one file, and the threads that download them."""
 
     def __init__(
         self, transport: Transport, url: Url, held: Validator, at: int, total: int, stop: Callable[[], bool]
     ) -> None:
-        #: Offset of the next byte to be given.
+        #: Offset of the next byte to yield.
         self.at = at
         self._transport = transport
         self._url = url
@@ -105,12 +105,12 @@ class _Segments:
         self._changed = threading.Condition()
 
     def run(self, slots: list[Slot]) -> Iterator[bytes]:
-        """Yield all pieces; fewer where the server gives no parts.
+        """Yield all pieces; fewer if the server does not support ranges.
 
         Parameters
         ----------
         slots
-            Slots besides the caller's own; they are given back.
+            Slots besides the caller's own; they are released.
         """
         own = Slot(self._url.host)
         self._threads = len(slots) + 1
@@ -129,7 +129,7 @@ class _Segments:
             raise self._error
 
     def _wait(self) -> bytes | None:
-        """Wait for the next piece in order; None when nobody is going to bring it."""
+        """Wait for the next piece in order; None if no thread will deliver it."""
         with self._changed:
             while self.at not in self._here:
                 if not self._threads:

@@ -1,4 +1,4 @@
-"""Sessions of requests whose connections are ours: to addresses that the policy permits, told to a watchdog."""
+"""Sessions of requests with our own connections: only to permitted addresses, with a watchdog."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def _refused(host: str, address: str, kind: str, why: str) -> Broken | None:
-    """Make the error for an address that may not be asked; None for one that may."""
+    """Make the error for a forbidden address; None for a permitted one."""
     place = host if host == address else f"{host} ({address})"
     if kind == "link-local":
-        text = f"refused: {place} is a link-local address, where machines keep credentials, not files"
+        text = f"refused: {place} is a link-local address, which may serve credentials"
     elif kind == "private" and why:
         text = f"refused: {place} is a private address, and {why}"
     else:
@@ -31,14 +31,14 @@ def _refused(host: str, address: str, kind: str, why: str) -> Broken | None:
 
 
 def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Session:
-    """Make a session: no compression on the way; proxies, netrc and CAs of the environment.
+    """Make a session: no transfer compression; proxies, netrc and CAs of the environment.
 
     Parameters
     ----------
     watchdog
-        Is told of each connection.
+        Receives each connection.
     why
-        Why private addresses may not be asked; empty if they may.
+        Why private addresses may not be contacted; empty if they may.
     """
     import requests
     from requests.adapters import HTTPAdapter
@@ -62,7 +62,7 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
 
         def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
             if select_proxy(request.url, options.get("proxies")):
-                # The proxy looks names up, so only what is an address already can be judged.
+                # The proxy looks names up, so only literal addresses can be checked.
                 host = host_of(request.url)
                 literal = parse(host) is not None or host.rstrip(".").endswith("localhost")
                 if literal and (refused := _refused(host, host, kind_of_host(host), why)):
@@ -70,14 +70,14 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
             return super().send(request, *args, **options)
 
         def get_connection_with_tls_context(self, request: Any, *args: Any, **options: Any) -> Any:
-            """Return the pool of a host, which requests would work out anew for each request."""
+            """Return the pool of a host, which requests would determine again for each request."""
             key = (request.url[: request.url.index("/", 8)], repr(args), repr(options))
             if key not in self._pools:
                 self._pools[key] = super().get_connection_with_tls_context(request, *args, **options)
             return self._pools[key]
 
         def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-            """Say what came; the body of a redirect stays unread, which requests would read, however long it is."""
+            """Build the response; leave the body of a redirect unread, which requests would read, however long it is."""
             response = requests.Response()
             response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
             response.headers = CaseInsensitiveDict(resp.headers)
@@ -89,13 +89,13 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
             return response
 
     session = requests.Session()
-    session.trust_env = False  # Client asks the environment, once a host
+    session.trust_env = False  # Client reads the environment once per host
     session.headers.clear()
     session.headers.update(
         {
             "User-Agent": f"modelprep/{__version__}",
             "Accept": "*/*",
-            # A body that is compressed on the way has another length and other bytes than the file.
+            # A body compressed for transfer has another length and other bytes than the file.
             "Accept-Encoding": "identity",
         }
     )
@@ -105,7 +105,7 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
 
 
 def _socks_proxy(proxy: str) -> str:
-    """Return a SOCKS proxy's URL as urllib3 knows it: GNOME writes ``socks://``, and means version 5, names and all.
+    """Return a SOCKS proxy's URL as urllib3 knows it: GNOME writes ``socks://`` for version 5 with remote name lookup.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _socks_proxy(proxy: str) -> str:
 
 
 def _use_our_connections(manager: Any, watchdog: Watchdog, why: str, *, direct: bool) -> None:
-    """Have a pool manager make connections that check their address (without a proxy) and tell the watchdog."""
+    """Let a pool manager make connections that check their address (without a proxy) and notify the watchdog."""
 
     def ours(pool: Any) -> Any:
         connection = _connection(pool.ConnectionCls, watchdog, why, direct=direct)
@@ -142,7 +142,7 @@ def _connection(base: Any, watchdog: Watchdog, why: str, *, direct: bool) -> Any
 
         def _new_conn(self) -> Any:
             made = _connect(self, why) if direct else super()._new_conn()
-            # TLS takes the socket over; a second descriptor of it can be shut down at any time.
+            # TLS takes over the socket; a second descriptor of it can be shut down at any time.
             self._let_go()
             self._handle = watchdog.handle = socket.socket(fileno=os.dup(made.fileno()))
             self._peer = watchdog.peer = str(self._handle.getpeername()[0]).partition("%")[0]
@@ -179,7 +179,7 @@ def _connect(connection: Any, why: str) -> socket.socket:
     except OSError as error:
         raise NewConnectionError(connection, "the name cannot be looked up") from error
     refused: Broken | None = None
-    failed: OSError = OSError("getaddrinfo gave no address")
+    failed: OSError = OSError("getaddrinfo returned no address")
     for family, kind, protocol, _, address in found:
         literal = str(address[0]).partition("%")[0]
         if (no := _refused(host, literal, kind_of(ipaddress.ip_address(literal)), why)) is not None:
@@ -207,7 +207,7 @@ def _connect(connection: Any, why: str) -> socket.socket:
 
 
 class _Drained:
-    """An empty body that still knows the headers, from which cookies are taken."""
+    """An empty body that keeps the headers, for cookies."""
 
     def __init__(self, original: Any) -> None:
         self._original_response = original  # the name under which requests looks for it

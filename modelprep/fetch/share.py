@@ -1,4 +1,4 @@
-"""Google Drive's "too large to scan for viruses" page: it holds a form, and sending that gives the file."""
+"""Google Drive's "too large to scan for viruses" page: it contains a form, and submitting it returns the file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from modelprep.url import Url
 
-#: The most that is read of such a page, bytes.
+#: Maximum size of such a page in bytes.
 PAGE_LIMIT = 256 * 1024
 _HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
 
 
 class Confirm(Exception):
-    """The page leads on: `url` is what its form would ask for."""
+    """The page has a form: `url` is its target."""
 
     def __init__(self, url: Url) -> None:
         super().__init__("a page asks for confirmation")
@@ -21,18 +21,18 @@ class Confirm(Exception):
 
 
 def asks(url: Url) -> bool:
-    """Tell whether the host of `url` is one that sends such pages."""
+    """Say whether the host of `url` sends such pages."""
     return url.host in _HOSTS
 
 
 def confirm(url: Url, page: bytes) -> None:
-    """Raise :class:`Confirm` when `page`, got from `url`, is a confirmation page that leads anywhere new."""
+    """Raise :class:`Confirm` if `page`, received from `url`, is a confirmation page with a new target."""
     if asks(url) and (onward := form_target(url, page)) is not None and onward != url and asks(onward):
         raise Confirm(onward)
 
 
 def form_target(url: Url, page: bytes) -> Url | None:
-    """Return the URL that the page's download form asks for with all its hidden fields; None without such a form."""
+    """Return the URL of the page's download form with all its hidden fields; None without such a form."""
     form = _Form()
     form.feed(page.decode("utf-8", "replace"))
     if form.action is None or not form.fields:

@@ -11,12 +11,12 @@ from modelprep.store import Blob, Store
 if TYPE_CHECKING:
     from modelprep.store.remote import RemoteCache
 
-#: What a file's source is called that came from there.
+#: Name of this source.
 REMOTE = "remote cache"
 
 
 def from_remote(remote: RemoteCache, store: Store, want: Want, task: Task) -> Blob | None:
-    """Bring a wanted file into the store; None where its sha256 is not known, or the shared cache has none of it."""
+    """Fetch a file into the store; None if its sha256 is unknown or the shared cache does not have it."""
     sha256 = want.digests.get("sha256")
     if sha256 is None:
         return None

@@ -1,7 +1,6 @@
-"""How many connections there are: a few to each host, and not more than so many in all.
+"""Limits on connections, per host and in total.
 
-A slot is a connection's place: whoever transfers holds one, and with it the sessions and the watchdog that were used
-there before, so that a connection that is still open is used again, whichever thread comes next.
+A transfer holds a slot with its sessions and watchdog, so that the next thread reuses an open connection.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ _LOOK = 0.1
 
 @dataclass
 class Slot:
-    """One connection's place, held by one thread at a time.
+    """The right to one connection, held by one thread at a time.
 
     Parameters
     ----------
     sessions
-        Why private addresses may not be asked (see :mod:`modelprep.fetch.connections`) -> the session for that.
+        Why private addresses may not be contacted (see :mod:`modelprep.fetch.connections`) -> the session.
     """
 
     host: str = ""
@@ -40,12 +39,12 @@ class Slot:
 
 
 class Slots:
-    """Gives out slots.
+    """Manages slots.
 
     Parameters
     ----------
     per_host, in_all
-        How many may be held at once, of one host and together.
+        Maximum number of held slots, per host and in total.
     """
 
     def __init__(self, per_host: int = Policy.per_host, in_all: int = Policy.connections) -> None:
@@ -58,7 +57,7 @@ class Slots:
 
     @contextlib.contextmanager
     def hold(self, host: str, stop: Callable[[], bool] = lambda: False) -> Iterator[Slot]:
-        """Wait for a slot, and hold it.
+        """Wait for a slot and hold it.
 
         Raises
         ------
@@ -80,12 +79,12 @@ class Slots:
             self.give_back(slot)
 
     def spare(self, host: str) -> Slot | None:
-        """Return a slot that nobody waits for, to be given back; None when there is none."""
+        """Return a free slot that nobody waits for, to be released later; None if there is none."""
         with self._changed:
             return None if self._waiting[host] else self._take(host)
 
     def give_back(self, slot: Slot) -> None:
-        """Let somebody else have a slot."""
+        """Release a slot."""
         with self._changed:
             self._held[slot.host] -= 1
             self._left += 1

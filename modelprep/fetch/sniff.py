@@ -1,6 +1,6 @@
-"""What came in place of a file, in words: what `modelprep.formats.sniff` sees, its size, what it says of itself.
+"""Describe received bytes in words: the type from `modelprep.formats.sniff`, the size, the title or message.
 
-Servers answer with pages, error documents and pointers; the words in those tell a person more than that they came.
+Servers answer with pages, error documents and pointers; their text helps the user.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from modelprep.store.disk import human
 
 __all__ = ["HEAD", "Looks", "describe", "describe_bytes", "is_lfs_pointer", "is_web_page"]
 
-#: How much of a file is looked at, bytes.
+#: Bytes of a file that are inspected.
 HEAD = 64 * 1024
 
 _XML_TEXT = re.compile(rb"<(Code|Message)>([^<]{1,200})</", re.IGNORECASE)
@@ -31,7 +31,7 @@ class Looks:
     ----------
     kind
         The name of a :class:`~modelprep.formats.sniff.Kind`: ``empty``, ``web page``, ``lfs pointer``, ``xml``,
-        ``json``, ``text``, ``gzip``, ...; ``binary`` where nothing is recognised.
+        ``json``, ``text``, ``gzip``, ...; ``binary`` if nothing is recognised.
     text
         The same for a person, with size, title, or the text of an error.
     lfs_oid
@@ -47,7 +47,7 @@ class Looks:
 
     @property
     def is_page(self) -> bool:
-        """True for what servers send in place of a file: a page, an error document, a pointer, nothing."""
+        """True for what servers send instead of a file: a page, an error document, a pointer, nothing."""
         return self.kind in ("web page", "lfs pointer", "xml", "json", "empty")
 
 
@@ -57,7 +57,7 @@ def describe(path: Path, *, expected_size: int | None = None) -> Looks:
     Parameters
     ----------
     expected_size
-        Bytes it should have; when it has fewer, the words say how many are missing.
+        Expected bytes; if there are fewer, the text says how many are missing.
     """
     try:
         with path.open("rb") as file:
@@ -69,12 +69,12 @@ def describe(path: Path, *, expected_size: int | None = None) -> Looks:
 
 
 def describe_bytes(head: bytes, *, size: int | None = None, expected_size: int | None = None) -> Looks:
-    """Say what bytes look like of which `head` are the first ones.
+    """Say what bytes look like; `head` are the first ones.
 
     Parameters
     ----------
     size
-        How many there are in all; None when that is not known (the rest was not read).
+        Total size; None if unknown (the rest was not read).
     """
     kind = recognise_model(head) or Kind("binary", f"binary data beginning {head[:8].hex(' ')}")
     looks = Looks(kind.name, _words(kind, head, size), _lfs_oid(head) if kind.name == "lfs pointer" else "")
@@ -89,7 +89,7 @@ def describe_bytes(head: bytes, *, size: int | None = None, expected_size: int |
 
 
 def _words(kind: Kind, head: bytes, size: int | None) -> str:
-    """Return the words of a kind, with what the bytes say of themselves."""
+    """Return the text of a kind, with title or message."""
     if kind.name == "empty" and size != 0:
         return "nothing"
     if kind.name == "lfs pointer":

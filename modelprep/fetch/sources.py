@@ -1,7 +1,7 @@
-"""Where an asset can be had from, in the order in which it is tried.
+"""The sources of an asset, in the order in which they are tried.
 
-Mirrors the user named, then the recipe's own sources, then (for pinned assets) the archives of last resort, whose
-addresses follow from the URL or the digest. Nothing here opens a socket.
+The user's mirrors, then the recipe's own sources, then (for pinned assets) the archives of last resort, whose URLs
+follow from the URL or the digest. No network is used here.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class Candidate:
     Parameters
     ----------
     url
-        http, https or file URL to ask.
+        http, https or file URL.
     kind
         ``mirror`` (named by the user), ``recipe``, or ``archive`` (of last resort).
     source
-        The recipe's source that it stands for; `source.member` says that the file is a member of what lies here.
+        The recipe's source; with `source.member` the file is a member of the archive at `url`.
     note
-        Why `url` is not the recipe's URL, for people.
+        Why `url` is not the recipe's URL, in words.
     warning
-        What the recipe's author should know.
+        Warning for the recipe's author.
     """
 
     url: Url
@@ -51,12 +51,12 @@ class Candidate:
 
     @property
     def is_local(self) -> bool:
-        """True when no socket is needed."""
+        """True if no network is needed."""
         return self.url.is_local
 
     @property
     def host(self) -> str:
-        """Host and port that are asked; empty for a local file."""
+        """Host and port; empty for a local file."""
         return "" if self.is_local else self.url.netloc
 
     @property
@@ -66,14 +66,14 @@ class Candidate:
 
     @property
     def shown(self) -> str:
-        """What to show of it: no credentials, a plain path for a local file."""
+        """Text for messages: no credentials, a plain path for a local file."""
         try:
             return str(self.path) if self.is_local else str(self.url)
         except UsageError:
             return str(self.url)
 
     def lfs_content(self) -> Candidate | None:
-        """Where the content lies of which a raw link of the recipe gave only the Git LFS pointer."""
+        """Source of the content if the recipe's raw link returns a Git LFS pointer."""
         media = urls.lfs_media_url(self.url) if self.kind == "recipe" else None
         return Candidate(media, self.kind, self.source, note="content of a Git LFS pointer") if media else None
 
@@ -98,9 +98,9 @@ def candidates(
     mirrors
         Folders or base URLs laid out ``<host>/<path>``.
     archives
-        Whether the archives of last resort are asked at the end.
+        Whether the archives of last resort are tried at the end.
     pinned
-        Digests to go by when the asset itself has none (a lock entry); archives are only asked for pinned content.
+        Digests of the lock entry if the asset itself has none; archives are only tried for pinned content.
     """
     digests = asset.digests or pinned or Digests()
     found = [*_from_mirrors(asset, mirrors, flat=bool(digests)), *_from_recipe(asset)]
@@ -121,8 +121,8 @@ def _from_mirrors(asset: Asset, mirrors: tuple[str, ...], *, flat: bool) -> Iter
                     yield Candidate(Url(urls.join_mirror(mirror, place)), "mirror", source, note="mirror")
                 else:
                     yield Candidate(Url((folder / place).as_uri()), "mirror", source, note="mirror folder")
-            # A flat folder of downloads (BitBake's DL_DIR) says nothing of where a file came from, so it is asked
-            # only when a digest will tell, and only where the file is there.
+            # A flat folder of downloads (BitBake's DL_DIR) does not record origins, so it is used only for files with a
+            # digest, and only if the file exists.
             if folder is not None and (flat or source.digests):
                 for name in flat_names(asset, source):
                     if (folder / name).is_file():
@@ -130,23 +130,23 @@ def _from_mirrors(asset: Asset, mirrors: tuple[str, ...], *, flat: bool) -> Iter
 
 
 def is_remote(mirror: str) -> bool:
-    """Tell whether a ``--mirror`` is a base URL rather than a folder."""
+    """Say whether a ``--mirror`` is a base URL rather than a folder."""
     return mirror.lower().startswith(("http://", "https://"))
 
 
 def check_mirrors(mirrors: tuple[str, ...]) -> None:
-    """Raise a UsageError for a mirror that is no folder and no URL: a mistyped one would go unnoticed otherwise."""
+    """Raise a UsageError for a mirror that is neither a folder nor a URL: a typo would go unnoticed otherwise."""
     for mirror in mirrors:
         if not is_remote(mirror) and not mirror_folder(mirror).is_dir():
             raise UsageError(
-                "there is no such mirror folder",
+                "the mirror folder does not exist",
                 where=mirror,
                 hint="--mirror takes a folder laid out <host>/<path>, or an http or https URL of one",
             )
 
 
 def mirror_folder(mirror: str) -> Path:
-    """Return the folder that a ``--mirror`` without http names."""
+    """Return the folder of a ``--mirror`` that is not a URL."""
     return file_path(Url(mirror)) if mirror.startswith("file:") else Path(mirror).expanduser().absolute()
 
 
@@ -158,7 +158,7 @@ def places_in_mirror(url: Url) -> tuple[PurePosixPath, ...]:
 
 
 def flat_names(asset: Asset, source: Source) -> tuple[str, ...]:
-    """Return the names a flat folder of downloads may hold the file of `source` under."""
+    """Return the possible names of the file of `source` in a flat folder of downloads."""
     names = [urls.basename(source.url), urls.bitbake_name(source.url)] + ([asset.filename] if not source.member else [])
     return tuple(dict.fromkeys(n for n in names if n and Path(n).name == n and n.strip(".") and "\0" not in n))
 
@@ -171,7 +171,7 @@ def _from_recipe(asset: Asset) -> Iterator[Candidate]:
 
 
 def _from_archives(asset: Asset, digests: Digests) -> Iterator[Candidate]:
-    # A content asked for by its digest is the wanted file itself, whatever archive the recipe's sources wrap it in.
+    # Content found by its digest is the expected file itself, even if the recipe's sources are archives.
     bare = Source(asset.sources[0].url) if asset.sources else Source(Url(""))
     for url in urls.by_digest(digests.values):
         yield Candidate(url, "archive", bare, note="archive of last resort, by digest")

@@ -1,7 +1,7 @@
-"""One HTTP exchange: a GET, perhaps of the rest of a file, told truthfully.
+"""One HTTP exchange: a GET of a file or of its rest.
 
-Everything that can go wrong leaves as :class:`Broken`, which says whether asking again makes sense. Proxies, netrc and
-CA bundles come from requests' own environment.
+Every failure is a :class:`Broken`, which says whether to retry. Proxies, netrc and CA bundles come from requests' own
+environment.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from modelprep.url import Url
 if TYPE_CHECKING:
     import requests
 
-#: Bytes taken from a connection at a time, at most: large, as each piece changes hands between two threads.
+#: Maximum bytes per read: large, as each piece is passed between two threads.
 CHUNK = 1 << 20
-#: Fewer bytes than this within one stall timeout count as a stall: a trickle that keeps the socket awake is none.
+#: Fewer bytes than this within one stall timeout count as a stall.
 TRICKLE = 1024
-#: A chain of redirects may take so many times the stall timeout.
+#: Maximum duration of a chain of redirects, as a multiple of the stall timeout.
 MOST_STALLS = 3
-#: Statuses after which the same request may well succeed.
+#: Statuses after which a retry may succeed.
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
@@ -45,15 +45,15 @@ class Answer:
     Parameters
     ----------
     start
-        Offset in bytes of the first byte of the body within the object; 0 unless a resume was granted.
+        Offset in bytes of the body within the object; 0 unless resumed.
     total
-        Size of the whole object in bytes (encoded, where `validator.encoding` is set), None when not told.
+        Size of the whole object in bytes (encoded, if `validator.encoding` is set), None if not stated.
     validator
-        What the server says the object is.
+        The server's validator of the object.
     length
-        Bytes that the body should have, None when not told.
+        Length of the body in bytes, None if not stated.
     framed
-        Whether a cut body can be told from a whole one (a length, or chunks).
+        Whether a truncated body can be detected (by a length, or chunks).
     """
 
     start: int
@@ -68,16 +68,16 @@ class Answer:
 
     @property
     def server(self) -> str:
-        """The host, with its port where it is not the usual one, that answers: behind all redirects."""
+        """The host that answers after all redirects, with a non-default port."""
         return Url(self.response.url).netloc
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body as it comes, in pieces of at most 1 MiB, undecoded.
+        """Yield the body in pieces of at most 1 MiB, undecoded.
 
         Raises
         ------
         Broken
-            The connection broke or stalled, or ended before the length that was told.
+            The connection was cut or stalled, or ended before the stated length.
         """
         raw = self.response.raw
         read = getattr(raw, "read1", None) or raw.read
@@ -103,22 +103,22 @@ class Answer:
             raise Broken(f"the connection was cut {received} bytes into {self.length}", retry=True)
 
     def _stalled(self) -> Broken:
-        return Broken(f"stalled: next to nothing came for {self.stall_timeout:g} s", retry=True)
+        return Broken(f"stalled: almost no data for {self.stall_timeout:g} s", retry=True)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self.response.close()
 
 
 class Transport:
-    """Makes exchanges, redirects included; of any number of threads.
+    """Makes requests and follows redirects; thread-safe.
 
     Parameters
     ----------
     connect_timeout, stall_timeout, allow_private
         As for :class:`modelprep.fetch.connections.Client`.
     slots
-        How many connections there may be.
+        Limits on connections.
     """
 
     def __init__(
@@ -135,28 +135,28 @@ class Transport:
 
     @contextlib.contextmanager
     def connected(self, url: Url, stop: Callable[[], bool]) -> Iterator[None]:
-        """Hold one of the connections to a URL's host for the block, which is waited for.
+        """Wait for a connection to a URL's host and hold it for the block.
 
         Raises
         ------
         Interrupted
-            `stop` said so while waiting.
+            `stop` returned true while waiting.
         """
         with self.slots.hold(url.host, stop) as slot, self._client.through(slot):
             yield
 
     def piece(self, slot: Slot, url: Url, first: int, last: int, held: Validator) -> bytes | None:
-        """Ask for the bytes `first` to `last` of the pinned object that `held` describes, through a slot.
+        """Request the bytes `first` to `last` of the pinned object that `held` describes, through a slot.
 
         Returns
         -------
         bytes or None
-            Exactly those; None where the server gives no such part of that object.
+            Exactly those; None if the server does not return this range of that object.
 
         Raises
         ------
         Broken
-            The exchange failed.
+            The request failed.
         """
         with self._client.through(slot):
             answer = self._ask(url, first, held, pinned=True, last=last)
@@ -170,20 +170,20 @@ class Transport:
                 answer.close()
 
     def get(self, url: Url, *, offset: int = 0, held: Validator | None = None, pinned: bool = True) -> Answer:
-        """Ask for `url`, or for what follows the first `offset` bytes of the object that `held` describes.
+        """Request `url`, or the rest after the first `offset` bytes of the object that `held` describes.
 
-        An answer to a request with an offset is either the rest of that very object (`Answer.start` is the offset) or
-        the whole of whatever lies there now (`Answer.start` is 0).
+        The answer to a request with an offset is either the rest of the same object (`Answer.start` is the offset) or
+        the whole current object (`Answer.start` is 0).
 
         Parameters
         ----------
         pinned
-            Whether a digest will tell what comes.
+            Whether a digest will verify the file.
 
         Raises
         ------
         Broken
-            There is no answer, or none with bytes of the file.
+            There is no answer, or one without bytes of the file.
         """
         if offset and held is not None and held.condition:
             answer = self._ask(url, offset, held, pinned=pinned)
@@ -220,7 +220,7 @@ class Transport:
                 raise
             response.close()
             if time.monotonic() > deadline:
-                raise Broken("stalled: its redirects take too long", retry=True)
+                raise Broken("stalled: the redirects take too long", retry=True)
         raise Broken(f"redirected more than {MAX_REDIRECTS} times", retry=False)
 
     def _whole(self, response: requests.Response) -> Answer:
@@ -240,12 +240,12 @@ class Transport:
         )
 
     def _rest(self, response: requests.Response, offset: int, held: Validator) -> Answer | None:
-        """Take the answer to a resume; None (and the connection let go) when the whole has to be asked for anew."""
+        """Handle the answer to a resume; None (connection closed) if the whole file has to be requested again."""
         if response.status_code == HTTPStatus.OK:
             length = content_length(response.headers)
             if held.total in (None, length):
-                return self._whole(response)  # no ranges here
-            response.close()  # another object now, or the rest of this one under the wrong status
+                return self._whole(response)  # the server does not support ranges
+            response.close()  # another object, or the rest of this one with the wrong status
             return None
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             response.close()
@@ -256,7 +256,7 @@ class Transport:
         first, last = (int(match[1]), int(match[2])) if match else (-1, -1)
         total = int(match[3]) if match and match[3] != "*" else held.total
         now = validator_of(response.headers, total)
-        # Some servers honour Range and overlook If-Range, so the answer itself has to prove that it is the same object.
+        # Some servers honour Range but ignore If-Range, so the answer itself has to prove that it is the same object.
         same = now.condition == held.condition and now.encoding == held.encoding
         if first != offset or last < first or not same or (held.total is not None and total != held.total):
             response.close()
@@ -279,7 +279,7 @@ class Transport:
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """Return the length of the body in bytes; None where it is not told, or told wrongly."""
+    """Return the length of the body in bytes; None if missing or invalid."""
     text = headers.get("Content-Length", "").strip()
     if headers.get("Transfer-Encoding", "").lower() == "chunked" or not text.isascii() or not text.isdigit():
         return None
@@ -287,7 +287,7 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def validator_of(headers: Mapping[str, str], total: int | None) -> Validator:
-    """Return what an answer says its object is; `total` is the object's size in bytes."""
+    """Return the validator of an answer; `total` is the object's size in bytes."""
     etag = headers.get("ETag", "").strip()
     strong = etag if len(etag) > 2 and etag.startswith('"') and etag.endswith('"') else ""
     modified = headers.get("Last-Modified", "").strip()
@@ -301,13 +301,13 @@ def validator_of(headers: Mapping[str, str], total: int | None) -> Validator:
 
 
 def _settled(modified: str, date: str) -> bool:
-    """Tell whether a modification time proves identity: it does not in the second it was made (RFC 9110, 8.8.2.2)."""
+    """Say whether a modification time proves identity: not within the same second (RFC 9110, 8.8.2.2)."""
     then, now = http_date(modified), http_date(date)
     return then is not None and (now is None or (now - then).total_seconds() >= 1)
 
 
 def http_date(text: str) -> datetime | None:
-    """Read an HTTP date; None for anything else."""
+    """Parse an HTTP date; None for anything else."""
     try:
         when = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -316,7 +316,7 @@ def http_date(text: str) -> datetime | None:
 
 
 def retry_after(text: str, *, now: datetime | None = None) -> float | None:
-    """Read ``Retry-After``, seconds or a date, as seconds from now; None when it says nothing readable."""
+    """Parse ``Retry-After``, seconds or a date, as seconds from now; None if invalid."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
@@ -327,7 +327,7 @@ def retry_after(text: str, *, now: datetime | None = None) -> float | None:
 
 
 def refusal(response: requests.Response) -> Broken:
-    """Say what an answer means that brings no bytes."""
+    """Make the failure for an answer without a file."""
     status = response.status_code
     try:
         phrase = HTTPStatus(status).phrase

@@ -1,6 +1,6 @@
-"""Pure functions on URLs: where a mirror keeps it, what a share link is, who else may have it.
+"""Pure functions on URLs: paths in a mirror, share links, archives of last resort.
 
-Nothing here opens a socket or looks at a disk.
+No network or disk access.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlunsp
 
 from modelprep.url import Url
 
-#: jsDelivr serves files of about this size at most, bytes.
+#: Maximum size of a file on jsDelivr in bytes, about.
 JSDELIVR_LIMIT = 20 * 1024 * 1024
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
@@ -24,10 +24,10 @@ def basename(url: Url) -> str:
 
 
 def bitbake_name(url: Url) -> str:
-    """Return the name BitBake keeps the file of an http or https URL under: the last part, query and all, decoded.
+    """Return the name of the file of an http or https URL in BitBake's DL_DIR: the last part with its query, decoded.
 
-    Source: ``urldata_init`` of BitBake's wget fetcher. Empty for a URL without a path or that no BitBake can read, and
-    for one whose query is a secret.
+    Source: ``urldata_init`` of BitBake's wget fetcher. Empty for a URL without a path, one that BitBake cannot parse,
+    or one with a secret query.
     """
     if url.scheme not in _DEFAULT_PORT or url.query_digest:
         return ""
@@ -36,17 +36,16 @@ def bitbake_name(url: Url) -> str:
 
 
 def mirror_path(url: Url) -> PurePosixPath | None:
-    """Return where a mirror keeps the file of a URL: ``<host>/<path>``, relative.
+    """Return the path of a URL's file in a mirror: ``<host>/<path>``, relative.
 
     The path is decoded (``%20`` is a blank in the name), the query is part of the last name, percent-encoded with its
-    question mark (``model.bin%3Fdl%3D1``); a digest stands for a secret query.
-    Whatever could leave the folder or means something to a file system stays encoded, so that no URL names a file
-    outside of the mirror.
+    question mark (``model.bin%3Fdl%3D1``); a secret query is replaced by a digest. Characters that could leave the
+    folder or are special in a file system stay encoded, so that no URL names a file outside the mirror.
 
     Returns
     -------
     PurePosixPath or None
-        None for what no mirror holds (``file:``, no host).
+        None for URLs that a mirror cannot contain (``file:``, no host).
     """
     parts, host = url.parts, url.host
     port = parts.port
@@ -79,7 +78,7 @@ def join_mirror(base: str, path: PurePosixPath) -> str:
     return f"{base.rstrip('/')}/{quote(str(path), safe='/:')}"
 
 
-#: Hosts of shared files that no program gets without a session of a browser.
+#: Hosts of shared files that need a browser session.
 _BROWSERS_ONLY = frozenset((
     "pan.baidu.com", "yun.baidu.com", "mega.nz", "www.mediafire.com", "wetransfer.com", "we.tl", "disk.yandex.com",
     "yadi.sk", "share.weiyun.com", "www.aliyundrive.com", "www.alipan.com", "icloud.com", "www.icloud.com",
@@ -87,27 +86,27 @@ _BROWSERS_ONLY = frozenset((
 
 
 def direct_forms(url: Url) -> tuple[tuple[Url, str], ...]:
-    """Turn a link made for browsers into what gives the file itself.
+    """Turn a link made for browsers into URLs of the file itself.
 
     Google Drive, OneDrive, SharePoint and Dropbox share links, ``/blob/`` pages of GitHub, GitLab and Hugging Face.
 
     Returns
     -------
     tuple of (url, note)
-        To be tried in order; the URL itself with an empty note when it is direct already.
+        To be tried in order; the URL itself with an empty note if it is direct already.
     """
     return tuple((url.derived(form), note) for form, note in _direct_forms(url)) or ((url, ""),)
 
 
 def browser_link(url: Url) -> str:
-    """Say why a link never gives the file itself, and what to write instead; empty where it may give it."""
+    """Say why a link never returns the file itself, and what to write instead; empty if it may."""
     direct, note = direct_forms(url)[0]
     if url.host == "drive.google.com" and "export=download" in url.parts.query.split("&"):
-        return ""  # it gives the file, or for a large one a question that the direct form answers
+        return ""  # it returns the file, or for a large one a confirmation page
     if note and str(direct) != str(url):
-        return f"{url} is a page for browsers, not the file; write the file's own address: {direct}"
+        return f"{url} is a page for browsers, not the file; write the direct URL: {direct}"
     if url.host in _BROWSERS_ONLY:
-        return f"{url} is a page that gives its file to a browser only; give another source, or `provide: true`"
+        return f"{url} is a page that delivers its file to browsers only; write another source, or `provide: true`"
     return ""
 
 
@@ -160,7 +159,7 @@ def _onedrive(url: str, host: str, query: str) -> tuple[tuple[str, str], ...]:
 
 
 def _github_file(url: Url) -> tuple[str, str, str, str] | None:
-    """Take a raw link apart: (owner, repository, ref, path), still percent-encoded."""
+    """Parse a raw link: (owner, repository, ref, path), still percent-encoded."""
     host = url.host
     names = url.path.strip("/").split("/")
     if host == "github.com" and len(names) > 4 and names[2] in ("raw", "blob"):
@@ -177,16 +176,16 @@ def _github_file(url: Url) -> tuple[str, str, str, str] | None:
 
 
 def lfs_media_url(url: Url) -> Url | None:
-    """Return where GitHub keeps the content when `url` is a raw link that gave a Git LFS pointer; None elsewhere."""
+    """Return GitHub's URL of the content if `url` is a raw link of a Git LFS pointer; None for other URLs."""
     if (file := _github_file(url)) is None or url.host == "media.githubusercontent.com":
         return None
     return Url(f"https://media.githubusercontent.com/media/{'/'.join(file)}")
 
 
 def by_digest(digests: Mapping[str, str]) -> tuple[Url, ...]:
-    """Return the URLs of Software Heritage for a content; it knows contents by sha256, sha1 and git's blob id."""
+    """Return the URLs of Software Heritage for a content, by sha256, sha1 or git's blob id."""
     names = {"sha256": "sha256", "git": "sha1_git", "sha1": "sha1"}
-    for ours, theirs in names.items():  # one request is enough: they are three names of one content
+    for ours, theirs in names.items():  # one request is enough: these are three names of one content
         if ours in digests:
             return (Url(f"https://archive.softwareheritage.org/api/1/content/{theirs}:{digests[ours]}/raw/"),)
     return ()
@@ -198,7 +197,7 @@ def by_url(url: Url, *, size: int | None = None) -> tuple[Url, ...]:
     Parameters
     ----------
     size
-        Of the file in bytes, if known: jsDelivr holds small files only.
+        Of the file in bytes, if known: jsDelivr has small files only.
     """
     if not is_public(url):
         return ()
@@ -207,13 +206,13 @@ def by_url(url: Url, *, size: int | None = None) -> tuple[Url, ...]:
     if file is not None and (size is None or size <= JSDELIVR_LIMIT):
         owner, repository, ref, path = file
         found.append(f"https://cdn.jsdelivr.net/gh/{owner}/{repository}@{ref}/{path}")
-    # `id_` asks for the bytes as they were; a bare "2" leads to a snapshot, whichever is nearest.
+    # `id_` requests the original bytes; a bare "2" leads to the nearest snapshot.
     found.append(f"https://web.archive.org/web/2id_/{url.reveal()}")
     return tuple(url.derived(form) for form in found)
 
 
 def is_public(url: Url) -> bool:
-    """Tell whether a URL may be shown to a third party: no secret in it, and no host of a private network."""
+    """Say whether a URL may be sent to a third party: no secret, and no host of a private network."""
     import ipaddress
 
     host = url.host

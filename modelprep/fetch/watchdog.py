@@ -1,7 +1,7 @@
-"""End an exchange that makes no headway, however it keeps the connection awake.
+"""End a request that makes no progress, even if the connection stays active.
 
-A time limit on single reads is not enough: headers, redirects or the lines between chunks that drip in one byte at a
-time pass it for ever. The watchdog closes the connection from a thread of its own.
+A time limit on single reads is not enough: headers, redirects or chunk lines that arrive one byte at a time never
+exceed it. The watchdog closes the connection from a separate thread.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import threading
 import time
 from collections.abc import Iterator
 
-#: Seconds without any work after which the thread ends.
+#: Idle seconds after which the thread ends.
 _IDLE = 20.0
 
 
 class Watchdog:
-    """Watches one exchange at a time.
+    """Watches one request at a time.
 
     Attributes
     ----------
     handle
-        Socket of the connection in use, which is shut down when time is up; set by the connection itself.
+        Socket of the connection in use, which is shut down on timeout; set by the connection itself.
     peer
-        Address that this connection goes to (a proxy's, where there is one); set likewise.
+        Address of the peer (a proxy, if there is one); set by the connection too.
     fired
-        Whether time was up since :meth:`limit` was last entered.
+        Whether the timeout occurred since :meth:`limit` was last entered.
     """
 
     def __init__(self) -> None:
@@ -35,17 +35,17 @@ class Watchdog:
         self.peer = ""
         self.fired = False
         self._deadline: float | None = None
-        #: When the thread looks again; infinity while it waits for work.
+        #: When the thread wakes up; infinity while it waits for work.
         self._wakes = math.inf
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
-        """Allow the block so many seconds."""
+        """Limit the duration of the block in seconds."""
         self.fired = False
         self._deadline = deadline = time.monotonic() + seconds
-        # The thread looks again when its time is up; waking it at every read would only slow both threads down.
+        # The thread wakes up on its own; waking it at every read would slow both threads down.
         if self._thread is None or deadline < self._wakes:
             with self._changed:
                 if self._thread is None:

@@ -50,7 +50,7 @@ def require_output(path: Path, *, force: bool = False, folder: bool = False) -> 
         )
     if os.path.lexists(path) and (folder or not force):
         hint = "name one that is not there yet" if folder else "--force replaces it"
-        raise UsageError("the output is there already", where=str(path), hint=hint)
+        raise UsageError("the output exists already", where=str(path), hint=hint)
     if not path.parent.is_dir():
         raise StorageError("the output's folder is not there", where=str(path.parent))
 

@@ -1,1 +1,1 @@
-"""From recipes to finished trees: `plan` decides, `run` executes, and one module for each other verb."""
+"""From recipes to finished trees: `plan` decides, `run` executes; one module for each other verb."""

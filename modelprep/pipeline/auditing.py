@@ -1,4 +1,4 @@
-"""Auditing what some targets need: which URLs these are, asking them, and remembering what came of it."""
+"""Audit of targets: collect their URLs, check them, and update the history."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def audit_subjects(
 
 
 def manners(jobs: int, pause: float, timeout: float) -> Manners:
-    """Return the manners for what a user can choose: hosts at once, seconds between requests, seconds of silence."""
+    """Return the rate limits for the user's options: parallel hosts, pause, read timeout."""
     return Manners(hosts_at_once=jobs, pause=pause, connect_timeout=min(15.0, timeout), stall_timeout=timeout)
 
 
@@ -50,7 +50,7 @@ def run_audit(
     how: Manners,
     progress: Callable[[int, int], None] | None = None,
 ) -> AuditReport:
-    """Ask all places, sum up, and let the history learn of it.
+    """Check all places, summarise, and update the history.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def run_audit(
     asked
         Their places (:func:`modelprep.audit.places`).
     history
-        Written in the end, unless no host was reached: without a network nothing is known of any source.
+        Written at the end, unless no host was reached: without a network the result means nothing.
     progress
         Called with (URLs done, URLs in all).
 
@@ -74,7 +74,7 @@ def run_audit(
     findings = crawl(asked, history, how, progress)
     result = report(found, findings, history, now)
     if result.nobody_answered:
-        # Nothing was learnt of any source, so none of them is called dead.
+        # Without a network no source is called dead.
         unjudged = [(place, replace(each, verdict="unclear") if each.unreached else each) for place, each in findings]
         return report(found, unjudged, history, now)
     history.learn(findings, now)

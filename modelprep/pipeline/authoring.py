@@ -1,4 +1,4 @@
-"""Writing recipes: a starter, checks of files, pins of first use moved into them."""
+"""Tools for authors of recipes: a starter, lint, moving first-use pins into recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelprep.recipe.schema import Asset, Recipe
 
 @dataclass(frozen=True)
 class Linted:
-    """What came of checking one file."""
+    """Problems of one file."""
 
     path: Path
     kind: str
@@ -31,12 +31,12 @@ class Linted:
 
 
 def recipe_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Path]:
-    """Return the YAML files that paths name: files, and what lies below folders; all of the catalogue without paths.
+    """Return the YAML files of paths: files, and those below folders; all of the catalogue without paths.
 
     Raises
     ------
     UsageError
-        A path is not there, or a folder holds no recipes.
+        A path does not exist, or a folder contains no recipes.
     """
     folders = list(paths) or list(catalogue.folders)
     found: dict[Path, None] = {}
@@ -49,12 +49,12 @@ def recipe_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Path]:
         elif path.is_file():
             found[path] = None
         else:
-            raise UsageError("there is no such file or folder", where=str(path))
+            raise UsageError("the file or folder does not exist", where=str(path))
     return list(found)
 
 
 def _recipes_below(folder: Path) -> list[Path]:
-    """Return a folder's YAML files; what vanishes or cannot be entered on the way is not there to be checked."""
+    """Return a folder's YAML files; files that vanish and folders that cannot be read are skipped."""
     import os
 
     return sorted(
@@ -70,7 +70,7 @@ def lint_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Linted]:
     paths
         The files.
     catalogue
-        Gives the shared assets that recipes take.
+        Contains the shared assets.
     """
     seen: dict[tuple[Path, str], str] = {}
     return [
@@ -129,16 +129,16 @@ def _lint_recipe(path: Path, catalogue: Catalogue) -> Linted:
 
 
 def _unused(recipe: Recipe) -> list[str]:
-    """Name the assets and steps that nothing refers to."""
+    """Return messages about unused assets and steps."""
     from modelprep.pipeline.plan.validate import references
 
     used = {ref.name for ref in references(recipe)}
     names = [("asset", name) for name in recipe.assets] + [("step", step.id) for step in recipe.steps]
-    return [f"nothing uses the {kind} '{name}'" for kind, name in names if name not in used]
+    return [f"the {kind} '{name}' is not used" for kind, name in names if name not in used]
 
 
 def _browser_links(assets: Sequence[Asset], path: Path) -> list[str]:
-    """Name the URLs of this file that are pages; those of shared assets are told with their own file."""
+    """Return messages about URLs of this file that are pages; those of shared assets belong to their own file."""
     from modelprep.fetch.urls import browser_link
 
     here = f"{path}:"
@@ -152,12 +152,12 @@ def write_new(name: str, folder: Path) -> tuple[Path, Path | None]:
     Returns
     -------
     tuple of (Path, Path or None)
-        The recipe and the schema; None where a file of that name is there that is no schema of ours.
+        The recipe and the schema; None if another file of that name exists.
 
     Raises
     ------
     UsageError
-        The name is no recipe name, or its file is there already.
+        The name is not a valid recipe name, or its file exists already.
     StorageError
         The file cannot be written.
     """
@@ -173,10 +173,10 @@ def write_new(name: str, folder: Path) -> tuple[Path, Path | None]:
 
     parts = name.removesuffix(".yaml").split("/")
     if len(parts) > 2 or not all(re.search(NAME_PATTERN, part) for part in parts) or parts[0] == ASSETS_FOLDER:
-        raise UsageError(f"'{name}' is no name for a recipe", expected="GROUP/NAME or NAME (letters, digits, . - _)")
+        raise UsageError(f"'{name}' is not a valid recipe name", expected="GROUP/NAME or NAME (letters, digits, . - _)")
     path = folder.joinpath(*parts[:-1], f"{parts[-1]}.yaml")
     if path.exists() or path.is_symlink():
-        raise UsageError("the file is there already", where=str(path), hint="choose another name")
+        raise UsageError("the file exists already", where=str(path), hint="choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, starter("/".join(parts), str(path)))
     beside = path.parent / FILE_NAME
@@ -196,7 +196,7 @@ def _is_schema(path: Path, identity: str) -> bool:
 
 
 def pin_targets(targets: Sequence[str], catalogue: Catalogue, lock: Path) -> dict[Path, list[str]]:
-    """Move pins into the files that declare the assets; the lock file keeps what it says.
+    """Move pins into the files that declare the assets; the lock file is unchanged.
 
     Parameters
     ----------
@@ -255,5 +255,5 @@ def _check_text(text: str, path: Path, catalogue: Catalogue) -> None:
             parse_recipe(text, path, shared=catalogue.shared)
     except ModelprepError as error:
         raise RecipeError(
-            "the recipe would no longer be valid with its pins; it was left as it is", where=str(path), got=error.what
+            "the recipe would not be valid with its pins; it was not changed", where=str(path), got=error.what
         ) from error

@@ -1,4 +1,4 @@
-"""Opening the catalogue of recipes, with the steps known: what is wrong with these is told with the rest."""
+"""Open the catalogue of recipes, with the steps, so that problems of steps are reported too."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def open_catalogue(
 
 
 def _check(uses: Sequence[StepUse]) -> Sequence[RecipeError]:
-    from modelprep.pipeline.plan.validate import check_uses  # only a recipe that is wrong needs it
+    from modelprep.pipeline.plan.validate import check_uses  # only needed for a broken recipe
 
     return check_uses(uses)

@@ -1,4 +1,4 @@
-"""Checking demos with all that is known of how their files were made: verdicts, proofs, another variant's answers."""
+"""Check demos: verdicts, verification of conversions, comparison with another variant."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ def check_demos(
     against: str | None = None,
     listen: Listener = silent,
 ) -> list[Checked]:
-    """Say of each demo whether its test will pass, and what is proven of the conversions that made its files.
+    """Say for each demo whether its test will pass, and verify the conversions of its files.
 
     Parameters
     ----------
     recipes
         The demos.
     catalogue
-        Where other variants of them are looked up.
+        Contains their other variants.
     out, cache
-        Folder of the finished trees; the store, which is read and, but for new proofs, left as it is.
+        Folder of the finished trees; the store, which is only read, except for new verifications.
     armnn
-        Arm NN version to judge by; when left out, the one that the tree was prepared for, else the recipe's own.
+        Arm NN version; by default the one that the tree was prepared for, else the recipe's own.
     iterations
         As ``-i N`` on the board.
     lint_only
-        Look at the models; run nothing and prove nothing.
+        Only check the models against the parser's rules.
     against
-        A variant whose models are to answer the same.
+        A variant to compare the models with.
 
     Raises
     ------
     UsageError
-        Nothing has that variant, or the store has not both models.
+        No demo has that variant, or one of the models is not in the store.
     """
     require_folder(out, "--out")
     prepared = as_prepared(recipes, catalogue, out, armnn)
@@ -70,21 +70,21 @@ def check_demos(
 def search_pictures(
     recipes: Sequence[Recipe], catalogue: Catalogue, *, out: Path, folder: Path, armnn: str | None = None
 ) -> PictureSearch:
-    """Try every picture of a folder on a test, in the form in which its tree was prepared.
+    """Try every picture of a folder with a test, as its tree was prepared.
 
     Parameters
     ----------
     recipes, catalogue, out, armnn
         As for :func:`check_demos`.
     folder
-        Where the pictures are.
+        Folder of pictures.
 
     Raises
     ------
     UsageError
         Not exactly one picture test, or no such folder.
     CheckFailed, MissingTool
-        The model cannot be run here.
+        The model cannot be run on this machine.
     """
     return search([one.recipe for one in as_prepared(recipes, catalogue, out, armnn)], out, folder)
 
@@ -96,11 +96,11 @@ def _noted(one: Checked, note: str) -> Checked:
 
 
 def _prove(checked: Sequence[Checked], out: Path, cache: Path | None, listen: Listener) -> list[Checked]:
-    """Add to each demo what is proven of the conversions that made its files; those of other files are left alone."""
+    """Add the verification of conversions to each demo, for the files that it installs."""
     plan = plan_recipes(Request(targets=(), out=out, cache=cache, offline=True), [one.recipe for one in checked])
 
     def told(one: Checked, conversion: Conversion) -> Proof:
-        # A large network takes a while: both of its forms are run.
+        # A large network takes a while: original and result are run.
         task, label = f"prove:{one.recipe.name}#{conversion.step}", f"{one.recipe.demo}: proof of {conversion.step}"
         listen(Event("start", task=task, label=label))
         proof = prove(conversion, plan.store)
@@ -116,7 +116,7 @@ def _prove(checked: Sequence[Checked], out: Path, cache: Path | None, listen: Li
 def _compare(
     checked: Sequence[Checked], variant: str, out: Path, cache: Path | None, catalogue: Catalogue
 ) -> list[Checked]:
-    """Add to each demo how its model and another variant's answer on the same inputs."""
+    """Add to each demo a comparison of its model with another variant's on the same inputs."""
     from modelprep.check.compare import compare
 
     compared = []
@@ -135,7 +135,7 @@ def _compare(
                 name = f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name
                 folder = str(out) if recipe is one.recipe else f"out-{variant}"
                 raise UsageError(
-                    f"the model of {name} is not in the store, so there is nothing to compare",
+                    f"the model of {name} is not cached, so there is nothing to compare",
                     hint=quoting.command("modelprep", "fetch", name, "--out", folder),
                 )
             blobs.append(blob.path)

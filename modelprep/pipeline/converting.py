@@ -1,4 +1,4 @@
-"""One step on a user's own files, outside any recipe: what ``modelprep onnx fix`` and its like do."""
+"""Run one step on a user's own files, without a recipe, as ``modelprep onnx fix`` does."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Converted:
     output
         The file (a folder, of a step that makes one).
     facts
-        What it found out, JSON-ready.
+        Its findings, JSON-ready.
     warnings
-        What the user should read.
+        Warnings for the user.
     verified
-        What checked the result, and how its numbers compare with the original's.
+        How the result was checked, and how its numbers compare with the original's.
     """
 
     step: str
@@ -52,37 +52,37 @@ def convert(
     numbers: bool = True,
     listen: Listener = silent,
 ) -> Converted:
-    """Run a step, and put what it made at its name when it is complete and verified.
+    """Run a step, and move its output into place once it is complete and verified.
 
     Parameters
     ----------
     name
         The step.
     params
-        Its parameters, files as Paths; what is left out takes its default.
+        Its parameters, files as Paths; missing ones take their defaults.
     target
-        Where the result goes; it appears whole or not at all.
+        Path of the result; it appears complete or not at all.
     force
-        Replace a file that is there; a folder is never replaced.
+        Replace an existing file; a folder is never replaced.
     numbers
-        Compare the numbers of original and result too, where the step says how.
+        Also compare the numbers of original and result, if the step supports it.
     listen
-        Hears of the task ``convert:<step>``.
+        Receives the events of the task ``convert:<step>``.
 
     Raises
     ------
     UsageError
-        A parameter is missing, unknown or of the wrong kind; the target is there already, or is one of the inputs.
+        A parameter is missing, unknown or of the wrong type; the target exists already, or is one of the inputs.
     MissingTool
         The step needs an extra that is not installed.
     StepError
-        The step cannot do its work on these files, or its result is not valid or computes other numbers.
+        The step cannot process these files, or its result is not valid or computes different numbers.
     StorageError
-        The target cannot be written; what was at the name before is still there.
+        The target cannot be written; an earlier file is still there.
     """
     step = find(name)
     for path in _paths(params):
-        # A step that completes its call may take a folder, or a name from which its files follow.
+        # A step that completes its call may accept a folder, or a prefix of its files.
         if step.complete is None or (path.exists() and not path.is_dir()):
             require_input(path)
         require_apart(path, target)
@@ -102,7 +102,7 @@ def convert(
         listen(Event("progress", task=task, label=label, done=done, total=total))
 
     listen(Event("start", task=task, label=label))
-    # Beside the target, so that the last move is a rename on one file system.
+    # Beside the target, so that the final move is a rename on one file system.
     try:
         beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
     except OSError as error:
@@ -128,7 +128,7 @@ def _paths(params: Mapping[str, object]) -> list[Path]:
 
 
 def _check(step: Step, params: Mapping[str, object]) -> None:
-    """Check parameters as those of a recipe are, which has references where files are."""
+    """Check parameters like those of a recipe, with references in place of files."""
     stand_in = Ref("file")
     as_in_recipe: dict[str, object] = {}
     for name, value in params.items():

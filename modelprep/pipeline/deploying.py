@@ -1,4 +1,4 @@
-"""Deploy finished demos to several boards at once: one failing board stops no other."""
+"""Deploy finished demos to several boards at once: a failed board does not stop the others."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 @dataclass(frozen=True)
 class BoardOutcome:
-    """What became of one board.
+    """The outcome of one board.
 
     Parameters
     ----------
     board
-        As it was named.
+        Its name as given.
     login
-        As ssh takes it; empty where the board could not be asked.
+        Its ssh destination; empty if the board could not be reached.
     plans
-        What was to go over, one a tree; empty where the board could not be asked.
+        The plans, one per tree; empty if the board could not be reached.
     deployment
-        What was done; None where it failed, and in a dry run.
+        What was done; None after a failure and in a dry run.
     results
         The results of its tests.
     error
         Why it failed.
     attempts
-        How often it was tried.
+        Number of attempts.
     """
 
     board: str
@@ -62,7 +62,7 @@ class BoardOutcome:
 
     @property
     def exit_status(self) -> int:
-        """What deploying to this board alone would have ended with."""
+        """The exit status for this board alone."""
         if self.error is not None:
             return self.error.exit_code
         return 0 if self.deployment is None or self.deployment.ok else 1
@@ -70,7 +70,7 @@ class BoardOutcome:
 
 @dataclass(frozen=True)
 class Deployments:
-    """What became of several boards, in the order in which they were named."""
+    """The outcomes of several boards, in their order."""
 
     boards: tuple[BoardOutcome, ...]
 
@@ -86,13 +86,13 @@ class Deployments:
 
     @property
     def matrix(self) -> dict[str, dict[str, str]]:
-        """Test -> board -> ``passed``, ``FAILED``, ``missing`` or ``damaged``; boards without a result are left out."""
+        """Test -> board -> ``passed``, ``FAILED``, ``missing`` or ``damaged``; boards without a result are omitted."""
         return matrix.matrix({outcome.board: outcome.results for outcome in self.boards})
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is done on every board.
+    """The work for every board.
 
     Parameters
     ----------
@@ -105,11 +105,11 @@ class Order:
     run, compute
         Run the tests; with these backends.
     dry_run
-        Ask only.
+        Ask the board only.
     retries
-        How often a board whose connection failed, or to which files came damaged, is tried again.
+        Number of retries when the connection fails or files arrive damaged.
     junit
-        Bring back the JUnit reports of one board; of several they always are.
+        Return the JUnit reports of one board; those of several always are.
     """
 
     parts: tuple[TreePart, ...]
@@ -130,7 +130,7 @@ class Order:
         before_tests: Callable[[DeployPlan], object],
         aloud: bool = False,
     ) -> Deployment:
-        """Send and run what was ordered; see :func:`modelprep.deliver.one_board.apply_board`."""
+        """Send files and run tests; see :func:`modelprep.deliver.one_board.apply_board`."""
         return apply_board(
             channel,
             plans,
@@ -156,11 +156,11 @@ def deploy_board(
     Parameters
     ----------
     listen
-        Is told of one task a tree, ``deploy:<tree>``.
+        Receives the events of one task per tree, ``deploy:<tree>``.
     aloud
-        The tests' tables go to our standard output as they come.
+        Stream the tests' tables to standard output.
     before_tests
-        Called with what was planned and the tree's plan, before the tests of each tree.
+        Called with all plans and the tree's plan, before the tests of each tree.
 
     Raises
     ------
@@ -190,14 +190,14 @@ def deploy_boards(
     Parameters
     ----------
     listen
-        Is told of one task a board, ``deploy:<board>``, then ``tests:<board>``; called from any thread.
+        Receives the events of one task per board, ``deploy:<board>``, then ``tests:<board>``; called from any thread.
     reports
-        A folder that gets a JUnit report of each board's tests, also of a board that failed.
+        Folder for a JUnit report of each board's tests, also of a failed board.
 
     Raises
     ------
     Interrupted
-        Ctrl-C, or a listener that raised: what runs on the boards' connections was ended.
+        Ctrl-C, or a listener that raised: running programs were ended.
     StorageError
         A report could not be written.
     """
@@ -229,7 +229,7 @@ def _write_reports(folder: Path, targets: Sequence[Target], made: Deployments) -
 
 
 class _Work:
-    """The work on the boards, which any thread may stop."""
+    """Work on the boards, which any thread may stop."""
 
     def __init__(self, order: Order, listen: Listener) -> None:
         self._order = order
@@ -240,7 +240,7 @@ class _Work:
         self._check = _CheckedOnce()
 
     def stop(self) -> None:
-        """End what runs; what has not begun does not begin."""
+        """End running programs, and start no new ones."""
         self._stopped.set()
         with self._lock:
             for processes in self._running:
@@ -255,7 +255,7 @@ class _Work:
         return made
 
     def one(self, target: Target) -> BoardOutcome:
-        """Deploy to one board; what goes wrong with it stands in its outcome."""
+        """Deploy to one board; a failure is recorded in its outcome."""
         task = f"deploy:{target.name}"
         attempts = 0
 
@@ -266,9 +266,9 @@ class _Work:
 
         try:
             made = _retried(self._order, target, attempt, self._listen, self._stopped.wait)
-        except Exception as caught:  # one board's failure stops no other
+        except Exception as caught:  # a failed board does not stop the others
             if self._stopped.is_set() or isinstance(caught, Interrupted):
-                raise Interrupted("stopped while talking to a board") from caught
+                raise Interrupted("stopped while connected to a board") from caught
             error = as_error(caught)
             if target.key not in (error.where or ""):
                 error.where = f"{target.name}: {error.where}" if error.where else target.name
@@ -312,7 +312,7 @@ def _retried(
     listen: Listener,
     wait_for: Callable[[float], object],
 ) -> BoardOutcome:
-    """Try, and try again where the connection failed or files came damaged."""
+    """Try, and retry if the connection failed or files arrived damaged."""
     retry = 0
     while True:
         try:
@@ -321,7 +321,7 @@ def _retried(
             if retry == order.retries:
                 raise
             pause = min(PAUSE * 2**retry, LONGEST_PAUSE)
-            text = f"{error.what}; trying again in {pause:.0f} s ({retry + 1} of {order.retries})"
+            text = f"{error.what}; retrying in {pause:.0f} s ({retry + 1} of {order.retries})"
             retry += 1
             listen(Event("retry", task=f"deploy:{target.name}", label=target.name, text=text))
             wait_for(pause)
@@ -335,7 +335,7 @@ def _summary(deployment: Deployment, results: Sequence[TestResult]) -> str:
 
 
 def _as_one_task(listen: Listener, task: str, label: str, total: int) -> Listener:
-    """Pass on the progress of a board's trees, one behind the other, as that of one task."""
+    """Pass on the progress of a board's trees as that of one task."""
     before = 0
 
     def hear(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""From finished trees to a Yocto layer: which file can be downloaded by BitBake itself."""
+"""From finished trees to a Yocto layer: which files BitBake can download itself."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def export_yocto(
 ) -> Exported:
     """Write a layer for demos whose trees are finished.
 
-    A file that is installed just as some URL gives it is downloaded by BitBake from there (a restricted one too, under
-    a licence flag that the builder has to accept); everything else comes out of a bundle.
+    A file that is installed unchanged is downloaded by BitBake from its URL (a restricted one too, with a licence flag
+    that the builder has to accept); all others come from a bundle.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def export_yocto(
                 return safe, unique_name(url, file.sha256)
         if bare and all(url.secret for url in bare):
             raise UsageError(
-                "a layer would hold a URL whose query is a secret, and the file has no public source",
+                "a layer would contain a URL with a secret query, and the file has no public source",
                 where=bare[0].place or None,
                 got=str(bare[0]),
                 hint=f"add a public URL for '{assets[0].name}', or leave the demo out: {', '.join(file.demos)}",

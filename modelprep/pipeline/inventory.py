@@ -1,4 +1,4 @@
-"""Looking over many recipes at once: what ``list``, ``cache key`` and ``cache gc`` ask."""
+"""Overview of many recipes, for ``list``, ``cache key`` and ``cache gc``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelprep.tree.manifest import MANIFEST, read_manifest
 
 
 def sound_recipes(catalogue: Catalogue, targets: Sequence[str]) -> tuple[list[Recipe], list[RecipeError]]:
-    """Look targets up, ``all`` when there are none; a broken recipe does not stand between the user and the others.
+    """Look up targets, ``all`` if there are none; a broken recipe does not hide the others.
 
     Returns
     -------
@@ -47,18 +47,18 @@ def cache_keys(
     bsp: str | None = None,
     soc: str | None = None,
 ) -> dict[str, str]:
-    """Return a key for each recipe over all that decides what a fetch of it brings.
+    """Return a key for each recipe, over everything that determines what a fetch of it installs.
 
     A key is the same on every machine, and changes exactly when the recipe, a shared asset that it uses, the version of
-    one of its steps or its pins in the lock file change. Comments, notes, further places of a file whose first stays,
-    where the recipes lie, what is in the store or installed, optional extras and mirrors take no part.
+    one of its steps or its pins in the lock file change. Comments, notes, further sources of a file, the recipes'
+    folder, the state of the store, installed extras and mirrors do not matter.
 
     Parameters
     ----------
     targets
         As for ``fetch``; everything when there are none.
     lock_path
-        The lock file; one that is not there holds no pins.
+        The lock file, which need not exist.
     armnn, bsp, soc
         As for ``fetch``.
 
@@ -70,7 +70,7 @@ def cache_keys(
     Raises
     ------
     UsageError
-        A target or the version is not known.
+        A target or the version is unknown.
     RecipeError
         A recipe or the lock file is broken.
     """
@@ -88,7 +88,7 @@ def cache_key(keys: Mapping[str, str]) -> str:
 
 
 def blobs_in_use(plans: Sequence[Plan]) -> set[str]:
-    """Return the sha256 of every blob that some plans' recipes can make use of: assets and results of steps."""
+    """Return the sha256 of every blob that the recipes of some plans use: assets and step results."""
     used: set[str] = set()
     for plan in plans:
         fetcher = Fetcher(plan.store, plan.request.policy, lock=plan.pins)
@@ -102,17 +102,16 @@ def blobs_in_use(plans: Sequence[Plan]) -> set[str]:
 
 
 def blobs_needed(out: Path, lock_path: Path) -> set[str]:
-    """Return the sha256 of every blob that a limit on the store's size must leave: pins, and the files of trees.
+    """Return the sha256 of every blob that a limit on the store's size must keep: pins, and the files of trees.
 
-    A pin of first use may be the only copy that there will ever be; the files of a tree are what a damaged one is
-    repaired from.
+    A first-use file may be the only copy; damaged files of a tree are repaired from the store.
 
     Parameters
     ----------
     out
         Folder that holds the finished trees.
     lock_path
-        The lock file; one that is not there holds no pins.
+        The lock file, which need not exist.
     """
     needed = {pin.sha256 for pin in read_lock(lock_path).values()}
     for path in out.glob(f"*/{MANIFEST}"):
@@ -123,12 +122,12 @@ def blobs_needed(out: Path, lock_path: Path) -> set[str]:
 def plan_each(
     request: Request, catalogue: Catalogue, store: Store, targets: Sequence[str] = (), *, strict: bool = False
 ) -> list[Plan]:
-    """Plan every recipe, each variant too, by itself.
+    """Plan every recipe and each variant separately.
 
     Parameters
     ----------
     strict
-        Raise the error of a broken recipe: what it uses is not known, and nothing of it may be lost.
+        Raise the error of a broken recipe: its files are unknown and must not be removed.
     """
     from modelprep.pipeline.plan.planner import plan_recipes
 

@@ -1,9 +1,8 @@
-"""What goes into a mirror: for every asset the one file from which a fresh offline fetch can make it.
+"""Contents of a mirror: for every asset the one file from which an offline fetch can make it.
 
-An asset that some source offers bare is kept under the first such URL: nothing smaller would do, and the fetcher finds
-it there whatever else the recipe lists. One that only comes inside archives is kept as its archive (the one that is in
-the store, else the first that can be had), which all members of that archive share. ``file:`` sources lie beside their
-recipe and need no mirror.
+An asset with a plain source is stored under the first such URL, where the fetcher finds it whatever else the recipe
+lists. One that only comes inside archives is stored as its archive (the cached one, else the first that can be
+downloaded), which all members of that archive share. ``file:`` sources are beside their recipe and need no mirror.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Mirrored:
     Parameters
     ----------
     written, kept
-        Files by path: new ones, and those that stood already.
+        Files by path: new ones, and those that were up to date.
     left_out
         Asset -> why it is not in the mirror (restricted rights, no public source).
     failed
@@ -56,12 +55,12 @@ class Mirrored:
 
     @property
     def exit_code(self) -> int:
-        """The gravest code of what failed, else 0."""
+        """The worst exit status of the failures, else 0."""
         return worst(error.exit_code for error in self.failed.values())
 
 
 def unique_name(url: Url, sha256: str) -> str:
-    """Return a name for BitBake's flat folder that no other file has: what exported recipes download under."""
+    """Return a unique name for BitBake's flat folder, as used by exported recipes."""
     plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", urls.basename(url)).lstrip(".") or "file"
     return f"{sha256[:12]}-{plain}"
 
@@ -74,19 +73,19 @@ def make_mirror(
     bitbake: bool = False,
     listen: Listener = silent,
 ) -> Mirrored:
-    """Write what the assets of a plan need into a mirror, fetching what the store has not.
+    """Write the files of a plan's assets into a mirror, fetching those that are not cached.
 
     Parameters
     ----------
     plan
-        What is wanted, from where it may be fetched, and the store.
+        Assets, network policy and store.
     bitbake
         One flat folder with the names and stamps of BitBake's DL_DIR.
 
     Returns
     -------
     Mirrored
-        A failed asset stops no other.
+        A failed asset does not stop the others.
 
     Raises
     ------
@@ -95,7 +94,7 @@ def make_mirror(
     StorageError
         The mirror cannot be written.
     Interrupted
-        Ctrl-C, or a listener that raised it; what is in the mirror by then is whole and in its index.
+        Ctrl-C, or a listener that raised it; files in the mirror are complete and in its index.
     """
     with plan.store.in_use():
         return _Making(plan, folder, include_restricted, bitbake, listen).go()
@@ -126,9 +125,9 @@ class _Making:
             if asset.restricted and not self.include_restricted:
                 left_out[asset.key] = f"restricted ({asset.licence.name if asset.licence else 'no licence stated'})"
             elif not asset.sources:
-                left_out[asset.key] = "no public source: everyone brings his own"
+                left_out[asset.key] = "no public source: users supply their own file"
             elif not any(_place(source) for source in asset.sources):
-                left_out[asset.key] = "lies beside its recipe"
+                left_out[asset.key] = "is beside its recipe"
             elif file := mirror.serving(self.folder, self.index, planned.identity, self.plan.store):
                 kept[file.path] = file
             else:
@@ -200,7 +199,7 @@ class _Making:
         try:
             return self._put(file, blob)
         except CorruptBlob as corrupt:
-            self.listen(Event("warning", task=f"mirror:{file.path}", text=f"{corrupt.what}: getting it again"))
+            self.listen(Event("warning", task=f"mirror:{file.path}", text=f"{corrupt.what}: downloading it again"))
             return self._put(file, self._obtain(planned.asset)[1])
 
     def _put(self, file: MirrorFile, blob: Blob) -> bool:
@@ -228,9 +227,9 @@ class VerifiedMirror:
     Parameters
     ----------
     files
-        What its index says it holds.
+        Files in its index.
     damaged
-        What is not as the index says.
+        Files that differ from the index.
     """
 
     folder: Path
@@ -242,7 +241,7 @@ class VerifiedMirror:
 
     @property
     def ok(self) -> bool:
-        """True when every file is what the index says."""
+        """True if every file matches the index."""
         return not self.damaged
 
     @property
@@ -252,7 +251,7 @@ class VerifiedMirror:
 
 
 def verify_mirror(folder: Path, listen: Listener = silent) -> VerifiedMirror:
-    """Read every byte of a mirror again and hold it to its index; nothing is changed.
+    """Read every byte of a mirror again and check it against its index; nothing is changed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Recipes as their trees were prepared: by the version of Arm NN and in the variant that the manifest names."""
+"""Recipes as their trees were prepared: with the manifest's Arm NN version and variant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelprep.tree.places import tree_name
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe in the form that a tree is to be judged by, and what is to be told of the choice."""
+    """The recipe to judge a tree by, and a note on the choice."""
 
     recipe: Recipe
     note: str = ""
@@ -29,25 +29,25 @@ def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armn
     Parameters
     ----------
     recipes
-        As asked for; one in a variant of the user's choice stays in it.
+        As requested; a variant chosen by the user is kept.
     catalogue
-        Where other variants are read from.
+        Contains the other variants.
     out
         The folder that holds the trees (``--out``).
     armnn
-        The version to judge by all the same; a tree that was prepared for another one is told then.
+        The version to judge by; a note says if the tree was prepared for another one.
 
     Returns
     -------
     list of Prepared
-        Where there is no tree, or the demo is not in it, the recipe as asked for; so, too, where the manifest cannot
-        be read, with a note. Tests that `armnn` does not have say so in ``absent``; without `armnn`, those that are
-        newer than the manual's Arm NN and not in the tree.
+        Without a tree, or if the demo is not in it, the recipe as requested; also if the manifest cannot be read, with
+        a note. Tests that `armnn` does not have are marked in ``absent``; without `armnn`, those that are newer than
+        the manual's Arm NN and not in the tree.
 
     Raises
     ------
     UsageError
-        Nobody knows the version `armnn`.
+        The version `armnn` is unknown.
     """
     manifests: dict[Path, Manifest | StorageError] = {}
     found = []
@@ -69,7 +69,7 @@ def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armn
 
 
 def _all_for(recipes: Sequence[Recipe], armnn: str, catalogue: Catalogue) -> list[Recipe]:
-    """Return the recipes in the form for a version; those of tests that it lacks marked as absent."""
+    """Return the recipes adapted to a version; missing tests are marked as absent."""
     check_version(recipes, armnn)
     return [
         serving(recipe, armnn, catalogue) or replace(recipe, absent=f"not in {armnn}")
@@ -80,11 +80,11 @@ def _all_for(recipes: Sequence[Recipe], armnn: str, catalogue: Catalogue) -> lis
 
 
 def _not_on_the_board(recipe: Recipe, folder: Path) -> Recipe:
-    """Mark a test that is newer than the manual's Arm NN and was not fetched: nobody asked for a later version."""
+    """Mark a test that is newer than the manual's Arm NN and was not fetched."""
     own = str(recipe.expect.get("armnn", ""))
     if recipe.variant or recipe.bsp or recipe.absent or own not in versions() or own == BASE_VERSION:
         return recipe
-    # Its pictures may be there for other tests.
+    # Its pictures may exist for other tests.
     models = [place for place in recipe.install if place.startswith("models/")]
     if recipe.demo in of_version(BASE_VERSION) or any((folder / place).exists() for place in models):
         return recipe

@@ -1,4 +1,4 @@
-"""Which conversions made a demo's models, as far as the store still holds both ends of them."""
+"""The conversions of a demo's models whose input and output are still in the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelprep.store import Blob
 
 
 def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
-    """List the steps of a demo that turn one model into another, or tell of their result, as far as it is known.
+    """List the steps of a demo that convert models, with their results if known.
 
     Parameters
     ----------
@@ -45,9 +45,7 @@ def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
             None if tolerance is None else tolerance.relative,
             "" if tolerance is None else tolerance.origin,
             _shape(demo.recipe),
-            f"the store no longer has all that it was made from (modelprep fetch {quoting.sh(demo.recipe.name)})"
-            if gone
-            else "",
+            f"its inputs are no longer cached (modelprep fetch {quoting.sh(demo.recipe.name)})" if gone else "",
             step.result.facts,
         )
 
@@ -69,18 +67,18 @@ def _digests(plan: Plan, step: PlannedStep) -> dict[str, str] | None:
 
 
 def installed_blob(plan: Plan, demo: PlannedDemo, path: str) -> Blob | None:
-    """Return what a demo's recipe puts at a path of its tree, when the store holds it; nothing is fetched or made."""
+    """Return the blob that a demo's recipe installs at a path, if it is in the store; nothing is fetched or made."""
     return _blob(plan, *demo.files[path]) if path in demo.files else None
 
 
 def _blob(plan: Plan, identity: str, inner: str) -> Blob | None:
-    """Return the blob of an asset, or of a file that a step made, when the store holds it."""
+    """Return the blob of an asset, or of a step's file, if it is in the store."""
     sha256 = _sha256(plan, identity, inner)
     return None if sha256 is None else plan.store.get(sha256)
 
 
 def _sha256(plan: Plan, identity: str, inner: str) -> str | None:
-    """Return the digest of an asset, or of a file that a step made, where it is known."""
+    """Return the digest of an asset, or of a step's file, if known."""
     if identity in plan.steps:
         step = plan.steps[identity]
         return None if step.result is None else output_of(step, step.result, inner)

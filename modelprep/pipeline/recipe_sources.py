@@ -1,4 +1,4 @@
-"""From what ``--recipes`` names to a folder: archives are unpacked into the store, after a download where need be."""
+"""Resolve ``--recipes`` to a folder: archives are downloaded if needed and unpacked into the store."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from modelprep.store.memo import hash_file
 from modelprep.structs import dataclass
 from modelprep.url import Url, redact
 
-#: Bounds on an archive of recipes: its bytes, those of a file in it and of all of them, and their number.
+#: Limits of an archive of recipes: its bytes, bytes per file and in total, number of files.
 LARGEST_ARCHIVE, LARGEST_FILE, LARGEST_ALL, MOST_FILES = 64 << 20, 32 << 20, 256 << 20, 20_000
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What opening recipes may use.
+    """Store, network and lock file for opening recipes.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Surroundings:
     mirrors, offline, allow_private
         As for a fetch.
     lockfile
-        Pins the recipes; None: none is read or written, and a URL has to have its checksum.
+        Pins the recipes; None: no lock file, so a URL needs its checksum.
     locked
         Refuse to add a pin.
     """
@@ -58,9 +58,9 @@ class RecipeFolder:
     path
         The folder.
     named
-        What it was called, without secrets.
+        Its name as given, without secrets.
     url, sha256
-        Of the archive that it came from; empty for a plain folder.
+        Of its archive; empty for a plain folder.
     """
 
     path: Path
@@ -70,16 +70,16 @@ class RecipeFolder:
 
 
 def open_source(text: str, around: Surroundings, listen: Listener = silent) -> RecipeFolder:
-    """Return the folder that a value of ``--recipes`` means.
+    """Return the folder of a value of ``--recipes``.
 
     Raises
     ------
     UsageError
-        It is none of a folder, an archive and a URL; a URL has no checksum and nothing pins it.
+        The value is not a folder, an archive or a URL; or a URL has no checksum and no pin.
     FetchError, DigestMismatch
-        The archive cannot be downloaded, or is not the one that is pinned.
+        The archive cannot be downloaded, or does not match its pin.
     StepError
-        It is no archive, is damaged, or larger than recipes are.
+        The file is not an archive, is damaged or too large.
     StorageError
         The store or the lock file cannot be written.
     """
@@ -114,7 +114,9 @@ def _downloaded(url: RecipeUrl, around: Surroundings, listen: Listener) -> Recip
             hint="add the checksum, or let `modelprep fetch` pin them on first use",
         )
     if pin is None and url.sha256 and around.locked:
-        raise FetchError("the lock file does not pin these recipes, and --locked adds no pin", where=redact(url.url))
+        raise FetchError(
+            "the lock file does not pin these recipes, and --locked refuses to add a pin", where=redact(url.url)
+        )
     here = pin.first_seen_from if pin is not None else url.url
     folder, made = fetch_recipes(here, pin.sha256 if pin is not None else url.sha256, around, listen)
     if pin is None and around.lockfile is not None:
@@ -125,14 +127,14 @@ def _downloaded(url: RecipeUrl, around: Surroundings, listen: Listener) -> Recip
 def fetch_recipes(
     url: str, sha256: str, around: Surroundings, listen: Listener = silent, *, anew: bool = False
 ) -> tuple[Path, Pin]:
-    """Download an archive of recipes, unless the store has it, and unpack it there.
+    """Download an archive of recipes, unless it is cached, and unpack it into the store.
 
     Parameters
     ----------
     sha256
-        What it must have; empty where this is its first use.
+        Expected digest; empty on first use.
     anew
-        Ask for what nothing pins again, though it was downloaded before.
+        Download an unpinned archive again, even if it is cached.
 
     Raises
     ------
@@ -160,7 +162,7 @@ def fetch_recipes(
 
 
 def pin_recipes(lockfile: Path, pins: Mapping[str, Pin]) -> None:
-    """Write pins of recipes into a lock file, beside what stands there.
+    """Add pins of recipes to a lock file.
 
     Raises
     ------
@@ -171,14 +173,14 @@ def pin_recipes(lockfile: Path, pins: Mapping[str, Pin]) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack an archive of recipes, whole or not at all, and return the folder in it that holds the recipes.
+    """Unpack an archive of recipes, completely or not at all, and return its folder of recipes.
 
-    Only regular files are taken, at names inside the folder; what begins with a dot is left out.
+    Only regular files with names inside the folder are unpacked; names that begin with a dot are left out.
 
     Raises
     ------
     StepError
-        It is no archive, damaged, or holds more than recipes do.
+        The file is not an archive, is damaged or too large.
     StorageError
         The store cannot be written.
     """
@@ -190,7 +192,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     if len(found) > MOST_FILES or sum(found.values()) > LARGEST_ALL:
         raise _too_large(archive, f"{len(found)} files of {sum(found.values())} bytes")
     if not found:
-        raise StepError("the archive holds no recipes", where=str(archive))
+        raise StepError("the archive contains no recipes", where=str(archive))
     import tempfile
 
     with storage(folder, doing="unpack the recipes"):
@@ -201,7 +203,7 @@ def unpack(archive: Path, folder: Path) -> Path:
             for name in found:
                 (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             members.extract_members(archive, {name: temporary / name for name in found}, max_bytes=LARGEST_FILE)
-            with suppress(OSError):  # another process was quicker
+            with suppress(OSError):  # another process was faster
                 temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -210,7 +212,7 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 def _too_large(archive: Path, got: str) -> StepError:
     expected = f"at most {MOST_FILES} files of {LARGEST_ALL >> 20} MiB, in an archive of {LARGEST_ARCHIVE >> 20} MiB"
-    return StepError("this is larger than an archive of recipes", where=str(archive), expected=expected, got=got)
+    return StepError("too large for an archive of recipes", where=str(archive), expected=expected, got=got)
 
 
 def _hidden(name: str) -> bool:
@@ -218,11 +220,11 @@ def _hidden(name: str) -> bool:
 
 
 def _root(folder: Path) -> Path:
-    """Find the recipes in an unpacked archive: below the one folder that git hosts put around, in ``recipes/``."""
+    """Find the recipes in an unpacked archive: below the top folder that git hosts add, in ``recipes/``."""
     entries = sorted(folder.iterdir())
     around = entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
     for base in (folder, around):
         if (base / "recipes").is_dir():
             return base / "recipes"
-    # A folder with recipes right in it is a group, and no wrapping.
+    # A folder that directly contains recipes is a group, not a top folder.
     return folder if any(around.glob("*.y*ml")) else around

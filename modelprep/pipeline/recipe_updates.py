@@ -1,4 +1,4 @@
-"""Move the pin of downloaded recipes: what changed between two versions, then the new checksum in the lock file."""
+"""Move the pin of downloaded recipes: compare two versions, then write the new checksum to the lock file."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from modelprep.recipe.schema import Asset, Recipe
 from modelprep.recipe.shipped import shipped_folder
 from modelprep.url import redact
 
-#: Fields of a recipe that say where it was read, or are told by asset.
+#: Fields of a recipe about its place, or that are compared per asset.
 _NOT_TOLD = frozenset({"name", "path", "shadows", "assets", "variants"})
 
 
 @dataclass(frozen=True)
 class RecipeUpdate:
-    """What one pin of recipes was and is.
+    """The old and new pin of recipes.
 
     Parameters
     ----------
     named
-        The URL that ``--recipes`` names.
+        The URL of ``--recipes``.
     old_url, old_sha256
-        Where the old version lies, and its checksum; empty where nothing was pinned.
+        URL and checksum of the old version; empty if nothing was pinned.
     url, sha256
         The same of the new version.
     added, removed
         Names of recipes.
     changed
-        Name of a recipe -> what changed in it, one line each.
+        Name of a recipe -> its changes, one line each.
     """
 
     named: str
@@ -49,7 +49,7 @@ class RecipeUpdate:
 
     @property
     def moved(self) -> bool:
-        """True when the pin is another one than before."""
+        """True if the pin has changed."""
         return (self.old_url, self.old_sha256) != (self.url, self.sha256)
 
 
@@ -61,24 +61,23 @@ def update_recipes(
     dry_run: bool = False,
     listen: Listener = silent,
 ) -> tuple[RecipeUpdate, ...]:
-    """Compare the pinned recipes with a newer version, and pin that.
+    """Compare the pinned recipes with a newer version, and pin it.
 
     Parameters
     ----------
     around
         The store, the network and the lock file.
     recipes
-        URLs as ``--recipes`` names them, each maybe with the checksum of its new version; empty: all that the lock file
-        pins.
+        URLs as for ``--recipes``, optionally with the checksum of the new version; empty: all that the lock file pins.
     to
-        The version to move to; empty: what lies at the pinned URL now.
+        The version to move to; empty: the current file at the pinned URL.
     dry_run
         Compare only.
 
     Raises
     ------
     UsageError
-        Nothing is pinned, a name is no URL, or `to` is given for several.
+        Nothing is pinned, a name is not a URL, or `to` is given for several.
     RecipeError
         A recipe of the new version is broken; the pin stays.
     ModelprepError
@@ -119,7 +118,7 @@ def _opened(folder: Path) -> Catalogue:
 
 
 def _catalogue(pin: Pin | None, around: Surroundings, listen: Listener) -> Catalogue | None:
-    """Open the old version, if it can still be had."""
+    """Open the old version, if it is still available."""
     if pin is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Getting corrupt cached files again: ``cache verify --repair``."""
+"""Restore corrupt cached files: ``cache verify --repair``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from modelprep.store.maintenance import VerifyReport
 
 @dataclass
 class Repaired:
-    """What became of corrupt cached files.
+    """The outcome of a repair.
 
     Parameters
     ----------
     restored
-        SHA-256 of those that are cached and right again.
+        SHA-256 of restored files.
     failed
-        SHA-256, or key of a step's result -> why it could not be had again.
+        SHA-256, or key of a step's result -> why it could not be restored.
     unused
-        SHA-256 of those that no recipe uses: they are in quarantine, and nothing misses them.
+        SHA-256 of quarantined files that no recipe uses.
     """
 
     restored: list[str] = field(default_factory=list)
@@ -34,12 +34,12 @@ class Repaired:
 
 
 def repair(plans: Sequence[Plan], report: VerifyReport, listen: Listener = silent) -> Repaired:
-    """Download or make again what a verification found corrupt.
+    """Download or convert again the files that a verification found corrupt.
 
     Parameters
     ----------
     plans
-        Of the recipes that may use it, made after the verification.
+        Of the recipes that may use them, made after the verification.
     """
     failed: dict[str, ModelprepError] = {}
     for plan in plans:
@@ -64,7 +64,7 @@ def _restored(restorer: Restorer, plan: Plan, identity: str) -> ModelprepError |
 
 
 def _lost(plan: Plan, report: VerifyReport) -> Iterator[tuple[str, str]]:
-    """Yield the assets and steps of a plan whose files were lost, each with what stands for it in messages."""
+    """Yield the assets and steps of a plan whose files were lost, each with its name for messages."""
     for identity, planned in plan.assets.items():
         if planned.override is None and planned.sha256 in report.rotten:
             yield identity, planned.sha256

@@ -1,1 +1,1 @@
-"""What a demo needs: recipes as checked structs."""
+"""Recipes of demos as checked structs."""

@@ -1,4 +1,4 @@
-"""The struct of an asset, from what its keys were read as."""
+"""Make the struct of an asset from its parsed keys."""
 
 from __future__ import annotations
 
@@ -45,23 +45,22 @@ def make_asset(asset_id: str, table: Table, path: Path, *, shared: str = "", rec
 
 
 def _file(url: str, path: Path) -> Path:
-    """Return the path that a ``file:`` URL in the file `path` names; ``file:name`` is a file beside it."""
+    """Return the path of a ``file:`` URL in the file `path`; ``file:name`` is a file beside it."""
     name = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", url), errors="surrogateescape")
     return path.parent.absolute() / name
 
 
 def check_files(table: Table, at: str, path: Path, root: Path | None, problems: Problems) -> None:
-    """Refuse ``file:`` URLs that name something outside of the recipes they stand in: recipes come from strangers.
+    """Refuse ``file:`` URLs that lead outside their recipes: recipes may come from third parties.
 
     Parameters
     ----------
     table
         The asset.
     path
-        The file that states the URLs.
+        The file with the URLs.
     root
-        The folder that such files have to lie in or below; the folder of `path` for None. Symbolic links are followed
-        first.
+        The folder that must contain such files; the folder of `path` for None. Symbolic links are resolved first.
     """
     for index, source in enumerate(table.get("urls", ())):
         text = source if isinstance(source, str) else source.get("url", "")

@@ -1,8 +1,8 @@
-"""Which recipes there are, and which of them a TARGET means.
+"""The catalogue of recipes, and the lookup of a TARGET.
 
-Folders are laid over one another: the shipped recipes first, then the user's own (``MODELPREP_RECIPES``,
-``--recipes``), each able to shadow what lies below. A group is a folder in such a folder; ``assets`` holds the shared
-assets. A recipe is read only when it is asked for.
+Folders are layered: the shipped recipes first, then the user's own (``MODELPREP_RECIPES``, ``--recipes``), each may
+shadow the ones before. A group is a folder in such a folder; ``assets`` contains the shared assets. A recipe is read
+only when it is needed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 class SharedAssets(Mapping[str, Asset]):
-    """Shared assets of some folders, later folders first; a file is read when an id may be in it."""
+    """Shared assets of some folders, later folders first; a file is read if it may contain an id."""
 
     def __init__(self, folders: Sequence[Path], roots: Sequence[Path] = ()) -> None:
         self._folders = list(folders)
@@ -46,8 +46,8 @@ class SharedAssets(Mapping[str, Asset]):
 
     def __getitem__(self, asset_id: str) -> Asset:
         for path, text in self._all():
-            # A file in which the id's letters do not even occur need not be parsed (a key may not be spelt in escapes
-            # here; the checked load of a whole folder would still find it).
+            # A file that does not contain the id as text need not be parsed (a key must not use escapes; the checked
+            # load of a whole folder would still find it).
             if asset_id in text and asset_id in (file := self._file(path, text)):
                 return file[asset_id]
         raise KeyError(asset_id)
@@ -68,16 +68,16 @@ class SharedAssets(Mapping[str, Asset]):
 
 @dataclass(frozen=True)
 class Layer:
-    """One folder of a catalogue, as it looks to one recipe.
+    """One folder of a catalogue, for one recipe.
 
     Parameters
     ----------
     folder
         The folder.
     origin
-        The archive that it was unpacked from, with its checksum; ``shipped``; empty for a folder of the user's.
+        Its archive with checksum; ``shipped``; empty for a user's folder.
     path
-        The recipe's file in it; None where it has none.
+        The recipe's file in it; None if it has none.
     """
 
     folder: Path
@@ -93,10 +93,9 @@ class Catalogue:
     folders
         Later ones shadow earlier ones.
     check
-        Adds what is wrong with the steps of a recipe that cannot be read: see
-        :func:`~modelprep.recipe.loader.load_recipe`.
+        Reports problems of steps in a recipe that cannot be read: see :func:`~modelprep.recipe.loader.load_recipe`.
     origins
-        Of folders that were unpacked from an archive: its name or URL, with its checksum.
+        Folder of an unpacked archive -> name or URL of the archive, with its checksum.
 
     Raises
     ------
@@ -112,7 +111,7 @@ class Catalogue:
         self._check = check
         for folder in self.folders:
             if not folder.is_dir():
-                raise UsageError(f"there is no recipe folder {folder}", where=str(folder))
+                raise UsageError(f"the recipe folder {folder} does not exist", where=str(folder))
         self.shared = SharedAssets([folder / ASSETS_FOLDER for folder in self.folders], self.folders)
         self._paths: dict[str, list[Path]] = {}
         for folder in self.folders:
@@ -143,7 +142,7 @@ class Catalogue:
         Raises
         ------
         UsageError
-            There is no recipe of that name.
+            The recipe is unknown.
         """
         if name not in self._paths:
             raise self._unknown(name)
@@ -168,9 +167,9 @@ class Catalogue:
         Raises
         ------
         UsageError
-            There is no recipe of that name.
+            The recipe is unknown.
         RecipeError
-            Its file is wrong, or it has no such variant.
+            Its file is not valid, or the variant is unknown.
         """
         if (name, variant) not in self._recipes:
             path = self.path(name)
@@ -181,20 +180,20 @@ class Catalogue:
         return self._recipes[name, variant]
 
     def resolve(self, targets: Sequence[str]) -> list[Recipe]:
-        """Return the recipes that targets mean, each once, in the order asked for.
+        """Return the recipes of targets, each once, in their order.
 
         Parameters
         ----------
         targets
             Groups, recipe names, demos' own names (capitals do not matter), paths of recipe files, ``all``; each may
-            end in ``@variant``, which a group gives to those of its recipes that have it.
+            end in ``@variant``, which a group applies to those of its recipes that have it.
 
         Raises
         ------
         UsageError
-            A target is not known; the nearest names are offered.
+            A target is unknown; the nearest names are suggested.
         RecipeError
-            A recipe that is meant is wrong.
+            A recipe is broken.
         """
         found: dict[tuple[str, str], Recipe] = {}
         for target in targets:
@@ -203,20 +202,20 @@ class Catalogue:
         return list(found.values())
 
     def offers(self, incomplete: str) -> list[str]:
-        """Return the targets that begin so, sorted, for a shell's completion; reads no recipe that it need not.
+        """Return the targets with a prefix, sorted, for a shell's completion; reads as few recipes as possible.
 
         Parameters
         ----------
         incomplete
-            What has been typed. With an ``@`` in it the variants of the recipe before that are given; the demos' own
-            names only where no group or recipe begins so.
+            The prefix. After an ``@`` the recipe's variants are returned; the demos' own names only if no group or
+            recipe matches.
         """
         plain, at, _ = incomplete.rpartition("@")
         if at:
             recipe = self._sound(plain) if plain in self._paths else None
             found = [f"{plain}@{variant}" for variant in recipe.variants] if recipe is not None else []
         else:
-            # A shell puts a completed name into the command line as it is.
+            # A shell inserts a completed name into the command line unchanged.
             found = [name for name in ("all", *self.groups(), *self.names()) if name_fault(name) is None]
         fitting = {name for name in found if name.startswith(incomplete)}
         if not fitting and not at:
@@ -230,7 +229,7 @@ class Catalogue:
         if not at:
             plain, variant = target, ""
         elif not variant:
-            raise UsageError(f"'{target}' names no variant", expected="TARGET@variant")
+            raise UsageError(f"'{target}' has an empty variant", expected="TARGET@variant")
         if at and _is_path(plain):
             return [self._from_path(plain, variant)]
         name = plain.strip("/")
@@ -263,7 +262,7 @@ class Catalogue:
         return [recipe.name for recipe in self._mentioning(demo) if recipe.demo.casefold() == wanted]
 
     def _mentioning(self, text: str) -> Iterator[Recipe]:
-        """Yield the sound recipes in whose files a text occurs; only these are read."""
+        """Yield the valid recipes whose files contain a text; only these are read."""
         wanted = text.casefold()
         for name in self.names():
             if wanted in yaml_tree.read_text(self.path(name)).casefold() and (recipe := self._sound(name)) is not None:
@@ -273,7 +272,9 @@ class Catalogue:
         path = Path(text).expanduser()
         if not path.is_file():
             raise UsageError(
-                f"there is no recipe file {text}", where=str(path), hint="TARGET may be a group, a name or a file"
+                f"the recipe file {text} does not exist",
+                where=str(path),
+                hint="TARGET may be a group, a name or a file",
             )
         resolved = path.resolve()
         for name, paths in self._paths.items():
@@ -287,14 +288,14 @@ class Catalogue:
         Raises
         ------
         RecipeError
-            The file is wrong, or it has no such variant.
+            The file is not valid, or the variant is unknown.
         """
-        # Assets shared among the user's recipes lie beside the group's folder, or beside the file itself.
+        # Assets shared among the user's recipes are beside the group's folder, or beside the file itself.
         resolved = path.resolve()
         beside = [resolved.parent.parent / ASSETS_FOLDER, resolved.parent / ASSETS_FOLDER]
         known = [folder / ASSETS_FOLDER for folder in self.folders]
         extra = [folder for folder in beside if folder not in [each.resolve() for each in known]]
-        # Nothing beside it: the texts that are read already serve.
+        # Nothing beside it: use the shared assets that are read already.
         beside_it = any(folder.is_dir() for folder in extra)
         shared = SharedAssets(known + extra, self.folders) if beside_it else self.shared
         root = root_of(path, self.folders)
@@ -308,7 +309,7 @@ class Catalogue:
         meant = [each for each in self.names() if each.rpartition("/")[2] == name]
         hint = f"did you mean {' or '.join(meant)}?" if meant else nearest(name, list(dict.fromkeys(known)))
         return UsageError(
-            f"there is no target called '{target}'",
+            f"unknown target '{target}'",
             expected="a group, a recipe (group/name), a demo's own name, a path to a recipe file, or all",
             hint=hint or f"groups: {', '.join(self.groups())}",
         )
@@ -317,7 +318,7 @@ class Catalogue:
         return [recipe.demo for recipe in self._mentioning(part)]
 
     def _sound(self, name: str) -> Recipe | None:
-        """Return a recipe, or None for a broken one: it must not stand between the user and a sound one."""
+        """Return a recipe, or None for a broken one, which must not hide a valid one."""
         try:
             return self.recipe(name)
         except RecipeError:
@@ -325,13 +326,13 @@ class Catalogue:
 
 
 def root_of(path: Path, folders: Sequence[Path]) -> Path | None:
-    """Return the folder of recipes that a file lies in, the last one that fits; None for a file of its own."""
+    """Return the folder of recipes that contains a file, the last one that matches; None for a separate file."""
     here = path.parent.resolve() / path.name
     return next((folder for folder in reversed(folders) if here.is_relative_to(folder.resolve())), None)
 
 
 def _is_path(target: str) -> bool:
-    """Say whether a target is meant as a file: it looks like one, or it is one."""
+    """Say whether a target is a path: it looks like one, or the file exists."""
     return target.endswith(_SUFFIXES)
 
 

@@ -1,4 +1,4 @@
-"""Changing a recipe's text in place: only the lines that must change, comments and layout kept.
+"""Edit a recipe's text: only the necessary lines change, comments and layout are kept.
 
 Used by ``modelprep recipe pin``, which moves a first-use pin from ``modelprep.lock`` into the recipe.
 """
@@ -15,7 +15,7 @@ from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.yaml_tree import Scalar
 from modelprep.structs import dataclass
 
-#: Written into `pinned_by`: nobody publishes the digest, we saw it.
+#: Value of `pinned_by` for a first-use checksum.
 FIRST_USE = "first use, from "
 SEEN = FIRST_USE + "{url}; no publisher states it"
 
@@ -30,27 +30,27 @@ class _Change:
 
 
 def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
-    """Put digests in the place of ``pin: first-use``.
+    """Replace ``pin: first-use`` by digests.
 
     Parameters
     ----------
     text
         The file's text: a recipe or a file of shared assets.
     path
-        Named in messages.
+        Its name in messages.
     pins
         The digests by the asset's id in this file.
 
     Returns
     -------
     str
-        The new text; outside the assets named in `pins` it is the old one, byte for byte.
+        The new text; outside the assets in `pins` it is unchanged, byte for byte.
 
     Raises
     ------
     RecipeError
-        An asset is not in the file or does not say ``pin: first-use``; or the changed text no longer reads as the old
-        one with the pins (nothing is returned then).
+        An asset is not in the file or does not have ``pin: first-use``; or parsing the new text does not result in the
+        old recipe with the pins.
     """
     root = yaml_tree.compose(text, path)
     assets = root.entries.get("assets")
@@ -58,10 +58,10 @@ def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
     for asset_id, pin in pins.items():
         node = assets.entries.get(asset_id) if isinstance(assets, yaml_tree.Mapping) else None
         if not isinstance(node, yaml_tree.Mapping):
-            raise RecipeError(f"there is no asset '{asset_id}' here to pin", where=str(path))
+            raise RecipeError(f"unknown asset '{asset_id}'", where=str(path))
         mark = node.entries.get("pin")
         if not isinstance(mark, Scalar) or mark.value != "first-use":
-            raise RecipeError(f"the asset '{asset_id}' does not say 'pin: first-use'", where=f"{path}:{node.line + 1}")
+            raise RecipeError(f"the asset '{asset_id}' does not have 'pin: first-use'", where=f"{path}:{node.line + 1}")
         changes += _pin(node, mark, pin)
     changed = _apply(text, changes)
     _verify(text, changed, path, pins)
@@ -77,7 +77,7 @@ def _pin(node: yaml_tree.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
     old_size = node.entries.get("size")
     if isinstance(old_size, Scalar):
         changes.append(_Change(_start(old_size), _end(old_size), new.pop("size")))
-    # A mapping in braces stays on its line, one in a block gets a line a key, indented as its neighbours are.
+    # A mapping in braces stays on its line; in a block each key gets its own line, indented like its neighbours.
     between = ", " if node.flow else f"\n{' ' * key.column}"
     lines = between.join(f"{name}: {value}" for name, value in new.items())
     return [*changes, _Change(_start(key), _end(mark), lines)]
@@ -100,7 +100,7 @@ def _apply(text: str, changes: list[_Change]) -> str:
 
 
 def _verify(old: str, new: str, path: Path, pins: Mapping[str, Pin]) -> None:
-    """Check that the new text reads as the old one with the pins and nothing else."""
+    """Check that the new text parses to the old recipe with the pins and nothing else."""
     want = yaml_tree.plain(yaml_tree.compose(old, path))
     for asset_id, pin in pins.items():
         asset = want["assets"][asset_id]
@@ -113,7 +113,7 @@ def _verify(old: str, new: str, path: Path, pins: Mapping[str, Pin]) -> None:
         read = None
     if read != want:
         raise RecipeError(
-            "the file is laid out in a way that cannot be changed safely",
+            "the layout of the file does not allow a safe change",
             where=str(path),
-            hint="write sha256, size and pinned_by in the place of 'pin: first-use' by hand",
+            hint="replace 'pin: first-use' by sha256, size and pinned_by by hand",
         )

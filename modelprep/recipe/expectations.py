@@ -1,6 +1,6 @@
-"""The keys under ``expect:``: what `modelprep check` compares the files and the results of a demo with.
+"""The keys under ``expect:``: check settings, the expected results of a demo.
 
-A key that is not known is an error: a typo would otherwise leave the comparison out, and the check would pass.
+An unknown key is an error: with a typo the comparison would be skipped, and the check would pass.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ EXPECT = Struct(
         Field("output", _NAME, "the output that the program reads"),
         Field("outputs", ListOf(_NAME, "a list of names", least=1, most=100), "the outputs, where there are several"),
         Field("preprocess", _PREPROCESS, "how the program makes its input"),
-        Field("names", Choice(CLASS_NAMES), "list of class names that the labels count in"),
+        Field("names", Choice(CLASS_NAMES), "list of class names for the labels"),
         Field("labels", MapOf(_WHERE, _CLASS), "picture (or record) -> the class that the program must find"),
         Field("detections", MapOf(_FILE, _DETECTION), "picture -> what the program must find in it"),
         Field("best", _BEST, "the best detection"),

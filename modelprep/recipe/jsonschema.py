@@ -1,4 +1,4 @@
-"""JSON Schema of the recipe format, for editors, made from the tables that the loader checks with."""
+"""JSON Schema of the recipe format, for editors, made from the loader's tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelprep.recipe import tables
 from modelprep.recipe.schema import SCHEMA_VERSION
 from modelprep.recipe.text import REF_PATTERN
 
-#: What `recipe new` writes the schema as, beside the recipe.
+#: Name of the schema that `recipe new` writes beside the recipe.
 FILE_NAME = "recipe.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z][A-Za-z0-9_]*\}"}
@@ -20,13 +20,13 @@ JsonSchema = dict[str, Any]
 def recipe_schema(steps: Mapping[str, JsonSchema] | None = None) -> JsonSchema:
     """Describe a recipe file.
 
-    What a schema cannot say (that a ``$name`` is known, that steps make no circle, that digests are there) is left to
-    ``modelprep recipe lint``.
+    ``modelprep recipe lint`` checks what a schema cannot express (known ``$name``, no cycle of steps, existing
+    digests).
 
     Parameters
     ----------
     steps
-        Name of each step that there is -> the schema of its ``with:``; without them any step and parameter is taken.
+        Name of each step -> the schema of its ``with:``; without them any step and parameter is accepted.
     """
     made = tables.RECIPE.schema()
     properties = made["properties"]
@@ -53,7 +53,7 @@ def _document(title: str, name: str, schema: JsonSchema) -> JsonSchema:
 
 
 def _add_steps(step: JsonSchema, steps: Mapping[str, JsonSchema]) -> None:
-    """Put the names of the steps and, for each, its parameters into the schema of a step of a recipe."""
+    """Add the names of the steps and their parameters to the schema of a recipe's step."""
     uses = step["properties"]["uses"]
     names = [{"const": name, "description": each.get("description", "")} for name, each in sorted(steps.items())]
     step["properties"]["uses"] = {"description": uses["description"], "type": "string", "oneOf": names}
@@ -67,7 +67,7 @@ def _add_steps(step: JsonSchema, steps: Mapping[str, JsonSchema]) -> None:
 
 
 def _with_variables(schema: Any) -> Any:
-    """Let ``${name}`` stand wherever the text or the number of a value is bound by rules: a matrix puts it in."""
+    """Allow ``${name}`` of a matrix wherever a text or number is restricted."""
     if isinstance(schema, list):
         return [_with_variables(each) for each in schema]
     if not isinstance(schema, dict):
@@ -76,7 +76,7 @@ def _with_variables(schema: Any) -> Any:
     if bound:
         told = {key: schema[key] for key in ("description", "default") if key in schema}
         return {**told, "anyOf": [{key: value for key, value in schema.items() if key not in told}, _VARIABLE]}
-    # An `if` asks for what is written; the rest says what may be.
+    # An `if` tests the written text; the rest describes allowed values.
     return {
         key: value if key in ("if", "const", "required") else _with_variables(value) for key, value in schema.items()
     }

@@ -1,4 +1,4 @@
-"""Which known file some bytes are: of the catalogue's assets, by digest, else by exact size."""
+"""Recognise a file among the catalogue's assets, by digest, else by exact size."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from modelprep.recipe.schema import ALGORITHMS, Asset, Digests
 
 
 def recognise(digests: Mapping[str, str], size: int | None, wanted: Asset, known: Iterable[Asset]) -> str:
-    """Say which known file came in place of the wanted one.
+    """Say which known file was received instead of the expected one.
 
     Parameters
     ----------
     digests
-        Of what came, by algorithm; empty where only its announced size is known.
+        Of the received file, by algorithm; empty if only its announced size is known.
     size
-        Its bytes, None when not known.
+        Its bytes, None if unknown.
     wanted
-        The asset that was asked for; its ``other_versions`` are known files too.
+        The requested asset; its ``other_versions`` are known files too.
     known
-        Other assets that it may be.
+        Other possible assets.
 
     Returns
     -------
     str
-        A clause (``the known file 'lenet-caffemodel' (Arm's LeNet ...)``); empty when it is none that is known. A
-        digest proves it; where there is none, a size that agrees to the byte is told as no more than that.
+        A clause (``the known file 'lenet-caffemodel' (Arm's LeNet ...)``); empty if unknown. A digest proves it;
+        without one, an equal size is reported only as such.
     """
     like = ""
     for title, theirs, length in _files(wanted, known):
         if any(theirs.values.get(algorithm) == digests[algorithm] for algorithm in ALGORITHMS if algorithm in digests):
             return title
         if not digests and not like and size is not None and length == size:
-            like = f"as long, to the byte, as {title}"
+            like = f"the same size as {title}"
     return like
 
 

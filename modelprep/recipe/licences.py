@@ -1,10 +1,10 @@
-"""Licence classes: what an asset's stated licence means for someone who ships a product.
+"""Licence classes: what an asset's stated licence means for shipping a product.
 
-A recipe states a licence as an SPDX expression or as a phrase. The table knows SPDX ids and the phrases of the shipped
-recipes; of any other phrase only an explicit ban (non-commercial use, all rights reserved) is believed, and everything
-else is ``unknown``: nothing is guessed to be permissive. A class is a help for sorting, not legal advice.
+A recipe states a licence as an SPDX expression or as a phrase. The table contains SPDX ids and the phrases of the
+shipped recipes; any other phrase is classified only by an explicit ban (non-commercial use, all rights reserved),
+everything else is ``unknown`` and never assumed to be permissive. A class helps with sorting and is not legal advice.
 
-Sources: the SPDX licence list for ids; the texts of the licences for what they ask for.
+Sources: the SPDX licence list for ids; the licence texts for their conditions.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from modelprep.recipe.schema import Asset, Recipe
 
 LicenceClass = Literal["permissive", "non-commercial", "restricted", "unknown"]
 
-#: Every class, with the meaning that help texts and documents give it.
+#: Every class with its meaning, for help texts and documents.
 MEANINGS: dict[LicenceClass, str] = {
-    "permissive": "commercial use and passing on are allowed; at most a notice is asked for",
+    "permissive": "commercial use and redistribution are allowed; at most a notice is required",
     "non-commercial": "no commercial use, or academic and research use only",
-    "restricted": "passing on has conditions (copyleft, share-alike, no derivatives, use limits) or is not allowed",
-    "unknown": "no licence is stated, or its words are not known",
+    "restricted": "redistribution has conditions (copyleft, share-alike, no derivatives, use limits) or is not allowed",
+    "unknown": "no licence is stated, or its text is not recognised",
 }
 CLASSES: tuple[LicenceClass, ...] = get_args(LicenceClass)
 
-#: The first is what counts where several hold.
+#: The first matching one counts.
 _STRICTEST: tuple[LicenceClass, ...] = ("non-commercial", "restricted", "unknown", "permissive")
 
-#: SPDX ids by pattern, in the spelling of ``_id``.
+#: SPDX ids by pattern, as normalised by ``_id``.
 _IDS: dict[LicenceClass, str] = {
     "non-commercial": r"cc-by-nc(-sa|-nd)?-\d\.\d(-\w+)?|polyform-noncommercial-1\.0\.0",
     "restricted": r"cc-by-(sa|nd)-\d\.\d(-\w+)?|cdla-sharing-1\.0|odbl-1\.0|(mpl|epl|cddl|eupl|osl|cpl)-\d\.\d"
@@ -38,16 +38,16 @@ _IDS: dict[LicenceClass, str] = {
     r"|cc0-1\.0|cc-by-\d\.\d(-\w+)?|pddl-1\.0|odc-by-1\.0|cdla-permissive-[12]\.0|public-domain",
 }
 
-#: Phrases of the shipped recipes that say more than an id. Phrases of which the class is unknown need no entry.
+#: Phrases of the shipped recipes. Phrases of unknown class need no entry.
 _PHRASES: dict[str, LicenceClass] = {
     "apache-2.0 tree; photo us navy, public domain": "permissive",
     "apache-2.0 tree; public-domain photo": "permissive",
     "bsd-2-clause repo": "permissive",
-    "darknet licence": "permissive",  # "do whatever you want with it", says the file
+    "darknet licence": "permissive",  # the file says "do whatever you want with it"
     "darknet licence (public-domain style); coco-trained": "permissive",
     "mit / apache-2.0": "permissive",
     "mit at the time, apache-2.0 later": "permissive",
-    "unrestricted": "permissive",  # the word of the model zoo's own readme
+    "unrestricted": "permissive",  # wording of the model zoo's readme
 }
 
 _NON_COMMERCIAL = re.compile(
@@ -63,7 +63,7 @@ def licence_class(name: str) -> LicenceClass:
     ----------
     name
         An SPDX expression (``MIT OR GPL-2.0-only``: the milder side, ``AND``: the stricter one) or a phrase; spaces in
-        an id are forgiven (``CC BY 4.0``). Empty if nothing is stated.
+        an id are accepted (``CC BY 4.0``). Empty if nothing is stated.
     """
     text = " ".join(name.split())
     found = _PHRASES.get(text.lower()) or _expression(text)
@@ -77,8 +77,8 @@ def licence_class(name: str) -> LicenceClass:
 def classes_of(asset: Asset) -> tuple[LicenceClass, ...]:
     """Return the classes of an asset, the one to show first.
 
-    More than one where a recipe says ``restricted: true`` of a file whose licence is of another class: a photo for
-    non-commercial research may not be passed on either.
+    More than one if a recipe has ``restricted: true`` for a file whose licence is of another class: a photo for
+    non-commercial research may not be redistributed either.
     """
     stated = licence_class(asset.licence.name if asset.licence else "")
     found = {stated} | ({"restricted"} if asset.restricted else set())
@@ -94,7 +94,7 @@ def demo_classes(recipe: Recipe) -> tuple[LicenceClass, ...]:
 
 
 def _expression(text: str) -> LicenceClass | None:
-    """Evaluate an SPDX expression; None where the text is none, or names an id that is not in the table."""
+    """Evaluate an SPDX expression; None if the text is not one, or contains an unknown id."""
     sides = []
     for alternative in re.split(r"\s+OR\s+", text.replace("(", " ").replace(")", " ").strip()) if _flat(text) else ():
         parts = [_id(part) for part in re.split(r"\s+AND\s+", alternative)]
@@ -105,7 +105,7 @@ def _expression(text: str) -> LicenceClass | None:
 
 
 def _flat(text: str) -> bool:
-    """Whether the text has no brackets, or one pair around all of it; nested expressions are left unknown."""
+    """Whether the text has no brackets, or one pair around all of it; nested expressions are unknown."""
     inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
     return "(" not in inner and ")" not in inner
 

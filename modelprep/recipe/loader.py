@@ -1,7 +1,7 @@
-"""YAML files to the checked structs of :mod:`modelprep.recipe.schema`.
+"""Load YAML files into the checked structs of :mod:`modelprep.recipe.schema`.
 
-All that is wrong with a file is told in one go, each problem with ``file:line:column``, its key path, what was allowed
-and the nearest known name.
+All problems of a file are reported at once, each with ``file:line:column``, its key path, the allowed values and the
+nearest known name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from modelprep.recipe.text import name_fault, parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
 from modelprep.structs import replace
 
-#: Says what is wrong with how steps are called: asked where a recipe cannot be read, so that all is told in one go.
+#: Returns problems of steps: called for a recipe that cannot be read, so that all problems are reported at once.
 StepChecker = Callable[[Sequence[StepUse]], Sequence[RecipeError]]
 
 
@@ -51,21 +51,21 @@ def load_recipe(
     path
         The YAML file.
     name
-        ``group/stem``; made of the file's own folder and name when left out.
+        ``group/stem``; by default from the file's folder and name.
     shared
         Shared assets by id, for ``use:``.
     variant
-        Name of the variant to lay over the recipe.
+        Name of the variant to apply.
     root
-        The folder of recipes that the file belongs to: its ``file:`` URLs stay in there. The file's own when left out.
+        The folder of recipes of the file: its ``file:`` URLs must not lead outside. By default the file's folder.
     check
-        Adds what is wrong with the steps of a recipe that has other problems; whoever uses a recipe without problems
-        checks its steps.
+        Reports problems of steps in a recipe that has other problems; the steps of a valid recipe are checked by its
+        users.
 
     Raises
     ------
     RecipeError
-        One thing is wrong with the file (:class:`~modelprep.recipe.problems.RecipeErrors`: several).
+        The file has a problem (:class:`~modelprep.recipe.problems.RecipeErrors`: several).
     """
     text = yaml_tree.read_text(path)
     return parse_recipe(text, path, name=name, shared=shared, variant=variant, root=root, check=check)
@@ -81,7 +81,7 @@ def parse_recipe(
     root: Path | None = None,
     check: StepChecker | None = None,
 ) -> Recipe:
-    """Read a recipe from text; as :func:`load_recipe`, `path` being named in messages only."""
+    """Read a recipe from text, as :func:`load_recipe`; `path` is used in messages only."""
     problems = Problems(path)
     top = yaml_tree.compose(text, path, problems)
     matrix = read_matrix(top, problems)
@@ -90,7 +90,7 @@ def parse_recipe(
     top = matrix.apply(top, variant, problems)
     name = name or default_name(path)
     if (fault := name_fault(name)) is not None:
-        problems.add(f"a recipe cannot lie in a file or folder of this name: {fault}", top, got=name)
+        problems.add(f"the name of the recipe's file or folder is not valid: {fault}", top, got=name)
     table = tables.RECIPE.read(top, "", problems)
     shared = {} if shared is None else shared
     assets = _table(table, "assets")
@@ -111,7 +111,7 @@ def parse_recipe(
 
 
 def default_name(path: Path) -> str:
-    """Return the name of a recipe file by its place: ``group/stem``."""
+    """Return the name of a recipe file from its path: ``group/stem``."""
     resolved = path.resolve()
     return f"{resolved.parent.name}/{resolved.stem}"
 
@@ -122,7 +122,7 @@ def load_shared(folder: Path) -> Mapping[str, Asset]:
     Raises
     ------
     RecipeError
-        A file is wrong, or two files declare one id.
+        A file is not valid, or two files declare the same id.
     """
     found: dict[str, Asset] = {}
     places: dict[str, str] = {}
@@ -156,14 +156,14 @@ def shared_files(folder: Path) -> list[Path]:
 
 
 class SharedFile:
-    """One file of shared assets; an asset is checked when it is asked for.
+    """One file of shared assets; an asset is checked when it is used.
 
     Parameters
     ----------
     path
         The file.
     text
-        Its text, when it has been read already.
+        Its text, if it has been read already.
     root
         As for :func:`load_recipe`.
     """
@@ -206,7 +206,7 @@ class SharedFile:
         Raises
         ------
         RecipeError
-            Something is wrong with it.
+            The file is not valid.
         """
         problems = Problems(self.path)
         table = tables.ASSETS_FILE.read(self._root, "", problems)
@@ -244,7 +244,7 @@ def _with_variant(root: yaml_tree.Mapping, variant: str, matrix: Matrix, problem
 
 
 def _shared_assets(assets: Table, shared: Mapping[str, Asset], problems: Problems) -> dict[str, Asset]:
-    """Find the shared asset of each ``use:``, with what the recipe says of it laid over."""
+    """Find the shared asset of each ``use:``, with the recipe's own keys applied."""
     found: dict[str, Asset] = {}
     for key, table in assets.items():
         asset_id = table.get("use")
@@ -257,7 +257,7 @@ def _shared_assets(assets: Table, shared: Mapping[str, Asset], problems: Problem
             known = [] if problems.many else list(shared)
             expected = "an id of recipes/assets/*.yaml" if known else "there are no shared assets"
             problems.add(
-                f"there is no shared asset called '{asset_id}'", node, at,
+                f"unknown shared asset '{asset_id}'", node, at,
                 expected=expected, hint=problems.near(asset_id, known),
             )  # fmt: skip
             continue
@@ -278,7 +278,7 @@ def _with(asset: Asset, key: str, table: Table) -> Asset:
 
 
 def _check_steps(names: Names, problems: Problems) -> dict[str, list[str]]:
-    """Check the references in all steps' parameters; give the names that each step refers to."""
+    """Check the references in all steps' parameters; return the names that each step refers to."""
     needs: dict[str, list[str]] = {}
     for index, (step_id, step) in enumerate(names.steps.items()):
         needs[step_id] = []
@@ -288,7 +288,7 @@ def _check_steps(names: Names, problems: Problems) -> dict[str, list[str]]:
             continue
         if not isinstance(parameters, yaml_tree.Mapping):
             got = yaml_tree.kind_of(parameters)
-            problems.add("wrong kind of value", parameters, at, expected="a mapping of parameters", got=got)
+            problems.add("wrong type of value", parameters, at, expected="a mapping of parameters", got=got)
             continue
         for node, where in references(parameters, at):
             ref = names.check(node, where)
@@ -309,7 +309,7 @@ def _check_install(table: Table, names: Names, problems: Problems) -> None:
 
 
 def _check_asset(table: Table, at: str, problems: Problems) -> None:
-    """Check that an asset with sources has something to be believed by."""
+    """Check that an asset with sources has a digest or a pin."""
     if "use" in table.node.entries:
         return
     there = table.node.entries
@@ -318,10 +318,10 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
         problems.add(
             "the asset has sources and no digest", table.node, at,
             expected=f"one of {', '.join(ALGORITHMS)}, members, or pin: first-use",
-            hint="pin: first-use records the first digest seen in modelprep.lock; never invent one",
+            hint="pin: first-use records the digest of the first download in modelprep.lock; never invent one",
         )  # fmt: skip
     if "pinned_by" in there and not pinned and "members" not in there:
-        problems.add("'pinned_by' says where a digest is published, and there is none", there["pinned_by"], at)
+        problems.add("'pinned_by' needs a digest", there["pinned_by"], at)
     urls = table.get("urls")
     seen: dict[tuple[str, str], int] = {}
     for index, source in enumerate(urls if isinstance(urls, list) else ()):
@@ -329,7 +329,7 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
         if seen.setdefault(key, index) != index and key[0]:
             node = table.place("urls")
             assert isinstance(node, yaml_tree.Sequence)
-            problems.add("the source stands here twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
+            problems.add("the source occurs twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
 
 
 def _recipe(
@@ -345,7 +345,7 @@ def _recipe(
         key: used[key] if key in used else make_asset(key, value, path, recipe=name)
         for key, value in table.get("assets", {}).items()
     }
-    # As written (a whole number stays one), but for a version, which is text even where nobody quoted it.
+    # As written (a whole number stays one), except for a version, which is text even without quotes.
     expect: dict[str, Any] = plain(table["expect"].node) if "expect" in table else {}
     if "armnn" in expect:
         expect["armnn"] = table["expect"]["armnn"]
@@ -380,7 +380,7 @@ def _recipe(
 
 def _step(table: Table, path: Path) -> StepUse:
     params = value_of(table["with"]) if "with" in table else {}
-    if not isinstance(params, Mapping):  # told already
+    if not isinstance(params, Mapping):  # reported already
         params = {}
     given = table.get("tolerance")
     tolerance = None if given is None else Tolerance(given["relative"], given["origin"])

@@ -1,8 +1,7 @@
-"""``modelprep.lock``: the digests of assets that nobody publishes one for, as the first fetch saw them.
+"""``modelprep.lock``: first-use checksums of assets without a published one.
 
-A file to commit: sorted YAML, one block an asset, so that a new pin is a small change in a review. Recipes that were
-downloaded are pinned in it too, under ``recipes:`` and the URL that names them; ``first_seen_from`` is where their
-present version lies.
+A file to commit: sorted YAML, one block per asset, so that a new pin is a small change in a review. Downloaded recipes
+are pinned in it too, under ``recipes:`` and their URL; ``first_seen_from`` is the URL of their current version.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from modelprep.recipe.tables import LINE, LOCK_KEY, SIZE
 from modelprep.structs import dataclass
 
 LOCK_NAME = "modelprep.lock"
-_HEADER = "# First-use pins of modelprep; commit this file. A later fetch that finds other bytes fails.\n"
+_HEADER = "# First-use pins of modelprep; commit this file. A later fetch of another file fails.\n"
 _PINS = MapOf(
     LOCK_KEY,
     Struct(
         "a pin",
         (
-            Field("sha256", Hex("sha256", 64), "sha256 of the bytes that came first", required=True),
-            Field("size", SIZE, "their number", required=True),
-            Field("first_seen_from", LINE, "the URL that gave them", required=True),
+            Field("sha256", Hex("sha256", 64), "sha256 of the first download", required=True),
+            Field("size", SIZE, "its size in bytes", required=True),
+            Field("first_seen_from", LINE, "its URL", required=True),
         ),
     ),
 )
@@ -36,14 +35,14 @@ _PINS = MapOf(
 
 @dataclass(frozen=True)
 class Pin:
-    """What the first fetch of an asset saw.
+    """The first-use checksum of an asset.
 
     Parameters
     ----------
     sha256, size
         Of the asset itself; `size` in bytes.
     first_seen_from
-        The URL that gave it.
+        Its URL.
     """
 
     sha256: str
@@ -52,12 +51,12 @@ class Pin:
 
 
 def read_lock(path: Path) -> dict[str, Pin]:
-    """Read a lock file by :attr:`~modelprep.recipe.schema.Asset.lock_key`; one that is not there holds nothing.
+    """Read a lock file by :attr:`~modelprep.recipe.schema.Asset.lock_key`; empty if it does not exist.
 
     Raises
     ------
     RecipeError
-        The file is no lock file (a merge conflict in it, a digest cut short, ...).
+        The file is not a valid lock file (a merge conflict, a truncated digest, ...).
     """
     if not path.exists():
         return {}
@@ -65,7 +64,7 @@ def read_lock(path: Path) -> dict[str, Pin]:
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return {}
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
-        raise RecipeError("the lock file holds a merge conflict", where=str(path), hint="keep one side of each")
+        raise RecipeError("the lock file has a merge conflict", where=str(path), hint="keep one side of each")
     problems = Problems(path)
     table = _PINS.read(yaml_tree.compose(text, path, problems), "", problems)
     problems.raise_any()
@@ -86,12 +85,12 @@ def format_lock(pins: Mapping[str, Pin]) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file by way of a temporary neighbour and a rename; the old one's permissions are kept.
+    """Write a text file atomically by a temporary file and a rename; permissions are kept.
 
     Raises
     ------
     StorageError
-        The disk is full, the folder is not there or cannot be written.
+        The disk is full, or the folder is missing or cannot be written.
     """
     import os
     import tempfile

@@ -1,8 +1,8 @@
 """``for: {soc: [imx8mp, imx93]}``: one recipe text, a variant for each combination of the values.
 
-In the texts of the recipe, keys of mappings included, ``${soc}`` stands for the value. There is nothing else to it: no
-expressions, no defaults, and what comes out is checked like any other text. It is done on nodes, before the recipe is
-read, so that an error names the line that the text was written on.
+In the texts of the recipe, keys of mappings included, ``${soc}`` is replaced by the value. There are no expressions and
+no defaults, and the result is checked like any other text. This is done on nodes, before the recipe is read, so that an
+error has the line of the original text.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from modelprep.recipe.scalars import BAD
 from modelprep.recipe.yaml_tree import Mapping, Node, Scalar, Sequence
 from modelprep.structs import dataclass
 
-#: Variants that one recipe may have by its matrix.
+#: Maximum number of variants in a matrix.
 MOST = 200
-#: Keys that are about the recipe's text and not part of a variant.
+#: Keys of the recipe that are not part of a variant.
 _APART = ("schema", "for", "variants")
 _USE = re.compile(r"(?P<escape>\$?)\$\{(?P<name>[^{}]*)\}")
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The variants that a recipe has by its ``for:``.
+    """The variants of a recipe's ``for:``.
 
     Parameters
     ----------
     combinations
-        Variant (values joined by ``-``) -> name -> the node of its value; the first one is what the recipe means
-        where no variant is asked for. Empty for a recipe without ``for:``.
+        Variant (values joined by ``-``) -> name -> the node of its value; the first one is the default. Empty for a
+        recipe without ``for:``.
     """
 
     combinations: Map[str, Map[str, Scalar]]
@@ -45,7 +45,7 @@ class Matrix:
         }
 
     def apply(self, top: Mapping, variant: str, problems: Problems) -> Mapping:
-        """Return a recipe's text with the values of a variant put in; those of the first one where it is another's."""
+        """Return a recipe's text with the values of a variant (of the first one if it is not in the matrix)."""
         if not self.combinations:
             return top
         chosen = self.combinations.get(variant) or next(iter(self.combinations.values()))
@@ -56,7 +56,7 @@ class Matrix:
 
 
 def read_matrix(top: Mapping, problems: Problems) -> Matrix:
-    """Read the ``for:`` of a recipe; what is wrong with its form is left to the recipe's table."""
+    """Read the ``for:`` of a recipe; its form is checked by the recipe's table."""
     node = top.entries.get("for")
     table = BAD if node is None else tables.MATRIX.read(node, "for", Problems(problems.path))
     if not isinstance(node, Mapping) or table is BAD:
@@ -70,14 +70,14 @@ def read_matrix(top: Mapping, problems: Problems) -> Matrix:
             what = "the matrix has more variants than a recipe may have" if variant not in combinations else (
                 f"two combinations of the matrix have the name '{variant}'"
             )  # fmt: skip
-            problems.add(what, node, "for", expected=f"at most {MOST} variants, each with a name of its own")
+            problems.add(what, node, "for", expected=f"at most {MOST} variants with unique names")
             break
         combinations[variant] = chosen
     return Matrix(combinations)
 
 
 def names_of_variants(path: Path) -> list[str]:
-    """List the names of a recipe's variants, those of its matrix first, whatever else is wrong with it.
+    """List the names of a recipe's variants, those of its matrix first, even if the recipe is broken.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _replaced(node: Node, chosen: Map[str, Scalar], at: str, problems: Problems)
             name = _text(node.keys[key], chosen, here, problems)
             if name.text in made.entries:
                 first = problems.where(made.keys[name.text])
-                problems.add(f"the key '{name.text}' stands here twice", name, here, hint=f"the first is at {first}")
+                problems.add(f"the key '{name.text}' occurs twice", name, here, hint=f"the first is at {first}")
                 continue
             made.set(name, _replaced(value, chosen, here, problems))
         return made
@@ -120,13 +120,13 @@ def _text(node: Scalar, chosen: Map[str, Scalar], at: str, problems: Problems) -
 
     def put(match: re.Match[str]) -> str:
         if match["escape"]:
-            # At the beginning of a step's parameter the doubled sign is what makes it a text.
+            # At the beginning of a step's parameter the doubled sign makes it a text.
             return match[0] if match.start() == 0 else match[0][1:]
         if match["name"] not in chosen:
             problems.add(
-                f"there is no '{yaml_tree.shorten(match['name'])}' in the recipe's matrix", node, at,
+                f"unknown name '{yaml_tree.shorten(match['name'])}' in the recipe's matrix", node, at,
                 expected=one_of(f"${{{name}}}" for name in chosen),
-                hint=problems.near(match["name"], chosen, 1) or "a text that is to hold ${...} itself writes $${...}",
+                hint=problems.near(match["name"], chosen, 1) or "write $${...} for a literal ${...}",
             )  # fmt: skip
             return match[0]
         return chosen[match["name"]].text

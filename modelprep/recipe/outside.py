@@ -1,4 +1,4 @@
-"""Recipes that are not on this machine: how they are named, and how what they state is told from the user's own.
+"""Downloaded recipes: their URLs, and how to tell them from the user's own.
 
 ``--recipes`` takes a folder, an archive, or the URL of an archive, which may end in ``#sha256=<digest>``.
 """
@@ -13,17 +13,17 @@ from modelprep.recipe.text import url_fault
 from modelprep.structs import dataclass
 from modelprep.url import redact
 
-#: Folders of a store that hold unpacked recipes, each under the sha256 of its archive.
+#: Folder of a store for unpacked recipes, each under the sha256 of its archive.
 DOWNLOADED, UNPACKED = "downloaded-recipes", "unpacked-recipes"
-#: What an entry of a lock file begins with that pins recipes; the URL follows.
+#: Prefix of a lock file's entry that pins recipes; the URL follows.
 LOCK_PREFIX = "recipes:"
 _CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})")
 _PLACE = re.compile(rf"[/\\]{DOWNLOADED}[/\\][0-9a-f]{{64}}[/\\]")
-#: A URL in a list that is joined as PATH is: host and port, then a path without colons.
+#: A URL in a list that is joined like PATH: host and port, then a path without colons.
 _LISTED = re.compile(
     rf"https?://[^{re.escape(os.pathsep)}/]+(?::\d+)?[^{re.escape(os.pathsep)}]*|[^{re.escape(os.pathsep)}]+"
 )
-#: Where public git hosts put the archive of a tag: GitHub, GitLab, Forgejo and Gitea.
+#: URLs of the archive of a tag on public git hosts: GitHub, GitLab, Forgejo and Gitea.
 _TAGS = (
     re.compile(r"/archive/refs/tags/(?P<version>[^/]+?)\.(?:tar\.gz|zip)$"),
     re.compile(r"/-/archive/(?P<version>[^/]+)/"),
@@ -34,14 +34,14 @@ _TAGS = (
 
 @dataclass(frozen=True)
 class RecipeUrl:
-    """The URL of an archive of recipes, and the checksum that was given with it (empty: none)."""
+    """The URL of an archive of recipes, and its checksum (empty: none)."""
 
     url: str
     sha256: str = ""
 
     @property
     def lock_key(self) -> str:
-        """What its entry in a lock file is called."""
+        """Name of its entry in a lock file."""
         return LOCK_PREFIX + self.url
 
     def at(self, version: str) -> str:
@@ -50,14 +50,14 @@ class RecipeUrl:
         Raises
         ------
         UsageError
-            No version is recognised in the URL, or with this one it is none.
+            No version is recognised in the URL, or the result is not a URL.
         """
         place, path = self.url[: len(self.url) - len(self._path)], self._path
         for pattern in _TAGS:
             if found := pattern.search(path):
                 made = place + path.replace(found["version"], version)
                 if not re.fullmatch(r"[A-Za-z0-9._+-]+", version) or url_fault(made):
-                    raise UsageError("this is no version that can stand in a URL", got=version)
+                    raise UsageError("not a version for a URL", got=version)
                 return made
         raise UsageError(
             "no version is recognised in the URL of these recipes",
@@ -72,24 +72,24 @@ class RecipeUrl:
 
 
 def listed(text: str) -> list[str]:
-    """Cut a list of folders, archives and URLs that is joined as PATH is."""
+    """Split a list of folders, archives and URLs that is joined like PATH."""
     return [each for each in _LISTED.findall(text) if each]
 
 
 def recipe_url(text: str) -> RecipeUrl | None:
-    """Read the URL of an archive of recipes; None for anything else.
+    """Parse the URL of an archive of recipes; None for anything else.
 
     Raises
     ------
     UsageError
-        It is a URL that is not taken, or its checksum is none.
+        The URL is not supported, or its checksum is not valid.
     """
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         return None
     url, mark, fragment = text.partition("#")
     if not url.startswith(("https://", "http://")) or (fault := url_fault(url)):
         raise UsageError(
-            "this is no URL of recipes", got=redact(text), expected="https://HOST/PATH.tar.gz#sha256=DIGEST",
+            "not a URL of recipes", got=redact(text), expected="https://HOST/PATH.tar.gz#sha256=DIGEST",
             hint=fault if url.startswith("http") else None,
         )  # fmt: skip
     if "?" in url:
@@ -97,11 +97,11 @@ def recipe_url(text: str) -> RecipeUrl | None:
     checksum = _CHECKSUM.fullmatch(fragment.lower())
     if mark and checksum is None:
         raise UsageError(
-            "the checksum of these recipes is none", got=fragment, expected="#sha256= and 64 hexadecimal digits"
+            "the checksum of these recipes is not valid", got=fragment, expected="#sha256= and 64 hexadecimal digits"
         )
     return RecipeUrl(url, checksum[1] if checksum else "")
 
 
 def is_downloaded(place: str) -> bool:
-    """Say whether a file (or ``file:line``) lies in recipes that were downloaded."""
+    """Say whether a file (or ``file:line``) is part of downloaded recipes."""
     return _PLACE.search(place) is not None

@@ -1,7 +1,7 @@
-"""Variants: part of a recipe laid over the whole.
+"""Variants: merge part of a recipe into the whole.
 
-Mappings merge by key, ``null`` takes a key away, everything else (lists too) replaces. It is done on nodes, before the
-recipe is checked, so that an error in a variant names the variant's own line.
+Mappings merge by key, ``null`` removes a key, everything else (lists too) replaces. This is done on nodes, before the
+recipe is checked, so that an error in a variant has the variant's own line.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from modelprep.recipe.yaml_tree import Mapping, Node, Scalar
 
 
 def overlay(base: Mapping, over: Mapping) -> Mapping:
-    """Lay one mapping over another; neither is changed.
+    """Merge one mapping into another; neither is changed.
 
     Parameters
     ----------
     base, over
-        The whole, and what differs.
+        The whole, and the differences.
     """
     merged = Mapping(base.start, base.end)
     for key, node in base.entries.items():
@@ -37,5 +37,5 @@ def _is_null(node: Node) -> bool:
 
 
 def _without_nulls(node: Node) -> Node:
-    """Return a mapping that lies over nothing: a null in it takes away what is not there."""
+    """Return a mapping without its nulls, which would remove missing keys."""
     return overlay(Mapping(node.start, node.end), node) if isinstance(node, Mapping) else node

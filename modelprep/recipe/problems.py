@@ -1,7 +1,7 @@
-"""Collecting what is wrong with a file, so that one reading tells all of it.
+"""Collect the problems of a file, so that all are reported at once.
 
-A checker notes problems and goes on; at the end :meth:`Problems.raise_any` raises one :class:`RecipeError` for one
-problem and one :class:`RecipeErrors` for several.
+A checker records problems and continues; at the end :meth:`Problems.raise_any` raises a :class:`RecipeError` for one
+problem and a :class:`RecipeErrors` for several.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from modelprep.url import scrub
 
 
 class Placed(Protocol):
-    """Something that knows where it stands in its file (both counted from 0)."""
+    """Something with a place in its file (line and column from 0)."""
 
     @property
     def line(self) -> int:
@@ -27,12 +27,12 @@ class Placed(Protocol):
 
 
 class RecipeErrors(RecipeError):
-    """Several things are wrong in one file.
+    """Several problems in one file.
 
     Parameters
     ----------
     problems
-        Each with its own place; the first one's facts stand for the whole where only one can be told.
+        Each with its own place; the first one's facts are used where only one can be shown.
     """
 
     def __init__(self, what: str, problems: Sequence[RecipeError], *, where: str | None = None) -> None:
@@ -55,15 +55,15 @@ def _rebuild_many(what: str, problems: Sequence[RecipeError], where: str | None)
 
 
 class Problems:
-    """What has been found wrong in one file so far.
+    """The problems found in one file so far.
 
     Parameters
     ----------
     path
-        The file; it opens every place (``file:line:column``).
+        The file, for places (``file:line:column``).
     """
 
-    #: More than this many are not told: the rest follows from the first ones as a rule.
+    #: Maximum number of reported problems: the rest usually follows from the first ones.
     LIMIT = 50
 
     def __init__(self, path: Path | str) -> None:
@@ -72,13 +72,13 @@ class Problems:
 
     @property
     def many(self) -> bool:
-        """So many problems are known that no further one will be told."""
+        """Whether the limit is reached, so that no further problem is reported."""
         return len(self.found) >= self.LIMIT
 
     def near(self, word: str, known: Collection[str], count: int = 3) -> str:
-        """Say which known names are close to a word, or nothing: among too many names, or for a problem not told.
+        """Suggest known names close to a word, unless there are too many names or problems.
 
-        Comparing is slow work, and a hostile file can ask for it very often.
+        Comparing is slow, and a hostile file could require it very often.
         """
         if self.many or len(known) > self.LIMIT * 20 or len(word) > 200:
             return ""
@@ -98,38 +98,38 @@ class Problems:
         got: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Note one problem.
+        """Record one problem.
 
         Parameters
         ----------
         what
             One sentence without the place.
         place
-            Node that is wrong.
+            The wrong node.
         at
             Key path: ``assets.weights.urls[1].sha256``.
         expected, got, hint
             As in :class:`~modelprep.errors.ModelprepError`.
         """
-        # What is wrong may be a URL in the wrong place, and its secrets are not for the screen.
+        # The value may be a misplaced URL, whose secrets must not be shown.
         where = scrub(self.where(place) + (f" ({at})" if at else ""))
         what, got = scrub(what), scrub(got) if got else got
         self.found.append(RecipeError(what, where=where, expected=expected, got=got, hint=hint or None))
 
     def extend(self, errors: Sequence[RecipeError]) -> None:
-        """Take over problems that were found elsewhere (another file, the steps' own check)."""
+        """Add problems that were found elsewhere (another file, the check of steps)."""
         for error in errors:
             self.found.extend(error.problems if isinstance(error, RecipeErrors) else [error])
 
     def raise_any(self) -> None:
-        """Raise what was found, or return when there was nothing.
+        """Raise the problems, if any.
 
         Raises
         ------
         RecipeError
-            There was one problem.
+            One problem.
         RecipeErrors
-            There were several.
+            Several problems.
         """
         if not self.found:
             return
@@ -141,7 +141,7 @@ class Problems:
 
 
 def one_of(names: Iterable[object], limit: int = 40) -> str:
-    """List what is allowed, cut where it would fill the screen."""
+    """List allowed values, shortened if there are many."""
     from itertools import islice
 
     listed = [str(name) for name in islice(names, limit + 1)]

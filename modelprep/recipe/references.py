@@ -1,4 +1,4 @@
-"""What a recipe's parts say about one another: references, the order of steps, places in the tree."""
+"""Relations between parts of a recipe: references, the order of steps, paths in the tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelprep.recipe.yaml_tree import Node, Scalar
 
 
 def parse_ref(text: str) -> Ref:
-    """Take ``$name/inner/path`` apart; the text has been checked against the reference's pattern."""
+    """Parse ``$name/inner/path``; the text has been checked against the reference's pattern."""
     name, _, inner = text[1:].partition("/")
     return Ref(name, inner)
 
@@ -44,14 +44,14 @@ def references(node: Node, at: str) -> Iterator[tuple[Scalar, str]]:
 
 
 class Names:
-    """The names of one recipe, and the checks that everything refers to what there is.
+    """The names of one recipe, and the check of references.
 
     Parameters
     ----------
     assets
-        The recipe's assets as read.
+        The recipe's parsed assets.
     steps
-        Its steps as read, in the order they are written.
+        Its parsed steps, in written order.
     """
 
     def __init__(self, assets: Mapping[str, object], steps: Sequence[Table], problems: Problems) -> None:
@@ -64,9 +64,7 @@ class Names:
                 continue
             at = f"steps[{index}].id"
             if name in assets:
-                problems.add(
-                    f"'{name}' names both an asset and a step", step.place("id"), at, hint="give the step another id"
-                )
+                problems.add(f"'{name}' is both an asset and a step", step.place("id"), at, hint="rename the step")
             elif name in self.steps:
                 first = problems.where(self.steps[name].place("id"))
                 problems.add(f"two steps are called '{name}'", step.place("id"), at, hint=f"the first is at {first}")
@@ -74,12 +72,12 @@ class Names:
                 self.steps[name] = step
 
     def check(self, node: Scalar, at: str, *, folder: bool = False) -> Ref | None:
-        """Check one reference: its form, that its name is known, that only a step's folder is looked into.
+        """Check one reference: its form, that its name is known, that an inner path refers to a step's folder.
 
         Parameters
         ----------
         folder
-            It fills a folder: it means several files of what a step made, and may be a pattern.
+            It fills a folder: it refers to several files of a step's output, and may be a pattern.
         """
         if REF.read(node, at, self.problems) is not node.text:
             return None
@@ -90,11 +88,11 @@ class Names:
                 one_of(f"${name}" for name in known) if known else "a name; the recipe has no assets and no steps"
             )
             hint = self.problems.near(ref.name, known, 1)
-            self.problems.add(f"there is no asset or step called '{ref.name}'", node, at, expected=expected, hint=hint)
+            self.problems.add(f"unknown asset or step '{ref.name}'", node, at, expected=expected, hint=hint)
             return None
         if folder and ref.name in self.assets:
             self.problems.add(
-                f"'{ref.name}' is an asset, which is one file, and the place is a folder", node, at,
+                f"'{ref.name}' is an asset, which is one file, but the place is a folder", node, at,
                 expected="a step that makes a folder", hint="end the place with the file's name in the tree",
             )  # fmt: skip
             return ref
@@ -113,7 +111,7 @@ class Names:
         return ref
 
     def order(self, needs: Mapping[str, Iterable[str]]) -> list[str]:
-        """Return the steps so that each stands after those it needs, else as written; a cycle is a problem.
+        """Return the steps sorted so that each comes after those it needs, else as written; a cycle is a problem.
 
         Parameters
         ----------
@@ -127,7 +125,7 @@ class Names:
             if not ready:
                 self._cycle(waiting, needs)
                 break
-            # One at a time keeps the written order wherever it is possible.
+            # One at a time keeps the written order where possible.
             done[ready[0]] = None
             waiting.remove(ready[0])
         return list(done)
@@ -142,12 +140,12 @@ class Names:
             path.append(following)
         node = self.steps[circle[0]].place("id")
         self.problems.add(
-            "steps wait for one another in a circle", node, "steps", got=" -> ".join(f"${name}" for name in circle)
+            "steps depend on each other in a cycle", node, "steps", got=" -> ".join(f"${name}" for name in circle)
         )
 
 
 def check_places(install: Table, problems: Problems) -> None:
-    """Check that no two entries of ``install`` meet in the tree: a file cannot also be a folder."""
+    """Check that no two entries of ``install`` clash in the tree: a file cannot also be a folder."""
     names = set(install)
     folders: dict[str, str] = {}
     for name in names:
@@ -164,5 +162,5 @@ def check_places(install: Table, problems: Problems) -> None:
         same = seen.setdefault(name.casefold(), name)
         if same != name:
             problems.add(
-                f"'{name}' and '{same}' are one file where capitals do not count (macOS, Windows, FAT cards)", node, at
+                f"'{name}' and '{same}' are one file on systems that ignore case (macOS, Windows, FAT cards)", node, at
             )

@@ -1,9 +1,9 @@
-"""The shapes of one value: text, a digest, a number, a word of a few. Lists and mappings: `modelprep.recipe.shapes`.
+"""The shapes of one value: text, a digest, a number, a choice. Lists and mappings: `modelprep.recipe.shapes`.
 
-Each shape can do two things: `read` a node (noting problems with their places) and describe itself as JSON Schema. The
-tables in :mod:`modelprep.recipe.tables` are made of shapes, so the loader and the exported schema cannot disagree.
+A shape can `read` a node (recording problems with their places) and describe itself as JSON Schema. The tables
+in :mod:`modelprep.recipe.tables` are made of shapes, so the loader and the exported schema cannot disagree.
 
-Shapes are never compared, printed or changed: each start of the program would pay for the methods that do or forbid it.
+Shapes are never compared, printed or changed; generating methods for that would slow down the start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from modelprep.recipe.problems import Problems
 from modelprep.recipe.yaml_tree import Node, Scalar, kind_of, shorten
 from modelprep.structs import dataclass
 
-#: What `read` gives for a value that is wrong; the problem has been noted.
+#: Result of `read` for a wrong value, whose problem has been recorded.
 BAD: Final = object()
 
 JsonSchema = dict[str, Any]
@@ -39,13 +39,13 @@ class Text:
     pattern
         Regular expression for the whole string, in the syntax that Python and ECMAScript share.
     fault
-        Says why a string is wrong (a sentence), or None; must agree with `pattern`.
+        Returns why a string is wrong (a sentence), or None; must agree with `pattern`.
     numbers
-        True where a bare number is taken as the text it is written as (a manual's section ``8.1``).
+        True if a bare number is accepted as text (a manual's section ``8.1``).
     empty
-        True where an empty string is taken.
+        True if an empty string is accepted.
     shown
-        Makes what a message shows of a string that is wrong; by default the string itself, shortened.
+        Returns the text of a wrong string for messages; by default the string itself, shortened.
     """
 
     what: str = "text"
@@ -59,21 +59,21 @@ class Text:
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Return the string."""
         if not isinstance(node, Scalar):
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
+            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
         value = node.value
         if isinstance(value, int | float) and not isinstance(value, bool) and self.numbers:
             value = node.text
         if not isinstance(value, str):
             hint = f"quote it: '{shorten(node.text)}'" if node.text else None
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node), hint=hint)
+            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node), hint=hint)
             return BAD
         if not value.strip() and not self.empty:
             problems.add("the text is empty", node, at, expected=self.what, hint="leave the key out instead")
             return BAD
         fault = self.fault(value) if self.fault else None
         if fault is None and self.pattern and not re.search(self.pattern, value):
-            fault = f"this is not {self.what}"
+            fault = f"not {self.what}"
         if fault is not None:
             got = f"'{shorten(self.shown(value))}'" if self.shown else kind_of(node)
             problems.add(fault, node, at, expected=self.what, got=got, hint=self.hint)
@@ -92,18 +92,18 @@ class Text:
 
 @dataclass(eq=False, repr=False)
 class Hex:
-    """A digest in hexadecimal digits; capitals are taken and made small."""
+    """A digest in hexadecimal digits; upper case is accepted and converted."""
 
     algorithm: str
     length: int
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return the digest in small letters."""
+        """Return the digest in lower case."""
         expected = f"{self.length} hexadecimal digits"
         if not isinstance(node, Scalar):
-            problems.add(f"wrong kind of value for {self.algorithm}", node, at, expected=expected, got=kind_of(node))
+            problems.add(f"wrong type of value for {self.algorithm}", node, at, expected=expected, got=kind_of(node))
             return BAD
-        # The text and not the value: 40 digits, one of them an e, would otherwise be a number.
+        # The text, not the value: 40 digits with an e could be a number.
         text = node.text
         if len(text) != self.length:
             got = f"{len(text)} characters: {shorten(text, 24)}"
@@ -127,7 +127,8 @@ class Hex:
 
     def schema(self) -> JsonSchema:
         """Describe it."""
-        # The loader also takes a bare digest that other YAML readers hold for a number; an editor should see quotes.
+        # The loader also accepts a bare digest that other YAML readers treat as a number; an editor should ask for
+        # quotes.
         return {"type": "string", "pattern": f"^[0-9a-fA-F]{{{self.length}}}$(?![\\s\\S])"}
 
 
@@ -143,7 +144,7 @@ class Int:
         """Return the number."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int):
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
+            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
         if not self.least <= value <= self.most:
             problems.add("the number is out of range", node, at, expected=self.what, got=str(value))
@@ -167,7 +168,7 @@ class Number:
         """Return the number as a float."""
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
+            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
         if not self.least <= value <= self.most:
             problems.add("the number is out of range", node, at, expected=self.what, got=str(value))
@@ -187,7 +188,7 @@ class Bool:
         """Return the boolean."""
         value = node.value if isinstance(node, Scalar) else None
         if not isinstance(value, bool):
-            problems.add("wrong kind of value", node, at, expected="true or false", got=kind_of(node))
+            problems.add("wrong type of value", node, at, expected="true or false", got=kind_of(node))
             return BAD
         return value
 
@@ -198,7 +199,7 @@ class Bool:
 
 @dataclass(eq=False, repr=False)
 class Choice:
-    """One of a few words or numbers."""
+    """One of several words or numbers."""
 
     allowed: tuple[str | int, ...]
 
@@ -208,7 +209,7 @@ class Choice:
         if isinstance(value, bool) or value not in self.allowed:
             hint = problems.near(value, [str(name) for name in self.allowed]) if isinstance(value, str) else ""
             expected = f"one of {words(self.allowed)}" if len(self.allowed) > 1 else str(self.allowed[0])
-            problems.add("this value is not known", node, at, expected=expected, got=kind_of(node), hint=hint)
+            problems.add("unknown value", node, at, expected=expected, got=kind_of(node), hint=hint)
             return BAD
         return value
 
@@ -219,7 +220,7 @@ class Choice:
 
 @dataclass(eq=False, repr=False)
 class Free:
-    """Anything; given as plain Python values, or as the node itself where `nodes` is set."""
+    """Any value; returned as plain Python values, or as the node itself if `nodes` is set."""
 
     nodes: bool = False
 

@@ -1,6 +1,6 @@
-"""The structs that a recipe becomes once it has been read and checked.
+"""The structs of a recipe that has been read and checked.
 
-Nothing here reads files or knows YAML; :mod:`modelprep.recipe.loader` fills these structs and
+This module does not read files or YAML; :mod:`modelprep.recipe.loader` fills these structs and
 :mod:`modelprep.recipe.jsonschema` describes them to editors.
 """
 
@@ -17,7 +17,7 @@ from modelprep.url import Url
 SCHEMA_VERSION = 1
 
 Algorithm = Literal["sha256", "sha384", "sha512", "sha1", "md5", "git"]
-#: Strongest first: the first one an asset has is the one that decides; all that it has are checked.
+#: Strongest first: an asset's first one identifies it; all are checked.
 ALGORITHMS: tuple[Algorithm, ...] = ("sha256", "sha384", "sha512", "git", "sha1", "md5")
 #: Length of each digest in hexadecimal digits. ``git`` is git's blob id: sha1 of ``blob <size>\\0`` and the bytes.
 HEX_LENGTH: Mapping[str, int] = {"sha256": 64, "sha384": 96, "sha512": 128, "git": 40, "sha1": 40, "md5": 32}
@@ -29,7 +29,7 @@ STATUSES: tuple[Status, ...] = ("ready", "bring-your-own", "needs-nothing")
 
 @dataclass(frozen=True)
 class Digests:
-    """The digests that something must have, lower-case hexadecimal; an empty mapping pins nothing."""
+    """Expected digests, lower-case hexadecimal; an empty mapping pins nothing."""
 
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,17 +51,17 @@ class Digests:
 
 @dataclass(frozen=True)
 class Source:
-    """One place an asset can be had from.
+    """One source of an asset.
 
     Parameters
     ----------
     url
         http, https or file URL, or a share link that :mod:`modelprep.fetch.sources` knows how to resolve.
     member
-        When set, the URL is an archive (tar, tar.gz, zip, ...) and the asset is this one file inside it.
+        If set, the URL is an archive (tar, tar.gz, zip, ...) and the asset is this file inside it.
     digests, size
-        Of what lies at the URL when that is an archive (`member` set) or *other* bytes than the asset's own; empty
-        otherwise, as the asset's own digests then say it. `size` in bytes.
+        Of the file at the URL if that is an archive (`member` set) or has *other* bytes than the asset; empty
+        otherwise, as the asset's own digests apply. `size` in bytes.
     note
         Shown by ``show`` and ``audit``.
     """
@@ -79,12 +79,12 @@ class Source:
 
 @dataclass(frozen=True)
 class OtherVersion:
-    """Another file that servers are known to give under an asset's name; never taken, only named when it comes.
+    """Another file that servers are known to deliver under an asset's name; never accepted, only recognised.
 
     Parameters
     ----------
     what
-        Which it is, in a few words.
+        Its description.
     digests, size
         Of its bytes.
     """
@@ -96,7 +96,7 @@ class OtherVersion:
 
 @dataclass(frozen=True)
 class Licence:
-    """What is known of an asset's licence: an SPDX id or a phrase, and where that is said."""
+    """An asset's licence: an SPDX id or a phrase, and its source."""
 
     name: str
     source: str = ""
@@ -104,7 +104,7 @@ class Licence:
 
 @dataclass(frozen=True)
 class Asset:
-    """One file that comes from outside.
+    """One file to download or supply.
 
     Parameters
     ----------
@@ -113,23 +113,23 @@ class Asset:
     sources
         Tried in order.
     digests, size
-        Of the wanted file itself; `size` in bytes, None where no source states it.
+        Of the file itself; `size` in bytes, None if no source states it.
     members
-        Digests of files inside, by path, for an archive of which only members are published.
+        Digests of files inside, by path, for an archive of which only members have published digests.
     pinned_by
         Where the digest is published.
     pin
         ``first-use``: no digest is published, the first fetch records one in ``modelprep.lock``.
     provide
-        True for a slot that the user fills; with sources, these are its default.
+        True for a slot that the user fills; its sources, if any, are the default.
     restricted
-        True where the rights do not allow passing the file on: never in a mirror or bundle unless asked for.
+        True if the licence does not allow redistribution: never in a mirror or bundle unless requested.
     filename
         The file's own name (used in messages and for mirrors of slots).
     other_versions
-        Other files that are known to come under this one's name or URL.
+        Other files that are known to be delivered under this one's name or URL.
     shared
-        Id of the shared asset when it came in through ``use:``, else an empty string.
+        Id of the shared asset of ``use:``, else an empty string.
     recipe
         Name of the recipe that declares it; empty for a shared one.
     """
@@ -153,14 +153,14 @@ class Asset:
 
     @property
     def key(self) -> str:
-        """Name under which events and reports know this asset, the same in every recipe that shares it."""
+        """Name of this asset in events and reports, the same in every recipe that shares it."""
         return self.shared or self.id
 
     @property
     def lock_key(self) -> str:
-        """Name under which ``modelprep.lock`` keeps its pin: of a recipe's own asset ``group/name#id``.
+        """Name of its pin in ``modelprep.lock``: ``group/name#id`` for a recipe's own asset.
 
-        Two recipes may well call different files ``model``. Of a file of which only a weak digest is published, that.
+        Two recipes may use the name ``model`` for different files. A weak published digest is the name itself.
         """
         if (digest := self.digests.weak()) is not None:
             return ":".join(digest)
@@ -169,7 +169,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Ref:
-    """``$name`` or ``$name/inner/path``: an asset, or what a step made (or one file of the folder it made)."""
+    """``$name`` or ``$name/inner/path``: an asset, or a step's output (or one file of its folder)."""
 
     name: str
     inner: str = ""
@@ -178,18 +178,18 @@ class Ref:
         return f"${self.name}/{self.inner}" if self.inner else f"${self.name}"
 
 
-#: A step parameter: YAML scalars, lists and mappings, in which any string that starts with ``$`` has become a Ref.
+#: A step parameter: YAML scalars, lists and mappings, in which any string that starts with ``$`` is a Ref.
 Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str, "Value"]]  # noqa: UP007
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a step's result may be from what it was made from, and where that number comes from.
+    """The tolerance of a step's verification, and its origin.
 
     Parameters
     ----------
     relative
-        Largest difference allowed, as a share of the output's largest value.
+        Largest allowed difference, as a fraction of the output's largest value.
     origin
         Who measured it, on what.
     """
@@ -200,11 +200,10 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class StepUse:
-    """One step of a recipe: which step (`uses`), called what (`id`), with which parameters.
+    """One step of a recipe: the step (`uses`), its id, its parameters.
 
-    `tolerance` is what its proof is held to instead of the step's own; it takes no part in what the step makes.
-    `places` says where it stands, for messages: ``""``, ``uses`` and ``with.<parameter>`` -> ``file:line:column``. It
-    takes no part in comparisons.
+    `tolerance` replaces the step's own tolerance for its verification; it does not affect the output. `places` is for
+    messages: ``""``, ``uses`` and ``with.<parameter>`` -> ``file:line:column``. It is not compared.
     """
 
     id: str
@@ -215,13 +214,13 @@ class StepUse:
 
     @property
     def place(self) -> str:
-        """Where it begins: ``file:line:column``."""
+        """Its place: ``file:line:column``."""
         return self.places.get("", "")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one demo needs.
+    """The recipe of one demo.
 
     Parameters
     ----------
@@ -230,42 +229,42 @@ class Recipe:
     demo
         The demo's own name: ``CaffeVGG-Armnn``.
     tree, board
-        Folder below ``--out``; folder on the board (empty: the login's home).
+        Folder below ``--out``; folder on the board (empty: the ssh user's home directory).
     install
-        Destination inside the tree (posix, relative) -> what goes there. One that ends in ``/`` is a folder that takes
-        the files of a step's folder (``$step``, ``$step/sub``, ``$step/sub/*.pb``): :mod:`modelprep.recipe.spread`.
+        Destination inside the tree (posix, relative) -> its source. One that ends in ``/`` is a folder for the files of
+        a step's folder (``$step``, ``$step/sub``, ``$step/sub/*.pb``): :mod:`modelprep.recipe.spread`.
     run
-        The command for the board, run inside `tree`; None where there is none.
+        The command for the board, run inside `tree`; None if there is none.
     interactive
         The command needs a display, a camera or a network: ``run-tests.sh`` does not start it.
     runs_on
-        Processor of the board that computes the model: ``npu``, ``gpu`` or ``cpu``; empty where nothing says it.
+        Processor of the board that computes the model: ``npu``, ``gpu`` or ``cpu``; empty if unknown.
     expect
-        What ``check`` compares with: see :mod:`modelprep.recipe.expectations`.
+        Check settings: see :mod:`modelprep.recipe.expectations`.
     manual_errors
-        What the manual says wrongly about this demo, or leaves out.
+        Errors and omissions of the manual about this demo.
     prints
-        What the board prints when all is well, as the manual shows it or the program's source says it.
+        Expected output on the board, from the manual or the program's source.
     variant
         Name of the variant that was applied (``fetch group/stem@variant``), else an empty string.
     variants
-        Names of the variants there are, with a summary each.
+        Names of the variants, with a summary each.
     matrix
         Of the variants made by ``for:``: variant -> name -> value (``imx93`` -> ``soc`` -> ``imx93``).
     shadows
-        Path of the shipped recipe that this one replaces, if it does.
+        Path of the shipped recipe that this one replaces, if any.
     given
-        Path of a recipe that lies in no folder of recipes: a command names it so. No key of a recipe.
+        Path of a recipe outside any folder of recipes, for commands. Not a key of a recipe.
     bsp, soc
-        Release and SoC of the board asked for; empty for the manual's. No keys of a recipe.
+        Release and SoC of the target board; empty for the manual's. Not keys of a recipe.
     absent
-        Why the board asked for does not have this demo (``not in 21.08``); empty where it does. No key of a recipe.
+        Why the target board does not have this demo (``not in 21.08``); empty if it does. Not a key of a recipe.
     programs
-        Folder of the test programs on the board asked for, where it is not on PATH there. No key of a recipe.
+        Folder of the test programs on the target board, if it is not on PATH there. Not a key of a recipe.
     places
-        Entry of ``install`` -> where it stands (``file:line:column``), for messages. No key of a recipe.
+        Entry of ``install`` -> its place (``file:line:column``), for messages. Not a key of a recipe.
     on_image
-        Destination -> path on the board of files that the board's image already holds. No key of a recipe.
+        Destination -> path on the board of files that the board's image already contains. Not a key of a recipe.
     """
 
     name: str
@@ -301,5 +300,5 @@ class Recipe:
 
     @property
     def group(self) -> str:
-        """The folder the recipe lies in."""
+        """The recipe's folder."""
         return self.name.rpartition("/")[0]

@@ -1,6 +1,6 @@
-"""The vocabulary that the key tables are written in: what a value may be. Here lists, mappings and what they hold.
+"""Shapes of values for the key tables: lists, mappings and their elements.
 
-The shapes of one value, and what a shape is for, are in :mod:`modelprep.recipe.scalars`.
+Shapes of single values, and the purpose of shapes, are in :mod:`modelprep.recipe.scalars`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from modelprep.structs import dataclass
 
 
 class Table(dict[str, Any]):
-    """The values that a mapping was read as, with the nodes they came from.
+    """The parsed values of a mapping, with their nodes.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ class Table(dict[str, Any]):
 
 
 class Shape(Protocol):
-    """What a value may be."""
+    """The allowed values."""
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return the value, or `BAD` when a problem was noted."""
+        """Return the value, or `BAD` if a problem was recorded."""
 
     def schema(self) -> JsonSchema:
         """Describe the shape as JSON Schema (draft 2020-12)."""
@@ -50,7 +50,7 @@ class Shape(Protocol):
 
 @dataclass(eq=False, repr=False)
 class ListOf:
-    """A list, or one element written without its list where `single` is set."""
+    """A list, or a single element without a list if `single` is set."""
 
     element: Shape
     what: str = "a list"
@@ -59,12 +59,12 @@ class ListOf:
     most: int = 10_000
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return a list of what could be read."""
+        """Return a list of the valid elements."""
         if not isinstance(node, yaml_tree.Sequence):
             if self.single and isinstance(node, Scalar):
                 value = self.element.read(node, at, problems)
                 return BAD if value is BAD else [value]
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
+            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
         if len(node.items) < self.least:
             what = "the list is too short" if node.items else "the list is empty"
@@ -87,7 +87,7 @@ class ListOf:
 
 @dataclass(eq=False, repr=False)
 class MapOf:
-    """A mapping whose keys are names of the user's own."""
+    """A mapping whose keys are chosen by the user."""
 
     key: Text
     value: Shape
@@ -95,9 +95,9 @@ class MapOf:
     least: int = 0
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return a :class:`Table` of what could be read."""
+        """Return a :class:`Table` of the valid values."""
         if not isinstance(node, yaml_tree.Mapping):
-            problems.add("wrong kind of value", node, at, expected=self.what, got=kind_of(node))
+            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
             return BAD
         if len(node.entries) < self.least:
             problems.add("the mapping is empty", node, at, expected=self.what)
@@ -124,13 +124,13 @@ class MapOf:
 
 
 def _as_text(key: Scalar) -> Scalar:
-    """Return a key as the string it always is (``1: x`` has the key "1")."""
+    """Return a key as a string (``1: x`` has the key "1")."""
     return Scalar(key.text, False, key.start, key.end)
 
 
 @dataclass(eq=False, repr=False)
 class Field:
-    """One key of a mapping: its name, what it holds, and a sentence on what it is for."""
+    """One key of a mapping: its name, its value, and its description."""
 
     name: str
     shape: Shape
@@ -147,13 +147,13 @@ class Struct:
     what
         The noun for messages: "an asset".
     fields
-        The keys there are.
+        The known keys.
     demands
-        (key, value, other key, reason): when `key` has `value`, `other key` must be there.
+        (key, value, other key, reason): if `key` has `value`, `other key` is required.
     apart
         (key, other key, reason): keys that exclude one another.
     any_of
-        (keys, reason): at least one of these keys must be there.
+        (keys, reason): at least one of these keys is required.
     """
 
     what: str
@@ -168,9 +168,9 @@ class Struct:
         return {each.name: each for each in self.fields}
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return a :class:`Table` of what could be read; keys with problems are left out."""
+        """Return a :class:`Table` of the valid values; keys with problems are left out."""
         if not isinstance(node, yaml_tree.Mapping):
-            problems.add("wrong kind of value", node, at, expected=f"{self.what} (a mapping)", got=kind_of(node))
+            problems.add("wrong type of value", node, at, expected=f"{self.what} (a mapping)", got=kind_of(node))
             return BAD
         table = Table(node)
         for key, value_node in node.entries.items():
@@ -179,7 +179,7 @@ class Struct:
             if known is None:
                 names = list(self.by_name)
                 problems.add(
-                    f"'{shorten(key)}' is no key of {self.what}", node.keys[key], here,
+                    f"unknown key '{shorten(key)}' in {self.what}", node.keys[key], here,
                     expected=f"one of {words(names)}", hint=problems.near(key, names, 1),
                 )  # fmt: skip
                 continue
@@ -200,7 +200,7 @@ class Struct:
                 problems.add(what, table.place(key), at, expected=reason)
         for key, other, reason in self.apart:
             if key in there and other in there:
-                problems.add(f"'{key}' and '{other}' cannot stand together", there[other], at, hint=reason)
+                problems.add(f"'{key}' and '{other}' exclude each other", there[other], at, hint=reason)
         for keys, reason in self.any_of:
             if not any(key in there for key in keys):
                 problems.add(f"{self.what} needs one of {words(keys)}", table.node, at, expected=reason)
@@ -237,7 +237,7 @@ class Either:
     long: Shape
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return what the fitting form gives."""
+        """Return the value of the matching form."""
         return (self.short if isinstance(node, Scalar) else self.long).read(node, at, problems)
 
     def schema(self) -> JsonSchema:
@@ -247,14 +247,14 @@ class Either:
 
 @dataclass(eq=False, repr=False)
 class ByKey:
-    """A mapping that is of one kind when it has a certain key, and of another when not."""
+    """A mapping that has one shape with a certain key, and another without it."""
 
     key: str
     having: Shape
     lacking: Shape
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return what the fitting kind gives."""
+        """Return the value of the matching shape."""
         has = isinstance(node, yaml_tree.Mapping) and self.key in node.entries
         return (self.having if has else self.lacking).read(node, at, problems)
 

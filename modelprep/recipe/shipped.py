@@ -1,4 +1,4 @@
-"""The recipes that come with the package, and which URLs stand in them."""
+"""The recipes that come with the package, and their URLs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def shipped_folder() -> Path:
     Raises
     ------
     UsageError
-        They are in neither place: the installation is broken.
+        They are missing: the installation is broken.
     """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "_recipes", package.parent / "recipes"):
@@ -25,14 +25,14 @@ def shipped_folder() -> Path:
 
 
 def is_packaged(url: str, path: Path) -> bool:
-    """Tell whether a URL stands in the packaged catalogue, so that its query is public already.
+    """Say whether a URL is part of the packaged catalogue, so that its query is public.
 
     Parameters
     ----------
     url
         As it is written in `path`.
     path
-        The file that states it; one of the packaged files needs no search.
+        The file with the URL; a packaged file needs no search.
     """
     try:
         folder = shipped_folder()

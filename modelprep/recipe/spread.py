@@ -1,8 +1,8 @@
 """Entries of ``install`` that fill a folder: which files of a step's folder go where.
 
-``data/: $step`` takes all files, ``data/: $step/sub`` those below a folder, ``data/: $step/sub/*.pb`` those that a
-pattern fits. ``*`` stands for any characters of one name, ``**`` for any number of folders. Files keep their path below
-the folder, or below the last folder that the pattern names before its first star.
+``data/: $step`` means all files, ``data/: $step/sub`` those below a folder, ``data/: $step/sub/*.pb`` those that match
+a pattern. ``*`` matches any characters of one name, ``**`` any number of folders. Files keep their path below the
+folder, or below the last folder that the pattern names before its first star.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from modelprep.recipe.schema import Recipe, Ref
 
 
 def fills_folder(place: str) -> bool:
-    """Whether an entry of ``install`` is a folder to be filled."""
+    """Whether an entry of ``install`` fills a folder."""
     return place.endswith("/")
 
 
@@ -26,7 +26,7 @@ def spread(place: str, ref: Ref, made: Collection[str]) -> dict[str, Ref]:
     place
         ``data/``; ``./`` is the tree itself.
     ref
-        What goes there.
+        Its source.
     made
         The files that the step makes, as paths in its folder.
     """
@@ -35,7 +35,7 @@ def spread(place: str, ref: Ref, made: Collection[str]) -> dict[str, Ref]:
 
 
 def _base(inner: str) -> str:
-    """Return the folder that files keep their path below, with a slash behind it; empty for the whole folder."""
+    """Return the base folder of the files' paths, with a slash; empty for the whole folder."""
     if "*" not in inner:
         return f"{inner}/" if inner else ""
     fixed = inner[: inner.index("*")]
@@ -43,11 +43,11 @@ def _base(inner: str) -> str:
 
 
 def _fits(inner: str, name: str) -> bool:
-    """Whether a file of a step's folder is meant by a reference; no regular expression, as a recipe is a stranger's."""
+    """Whether a reference matches a file of a step's folder; without a regular expression, as a recipe is untrusted."""
     if "*" not in inner:
         return name.startswith(_base(inner)) and name != inner
     names = name.split("/")
-    # Which of the first n names the patterns so far can stand for.
+    # Which of the first n names the patterns so far can match.
     open_: set[int] = {0}
     for part in inner.split("/"):
         if part == "**":
@@ -74,17 +74,17 @@ def _part_fits(pattern: str, name: str) -> bool:
 
 
 def resolve(install: Mapping[str, Ref], made: Callable[[str], Collection[str] | None]) -> dict[str, Ref]:
-    """Return ``install`` with the folders spread whose files are known.
+    """Return ``install`` with the known files of folders.
 
     Parameters
     ----------
     made
-        Name of a step -> the files in its folder, None where they are not known (yet); the entry stays as it is then.
+        Name of a step -> the files in its folder, None if they are unknown (yet); the entry is then unchanged.
 
     Raises
     ------
     RecipeError
-        No file fits an entry, or two entries put different files at one place.
+        No file matches an entry, or two entries install different files at one path.
     """
     found: dict[str, Ref] = {}
     for place, ref in install.items():
@@ -93,7 +93,7 @@ def resolve(install: Mapping[str, Ref], made: Callable[[str], Collection[str] | 
             entries = {place: ref}
         elif not (entries := spread(place, ref, files)):
             raise RecipeError(
-                f"the step '{ref.name}' makes no file that fits '{ref}'",
+                f"the step '{ref.name}' makes no file that matches '{ref}'",
                 where=f"install.{place}",
                 expected=f"one of {', '.join(sorted(files)[:20])}",
             )
@@ -107,7 +107,7 @@ def resolve(install: Mapping[str, Ref], made: Callable[[str], Collection[str] | 
 
 
 def source_of(recipe: Recipe, path: str) -> Ref | None:
-    """Return what a file of the tree is made from; None for a file that the recipe does not install."""
+    """Return the source of a file of the tree; None if the recipe does not install it."""
     if path in recipe.install:
         return recipe.install[path]
     entries = [("" if place == "./" else place, ref) for place, ref in recipe.install.items() if fills_folder(place)]

@@ -1,6 +1,6 @@
-"""Every key that a recipe may have, once: what it holds and what it is for.
+"""Every key of a recipe: its value and its description.
 
-The loader reads by these tables and the exported JSON Schema is made from them.
+The loader uses these tables, and the exported JSON Schema is made from them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from modelprep.recipe.text import (
 )
 from modelprep.url import redact
 
-#: Files that the tool itself writes at the top of a tree.
+#: Files that modelprep itself writes at the top of a tree.
 OWN_FILES = ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
 
 NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
@@ -72,11 +72,11 @@ SOURCE = Either(
     Struct(
         "a source",
         (
-            Field("url", URL, "where it is: http, https, file, or a share link", required=True),
-            Field("member", PATH, "the wanted file inside the archive found at the URL"),
+            Field("url", URL, "its URL: http, https, file, or a share link", required=True),
+            Field("member", PATH, "the file inside the archive at the URL"),
             *DIGEST_FIELDS,
-            Field("size", SIZE, "bytes of what lies at the URL"),
-            Field("note", LINE, "a word for whoever reads `modelprep show`"),
+            Field("size", SIZE, "size of the file at the URL in bytes"),
+            Field("note", LINE, "a note for `modelprep show`"),
         ),
     ),
 )
@@ -86,7 +86,7 @@ LICENCE = Either(
         "a licence",
         (
             Field("name", LINE, "an SPDX id or a phrase", required=True),
-            Field("source", LINE, "where that is said"),
+            Field("source", LINE, "where it is stated"),
         ),
     ),
 )
@@ -97,7 +97,7 @@ OTHER_VERSIONS = ListOf(
         (
             Field("what", LINE, "which version it is", required=True),
             *DIGEST_FIELDS,
-            Field("size", SIZE, "its bytes"),
+            Field("size", SIZE, "its size in bytes"),
         ),
         any_of=((ALGORITHMS, "its digest"),),
     ),
@@ -109,24 +109,24 @@ ASSET = Struct(
     "an asset",
     (
         Field("summary", LINE, "one line on what it is"),
-        Field("urls", ListOf(SOURCE, "a list of URLs", least=1, most=100), "where it can be had, tried in order"),
+        Field("urls", ListOf(SOURCE, "a list of URLs", least=1, most=100), "its sources, tried in order"),
         *DIGEST_FIELDS,
-        Field("size", SIZE, "bytes of the wanted file"),
+        Field("size", SIZE, "size of the file in bytes"),
         Field("members", MEMBERS, "digests of files inside the archive, by path"),
         Field("pinned_by", LINE, "where the digest is published"),
-        Field("pin", Choice(("first-use",)), "no digest is published: record the first one seen in modelprep.lock"),
-        Field("licence", LICENCE, "what is known of its licence, and where that is said"),
+        Field("pin", Choice(("first-use",)), "no digest is published: the first fetch records one in modelprep.lock"),
+        Field("licence", LICENCE, "its licence, and where it is stated"),
         Field("provide", Bool(), "true for a slot that the user fills with --set"),
-        Field("restricted", Bool(), "true where the file must not be passed on"),
+        Field("restricted", Bool(), "true if the file must not be redistributed"),
         Field("filename", PATH, "the file's own name"),
-        Field("other_versions", OTHER_VERSIONS, "files known to come in its place, to be named when they do"),
-        Field("notes", NOTES, "what else is worth knowing"),
+        Field("other_versions", OTHER_VERSIONS, "files known to be delivered in its place, to be recognised"),
+        Field("notes", NOTES, "further notes"),
     ),
-    apart=tuple((name, "pin", "pin: first-use is for an asset whose digest nobody publishes") for name in ALGORITHMS),
-    any_of=((("urls", "provide"), "where the file comes from"),),
+    apart=tuple((name, "pin", "pin: first-use is for an asset without a published digest") for name in ALGORITHMS),
+    any_of=((("urls", "provide"), "a source of the file"),),
 )
 SHARED_USE = Struct(
-    "an asset taken with 'use'",
+    "an asset with 'use'",
     (
         Field("use", NAME, "id of an asset in recipes/assets/*.yaml", required=True),
         Field("provide", Bool(), "true for a slot that the user fills with --set"),
@@ -139,20 +139,20 @@ TOLERANCE = Struct(
     "a tolerance",
     (
         Field("relative", Number("a share from 0 to 1 (1.0e-5)"), "share of the output's largest value", required=True),
-        Field("origin", LINE, "where that number comes from: measured on what, by whom", required=True),
+        Field("origin", LINE, "the origin of that number: measured on what, by whom", required=True),
     ),
 )
 STEP = Struct(
     "a step",
     (
-        Field("id", NAME, "name of what it makes", required=True),
+        Field("id", NAME, "name of its output", required=True),
         Field("uses", Text("the name of a step", STEP_PATTERN), "which step: caffe.bake, unpack, ...", required=True),
         Field("with", Free(nodes=True), "its parameters"),
-        Field("tolerance", TOLERANCE, "how far its result may be from what it was made from; default: the step's own"),
+        Field("tolerance", TOLERANCE, "tolerance of its verification; default: the step's own"),
     ),
 )
 
-#: Names and values of a matrix; a value becomes part of file names, so it is made of what a name is made of.
+#: Names and values of a matrix; a value becomes part of file names, so it has the characters of a name.
 VALUE = Text("a value (letters, digits, dot, dash, underscore)", NAME_PATTERN, numbers=True)
 MATRIX = MapOf(
     Text("a name (letters, digits, underscore)", VARIABLE_PATTERN),
@@ -160,26 +160,29 @@ MATRIX = MapOf(
     least=1,
 )
 
-#: Parts of a recipe that a variant may lay over it.
+#: Parts of a recipe that a variant may replace.
 _BODY = (
     Field("summary", LINE, "one line on what the demo does"),
     Field("manual", Text("a section of the manual", numbers=True), "section of the manual"),
     Field("status", Choice(STATUSES), "ready, bring-your-own (say why), or needs-nothing"),
-    Field("why", LINE, "why something has to be brought"),
+    Field("why", LINE, "why you must supply a file"),
     Field("tree", FOLDER, "folder below --out"),
-    Field("board", BOARD, "where the folder belongs on the board; default: the login's home"),
-    Field("assets", MapOf(NAME, RECIPE_ASSET), "files that come from outside"),
-    Field("steps", ListOf(STEP, "a list of steps", most=200), "what is done to them"),
+    Field("board", BOARD, "the folder on the board; default: the ssh user's home directory"),
+    Field("assets", MapOf(NAME, RECIPE_ASSET), "files to download or supply"),
+    Field("steps", ListOf(STEP, "a list of steps", most=200), "steps that convert them"),
     Field("install", MapOf(PLACE, REF), "place in the tree -> what goes there; `folder/` takes a step's whole folder"),
     Field("run", COMMAND, "the command for the board, run inside the tree"),
-    Field("interactive", Bool(), "true where the command needs a display, a camera or a network: no test starts it"),
+    Field(
+        "interactive", Bool(), "true if the command needs a display, a camera or a network, so that no test starts it"
+    ),
     Field("runs_on", Choice(PROCESSORS), "the board's processor that computes the model"),
-    Field("expect", EXPECT, "what `modelprep check` compares with"),
-    Field("manual_errors", NOTES, "what the manual says wrongly, or leaves out"),
-    Field("prints", NOTES, "what the board prints when all is well"),
-    Field("notes", NOTES, "what else is worth knowing"),
+    Field("expect", EXPECT, "check settings: what `modelprep check` compares with"),
+    Field("manual_errors", NOTES, "errors and omissions of the manual"),
+    Field("prints", NOTES, "expected output on the board"),
+    Field("notes", NOTES, "further notes"),
 )
-#: Read when a recipe is loaded without the variant: its keys only, as its values may be parts (or null, to take away).
+#: Checked when a recipe is loaded without the variant: only its keys, as its values may be parts (or null, to remove
+#: one).
 VARIANT = Struct(
     "a variant",
     tuple(Field(each.name, each.shape if each.name == "summary" else Free(nodes=True), each.doc) for each in _BODY),

@@ -1,4 +1,4 @@
-"""The recipe that ``modelprep recipe new`` writes: small, valid, and explained where it stands."""
+"""The recipe that ``modelprep recipe new`` writes: small, valid, with comments."""
 
 from __future__ import annotations
 

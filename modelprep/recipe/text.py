@@ -1,9 +1,9 @@
-r"""What the texts of a recipe may be made of: an allowlist for each kind of value.
+r"""Allowed texts of a recipe: an allowlist for each kind of value.
 
-A recipe comes from strangers, and its texts become names of files, words of shell scripts and BitBake recipes, URLs and
-lines on a terminal. What could mean something else there is refused when the recipe is loaded; the writers of
-:mod:`modelprep.quoting` escape all the same. A pattern here is in the syntax that Python and ECMAScript share, since
-the JSON Schema holds it too; the function beside it says what is wrong in a sentence and agrees with it.
+Recipes are untrusted, and their texts become file names, words of shell scripts and BitBake recipes, URLs and lines on
+a terminal. Texts with a special meaning there are refused when the recipe is loaded; the writers of
+:mod:`modelprep.quoting` escape them in any case. A pattern here is in the syntax that Python and ECMAScript share,
+since it is part of the JSON Schema too; the function beside it returns the problem as a sentence and agrees with it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from modelprep.structs import dataclass, field
 
 #: End of the string in both Python and ECMAScript (`$` alone lets a trailing newline pass in Python).
 _END = r"$(?![\s\S])"
-#: Letters of the scripts that file names are written in, without marks that steer the direction of text.
+#: Letters of the scripts of file names, without marks that control the direction of text.
 _LETTERS = (
     r"A-Za-z0-9\u00c0-\u024f\u0370-\u052f\u05d0-\u05ea\u0620-\u064a\u0900-\u0dff\u0e01-\u0e5b\u3041-\u30ff"
     r"\u3400-\u9fff\uac00-\ud7a3"
 )
-#: What no text of a recipe may hold, anywhere: NUL and other control characters but tab and newline, bidi controls and
-#: other invisible characters, and code points that are no characters.
+#: Forbidden in every text of a recipe: NUL and other control characters except tab and newline, bidi controls and other
+#: invisible characters, and code points that are not characters.
 _FORBIDDEN = re.compile(f"[{quoting.UNSAFE}\\ufdd0-\\ufdef\\ufffe\\uffff]")
 #: The same, but for what stays as it is, as a percent-encoded byte sequence.
 _ENCODED = (
@@ -46,7 +46,7 @@ PLACE_PATTERN = (
     rf"^(?:\./|(?!(?:[^/]*/)*\.{{0,2}}/)(?!(?:[^/]*/)*\.{{1,2}}$(?![\s\S]))(?![A-Za-z]:)(?! )(?![\s\S]* /?$(?![\s\S]))"
     rf"(?!(?:[^/]*/)*[^/]{{256}}){_NOT_ENCODED}[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]{{1,1024}}/?)" + _END
 )
-#: A folder's name ends up unquoted in more places than a file's: in FILES of BitBake, in a board's test report.
+#: A folder's name is used unquoted in more places than a file's: in FILES of BitBake, in a board's test report.
 _FOLDER = rf"[{_LETTERS} ._+,=@~/-]"
 FOLDER_PATTERN = rf"^(?!-){_RELATIVE}{_FOLDER}{{1,255}}" + _END
 BOARD_PATTERN = rf"^/(?:$(?![\s\S])|{_RELATIVE}{_FOLDER}{{1,1023}})" + _END
@@ -58,27 +58,27 @@ STEP_PATTERN = r"^[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?" + _END
 
 
 def forbidden(text: str) -> str | None:
-    """Return the first character that no text of a recipe may hold, as it is to be shown; None where there is none."""
+    """Return the first forbidden character of a text, escaped for messages; None if there is none."""
     match = _FORBIDDEN.search(text)
     return quoting.line(match[0]) if match else None
 
 
 def demo_fault(text: str) -> str | None:
-    """Say why a text is no name of a demo, or None when it is one; agrees with `DEMO_PATTERN`."""
+    """Say why a text is not a name of a demo, or None when it is one; agrees with `DEMO_PATTERN`."""
     if re.search(DEMO_PATTERN, text):
         return None
-    return _odd(rf"[{_LETTERS} ._+(),-]", text) or "the name is too long, or starts or ends with a mark"
+    return _odd(rf"[{_LETTERS} ._+(),-]", text) or "the name is too long, or starts or ends with punctuation"
 
 
 def up_to_odd(text: str) -> str:
-    """Return the beginning of a name or path that is wrong, up to the first character that no such text may hold."""
+    """Return the beginning of a wrong name or path, up to the first character that is not allowed."""
     match = re.match(rf"[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]*", text)
     end = match.end() if match else 0
     return text if end == len(text) else f"{text[: end + 1]}..."
 
 
 def command_up_to_fault(text: str) -> str:
-    """Return the beginning of a command that is wrong, up to the character that makes it so."""
+    """Return the beginning of a wrong command, up to the wrong character."""
     try:
         parse_command(text)
     except CommandFault as fault:
@@ -87,7 +87,7 @@ def command_up_to_fault(text: str) -> str:
 
 
 def name_fault(text: str) -> str | None:
-    """Say why a text is no name of a recipe (``group/stem``, from its file's place), or None when it is one."""
+    """Say why a text is not a name of a recipe (``group/stem``, from its file's place), or None when it is one."""
     for part in text.split("/"):
         if not re.match(rf"[{_LETTERS}_]", part) or len(part) > 100:
             return "a recipe's file and folder have names that begin with a letter or digit, of 100 characters at most"
@@ -103,19 +103,19 @@ def _odd(allowed: str, text: str) -> str | None:
 
 
 def path_fault(text: str) -> str | None:
-    """Say why a text is no path inside a tree or an archive, or None when it is one.
+    """Say why a text is not a path inside a tree or an archive, or None when it is one.
 
-    Agrees with `PATH_PATTERN`: relative, posix, without ``.`` and ``..``, without anything that another system reads
-    differently.
+    Agrees with `PATH_PATTERN`: relative, posix, without ``.`` and ``..``, without anything that another system
+    interprets differently.
     """
     if text.startswith("/"):
         return "the path is absolute"
     if re.match(r"[A-Za-z]:", text):
         return "the path starts with a drive letter"
     if "\\" in text:
-        return "the path holds a backslash; parts are separated by /"
+        return "the path contains a backslash; parts are separated by /"
     if re.search(r"[\x00-\x1f\x7f]", text) or re.search(_ENCODED, text):
-        return "the path holds a control character"
+        return "the path contains a control character"
     if text != text.strip(" "):
         return "the path starts or ends with a blank"
     parts = text.split("/")
@@ -124,17 +124,17 @@ def path_fault(text: str) -> str | None:
     if "" in parts or "." in parts:
         return "the path has an empty part (//, a / at its end, or a lone dot)"
     if len(text) > 1024 or any(len(part) > 255 for part in parts):
-        return "the path is too long (255 characters a part, 1024 in all)"
+        return "the path is too long (at most 255 characters per part, 1024 in total)"
     return _odd(rf"[{_LETTERS} ._+,=@%~()#&!'^{{}}\[\]/-]", text)
 
 
 def place_fault(text: str) -> str | None:
-    """Say why a text is no place of `install`, or None when it is one; agrees with `PLACE_PATTERN`."""
+    """Say why a text is not a place of `install`, or None when it is one; agrees with `PLACE_PATTERN`."""
     return None if text == "./" else path_fault(text.removesuffix("/"))
 
 
 def folder_fault(text: str) -> str | None:
-    """Say why a text is no folder below ``--out``, or None when it is one; agrees with `FOLDER_PATTERN`."""
+    """Say why a text is not a folder below ``--out``, or None when it is one; agrees with `FOLDER_PATTERN`."""
     if text.startswith("-"):
         return "the folder's name begins with a dash"
     if len(text) > 255:
@@ -143,7 +143,7 @@ def folder_fault(text: str) -> str | None:
 
 
 def board_fault(text: str) -> str | None:
-    """Say why a text is no folder on a board, or None when it is one; agrees with `BOARD_PATTERN`."""
+    """Say why a text is not a folder on a board, or None when it is one; agrees with `BOARD_PATTERN`."""
     if not text.startswith("/"):
         return "the folder on the board is not an absolute path"
     if len(text) > 1024:
@@ -152,29 +152,29 @@ def board_fault(text: str) -> str | None:
 
 
 def url_fault(text: str) -> str | None:
-    """Say why a text is no URL that can be fetched, or None when it is one; agrees with `URL_PATTERN`."""
+    """Say why a text is not a valid URL, or None when it is one; agrees with `URL_PATTERN`."""
     if re.search(r"[\s\x00-\x20\x7f]", text):
-        return "the URL holds a blank or control character (a blank is written %20)"
+        return "the URL contains a blank or control character (a blank is written %20)"
     if re.search(_ENCODED, text):
-        return "the URL holds a percent-encoded control character"
+        return "the URL contains a percent-encoded control character"
     try:
         parts = urlsplit(text)
     except ValueError:
         return "this is not a URL"
     if parts.scheme not in ("http", "https", "file"):
-        return f"'{parts.scheme}:' URLs are not fetched" if parts.scheme else "this is not a URL: it has no scheme"
+        return f"'{parts.scheme}:' URLs are not supported" if parts.scheme else "this is not a URL: it has no scheme"
     if re.search(URL_PATTERN, text):
         return None
     if parts.scheme != "file" and "@" in parts.netloc:
-        return "the URL holds a user name or password (keep them in ~/.netrc)"
+        return "the URL contains a user name or password (keep them in ~/.netrc)"
     if parts.scheme != "file" and not re.fullmatch(_HOST, parts.netloc):
-        return "the URL's host is not made of letters, digits, dots and dashes"
+        return "the URL's host has characters other than letters, digits, dots and dashes"
     return _odd(_URL, text) or "this is not a URL"
 
 
 # -- the command for the board -----------------------------------------------------------------------------------------
 
-#: Outside of quotes; what a shell would expand or split at is not among it.
+#: Characters outside quotes; a shell does not expand or split at them.
 _BARE = re.compile(rf"[{_LETTERS}_.,:/=@%+^-]")
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _MOST_WORDS = 200
@@ -187,14 +187,14 @@ COMMAND_PATTERN = (
 
 @dataclass(frozen=True)
 class Command:
-    """A program, its arguments and the variables set for it: never text for a shell.
+    """A program, its arguments and its environment variables: never text for a shell.
 
     Parameters
     ----------
     program
         Its name, looked up on the board, or its path as seen from the tree.
     arguments
-        Given to it as they are; the first behind the program.
+        Passed unchanged, without the program.
     environment
         Name -> value.
     """
@@ -205,7 +205,7 @@ class Command:
 
     @property
     def line(self) -> str:
-        """The command as one line that a POSIX shell reads as just this."""
+        """The command as one line for a POSIX shell."""
         return quoting.command(self.program, *self.arguments, environment=self.environment)
 
     def __str__(self) -> str:
@@ -216,7 +216,7 @@ class Command:
 
 
 class CommandFault(ValueError):
-    """A text is no command; `column` counts from 0."""
+    """A text is not a command; `column` counts from 0."""
 
     def __init__(self, what: str, column: int = 0) -> None:
         super().__init__(what)
@@ -224,9 +224,9 @@ class CommandFault(ValueError):
 
 
 def parse_command(text: str) -> Command:
-    """Read a command as it is written in a recipe: words, quotes as in a shell, ``NAME=value`` in front of the program.
+    """Parse a command of a recipe: words, quotes as in a shell, ``NAME=value`` in front of the program.
 
-    Nothing is expanded, so whatever a shell would expand, split at or redirect with has to stand in single quotes.
+    Nothing is expanded, so characters that a shell would expand, split at or redirect with need single quotes.
 
     Raises
     ------
@@ -239,14 +239,14 @@ def parse_command(text: str) -> Command:
         environment[match[1]] = match[2]
         del words[0]
     if not words or not words[0][0]:
-        raise CommandFault("the command names no program", len(text))
+        raise CommandFault("the command has no program", len(text))
     if words[0][0].startswith("-"):
         raise CommandFault("the program's name begins with a dash")
     return Command(words[0][0], tuple(word for word, _ in words[1:]), MappingProxyType(environment))
 
 
 def command_fault(text: str) -> str | None:
-    """Say why a text is no command, or None when it is one; agrees with `COMMAND_PATTERN`."""
+    """Say why a text is not a command, or None when it is one; agrees with `COMMAND_PATTERN`."""
     try:
         parse_command(text)
     except CommandFault as fault:
@@ -255,7 +255,7 @@ def command_fault(text: str) -> str | None:
 
 
 def _words(text: str) -> list[tuple[str, bool]]:
-    """Split a command: each word, and whether it begins with a quote (which makes it no assignment)."""
+    """Split a command: each word, and whether it begins with a quote (then it is not an assignment)."""
     words: list[tuple[str, bool]] = []
     word, quote, began_quoted = "", "", False
     inside = False
@@ -264,7 +264,7 @@ def _words(text: str) -> list[tuple[str, bool]]:
             if char == quote:
                 quote = ""
             elif char in "\t\n" or _FORBIDDEN.match(char) or (quote == '"' and char in "$`\\"):
-                raise CommandFault(f"the character '{quoting.line(char)}' stands in a command's quotes", column)
+                raise CommandFault(f"the character '{quoting.line(char)}' is not allowed in a command's quotes", column)
             else:
                 word += char
         elif char in "'\"":

@@ -1,8 +1,8 @@
-"""YAML text to a small tree of nodes that know their place; bounded in size, depth and alias expansion.
+"""Parse YAML text into a small tree of nodes with places; limited in size, depth and alias expansion.
 
-The tree is built from the parser's events (libyaml's where PyYAML has it) and not from PyYAML's own constructor: so
-every node keeps its place, a repeated key is seen, an alias costs what it stands for, and plain words mean what YAML
-1.2 says: ``no`` and ``on`` are words, ``2019-03-08`` is text.
+The tree is built from the parser's events (libyaml's if available) and not by PyYAML's own constructor: so every node
+keeps its place, a repeated key is detected, an alias counts as its expansion, and plain words follow YAML 1.2: ``no``
+and ``on`` are words, ``2019-03-08`` is text.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from modelprep.recipe.problems import Problems
 from modelprep.recipe.text import forbidden
 from modelprep.regular import opened
 
-#: A recipe is some kilobytes; the largest shared catalogue some hundred.
+#: A recipe has a few kilobytes; the largest shared catalogue a few hundred.
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
-#: Nodes with every alias counted as what it stands for.
+#: Maximum number of nodes after expansion of aliases.
 MAX_NODES = 100_000
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
@@ -34,7 +34,7 @@ _WORDS: dict[str, bool | None] = {
 
 
 class Placed:
-    """A node's place: the parser's marks of its first character and of the one after its last."""
+    """A node's place: the parser's marks of its start and end."""
 
     __slots__ = ("end", "start")
 
@@ -58,9 +58,9 @@ class Scalar(Placed):
     Parameters
     ----------
     text
-        As written, quotes and escapes resolved.
+        The text, quotes and escapes resolved.
     plain
-        Written without quotes, so that it may be something other than a string.
+        Written without quotes, so that it may be something else than a string.
     """
 
     __slots__ = ("plain", "text")
@@ -71,7 +71,7 @@ class Scalar(Placed):
 
     @property
     def value(self) -> bool | int | float | str | None:
-        """What the text means by YAML 1.2's core rules (decimal numbers only)."""
+        """The value by YAML 1.2's core schema (decimal numbers only)."""
         text = self.text
         if not self.plain:
             return text
@@ -79,7 +79,7 @@ class Scalar(Placed):
             return _WORDS[text]
         first = text[0]
         if first.isdigit() or first in "+-.":
-            # int() and float() refuse or take minutes on thousands of digits; no recipe needs more than these.
+            # int() and float() refuse thousands of digits or take minutes; no recipe needs more than these.
             if len(text) <= 40 and _INT.match(text):
                 return int(text)
             if len(text) <= 40 and _FLOAT.match(text):
@@ -98,7 +98,7 @@ class Sequence(Placed):
 
 
 class Mapping(Placed):
-    """Keys and nodes in the order they are written; a key stands in it once. `flow`: it is written in braces."""
+    """Keys and nodes in written order; keys are unique. `flow`: written in braces."""
 
     __slots__ = ("entries", "flow", "keys")
 
@@ -109,7 +109,7 @@ class Mapping(Placed):
         self.keys: dict[str, Scalar] = {}
 
     def set(self, key: Scalar, node: Node) -> None:
-        """Put a node under a key."""
+        """Set the node of a key."""
         self.entries[key.text] = node
         self.keys[key.text] = key
 
@@ -118,7 +118,7 @@ Node = Union[Scalar, Sequence, Mapping]  # noqa: UP007 - evaluated at run time o
 
 
 def kind_of(node: Node) -> str:
-    """Name what a node is, for messages."""
+    """Describe a node, for messages."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):
@@ -134,7 +134,7 @@ def kind_of(node: Node) -> str:
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """Cut a text for a message and make control characters visible."""
+    """Shorten a text for a message and make control characters visible."""
     shown = line(text)
     return shown if len(shown) <= limit else f"{shown[:limit]}..."
 
@@ -149,7 +149,7 @@ def plain(node: Node) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Read a YAML file's text, bounded.
+    """Read a YAML file's text, limited in size.
 
     Raises
     ------
@@ -177,24 +177,24 @@ def read_text(path: Path) -> str:
 
 
 def compose(text: str, path: Path | str, problems: Problems | None = None) -> Mapping:
-    """Read YAML text as one mapping of nodes.
+    """Parse YAML text as one mapping of nodes.
 
     Parameters
     ----------
     text
         The document.
     path
-        Named in messages only.
+        For messages only.
     problems
-        Takes the keys that stand twice (the first one counts); without it they are raised.
+        Receives repeated keys (the first one counts); without it they are raised.
 
     Raises
     ------
     RecipeError
-        Broken YAML, no mapping at the top, more than one document, a tag, an alias that contains itself, too deep or
-        too many nodes.
+        Broken YAML, no mapping at the top, more than one document, a tag, a recursive alias, too deep or too many
+        nodes.
     RecipeErrors
-        Keys that stand twice.
+        Repeated keys.
     """
     import yaml
 
@@ -209,34 +209,34 @@ def compose(text: str, path: Path | str, problems: Problems | None = None) -> Ma
         said = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         context = getattr(error, "context", None)
         raise RecipeError(
-            f"this is not YAML: {said}" + (f" {context}" if context else ""), where=where, hint=_why(text, mark)
+            f"not YAML: {said}" + (f" {context}" if context else ""), where=where, hint=_why(text, mark)
         ) from None
     if not given:
         problems.raise_any()
     if root is None:
         raise RecipeError("the file is empty", where=str(path), hint="modelprep recipe new NAME writes a starter")
     if not isinstance(root, Mapping):
-        raise RecipeError("the file is no mapping of keys to values", where=problems.where(root), got=kind_of(root))
+        raise RecipeError("the file is not a mapping of keys to values", where=problems.where(root), got=kind_of(root))
     return root
 
 
 def _why(text: str, mark: Any) -> str | None:
-    """Name the two slips that make most broken YAML files: a tab, and an unquoted colon."""
+    """Explain the two most common errors: a tab, and an unquoted colon."""
     lines = text.splitlines()
     if mark is None or not 0 <= mark.line < len(lines):
         return None
     line = lines[mark.line]
     if "\t" in line[: len(line) - len(line.lstrip())] or "\t" in line[mark.column : mark.column + 1]:
-        return "indent with spaces; YAML takes no tabs"
+        return "indent with spaces; YAML does not allow tabs"
     if "${" in line:
-        return "inside braces, YAML wants quotes around ${...}: {soc: '${soc}'}"
+        return "inside braces, YAML needs quotes around ${...}: {soc: '${soc}'}"
     if line.count(": ") > 1:
         return "a value with a colon and a blank in it needs quotes"
     return None
 
 
 class _Builder:
-    """Nodes from events, with the limits kept while they are made."""
+    """Builds nodes from events within the limits."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -263,7 +263,7 @@ class _Builder:
     def _spend(self, nodes: int, event: Any) -> None:
         self.count += nodes
         if self.count > MAX_NODES:
-            raise self._error(f"the file holds more than {MAX_NODES} values once its aliases are expanded", event)
+            raise self._error(f"the file has more than {MAX_NODES} values after expanding its aliases", event)
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         import yaml
@@ -272,19 +272,19 @@ class _Builder:
             if event.anchor in self.open:
                 raise self._error(f"the alias *{event.anchor} contains itself", event)
             if event.anchor not in self.anchors:
-                raise self._error(f"there is no anchor called &{event.anchor}", event)
+                raise self._error(f"unknown anchor &{event.anchor}", event)
             node, weight = self.anchors[event.anchor]
             self._spend(weight, event)
             return node
         if event.tag is not None and event.tag != "!":
-            raise self._error(f"tags are not taken in recipes: {shorten(event.tag)}", event)
+            raise self._error(f"tags are not supported in recipes: {shorten(event.tag)}", event)
         before = self.count
         self._spend(1, event)
         anchor = event.anchor
         if type(event) is yaml.ScalarEvent:
             made: Node = Scalar(event.value, event.implicit[0], event.start_mark, event.end_mark)
             if (odd := forbidden(event.value)) is not None:
-                self.problems.add("the text holds a control or invisible character", made, got=odd)
+                self.problems.add("the text contains a control or invisible character", made, got=odd)
         else:
             if depth > MAX_DEPTH:
                 raise self._error(f"values are nested deeper than {MAX_DEPTH} levels", event)
@@ -312,9 +312,7 @@ class _Builder:
                 self.problems.add("a key must be one word", key, got=kind_of(key))
             elif key.text in mapping.entries:
                 first = self.problems.where(mapping.keys[key.text])
-                self.problems.add(
-                    f"the key '{shorten(key.text)}' stands here twice", key, hint=f"the first is at {first}"
-                )
+                self.problems.add(f"the key '{shorten(key.text)}' occurs twice", key, hint=f"the first is at {first}")
             else:
                 mapping.set(key, value)
         mapping.end = inner.end_mark

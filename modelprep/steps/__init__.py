@@ -1,11 +1,11 @@
-"""What is done to files: one small module a step, found by its name.
+"""Conversion steps: one small module per step, found by its name.
 
-A step ``caffe.bake`` lives in ``modelprep/steps/caffe_bake.py`` and is that module's ``STEP``. Nothing else has to be
-told of a new step: :func:`find` imports the module by the name, :func:`names` lists the folder. Installed packages
-bring more (:mod:`modelprep.steps._plugins`).
+A step ``caffe.bake`` lives in ``modelprep/steps/caffe_bake.py`` and is that module's ``STEP``. A new step needs no
+registration: :func:`find` imports the module by the name, :func:`names` lists the folder. Installed packages add more
+(:mod:`modelprep.steps._plugins`).
 
-A step is a pure function from files to files: the same inputs, parameters and `version` give the same bytes. It reads
-its file parameters, writes only at ``call.output``, and knows nothing of recipes, stores or networks.
+A step is a pure function from files to files: the same inputs, parameters and `version` result in the same bytes. It
+reads its file parameters, writes only at ``call.output``, and does not depend on recipes, stores or networks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ParamKind = Literal["file", "files", "str", "strs", "int", "float", "bool", "map", "any"]
 
 
-#: Steps of the recipes shipped that a package of its own brings -> that package (docs/examples).
+#: Steps of shipped recipes that are in a separate package -> that package (docs/examples).
 _ELSEWHERE: Mapping[str, str] = {"neutron": "modelprep-neutron"}
 
 
@@ -58,21 +58,21 @@ class Param:
     required, default
         A parameter that is not required arrives as its default when left out.
     choices
-        The values allowed, where these are few.
+        The allowed values, if they are few.
     board
-        Fact of the board's release (:class:`modelprep.targets.bsp.Bsp`) that it takes where a recipe leaves it out.
+        Fact of the board's release (:class:`modelprep.targets.bsp.Bsp`) that is its default in a recipe.
     doc
         One sentence for ``modelprep recipe lint`` messages, the help of the step's command and the documentation.
     option
-        Its names as an option of the step's command (``--output-node -n``) where ``--name`` is not all; None keeps it
-        off the command line. A required file stands by its place.
+        Its names as an option of the step's command (``--output-node -n``) if not just ``--name``; None: not an option.
+        A required file is positional.
     metavar
-        What stands for its value in help texts. A place in brackets may stay empty (:attr:`Step.complete` fills it).
+        Placeholder of its value in help texts. One in brackets is optional (:attr:`Step.complete` fills it).
     least
-        Lowest number that the command takes.
+        Minimum of the command's option.
     read
-        Reads the VALUE of ``NAME=VALUE`` (kind ``map``), or the one value (kind ``any``); ValueError where it is none.
-        YAML when left out.
+        Reads the VALUE of ``NAME=VALUE`` (kind ``map``), or the one value (kind ``any``); ValueError if it is not
+        valid. Default: YAML.
     """
 
     kind: ParamKind
@@ -94,11 +94,11 @@ class Call:
     Parameters
     ----------
     params
-        Checked values by name; file parameters are Paths of read-only files whose *name* means nothing
-        (store blobs are named by digest), defaults filled in.
+        Checked values by name; file parameters are Paths of read-only files with meaningless *names* (store blobs are
+        named by digest), defaults filled in.
     output
-        Where to write. For a step that `produces` a file: a path at which nothing exists yet. For one that produces a
-        folder: an empty folder.
+        Where to write. For a step that `produces` a file: an unused path. For one that produces a folder: an empty
+        folder.
     progress
         Called with (bytes done, bytes in all or None).
     warn
@@ -113,18 +113,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Proven:
-    """A step that turns one model into another: both have to answer alike on the same inputs.
+    """A step that converts a model: both have to compute the same numbers on the same inputs.
 
     Parameters
     ----------
     by
-        The comparison that shows it, by its name in :mod:`modelprep.check.proof.kinds`.
+        The comparison, by its name in :mod:`modelprep.check.proof.kinds`.
     tolerance
-        Largest difference allowed where a recipe says nothing, as a share of the output's largest value.
+        Default of the largest allowed difference, as a fraction of the output's largest value.
     origin
         Where that number comes from.
     otherwise
-        How the same result can be had another way, to see which of the two is wrong; empty where there is none.
+        Another way to make the same result, to find out which one is wrong; empty if there is none.
     """
 
     by: str
@@ -142,23 +142,23 @@ class Exempt:
 
 @dataclass(frozen=True)
 class Compared(Exempt):
-    """A step that runs original and result itself, and raises StepError where they answer too differently.
+    """A step that runs original and result itself, and raises StepError if they differ too much.
 
-    Its facts have ``agreement``, as :func:`modelprep.steps._agreement.compare` returns it. ``reason`` says who is run
-    on what.
+    Its facts have ``agreement``, as :func:`modelprep.steps._agreement.compare` returns it. ``reason`` describes
+    runtimes and inputs.
     """
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step: what it is called, what it takes, how it is run.
+    """A step: its name, its parameters, its function.
 
     Parameters
     ----------
     name
         ``family.verb`` or one word.
     version
-        Part of the result's key; raise it whenever the same input would give other bytes.
+        Part of the result's key; raise it whenever the output changes.
     run
         Does the work; may return facts (JSON-ready) to be stored with the result. Raises only ModelprepError on bad
         input (StepError for the most part), never leaves its output half-written *and* returns.
@@ -173,20 +173,19 @@ class Step:
         Returns name and version of the external program that a call with these parameters runs (``vela 5.2.0``):
         another version is another result. Raises MissingTool without the program. None for a step that runs none.
     room
-        Says how many bytes a call writes at most, None where nobody can say before it is done: from its plain
-        parameters and the sizes of its files by slot (``param``, or ``param/name`` of kind ``files``), each an upper
-        bound in bytes itself or None.
+        Upper bound of the bytes that a call writes, None if unknown: from its plain parameters and the sizes of its
+        files by slot (``param``, or ``param/name`` of kind ``files``), each an upper bound in bytes itself or None.
     origin
         Distribution and version of the plug-in that brings it, part of the result's key; empty for steps of modelprep.
     complete
-        Returns the parameters with what follows from them, for a call outside any recipe: the shards beside a
-        checkpoint's index, the files of external data. Called before the parameters are checked: a file is a Path or
-        left out. None where nothing follows.
+        Returns the parameters with derived ones, for a call outside any recipe: the shards beside a checkpoint's index,
+        the files of external data. Called before the parameters are checked: a file is a Path or left out. None if
+        there are none.
     command
-        Whether ``modelprep FAMILY VERB`` runs it on files of the user's own.
+        Whether ``modelprep FAMILY VERB`` runs it on the user's own files.
     proof
-        How its results are proven to compute what its inputs did, or why there is nothing to prove. No default: whoever
-        writes a step has to decide.
+        How its results are compared with its inputs, or why there is nothing to compare. No default: the author of a
+        step has to decide.
     """
 
     name: str
@@ -206,7 +205,7 @@ class Step:
 
 
 def same_size(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
-    """Return the :attr:`Step.room` of a step that writes its files as they are: their sizes together, bytes."""
+    """Return the :attr:`Step.room` of a step that copies its files: their total size in bytes."""
     del params
     known = [size for size in sizes.values() if size is not None]
     return sum(known) if len(known) == len(sizes) else None
@@ -226,14 +225,14 @@ def names(family: str = "") -> tuple[str, ...]:
 
 
 def find(name: str) -> Step:
-    """Find a step by its name: one of ours, else one of an installed plug-in (docs/how-to/steps-plugin.md).
+    """Find a step by its name: a built-in one, else one of an installed plug-in (docs/how-to/steps-plugin.md).
 
     Raises
     ------
     RecipeError
-        There is no step of that name; the nearest ones are offered.
+        The step is unknown; the nearest ones are suggested.
     MissingTool
-        It is a plug-in's, which does not load or, of a recipe shipped, is not installed.
+        Its plug-in does not load or, for a shipped recipe, is not installed.
     """
     step = _load(module_of(name)) if name.replace(".", "").replace("_", "").replace("-", "").isalnum() else None
     if step is not None and step.name == name:
@@ -249,25 +248,25 @@ def find(name: str) -> Step:
         from modelprep.installed import package_command
 
         raise MissingTool(
-            f"the package {_ELSEWHERE[name]}, which brings the step '{name}', is not installed",
+            f"the package {_ELSEWHERE[name]}, which provides the step '{name}', is not installed",
             hint=package_command(_ELSEWHERE[name]),
         )
     known = names()
     raise RecipeError(
-        f"there is no step called '{name}'",
+        f"unknown step '{name}'",
         hint=nearest(name, known) or f"known steps: {', '.join(known)}",
     )
 
 
 def unusable(plugin: Plugin) -> str:
-    """Say why a plug-in's step cannot be used; an empty string where it can."""
+    """Say why a plug-in's step cannot be used; an empty string if it can."""
     step = plugin.found
     if plugin.problem:
         return plugin.problem
     if plugin.name in _own():
-        return "modelprep has a step of that name itself"
+        return "modelprep itself has a step of that name"
     if not isinstance(step, Step):
-        return f"the entry point is no modelprep.steps.Step but {type(step).__name__}"
+        return f"the entry point is not a modelprep.steps.Step but {type(step).__name__}"
     if step.name != plugin.name:
         return f"the entry point is called '{plugin.name}' and its step '{step.name}'"
     sound = (

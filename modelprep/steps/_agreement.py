@@ -1,4 +1,4 @@
-"""How well a quantised model answers as the float one does: cosine similarity and agreement of the top class."""
+"""Agreement of a quantised model with the float one: cosine similarity and top class."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from modelprep.steps import Param
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: What is allowed where a recipe says nothing: mode -> least mean cosine similarity, least share of equal top classes.
-#: Float and half precision are those of their rounding; the others are where a classifier is still of use.
+#: Default limits: mode -> minimum of the mean cosine similarity, minimum fraction of equal top classes. Those of float
+#: and half precision follow from rounding; the others are where a classifier is still useful.
 LEAST: Mapping[str, tuple[float, float]] = {
     "float": (0.99999, 0.99), "float16": (0.999, 0.98), "dynamic": (0.99, 0.95), "int8": (0.95, 0.9),
 }  # fmt: skip
 
 #: Parameters that every step with this comparison takes.
 PARAMS: Mapping[str, Param] = {
-    "min_cosine": Param("float", "least mean cosine similarity with the original; its default depends on the mode"),
-    "min_top1": Param("float", "least share of calibration inputs with the original's top class; as min_cosine"),
+    "min_cosine": Param(
+        "float", "minimum of the mean cosine similarity with the original; its default depends on the mode"
+    ),
+    "min_top1": Param("float", "minimum fraction of calibration inputs with the original's top class; as min_cosine"),
 }
 
 
@@ -49,7 +51,7 @@ def compare(
     Raises
     ------
     StepError
-        The result answers otherwise than allowed.
+        The result differs more than allowed.
     """
     import numpy as np
 
@@ -63,7 +65,7 @@ def compare(
     for old, new in zip(before, after, strict=True):
         one, two = (each.reshape(len(each), -1).astype(np.float64) for each in (old, new))
         if not np.isfinite(two).all():
-            raise StepError("the result computes values that are no numbers", where=str(where))
+            raise StepError("the result computes NaN or infinity", where=str(where))
         cosines = _cosines(one, two)
         means.append(float(cosines.mean()))
         lowest.append(float(cosines.min()))
@@ -81,7 +83,7 @@ def compare(
     }  # fmt: skip
     if min(means) < limits[0] or (same and min(same) < limits[1]):
         raise StepError(
-            "the result answers otherwise than the original, so it was not kept", where=str(where),
+            "the result differs too much from the original, so it was not kept", where=str(where),
             expected=f"cosine similarity of at least {limits[0]:g}, the same top class on {limits[1]:.0%}",
             got=words(facts),
             hint="calibrate with pictures like those of the board, check preprocess, or lower min_cosine and min_top1",
@@ -90,7 +92,7 @@ def compare(
 
 
 def words(facts: Mapping[str, object]) -> str:
-    """Say in one line what :func:`compare` found."""
+    """Return the result of :func:`compare` in one line."""
     top1 = facts["top1"]
     text = f"cosine similarity {facts['cosine']:.4f} (at least {facts['min_cosine']:g})"
     if isinstance(top1, float):
@@ -117,7 +119,7 @@ def _cosines(one: NDArray[Any], two: NDArray[Any]) -> NDArray[Any]:
 
 
 def read(path: Path) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """Read what a converter's process saved: arrays ``b0``, ``b1``... of the original and ``a0``... of the result."""
+    """Read a converter's arrays: ``b0``, ``b1``... of the original and ``a0``... of the result."""
     import numpy as np
 
     with np.load(path, allow_pickle=False) as found:

@@ -17,12 +17,12 @@ from modelprep.structs import dataclass
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Members of an archive that are taken for inputs.
+#: Members of an archive that are used as inputs.
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".npy")
 _CHANNELS = ("rgb", "bgr", "grey")
 _RESIZE = ("bilinear", "stb", "none")
 _LAYOUTS = ("nhwc", "nchw")
-#: How many values the inputs may hold together: a gigabyte of float32.
+#: Maximum total number of values: a gigabyte of float32.
 _MOST_VALUES = 1 << 28
 
 #: Parameters that every step with a calibration takes.
@@ -36,7 +36,7 @@ PARAMS: Mapping[str, Param] = {
         f"({', '.join(_CHANNELS)}), resize ({', '.join(_RESIZE)}), layout ({', '.join(_LAYOUTS)})", metavar="KEY=VALUE",
     ),
     "samples": Param("int", "largest number of calibration inputs", default=100, least=1),
-    "seed": Param("int", "decides which inputs are taken, and their order", default=0),
+    "seed": Param("int", "decides which inputs are used, and their order", default=0),
 }  # fmt: skip
 
 
@@ -137,7 +137,7 @@ class Samples:
 def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], None]) -> Samples | None:
     """Prepare the inputs that a step's parameters name; None where they name none.
 
-    Which files are taken, and their order, follow from the seed and the names alone.
+    The files and their order depend only on the seed and the names.
 
     Raises StepError: a file is no picture or no array, or the inputs are not all of one shape; RecipeError: a parameter
     is wrong.
@@ -149,15 +149,15 @@ def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], N
 
     most, seed = cast("int", params["samples"]), cast("int", params["seed"])
     if most < 1:
-        raise RecipeError("samples is a number from 1 on", got=str(most))
+        raise RecipeError("samples must be at least 1", got=str(most))
     how = Preprocess.of(params.get("preprocess"))
     with tempfile.TemporaryDirectory(prefix="calibration-", dir=scratch) as folder:
         found = dict(_inputs(files, Path(folder)))
         if not found:
-            raise StepError("the calibration set holds no inputs", got=", ".join(files))
+            raise StepError("the calibration set has no inputs", got=", ".join(files))
         chosen = sorted(found, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())[:most]
         if not params.get("preprocess") and not all(_holds_arrays(found[name][0]) for name in chosen):
-            warn("the recipe declares no preprocess: pictures are fed as they are, values 0 to 255, red first")
+            warn("the recipe declares no preprocess: pictures are used unchanged, values 0 to 255, red first")
         rows: list[Mapping[str, NDArray[Any]]] = []
         for name in chosen:
             rows.append(_read(name, *found[name], how))
@@ -224,7 +224,7 @@ def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
 
 def _check_numbers(name: str, array: NDArray[Any]) -> None:
     if array.dtype.kind not in "fiub":
-        raise StepError("the array holds no real numbers", where=name, got=str(array.dtype))
+        raise StepError("the array does not contain real numbers", where=name, got=str(array.dtype))
 
 
 def _read(name: str, path: Path, record: int | None, how: Preprocess) -> Mapping[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""What steps share of the way from a command line to their parameters (:attr:`modelprep.steps.Step.complete`)."""
+"""Shared by steps: completing a command line's parameters (:attr:`modelprep.steps.Step.complete`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES: Mapping[str, Param] = {
 
 
 def something_to_rename(params: Mapping[str, object]) -> Mapping[str, object]:
-    """See that a call renames something.
+    """Check that a call renames something.
 
     Raises UsageError: it does not.
     """
@@ -53,7 +53,7 @@ def renames(params: Mapping[str, object], step: str) -> tuple[dict[str, str], di
 
 
 def graph_file(params: Mapping[str, object]) -> Mapping[str, object]:
-    """Take the graph out of a SavedModel's folder.
+    """Find the graph in a SavedModel's folder.
 
     Raises StepError: it is a folder of another kind.
     """

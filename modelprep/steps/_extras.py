@@ -1,4 +1,4 @@
-"""Which modules an extra brings, and the one error that says it is missing."""
+"""The modules of an extra, and the error for a missing extra."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 
 
 def require(extras: Iterable[str], what: str) -> None:
-    """See that extras are installed.
+    """Check that extras are installed.
 
     `what`: what needs them, as the subject of a sentence: "the step tf.to_onnx". Raises MissingTool: at least one is
     not there; the hint is the command that installs all that are missing.

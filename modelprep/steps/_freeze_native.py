@@ -23,9 +23,9 @@ from modelprep.formats.tensorflow.slices import Slice
 from modelprep.formats.tensorflow.tensor import DTYPES, REF, Tensor, dtype_name, element_count
 
 VARIABLES = VARIABLE_OPS
-#: These hand on what they get in input 0; TensorFlow gives them the type of the value.
+#: These pass on input 0; TensorFlow gives them the type of the value.
 _PASS = frozenset({"Enter", "Exit", "Identity", "NextIteration", "Switch", "_SwitchN"})
-#: These want the variable itself (a reference), not its value, and so cannot take a constant.
+#: These need the variable itself (a reference), not its value, so a constant cannot replace it.
 _WANT_REFERENCE = re.compile(
     r"(Assign(Add|Sub)?|Scatter(Add|Sub|Mul|Div|Min|Max|Update|NdAdd|NdSub|NdUpdate|NdMax|NdMin)"
     r"|Ref(Switch|Merge|Enter|Exit|Identity|NextIteration|Select)|CountUpTo|IsVariableInitialized"
@@ -39,7 +39,7 @@ MAX_BYTES = (1 << 31) - 1
 
 @dataclass(frozen=True)
 class Source:
-    """Where a variable's value comes from: a tensor of the checkpoint, or one part of it."""
+    """Source of a variable's value: a tensor of the checkpoint, or one part of it."""
 
     key: str
     part: Slice | None = None
@@ -47,7 +47,7 @@ class Source:
 
 @dataclass
 class FreezePlan:
-    """What freezing will do.
+    """The plan of freezing.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class FreezePlan:
 
 
 def plan(graph: Graph, checkpoint: Checkpoint, outputs: Sequence[str], *, clear_devices: bool = True) -> FreezePlan:
-    """Decide which nodes stay, what becomes of them, and which tensors are needed.
+    """Decide which nodes to keep, how to change them, and which tensors are needed.
 
     `graph`: its nodes are changed in place. Raises StepError: an output or a variable is missing, does not fit its
     tensor, or is used in a way that no constant can be.
@@ -93,7 +93,7 @@ def plan(graph: Graph, checkpoint: Checkpoint, outputs: Sequence[str], *, clear_
             got=f"{len(names)} tensors, such as {', '.join(names[:5])}",
             hint=TENSORFLOW_2
             if "_CHECKPOINTABLE_OBJECT_GRAPH" in checkpoint.stored
-            else nearest(missing[0], names) or "is this the checkpoint of this graph?",
+            else nearest(missing[0], names) or "check that the checkpoint belongs to this graph",
         )
     users = consumers(nodes)
     for variable in variables:
@@ -265,7 +265,7 @@ def _convert_users(variable: Node, users: dict[str, list[tuple[Node, int]]], res
         elif resource:
             _convert_resource_user(variable, node, index, result)
         elif index == 0 and _WANT_REFERENCE.fullmatch(node.op):
-            raise _refused(variable, node, f"{node.op} needs the variable itself, a constant cannot stand for it")
+            raise _refused(variable, node, f"{node.op} needs the variable itself, a constant cannot replace it")
 
 
 def _convert_resource_user(variable: Node, node: Node, index: int, result: FreezePlan) -> None:
@@ -285,9 +285,9 @@ def _convert_resource_user(variable: Node, node: Node, index: int, result: Freez
     elif node.op in ("GatherV2", "GatherNd", "Identity"):
         pass  # converted before, on another way from the same variable
     elif node.op == "Merge":
-        raise _refused(variable, node, "the variable goes round a loop or through a branch, its value is not fixed")
+        raise _refused(variable, node, "the variable is part of a loop or branch, its value is not fixed")
     else:
-        raise _refused(variable, node, f"{node.op} needs the variable itself, a constant cannot stand for it")
+        raise _refused(variable, node, f"{node.op} needs the variable itself, a constant cannot replace it")
 
 
 def _become(node: Node, op: str, inputs: list[str], attrs: dict[str, str]) -> None:
@@ -301,13 +301,13 @@ def _refused(variable: Node, node: Node, why: str) -> StepError:
     hint = "keep only outputs that do not need this node"
     if node.op == "RefSwitch":
         predicate = node.inputs[1] if len(node.inputs) > 1 else "?"
-        why = f"it goes through the condition '{predicate}' (tf.cond), as in a graph that can train"
+        why = f"it depends on the condition '{predicate}' (tf.cond), as in a training graph"
         hint = (
             "export the graph again for inference: build it with is_training=False (learning_phase 0) and restore the "
             "same checkpoint; or keep only outputs that do not need this node"
         )
     elif _TRAINS.fullmatch(node.op):
-        why = f"{node.op} changes it: this is a graph for training"
+        why = f"{node.op} changes it: this is a training graph"
         hint = "keep only outputs for inference, or export the graph again with is_training=False"
     elif node.op.endswith("PartitionedCall"):
         hint += "; engine 'tensorflow' converts variables inside functions"

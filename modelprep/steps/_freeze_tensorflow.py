@@ -1,4 +1,4 @@
-"""Freezing through TensorFlow's own ``freeze_graph``: the engine ``tensorflow``, which the native one is held to."""
+"""Freezing through TensorFlow's own ``freeze_graph``: the engine ``tensorflow``, the reference of the native one."""
 
 from __future__ import annotations
 

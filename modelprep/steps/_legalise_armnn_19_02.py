@@ -1,6 +1,6 @@
-"""Bringing a TensorFlow graph into the words that Arm NN 19.02's parser knows, values unchanged.
+"""Rewrite a TensorFlow graph for Arm NN 19.02's parser, with unchanged values.
 
-Rewriting and judging are apart: `rewrite` changes what has the same meaning under an older name,
+Rewriting and checking are separate: `rewrite` uses older operations of the same meaning,
 :func:`modelprep.targets.armnn_tf.judge` lists every rule that the result still breaks. Nothing is written then.
 """
 
@@ -20,7 +20,7 @@ from modelprep.formats.tensorflow.tensor import DTYPES, Tensor
 from modelprep.targets.armnn_19_02 import TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS
 from modelprep.targets.armnn_tf import FLOAT, INT32, ints, neutral
 
-#: These hand on their first input as it is, in a graph that is only run forward.
+#: These pass on their first input unchanged, in inference.
 _PASS = frozenset({"Identity", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"})
 
 
@@ -85,7 +85,7 @@ def _renameable(node: Node) -> bool:
 
 
 def _bypass(graph: Graph, keep: set[str], changes: Changes) -> None:
-    """Take out nodes that only hand on a value; outputs stay, as their names are what the board asks for."""
+    """Remove nodes that only pass on a value; outputs are kept, as the board binds their names."""
     instead: dict[str, str] = {}
     for node in graph.nodes:
         if node.op in _PASS and node.name not in keep and len(node.inputs) == 1:
@@ -117,7 +117,7 @@ def _attributes(node: Node, changes: Changes) -> None:
             del node.attrs[name]
             changes.dropped_attrs[name] += 1
             changes.warnings.append(
-                f"{node.name} ({node.op}): attribute '{name}' is unknown to TensorFlow 1.12, left out"
+                f"{node.name} ({node.op}): attribute '{name}' is unknown to TensorFlow 1.12, removed"
             )
     for name, default in known.required.items():
         if name not in node.attrs and default is not None:

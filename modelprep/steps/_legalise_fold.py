@@ -1,4 +1,4 @@
-"""Working out beforehand what a frozen graph computes of its own shapes and of constants, values unchanged.
+"""Fold what a frozen graph computes from constants and its own shapes, with unchanged values.
 
 Three things that exported graphs are full of and that no parser of a board takes:
 
@@ -74,7 +74,7 @@ def _set(graph: Graph, name: str, value: object) -> None:
     require(graph, [name], "input")
     node = next(node for node in graph.nodes if node.name == name)
     if node.op not in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault"):
-        raise StepError(f"'{name}' is no placeholder that a constant could stand for", where=graph.name, got=node.op)
+        raise StepError(f"'{name}' is not a placeholder that a constant can replace", where=graph.name, got=node.op)
     dtype = node.dtype("dtype")
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     shape: tuple[int, ...] = (len(values),) if isinstance(value, (list, tuple)) else ()
@@ -86,7 +86,7 @@ def _set(graph: Graph, name: str, value: object) -> None:
         data = struct.pack(f"<{len(values)}{kinds[dtype]}", *(bool(v) if dtype == BOOL else v for v in values))
     except (KeyError, struct.error, OverflowError):
         raise StepError(
-            f"the value given for '{name}' does not fit it",
+            f"the value for '{name}' has the wrong type or shape",
             where=graph.name,
             expected=dtype_name(dtype),
             got=str(value),
@@ -107,7 +107,7 @@ def _defaults(graph: Graph, result: Folded) -> list[str]:
     for node in graph.nodes:
         if node.op == "PlaceholderWithDefault" and len(node.inputs) == 1:
             node.op, node.attrs = "Identity", {"T": node.attrs.get("dtype", attr_type(FLOAT))}
-            result.warnings.append(f"{node.name} (PlaceholderWithDefault) takes its default")
+            result.warnings.append(f"{node.name} (PlaceholderWithDefault) gets its default")
             found.append(node.name)
     return found
 

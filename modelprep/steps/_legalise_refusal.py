@@ -1,4 +1,4 @@
-"""Why a graph cannot be made fit for a board's parser: by operator, with what to do about it."""
+"""The error for a graph that a board's parser cannot accept: by operator, with hints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def refusal(target: str, graph: Graph, findings: Sequence[Finding]) -> StepError
         lines.append(many if len(ones) > 1 else str(ones[0]))
     more = len(lines) - _SHOWN
     return StepError(
-        f"{target} cannot take this graph: {len(findings)} of its rules are broken",
+        f"{target} does not accept this graph: {len(findings)} of its rules are broken",
         where=findings[0].node,
         got="\n".join([*lines[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]),
         hint="\n".join(_hints(graph, findings)) or None,
@@ -49,13 +49,13 @@ def _hints(graph: Graph, findings: Sequence[Finding]) -> list[str]:
     elif ops.intersection(_RANDOM):
         hints.append("dropout is still in the graph, with a keep probability below 1: it was exported for training")
     if not others and ops.intersection(_TRAINS) & {one.op for one in findings if one.rule in ("TF01", "TF16")}:
-        hints.append("a graph for training: export it again for inference (is_training=False), then freeze it")
+        hints.append("a training graph: export it again for inference (is_training=False), then freeze it")
     if not others and ops.intersection(_OF_SHAPES) and any(one.rule in ("TF01", "TF25") for one in findings):
         unknown = [node.name for node in placeholders if not node.shape("shape")]
         if unknown:
-            hints.append(f"shapes cannot be worked out: the placeholder '{unknown[0]}' does not say its own")
+            hints.append(f"shapes cannot be inferred: the placeholder '{unknown[0]}' has no shape")
         else:
-            hints.append("shapes cannot be worked out: export the graph with a fixed input size (batch 1)")
+            hints.append("shapes cannot be inferred: export the graph with a fixed input size (batch 1)")
     return hints
 
 

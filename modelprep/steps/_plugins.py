@@ -1,7 +1,7 @@
 """Steps of other installed packages: entry points of the group ``modelprep.steps``.
 
-Only what is installed in this environment is loaded, never anything that a recipe names. A package that does not load
-is an entry with its cause, so that it hinders nobody who does not use it.
+Only packages installed in this environment are loaded, never anything named in a recipe. A package that does not load
+is recorded with its cause, so that it does not affect other steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs a function of ours in a Python process of its own.
+"""Run a function in a separate Python process.
 
 TensorFlow takes two seconds and half a gigabyte to import, logs to stderr as it likes, and cannot be unloaded: it never
 enters the process that a user's command or a test runs in.
@@ -18,7 +18,7 @@ _MARK = "modelprep-result:"
 
 
 def call(module: str, request: Mapping[str, object], *, what: str) -> Mapping[str, object]:
-    """Run ``module.work(request)`` in a process of its own and give what it returns (JSON-ready both ways).
+    """Run ``module.work(request)`` in a separate process and return its result (JSON-ready both ways).
 
     `module`: a module of ours with a function ``work``. `what`: what is being done, for messages: "freezing with
     TensorFlow". Raises ModelprepError: the one that ``work`` raised; StepError when the process died.

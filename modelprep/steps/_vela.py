@@ -1,4 +1,4 @@
-"""Vela, run in a process of its own: the compiled model, and which operators it leaves on the CPU for what reason."""
+"""Run Vela in a separate process: the compiled model, and the operators that it leaves on the CPU with the reason."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def compile_model(
         data = made.read_bytes()
     counts = {name: int(count) for name, count in _COUNT.findall(said)}
     if not counts:
-        raise StepError("Vela does not say which operators are left on the CPU", where=str(model))
+        raise StepError("Vela did not report which operators are left on the CPU", where=str(model))
     return Compiled(version, data, counts.get("CPU", 0), counts.get("NPU", 0), _on_cpu(said, before))
 
 

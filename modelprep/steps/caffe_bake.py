@@ -1,4 +1,4 @@
-"""Step ``caffe.bake``: a prototxt and a caffemodel become one caffemodel that holds structure and weights."""
+"""Step ``caffe.bake``: a prototxt and a caffemodel become one caffemodel with structure and weights."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ STEP = Step(
     params={
         "prototxt": Param("file", "The structure, in any syntax that Caffe reads (V0, V1, V2).", required=True),
         "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),
-        "batch": Param("int", "First dimension of the inputs; left as it is when not given.", least=1),
+        "batch": Param("int", "First dimension of the inputs (default: unchanged).", least=1),
         "input": Param("str", "Name of the Input layer (its top keeps its name)."),
         "outputs": Param(
-            "strs", "Keep only what this top needs; all layers when not given.", option="--keep", metavar="TOP"
+            "strs", "Keep only what this top needs (default: all layers).", option="--keep", metavar="TOP"
         ),
         "target": Param(
             "str",
-            "Write what this parser wants written, refuse what it gets wrong.",
+            "Write fields that this parser needs, refuse what it gets wrong.",
             choices=("armnn-19.02",),
             option="--for",
             metavar="TARGET",
@@ -81,7 +81,7 @@ STEP = Step(
         "caffe",
         1e-6,
         "measured 0 on VGG-19, AlexNet, GoogLeNet, ResNet-50, Inception-BN and SqueezeNet with random weights; "
-        "the rest is left to runtimes that sum in another order",
+        "the rest allows for runtimes that sum in another order",
         otherwise="engine: pycaffe makes it with a real Caffe",
     ),
 )

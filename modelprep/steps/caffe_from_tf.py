@@ -21,7 +21,7 @@ def _run(call: Call) -> Mapping[str, object]:
     for layer, names in params["constants"].items():
         listed = [names] if isinstance(names, str) else list(names)
         if not all(isinstance(name, str) for name in listed):
-            raise StepError("a layer's constants are given by their names", where=str(layer), got=str(names))
+            raise StepError("constants must be lists of names", where=str(layer), got=str(names))
         constants[str(layer)] = listed
     net = convert(Path(params["graph"]), Path(params["prototxt"]), constants, params.get("set"))
     with writing(call.output) as write:
@@ -36,7 +36,7 @@ def _run(call: Call) -> Mapping[str, object]:
 STEP = Step(
     name="caffe.from_tf",
     version=1,
-    summary="Give a Caffe net the weights of the TensorFlow graph that is its twin.",
+    summary="Copy the weights of an equal TensorFlow graph into a Caffe net.",
     params={
         "graph": Param("file", "A frozen GraphDef, binary or text.", required=True),
         "prototxt": Param("file", "The Caffe net.", required=True),

@@ -1,4 +1,4 @@
-"""Step ``caffe.to_npy``: a caffemodel's weights as NumPy files, one a blob (``conv1_w.npy``, ``conv1_b.npy``)."""
+"""Step ``caffe.to_npy``: a caffemodel's weights as NumPy files, one per blob (``conv1_w.npy``, ``conv1_b.npy``)."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def _run(call: Call) -> Mapping[str, object]:
 STEP = Step(
     name="caffe.to_npy",
     version=1,
-    summary="Write a caffemodel's weights as NumPy files, one a blob.",
+    summary="Write a caffemodel's weights as NumPy files, one per blob.",
     params={
         "weights": Param("file", "The .caffemodel.", required=True),
         "prototxt": Param(
             "file", "The net, for the true shapes of an old file's blobs; else the caffemodel's own net."
         ),
-        "layers": Param("strs", "Only this layer; all that have weights when not given.", option="--layer"),
+        "layers": Param("strs", "Only this layer (default: all that have weights).", option="--layer"),
     },
     run=_run,
-    proof=Exempt("its arrays are the caffemodel's own values behind a header, and no model that could be run"),
+    proof=Exempt("its arrays are the caffemodel's own values with a header, not a model that can be run"),
     produces="folder",
 )

@@ -38,7 +38,7 @@ def _run(call: Call) -> Mapping[str, object]:
 
 
 def room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
-    """Return how many bytes a call writes at most: the values as they are, and less for a layer than its text."""
+    """Return an upper bound of the written bytes: the values unchanged, and less for a layer than its text."""
     del params
     weights, prototxt = sizes["weights"], sizes["prototxt"]
     # PriorBox and Im2col make constants out of a few words; none of them is large beside the weights of such a net.
@@ -50,13 +50,13 @@ PARAMS: Mapping[str, Param] = {
     "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),
     "opset": Param("int", "The ONNX opset to write, 11 to 21.", default=13),
     "batch": Param(
-        "any", "First dimension of the inputs, or dynamic; left as it is when not given.", metavar="N|dynamic", read=str
+        "any", "First dimension of the inputs, or dynamic (default: unchanged).", metavar="N|dynamic", read=str
     ),
     "outputs": Param(
         "strs", "Make this top an output; layers that none of them needs are dropped.", option="--keep", metavar="TOP"
     ),
     "ssd": Param(
-        "str", "What SSD's DetectionOutput gives: rows, or decoded boxes and scores (raw).", default="rows",
+        "str", "Output of SSD's DetectionOutput: rows, or decoded boxes and scores (raw).", default="rows",
         choices=("rows", "raw"),
     ),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from modelprep.steps.caffe_to_onnx import PARAMS, PROOF, room, run
 def _run(call: Call) -> Mapping[str, object]:
     name = str(call.params["name"])
     if not name or name.startswith(".") or any(character in name for character in "/\\\0"):
-        raise RecipeError("the model's name is no file name", got=repr(name), expected="a name such as model.onnx")
+        raise RecipeError("the model's name is not a file name", got=repr(name), expected="a name such as model.onnx")
     model, data = call.output / name, call.output / f"{name}.data"
     return {**run(call, model, data), "files": [model.name, data.name]}
 

@@ -1,4 +1,4 @@
-"""``copy``: the same bytes; for a recipe that wants a step's name for a plain asset."""
+"""``copy``: the same bytes; for a recipe that needs a step for a plain asset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _run(call: Call) -> Mapping[str, object]:
 STEP = Step(
     name="copy",
     version=1,
-    summary="Give a file as it is.",
+    summary="Copy a file unchanged.",
     params={"file": Param("file", "The file.", required=True)},
     run=_run,
     room=same_size,

@@ -27,12 +27,12 @@ def _run(call: Call) -> Mapping[str, object]:
         raise StorageError(f"the file cannot be read: {error.strerror or error}", where=str(source)) from None
     if compression_of(head) != "gzip":
         raise StepError(
-            "this is not a gzip file",
+            "not a gzip file",
             where=str(source),
             expected="1f 8b at its start",
             got=head[:8].hex(" ") or "nothing",
             looks_like=looks_like(head),
-            hint="if the server has unpacked it on the way, use `copy` in place of `gunzip`",
+            hint="if the server has already unpacked it, use `copy` instead of `gunzip`",
         )
     with Reader(source, "gzip", progress=call.progress) as stream, writing(call.output) as write:
         for piece in stream.chunks():
@@ -42,7 +42,7 @@ def _run(call: Call) -> Mapping[str, object]:
                     where=str(source),
                     expected=f"at most {limit} bytes",
                     got="more",
-                    hint="raise `max_bytes` in the recipe if that is right",
+                    hint="raise `max_bytes` in the recipe if the size is correct",
                 )
             write(piece)
     return {"compressed_bytes": stream.consumed, "bytes": stream.position, "members": stream.parts}
@@ -66,5 +66,5 @@ STEP = Step(
     },
     run=_run,
     room=_room,
-    proof=Exempt("it unpacks bytes and looks into no model; gzip carries a CRC-32 of them"),
+    proof=Exempt("it unpacks bytes without reading a model; gzip has a CRC-32 of them"),
 )

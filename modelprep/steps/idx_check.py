@@ -1,4 +1,4 @@
-"""``idx.check``: see that MNIST's pictures and labels are what Arm NN will take them for.
+"""``idx.check``: check that MNIST's pictures and labels are valid for Arm NN.
 
 The board's test reads the counts and sizes but goes by neither: it takes picture K at byte 16 + 784 K and label K at
 byte 8 + K (Arm NN 19.02, tests/MnistDatabase.cpp). A set whose two files do not agree shows there as odd predictions.
@@ -26,7 +26,7 @@ def _run(call: Call) -> Mapping[str, object]:
     facts = check(images, labels, classes=classes)
     if (facts["rows"], facts["columns"]) != (_SIDE, _SIDE):
         call.warn(
-            f"the pictures are {facts['columns']}x{facts['rows']}; Arm NN's tests take every record for 28x28 bytes"
+            f"the pictures are {facts['columns']}x{facts['rows']}; Arm NN's tests read every record as 28x28 bytes"
         )
     copy(images, call.output / "images", call.progress)
     if labels is not None:
@@ -59,14 +59,14 @@ def check(images: Path, labels: Path | None, *, classes: int = 10) -> dict[str, 
     pictures = _header(images, "images", idx.IMAGES_MAGIC, idx.LABELS_MAGIC)
     count, rows, columns = pictures.shape
     if 0 in pictures.shape:
-        raise StepError("the idx file holds no pictures", where=str(images), got=f"shape {count}x{rows}x{columns}")
+        raise StepError("the idx file has no pictures", where=str(images), got=f"shape {count}x{rows}x{columns}")
     facts: dict[str, object] = {"count": count, "rows": rows, "columns": columns}
     if labels is None:
         return facts
     marks = _header(labels, "labels", idx.LABELS_MAGIC, idx.IMAGES_MAGIC)
     if marks.shape[0] != count:
         raise StepError(
-            "there are not as many labels as pictures",
+            "the numbers of labels and pictures differ",
             where=str(labels),
             expected=f"{count} labels",
             got=f"{marks.shape[0]} labels",
@@ -97,7 +97,7 @@ def _header(path: Path, role: str, magic: int, other: int) -> idx.Header:
     header = idx.read_header(path, name=role)
     if header.magic != magic:
         raise StepError(
-            f"this is not an idx file of {role}",
+            f"not an idx file of {role}",
             where=str(path),
             expected=f"magic number {magic}",
             got=f"{header.magic} ({header.dtype}, {len(header.shape)} dimensions)",
@@ -116,7 +116,7 @@ def _header(path: Path, role: str, magic: int, other: int) -> idx.Header:
 STEP = Step(
     name="idx.check",
     version=1,
-    summary="Check MNIST's pictures and labels (magic, counts, lengths, range) and give them as a folder.",
+    summary="Check MNIST's pictures and labels (magic, counts, lengths, range) and write them into a folder.",
     params={
         "images": Param("file", "The pictures, unpacked: idx, magic 2051.", required=True),
         "labels": Param("file", "The labels, unpacked: idx, magic 2049."),
@@ -124,6 +124,6 @@ STEP = Step(
     },
     run=_run,
     room=same_size,
-    proof=Exempt("it reads a data set and passes its bytes on"),
+    proof=Exempt("it reads a data set and copies its bytes"),
     produces="folder",
 )

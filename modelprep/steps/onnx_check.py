@@ -1,4 +1,4 @@
-"""``onnx.check``: the model as it is, once onnx's checker and shape inference have found nothing wrong with it."""
+"""``onnx.check``: copy a model after onnx's checker and shape inference have accepted it."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def check(path: Path, *, shapes: bool = True) -> dict[str, object]:
 STEP = Step(
     name="onnx.check",
     version=1,
-    summary="see that a model is valid ONNX (checker and shape inference); it is passed on as it is",
+    summary="check that a model is valid ONNX (checker and shape inference); it is copied unchanged",
     params={
         "model": Param("file", "the ONNX file", required=True),
         "shapes": Param("bool", "run strict shape inference too", default=True),
-        "target": Param("str", "also refuse what this parser cannot take", choices=TARGETS),
+        "target": Param("str", "also refuse what this parser does not accept", choices=TARGETS),
     },
     run=_run,
-    proof=Exempt("it looks at a model and passes its bytes on"),
+    proof=Exempt("it checks a model and copies its bytes"),
     cpu_bound=True,
     command=False,
     extras=lambda params: ("onnx",),  # noqa: ARG005 - the signature is the interface

@@ -1,4 +1,4 @@
-"""``onnx.fix``: static shapes, constants where an old parser looks for them, another opset; values stay the same."""
+"""``onnx.fix``: static shapes, constants for old parsers, another opset; with unchanged values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _run(call: Call) -> Mapping[str, object]:
     done: list[str] = []
     model = read(path, cast("Mapping[str, Path] | None", params["external"]))
     if params["external"]:
-        done.append("external data taken in")
+        done.append("external data embedded")
     with guarded(str(path)):
         if (wanted := cast("int | None", params["opset"])) is not None:
             if model.opset() < opset.OLDEST <= wanted:
@@ -69,14 +69,14 @@ def _run(call: Call) -> Mapping[str, object]:
         if params["target"]:
             refuse(model, str(params["target"]))
         if not done:
-            call.warn("nothing to do: the model is already as asked; the result is a copy of it")
+            call.warn("nothing to do: the model already meets the request; the result is a copy of it")
             copy(path, call.output, call.progress)
         size = write(model.pieces(), call.output, call.progress) if done else path.stat().st_size
     return {"changes": done, "opset": model.opset(), "ir_version": int(model.proto.ir_version), "size": size}
 
 
 def refuse(model: Model, target: str) -> None:
-    """Raise where a target's parser cannot take a model.
+    """Raise if a target's parser does not accept a model.
 
     Raises StepError: naming every rule that is broken, and where.
     """
@@ -91,9 +91,9 @@ def refuse(model: Model, target: str) -> None:
         if len(found) > _SHOWN:
             shown.append(f"and {len(found) - _SHOWN} more")
         raise StepError(
-            f"Arm NN {parser.version} cannot take this model", where=model.where,
+            f"Arm NN {parser.version} does not accept this model", where=model.where,
             expected=f"operators: {', '.join(sorted(parser.ops))}", got="\n              ".join(shown),
-            hint="settle the shapes: --batch N, --dim NAME=N (in a recipe batch:, dims:)"
+            hint="fix the shapes: --batch N, --dim NAME=N (in a recipe batch:, dims:)"
             if all(problem.rule == "ON05" for problem in found)
             else None,
         )  # fmt: skip
@@ -120,24 +120,24 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
 STEP = Step(
     name="onnx.fix",
     version=2,
-    summary="make an ONNX model fit where it runs: static shapes, constants as old parsers read them, another opset",
+    summary="adapt an ONNX model to its runtime: static shapes, constants for old parsers, another opset",
     params={
         "model": Param("file", "the ONNX file", required=True),
         "external": Param(
-            "files", "files of external data by the location the model gives; they are taken in", option=None
+            "files", "files of external data by their location in the model; they are embedded", option=None
         ),
-        "batch": Param("int", "number of samples: first dimension of the inputs, and what depends on it", least=1),
+        "batch": Param("int", "number of samples: first dimension of the inputs, and dependent shapes", least=1),
         "dims": Param("map", "a symbolic dimension -> number", option="--dim", metavar="NAME=N", read=_number),
-        "opset": Param("int", "carry to this opset, 7 to 25 (extra onnx)", least=1),
+        "opset": Param("int", "convert to this opset, 7 to 25 (extra onnx)", least=1),
         "ir_version": Param("int", "set the IR version", least=3),
-        "initialisers": Param("str", "list initialisers among the inputs (IR version 3)", choices=("keep", "inputs")),
+        "initialisers": Param("str", "list initializers among the inputs (IR version 3)", choices=("keep", "inputs")),
         "data": Param("str", "move raw_data into the field of its type", choices=("keep", "typed")),
         "value_info": Param(
-            "str", "shapes of values in between: keep, drop those not all numbers (static), drop, infer (extra onnx)",
+            "str", "shapes of intermediate values: keep, drop those not all numbers (static), drop, infer (extra onnx)",
             choices=("keep", "static", "drop", "infer"),
         ),
         "simplify": Param("bool", "fold sizes; drop Identity, Dropout; Flatten to Reshape, Gemm to MatMul, ..."),
-        "target": Param("str", "the parser it is for; sets the rest as that needs, and refuses what it cannot take",
+        "target": Param("str", "target parser; sets the other options accordingly, and refuses what it does not accept",
                         choices=TARGETS, option="--for", metavar="TARGET"),
     },
     run=_run,

@@ -1,4 +1,4 @@
-"""``onnx.rename_io``: other names for an ONNX model's inputs and outputs, every other byte as before."""
+"""``onnx.rename_io``: rename an ONNX model's inputs and outputs, every other byte unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _run(call: Call) -> Mapping[str, object]:
 STEP = Step(
     name="onnx.rename_io",
     version=1,
-    summary="give an ONNX model's inputs and outputs other names; weights and all else stay byte for byte",
+    summary="rename an ONNX model's inputs and outputs; every other byte is unchanged",
     params={
         "model": Param("file", "the ONNX file", required=True),
         **NAMES,

@@ -1,4 +1,4 @@
-"""``onnx.testdata``: a model with its test sets, laid out as onnx_test_runner wants them, every pair looked at."""
+"""``onnx.testdata``: a model with its test sets, in the layout of onnx_test_runner, with every pair checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
         models = [name for name in models if name == model]
     if len(models) != 1:
         raise StepError(
-            "the archive must hold one ONNX model" if model is None else f"the archive does not hold {model}",
+            "the archive must contain one ONNX model" if model is None else f"the archive does not contain {model}",
             where=where, got=", ".join(name for name in names if name.endswith(".onnx")) or "no .onnx file",
         )  # fmt: skip
     folder = models[0].rpartition("/")[0]
@@ -40,14 +40,14 @@ def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
             sets.setdefault(found["set"], {"input": set(), "output": set()})[found["kind"]].add(int(found["index"]))
     if not sets:
         raise StepError(
-            "the archive holds no test set beside the model", where=where,
+            "the archive has no test set beside the model", where=where,
             expected=f"{prefix}test_data_set_0/input_0.pb and output_0.pb", got=f"{len(names)} other files",
         )  # fmt: skip
     for name, kinds in sorted(sets.items()):
         for kind, numbers in kinds.items():
             if numbers != set(range(len(numbers))) or not numbers:
                 raise StepError(
-                    f"{name} is not whole", where=where, expected=f"{kind}_0.pb and so on without a gap",
+                    f"{name} is incomplete", where=where, expected=f"{kind}_0.pb and so on without a gap",
                     got=", ".join(f"{kind}_{n}.pb" for n in sorted(numbers)) or "none",
                 )  # fmt: skip
     return wanted
@@ -67,7 +67,7 @@ def _run(call: Call) -> Mapping[str, object]:
     sets = sorted({name.partition("/")[0] for name in wanted.values() if "/" in name}, key=_natural)
     if call.params["sets"] is not None and len(sets) != call.params["sets"]:
         raise StepError(
-            "the archive holds another number of test sets", where=str(source), expected=str(call.params["sets"]),
+            "the archive has another number of test sets", where=str(source), expected=str(call.params["sets"]),
             got=f"{len(sets)}: {', '.join(sets)}",
         )  # fmt: skip
     pairs = 0
@@ -108,7 +108,7 @@ def check_tensor(path: Path, value: Any, where: str, named: Mapping[str, Any]) -
     kind = value.type.tensor_type
     if tensor.data_type != kind.elem_type:
         raise StepError(
-            "a test tensor has another type than the model wants", where=where,
+            "a test tensor has another type than the model expects", where=where,
             expected=f"{TYPES.get(kind.elem_type, '?')} for {value.name}", got=TYPES.get(tensor.data_type, "?"),
         )  # fmt: skip
     wanted = shape(value)
@@ -118,12 +118,12 @@ def check_tensor(path: Path, value: Any, where: str, named: Mapping[str, Any]) -
     )
     if kind.HasField("shape") and not fits:
         raise StepError(
-            "a test tensor has another shape than the model wants", where=where,
+            "a test tensor has another shape than the model expects", where=where,
             expected=f"{value.name} {'x'.join(str(d) for d in wanted)}", got="x".join(map(str, dims)) or "a scalar",
         )  # fmt: skip
     missing = lacking(tensor)
     if missing:
-        raise StepError("a test tensor is not whole", where=where, got=missing)
+        raise StepError("a test tensor is incomplete", where=where, got=missing)
 
 
 def lacking(tensor: Any) -> str:
@@ -150,13 +150,13 @@ def lacking(tensor: Any) -> str:
 STEP = Step(
     name="onnx.testdata",
     version=1,
-    summary="a model and its test sets out of an archive, as onnx_test_runner wants them, every pair checked",
+    summary="unpack a model and its test sets from an archive for onnx_test_runner, and check every pair",
     params={
         "archive": Param("file", "the archive with the model and its test_data_set_* folders", required=True),
-        "model": Param("str", "the model's path in the archive, where it holds several"),
-        "sets": Param("int", "how many test sets there must be"),
+        "model": Param("str", "the model's path in the archive, if there are several"),
+        "sets": Param("int", "required number of test sets"),
     },
     run=_run,
-    proof=Exempt("it unpacks a model and its test sets, bytes as they were"),
+    proof=Exempt("it unpacks a model and its test sets, bytes unchanged"),
     produces="folder",
 )

@@ -1,4 +1,4 @@
-"""``onnx.to_tflite``: an ONNX model becomes a float TF Lite model, by onnx2tf in a process of its own."""
+"""``onnx.to_tflite``: an ONNX model becomes a float TF Lite model, by onnx2tf in a separate process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STEP = Step(
     summary="convert an ONNX model to float TF Lite, channels last, with onnx2tf",
     params={
         "model": Param("file", "the ONNX file, with fixed shapes (onnx.fix: batch, dims)", required=True),
-        "keep_nchw": Param("strs", "inputs that keep their channels in front"),
+        "keep_nchw": Param("strs", "inputs that keep their channels first"),
     },
     run=_run,
     cpu_bound=True,

@@ -1,7 +1,7 @@
-"""``picture``: a picture that the board sees as a person does, the file's own bytes wherever these will do.
+"""``picture``: a picture that the board's decoder reads correctly, unchanged if possible.
 
-The board's test programs decode with stb_image, which turns nothing, fills no missing colours and drops transparency.
-A picture that this leaves right goes through byte for byte; one that it does not is written anew as a 24-bit BMP, which
+The board's test programs decode with stb_image, which ignores rotation, does not fill missing colours and drops
+transparency. A picture that it reads correctly is copied byte for byte; others are converted to a 24-bit BMP, which
 every decoder reads to the same pixels and which needs no compressor, so that the bytes are the same on every machine.
 """
 
@@ -42,7 +42,7 @@ def _run(call: Call) -> Mapping[str, object]:
         from modelprep.formats.sniff import HEAD, looks_like
 
         raise StepError(
-            "this is not a picture", where=str(source), expected="JPEG, PNG or BMP",
+            "not a picture", where=str(source), expected="JPEG, PNG or BMP",
             got=f"first bytes {data[:8].hex(' ')}" if data else "an empty file", looks_like=looks_like(data[:HEAD]),
             hint="take a JPEG, PNG or BMP; a page that shows a picture is not the picture",
         )  # fmt: skip
@@ -56,7 +56,7 @@ def _run(call: Call) -> Mapping[str, object]:
     height, width = pixels.shape[:2]
     with writing(call.output) as write:
         write(bmp(pixels))
-    call.warn(f"the picture was written anew as a 24-bit BMP of {width}x{height}: {found.unfit}")
+    call.warn(f"the picture was converted to a 24-bit BMP of {width}x{height}: {found.unfit}")
     return {"kind": found.kind, "width": width, "height": height, "converted": found.unfit}
 
 
@@ -113,7 +113,7 @@ def _by_pillow(data: bytes, kind: str, origin: str) -> NDArray[np.uint8]:
                 high = (np.asarray(image) >> 8).astype(np.uint8)
                 return np.repeat(high[:, :, None], 3, axis=2)
             if image.mode == "F":
-                raise StepError("the picture holds numbers, not colours", where=origin, hint="save it as RGB")
+                raise StepError("the picture contains numbers, not colours", where=origin, hint="save it as RGB")
             pixels: Any = np.empty((image.height, image.width, 3), np.uint8)
             for top in range(0, image.height, _STRIP):
                 strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
@@ -147,12 +147,10 @@ def bmp(pixels: NDArray[np.uint8]) -> bytes:
 STEP = Step(
     name="picture",
     version=1,
-    summary="A picture as the board's decoder should get it: as it is where that will do, else upright RGB as BMP.",
+    summary="Prepare a picture for the board's decoder: unchanged if possible, else upright RGB as BMP.",
     params={
-        "file": Param(
-            "file", "The picture: JPEG, PNG, BMP; others are converted where Pillow reads them.", required=True
-        )
+        "file": Param("file", "The picture: JPEG, PNG, BMP; others are converted if Pillow reads them.", required=True)
     },
     run=_run,
-    proof=Exempt("it makes a picture, no model; what a network sees of it is what the check shows"),
+    proof=Exempt("it makes a picture, not a model; the check shows the network's input"),
 )

@@ -16,7 +16,7 @@ def _run(call: Call) -> Mapping[str, object]:
         or not 0 <= numbers["size"] <= 4096
         or not 0 <= numbers["batch"] <= 4096
     ):
-        raise RecipeError("tf.export_slim wants other numbers", got=str(numbers),
+        raise RecipeError("invalid numbers for tf.export_slim", got=str(numbers),
                           expected="classes from 1, size and batch from 0 to 4096")  # fmt: skip
     request = {
         "network": str(call.params["network"]),
@@ -39,9 +39,7 @@ STEP = Step(
         "outputs": Param("strs", "keep only what these nodes need (default: everything)"),
     },
     run=_run,
-    proof=Exempt(
-        "it builds a graph out of a name: there is no model before it, and no weights are in it until tf.freeze"
-    ),
+    proof=Exempt("it builds a graph from a name: there is no original, and no weights until tf.freeze"),
     cpu_bound=True,
     extras=lambda params: ("tf",),  # noqa: ARG005 - whatever the parameters
 )

@@ -80,9 +80,9 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
             checkpoint = graph
         else:
             raise UsageError(
-                "freeze wants a checkpoint beside the graph",
+                "freeze needs a checkpoint and a graph",
                 where=str(graph),
-                expected="GRAPH CHECKPOINT; a .meta file and a SavedModel say themselves which it is",
+                expected="GRAPH CHECKPOINT; a .meta file and a SavedModel refer to their own",
                 hint=f"modelprep tf freeze {quoting.sh(quoting.operand(str(graph)))} model.ckpt -n NODE -o FILE",
             )
     index, shards = files_of(checkpoint)
@@ -90,7 +90,7 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _require_variables(path: Path) -> None:
-    """See that a SavedModel whose folder of variables is empty has any.
+    """Check that a SavedModel has variables.
 
     Raises StepError: it has none: its graph is frozen as it is.
     """
@@ -122,14 +122,12 @@ STEP = Step(
             "files", "the data files of a V2 checkpoint, by name (model.ckpt.data-00000-of-00001)", option=None
         ),
         "outputs": Param(
-            "strs", "a node to keep, with all that it needs", required=True, option="--output-node -n", metavar="NODE"
+            "strs", "a node to keep, with its inputs", required=True, option="--output-node -n", metavar="NODE"
         ),
-        "clear_devices": Param(
-            "bool", "forget the devices that nodes were placed on", default=True, option="--keep-devices"
-        ),
+        "clear_devices": Param("bool", "remove the devices of nodes", default=True, option="--keep-devices"),
         "engine": Param(
             "str",
-            "native needs nothing; tensorflow does the same through TensorFlow (extra tf)",
+            "native needs no extra; tensorflow uses TensorFlow (extra tf)",
             default="native",
             choices=("native", "tensorflow"),
         ),
@@ -139,7 +137,7 @@ STEP = Step(
     proof=Proven(
         "checkpoint",
         0.0,
-        "exact: TensorFlow runs both as they stand, the same values in the same kernels",
+        "exact: TensorFlow runs both unchanged, with the same values in the same kernels",
         otherwise="engine: tensorflow makes it with TensorFlow",
     ),
     cpu_bound=True,

@@ -1,4 +1,4 @@
-"""``tf.legalise``: a frozen graph in the words that a board's parser knows, values unchanged."""
+"""``tf.legalise``: rewrite a frozen graph for a board's parser, with unchanged values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _run(call: Call) -> Mapping[str, object]:
 
     target = str(call.params["target"])
     if target not in TARGETS:
-        raise StepError("there are no rules for this target", got=target, expected=", ".join(TARGETS))
+        raise StepError("unknown target", got=target, expected=", ".join(TARGETS))
     graph = read_any_graph(cast("Path", call.params["graph"]))[0]
     asked = cast("tuple[object, ...]", call.params.get("outputs") or ())
     outputs = [str(name) for name in asked] or [node.name for node in outputs_of(graph)]
@@ -44,7 +44,7 @@ def _run(call: Call) -> Mapping[str, object]:
     for text in (*folded.warnings, *changes.warnings):
         call.warn(text)
     if not (changes or folded.constants):
-        call.warn(f"nothing to do: {target} could take the graph as it was: nothing is changed")
+        call.warn(f"nothing to do: {target} accepts the graph as it is; nothing was changed")
     return {
         "changed": bool(changes or folded.constants),
         "constants": folded.constants,
@@ -62,7 +62,7 @@ def _run(call: Call) -> Mapping[str, object]:
 
 
 def _verify(call: Call, graph: Graph, outputs: list[str], target: str) -> None:
-    """Walk the result as the board does: what it would stop at must not end as a success."""
+    """Check the result as on the board: a graph at which it would stop must not be a success."""
     from modelprep.formats.tensorflow.graphdef import encode_graph
     from modelprep.targets.armnn.network import Stop
     from modelprep.targets.armnn.tf_graph import encoded
@@ -94,14 +94,14 @@ def _value(text: str) -> object:
 STEP = Step(
     name="tf.legalise",
     version=2,
-    summary="rewrite a frozen graph for a board's parser, values unchanged; refuse what it cannot take",
+    summary="rewrite a frozen graph for a board's parser, with unchanged values; refuse what it does not accept",
     params={
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
         "target": Param(
-            "str", "the parser to please", default=TARGETS[0], choices=TARGETS, option="--for", metavar="TARGET"
+            "str", "the target parser", default=TARGETS[0], choices=TARGETS, option="--for", metavar="TARGET"
         ),
         "outputs": Param(
-            "strs", "a node to keep (default: those whose value nobody uses)", option="--output-node -n", metavar="NODE"
+            "strs", "a node to keep (default: those whose value is not used)", option="--output-node -n", metavar="NODE"
         ),
         "constants": Param(
             "map",
@@ -113,7 +113,7 @@ STEP = Step(
     },
     run=_run,
     proof=Proven(
-        "graph", 1e-6, "measured 0 on Inception v3 with random weights; other operators may come with other kernels"
+        "graph", 1e-6, "measured 0 on Inception v3 with random weights; other operators may use other kernels"
     ),
     cpu_bound=True,
     complete=graph_file,

@@ -1,4 +1,4 @@
-"""``tf.rename_io``: other names for a graph's inputs and outputs, everything else as it was."""
+"""``tf.rename_io``: rename a graph's inputs and outputs, everything else unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _run(call: Call) -> Mapping[str, object]:
         require(graph, given, role.removesuffix("s"))
         names.update(given)
     if not names:
-        raise RecipeError("tf.rename_io is to rename nothing", hint="give it inputs: or outputs: {old: new}")
+        raise RecipeError("tf.rename_io has nothing to rename", hint="set inputs: or outputs: {old: new}")
     references = rename_nodes(graph, names)
     size = write_pieces(encode_graph(graph, in_order=False), call.output)
     return {"renamed": names, "references": references, "bytes": size}
@@ -34,7 +34,7 @@ def _run(call: Call) -> Mapping[str, object]:
 STEP = Step(
     name="tf.rename_io",
     version=1,
-    summary="give a GraphDef's inputs and outputs other names, with every reference to them",
+    summary="rename a GraphDef's inputs and outputs, with all references to them",
     params={
         "graph": Param("file", "the GraphDef, binary or text", required=True),
         **NAMES,

@@ -1,4 +1,4 @@
-"""``tf.to_onnx``: a frozen TensorFlow graph as an ONNX model, through tf2onnx in a process of its own."""
+"""``tf.to_onnx``: a frozen TensorFlow graph as an ONNX model, through tf2onnx in a separate process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _run(call: Call) -> Mapping[str, object]:
     code = f"import sys; sys.path.append({str(root)!r}); from {worker.__name__} import main; sys.exit(main())"
     env = {
         **os.environ,
-        # Python's sets of names would come in another order every time, and with them the nodes of the model.
+        # Python's sets of names would have another order every time, and so would the nodes of the model.
         "PYTHONHASHSEED": "0",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
@@ -68,7 +68,7 @@ def _run(call: Call) -> Mapping[str, object]:
                 expected=f"at most {worker.MAX_MODEL} bytes (2 GiB)", got=str(facts.get("reason")),
             )  # fmt: skip
         if done.returncode or not made.is_file():
-            killed = f"it was ended by signal {-done.returncode}; is there memory enough?"
+            killed = f"it was ended by signal {-done.returncode}; check that there is enough memory"
             reason = str(facts.get("reason") or (done.stderr.strip().splitlines() or ["no reason given"])[-1])
             raise StepError(
                 "tf2onnx cannot convert this graph", where=str(graph), got=" ".join(reason.split())[:600],
@@ -81,7 +81,7 @@ def _run(call: Call) -> Mapping[str, object]:
 
 
 def _require_frozen(path: Path, outputs: list[str]) -> None:
-    """See that what the outputs need holds no variables.
+    """Check that the outputs do not depend on variables.
 
     Raises StepError: it does: the graph has to be frozen first.
     """
@@ -99,7 +99,7 @@ def _require_frozen(path: Path, outputs: list[str]) -> None:
         named = [word for name in wanted or ["NODE"] for word in ("--output-node", name)]
         freeze = quoting.command("modelprep", "tf", "freeze", quoting.operand(str(path)), "CHECKPOINT", *named)
         raise StepError(
-            f"the graph is not frozen: it has {len(found)} variables, whose values lie in a checkpoint",
+            f"the graph is not frozen: it has {len(found)} variables, whose values are in a checkpoint",
             where=str(path), got=", ".join(found[:6]) + (", ..." if len(found) > 6 else ""), expected="a frozen graph",
             hint=f"{freeze} -o frozen.pb",
         )  # fmt: skip
@@ -126,21 +126,21 @@ def _shape(text: str) -> list[int]:
 STEP = Step(
     name="tf.to_onnx",
     version=1,
-    summary="a frozen TensorFlow graph as an ONNX model (tf2onnx)",
+    summary="convert a frozen TensorFlow graph to ONNX (tf2onnx)",
     params={
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
         "inputs": Param("strs", "an input (default: the placeholders)", option="--input", metavar="NODE"),
-        "outputs": Param("strs", "an output (default: what nothing uses)", option="--output-node", metavar="NODE"),
+        "outputs": Param("strs", "an output (default: unused values)", option="--output-node", metavar="NODE"),
         "opset": Param("int", "the ONNX opset to write", default=13, least=7),
         "shapes": Param(
             "map",
-            "shape of an input, where the graph leaves it open",
+            "shape of an input, if it is open in the graph",
             option="--shape",
             metavar="NODE=N,N,...",
             read=_shape,
         ),
-        "inputs_as_nchw": Param("strs", "an input to be taken as NCHW", option="--input-as-nchw", metavar="NODE"),
-        "outputs_as_nchw": Param("strs", "an output to be given as NCHW", option="--output-as-nchw", metavar="NODE"),
+        "inputs_as_nchw": Param("strs", "an input to read as NCHW", option="--input-as-nchw", metavar="NODE"),
+        "outputs_as_nchw": Param("strs", "an output to return as NCHW", option="--output-as-nchw", metavar="NODE"),
     },
     run=_run,
     proof=Proven(

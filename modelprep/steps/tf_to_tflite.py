@@ -1,4 +1,4 @@
-"""``tf.to_tflite``: a frozen graph, a SavedModel or a Keras file becomes a TF Lite model, quantised where asked."""
+"""``tf.to_tflite``: a frozen graph, a SavedModel or a Keras file becomes a TF Lite model, optionally quantised."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ STEP = Step(
             "files", "a SavedModel's files variables.index and variables.data-..., by name", option=None
         ),
         "inputs": Param(
-            "strs", "a node that is fed, of a graph (default: its placeholders)", option="--input", metavar="NODE"
+            "strs", "an input node of a graph (default: its placeholders)", option="--input", metavar="NODE"
         ),
         "outputs": Param(
-            "strs", "a node or output to keep (default: those that nothing else takes)", option="--output-node -n",
+            "strs", "a node or output to keep (default: unused ones)", option="--output-node -n",
             metavar="NODE",
         ),
         "shapes": Param(
-            "map", "the shape of an input, where the model leaves sizes open (an open batch becomes 1)",
+            "map", "the shape of an input, if the model has open sizes (an open batch becomes 1)",
             option="--shape", metavar="NAME=[1,224,224,3]",
         ),
         "mode": Param(

@@ -1,4 +1,4 @@
-"""``tflite.quantise``: a float TF Lite model becomes a smaller one, by ai-edge-quantizer in a process of its own."""
+"""``tflite.quantise``: a float TF Lite model becomes a smaller one, by ai-edge-quantizer in a separate process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def interpreter() -> str:
         if Path(python).exists():
             return python
     if named:
-        raise MissingTool(f"{VARIABLE} names a program that cannot be run", where=named, hint=f"unset {VARIABLE}")
+        raise MissingTool(f"the program of {VARIABLE} cannot be run", where=named, hint=f"unset {VARIABLE}")
     if find_spec(MODULE) is not None:
         return sys.executable
     raise MissingTool(

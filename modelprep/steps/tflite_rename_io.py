@@ -1,4 +1,4 @@
-"""``tflite.rename_io``: other names for a TF Lite model's inputs and outputs, every other byte as before."""
+"""``tflite.rename_io``: rename a TF Lite model's inputs and outputs, every other byte unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int 
 STEP = Step(
     name="tflite.rename_io",
     version=1,
-    summary="give a TF Lite model's inputs and outputs other names; weights and all else stay byte for byte",
+    summary="rename a TF Lite model's inputs and outputs; every other byte is unchanged",
     params={
         "model": Param("file", "the TF Lite file", required=True),
         **NAMES,

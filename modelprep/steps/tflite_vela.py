@@ -1,4 +1,4 @@
-"""``tflite.vela``: compile a quantised TF Lite model for an Arm Ethos-U NPU with Vela, in a process of its own.
+"""``tflite.vela``: compile a quantised TF Lite model for an Arm Ethos-U NPU with Vela, in a separate process.
 
 The configuration of i.MX 93 is the Ethos-U65 with 256 multiply-accumulates a cycle. The file that Vela writes does not
 depend on the name of its input, and the same version writes the same bytes (tests/steps/test_tflite_vela.py).
@@ -52,7 +52,7 @@ def _judge(call: Call, made: Compiled, model: Path) -> None:
         raise StepError(
             f"{made.cpu} of {made.cpu + made.npu} operators cannot run on the NPU",
             where=str(model), expected="every operator on the NPU (all_npu)", got=named or f"{made.cpu} on the CPU",
-            hint="quantise the model to int8 in full, or allow operators on the CPU: all_npu: false",
+            hint="quantise the model fully to int8, or allow operators on the CPU: all_npu: false",
         )  # fmt: skip
     call.warn(f"{made.cpu} of {made.cpu + made.npu} operators stay on the CPU: {named}")
 
@@ -66,11 +66,11 @@ STEP = Step(
         "soc": Param(
             "str", "the SoC, which decides the accelerator", default="imx93", choices=tuple(ACCELERATORS), metavar="SOC"
         ),
-        "accelerator": Param("str", "Vela's accelerator configuration, where the SoC's is not wanted", metavar="NAME"),
-        "config": Param("file", "a Vela configuration file (.ini), where Vela's own is not wanted"),
+        "accelerator": Param("str", "Vela's accelerator configuration, instead of the SoC's", metavar="NAME"),
+        "config": Param("file", "a Vela configuration file (.ini), instead of Vela's own"),
         "system_config": Param("str", "name of a system configuration in that file", metavar="NAME"),
         "memory_mode": Param("str", "name of a memory mode in that file", metavar="NAME"),
-        "all_npu": Param("bool", "refuse a model of which operators stay on the CPU", default=False),
+        "all_npu": Param("bool", "refuse a model if operators stay on the CPU", default=False),
         "expected_version": Param(
             "str",
             "the Vela version of the board's release: used if it is installed, else another one is a warning",

@@ -1,4 +1,4 @@
-"""External compilers that steps run in a process of their own: found by a variable, on PATH, or in an extra."""
+"""External compilers that steps run in a separate process: found by a variable, on PATH, or in an extra."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Tool:
             found = shutil.which(named)
             if found is None:
                 raise MissingTool(
-                    f"{self.variable} names a program that cannot be run", where=named, hint=f"unset {self.variable}"
+                    f"the program of {self.variable} cannot be run", where=named, hint=f"unset {self.variable}"
                 )
             return [found]
         if self.wanted and (own := shutil.which(self.environment / "bin" / self.name)) is not None:
@@ -181,7 +181,7 @@ def _version(command: tuple[str, ...]) -> str:
     lines = [line.strip() for line in (done.stdout.strip() or done.stderr).splitlines() if line.strip()]
     if done.returncode or not lines:
         raise MissingTool(
-            "an external program does not tell its version",
+            "an external program does not report its version",
             where=" ".join(command),
             got=lines[-1] if lines else f"exit status {done.returncode}",
         )

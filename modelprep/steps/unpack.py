@@ -37,7 +37,7 @@ def plan(members: object) -> dict[str, str]:
         pairs = []
     if not pairs or not all(isinstance(part, str) for pair in pairs for part in pair):
         raise RecipeError(
-            "`members` of the step `unpack` names the files to take",
+            "`members` of the step `unpack` must list the files to extract",
             expected="a list of paths inside the archive, or a mapping of such paths to new names",
             got=repr(members)[:200],
         )
@@ -50,7 +50,7 @@ def plan(members: object) -> dict[str, str]:
                 expected="a relative path without '..'",
             )
         if member in planned or below in planned.values():
-            raise RecipeError(f"two members would become the one file '{below}'")
+            raise RecipeError(f"two members would become the same file '{below}'")
         planned[member] = below
     for name in planned.values():
         if any(other.startswith(f"{name}/") for other in planned.values()):
@@ -69,9 +69,9 @@ def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int 
 STEP = Step(
     name="unpack",
     version=1,
-    summary="Take named files out of a tar (plain, gzip, bzip2, xz) or zip; nothing else is ever written.",
+    summary="Extract named files from a tar (plain, gzip, bzip2, xz) or zip; nothing else is written.",
     params={
-        "archive": Param("file", "The archive; its kind is found from its content.", required=True),
+        "archive": Param("file", "The archive; its type is detected from its content.", required=True),
         "members": Param(
             "any", "Paths inside the archive: a list, or a mapping of path to the name in the result.", required=True
         ),
@@ -79,6 +79,6 @@ STEP = Step(
     },
     run=_run,
     room=_room,
-    proof=Exempt("it unpacks bytes and looks into no model"),
+    proof=Exempt("it unpacks bytes without reading a model"),
     produces="folder",
 )

@@ -1,4 +1,4 @@
-"""The store: files by SHA-256, step results by key, downloads under way.
+"""The store (the user's cache): files by SHA-256, step results by key, partial downloads.
 
 See ``docs/decisions/0002-store-layout.md`` for the layout and the reasons.
 """

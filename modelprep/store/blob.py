@@ -9,7 +9,7 @@ from modelprep.structs import dataclass
 
 @dataclass(frozen=True)
 class Blob:
-    """A file of the store: its SHA-256, its size in bytes, and where it lies (read-only; the name tells nothing)."""
+    """A file of the store: its SHA-256, its size in bytes, and its path (read-only; the name has no meaning)."""
 
     sha256: str
     size: int

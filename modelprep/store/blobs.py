@@ -1,7 +1,7 @@
-"""The blobs of a store: files by their SHA-256, hashed when they come, when they are copied out and when in doubt.
+"""The blobs of a store: files by their SHA-256, hashed when stored, when copied out and when in doubt.
 
-The memo spares hashing where only speed is at stake (:meth:`Blobs.get`). Whatever leaves the store is hashed on the way
-(:meth:`Blobs.copy`) or has been hashed by this very process (:meth:`Blobs.sound`, :meth:`Blobs.link`).
+The memo avoids hashing where a stale answer does no harm (:meth:`Blobs.get`). Files that leave the store are hashed
+during the copy (:meth:`Blobs.copy`) or have been hashed by this process (:meth:`Blobs.sound`, :meth:`Blobs.link`).
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ class Blobs:
         self.root = root
         self._memo = Memo(Index(root / "memo.jsonl"), root)
         self._session = Session(root / "scratch")
-        #: State of each blob that this process has hashed, at that time.
+        #: State of each blob when this process hashed it.
         self._hashed: dict[str, list[int]] = {}
-        #: Folders with names that may not last yet.
+        #: Folders with names that are not synchronised yet.
         self._changed: set[Path] = set()
         named_by(root, "--cache DIR (or MODELPREP_CACHE)")
 
     def blob_path(self, sha256: str) -> Path:
-        """Return the path at which the blob lies, or would lie."""
+        """Return the path of a blob, whether it exists or not."""
         if not is_sha256(sha256):
             raise ValueError(f"not a sha256: {sha256!r}")
         return blob_path(self.root, sha256)
 
     def get(self, sha256: str) -> Blob | None:
-        """Return a blob, or None when it is not here.
+        """Return a blob, or None if it is not cached.
 
-        The memo is believed; a blob whose size, times or inode are not the remembered ones is hashed, and one that
-        turns out corrupt goes to quarantine and counts as not here. :meth:`sound` and :meth:`copy` take no memo's word.
+        The memo is trusted; a blob whose size, times or inode differ from the remembered ones is hashed, and a corrupt
+        one is quarantined and counts as missing. :meth:`sound` and :meth:`copy` do not trust the memo.
         """
         path = self.blob_path(sha256)
         try:
@@ -74,9 +74,9 @@ class Blobs:
         return self.check(sha256)
 
     def sound(self, sha256: str) -> Blob | None:
-        """Return a blob that this process has hashed, now or before; a corrupt one goes to quarantine -> None.
+        """Return a blob that this process has hashed, now or before; a corrupt one is quarantined -> None.
 
-        To be asked before a blob is used without being hashed on the way: as a step's input, by hard link.
+        Call this before a blob is used without hashing: as a step's input, by hard link.
         """
         path = self.blob_path(sha256)
         try:
@@ -88,7 +88,7 @@ class Blobs:
         return self.check(sha256)
 
     def check(self, sha256: str, progress: Progress | None = None) -> Blob | None:
-        """Hash a blob, believing nothing; a corrupt one goes to quarantine -> None."""
+        """Hash a blob without trusting the memo; a corrupt one is quarantined -> None."""
         path = self.blob_path(sha256)
         try:
             stat = path.stat()
@@ -104,13 +104,12 @@ class Blobs:
     def copy(
         self, blob: Blob, target: Path, *, progress: Progress | None = None, claimed: bool = False, sync: bool = True
     ) -> None:
-        """Copy a blob to a name at which nothing exists (or a `claimed` one), hashed on the way; durably with `sync`.
+        """Copy a blob to a new name (or a `claimed` one) and hash it; durably with `sync`.
 
         Raises
         ------
         CorruptBlob
-            Its bytes are not what its name says any more. It is in quarantine now; what was written is for the caller
-            to remove.
+            It is corrupt and was quarantined; the caller removes what was written.
         StorageError
             It cannot be read, or `target` cannot be written.
         """
@@ -123,14 +122,14 @@ class Blobs:
         self._was_hashed(blob.sha256, blob.path, before)
 
     def link(self, blob: Blob, target: Path) -> None:
-        """Give a blob a second name by hard link; one that this process has not hashed is read once first.
+        """Give a blob a second name by hard link; it is hashed first unless this process has done so.
 
         Raises
         ------
         CorruptBlob
             As for :meth:`copy`.
         OSError
-            The file system says no.
+            The file system refuses.
         """
         if self.sound(blob.sha256) is None:
             raise CorruptBlob(blob.sha256, str(blob.path))
@@ -141,12 +140,12 @@ class Blobs:
         self._memo.remember(path, sha256, stat)
 
     def _condemn(self, sha256: str, found: str, size: int) -> None:
-        """Put a corrupt blob aside; in a store that cannot be written it is at least believed no longer."""
+        """Quarantine a corrupt blob; in a read-only store at least stop trusting it."""
         path = self.blob_path(sha256)
         self._hashed.pop(sha256, None)
         self._memo.forget(path)
         note = {
-            "what": "a stored file no longer has its digest",
+            "what": "a cached file does not match its checksum",
             "expected": f"sha256 {sha256}",
             "got": f"sha256 {found}, {human(size)}",
         }
@@ -154,7 +153,7 @@ class Blobs:
             self.quarantine(path, note)
 
     def writer(self, *, hint: str = "") -> BlobWriter:
-        """Return a context manager that takes bytes and commits them as a blob."""
+        """Return a context manager that writes bytes and commits them as a blob."""
         return BlobWriter(self._session.new_file(), self.land, hint)
 
     def adopt(self, path: Path, *, move: bool = False, progress: Progress | None = None) -> Blob:
@@ -163,7 +162,7 @@ class Blobs:
         Parameters
         ----------
         move
-            The file may be taken away from where it is, which costs no copy on the same file system.
+            Move the file instead of copying it, if it is on the same file system.
         progress
             Called with (bytes done, bytes in all).
 
@@ -176,15 +175,15 @@ class Blobs:
         with storage(path, doing="read"):
             stat = path.stat()
         if not path.is_file():
-            raise StorageError("cannot take this into the store: it is not a regular file", where=str(path))
+            raise StorageError("cannot store this: it is not a regular file", where=str(path))
         known = self._memo.known(path, stat)
-        # Bytes that are at hand are not given up for a blob that may be corrupt.
+        # The file is not discarded in favour of a blob that may be corrupt.
         if known is not None and (blob := self.sound(known) if move else self.get(known)) is not None:
             if move and path != blob.path:
                 with storage(path, doing="remove"):
                     path.unlink()
             return blob
-        # A file with a second name could still be written to through it, so only a sole name is moved.
+        # A file with a second hard link could still be changed through it, so only a single link is moved.
         if move and not path.is_symlink() and stat.st_nlink == 1 and self._same_device(path):
             sha256, size = hash_file(path, progress)
             return self.land(path, sha256, size)
@@ -202,7 +201,7 @@ class Blobs:
         return blob
 
     def land(self, path: Path, sha256: str, size: int) -> Blob:
-        """Make a blob of a finished file on the store's file system whose digest the caller has just computed.
+        """Make a blob from a finished file on the store's file system whose digest the caller has just computed.
 
         The file is synchronised and renamed; nothing is left at `path`.
         """
@@ -227,7 +226,7 @@ class Blobs:
     def _land(self, path: Path, sha256: str, size: int) -> Blob:
         target = self.blob_path(sha256)
         if (blob := self.sound(sha256)) is not None:
-            # The good one stays, and with it every hard link and remembered inode.
+            # The existing blob is kept, with its hard links and remembered inode.
             with storage(path, doing="remove"):
                 path.unlink(missing_ok=True)
             return blob
@@ -242,9 +241,9 @@ class Blobs:
         return Blob(sha256, size, target)
 
     def settle(self) -> None:
-        """Make the names of the blobs that have come last through a power cut; without it some may have to come again.
+        """Synchronise the names of new blobs; without it a power cut may lose some.
 
-        Their content lasts already: a blob that is there is whole.
+        Their content is synchronised already: an existing blob is complete.
         """
         changed, self._changed = self._changed, set()
         with contextlib.suppress(OSError):  # some network file systems refuse to synchronise a folder
@@ -267,9 +266,9 @@ class Blobs:
         return self._memo.digest_of(Path(path), progress)
 
     def remember(self, path: Path, sha256: str) -> None:
-        """Tell the memo the digest of a file whose bytes were hashed while they were written (:meth:`copy`).
+        """Record the digest of a file that was hashed while it was written (:meth:`copy`).
 
-        A hard link to a blob stands for the blob as well.
+        A hard link to a blob counts as the blob.
         """
         with contextlib.suppress(OSError):
             stat = path.stat()
@@ -279,12 +278,12 @@ class Blobs:
                 self._was_hashed(sha256, blob, stat)
 
     def quarantine(self, path: Path, note: Mapping[str, object]) -> Path:
-        """Move a bad file aside as evidence, with a note; the same bad bytes are kept once.
+        """Quarantine a bad file with a note; equal files are kept once.
 
         Returns
         -------
         Path
-            Where it lies now; the note is beside it, with ``.json`` at the end.
+            Its new path; the note is beside it, with the suffix ``.json``.
 
         Raises
         ------

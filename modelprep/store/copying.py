@@ -1,4 +1,4 @@
-"""Copy a file and hash it in the same pass, so that the digest is of the bytes that arrived and of no others."""
+"""Copy a file and hash it in the same pass, so that the digest is of the written bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: ``ioctl`` that makes a file share another one's blocks (``linux/fs.h``: ``_IOW(0x94, 9, int)``).
 _FICLONE = 0x40049409
-#: Below this many bytes a second thread costs more than it saves.
+#: Below this size in bytes a second thread does not pay off.
 WORTH_A_THREAD = 4 * CHUNK
 
 
@@ -35,17 +35,16 @@ class Hashes(Protocol):
 
 
 class BackgroundHash:
-    """Hash in a thread beside the one that receives and writes; hashing lets go of the interpreter, so both run.
+    """Hash in a thread beside the one that receives and writes; hashing releases the GIL, so both run.
 
     A context manager; leaving it ends the thread.
 
     Parameters
     ----------
     hashes
-        What is fed.
+        The hashes to update.
     depth
-        How many pieces may wait, which bounds the memory: enough for the thread that receives to go on while the
-        processors are busy with something else for a moment.
+        Length of the queue, which bounds the memory: enough to bridge short delays.
     """
 
     def __init__(self, hashes: Hashes, *, depth: int = 8) -> None:
@@ -59,7 +58,7 @@ class BackgroundHash:
         return self
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take more bytes; they must not change afterwards."""
+        """Add bytes; they must not change afterwards."""
         self._raise()
         self._queue.put(data)
 
@@ -91,19 +90,19 @@ class BackgroundHash:
 def copy_hashed(
     source: Path, target: Path, *, progress: Progress | None = None, claimed: bool = False, sync: bool = True
 ) -> tuple[str, int]:
-    """Copy a file to a name at which nothing exists, durably, and hash what arrived there.
+    """Copy a file to a new name, durably, and hash the copy.
 
-    The file systems share the blocks where they can (the copy is read once then), else the bytes pass through memory,
-    which takes about as long as hashing them.
+    The file system shares the blocks if it can (the copy is then read once), else the bytes pass through memory, which
+    takes about as long as hashing them.
 
     Parameters
     ----------
     progress
-        Called with (bytes done, bytes in all); what it raises ends the copy.
+        Called with (bytes done, bytes in all); an exception ends the copy.
     claimed
-        `target` is an empty file of the caller's (:func:`~modelprep.store.disk.claim_temporary`).
+        `target` is the caller's empty file (:func:`~modelprep.store.disk.claim_temporary`).
     sync
-        False for a caller who makes the copy last together with others (:mod:`modelprep.store.syncing`).
+        False if the caller synchronises several copies together (:mod:`modelprep.store.syncing`).
 
     Returns
     -------
@@ -132,7 +131,7 @@ def copy_hashed(
                 sync_file(write.fileno())
     if done != size:
         raise StorageError(
-            "a file changed its length while it was copied",
+            "the length of a file changed while it was copied",
             where=str(source),
             expected=human(size),
             got=human(done),

@@ -1,4 +1,4 @@
-"""What the store asks of a disk: durable writes, renames, free space, and errors a user can act on."""
+"""Disk operations: durable writes, renames, free space, and errors that a user can act on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from modelprep.errors import StorageError
 
-#: Read and write size, bytes. Large enough that system calls cost nothing, small enough for a smooth progress bar.
+#: Read and write size in bytes: large enough for few system calls, small enough for smooth progress.
 CHUNK = 1 << 20
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file grows over the size that is allowed here",
+    errno.EFBIG: "the file exceeds the size limit",
     errno.EACCES: "no permission to write",
     errno.EPERM: "no permission to write",
     errno.EROFS: "the file system is read-only",
@@ -28,17 +28,17 @@ _REASONS = {
     errno.EISDIR: "a folder is in the way of a file",
     errno.ENAMETOOLONG: "the name is too long for this file system",
     errno.EIO: "the disk reports an input/output error",
-    errno.ENOENT: "there is no such file or folder",
+    errno.ENOENT: "the file or folder does not exist",
     errno.EMFILE: "too many files are open",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-#: What ``fsync`` says on file systems that have no use for it.
+#: Errors of ``fsync`` on file systems that do not support it.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
-#: What ``flock`` says on file systems without locks (NFS without its lock daemon, some FUSE file systems).
+#: Errors of ``flock`` on file systems without locks (NFS without its lock daemon, some FUSE file systems).
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-#: ``errno`` values after which another folder is the way out.
+#: ``errno`` values for which the hint is another folder.
 _ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS)
-#: Folders that an option names -> that option: an error below one of them says which option leads elsewhere.
+#: Folder -> the option that sets it, for hints.
 _NAMED_BY: dict[Path, str] = {}
 
 
@@ -64,35 +64,35 @@ def free_space(path: Path) -> int | None:
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
             usage = shutil.disk_usage(place)
-            return usage.free if usage.total else None  # a file system of no size (/proc) does not say
+            return usage.free if usage.total else None  # unknown for a file system without a size (/proc)
     return None
 
 
 def require_folder(path: Path, option: str) -> None:
-    """Raise `StorageError` if no files can be put below a folder: it, or what it lies in, is a file or in ``/proc``.
+    """Raise `StorageError` if files cannot be written below a folder: it or a parent is a file or in ``/proc``.
 
     Parameters
     ----------
     option
-        What names it: ``--out``.
+        Its option: ``--out``.
     """
     there = next((place for place in (path, *path.parents) if os.path.lexists(place)), None)
     if there is not None and there.exists() and not there.is_dir():
         raise StorageError(
-            f"{option} is a file, not a folder" if there == path else f"{option} lies below a file",
+            f"{option} is a file, not a folder" if there == path else f"{option} is below a file",
             where=str(path), got=f"a file at {there}" if there != path else None,
             hint=f"choose another folder with {option} DIR, or move the file away",
         )  # fmt: skip
     if Path(os.path.realpath(path)).parts[1:2] in (("proc",), ("sys",)):
         raise StorageError(
-            "the kernel's own file systems hold no files",
+            "the kernel's file systems cannot contain files",
             where=str(path),
             hint=f"choose another folder with {option} DIR",
         )
 
 
 def _elsewhere(path: Path) -> str:
-    """Say how to choose another folder than the one that `path` lies in."""
+    """Return a hint on how to choose another folder than that of `path`."""
     here = path.absolute()
     for folder in (here, *here.parents):
         if folder in _NAMED_BY:
@@ -101,7 +101,7 @@ def _elsewhere(path: Path) -> str:
 
 
 def _make_room(path: Path, how: str) -> str:
-    """Say how to make room where `path` lies; ``cache gc`` does so only on the file system of a cache."""
+    """Return a hint on how to free space at `path`; ``cache gc`` helps only on the file system of the cache."""
     device = device_of(path)
     caches = [folder for folder, option in _NAMED_BY.items() if option.startswith("--cache")]
     gc = "run `modelprep cache gc`, " if any(device_of(folder) == device for folder in caches) else ""
@@ -117,7 +117,7 @@ def device_of(path: Path) -> int:
 
 
 def _no_inodes(path: Path) -> bool:
-    """Tell whether a file system has blocks left and no room for one more name."""
+    """Say whether a file system has free blocks but no free inodes."""
     for place in (path, *path.parents):
         with contextlib.suppress(OSError, AttributeError):
             found = os.statvfs(place)
@@ -126,14 +126,14 @@ def _no_inodes(path: Path) -> bool:
 
 
 def storage_error(error: OSError, path: Path, *, needed: int | None = None, doing: str = "write") -> StorageError:
-    """Turn an OSError into a :class:`StorageError` with the path, the space needed and free, and what to do."""
+    """Turn an OSError into a :class:`StorageError` with the path, needed and free space, and a hint."""
     reason = _REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
-    hint = f"look at {path}"
+    hint = f"check {path}"
     expected = got = None
     if error.errno in _FULL:
         hint = _make_room(path, "free some space")
         if error.errno == errno.ENOSPC and _no_inodes(path):
-            reason = "the file system has no free inodes: it can hold no more files, whatever their size"
+            reason = "the file system has no free inodes, so no file can be added"
             hint = _make_room(path, "remove files")
         else:
             free = free_space(path)
@@ -142,7 +142,7 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None, doin
     elif error.errno in _ELSEWHERE:
         hint = f"make {path} writable, or {_elsewhere(path)}"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        hint = f"move what lies at {path} away, or {_elsewhere(path)}"
+        hint = f"move {path} away, or {_elsewhere(path)}"
     return StorageError(f"cannot {doing}: {reason}", where=str(path), expected=expected, got=got, hint=hint)
 
 
@@ -157,7 +157,7 @@ def no_locks(path: Path) -> StorageError:
 
 @contextlib.contextmanager
 def storage(path: Path, *, needed: int | None = None, doing: str = "write") -> Iterator[None]:
-    """Let no OSError out of the block; a :class:`StorageError` about `path` comes instead."""
+    """Turn an OSError in the block into a :class:`StorageError` about `path`."""
     try:
         yield
     except OSError as error:
@@ -169,7 +169,7 @@ def ensure_free(path: Path, needed: int, *, what: str) -> None:
     free = free_space(path)
     if free is not None and free < needed:
         raise StorageError(
-            f"there is no room for {what}",
+            f"not enough disk space for {what}",
             where=str(path),
             expected=f"{human(needed)} free",
             got=f"{human(free)} free",
@@ -178,7 +178,7 @@ def ensure_free(path: Path, needed: int, *, what: str) -> None:
 
 
 def sync_file(descriptor: int) -> None:
-    """Make what was written last through a power cut, where the file system can do that."""
+    """Synchronise written data, if the file system supports it."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -187,14 +187,14 @@ def sync_file(descriptor: int) -> None:
 
 
 def set_mode(path: Path, mode: int) -> None:
-    """Set a file's permissions; on a file system that has none (vfat, some network shares) they stay as they are."""
+    """Set a file's permissions; unchanged on a file system without permissions (vfat, some network shares)."""
     with contextlib.suppress(OSError):
         path.chmod(mode)
 
 
 def sync_folder(path: Path) -> None:
-    """Make a rename inside `path` last through a power cut, where the system can do that."""
-    # Some network file systems refuse to fsync a folder; the rename itself has happened all the same.
+    """Synchronise a rename inside `path`, if the system supports it."""
+    # Some network file systems refuse to fsync a folder; the rename itself has succeeded.
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
@@ -215,11 +215,11 @@ _FORMER = re.compile(r"\..+\.\d+\.[0-9a-f]{8}")
 
 
 def claim_temporary(path: Path) -> tuple[Path, int]:
-    """Make the temporary file that is to become `path`: its name and an open descriptor.
+    """Create the temporary file of `path`; return its name and an open descriptor.
 
-    The descriptor holds a lock on it; whoever can take that lock knows that the writer is gone
-    (:func:`abandoned_temporaries`). Rename the file before the descriptor is closed. The end of its name is a checksum
-    of the beginning, so that a file that somebody else gave a similar name is not taken for ours.
+    The descriptor holds a lock on it; if the lock is free, the writer is gone (:func:`abandoned_temporaries`). Rename
+    the file before the descriptor is closed. The end of its name is a checksum of the beginning, so that similar names
+    of other programs are not mistaken for ours.
     """
     stem = os.fsdecode(os.fsencode(path.name)[:100])
     while True:
@@ -229,7 +229,7 @@ def claim_temporary(path: Path) -> tuple[Path, int]:
         _locked(descriptor)
         if os.fstat(descriptor).st_nlink:
             return temporary, descriptor
-        os.close(descriptor)  # taken for abandoned before it was locked
+        os.close(descriptor)  # another process removed it before it was locked
 
 
 def _checksum(stem: str, token: str) -> str:
@@ -239,7 +239,7 @@ def _checksum(stem: str, token: str) -> str:
 def abandoned_temporaries(folder: Path, *, former: bool = False) -> Iterator[Path]:
     """Find the files of :func:`claim_temporary` in a folder whose writer is gone; the caller may remove each.
 
-    With `former`, also those as versions before 0.2 named them (``.NAME.PID.TOKEN``): for folders that are ours alone.
+    With `former`, also the names of versions before 0.2 (``.NAME.PID.TOKEN``), for folders that only modelprep uses.
     """
     try:
         names = sorted(entry.name for entry in os.scandir(folder))
@@ -260,7 +260,7 @@ def abandoned_temporaries(folder: Path, *, former: bool = False) -> Iterator[Pat
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove what :func:`abandoned_temporaries` finds; what cannot be removed stays."""
+    """Remove the files that :func:`abandoned_temporaries` finds, if possible."""
     for path in abandoned_temporaries(folder):
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
@@ -277,12 +277,12 @@ def _locked(descriptor: int) -> bool:
 
 
 def write_atomic(path: Path, data: bytes, *, lasting: bool = True) -> None:
-    """Write a small file so that at `path` lies the old one or the new one, whole, whatever happens.
+    """Write a small file atomically: `path` is always the complete old or new file.
 
     Parameters
     ----------
     lasting
-        False where nothing is lost if the file is empty after a power cut: it costs no synchronisation then.
+        False if the file may be empty after a power cut: then it is not synchronised.
 
     Raises
     ------
@@ -293,7 +293,7 @@ def write_atomic(path: Path, data: bytes, *, lasting: bool = True) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary, descriptor = claim_temporary(path)
         try:
-            with contextlib.suppress(OSError):  # the permissions of the file that it replaces
+            with contextlib.suppress(OSError):  # keep the permissions of the replaced file
                 os.fchmod(descriptor, path.stat().st_mode & 0o7777)
             write_all(descriptor, data)
             if lasting:
@@ -309,7 +309,7 @@ def write_atomic(path: Path, data: bytes, *, lasting: bool = True) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder and all below it, read-only parts too; what is gone already is no error."""
+    """Remove a folder and all below it, read-only parts too; a missing file is not an error."""
     if path.is_symlink() or not path.is_dir():
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

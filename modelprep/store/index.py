@@ -1,7 +1,7 @@
-"""Small indexes that many processes append to: one JSON record a line, the last one about a key wins.
+"""Small indexes that many processes append to: one JSON record per line, the last one of a key wins.
 
 A record is written by a single ``write`` to a file opened for appending, so that records of several processes do not
-mix; a line torn by a kill is no JSON, and is passed over. Losing a record costs time, never correctness.
+mix; an incomplete line is not JSON and is ignored. Losing a record costs time, never correctness.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Index:
     Parameters
     ----------
     path
-        The file; it need not exist. Where it cannot be written (a shared read-only store) records live in memory only.
+        The file; it need not exist. If it cannot be written (a shared read-only store) records are kept in memory only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class Index:
             finally:
                 os.close(descriptor)
         except OSError:
-            return  # read-only or full: this process still knows it
+            return  # read-only or full: kept in memory
         if (stat.st_ino, stat.st_size) == (self._inode, self._offset + len(records)):
             self._offset, self._lines = stat.st_size, self._lines + count  # only ours: nothing to read
         if self._lines > COMPACT_FROM and self._lines > 2 * len(self._values):
@@ -114,7 +114,7 @@ class Index:
             with opened(self.path) as file:
                 stat = os.fstat(file.fileno())
                 if stat.st_ino != self._inode or stat.st_size < self._offset:
-                    # Rewritten by another process: begin again, keeping what only this process knows.
+                    # Rewritten by another process: read it again, keeping this process's own records.
                     self._inode, self._offset, self._lines = stat.st_ino, 0, 0
                 if stat.st_size == self._offset:
                     return

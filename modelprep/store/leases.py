@@ -1,8 +1,7 @@
-"""Who is at work with a store: so that nothing is collected from under a run, in this process or another.
+"""Users of a store: garbage collection waits for running users, in this process or others.
 
-Whoever is going to rely on what the store holds enters ``users/`` with a lock file of its own, held for as long as it
-works; the operating system drops it with the process, so a killed run holds nobody up. Whoever removes things takes the
-gate that everybody enters through, and looks whether anybody is inside.
+A user holds a lock file in ``users/`` while it works; the operating system releases it with the process, so a killed
+run blocks nobody. The collector takes the gate lock, which every new user needs, and checks that there are no users.
 """
 
 from __future__ import annotations
@@ -19,20 +18,19 @@ from modelprep.store.locks import hold, try_lock
 
 @contextlib.contextmanager
 def entered(root: Path, *, stop: Callable[[], bool] | None = None) -> Iterator[None]:
-    """Be at work with the store at `root`: until the end of the block, nothing is collected from it.
+    """Register as a user of the store at `root`: until the end of the block, nothing is collected from it.
 
-    Waits for a collection that is under way. A store that cannot be written is used all the same: nobody who is bound
-    by its permissions collects there either.
+    Waits for a running collection. A read-only store is used without registration: it cannot be collected either.
 
     Parameters
     ----------
     stop
-        Asked while waiting; true ends it.
+        Called while waiting; true stops.
 
     Raises
     ------
     Interrupted
-        `stop` said so.
+        `stop` returned true.
     """
     folder = root / "users"
     mine = folder / f"{os.getpid()}-{os.urandom(6).hex()}.lock"
@@ -50,27 +48,27 @@ def entered(root: Path, *, stop: Callable[[], bool] | None = None) -> Iterator[N
 
 @contextlib.contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Be the only one with the store at `root`: until the end of the block, whoever wants to enter waits.
+    """Use the store at `root` exclusively: until the end of the block, new users wait.
 
     Raises
     ------
     StorageError
-        Somebody is at work with it, or the store cannot be written.
+        The store is in use, or cannot be written.
     """
     with hold(_gate(root)):
         if inside := at_work(root):
             runs = "a run is" if len(inside) == 1 else f"{len(inside)} runs are"
             raise StorageError(
-                f"{runs} at work with this store; nothing was removed",
+                f"{runs} using the cache; nothing was removed",
                 where=str(root),
                 got=f"process {', '.join(map(str, inside))}",
-                hint="run it again when that has ended, or add --dry-run to see what would go",
+                hint="run the command again when it has ended, or add --dry-run to see what would be removed",
             )
         yield
 
 
 def at_work(root: Path) -> tuple[int, ...]:
-    """Return the process ids of those who are at work with the store; what the dead left behind is removed."""
+    """Return the process ids of the store's users; lock files of ended processes are removed."""
     found = []
     with contextlib.suppress(OSError):
         for path in sorted((root / "users").glob("*.lock")):

@@ -1,7 +1,7 @@
-"""What processes that were killed left in a store, and its removal.
+"""Remove what killed processes left in a store.
 
-Nothing is removed on suspicion: whoever owns one of these files holds a lock for as long as it lives, on the file or
-beside it, so that whoever can take that lock knows that the owner is gone.
+The owner of such a file holds a lock while it runs, on the file or beside it; only if the lock is free is the owner
+gone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FOLDERS = (".", "partial", "results", "proofs", "quarantine")
 
 
 def leftovers(root: Path) -> Iterator[Path]:
-    """Find the files in the store at `root` whose owner is gone; the caller may remove each before it asks for more."""
+    """Find the files in the store at `root` whose owner is gone; the caller may remove each while iterating."""
     for name in _FOLDERS:
         yield from abandoned_temporaries(root / name, former=True)
     for notes in _files(root / "partial", ".json"):
@@ -33,7 +33,7 @@ def leftovers(root: Path) -> Iterator[Path]:
 
 
 def sweep(root: Path) -> None:
-    """Remove them; what cannot be removed stays."""
+    """Remove them, if possible."""
     for path in leftovers(root):
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where the store lies when nobody says."""
+"""The default folder of the store."""
 
 from __future__ import annotations
 

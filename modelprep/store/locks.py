@@ -1,6 +1,6 @@
-"""Locks between threads and processes: for economy only; what is correct rests on temporary names and renames.
+"""Locks between threads and processes: to avoid double work only; correctness rests on temporary names and renames.
 
-The operating system drops a lock with the process that held it, so a killed holder blocks nobody.
+The operating system releases a lock with its process, so a killed holder blocks nobody.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FIRST_POLL, _LONGEST_POLL = 0.02, 0.25  # seconds
 
 
 def file_name(name: str) -> str:
-    """Turn any name into one that every file system takes, telling and without clashes."""
+    """Turn any name into a readable, unique name that every file system accepts."""
     stem = re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("._")[:48]
     return f"{stem}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
@@ -35,24 +35,24 @@ class Lock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let others have it. Done twice, it is no error."""
+        """Release it. A second call does nothing."""
         import fcntl
 
         if self._descriptor >= 0:
-            with contextlib.suppress(OSError):  # unlocked first: a forked child has the descriptor as well
+            with contextlib.suppress(OSError):  # unlock first: a forked child has the descriptor too
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def try_lock(path: Path) -> Lock | None:
-    """Take the lock at once, or return None when somebody holds it.
+    """Take the lock at once, or return None if it is held.
 
     Raises
     ------
     StorageError
-        The lock file cannot be made, or its file system has no locks (some network file systems). Without them nobody
-        could tell files of a run from those that a killed one left, so that this is not passed over.
+        The lock file cannot be made, or its file system has no locks (some network file systems). Without locks, files
+        of a running process cannot be told from leftovers.
     """
     import fcntl
 
@@ -85,12 +85,12 @@ def _is_at(path: Path, descriptor: int) -> bool:
 def wait_for(
     take: Callable[[], _T | None], *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
 ) -> _T:
-    """Try to take something until it is there, with pauses that grow to a quarter of a second; give what was taken.
+    """Call `take` until it succeeds, with pauses that grow to a quarter of a second; return its result.
 
     Parameters
     ----------
     take
-        Tries once; None while somebody else has it.
+        Tries once; None while it is held.
     on_wait, stop
         See :func:`hold`.
 
@@ -121,9 +121,9 @@ def hold(
     Parameters
     ----------
     on_wait
-        Called once, when somebody else holds it and waiting begins.
+        Called once, if waiting begins.
     stop
-        Asked while waiting; true ends it.
+        Called while waiting; true stops.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Housekeeping: what is in the store, is it still right, and what may go."""
+"""Maintenance of the store: info, verification, garbage collection."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class VerifyReport:
     checked, checked_bytes
         Blobs that were hashed, and their bytes.
     rotten
-        Digests of blobs whose bytes have changed.
+        Digests of corrupt blobs.
     quarantined
-        Where those bytes lie now (fewer than `rotten` in a store that cannot be written).
+        Their paths in quarantine (fewer than `rotten` in a read-only store).
     broken_results
-        Keys of step results that were unreadable or whose blobs are gone; they were removed where possible.
+        Keys of step results that were unreadable or whose blobs are missing; they were removed if possible.
     """
 
     checked: int
@@ -89,12 +89,12 @@ class Removed:
 
 @dataclass(frozen=True)
 class GcReport:
-    """What ``gc`` removed (or would remove), and the blobs that stay.
+    """What ``gc`` removed (or would remove), and the blobs it kept.
 
     Parameters
     ----------
     over_limit
-        Bytes by which the blobs that stay exceed `max_bytes`, because they are needed; 0 without a limit.
+        Bytes by which the needed blobs exceed `max_bytes`; 0 without a limit.
     """
 
     removed: tuple[Removed, ...]
@@ -146,7 +146,7 @@ def info(store: Store) -> StoreInfo:
 
 
 def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
-    """Hash every blob, believing nothing; move rotten ones to quarantine; drop results that point nowhere.
+    """Hash every blob; quarantine corrupt ones; remove results whose blobs are missing.
 
     Parameters
     ----------
@@ -200,30 +200,29 @@ def gc(
     needed: Callable[[], set[str]] = set,
     dry_run: bool = False,
 ) -> GcReport:
-    """Remove what nothing refers to, alone with the store: a run that starts meanwhile waits.
+    """Remove unused files, with exclusive access to the store: a run that starts meanwhile waits.
 
-    Blobs not in `keep`; results one of whose blobs goes or is gone, and what was proven of them; downloads that nobody
-    is writing; working folders of processes that are gone; evidence in quarantine.
+    Blobs not in `keep`; results without all of their blobs, and their verifications; abandoned partials; scratch
+    folders of ended processes; quarantined files.
 
     Parameters
     ----------
     keep
-        SHA-256 digests of the blobs that must stay; or a function that tells them, which is asked once nobody is at
-        work with the store any more: a run that ends just before may have brought what it did not know of.
+        SHA-256 digests of the blobs to keep; or a function that returns them, which is called once the store has no
+        users: a run that ends just before may have added blobs.
     older_than
-        Spare what was made or last read within so many seconds.
+        Keep what was made or last read within this many seconds.
     max_bytes
-        Then remove blobs of `keep`, too, the least recently used first, until the rest is no larger than this.
+        Then also remove blobs of `keep`, the least recently used first, down to this size.
     needed
-        Tells which blobs `max_bytes` takes no part of.
+        Returns the blobs that `max_bytes` never removes.
     dry_run
-        Only tell.
+        Only report.
 
     Raises
     ------
     StorageError
-        A run is at work with the store, and may need anything in it (nothing was removed then; a rehearsal takes no
-        notice of it); or something cannot be removed.
+        A run is using the store (nothing was removed; a dry run ignores it); or something cannot be removed.
     """
     if not store.root.is_dir():
         return GcReport((), 0, 0, dry_run)
@@ -238,8 +237,8 @@ def gc(
 def _least_recent(store: Store, keep: set[str], needed: set[str], max_bytes: int) -> set[str]:
     """Return the blobs of `keep` to remove for a store of `max_bytes`, the least recently used first.
 
-    A blob was last used when it was written or read, or the record of the step that made it was; a file system that
-    notes no reads (noatime) leaves the day on which it was made.
+    A blob was last used when it, or the record of the step that made it, was written or read; with noatime only the
+    time of writing counts.
     """
     used: dict[str, float] = {}
     sizes: dict[str, int] = {}
@@ -252,7 +251,7 @@ def _least_recent(store: Store, keep: set[str], needed: set[str], max_bytes: int
         result = parse_result(path.read_bytes())
         made = set(result.outputs.values()) if result is not None else set()
         if made & needed:
-            needed = needed | made  # a record without one of its blobs goes, and the step would run again
+            needed = needed | made  # a record without one of its blobs is removed, and the step would run again
         for sha256 in made & used.keys():
             used[sha256] = max(used[sha256], stat.st_mtime, stat.st_atime)
     excess, evicted = sum(sizes.values()) - max_bytes, set()
@@ -295,7 +294,7 @@ def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, d
             remove("result", path, stat.st_size)
         else:
             known.add(path.name)
-    # What was proven of a result lies under its name.
+    # The verification of a result has its name.
     for path, stat in _files(store.root / "proofs"):
         if path.name not in known and old(stat):
             remove("proof", path, stat.st_size)
@@ -327,7 +326,7 @@ def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, d
 def _collect_partials(store: Store, old: Callable[[os.stat_result], bool], remove: Callable[..., None]) -> None:
     for path, stat in _files(store.root / "partial"):
         if path.suffix == ".json":
-            continue  # beside its bytes it goes with them, without any it is a leftover
+            continue  # with its bytes it is removed together with them, alone it is a leftover
         if not old(stat):
             continue
         notes = path.with_name(f"{path.name}.json")
@@ -335,7 +334,7 @@ def _collect_partials(store: Store, old: Callable[[os.stat_result], bool], remov
         name = lock_name(notes)
         lock = try_lock(store.root / "locks" / name) if name else None
         if name and lock is None:
-            continue  # somebody is writing it
+            continue  # another process is writing it
         try:
             remove("partial", path, stat.st_size, notes)
         finally:
@@ -344,7 +343,7 @@ def _collect_partials(store: Store, old: Callable[[os.stat_result], bool], remov
 
 
 def _remove_locks(folder: Path) -> None:
-    """Remove the files of locks that nobody holds; the gate's is held by whoever collects."""
+    """Remove the files of free locks; the collector holds the gate's."""
     for path, _ in _files(folder):
         if (lock := try_lock(path)) is not None:
             with contextlib.suppress(OSError):

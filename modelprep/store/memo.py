@@ -1,8 +1,8 @@
 """The digest memo: a file's SHA-256 by its path, size, times of change (ns) and inode, so that it is hashed once.
 
-Only the digest of bytes that were hashed is ever remembered. The time of the last status change is part of it, which no
-program can set: a file that was altered and given its old modification time back is hashed again.
-``cache verify`` never asks the memo.
+Only digests of hashed bytes are remembered. The time of the last status change is part of the key, which no program can
+set: a file that was altered and given its old modification time is hashed again. ``cache verify`` does not use the
+memo.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from modelprep.store.index import Index
 
 Progress = Callable[[int, "int | None"], None]
 
-#: A file changed this shortly before it was hashed (ns) could change again within one tick of its clock, leaving its
-#: time as it is; such a digest is not remembered. Where times are whole seconds the tick is taken for two.
+#: A file that changed this shortly before it was hashed (ns) could change again without a new time stamp; such a digest
+#: is not remembered. With time stamps of whole seconds the limit is two seconds.
 _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_000_000_000
 
@@ -45,7 +45,7 @@ class Memo:
     Parameters
     ----------
     index
-        Where they are kept.
+        The index that stores them.
     root
         Paths below it are kept relative to it, so that a store may be moved.
     """
@@ -62,7 +62,7 @@ class Memo:
             return str(path.absolute())
 
     def known(self, path: Path, stat: os.stat_result) -> str | None:
-        """Return the digest remembered of a file whose `stat` is unchanged, or None."""
+        """Return the remembered digest of a file whose `stat` is unchanged, or None."""
         value = self._index.get(self._key(path))
         if isinstance(value, list) and value[1:] == state_of(stat):
             digest = value[0]
@@ -72,7 +72,8 @@ class Memo:
     def known_as_blob(self, path: Path, stat: os.stat_result) -> str | None:
         """Return the digest of a file that is a hard link to a blob whose digest is known.
 
-        Making or removing another link to a blob changes the status of all its links; hashing it once is enough then.
+        Making or removing another link to a blob changes the status of all its links; it need not be hashed again for
+        that.
         """
         value = self._index.get(self._key(path))
         if stat.st_nlink < 2 or not isinstance(value, list) or not isinstance(value[0], str):
@@ -86,15 +87,15 @@ class Memo:
         return value[0] if same and self.known(blob, found) == value[0] else None
 
     def remember(self, path: Path, sha256: str, stat: os.stat_result) -> None:
-        """Remember what was hashed."""
+        """Remember a digest."""
         self._index.put(self._key(path), [sha256, *state_of(stat)])
 
     def forget(self, path: Path) -> None:
-        """Drop what is known of a path."""
+        """Forget a path."""
         self._index.put(self._key(path), None)
 
     def digest_of(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
-        """Return (sha256, size), from memory when the file is as it was, else by hashing it."""
+        """Return (sha256, size), from memory if the file is unchanged, else by hashing it."""
         with storage(path, doing="read"):
             before = path.stat()
         if (known := self.known(path, before)) is not None:
@@ -112,7 +113,7 @@ class Memo:
 
 
 def state_of(stat: os.stat_result) -> list[int]:
-    """Return what changes whenever a file does."""
+    """Return the values that change whenever a file does."""
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 

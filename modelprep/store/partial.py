@@ -1,4 +1,4 @@
-"""A download under way, kept across runs and kills together with what proves that it may be continued."""
+"""A partial download, kept across runs and kills together with the validator for resuming it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelprep.structs import dataclass
 
 @dataclass(frozen=True)
 class Validator:
-    """What a server said about the object whose first bytes are in a partial.
+    """A server's validator of the object whose first bytes are in a partial.
 
     Parameters
     ----------
@@ -23,11 +23,12 @@ class Validator:
     last_modified
         The HTTP date, used when there is no strong tag; empty when there was none.
     total
-        Size of the whole object in bytes, None when the server did not say.
+        Size of the whole object in bytes, None if not stated.
     encoding
         ``Content-Encoding`` the bytes are in; empty for none.
     boot
-        Which run of the machine wrote the bytes: after a power cut a file may have its length and not its content.
+        Boot id of the machine when the bytes were written: after a power cut a file may have its length but not its
+        content.
     """
 
     etag: str = ""
@@ -38,20 +39,20 @@ class Validator:
 
     @property
     def condition(self) -> str:
-        """The value for ``If-Range``; empty when nothing proves that the object is still the same."""
+        """The value for ``If-Range``; empty if nothing proves that the object is unchanged."""
         return self.etag or self.last_modified
 
 
 @dataclass
 class Partial:
-    """``partial/<name>`` (the bytes) and ``partial/<name>.json`` (where from, and the validator).
+    """``partial/<name>`` (the bytes) and ``partial/<name>.json`` (URL and validator).
 
     Parameters
     ----------
     path
         The bytes.
     lock
-        Path of the lock that whoever writes here holds; ``gc`` looks at it.
+        Path of the writer's lock; ``gc`` checks it.
     """
 
     path: Path
@@ -63,7 +64,7 @@ class Partial:
 
     @property
     def size(self) -> int:
-        """How many bytes are there."""
+        """Number of bytes."""
         try:
             return self.path.stat().st_size
         except OSError:
@@ -71,13 +72,13 @@ class Partial:
 
     @property
     def url(self) -> str:
-        """Where the bytes came from; empty when nothing is known."""
+        """URL of the bytes; empty if unknown."""
         url = self._read().get("url")
         return url if isinstance(url, str) else ""
 
     @property
     def validator(self) -> Validator | None:
-        """What is known of the object, None when nothing is."""
+        """The object's validator, None if unknown."""
         record = self._read().get("validator")
         if not isinstance(record, dict):
             return None
@@ -86,13 +87,13 @@ class Partial:
         return Validator(**texts, total=total if isinstance(total, int) else None)
 
     def note(self, url: str, validator: Validator) -> None:
-        """Write down where the bytes come from; to be called before the first byte of an object is written."""
+        """Record URL and validator; call this before the first byte of an object is written."""
         record = {"url": url, "validator": dict(vars(validator)), "lock": self.lock.name}
-        # Notes that a power cut empties are no notes, and the bytes begin anew; those of another boot prove nothing.
+        # Notes emptied by a power cut are invalid, so the download restarts; those of another boot prove nothing.
         write_atomic(self._notes, (json.dumps(record, sort_keys=True, indent=1) + "\n").encode(), lasting=False)
 
     def discard(self) -> None:
-        """Remove the bytes and the notes; the notes go last, so that no bytes are ever without theirs."""
+        """Remove the bytes, then the notes, so that bytes always have notes."""
         with storage(self.path, doing="remove"):
             self.path.unlink(missing_ok=True)
             self._notes.unlink(missing_ok=True)
@@ -102,7 +103,7 @@ class Partial:
 
 
 def lock_name(notes: Path) -> str:
-    """Return the file name of the lock that a partial's notes name; empty when they name none."""
+    """Return the file name of the lock in a partial's notes; empty if there is none."""
     name = _read(notes).get("lock")
     return name if isinstance(name, str) and name.endswith(".lock") and Path(name).name == name else ""
 

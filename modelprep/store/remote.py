@@ -1,10 +1,10 @@
 """A cache that several machines share: blobs and step results by digest, over plain HTTP or an object store.
 
-Layout below the URL, as bazel-remote and ccache have it: ``cas/<sha256>`` holds a blob, ``ac/<key>`` the record of a
-step result. Every blob is verified while it is read. A result record is used only where the user trusts the cache: its
-key names the inputs, but nothing proves that its outputs were made from them.
+Layout below the URL, as for bazel-remote and ccache: ``cas/<sha256>`` is a blob, ``ac/<key>`` the record of a step
+result. Every blob is verified while it is read. A result record is used only if the user trusts the cache: its key
+names the inputs, but nothing proves that its outputs were made from them.
 
-A cache that cannot be reached is told once and then left alone: it saves work, it never stops any.
+A cache that cannot be reached is reported once and then ignored for the run.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 #: Variable with a bearer token for the cache; user and password come from netrc.
 TOKEN = "MODELPREP_REMOTE_CACHE_TOKEN"  # noqa: S105 - the name of a variable
-#: Seconds for a connection, seconds without a byte.
+#: Connect timeout and read timeout in seconds.
 TIMEOUTS = (5.0, 30.0)
-#: Bytes of a result record at most.
+#: Maximum size of a result record in bytes.
 LONGEST_RECORD = 1 << 20
-#: URL schemes that fsspec serves, and its package for each.
+#: URL schemes supported by fsspec, and the package for each.
 OBJECT_STORES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "memory": "fsspec"}
 
 Mode = Literal["read", "write"]
 
 
 class Backend(Protocol):
-    """Named objects, somewhere. Every method may raise OSError when the place cannot be reached."""
+    """Remote storage of named objects. Every method may raise OSError if the storage cannot be reached."""
 
     def read(self, name: str) -> Iterator[bytes] | None:
-        """Return the pieces of an object, or None where there is none."""
+        """Return the pieces of an object, or None if there is none."""
         ...
 
     def has(self, name: str) -> bool:
@@ -53,7 +53,7 @@ class Backend(Protocol):
         ...
 
     def write(self, name: str, source: Path | bytes) -> None:
-        """Store an object whole."""
+        """Store an object."""
         ...
 
 
@@ -150,7 +150,7 @@ class _ObjectStore:
 
 
 class RemoteCache:
-    """A shared cache. May be used by several threads at once.
+    """A shared cache. Thread-safe.
 
     Parameters
     ----------
@@ -158,18 +158,18 @@ class RemoteCache:
         ``https://host/path``, or ``s3://``, ``gs://``, ``az://`` with the extra ``remote``. No user info: credentials
         come from netrc, or from the variable ``MODELPREP_REMOTE_CACHE_TOKEN``.
     mode
-        ``read``, or ``write`` to save what this machine downloads too.
+        ``read``, or ``write`` to upload too.
     trust_results
-        Also take (and with ``write`` save) step results.
+        Also use (and with ``write`` upload) step results.
     new_session
-        Makes a session for HTTP; the caller's may refuse addresses.
+        Makes an HTTP session; it may refuse addresses.
     warn
         Called once with a sentence when the cache fails.
 
     Raises
     ------
     UsageError
-        The URL is none that can be served, or it carries credentials.
+        The URL is not supported, or it contains credentials.
     MissingTool
         The library for an object store is missing.
     """
@@ -187,13 +187,13 @@ class RemoteCache:
         if parts.scheme not in ("http", "https", *OBJECT_STORES) or not parts.netloc:
             schemes = ", ".join(["https", "http", *OBJECT_STORES])
             raise UsageError(
-                "this is not the URL of a remote cache",
+                "not the URL of a remote cache",
                 expected=f"one of {schemes}",
                 got=parts.scheme or redact_proxy(url),
             )
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise UsageError(
-                "the URL of a remote cache carries no credentials and no query",
+                "the URL of a remote cache must not contain credentials or a query",
                 where=parts.hostname or "",
                 hint=f"put user and password into ~/.netrc, or a token into {TOKEN}",
             )
@@ -208,12 +208,12 @@ class RemoteCache:
         self._down = False
 
     def blob(self, sha256: str, store: Store, progress: Callable[[int], None] = lambda _: None) -> Blob | None:
-        """Bring a blob into the store, verified; None where the cache has none or cannot be asked.
+        """Fetch a blob into the store, verified; None if the cache does not have it or cannot be reached.
 
         Parameters
         ----------
         progress
-            Called with the bytes that have come.
+            Called with the number of bytes received.
         """
         if self._down:
             return None
@@ -227,16 +227,16 @@ class RemoteCache:
                     progress(writer.size)
                 return writer.commit(sha256)
         except DigestMismatch:
-            self._warn(f"the remote cache at {self._host} holds other bytes under {sha256}; they are not used")
+            self._warn(f"the remote cache at {self._host} has a corrupt file for {sha256}; it is not used")
             return None
         except ModelprepError:
-            raise  # the disk here, not the cache
+            raise  # the local disk, not the cache
         except Exception as error:  # noqa: BLE001 - each library has errors of its own; none may stop the work
             self._fail(error)
             return None
 
     def save_blob(self, blob: Blob) -> None:
-        """Store a blob there, unless it is there already or the cache is only read."""
+        """Upload a blob, unless it is there already or the mode is ``read``."""
         if self._writes and not self._down:
             self._try(lambda: self._save(blob))
 
@@ -245,7 +245,7 @@ class RemoteCache:
             self._backend.write(f"cas/{blob.sha256}", blob.path)
 
     def result(self, key: str, store: Store) -> Result | None:
-        """Bring a step's result and its files into the store; None where it is not trusted or lacks part of it."""
+        """Fetch a step's result and its files into the store; None if not trusted or incomplete."""
         if self._down or not self._trusts:
             return None
         record = self._try(lambda: self._record(key))
@@ -270,7 +270,7 @@ class RemoteCache:
         return found
 
     def save_result(self, key: str, made: Result, store: Store) -> None:
-        """Store a step's result there: its files first, so that a record never stands without them."""
+        """Upload a step's result: its files first, so that a record always has its files."""
         if not (self._writes and self._trusts) or self._down:
             return
         for sha256 in made.outputs.values():
@@ -294,7 +294,7 @@ class RemoteCache:
                 return
             self._down = True
         text = " ".join(str(error).split())[:200]
-        self._warn(f"the remote cache at {self._host} is left out of this run: {text or type(error).__name__}")
+        self._warn(f"the remote cache at {self._host} is ignored for this run: {text or type(error).__name__}")
 
 
 def _dump(made: Result, key: str) -> bytes:
@@ -302,6 +302,6 @@ def _dump(made: Result, key: str) -> bytes:
 
 
 def _parse(record: bytes, key: str) -> Result | None:
-    """Return the result of a record that names the very key it was asked for by."""
+    """Return the result of a record if it has the requested key."""
     made = parse_result(record)
     return made if made is not None and json.loads(record).get("key") == key else None

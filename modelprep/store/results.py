@@ -1,4 +1,4 @@
-"""What a step made, by the key of what it was made from."""
+"""Step results by the key of their inputs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NOTHING = hashlib.sha256().hexdigest()
 
 @dataclass(frozen=True)
 class Result:
-    """What one call of a step made.
+    """The result of one call of a step.
 
     Parameters
     ----------
     outputs
         Inner path (posix, relative) -> sha256 of the blob; a step that makes one file has ``{"": sha256}``.
     facts
-        What the step told of it, JSON-ready.
+        The step's facts, JSON-ready.
     warnings
         Sentences for the user, shown again on every later run.
     step, version
@@ -51,7 +51,7 @@ def result_key(step: str, version: int, params: Mapping[str, object], inputs: Ma
     Raises
     ------
     TypeError
-        A parameter is nothing that JSON can say; a key that leaves it out would lie.
+        A parameter cannot be written as JSON, so the key would be wrong without it.
     """
     text = json.dumps(
         {"step": step, "version": version, "params": params, "inputs": inputs},
@@ -84,13 +84,13 @@ def dump_result(result: Result) -> bytes:
 
 
 def parse_result(data: bytes) -> Result | None:
-    """Read a result back; None for anything that is not one (torn, foreign, of another schema)."""
+    """Parse a result; None for anything else (truncated, foreign, another schema)."""
     try:
         record: Any = json.loads(data)
         outputs = {str(k): str(v) for k, v in record["outputs"].items()}
         if record["schema"] not in (1, SCHEMA) or not outputs:
             return None
-        # Records of schema 1 may tell of a copy that a file system cut off before its first byte.
+        # Records of schema 1 may refer to a copy that a file system left empty.
         wrong = {_NOTHING} if record["schema"] == 1 else set()
         if not all(_inside(k) and is_sha256(v) and v not in wrong for k, v in outputs.items()):
             return None
@@ -106,7 +106,7 @@ def parse_result(data: bytes) -> Result | None:
 
 
 def is_sha256(text: str) -> bool:
-    """Tell whether `text` is 64 lower-case hexadecimal digits."""
+    """Say whether `text` is 64 lower-case hexadecimal digits."""
     return len(text) == 64 and not set(text) - set("0123456789abcdef")
 
 

@@ -1,7 +1,7 @@
-"""Working space of one process inside the store, and its removal once the process is provably gone.
+"""Scratch folder of one process inside the store, and its removal once the process has ended.
 
-Each process has one folder ``scratch/<pid>-<random>/`` and, beside it, a lock file that it holds for as long as it
-lives. Whoever can take that lock knows that the owner is dead, and may remove the folder.
+Each process has one folder ``scratch/<pid>-<random>/`` and, beside it, a lock file that it holds while it runs. If the
+lock is free, the process has ended and the folder may be removed.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Session:
             return self._place
 
     def new_file(self) -> Path:
-        """Return a path inside the session's folder at which nothing exists."""
+        """Return an unused path inside the session's folder."""
         return self.place() / f"file-{os.urandom(8).hex()}"
 
     @contextlib.contextmanager
     def new_folder(self) -> Iterator[Path]:
-        """Make a folder, give it, and remove it with all inside."""
+        """Yield a new folder, and remove it at the end."""
         path = self.place() / f"work-{os.urandom(8).hex()}"
         with storage(path):
             path.mkdir()
@@ -82,7 +82,7 @@ def _close(place: Path, lock: Lock | None, pid: int) -> None:
 
 
 class Stale:
-    """The folder of a process that is gone; its lock is held while this object is."""
+    """The folder of an ended process; this object holds its lock."""
 
     def __init__(self, place: Path, lock: Lock) -> None:
         self.place = place
@@ -106,19 +106,19 @@ class Stale:
         self.release()
 
     def release(self) -> None:
-        """Let it be."""
+        """Release the lock without removing the folder."""
         self._lock.release()
 
 
 def stale_sessions(folder: Path) -> Iterator[Stale]:
-    """Find the folders under ``scratch`` whose process is gone; the caller removes or releases each."""
+    """Find the folders under ``scratch`` of ended processes; the caller removes or releases each."""
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
     except OSError:
         return
     for name in names:
-        # A folder whose lock file is missing belongs to a process that is just ending, or is a stranger's: a lock
-        # that has to be created first proves nothing, so it is left alone unless its name is ours.
+        # A folder without a lock file belongs to a process that is just ending, or to another program: it is left alone
+        # unless its name is ours.
         if not _is_session_name(name):
             continue
         lock = try_lock(folder / f"{name}.lock")

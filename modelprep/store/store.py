@@ -1,7 +1,7 @@
-"""The store: blobs by SHA-256, step results by key, downloads under way, evidence of bad bytes.
+"""The store: blobs by SHA-256, step results by key, partial downloads, quarantined files.
 
-Safe for any number of threads and processes. Correctness rests on temporary names, fsync and rename; locks only spare
-work. A store that cannot be written still serves what it has.
+Safe for any number of threads and processes. Correctness rests on temporary names, fsync and rename; locks only avoid
+double work. A read-only store can still be read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Store(Blobs):
     Parameters
     ----------
     root
-        The folder. It is made when something is first written; a store that is only read need not be writable.
+        The folder. It is created on the first write; for reading it need not be writable.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,19 +38,19 @@ class Store(Blobs):
 
     @classmethod
     def open(cls, root: Path | None = None) -> Store:
-        """Open the store at `root`, or where it lies by default.
+        """Open the store at `root`, or at its default folder.
 
         The default is ``MODELPREP_CACHE``, else ``cache/`` of a checkout, else the user's cache folder.
 
         Raises
         ------
         StorageError
-            A file is in the way.
+            The path is a file.
         """
         folder = default_root() if root is None else Path(root).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             raise StorageError(
-                "cannot use the store: a file is in the way of its folder",
+                "the cache folder is a file",
                 where=str(folder),
                 hint="move that file away, or name another folder with --cache DIR (or MODELPREP_CACHE)",
             )
@@ -59,12 +59,12 @@ class Store(Blobs):
     # -- digests and names ---------------------------------------------------------------------------------------
 
     def alias(self, algorithm: str, value: str) -> str | None:
-        """Return the sha256 of the blob known to have this other digest, or None. The blob itself may be gone."""
+        """Return the sha256 of the blob known by this other digest, or None. The blob itself may be missing."""
         sha256 = self._aliases.get(f"{algorithm}:{value}")
         return sha256 if isinstance(sha256, str) and is_sha256(sha256) else None
 
     def set_alias(self, algorithm: str, value: str, sha256: str) -> None:
-        """Record that the blob `sha256` has this other digest; only ever to be said of bytes that were hashed."""
+        """Record that the blob `sha256` has this other digest; only for hashed bytes."""
         self._aliases.put(f"{algorithm}:{value}", sha256)
 
     def forget_alias(self, algorithm: str, value: str) -> None:
@@ -80,12 +80,12 @@ class Store(Blobs):
         }
 
     def origin(self, sha256: str) -> str | None:
-        """Return the URL (without credentials) that a blob came from, None when that is not known."""
+        """Return the URL (without credentials) of a blob, None if unknown."""
         url = self._origins.get(sha256)
         return url if isinstance(url, str) else None
 
     def set_origin(self, sha256: str, url: str) -> None:
-        """Record where a blob came from."""
+        """Record the URL of a blob."""
         self._origins.put(sha256, url)
 
     @contextlib.contextmanager
@@ -102,7 +102,7 @@ class Store(Blobs):
         return self.root / "results" / f"{key}.json"
 
     def result(self, key: str) -> Result | None:
-        """Return what a step made, or None when nothing is known or any of its blobs is gone."""
+        """Return a step's result, or None if it is unknown or one of its blobs is missing."""
         try:
             with opened(self._result_path(key)) as file:
                 result = parse_result(file.read())
@@ -113,22 +113,22 @@ class Store(Blobs):
         return result
 
     def put_result(self, key: str, result: Result) -> None:
-        """Record what a step made; the blobs of its outputs must be in the store already."""
+        """Record a step's result; the blobs of its outputs must be in the store already."""
         write_atomic(self._result_path(key), dump_result(result))
 
-    # -- work under way ------------------------------------------------------------------------------------------
+    # -- work in progress ------------------------------------------------------------------------------------------
 
     def lock(
         self, name: str, *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
     ) -> contextlib.AbstractContextManager[None]:
-        """Hold the lock `name` against every other thread and process.
+        """Hold the lock `name`, exclusive among threads and processes.
 
         Parameters
         ----------
         on_wait
             Called once, if waiting begins.
         stop
-            Asked while waiting; when true, :class:`~modelprep.errors.Interrupted` is raised.
+            Called while waiting; if true, :class:`~modelprep.errors.Interrupted` is raised.
         """
         return locks.hold(self._lock_path(name), on_wait=on_wait, stop=stop)
 
@@ -137,15 +137,14 @@ class Store(Blobs):
 
     @contextlib.contextmanager
     def in_use(self, *, stop: Callable[[], bool] | None = None) -> Iterator[None]:
-        """Keep everything that is here from being collected until the end of the block, by whatever process.
+        """Prevent garbage collection by any process until the end of the block.
 
-        At its end the names of what has come are made to last (:meth:`settle`).
+        At the end the names of new blobs are synchronised (:meth:`settle`).
 
         Parameters
         ----------
         stop
-            Asked while a collection that is under way is waited for; when true,
-            :class:`~modelprep.errors.Interrupted` is raised.
+            Called while waiting for a running collection; if true, :class:`~modelprep.errors.Interrupted` is raised.
         """
         with leases.entered(self.root, stop=stop):
             try:
@@ -154,11 +153,11 @@ class Store(Blobs):
                 self.settle()
 
     def partial(self, name: str, *, lock: str = "") -> Partial:
-        """Return the download under way called `name`; `lock` is the lock under which it is written."""
+        """Return the partial called `name`; `lock` is its writer's lock."""
         return Partial(self.root / "partial" / locks.file_name(name), self._lock_path(lock or name))
 
     def has_partials(self) -> bool:
-        """Tell whether any download is under way or was cut off."""
+        """Say whether there are partial downloads."""
         with contextlib.suppress(OSError), os.scandir(self.root / "partial") as entries:
             return next(entries, None) is not None
         return False
@@ -168,10 +167,10 @@ class Store(Blobs):
         return self._session.new_folder()
 
     def new_file(self) -> Path:
-        """Return a path on the store's file system at which nothing exists, removed with the process if forgotten."""
+        """Return an unused path on the store's file system, removed at the end of the process."""
         return self._session.new_file()
 
-    # -- housekeeping --------------------------------------------------------------------------------------------
+    # -- maintenance --------------------------------------------------------------------------------------------
 
     def blobs(self) -> Iterator[Path]:
         """Yield the path of every blob, in order of name."""

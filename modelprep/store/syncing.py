@@ -1,7 +1,7 @@
-"""Make many files last through a power cut at the price of few: one synchronisation for all that are waiting for one.
+"""Synchronise many files at once, so that they survive a power cut.
 
 ``fsync`` costs a few milliseconds whatever the file's size; ``syncfs`` costs about as much as two of them, for any
-number of files. It writes what other programs have changed too, so it is for many files on a disk that is quiet.
+number of files. It also writes data of other programs, so it is used for many files on a quiet disk.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 from modelprep.store.disk import sync_file
 
-#: From so many files on, one ``syncfs`` for all of them.
+#: From this number of files on, one ``syncfs`` for all of them.
 MANY = 4
-#: With more bytes than this waiting to be written, by whichever program, each file is synchronised by itself.
+#: If more dirty bytes than this are waiting, of any program, each file is synchronised separately.
 _BUSY = 256 << 20
 #: Bytes of a file with which the disk is to begin at a time.
 _EARLY = 16 << 20
@@ -26,12 +26,12 @@ _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 
 
 def sync_all(paths: Iterable[Path]) -> None:
-    """Make files and folders last: the content of a file, the names in a folder.
+    """Synchronise files and folders: the content of a file, the names in a folder.
 
     Raises
     ------
     OSError
-        The disk would not take one of them.
+        The disk reports an error.
     """
     by_device: dict[int, list[Path]] = {}
     for path in dict.fromkeys(paths):
@@ -51,7 +51,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_file_system(path: Path) -> bool:
-    """Synchronise all of a file system, where that can be done, tells of errors, and is cheaper; False: it was not."""
+    """Synchronise a whole file system if that is possible, reports errors and is cheaper; False if not done."""
     function = _syncfs()
     if function is None or _waiting() > _BUSY:
         return False
@@ -64,7 +64,7 @@ def _sync_file_system(path: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def _syncfs() -> Any:
-    """Return the C library's ``syncfs``; None before Linux 5.8, which did not report what went wrong (syncfs(2))."""
+    """Return the C library's ``syncfs``; None before Linux 5.8, which did not report errors (syncfs(2))."""
     version = re.match(r"(\d+)\.(\d+)", os.uname().release) if hasattr(os, "uname") else None
     if version is None or os.uname().sysname != "Linux" or (int(version[1]), int(version[2])) < (5, 8):
         return None
@@ -76,7 +76,7 @@ def _syncfs() -> Any:
 
 
 def _waiting() -> int:
-    """Return how many bytes wait to be written, of all programs; 0 where the system does not tell."""
+    """Return the number of dirty bytes of all programs; 0 if unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("Dirty:"):
@@ -127,7 +127,7 @@ def sync_each(paths: Sequence[Path]) -> list[OSError | None]:
 
 
 def _error(path: Path) -> OSError | None:
-    """Synchronise one file; what came of it."""
+    """Synchronise one file; return its error."""
     try:
         _sync(path)
     except OSError as error:

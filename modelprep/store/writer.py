@@ -1,4 +1,4 @@
-"""Writing a blob: a temporary file, hashed on the way, that becomes a blob whole or not at all."""
+"""Write a blob: a temporary file, hashed while written, that becomes a blob completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class BlobWriter:
-    """A context manager that takes bytes and, at :meth:`commit`, makes a blob of them.
+    """A context manager that writes bytes and, at :meth:`commit`, makes a blob of them.
 
-    Leaving the block without a commit leaves nothing behind.
+    Without a commit nothing is left behind.
 
     Parameters
     ----------
     path
         Temporary file, on the store's file system.
     land
-        Makes a finished file last and puts it into the store: (path, sha256, size) -> Blob.
+        Synchronises a finished file and puts it into the store: (path, sha256, size) -> Blob.
     hint
-        What the bytes are, for messages.
+        Name of the file, for messages.
     """
 
     def __init__(self, path: Path, land: Callable[[Path, str, int], Blob], hint: str = "") -> None:
@@ -66,19 +66,19 @@ class BlobWriter:
         Parameters
         ----------
         expect
-            SHA-256 that the bytes must have; None takes them as they are.
+            Expected SHA-256; None accepts any.
 
         Raises
         ------
         DigestMismatch
-            They are other bytes; nothing is kept.
+            The digest differs; nothing is kept.
         StorageError
-            The disk would not take them.
+            The disk is full or not writable.
         """
         sha256 = self._digest.hexdigest()
         if expect is not None and sha256 != expect:
             raise DigestMismatch(
-                f"{self.hint or 'the bytes'} have another digest than expected",
+                f"{self.hint or 'the bytes'} do not have the expected checksum",
                 expected=f"sha256 {expect}",
                 got=f"sha256 {sha256}, {human(self.size)}",
             )

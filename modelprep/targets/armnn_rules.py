@@ -28,7 +28,7 @@ class Rule:
     message
         A stable part of what the board prints, empty where it prints nothing.
     mend
-        The command that mends it, empty where none does. Words in capitals stand for the file (``MODEL``), the result
+        The command that fixes it; empty if there is none. Words in capitals stand for the file (``MODEL``), the result
         (``OUT``), a deploy file (``DEPLOY``), a checkpoint, and the names asked for (``INPUT``, ``OUTPUT``).
     """
 

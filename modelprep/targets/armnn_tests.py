@@ -108,7 +108,7 @@ def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
     """
     if version not in versions():
         raise UsageError(
-            f"Arm NN {version} is not known here",
+            f"unknown Arm NN version: {version}",
             hint=nearest(version, versions()) or f"known: {', '.join(versions())}",
         )
     entries: dict[str, dict[str, Any]] = {name: dict(entry) for name, entry in _document()["tests"].items()}

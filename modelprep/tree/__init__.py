@@ -1,1 +1,1 @@
-"""The finished folder: install, manifest, and what leaves from it."""
+"""The finished folder: installation, manifest, selection for delivery."""

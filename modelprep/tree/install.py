@@ -1,4 +1,4 @@
-"""Doing what :mod:`modelprep.tree.plan` decided: every file lands by rename, whole or not at all."""
+"""Execute the plan of :mod:`modelprep.tree.plan`: every file is written by rename, completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelprep.tree.places import place, tree_lock
 from modelprep.tree.plan import Action, InstallPlan, plan_install
 from modelprep.tree.state import damaged_lists, lists_in_place, own_files
 
-#: Bytes after which a batch of files is put in place.
+#: Maximum bytes of a batch of files.
 _BATCH = 64 << 20
 
 
@@ -32,7 +32,7 @@ class Installed:
     written, kept, removed
         Paths inside the tree; adopted files count as kept.
     set_aside
-        (path, name it was kept under) of files that were not ours to replace.
+        (path, new name) of files with local changes.
     bytes_written
         Bytes copied (0 for hard links).
     repaired
@@ -55,29 +55,29 @@ def apply_install(
     listen: Listener = silent,
     stop: Callable[[], bool] | None = None,
 ) -> Installed:
-    """Bring a tree to what a plan says.
+    """Apply a plan to a tree.
 
-    The tree is locked and the plan made anew under the lock, so that it holds whatever others did meanwhile. New files
-    come first, then what leaves, then ``run-tests.sh``, ``SHA256SUMS`` and ``MANIFEST.json``; a run that is killed at
-    any point leaves whole files, and the next run goes on from there (:mod:`modelprep.tree.journal`). Every file is
-    hashed on its way out of the store.
+    The tree is locked and the plan made again under the lock, in case another process changed the tree. New files come
+    first, then removals, then ``run-tests.sh``, ``SHA256SUMS`` and ``MANIFEST.json``; a killed run leaves complete
+    files, and the next run resumes (:mod:`modelprep.tree.journal`). Every file is hashed while it is copied from the
+    store.
 
     Parameters
     ----------
     link
-        Hard links to the store's blobs instead of copies, where the file system can: tree and store then share one
+        Hard links to the store's blobs instead of copies, if the file system supports it: tree and store then share one
         file, and a change to it changes both.
     stop
-        Asked between files and between pieces of one; true ends it.
+        Called between files and pieces of files; true stops.
 
     Raises
     ------
     CorruptBlob
-        A file of the store is not what it was when it was stored; those before it are installed.
+        A file of the store is corrupt; those before it are installed.
     StorageError
-        Disk full, no permission; the file that was being written is not there, those before it are.
+        Disk full or no permission; the files before the failing one are installed.
     Interrupted
-        `stop` said so.
+        `stop` returned true.
     """
     recipe = plan.demo.recipe
     if not (plan.changes or interrupted(plan.folder, recipe)) and lists_in_place(plan.folder, plan.manifest):
@@ -93,7 +93,7 @@ def apply_install(
 
 
 class _Installation:
-    """One application of a plan, the tree's lock being held."""
+    """One application of a plan, while the tree's lock is held."""
 
     def __init__(
         self, plan: InstallPlan, store: Store, link: bool, listen: Listener, stop: Callable[[], bool], task: str
@@ -127,7 +127,7 @@ class _Installation:
                     self._remove(target)
                     self._removed.append(leaving.path)
                 elif leaving.verb == "leave":
-                    self._warn(f"{target} is no longer part of {self._plan.demo.demo}; it stays, as {leaving.reason}")
+                    self._warn(f"{target} is no longer part of {self._plan.demo.demo}; it is kept: {leaving.reason}")
             for name, text in own.items():
                 self._write(folder / name, text.encode(), reserved)
         return Installed(
@@ -140,7 +140,7 @@ class _Installation:
         )
 
     def _put(self, batch: list[Action], reserved: Reserved) -> None:
-        """Write some files beside their places, make them last together, and put them in place."""
+        """Write some files under temporary names, synchronise them together, and rename them."""
         targets = {action.path: place(self._plan.folder, action.path) for action in batch}
         written: list[Action] = []
         try:
@@ -152,7 +152,7 @@ class _Installation:
                 if not (self._link and self._hard_link(action.blob, temporary)):
                     self._copy(action.blob, temporary, target)
                 written.append(action)
-        finally:  # also where the disk is full or the user stops it: what is whole is installed
+        finally:  # also if the disk is full or the user stops it: complete files are installed
             with storage(self._plan.folder, doing="install"):
                 sync_all(reserved.temporary[action.path] for action in written)
             with self._store.recording():
@@ -185,7 +185,11 @@ class _Installation:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES):
                 raise storage_error(error, temporary, doing="link") from error
             self._listen(
-                Event("note", task=self._task, text=f"{temporary.parent} takes no hard links to the store; copying")
+                Event(
+                    "note",
+                    task=self._task,
+                    text=f"hard links to the cache are not possible in {temporary.parent}; copying",
+                )
             )
             self._link = False
             return False
@@ -206,14 +210,14 @@ class _Installation:
     def _set_aside(self, action: Action, target: Path) -> None:
         kept = _free_name(target)
         with storage(target, doing="set aside"):
-            # A second name first, so that at no instant the file has none; a link cannot be linked everywhere.
+            # A second name first, so that the file always has one; some systems cannot link a symbolic link.
             try:
                 if not os.path.lexists(kept):
                     os.link(target, kept, follow_symlinks=False)
             except OSError:
                 target.rename(kept)
         self._aside.append((action.path, kept.name))
-        self._warn(f"{target} was not replaced silently: {action.reason}; it is kept as {kept.name}")
+        self._warn(f"{target} had local changes ({action.reason}); saved as {kept.name}")
 
     def _remove(self, target: Path) -> None:
         with storage(target, doing="remove"):
@@ -234,7 +238,7 @@ class _Installation:
 
 
 def _batches(actions: Sequence[Action]) -> Iterator[list[Action]]:
-    """Divide files into batches that are small enough to lie on the disk twice for a moment."""
+    """Divide files into batches small enough to be on the disk twice for a moment."""
     batch: list[Action] = []
     size = 0
     for action in actions:
@@ -247,7 +251,7 @@ def _batches(actions: Sequence[Action]) -> Iterator[list[Action]]:
 
 
 def _free_name(target: Path) -> Path:
-    """Find the first of NAME.orig, NAME.orig.2, ... that is not taken, or is this file (a run was killed here)."""
+    """Return the first of NAME.orig, NAME.orig.2, ... that is free, or is this file (after a killed run)."""
     number = 1
     while True:
         name = target.with_name(f"{target.name}.orig{'' if number == 1 else f'.{number}'}")

@@ -1,8 +1,8 @@
-"""The journal of an installation: which files in a tree are ours before the manifest says so.
+"""The journal of an installation: which files in a tree are ours before they are in the manifest.
 
-It is on the disk before the first file is: the temporary files, and for each destination the digest and size of what
-is put there. A run that is killed leaves its journal. The next run removes the temporary files that it lists, and
-takes a listed destination for ours if it holds the listed bytes. Nothing is ever removed because of its name alone.
+It is written before the first file: the temporary files, and digest and size of each destination. A killed run leaves
+its journal. The next run removes the temporary files that it lists, and treats a listed destination as ours if it has
+the listed bytes. Nothing is removed because of its name alone.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from modelprep.tree.places import place
 JOURNAL = ".modelprep-install.json"
 _NEW = f"{JOURNAL}.new"
 _NAME = re.compile(r"\.[0-9a-f]{8}-\d+\.modelprep")
-#: SHA-256 and size of what was put, or was about to be put, at a path.
+#: SHA-256 and size of a file that was, or was about to be, installed.
 Content = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Records:
-    """What a journal says.
+    """Contents of a journal.
 
     Parameters
     ----------
     temporary
         Temporary files, relative to the tree.
     written
-        Recipe -> path in the tree -> the contents that an installation of it meant to put there.
+        Recipe -> path in the tree -> the contents that its installations intended.
     """
 
     temporary: tuple[str, ...] = ()
     written: Mapping[str, Mapping[str, frozenset[Content]]] = field(default_factory=dict)
 
     def contents(self, path: str) -> frozenset[Content]:
-        """Return the contents that installations meant to put at a path."""
+        """Return the contents that installations intended for a path."""
         return frozenset().union(*(paths.get(path, frozenset()) for paths in self.written.values()))
 
 
 @dataclass
 class Reserved:
-    """The temporary file of each path, and whether any has been put in place."""
+    """The temporary file of each path, and whether any has been renamed."""
 
     temporary: Mapping[str, Path]
     landed: bool = False
@@ -63,9 +63,9 @@ class Reserved:
 
 @contextlib.contextmanager
 def journal(folder: Path, recipe: str, files: Mapping[str, Content], lists: Iterable[str]) -> Iterator[Reserved]:
-    """Reserve a temporary file beside each path, in the journal first; whatever is left of them goes in the end.
+    """Reserve a temporary file beside each path, in the journal first; remove leftovers at the end.
 
-    What earlier journals say stays on record until the recipe that it is about is installed.
+    Entries of earlier journals are kept until their recipe is installed.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def journal(folder: Path, recipe: str, files: Mapping[str, Content], lists: Iter
     recipe
         The recipe that is installed.
     files
-        Path in the tree -> what is to be written there; the folders exist or will.
+        Path in the tree -> the contents to write; folders are created.
     lists
-        The tree's own lists that are to be written after them.
+        The tree's own lists, written after them.
     """
     before = sweep(folder)
     token = os.urandom(4).hex()
@@ -102,7 +102,7 @@ def journal(folder: Path, recipe: str, files: Mapping[str, Content], lists: Iter
 
 
 def interrupted(folder: Path, recipe: str) -> bool:
-    """Tell whether an installation of a recipe is under way or was killed, or temporary files of any are left."""
+    """Say whether an installation of a recipe is running or was killed, or temporary files of any are left."""
     if not (folder / JOURNAL).is_file() and not (folder / _NEW).is_file():
         return False
     records = read_journal(folder)
@@ -110,7 +110,7 @@ def interrupted(folder: Path, recipe: str) -> bool:
 
 
 def read_journal(folder: Path) -> Records:
-    """Read a tree's journal; an empty one where there is none, or none that can be understood."""
+    """Read a tree's journal; empty if there is none or it is not valid."""
     try:
         with opened(folder / JOURNAL) as file:
             value = json.load(file)
@@ -127,7 +127,7 @@ def _contents(paths: Any) -> dict[str, frozenset[Content]]:
 
 
 def sweep(folder: Path) -> Records:
-    """Remove the temporary files that a killed installation left in a tree whose lock is held; return its records."""
+    """Remove the temporary files of a killed installation, while the tree's lock is held; return its records."""
     records = read_journal(folder)
     for name in records.temporary:
         if _NAME.fullmatch(name.rpartition("/")[2]):
@@ -143,7 +143,7 @@ def _unlink(paths: Iterable[Path]) -> None:
 
 
 def _write(folder: Path, records: Records) -> None:
-    """Put a journal on the disk, whole; without records there is none."""
+    """Write a journal atomically; without records, remove it."""
     note, new = folder / JOURNAL, folder / _NEW
     if not records.temporary and not records.written:
         _unlink([note, new])

@@ -1,8 +1,8 @@
-"""``MANIFEST.json`` and ``SHA256SUMS``: what lies in a finished tree, for whom, from where, and how it was made.
+"""``MANIFEST.json`` and ``SHA256SUMS``: the files of a finished tree, their demos and provenance.
 
-The manifest is also the tree's memory: only what it lists was put there by us, and only that may be replaced or
-removed. It holds no dates and no paths of the machine, so that the same recipes and the same inputs give the same bytes
-(see ``docs/decisions/0003-tree-manifest.md``).
+The manifest also records which files modelprep has installed: only these may be replaced or removed. It contains no
+dates and no paths of the machine, so that the same recipes and the same inputs result in the same bytes (see
+``docs/decisions/0003-tree-manifest.md``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MANIFEST = "MANIFEST.json"
 SUMS = "SHA256SUMS"
 RUN_TESTS = "run-tests.sh"
 SCHEMA = 1
-#: A manifest larger than this was not written by us.
+#: Maximum size of a manifest.
 _LARGEST = 64 << 20
 
 
@@ -35,18 +35,18 @@ class AssetUsed:
     Parameters
     ----------
     name
-        The name that ``--set`` and the lock file know it by.
+        Its name for ``--set`` and the lock file.
     source
-        The recipe's first URL of it (``URL#member`` for a file taken out of an archive), ``--set`` for a file of the
-        user's own, empty where there is none.
+        The recipe's first URL of it (``URL#member`` for a file taken out of an archive), ``--set`` for a user's file,
+        empty if there is none.
     sha256, size
-        Of the bytes that were used; `size` in bytes.
+        Of the used bytes; `size` in bytes.
     licence, licence_source, pinned_by
-        As the recipe states them.
+        As in the recipe.
     restricted
-        True where the rights do not allow passing it on.
+        True if the licence does not allow redistribution.
     warning
-        What was wrong with the file that the user had taken all the same; empty where nothing was.
+        Problem of a file that the user accepted anyway, else empty.
     """
 
     name: str
@@ -61,7 +61,7 @@ class AssetUsed:
 
     @property
     def canonical_url(self) -> str:
-        """The recipe's first URL, whatever server delivered the bytes; empty for a file of the user's own."""
+        """The recipe's first URL, whatever server delivered the file; empty for a user's file."""
         return "" if self.source == "--set" else self.source
 
 
@@ -76,7 +76,7 @@ class StepUsed:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a file comes from: the assets below it and the steps in the order they ran."""
+    """Provenance of a file: its assets, and its steps in order."""
 
     assets: tuple[AssetUsed, ...] = ()
     steps: tuple[StepUsed, ...] = ()
@@ -104,13 +104,14 @@ class InstalledDemo:
     demo, summary, manual, run, board, variant
         As in the recipe.
     key
-        Digest over all that decides the demo's files (:mod:`modelprep.pipeline.plan.keys`): equal keys, equal files.
+        Digest over everything that determines the demo's files (:mod:`modelprep.pipeline.plan.keys`): equal keys, equal
+        files.
     programs
-        Folder of the test programs on the board, where it is not on PATH there.
+        Folder of the test programs on the board, if it is not on PATH there.
     interactive
         Whether the command needs a display, a camera or a network, so that no test starts it.
     expect
-        What ``check`` and the board's test runner go by, as in the recipe.
+        Settings of ``check`` and of the board's test runner, as in the recipe.
     """
 
     recipe: str
@@ -128,7 +129,7 @@ class InstalledDemo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a tree holds: demos by recipe name, files by path."""
+    """Contents of a tree: demos by recipe name, files by path."""
 
     tree: str = ""
     demos: Mapping[str, InstalledDemo] = field(default_factory=dict)
@@ -157,7 +158,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a tree; an empty one where there is none.
+    """Read the manifest of a tree; empty if there is none.
 
     Raises
     ------
@@ -170,7 +171,7 @@ def read_manifest(folder: Path) -> Manifest:
             with opened(path) as file:
                 data = file.read(_LARGEST + 1)
             if len(data) > _LARGEST:
-                raise _damaged(path, "it is larger than any manifest")
+                raise _damaged(path, "too large for a manifest")
         except FileNotFoundError:
             return Manifest(tree=folder.name)
     return parse_manifest(data, str(path))
@@ -194,10 +195,10 @@ def parse_manifest(text: str | bytes, origin: str) -> Manifest:
 
 def _damaged(path: Path | str, got: str) -> StorageError:
     return StorageError(
-        "the tree's manifest cannot be understood",
+        "the tree's manifest is not valid",
         where=str(path),
         got=got,
-        hint="move it away and fetch again: files that are right are kept, others are set aside as NAME.orig",
+        hint="move it away and fetch again: correct files are kept, others are saved as NAME.orig",
     )
 
 
@@ -216,7 +217,7 @@ def _manifest(value: Any, path: str) -> Manifest:
 
 
 def _demo(entry: dict[str, Any]) -> InstalledDemo:
-    """Read a demo's entry. A tree may come from strangers, so its texts are held to what a recipe may say."""
+    """Parse a demo's entry. A tree may come from a third party, so its texts must be valid for a recipe."""
     demo = InstalledDemo(**entry)
     texts = [value for name, value in vars(demo).items() if name not in ("expect", "interactive")]
     sound = isinstance(demo.expect, dict) and isinstance(demo.interactive, bool)
@@ -224,7 +225,7 @@ def _demo(entry: dict[str, Any]) -> InstalledDemo:
         raise ValueError(f"a demo's entry is not well formed: {demo.recipe!r}")
     faults = [demo_fault(demo.demo), name_fault(demo.recipe), board_fault(demo.board) if demo.board else None]
     for fault in filter(None, [*faults, *map(forbidden, texts)]):
-        raise ValueError(f"a demo's entry has a text that no recipe may have: {fault}")
+        raise ValueError(f"a demo's entry has a text that is not valid in a recipe: {fault}")
     return demo
 
 
@@ -233,11 +234,11 @@ def _file(entry: dict[str, Any]) -> InstalledFile:
     if not (isinstance(path, str) and isinstance(sha256, str) and is_sha256(sha256) and isinstance(size, int)):
         raise ValueError(f"a file entry is not well formed: {path!r}")
     parts = path.split("/")
-    # What it lists may be removed: a foreign manifest must not reach outside its tree.
+    # Listed files may be removed: a foreign manifest must not refer to files outside its tree.
     if path.startswith("/") or "" in parts or ".." in parts or "." in parts or "\\" in path or "\0" in path:
         raise ValueError(f"a path leads out of the tree: {path!r}")
     demos = tuple(entry["demos"])
-    # The canonical URL follows from the source; manifests of before do not have it.
+    # The canonical URL follows from the source; older manifests do not have it.
     assets = tuple(
         AssetUsed(**{name: value for name, value in asset.items() if name != "canonical_url"})
         for asset in entry["assets"]
@@ -295,7 +296,7 @@ def _file_json(file: InstalledFile) -> dict[str, object]:
 
 
 def plain(value: object) -> object:
-    """Turn a recipe's value into JSON-ready ones: mappings sorted by key, tuples to lists, references to ``$name``."""
+    """Convert a recipe's value for JSON: mappings sorted by key, tuples to lists, references to ``$name``."""
     if isinstance(value, Mapping):
         return {str(key): plain(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Places inside a tree: where a file goes, that it cannot lead out, and the lock that one writer at a time holds."""
+"""Paths inside a tree: destinations, protection against leaving the tree, and the writer's lock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from modelprep.store.locks import wait_for
 
 
 def tree_name(recipe: Recipe) -> str:
-    """Return the folder below ``--out`` that a recipe's files go to: its ``tree:``, else its group's name.
+    """Return the folder below ``--out`` of a recipe's files: its ``tree:``, else its group's name.
 
-    Trees of another release or SoC than the manual's lie in a folder of their own: ``L6.6.36-2.1.0-imx93/label-image``.
+    Trees of another release or SoC than the manual's have their own folder: ``L6.6.36-2.1.0-imx93/label-image``.
     """
     name = recipe.tree or recipe.group or recipe.name
     board = "-".join(filter(None, (recipe.bsp, recipe.soc)))
@@ -24,19 +24,19 @@ def tree_name(recipe: Recipe) -> str:
 
 
 def place(folder: Path, relative: str) -> Path:
-    """Return the path of a file of the tree, having made sure that no link on the way leads out of it.
+    """Return the path of a file of the tree, after checking that no link leads outside.
 
     Parameters
     ----------
     folder
-        The tree (may itself be a link: where a tree stands is the user's choice).
+        The tree (may itself be a link).
     relative
         The file's path inside it, with slashes.
 
     Raises
     ------
     StorageError
-        A part of the path is not a plain name, a link leads outside, or a file stands where a folder is needed.
+        A part of the path is not a plain name, a link leads outside, or a file is in place of a folder.
     """
     parts = relative.split("/")
     if not relative or any(part in ("", ".", "..") or "\0" in part or os.sep in part for part in parts):
@@ -46,14 +46,14 @@ def place(folder: Path, relative: str) -> Path:
         here = here / part
         if here.is_symlink() and not Path(os.path.realpath(here)).is_relative_to(os.path.realpath(folder)):
             raise StorageError(
-                "a link in the tree leads out of it, and files would be written there",
+                "a link in the tree leads outside it",
                 where=str(here),
                 got=f"a link to {os.path.realpath(here)}",
                 hint="remove the link, or choose another folder with --out",
             )
         if here.exists() and not here.is_dir():
             raise StorageError(
-                "a file stands where a folder is needed",
+                "a file is in place of a folder",
                 where=str(here),
                 hint="move it away, or choose another folder with --out",
             )
@@ -64,21 +64,21 @@ def place(folder: Path, relative: str) -> Path:
 def tree_lock(
     folder: Path, *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
 ) -> Iterator[None]:
-    """Hold the tree against other writers; the folder is made when it is not there.
+    """Lock the tree against other writers; the folder is created if missing.
 
     The folder itself is locked, so that nothing is left behind in it and a killed holder blocks nobody.
 
     Parameters
     ----------
     on_wait
-        Called once when another process holds it and waiting begins.
+        Called once, if waiting begins.
     stop
-        Asked while waiting; true ends it.
+        Called while waiting; true stops.
 
     Raises
     ------
     Interrupted
-        `stop` said so.
+        `stop` returned true.
     StorageError
         The folder cannot be made or opened.
     """
@@ -94,8 +94,8 @@ def tree_lock(
         except BlockingIOError:
             return None
         except OSError:
-            # Some network file systems lock no folders. Each file still lands whole; only two processes that install
-            # different demos at the same instant could miss one another's manifest entry.
+            # Some network file systems cannot lock folders. Each file is still written atomically; only two processes
+            # that install different demos at the same time could miss one another's manifest entry.
             pass
         return descriptor
 

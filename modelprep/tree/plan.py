@@ -1,4 +1,4 @@
-"""Deciding what installing a demo would do to its tree; nothing is changed here."""
+"""Plan the installation of a demo; nothing is changed here."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ Farewell = Literal["remove", "release", "leave"]
 
 @dataclass(frozen=True)
 class Action:
-    """What happens to one file that the recipe lists.
+    """The action for one file of the recipe.
 
     Parameters
     ----------
     path
         Inside the tree, with slashes.
     verb
-        ``write`` a new file; ``replace`` one that we put there and nobody changed; ``set-aside`` what is not ours or
-        was changed since (kept as ``NAME.orig``) and write; ``keep`` what is right already; ``adopt`` a right file that
-        no manifest knew.
+        ``write`` a new file; ``replace`` an unchanged file of ours; ``set-aside`` a foreign or changed file (saved as
+        ``NAME.orig``) and write; ``keep`` a correct file; ``adopt`` a correct file that is not in the manifest.
     blob
-        The bytes that are to be there.
+        The bytes to install.
     reason
         Why, in a few words.
     """
@@ -48,10 +47,10 @@ class Action:
 
 @dataclass(frozen=True)
 class Leaving:
-    """What happens to a file that the recipe lists no longer, or that a killed installation of it left.
+    """The action for a file that is no longer in the recipe, or that a killed installation left.
 
-    ``remove`` it (ours, unchanged, nobody else's), ``release`` it (another demo still uses it, or it is gone already),
-    ``leave`` it where it is (changed since we put it there: it is the user's now).
+    ``remove`` it (ours, unchanged, not shared), ``release`` it (another demo still uses it, or already removed),
+    ``leave`` it (changed by the user).
     """
 
     path: str
@@ -61,7 +60,7 @@ class Leaving:
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """What installing a demo would do.
+    """The plan of installing a demo.
 
     Parameters
     ----------
@@ -70,11 +69,11 @@ class InstallPlan:
     demo
         The manifest's entry for it.
     actions, leaving
-        For each file that the recipe lists, and for each that it lists no longer.
+        For each file of the recipe, and for each that is no longer in it.
     manifest
-        The manifest as it will be.
+        The manifest afterwards.
     before
-        The manifest as it was when this was decided.
+        The manifest before.
     """
 
     folder: Path
@@ -94,7 +93,7 @@ class InstallPlan:
 
     @property
     def changes(self) -> bool:
-        """True when applying it changes anything, be it only the manifest."""
+        """True if applying it changes anything, even only the manifest."""
         return bool(self.writes or self.leaving) or self.manifest.text() != self.before.text()
 
 
@@ -124,7 +123,7 @@ def plan_install(
     *,
     peers: Collection[str] = (),
 ) -> InstallPlan:
-    """Decide what has to be done so that the tree holds a demo's files.
+    """Decide how to install a demo's files into a tree.
 
     Parameters
     ----------
@@ -133,11 +132,11 @@ def plan_install(
     demo
         Its entry for the manifest (:func:`demo_entry`).
     files
-        Path inside the tree -> the bytes that belong there.
+        Path inside the tree -> its bytes.
     provenance
-        Path inside the tree -> where these come from.
+        Path inside the tree -> provenance.
     store
-        Knows the digests of files that were hashed before.
+        Has the digests of files that were hashed before.
     peers
         Recipes installed by the same request; these are known to agree on the files they share.
 
@@ -146,7 +145,7 @@ def plan_install(
     UsageError
         A file is shared with a demo outside the request that needs other bytes in it.
     StorageError
-        A path leads out of the tree, or something that is no file stands there; the manifest cannot be read.
+        A path leads out of the tree, or is not a file; or the manifest cannot be read.
     """
     records, before = read_journal(folder), read_manifest(folder)
     actions = tuple(_action(folder, path, files[path], before, records, store) for path in sorted(files))
@@ -181,10 +180,10 @@ def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, records: Re
         except FileNotFoundError:
             return Action(path, "write", blob, "missing" if known else "new")
     if stat.S_ISLNK(found.st_mode):
-        return Action(path, "set-aside", blob, "a link stands there")
+        return Action(path, "set-aside", blob, "a link is there")
     if not stat.S_ISREG(found.st_mode):
         raise StorageError(
-            "something that is no file stands where a file is to go",
+            "the path of a file to install is not a file",
             where=str(target),
             got="a folder" if stat.S_ISDIR(found.st_mode) else "a device, pipe or socket",
             hint="move it away, or choose another folder with --out",
@@ -193,14 +192,14 @@ def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, records: Re
         return Action(path, "keep", blob, "in place") if known else Action(path, "adopt", blob, "found in place")
     ours = records.contents(path) | ({(known.sha256, known.size)} if known else set())
     if _holds(target, found.st_size, ours, store):
-        return Action(path, "replace", blob, "the recipe now gives other bytes")
+        return Action(path, "replace", blob, "the recipe has changed")
     if known is None:
-        return Action(path, "set-aside", blob, "another file stands there that modelprep did not write")
-    return Action(path, "set-aside", blob, "it was changed since modelprep wrote it")
+        return Action(path, "set-aside", blob, "modelprep did not write this file")
+    return Action(path, "set-aside", blob, "changed since modelprep wrote it")
 
 
 def _holds(path: Path, size: int, contents: Collection[Content], store: Store) -> bool:
-    """Tell whether a file of `size` bytes holds one of some contents; hashed only if one has this size."""
+    """Say whether a file of `size` bytes has one of some contents; hashed only if one has this size."""
     return any(size == each for _, each in contents) and (store.digest_of(path)[0], size) in contents
 
 
@@ -219,7 +218,7 @@ def _refuse_conflicts(
                 where=str(folder / path),
                 expected=f"sha256 {entry.sha256}",
                 got=f"sha256 {blob.sha256}",
-                hint=f"prepare them together: {both}\nor apart: another folder with --out",
+                hint=f"prepare them together: {both}\nor separately: another folder with --out",
             )
 
 
@@ -231,23 +230,23 @@ def _leaving(folder: Path, entry: InstalledFile, recipe: str, records: Records, 
         try:
             found = target.lstat()
         except FileNotFoundError:
-            return Leaving(entry.path, "release", "it is gone already")
+            return Leaving(entry.path, "release", "already removed")
     ours = records.contents(entry.path) | {(entry.sha256, entry.size)}
     if stat.S_ISREG(found.st_mode) and _holds(target, found.st_size, ours, store):
-        return Leaving(entry.path, "remove", "the recipe lists it no longer")
-    return Leaving(entry.path, "leave", "it was changed since modelprep wrote it")
+        return Leaving(entry.path, "remove", "no longer in the recipe")
+    return Leaving(entry.path, "leave", "changed since modelprep wrote it")
 
 
 def _unlisted(
     folder: Path, written: Mapping[str, Collection[Content]], listed: Collection[str], store: Store
 ) -> Iterator[Leaving]:
-    """Find the files that a killed installation put in place and nothing lists."""
+    """Find the files that a killed installation left."""
     for path, contents in written.items():
         with contextlib.suppress(StorageError, OSError):
             target = place(folder, path)
             found = target.lstat()
             if path not in listed and stat.S_ISREG(found.st_mode) and _holds(target, found.st_size, contents, store):
-                yield Leaving(path, "remove", "an installation that was killed left it")
+                yield Leaving(path, "remove", "left by a killed installation")
 
 
 def _after(
@@ -265,7 +264,7 @@ def _after(
     for path, blob in files.items():
         old = before.files.get(path)
         users = {demo.recipe, *(old.demos if old is not None else ())}
-        # A file that two demos share tells one story, whichever of them came last: the one of the first by name.
+        # A file that two demos share has the provenance of the first by name, whichever was installed last.
         first = old is None or old.sha256 != blob.sha256 or min(users) == demo.recipe
         story = provenance.get(path, Provenance()) if first or old is None else old.provenance
         entries[path] = InstalledFile(path, blob.sha256, blob.size, tuple(sorted(users)), story)

@@ -1,4 +1,4 @@
-"""``run-tests.sh``: the script that stands in a tree and runs its demos on the board."""
+"""``run-tests.sh``: the script in a tree that runs its demos on the board."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelprep.structs import dataclass
 
 @dataclass(frozen=True)
 class BoardCommand:
-    """One demo as the script knows it.
+    """One demo in the script.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class BoardCommand:
     run
         The command, as in the recipe: one simple command, run inside the tree.
     takes_backends
-        Whether ``-c BACKEND`` may be put behind it (the Arm NN tests).
+        Whether ``-c BACKEND`` may be appended (the Arm NN tests).
     interactive
-        Whether it needs a display, a camera or a network: the script names it and does not start it.
+        Whether it needs a display, a camera or a network: the script lists it but does not start it.
     """
 
     demo: str
@@ -35,16 +35,16 @@ class BoardCommand:
 
 
 def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> str:
-    """Write the script for some demos; those that have no command are left out.
+    """Write the script for some demos; those without a command are left out.
 
-    Each demo is known by its number, so that no name can stand in another one's way.
+    Each demo is identified by its number, so that names cannot clash.
 
     Parameters
     ----------
     commands
         In the order in which they are to run.
     programs
-        Folders on the board in which programs are looked for as well, behind PATH.
+        Further folders on the board with programs, after PATH.
 
     Returns
     -------
@@ -59,20 +59,20 @@ def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> st
     known = [command for command in commands if command.run]
     chosen = [command for command in known if not command.interactive]
     functions = [_functions(number, each) for number, each in enumerate(chosen, 1)]
-    # importlib.resources would cost every second run more than the script does.
+    # importlib.resources would take longer than writing the script.
     template = Path(__file__).with_name("run-tests.sh.in").read_text("utf-8")
     search = "".join(f":{sh(folder)}" for folder in programs)
     by_hand = [
         f"echo {sh(line(f'not a test, start it by hand: {_parsed(each).line}'))}" for each in known if each.interactive
     ]
     parts = {"SEARCH": search, "COUNT": str(len(chosen)), "DEMOS": "\n\n".join([*functions, *by_hand])}
-    # In one pass: a mark in what is put in is text.
+    # In one pass: a placeholder in an inserted text is text.
     return re.sub("@(SEARCH|COUNT|DEMOS)@", lambda mark: parts[mark[1]], template)
 
 
 def _functions(number: int, demo: BoardCommand) -> str:
     parsed = _parsed(demo)
-    # `command` passes over functions: a program that is called like one of the script's own is still that program.
+    # `command` ignores functions: a program with the name of one of the script's functions is still that program.
     called = command("command", parsed.program, *parsed.arguments, environment=parsed.environment)
     facts = {
         "demo": line(demo.demo),
@@ -91,6 +91,6 @@ def _parsed(demo: BoardCommand) -> Command:
     except (CommandFault, Unquotable) as fault:
         raise RecipeError(
             f"the command of {line(demo.demo)} is not one simple command: {fault}", got=demo.run,
-            hint="give 'run:' as a program and its arguments, without pipes, variables or redirections",
+            hint="write 'run:' as a program and its arguments, without pipes, variables or redirections",
         )  from None  # fmt: skip
     return parsed

@@ -1,4 +1,4 @@
-"""Which files of which trees belong to some demos: the common ground of bundle, deploy and export."""
+"""The files of demos in finished trees, for bundle, deploy and export."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class TreePart:
     name
         Its name below ``--out``: ``ArmnnTests``.
     board
-        Where it belongs on the board; empty for the login's home.
+        Its folder on the board; empty for the ssh user's home directory.
     manifest
-        Its manifest, cut down to these demos and the files that go along.
+        Its manifest, reduced to these demos and the included files.
     left_out
-        Files that may not be passed on (restricted rights), in the order of their paths.
+        Restricted files, in the order of their paths.
     """
 
     folder: Path
@@ -40,21 +40,21 @@ class TreePart:
 
     @property
     def files(self) -> Mapping[str, InstalledFile]:
-        """What goes along, by path inside the tree."""
+        """The included files, by path inside the tree."""
         return self.manifest.files
 
 
 def select(out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = False) -> tuple[TreePart, ...]:
-    """Find what some demos have in the finished trees.
+    """Find the files of some demos in the finished trees.
 
     Parameters
     ----------
     out
         The folder that holds the trees (``--out``).
     recipes
-        The demos; those that need nothing are passed over.
+        The demos; those without files are ignored.
     include_restricted
-        Take along files made from assets whose rights do not allow passing them on.
+        Include files made from restricted assets.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def select(out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = F
         parts.append(replace(part, board=next((recipe.board for recipe in group if recipe.board), "")))
     if missing:
         raise UsageError(
-            "some of these demos are not there yet",
+            "some of these demos have not been fetched",
             where=str(out),
             expected=", ".join(sorted(missing)),
             hint=quoting.command("modelprep", "fetch", *sorted(missing), "--out", str(out)),
@@ -105,8 +105,8 @@ def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None
     Parameters
     ----------
     unfit
-        Called with the reason for each demo that the script cannot run (its command is a pipeline, say) and that is
-        left out; without it the first such reason is raised.
+        Called with the reason for each demo that the script cannot run (its command is a pipeline, for example) and
+        leaves out; without it the first such reason is raised.
 
     Raises
     ------
@@ -126,12 +126,12 @@ def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None
 
 
 def names_of_tests(manifest: Manifest) -> list[str]:
-    """Return the names that ``run-tests.sh`` knows the demos of a manifest by: those whose command it can start."""
+    """Return the names of a manifest's demos in ``run-tests.sh``: those whose command it can start."""
     return [_word(demo.demo) for _, demo in sorted(manifest.demos.items()) if demo.run and not demo.interactive]
 
 
 def _word(name: str) -> str:
-    """Make one word of a demo's name: it stands on a command line."""
+    """Turn a demo's name into one word for a command line."""
     return "-".join(name.split())
 
 

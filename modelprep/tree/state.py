@@ -1,4 +1,4 @@
-"""Whether a demo stands in its tree, whole, and whether the lists of the tree are what its manifest says."""
+"""Check that a demo is complete in its tree, and that the tree's lists match its manifest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def own_files(manifest: Manifest, unfit: Callable[[RecipeError], None] = lambda 
 
 
 def damaged_lists(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Return name -> text of :func:`own_files` for those that do not stand in the tree as files with that text."""
+    """Return name -> text of :func:`own_files` for those that are missing or differ in the tree."""
     return {name: text for name, text in own_files(manifest).items() if not _holds(folder / name, text.encode())}
 
 
@@ -38,15 +38,15 @@ def _holds(path: Path, data: bytes) -> bool:
 
 
 def lists_in_place(folder: Path, manifest: Manifest) -> bool:
-    """Say whether the manifest, ``SHA256SUMS`` and ``run-tests.sh`` of a tree are what they must be."""
+    """Say whether the manifest, ``SHA256SUMS`` and ``run-tests.sh`` of a tree are correct."""
     return not damaged_lists(folder, manifest)
 
 
 def files_in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> bool:
-    """Say whether every file that the manifest lists for a recipe is there with its bytes.
+    """Say whether every file that the manifest lists for a recipe is intact.
 
-    A recipe whose installation was interrupted is not in place, whatever is there.
-    Files that were hashed before and have not changed since are believed (the store's digest memo).
+    A recipe whose installation was interrupted is not in place. Files that have not changed since they were hashed are
+    trusted (the store's digest memo).
     """
     if interrupted(folder, recipe):
         return False
@@ -66,5 +66,5 @@ def files_in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) 
 
 
 def in_place(folder: Path, manifest: Manifest, recipe: str, store: Store) -> bool:
-    """Say whether a demo stands in its tree, and the lists with it."""
+    """Say whether a demo and the lists of its tree are in place."""
     return lists_in_place(folder, manifest) and files_in_place(folder, manifest, recipe, store)

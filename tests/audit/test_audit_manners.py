@@ -178,7 +178,7 @@ def test_a_licence_that_nobody_states_is_told(server: FaultServer, audit: Audit)
 def test_a_file_that_is_no_history_is_told_and_left_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "history.json"
     path.write_text(text)
-    with pytest.raises(UsageError, match="no history of"):
+    with pytest.raises(UsageError, match="not a history of"):
         History(path)
     assert path.read_text() == text
 

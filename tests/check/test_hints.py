@@ -38,7 +38,7 @@ def out(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def followed(hint: str, model: Path, **filled: str) -> None:
     """Do what a hint says: run its command, put the result in the model's place."""
-    found = re.fullmatch(r"modelprep (.+), then put (\S+) in its place", hint)
+    found = re.fullmatch(r"modelprep (.+), then replace the model by (\S+)", hint)
     assert found is not None, hint
     words = shlex.split(found[1])
     for name, value in filled.items():

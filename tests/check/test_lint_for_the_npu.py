@@ -107,7 +107,7 @@ def test_a_test_of_arm_nn_is_no_question_to_vela(model: Path) -> None:
 
 def test_another_kind_of_model_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"x")
-    with pytest.raises(UsageError, match="takes TF Lite files"):
+    with pytest.raises(UsageError, match="accepts only TF Lite files"):
         examine(tmp_path / "m.onnx", "ethos-u")
 
 

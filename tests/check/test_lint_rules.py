@@ -566,7 +566,7 @@ def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
 def test_the_command_that_a_finding_names_takes_the_model_and_mends_it(rule: str, tmp_path: Path) -> None:
     path, parser, asked = CASES[rule](tmp_path)
     finding = next(one for one in lint(path, parser, asked) if one.rule == rule)
-    deploy, result = tmp_path / "deploy.prototxt", tmp_path / f"mended{path.suffix}"
+    deploy, result = tmp_path / "deploy.prototxt", tmp_path / f"fixed{path.suffix}"
     if parser == "caffe":
         net = messages.new("NetParameter")
         net.ParseFromString(path.read_bytes())

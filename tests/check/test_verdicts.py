@@ -258,8 +258,8 @@ def test_a_batch_of_64(tree: Tree) -> None:
     assert verdict.message == "Input tensor has incorrect size"
     model = tree.path(MODELS[CAFFE])
     assert verdict.hint == (
-        f"modelprep caffe bake DEPLOY.prototxt {model} -o mended.caffemodel --batch 1, "
-        "then put mended.caffemodel in its place"
+        f"modelprep caffe bake DEPLOY.prototxt {model} -o fixed.caffemodel --batch 1, "
+        "then replace the model by fixed.caffemodel"
     )
 
 
@@ -322,7 +322,7 @@ def test_a_graph_with_fused_batch_norm_v3(tree: Tree) -> None:
     path.write_text(normed(path.read_text()))
     verdict = tree.judge(TF)
     assert verdict.message == "Unsupported operation FusedBatchNormV3 in tensorflow::GraphDef"
-    assert verdict.hint.startswith(f"modelprep tf legalise {path} -o mended.prototxt --for armnn-19.02,")
+    assert verdict.hint.startswith(f"modelprep tf legalise {path} -o fixed.prototxt --for armnn-19.02,")
 
 
 def test_a_binary_graph_where_text_is_read(tree: Tree) -> None:
@@ -345,7 +345,7 @@ def test_onnx_weights_in_raw_data(tree: Tree) -> None:
             del tensor.float_data[:]
     path.write_bytes(model.SerializeToString())
     assert fails(tree, ONNX).startswith("The number of data provided (0) does not match the tensor")
-    assert tree.judge(ONNX).hint.startswith(f"modelprep onnx fix {path} -o mended.onnx --for armnn-19.02,")
+    assert tree.judge(ONNX).hint.startswith(f"modelprep onnx fix {path} -o fixed.onnx --for armnn-19.02,")
     # 19.05 reads it.
     assert tree.judge(ONNX, "19.05").outcome == "passes"
 

@@ -127,7 +127,7 @@ def test_annotations_name_what_failed_and_nothing_else(workshop: Workshop) -> No
 
 def test_an_error_before_the_first_event_is_annotated_too(workshop: Workshop) -> None:
     [line] = annotations(workshop.run("fetch", "nothing-there", "--json").out)
-    assert line.startswith("::error title=modelprep::there is no target called 'nothing-there'")
+    assert line.startswith("::error title=modelprep::unknown target 'nothing-there'")
 
 
 def test_no_text_of_an_error_can_give_github_another_command() -> None:

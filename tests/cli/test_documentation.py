@@ -16,7 +16,7 @@ from modelprep.pipeline.run.report import SEVERITY
 
 def test_every_exit_code_is_documented(repository: Path) -> None:
     text = (repository / "docs" / "commands.md").read_text()
-    table = text[text.index("## Exit codes") :]
+    table = text[text.index("## Exit statuses") :]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
     raised = {each.exit_code for each in classes if issubclass(each, errors.ModelprepError)}

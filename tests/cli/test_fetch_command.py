@@ -317,7 +317,7 @@ def test_two_demos_with_other_bytes_at_one_place_are_an_error_before_anything_is
     workshop.simple("two", DATA[1:], install="data/same.bin")
     ran = modelprep("fetch", "things", "--dry-run")
     assert ran.code == 2
-    assert "wanted with other bytes by things/one" in ran.err
+    assert "things/one installs other bytes at" in ran.err
     assert modelprep("fetch", "things").code == 2
     assert workshop.installed() == {"data/same.bin": DATA}
     assert [request.path for request in workshop.server.log] == ["/one.bin"]

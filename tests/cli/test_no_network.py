@@ -88,11 +88,11 @@ def test_offline_lists_no_urls_and_says_how_to_go_on(workshop: Workshop, modelpr
     two(workshop)
     ran = modelprep("fetch", "things", "--offline")
     assert ran.code == 3
-    assert "not asked" not in ran.err
-    assert ran.err.startswith("error: not cached, and --offline leaves no other place; 3 files are missing\n")
+    assert "skipped" not in ran.err
+    assert ran.err.startswith("error: not cached, and --offline allows no download; 3 files are missing\n")
     online = [words for words in commands(ran.err, "modelprep") if "--offline" not in words]
     assert online[0][:3] == ["modelprep", "fetch", "things"]
-    assert "not asked (--offline)" in modelprep("fetch", "things", "--offline", "-v").err
+    assert "skipped (--offline)" in modelprep("fetch", "things", "--offline", "-v").err
 
 
 def test_json_keeps_all_that_was_tried_and_lists_every_missing_file(workshop: Workshop, modelprep: Run) -> None:

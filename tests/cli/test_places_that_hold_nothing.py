@@ -37,7 +37,7 @@ def test_out_at_a_file_is_said_to_be_one(workshop: Workshop, tmp_path: Path, bel
 
 def test_proc_is_no_place_for_a_tree(workshop: Workshop) -> None:
     workshop.simple("one", b"x")
-    with pytest.raises(StorageError, match="hold no files"):
+    with pytest.raises(StorageError, match="cannot contain files"):
         modelprep.fetch("things/one", out="/proc/out", recipes=[workshop.recipes], cache=workshop.cache)
 
 

@@ -176,5 +176,5 @@ def test_a_log_gets_a_line_now_and_then_while_a_long_task_runs(monkeypatch: pyte
 def test_a_cached_file_is_called_cached() -> None:
     log = io.StringIO()
     listen = Output("human", out=io.StringIO(), err=log).listener()
-    listen(Event("done", "fetch:a", "a.bin", 5, 5, "here already", {"source": "x", "bytes_fetched": 0}))
+    listen(Event("done", "fetch:a", "a.bin", 5, 5, "cached", {"source": "x", "bytes_fetched": 0}))
     assert log.getvalue() == "a.bin  5 B  cached\n"

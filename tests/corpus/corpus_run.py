@@ -5,7 +5,7 @@
 A row is one command on one file: accepted, or refused with which message; whether the result was verified; seconds;
 peak memory of the process in MiB (the runtimes have a process of their own). Nothing of the folder is changed. The exit
 status is 1 where a command ended in a traceback, or where a result was written that the format's checker or
-the runtime refuses, or that computes other numbers.
+the runtime refuses, or that computes different numbers.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def run(arguments: list[str], file: str) -> Row:
         said = str(facts.get("what") or (lines[0] if lines else "")) + (f": {facts['got']}" if facts.get("got") else "")
     if traceback or "this is a bug in modelprep" in said:
         outcome, said = "traceback", traceback or said
-    elif re.search("is not valid, so it was not kept|computes other numbers", said):
+    elif re.search("is not valid, so it was not kept|computes different numbers", said):
         outcome = "caught"
     else:
         outcome = "accepted" if status == 0 or arguments[0] == "lint" else "refused"

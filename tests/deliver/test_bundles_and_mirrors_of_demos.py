@@ -81,7 +81,7 @@ def test_what_a_bundle_says_of_itself_is_what_is_in_it(goods: Goods, tmp_path: P
     assert all(name in note for name in [*demos, *said["left_out"]])
     for name in restricted:
         assert name not in held
-        assert "Left out, because their rights do not allow passing them on" in note
+        assert "Left out, because their licences do not allow redistribution" in note
     # The board's own tools unpack and check it.
     subprocess.run(["tar", "-xzf", path, "-C", tmp_path], check=True)
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=tmp_path / "ArmnnTests", check=True)

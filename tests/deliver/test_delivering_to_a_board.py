@@ -107,7 +107,7 @@ def test_a_line_cut_in_mid_copy_is_gone_on_with(goods: Goods, board: MakeBoard, 
     cut = deploy(goods, server)
     assert cut.code == 3
     assert "the connection to the board failed or was cut" in cut.err
-    again = f"try `ssh {server.login}` by hand, then run this again: what has arrived is not sent twice"
+    again = f"try `ssh {server.login}` by hand, then run the command again to resume"
     assert again in cut.err
     assert "Traceback" not in cut.err
     folder = server.home / "ArmnnTests"

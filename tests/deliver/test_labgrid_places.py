@@ -205,8 +205,8 @@ def test_names_of_places_are_read(tmp_path: Path) -> None:
     assert (target.place, target.path, target.board) == ("rack/shelf-1", "demos", None)
     assert parse_target("root@labgrid:/x").board is not None
     for text in ("labgrid:", "labgrid:-x", "labgrid:a b", "labgrid:a\nb"):
-        with pytest.raises(UsageError, match="no place"):
+        with pytest.raises(UsageError, match="is not a labgrid place"):
             parse_target(text)
-    with pytest.raises(UsageError, match="named twice"):
+    with pytest.raises(UsageError, match="given twice"):
         parse_targets(["labgrid:a", "labgrid:a:/x"])
     assert report_names(parse_targets(["labgrid:a/b"])) == {"labgrid:a/b": "labgrid-a-b.xml"}

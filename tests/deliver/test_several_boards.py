@@ -230,7 +230,7 @@ def test_names_of_boards_are_read_as_people_write_them(tmp_path: Path) -> None:
     file = tmp_path / "boards"
     file.write_text("#\n  root@a:/x#1 # comment\r\n\nroot@[fe80::1]:/y\n\troot@c\n#root@d\n")
     assert modelprep.api.read_boards(file) == ["root@a:/x#1", "root@[fe80::1]:/y", "root@c"]
-    for text, what in (("", "names no board"), ("# none\n", "names no board"), ("\0\1", "no list of boards")):
+    for text, what in (("", "contains no board"), ("# none\n", "contains no board"), ("\0\1", "not a list of boards")):
         file.write_text(text)
         with pytest.raises(UsageError, match=what):
             modelprep.api.read_boards(file)
@@ -240,7 +240,7 @@ def test_names_of_boards_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert caught.value.where == f"{file}:2"
     with pytest.raises(modelprep.errors.StorageError):
         modelprep.api.read_boards(tmp_path / "none")
-    with pytest.raises(UsageError, match="named twice"):
+    with pytest.raises(UsageError, match="given twice"):
         parse_targets(["root@a:/x", "root@b", "root@a"])
 
 

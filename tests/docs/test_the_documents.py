@@ -84,7 +84,7 @@ def parse(top: Any, line: str) -> tuple[str, list[str]]:
             rest.append(word)
             continue
         option, equals, _ = word.partition("=")
-        assert option in parameters, f"'{path}' has no option '{option}'"
+        assert option in parameters, f"unknown option '{option}' of '{path}'"
         if not equals and not parameters[option].is_flag and words:
             words.pop(0)
     arguments = [p for p in command.params if p.param_type_name == "argument"]

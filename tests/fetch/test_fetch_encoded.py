@@ -64,7 +64,7 @@ def test_an_unknown_encoding_is_an_ordinary_failure(server: FaultServer, bench: 
     url = server.put("/m", b"data", headers={"Content-Encoding": "br"})
     with pytest.raises(FetchError) as caught:
         bench.fetch(asset(url, data=b"data"))
-    assert "an encoding that was not asked for (br)" in caught.value.tried[0]
+    assert "an encoding that was not requested (br)" in caught.value.tried[0]
     assert len(server.log) == 1
 
 

@@ -131,7 +131,7 @@ def test_an_archive_of_last_resort_gives_what_all_sources_have_lost(
 
 
 def test_a_mirror_folder_that_is_not_there_is_wrong_usage(bench: Bench, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such mirror folder"):
+    with pytest.raises(UsageError, match="mirror folder does not exist"):
         bench.fetcher(mirrors=(str(tmp_path / "mistyped"),))
 
 

@@ -214,7 +214,7 @@ def test_offline_without_the_file_says_so_and_opens_no_socket(server: FaultServe
     url = server.put("/m", b"data")
     with pytest.raises(FetchError) as caught:
         bench.fetch(asset(url, data=b"data"), offline=True)
-    assert "not asked (--offline)" in caught.value.tried[0]
+    assert "skipped (--offline)" in caught.value.tried[0]
     assert "run again without --offline" in (caught.value.hint or "")
     assert server.log == []
 

@@ -110,4 +110,4 @@ def test_a_pattern_that_fits_nothing_is_told(group: Path, tmp_path: Path) -> Non
     recipe.write_text(FOLDER + "  net/: $tests/*.caffemodel\n")
     report = modelprep.fetch([str(recipe)], out=tmp_path / "out", cache=tmp_path / "cache")
     (demo,) = report.demos
-    assert "makes no file that fits '$tests/*.caffemodel'" in str(demo.error)
+    assert "makes no file that matches '$tests/*.caffemodel'" in str(demo.error)

@@ -229,7 +229,7 @@ def test_an_armnn_version_selects_the_variant_of_that_name(workshop: Workshop) -
         ("", "./b"),
     ]
     assert modelprep.plan(["things"], armnn="19.02", **options(workshop)).demos[0].recipe.variant == ""
-    with pytest.raises(UsageError, match=r"Arm NN 19\.80 is not known"):
+    with pytest.raises(UsageError, match=r"unknown Arm NN version: 19\.80"):
         modelprep.plan(["things"], armnn="19.80", **options(workshop))
 
 

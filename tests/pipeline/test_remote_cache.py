@@ -139,7 +139,7 @@ def test_a_cache_that_refuses_is_told_once_and_stops_nothing(workshop: Workshop,
         report, events = machine(workshop, tmp_path / "one", url, remote_cache_mode="write", trust_remote_results=True)
     assert report.ok
     assert installed(tmp_path / "one") == DATA
-    assert sum("left out of this run" in event.text for event in events if event.kind == "warning") == 1
+    assert sum("ignored for this run" in event.text for event in events if event.kind == "warning") == 1
 
 
 def test_a_cache_that_is_not_there_is_a_warning(workshop: Workshop, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_child_that_dies_is_a_step_error_that_says_how(tmp_path: Path, monkeyp
 
     thread = threading.Thread(target=kill)
     thread.start()
-    with pytest.raises(StepError, match="ended without a word") as caught:
+    with pytest.raises(StepError, match="ended unexpectedly") as caught:
         run_apart(job, progress=nothing, warn=nothing, stop=never, log=tmp_path / "log")
     thread.join()
     assert caught.value.got == "signal 9"

@@ -133,7 +133,7 @@ def test_a_variant_is_chosen_with_an_at_sign(folder: Path) -> None:
     with pytest.raises(UsageError, match="no recipe of 'caffe'") as usage:
         found.resolve(["caffe@smal"])
     assert usage.value.hint == "did you mean small?"
-    with pytest.raises(UsageError, match="names no variant"):
+    with pytest.raises(UsageError, match="has an empty variant"):
         found.resolve(["caffe/mnist@"])
 
 
@@ -142,7 +142,7 @@ def test_a_variant_is_chosen_with_an_at_sign(folder: Path) -> None:
     [("cafe", "caffe"), ("caffe/mnits", "caffe/mnist"), ("CaffeVG", "CaffeVGG"), ("vg", "vgg"), ("al", "all")],
 )
 def test_an_unknown_target_offers_the_nearest(folder: Path, target: str, near: str) -> None:
-    with pytest.raises(UsageError, match="there is no target called") as caught:
+    with pytest.raises(UsageError, match="unknown target") as caught:
         Catalogue([folder]).resolve([target])
     assert caught.value.hint is not None
     assert near in caught.value.hint
@@ -156,9 +156,9 @@ def test_a_target_like_nothing_is_told_the_groups(folder: Path) -> None:
 
 
 def test_a_missing_file_or_folder_is_an_error(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no recipe file"):
+    with pytest.raises(UsageError, match=r"recipe file .* does not exist"):
         Catalogue([folder]).resolve([str(tmp_path / "none.yaml")])
-    with pytest.raises(UsageError, match="no recipe folder"):
+    with pytest.raises(UsageError, match=r"recipe folder .* does not exist"):
         Catalogue([tmp_path / "none"])
 
 

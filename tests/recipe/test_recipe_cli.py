@@ -91,7 +91,7 @@ def test_lint_warns_of_what_nothing_uses(tmp_path: Path) -> None:
     path.write_text(f"schema: 1\ndemo: D\nassets: {{a: {{urls: [http://e.org/a], sha256: {SHA}}}}}\n", encoding="utf-8")
     checked = run("lint", "r.yaml", cwd=tmp_path)
     assert checked.returncode == 0
-    assert "nothing uses the asset 'a'" in checked.stderr
+    assert "the asset 'a' is not used" in checked.stderr
 
 
 PAGES = {

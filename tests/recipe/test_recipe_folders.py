@@ -48,7 +48,7 @@ def test_a_pattern_of_many_stars_takes_no_time() -> None:
 
 
 def test_entries_that_meet_or_fit_nothing_are_refused() -> None:
-    with pytest.raises(RecipeError, match="makes no file that fits"):
+    with pytest.raises(RecipeError, match="makes no file that matches"):
         resolve({"d/": Ref("s", "*.txt")}, lambda _: ["a.pb"])
     with pytest.raises(RecipeError, match="different files at 'd/b'"):
         resolve({"d/": Ref("s", ""), "d/b": Ref("s", "a")}, lambda _: ["a", "b"])
@@ -83,7 +83,7 @@ def test_a_folder_and_a_pattern_are_taken(entry: str) -> None:
         ("data/: $one", "is one file"),
         ("data/: $all/c", "does not make"),
         ("data/: $all/*.pb", "does not make"),
-        ("data: $all", "takes a whole folder"),
+        ("data: $all", "refers to a whole folder"),
     ],
 )
 def test_what_does_not_fit_the_step_is_refused(entry: str, said: str) -> None:

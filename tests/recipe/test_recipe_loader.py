@@ -116,7 +116,7 @@ def test_a_repeated_key_is_an_error_that_names_the_first() -> None:
         (f"urls: [http://e.org/x], sha256: {SHA}, size: 1.5", "wrong kind"),
         (f"urls: [http://e.org/x], sha256: {SHA}, size: true", "wrong kind"),
         (f"urls: [http://e.org/x], sha256: {SHA}, provide: yes", "wrong kind"),
-        (f"urls: [http://e.org/x], sha256: {SHA}, pin: first-use", "cannot stand together"),
+        (f"urls: [http://e.org/x], sha256: {SHA}, pin: first-use", "exclude each other"),
         (f"urls: [http://e.org/x, http://e.org/x], sha256: {SHA}", "twice"),
         (f"urls: [ftp://e.org/x], sha256: {SHA}", "not fetched"),
         (f"urls: ['http://e.org/a b'], sha256: {SHA}", "blank"),
@@ -125,8 +125,8 @@ def test_a_repeated_key_is_an_error_that_names_the_first() -> None:
         ("urls: [http://e.org/x], members: {a/../b: {md5: 12}}", "leads out"),
         ("urls: [http://e.org/x], members: {a: {}}", "needs one of"),
         ("summary: nothing else", "needs one of urls, provide"),
-        ("urls: [http://e.org/x], pin: first-use, pinned_by: me", "there is none"),
-        ("use: x, urls: [http://e.org/x]", "no key of an asset taken with 'use'"),
+        ("urls: [http://e.org/x], pin: first-use, pinned_by: me", "needs a digest"),
+        ("use: x, urls: [http://e.org/x]", "unknown key 'urls' in an asset with 'use'"),
     ],
 )
 def test_a_bad_asset_is_refused(body: str, said: str) -> None:
@@ -218,7 +218,7 @@ def test_an_accepted_url_has_a_scheme_that_is_fetched_and_the_pattern_agrees(tex
         ("MANIFEST.json: $model", "modelprep itself"),
         ("data/Dog.jpg: $model\n  data/dog.jpg: $model", "capitals"),
         ("a: model", "not a reference"),
-        ("a: $modle", "no asset or step called 'modle'"),
+        ("a: $modle", "unknown asset or step 'modle'"),
         ("a: $model/inner", "one file"),
     ],
 )
@@ -290,7 +290,7 @@ def test_a_shared_asset_keeps_its_key_and_takes_what_is_laid_over_it() -> None:
         ("a: b: c\n", "not YAML"),
         ("a:\n\t- b\n", "not YAML"),
         ("a: 1\n---\nb: 2\n", "more than one document"),
-        ("a: !!python/object/apply:os.system [ls]\n", "tags are not taken"),
+        ("a: !!python/object/apply:os.system [ls]\n", "tags are not supported"),
         ("a: *x\n", "not YAML|no anchor"),
         ("a: &x [*x]\n", "contains itself"),
         ("? [a]\n: b\n", "a key must be one word"),

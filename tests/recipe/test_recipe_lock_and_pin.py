@@ -51,7 +51,7 @@ def test_a_lock_file_that_is_not_there_or_empty_holds_nothing(tmp_path: Path) ->
     [
         (f"a:\n  sha256: {SHA[:-1]}\n  size: 1\n  first_seen_from: x\n", "wrong length"),
         (f"a:\n  sha256: {SHA}\n  size: 1\n", "needs the key 'first_seen_from'"),
-        (f"a:\n  sha256: {SHA}\n  sized: 1\n  size: 1\n  first_seen_from: x\n", "no key of a pin"),
+        (f"a:\n  sha256: {SHA}\n  sized: 1\n  size: 1\n  first_seen_from: x\n", "unknown key 'sized' in a pin"),
         ("[]\n", "no mapping"),
     ],
 )
@@ -130,9 +130,9 @@ def test_two_pins_and_foreign_line_ends_go_together() -> None:
 
 
 def test_an_asset_that_is_not_pinned_at_first_use_is_refused() -> None:
-    with pytest.raises(RecipeError, match="does not say"):
+    with pytest.raises(RecipeError, match="does not have"):
         pin_assets(RECIPE, Path("r.yaml"), {"other": PIN})
-    with pytest.raises(RecipeError, match="no asset 'nobody'"):
+    with pytest.raises(RecipeError, match="unknown asset 'nobody'"):
         pin_assets(RECIPE, Path("r.yaml"), {"nobody": PIN})
 
 

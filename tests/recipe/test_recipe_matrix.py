@@ -72,7 +72,7 @@ def test_values_stand_in_parameters_names_of_files_references_and_texts() -> Non
         (("[imx8mp, imx93]", "[]"), "r.yaml:4:12 (for.soc)", "the list is empty"),
         (("[imx8mp, imx93]", "[imx93, imx93]"), "r.yaml:4:6 (for)", "two combinations"),
         (("soc: [", "9soc: ["), "r.yaml:4:7 (for.9soc)", "a name (letters"),
-        (("models/net_${soc}.tflite: $net", "a_${soc}: $net\n  a_imx93: $net"), "r.yaml:14:3", "stands here twice"),
+        (("models/net_${soc}.tflite: $net", "a_${soc}: $net\n  a_imx93: $net"), "r.yaml:14:3", "occurs twice"),
         (("models/net_${soc}.tflite: $net", "a_$soc: $net"), "r.yaml:13:3", "not allowed here"),
     ],
 )
@@ -138,6 +138,6 @@ def test_lint_reads_every_combination_and_every_variant(tmp_path: Path) -> None:
     )
     (linted,) = lint_files([path], open_catalogue())
     said = " ".join(str(error.what) for error in linted.errors)
-    assert "there is no asset or step called 'a_imx95'" in said
-    assert "'modle' is no key of expect" in said
+    assert "unknown asset or step 'a_imx95'" in said
+    assert "unknown key 'modle' in expect" in said
     assert len(linted.errors) == 4  # and the status, and that nothing is a variant

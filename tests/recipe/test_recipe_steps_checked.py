@@ -94,13 +94,15 @@ def said(*steps: str, install: str = "") -> list[str]:
 
 
 def test_an_unknown_step_is_told_with_its_line() -> None:
-    assert said("id: s, uses: copi, with: {file: $a}") == ["g/r.yaml:5:19 (step s): there is no step called 'copi'"]
+    assert said("id: s, uses: copi, with: {file: $a}") == ["g/r.yaml:5:19 (step s): unknown step 'copi'"]
 
 
 def test_a_folder_where_a_file_is_wanted_is_told() -> None:
     unpack = "id: u, uses: unpack, with: {archive: $a, members: {x/y: z}}"
     assert said(unpack, install="f: $u/z") == []
-    assert said(unpack, install="f: $u") == ["g/r.yaml:6:14 (install): the entry 'f' takes a whole folder: $u (unpack)"]
+    assert said(unpack, install="f: $u") == [
+        "g/r.yaml:6:14 (install): the entry 'f' refers to a whole folder: $u (unpack)"
+    ]
     (wrong,) = said(unpack, install="f: $u/x/y")
     assert "does not make" in wrong
     assert said("id: c, uses: copy, with: {file: $a}", install="f: $c/x") == [
@@ -126,7 +128,7 @@ def test_the_worked_examples_of_the_documentation_are_good(repository: Path) -> 
         recipe = parse_recipe(block, Path("docs/recipes.yaml"), shared=shared)
         for variant in ("", *recipe.variants):
             each = parse_recipe(block, Path("docs/recipes.yaml"), shared=shared, variant=variant)
-            told = [error for error in check_steps(each) if "no step called" not in error.what]
+            told = [error for error in check_steps(each) if "unknown step" not in error.what]
             assert [str(error) for error in told] == []
 
 

@@ -201,7 +201,7 @@ def test_an_archive_writes_nothing_outside_and_is_bounded(tmp_path: Path, monkey
         modelprep.catalogue("notes.tar.gz")
     monkeypatch.setattr(recipe_sources, "LARGEST_ALL", 100)
     (tmp_path / "big.tar.gz").write_bytes(packed({"things/two.yaml": recipe("two", "https://example.org/x")}))
-    with pytest.raises(modelprep.errors.StepError, match="larger than an archive of recipes"):
+    with pytest.raises(modelprep.errors.StepError, match="too large for an archive of recipes"):
         modelprep.catalogue("big.tar.gz")
 
 
@@ -263,7 +263,7 @@ def test_the_commands_tell_layers_and_changes(server: FaultServer, tmp_path: Pat
         return ran.stdout
 
     shown = run("show", "things/one", "--recipes", "mine", "--recipes", place)
-    assert ": has no such recipe" in shown
+    assert ": does not have this recipe" in shown
     assert "2. mine: shadowed" in shown
     assert re.search(rf"3\. .*downloaded-recipes.* \({re.escape(place)}#sha256=[0-9a-f]{{64}}\): used", shown)
     told = run("recipe", "update", "--to", "2.0")

@@ -245,7 +245,7 @@ def test_show_tells_the_section_the_command_the_answer_and_what_the_manual_gets_
         text.index(part)
         for part in (
             "section 8.1.4.2", "OnnxMobileNet-Armnn --data-dir=data --model-dir=models", "Overall accuracy: 1.000",
-            "data/Dog.jpg: Labrador retriever (208)", "what the manual gets wrong", "-i 3", "sha256 c1c51358",
+            "data/Dog.jpg: Labrador retriever (208)", "errors in the manual", "-i 3", "sha256 c1c51358",
         )
     ]  # fmt: skip
     assert places == sorted(places)

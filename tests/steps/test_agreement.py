@@ -31,7 +31,7 @@ def test_a_tie_of_quantised_scores_counts_as_agreement() -> None:
 
 def test_other_classes_than_allowed_are_refused_and_told() -> None:
     before, after = [[0.49, 0.51], [0.9, 0.1]], [[0.51, 0.49], [0.9, 0.1]]
-    with pytest.raises(StepError, match="answers otherwise") as caught:
+    with pytest.raises(StepError, match="differs too much") as caught:
         compared(before, after)
     assert "50.0%" in str(caught.value.got)
     assert caught.value.exit_code == 5

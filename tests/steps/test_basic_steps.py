@@ -188,7 +188,7 @@ def test_idx_check_does_without_labels_and_warns_of_other_sizes(call, put):
     [
         (labels(1, 2, 3), images(), "swapped"),
         (images(), images(), "swapped"),
-        (images(), labels(1, 2), "as many labels as pictures"),
+        (images(), labels(1, 2), "numbers of labels and pictures differ"),
         (images(), labels(1, 2, 10), "out of range"),
         (images(0), labels(), "no pictures"),
         (images(magic=0x0D03), labels(1, 2, 3), "truncated"),

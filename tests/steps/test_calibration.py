@@ -146,7 +146,7 @@ def test_pictures_without_a_declaration_are_a_warning_and_arrays_are_none(tmp_pa
 
 
 def test_a_number_of_samples_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="from 1 on"):
+    with pytest.raises(RecipeError, match="at least 1"):
         taken(tmp_path, {"one": picture(tmp_path / "one")}, samples=0)
 
 

@@ -91,7 +91,7 @@ def test_a_result_that_computes_something_else_is_refused(tmp_path: Path, monkey
     pytest.importorskip("ai_edge_litert", reason="LiteRT, of the check extra, runs the result")
     monkeypatch.setenv("MODELPREP_ONNX2TF", stand_in(tmp_path, WRITES.format(data=tiny())))
     model = onnx_file(tmp_path)
-    with pytest.raises(StepError, match="computes other numbers"):
+    with pytest.raises(StepError, match="computes different numbers"):
         modelprep.convert("onnx.to_tflite", {"model": model}, tmp_path / "o.tflite")
     assert not (tmp_path / "o.tflite").exists()
 

@@ -121,7 +121,7 @@ def test_another_version_of_the_package_is_another_key(
         ("import sys; sys.exit(3)", "vendor = vendor_module:STEP", "SystemExit: 3"),
         ("def broken(:", "vendor = vendor_module:STEP", "SyntaxError"),
         ("import nothing_of_this_name", "vendor = vendor_module:STEP", "nothing_of_this_name"),
-        ("STEP = 3", "vendor = vendor_module:STEP", "no modelprep.steps.Step but int"),
+        ("STEP = 3", "vendor = vendor_module:STEP", "not a modelprep.steps.Step but int"),
         ("", "vendor = vendor_module:STEP", "AttributeError"),
         ("", "vendor = other_package_module:STEP", "other_package_module"),
         (STEP.format(body=COPIES, step="other"), "vendor = vendor_module:STEP", "its step 'other'"),
@@ -208,7 +208,7 @@ def test_what_a_package_prints_when_it_is_loaded_does_not_get_into_the_output(
 def test_a_recipe_cannot_name_code(install: Install, tmp_path: Path) -> None:
     (tmp_path / "loose_module.py").write_text("raise SystemExit('loaded')")
     for name in ("loose_module:STEP", "loose_module", "os", "_plugins", "tools", "../loose_module"):
-        with pytest.raises(RecipeError, match="no step called"):
+        with pytest.raises(RecipeError, match="unknown step"):
             find(name)
 
 

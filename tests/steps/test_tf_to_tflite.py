@@ -125,7 +125,7 @@ def test_agreement_of_the_top_class_is_of_the_calibration_set_alone(told: dict[s
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("refused-cosine", "answers otherwise"),
+        ("refused-cosine", "differs too much"),
         ("refused-size", "do not fit the model"),
         ("refused-two-inputs", "an .npz file"),
         ("refused-names", "bee [6]"),

@@ -74,7 +74,7 @@ def test_a_float_model_is_quantised_to_integers_and_to_the_same_bytes_twice(
 def test_a_difference_beyond_the_tolerance_is_refused(
     quantizer: None, model: Path, inputs: dict[str, Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(StepError, match="answers otherwise"):
+    with pytest.raises(StepError, match="differs too much"):
         quantised(model, tmp_path / "o.tflite", calibration=inputs, min_cosine=1.0)
     assert not (tmp_path / "o.tflite").exists()
 

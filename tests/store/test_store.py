@@ -358,7 +358,7 @@ def test_any_notes_beside_a_partial_are_survived(junk: bytes) -> None:
         assert partial.validator is None
 
 
-# -- housekeeping ------------------------------------------------------------------------------------------------
+# -- maintenance ------------------------------------------------------------------------------------------------
 
 
 def test_verify_finds_a_flipped_bit_that_the_stat_does_not_show(store: Store) -> None:

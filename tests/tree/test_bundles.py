@@ -120,7 +120,7 @@ def test_only_the_demos_asked_for_go_along(tmp_path: Path, out: Path) -> None:
 
 
 def test_a_demo_that_was_not_fetched_is_named_with_the_command(out: Path) -> None:
-    with pytest.raises(UsageError, match="not there yet") as caught:
+    with pytest.raises(UsageError, match="have not been fetched") as caught:
         select(out, [*RECIPES, recipe("armnn-caffe/c", "C", "models/c")])
     assert "modelprep fetch armnn-caffe/c" in str(caught.value)
 

@@ -216,7 +216,7 @@ def test_a_folder_or_pipe_at_a_files_place_is_an_error(tree: Tree) -> None:
     with pytest.raises(StorageError, match="no file"):
         tree.install({"b": b"1"})
     (tree.folder / "c").write_bytes(b"")
-    with pytest.raises(StorageError, match="folder is needed"):
+    with pytest.raises(StorageError, match="file is in place of a folder"):
         tree.install({"c/d": b"1"})
 
 
@@ -320,7 +320,7 @@ def test_a_manifest_cannot_have_files_outside_removed(tree: Tree, tmp_path: Path
     value = json.loads((tree.folder / "MANIFEST.json").read_text())
     value["files"][0]["path"] = path
     (tree.folder / "MANIFEST.json").write_text(json.dumps(value))
-    with pytest.raises(StorageError, match="cannot be understood"):
+    with pytest.raises(StorageError, match="manifest is not valid"):
         tree.install({"b": b"1"})
 
 

@@ -1,1 +1,1 @@
-"""What a board's test program does to its inputs and outputs: pixels, boxes, classes."""
+"""Inputs and outputs as processed by a board's test program: pixels, boxes, classes."""

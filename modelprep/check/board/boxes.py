@@ -1,9 +1,9 @@
-"""What the two detection tests make of a network's outputs: boxes, and whether they are those asked for.
+"""Detections as in the two detection tests: boxes, and their comparison with the expected ones.
 
 Sources, in Arm NN's own tree: tests/YoloInferenceTest.hpp, tests/MobileNetSsdInferenceTest.hpp,
-tests/ObjectDetectionCommon.hpp. That a 19.02 board prints ``Number of detections is incorrect`` is to be seen in
-ARM-software/armnn issue 214. Both compare with boost's ``percent_tolerance(1)``, which asks for at most one per cent of
-the smaller of the two numbers; 20.11 without boost asks for one per cent of the number found.
+tests/ObjectDetectionCommon.hpp. ARM-software/armnn issue 214 shows that a 19.02 board prints ``Number of detections is
+incorrect``. Both compare with boost's ``percent_tolerance(1)``, which allows at most one per cent of the smaller of the
+two numbers; 20.11 without boost allows one per cent of the number found.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from modelprep.targets.armnn_tests import Case
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Share by which two numbers may differ: of both of them, or of the one that was found.
+#: Fraction by which two numbers may differ: of both of them, or of the one that was found.
 TOLERANCE = 0.01
 ShareOf = Literal["both", "found"]
 #: tests/YoloInferenceTest.hpp: the picture is cut into 7 by 7 cells with 20 classes and 2 boxes each.
@@ -29,10 +29,10 @@ SSD_ELEMENTS = (40, 10, 10, 1)
 
 @dataclass(frozen=True)
 class Detection:
-    """One object that a network found, or that a test wants.
+    """One object that a network found, or that a test expects.
 
     `score`: 0 to 1. `box`, `form`: as the test compares it: ``centre_px`` (YOLO) is centre x, centre y, width, height
-    in pixels of a picture of 448 x 448; ``corners`` (SSD) is left, top, right, bottom as shares of the picture.
+    in pixels of a picture of 448 x 448; ``corners`` (SSD) is left, top, right, bottom as fractions of the picture.
     """
 
     number: int
@@ -41,7 +41,7 @@ class Detection:
     form: Literal["centre_px", "corners"] = "corners"
 
     def corners(self) -> tuple[float, float, float, float]:
-        """Return left, top, right, bottom as shares of the picture, whichever way the box is told."""
+        """Return left, top, right, bottom as fractions of the picture, whichever way the box is told."""
         one, two, three, four = self.box
         if self.form == "corners":
             return self.box
@@ -54,7 +54,7 @@ class Detection:
 
 
 def wanted(case: Case) -> Detection:
-    """Return what a test case wants to be found."""
+    """Return the expected detection of a test case."""
     one, two, three, four = case.box
     form: Literal["centre_px", "corners"] = "centre_px" if case.box_form == "centre_px" else "corners"
     return Detection(case.label, float(case.confidence or 0.0), (one, two, three, four), form)
@@ -117,10 +117,10 @@ def ssd(outputs: Sequence[NDArray[Any]]) -> tuple[Detection, ...]:
 
 
 def sizes_say(sizes: Sequence[int], kind: str) -> str:
-    """Return what the board prints of outputs that have so many elements; empty when they are as many as it reads.
+    """Return the board's message about outputs of these sizes; empty if the sizes are right.
 
-    It makes room for as many as it reads, and looks at every output for too little room before it looks for too much
-    (tests/InferenceModel.hpp, Run and MakeOutputTensors). Either ends the program.
+    It allocates the sizes that it reads, and checks every output for a too small buffer before it checks for a too
+    large one (tests/InferenceModel.hpp, Run and MakeOutputTensors). Either ends the program.
     """
     room = (YOLO_ELEMENTS,) if kind == "yolo" else SSD_ELEMENTS
     for place, (has, wants) in enumerate(zip(sizes, room, strict=True)):
@@ -130,7 +130,7 @@ def sizes_say(sizes: Sequence[int], kind: str) -> str:
 
 
 def yolo_says(number: int, found: Sequence[Detection], case: Case, share_of: ShareOf = "both") -> str:
-    """Return what the board prints of the best detection of test case `number`; empty when it is the one wanted."""
+    """Return the board's message about the best detection of test case `number`; empty if it is the expected one."""
     asked, first = wanted(case), found[0]
     if first.number != asked.number:
         return _other_class(number, first, asked)
@@ -140,7 +140,7 @@ def yolo_says(number: int, found: Sequence[Detection], case: Case, share_of: Sha
 
 
 def ssd_says(number: int, found: Sequence[Detection], case: Case, share_of: ShareOf = "both") -> str:
-    """Return what the board prints of the detections of test case `number`; empty when they are those wanted."""
+    """Return the board's message about the detections of test case `number`; empty if they are the expected ones."""
     asked = wanted(case)
     if len(found) != case.detections:
         return f"Number of detections is incorrect: Expected ({case.detections}) but got ({len(found)})"
@@ -156,7 +156,7 @@ def ssd_says(number: int, found: Sequence[Detection], case: Case, share_of: Shar
 
 
 def farthest(found: Detection, asked: Detection) -> tuple[str, float]:
-    """Return which of the compared numbers is farthest off, and by what share of the smaller of the two."""
+    """Return the compared number with the largest error, and the error as a fraction of the smaller of the two."""
     pixels = found.form == "centre_px"
     names = ("centre x", "centre y", "width", "height") if pixels else ("left", "top", "right", "bottom")
     off = {
@@ -176,7 +176,7 @@ def _other_box(number: int) -> str:
 
 
 def _close(got: Sequence[float], asked: Sequence[float], share_of: ShareOf) -> bool:
-    # A number that is none is close to nothing, here as there.
+    # NaN is close to nothing, as on the board.
     return all(
         abs(a - b) <= TOLERANCE * (abs(a) if share_of == "found" else min(abs(a), abs(b)))
         for a, b in zip(got, asked, strict=True)

@@ -1,8 +1,8 @@
-"""What each Arm NN test feeds its network, made from the same files in the same way.
+"""The input of each Arm NN test, computed from the same files in the same way.
 
 Sources, read at tag v19.02 (and v19.05 where it differs): tests/CaffePreprocessor.cpp, tests/ImagePreprocessor.cpp,
 tests/InferenceTestImage.cpp, tests/MnistDatabase.cpp, tests/Cifar10Database.cpp, tests/YoloDatabase.cpp,
-tests/MobileNetSsdDatabase.hpp. Nothing here knows a recipe; :class:`Preprocessing` says what is wanted.
+tests/MobileNetSsdDatabase.hpp. This module does not depend on recipes; :class:`Preprocessing` describes the input.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Kind = Literal["caffe", "image", "mnist", "cifar10", "yolo", "ssd"]
 CAFFE_MEAN_BGR = (104.007965, 116.669472, 122.675102)
 MNIST_SIDE = 28
 CIFAR_RECORD = 1 + 3 * 32 * 32
-#: Numbers that fit behind a picture of MNIST before the heap is damaged, and in the heap's first pages.
+#: Numbers that fit after an MNIST picture before the heap is damaged, and in the heap's first pages.
 _SLACK, _FIRST_PAGES = 2, 1 << 15
 
 
@@ -96,7 +96,7 @@ def prepare_picture(
         values = _layout(small.astype(f) / f(255), "NCHW" if how.kind == "yolo" else "NHWC")
         return values if quantisation is None else quantise(values, quantisation)
     if how.kind != "image":
-        raise StepError(f"a picture is no input for a test of kind '{how.kind}'", where=str(path))
+        raise StepError(f"a test of kind '{how.kind}' does not take a picture", where=str(path))
     resized = resize.tensorflow(rgb, how.height, how.width)
     if quantisation is not None and how.raw_bytes:
         return _layout(resized.astype(np.uint8), how.layout)
@@ -132,7 +132,7 @@ def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -
     for data, magic, where, _ in files:
         found = int.from_bytes(data[:4], "big")
         if found != magic:
-            raise StepError(f"this is no MNIST {where[:-1]} file", where=where, expected=f"magic {magic:#x}",
+            raise StepError(f"not an MNIST {where[:-1]} file", where=where, expected=f"magic {magic:#x}",
                             got=f"{found:#x}",
                             looks_like="a file that is still gzipped" if data[:2] == b"\x1f\x8b" else None)  # fmt: skip
     for data, _, where, need in files:

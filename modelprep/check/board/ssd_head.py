@@ -1,4 +1,4 @@
-"""The last operator of a TF Lite detector, as the board runs it: found in a model, and done in LiteRT's stead."""
+"""The last operator of a TF Lite detector, computed as on the board instead of by LiteRT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelprep.targets.armnn.detection import OPERATOR, Options, detect, read_op
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Elements of boxes that are made room for; the challenges' detectors have 400 at most.
+#: Maximum number of box elements; the challenges' detectors have at most 400.
 _ROOM = 1 << 18
 
 
@@ -70,7 +70,7 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
         return None
     if options.sizes[0] > _ROOM:
         raise CheckFailed(
-            f"the detection post-process wants room for {options.sizes[1]} detections", where=str(path),
+            f"the detection post-process allocates {options.sizes[1]} detections", where=str(path),
             expected=f"at most {_ROOM // 4}",
         )  # fmt: skip
     # The parser keeps the four shapes in the operator's order and looks them up by an output's place in the graph.

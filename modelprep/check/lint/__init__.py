@@ -1,8 +1,7 @@
-"""What a board's parser will make of a model file, before the board is asked.
+"""Predict whether a board's parser accepts a model file.
 
 One module a parser; each reads the file through the readers of `formats`, so that neither Caffe nor TensorFlow is
-needed. What a reader refuses outright (a web page, a file cut short) becomes the finding that the board's own complaint
-belongs to.
+needed. A file that a reader refuses (a web page, a truncated file) becomes the finding with the board's own message.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE
 from modelprep.targets import armnn_tests
 
 _PARSERS: tuple[Parser, ...] = ("caffe", "tf", "tflite", "onnx")
-#: Parser -> the rule that a file goes against which it cannot read.
+#: Parser -> the rule for a file that it cannot read.
 _UNREADABLE: dict[str, str] = {"caffe": "CF08", "tf": "TF02", "tflite": "TL01", "onnx": "ON17"}
 
 
 def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding]:
-    """Say what a parser will make of a model.
+    """Return the findings about a model for a parser.
 
     `asked`: what a test asks of it; without it, only what holds for any use is looked at. Returns worst first; empty
     when the parser takes the model as it is. Where a test is given and its parser is acted out, the first is what the
@@ -66,7 +65,7 @@ def examine(
     outputs: Sequence[str] = (),
     all_npu: bool = False,
 ) -> list[Finding]:
-    """Find out what a file is and what it has to be good for, and say what the parser will make of it.
+    """Recognise a file and return the findings for a target or test.
 
     Parameters
     ----------
@@ -98,14 +97,14 @@ def examine(
         raise StorageError("there is no such file", where=str(path))
     if target in ethos_u.TARGETS:
         if parser_of(path) != "tflite":
-            raise UsageError("the NPU's compiler takes TF Lite files", where=str(path))
+            raise UsageError("the NPU's compiler accepts only TF Lite files", where=str(path))
         if test is not None:
-            raise UsageError("tests are of Arm NN's parsers", got=f"--test {test} --for {target}")
+            raise UsageError("tests are for Arm NN's parsers", got=f"--test {test} --for {target}")
         return ethos_u.examine(path, target, all_npu=all_npu)
     version = parse_target(target)
     kind = next((name for name in _PARSERS if name == parser), None) if parser else parser_of(path)
     if kind is None:
-        raise UsageError(f"there is no parser '{parser}'", expected="caffe, tf, tflite or onnx")
+        raise UsageError(f"unknown parser '{parser}'", expected="caffe, tf, tflite or onnx")
     asked = Asked(version)
     if test is not None:
         known = armnn_tests.of_version(version)
@@ -124,7 +123,7 @@ def parse_target(text: str) -> str:
     """
     known = [*(f"armnn-{version}" for version in armnn_tests.versions()), *ethos_u.TARGETS]
     if text not in known:
-        raise UsageError(f"there is no target '{text}'", hint=nearest(text, known) or f"targets: {', '.join(known)}")
+        raise UsageError(f"unknown target '{text}'", hint=nearest(text, known) or f"targets: {', '.join(known)}")
     return text.removeprefix("armnn-")
 
 
@@ -147,6 +146,6 @@ def parser_of(path: Path) -> Parser:
     if path.suffix in by_name:
         return by_name[path.suffix]
     raise UsageError(
-        f"'{path.name}' does not say what kind of model it is", expected=f"a name ending in {', '.join(by_name)}",
+        f"the model type of '{path.name}' is not recognised", expected=f"a name ending in {', '.join(by_name)}",
         hint="name it with --parser caffe|tf|tflite|onnx",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The board's own answer to a model, found by acting out its parser, and the findings that explain it."""
+"""The board's reaction to a model, found by simulating its parser, and the findings that explain it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Walked:
     stop: Stop | None
 
     def explained(self, found: Sequence[Finding]) -> Examined:
-        """Put what the tables found behind what the board stops at.
+        """Append the findings of the tables to the one where the board stops.
 
         `found`: by rule, worst first. Where the board takes the model, what they refuse is left out.
         """
@@ -67,7 +67,7 @@ class Walked:
 
 
 def act_out(path: Path, parser: Parser, asked: Asked) -> Walked | None:
-    """Walk a model as a test's parser does; None where no test is given, or its parser is not acted out."""
+    """Simulate a test's parser on a model; None without a test, or if its parser is not simulated."""
     if parser not in PARSERS or not asked.outputs or not asked.input_name:
         return None
     shapes = {asked.input_name: asked.input_shape} if asked.shape_passed else {}

@@ -1,4 +1,4 @@
-"""Caffe models before Arm NN's parser (rules CF01 to CF44, C1)."""
+"""Rules of Arm NN's parser for Caffe models (rules CF01 to CF44, C1)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from modelprep.formats.caffe.shapes.infer import NetShapes
     from modelprep.formats.caffe.wire.index import LayerIndex, ModelIndex
 
-#: Rule that a second or third blob that is missing goes against.
+#: Rule for a missing second or third blob.
 _SECOND = {"InnerProduct": "CF32", "BatchNorm": "CF41", "Scale": "CF43"}
-#: Rules that state a fact; what goes against one of these is refused, or computed otherwise.
+#: Rules that state a fact; a violation is refused or computed differently.
 _REFUSED = frozenset({"CF24", "CF30", "CF41", "CF44"})
 _MISREAD = frozenset({"CF22", "CF28", "CF29"})
 
@@ -37,9 +37,9 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
         net = messages.new("NetParameter")
         net.ParseFromString(index.structure())
     except StepError as error:
-        # Whatever it is, the parser takes its bytes for lengths of fields.
+        # In any case the parser reads its bytes as lengths of fields.
         prototxt = "prototxt" in (error.looks_like or "")
-        detail = "a prototxt holds no weights" if prototxt else error.looks_like or error.what
+        detail = "a prototxt has no weights" if prototxt else error.looks_like or error.what
         return [Finding("CF01" if prototxt else "CF08", path.name, detail, "ReadBase128 exceeded the maximum")]
     except DecodeError:
         return [Finding("CF08", path.name, "a damaged file", "Failed to parse layer")]
@@ -78,7 +78,7 @@ def _net(net: Any, index: ModelIndex, asked: Asked) -> Iterator[Finding]:
 
 
 def _reached(layers: list[Any], outputs: tuple[str, ...]) -> list[Any]:
-    """Return the layers that the outputs depend on, in file order; all of them where no output is asked for."""
+    """Return the layers that the outputs depend on, in file order; all of them without outputs."""
     if not outputs:
         return layers
     wanted = set(outputs)
@@ -110,7 +110,7 @@ def _inputs(net: Any, reached: list[Any], asked: Asked) -> Iterator[Finding]:
 
 def _shape(name: str, shape: list[int], asked: Asked) -> Iterator[Finding]:
     wanted = list(asked.input_shape)
-    detail = f"{shape} in the file, {wanted} is fed"
+    detail = f"{shape} in the file, expected {wanted}"
     if asked.shape_passed:
         if shape[1:] != wanted[1:]:
             yield Finding("CF12", f"layer '{name}'", detail, effect_here="reject")
@@ -128,7 +128,7 @@ def _bottoms(net: Any, reached: list[Any]) -> Iterator[Finding]:
 
 
 def _part(net: Any, reached: list[Any]) -> Any:
-    """Return a net of the layers that are looked at."""
+    """Return a net of the checked layers."""
     from modelprep.formats.caffe import messages
 
     part = messages.new("NetParameter")
@@ -142,14 +142,14 @@ def _part(net: Any, reached: list[Any]) -> Any:
 
 
 def _rules(part: Any, inferred: NetShapes) -> Iterator[Finding]:
-    """Hold the layers to the rules that the bake's own target goes by: what that would change, the file lacks."""
+    """Check the layers against the rules of the bake's target: what that would change, the file lacks."""
     from modelprep.formats.caffe import armnn, messages
 
-    # The rules write their mends into what they look at; the weights are judged by the file as it is.
+    # The rules fix the layers that they check; the weights are judged by the original file.
     for broken in armnn.examine(messages.copy_of(part), inferred).found:
         if broken.rule == "CF13":
             continue  # said above, knowing whether the test passes a shape
-        # What the bake would add is told as what the file lacks.
+        # What the bake would add is reported as missing in the file.
         why = broken.why.replace(" written out", " is not written")
         effect: Effect | None = "reject" if broken.rule in _REFUSED else "wrong" if broken.rule in _MISREAD else None
         yield Finding(broken.rule, f"layer '{broken.layer}'", why, effect_here=effect)
@@ -167,7 +167,7 @@ def _weights(part: Any, inferred: NetShapes, indexed: dict[str, LayerIndex]) -> 
         if len(blobs) < need:
             rule = "CF01" if not blobs else _SECOND.get(layer.type, "CF23")
             said = f"Expected data blob at index {len(blobs)} in layer {layer.name} not found"
-            yield Finding(rule, where, f"{len(blobs)} blobs, {need} wanted", said, "reject")
+            yield Finding(rule, where, f"{len(blobs)} blobs, expected {need}", said, "reject")
         if any(blob.dtype == "float64" for blob in blobs):
             yield Finding("CF10", where, "weights of 64 bits")
             continue
@@ -176,15 +176,15 @@ def _weights(part: Any, inferred: NetShapes, indexed: dict[str, LayerIndex]) -> 
             if wanted is not None and blob.count != wanted:
                 rule = "CF33" if layer.type == "InnerProduct" else "CF43" if layer.type == "Scale" else "CF23"
                 said = f"Data blob at index {number} in layer {layer.name} has an unexpected size"
-                yield Finding(rule, where, f"blob {number} has {blob.count} numbers, {wanted} wanted",
+                yield Finding(rule, where, f"blob {number} has {blob.count} numbers, expected {wanted}",
                               said if rule != "CF33" else "")  # fmt: skip
 
 
 def _blobs(layer: Any) -> int:
-    """Say how many blobs the parser asks a layer for."""
+    """Return the number of blobs that the parser needs from a layer."""
     if layer.type == "Convolution":
         return 1 + int(layer.convolution_param.bias_term)
     if layer.type == "Scale":
-        # It goes by whether the field is there, not by what it says.
+        # It checks whether the field exists, not its value.
         return 1 + int(layer.scale_param.HasField("bias_term"))
     return {"InnerProduct": 2, "BatchNorm": 3}.get(layer.type, 0)

@@ -1,4 +1,4 @@
-"""TF Lite files before the Ethos-U NPU (rules EU01 to EU03): Vela itself says which operators it takes, and why not."""
+"""Rules for TF Lite files on the Ethos-U NPU (EU01 to EU03): Vela says which operators it supports, and why not."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from modelprep.check.lint.findings import Finding
 from modelprep.errors import StepError
 from modelprep.steps._vela import ACCELERATORS, compile_model
 
-#: Target -> accelerator configuration; the first stands for the SoC of the recipes.
+#: Target -> accelerator configuration; the first is the SoC of the recipes.
 TARGETS = {"ethos-u": ACCELERATORS["imx93"], **{name: name for name in ACCELERATORS.values()}}
 
 _QUANTISE = "modelprep tflite quantise MODEL -o OUT --calibration PICTURES"
 
 
 def examine(path: Path, target: str, *, all_npu: bool = False) -> list[Finding]:
-    """Say which operators of a model the NPU takes.
+    """Say which operators of a model run on the NPU.
 
     `all_npu`: whether an operator on the CPU is a fault; else only a model of which nothing runs on the NPU is. Raises
     MissingTool: there is no Vela.

@@ -1,4 +1,4 @@
-"""What lint finds: a rule, a place, what the board's parser will do, and the command that mends it."""
+"""Findings of lint: a rule, a place, the effect on the board, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelprep.targets.armnn_rules import SERIOUS, Effect, rules
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a parser will make of a model.
+    """One finding about a model.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Finding:
     detail
         What is there.
     message
-        What the board prints, as far as it can be said; the rule's own message where left out.
+        The board's message, as far as known; by default the rule's own.
     effect_here
         When it is not the rule's own (a rule that crashes in one form and is harmless in another).
     status
@@ -30,7 +30,7 @@ class Finding:
     running
         Whether it shows only when the first test case is run, after its data were read.
     fix
-        The command that mends it, where that is not the rule's; empty where the rule's does not mend this model.
+        The command that fixes it, if it differs from the rule's; empty if the rule's does not fix this model.
     """
 
     rule: str
@@ -61,7 +61,7 @@ class Finding:
 
     @property
     def mend(self) -> str:
-        """The command that mends it, empty where none does."""
+        """The command that fixes it; empty if there is none."""
         return rules()[self.rule].mend if self.fix is None else self.fix
 
     @property

@@ -1,4 +1,4 @@
-"""The names that a model file gives its inputs and outputs, for hints that rename them."""
+"""Names of a model's inputs and outputs, for hints that rename them."""
 
 from __future__ import annotations
 

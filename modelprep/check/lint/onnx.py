@@ -1,4 +1,4 @@
-"""ONNX files before Arm NN's parser (rules ON01 to ON22, C1 to C12)."""
+"""Rules of Arm NN's parser for ONNX files (rules ON01 to ON22, C1 to C12)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _examine(path: Path, asked: Asked) -> list[Finding]:
     if model is not None:
         told = {(finding.rule, finding.where) for finding in found}
         found += [
-            Finding("ON13", f"layer {name}", "auto_pad: the padding is less than nothing, which wraps", "", "wrong")
+            Finding("ON13", f"layer {name}", "auto_pad: the padding is negative and wraps around", "", "wrong")
             for name in wrapped
         ]
         found += [one for one in _more(model, asked, bool(stops)) if (one.rule, one.where) not in told]
@@ -63,7 +63,7 @@ _SHAPES = ("C3", "C11")
 
 
 def _open(model: Any) -> bool:
-    """Whether an input or output has a dimension that is no number."""
+    """Whether an input or output has a dimension that is not a number."""
     graph = model.proto.graph
     values = (*graph.input, *graph.output)
     return any(dim.dim_value <= 0 for value in values for dim in value.type.tensor_type.shape.dim)
@@ -74,7 +74,7 @@ def _unbound(what: str, name: str) -> Stop:
 
 
 def _more(model: Any, asked: Asked, stopped: bool) -> Iterator[Finding]:
-    """Say what is computed otherwise; and where the parser stopped, what it would stop at next."""
+    """Return what is computed differently and, if the parser stopped, where it would stop next."""
     parser = armnn_onnx.parser_of(asked.version)
     for problem in armnn_onnx.problems(model.proto, parser):
         if problem.effect == "wrong" and problem.rule in ("ON05", "ON13", "ON15"):
@@ -86,7 +86,7 @@ def _more(model: Any, asked: Asked, stopped: bool) -> Iterator[Finding]:
     # Of a Reshape the second input is a shape.
     weights = {name for node in graph.node for name in node.input[: 1 if node.op_type == "Reshape" else None]}
     for tensor in graph.initializer:
-        where = f"initialiser {tensor.name}"
+        where = f"initializer {tensor.name}"
         if tensor.name not in weights:
             continue
         payload = model.payloads.get(tensor.name)

@@ -1,4 +1,4 @@
-"""Which call of ``onnx fix`` takes what a finding is about out of a model: tried on the model, before it is named."""
+"""Find the call of ``onnx fix`` that fixes a finding, by trying it on the model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from modelprep.check.lint.findings import Finding
 
 _FIX = "modelprep onnx fix MODEL -o OUT"
-#: Rules that one of the calls may help with, where the rule's own does not or there is none.
+#: Rules that one of the calls may fix, if the rule's own command does not or there is none.
 _RULES = frozenset({"ON01", "ON02", "ON03", "ON05", "ON09", "ON10"})
 
 
 @dataclass
 class Tried:
-    """The calls that were tried on a model."""
+    """The calls tried on a model."""
 
     path: Path
     target: str
@@ -23,7 +23,7 @@ class Tried:
     _left: dict[str, set[str] | None] = field(default_factory=dict)
 
     def fix(self, finding: Finding) -> str:
-        """Return the call that leaves nothing of the finding's rule, and least of others; empty where none does."""
+        """Return the call that fixes the finding's rule and leaves the fewest others; empty if none does."""
         if finding.rule not in _RULES:
             return finding.mend
         ways: dict[str, Mapping[str, object]] = {
@@ -45,7 +45,7 @@ class Tried:
         return f"{_FIX} {min(fitting, key=lambda one: one[0])[1]}" if fitting else ""
 
     def _leaves(self, given: Mapping[str, object]) -> set[str] | None:
-        """Return the rules that the result goes against; None where the call is refused."""
+        """Return the rules that the result violates; None if the call is refused."""
         from tempfile import TemporaryDirectory
 
         from modelprep.errors import ModelprepError

@@ -1,4 +1,4 @@
-"""What a test asks of a model: Arm NN version, bindings, shapes."""
+"""A test's requirements for a model: Arm NN version, bindings, shapes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Parser = Literal["caffe", "tf", "tflite", "onnx"]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a test asks of a model.
+    """A test's requirements for a model.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Asked:
 
     @classmethod
     def by_test(cls, test: armnn_tests.BoardTest) -> Asked:
-        """Return what one of the board's tests asks."""
+        """Return the requirements of a board test."""
         # A classifier's buffer is of its input's type; the detector has its own.
         fed: Literal["float32", "uint8"] = "uint8" if test.input_dtype == "uint8" else "float32"
         room = "float32" if test.preprocess["kind"] == "ssd" else fed
@@ -48,7 +48,7 @@ class Asked:
 
 
 def binding(asked: Asked) -> Binding:
-    """Return what a test asks of Arm NN's network, once that is parsed."""
+    """Return a test's requirements for Arm NN's parsed network."""
     from math import prod
 
     elements = prod(asked.input_shape) if asked.input_name else None

@@ -1,4 +1,4 @@
-"""TensorFlow graphs before Arm NN's parser (rules TF01 to TF35, C1)."""
+"""Rules of Arm NN's parser for TensorFlow graphs (rules TF01 to TF35, C1)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
 
 
 def _legalisable(path: Path, asked: Asked) -> bool:
-    """Say whether ``tf legalise`` takes the graph: only then is it the way on."""
+    """Say whether ``tf legalise`` accepts the graph: only then is it the hint."""
     from tempfile import TemporaryDirectory
 
     from modelprep.errors import ModelprepError
@@ -73,7 +73,7 @@ def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
     from modelprep.formats.tensorflow.rewire import subgraph
     from modelprep.targets.armnn_tf import judge
 
-    # Of nodes with one name the parser takes the last.
+    # Of nodes with the same name the parser uses the last.
     graph.nodes = list({node.name: node for node in graph.nodes}.values())
     nodes = graph.by_name()
     missing = [name for name in asked.outputs if name not in nodes]
@@ -103,7 +103,7 @@ def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
 
 
 def _by_rank(graph: Graph, known: Ranks) -> Iterator[Finding]:
-    """Hold nodes to the rules that ask for a number of dimensions, where that can be told without running anything."""
+    """Check rules about the number of dimensions, if it is known without running the graph."""
     for node in graph.nodes:
         where = f"{node.name} ({node.op})"
         given = [known.get(reference.partition(":")[0]) for reference in node.inputs if not reference.startswith("^")]
@@ -118,14 +118,14 @@ def _by_rank(graph: Graph, known: Ranks) -> Iterator[Finding]:
         elif node.op == "Split" and len(given) > 1 and given[1] not in (None, 4):
             yield Finding("TF24", where, f"an input of {given[1]} dimensions")
         elif node.op == "Mean" and "keep_dims" in node.attrs and not node.flag("keep_dims"):
-            # Refusing it would refuse what runs as long as nothing follows that cares about the shape.
+            # Refusing it would refuse graphs that run because nothing later depends on the shape.
             yield Finding("TF30", where, "keep_dims is false, the result has one dimension", effect_here="wrong")
         elif node.op == "Softmax" and given and given[0] not in (None, 2):
             yield Finding("TF33", where, f"{given[0]} dimensions")
 
 
 def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | None]:
-    """Tell how many dimensions the parser gives each node's result; None where that cannot be told.
+    """Return the parser's number of dimensions of each node's result; None if unknown.
 
     `input_name`, `input_rank`: the placeholder that the test feeds, and with how many dimensions (0 where nothing is
     asked).

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files before Arm NN's parser (rules TL01 to TL29, C1 to C12)."""
+"""Rules of Arm NN's parser for TensorFlow Lite files (rules TL01 to TL29, C1 to C12)."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _computed_otherwise(path: Path, network: Network) -> Iterator[Finding]:
         if operator.name == "RESIZE_BILINEAR" and operator.options.get("align_corners"):
             yield Finding("TL19", where, "align_corners", "", "wrong")
         if operator.name == "CUSTOM" and operator.custom != detection.OPERATOR and _made(network, operator.index):
-            detail = f"the custom operator '{operator.custom}' is taken for a detection post-process"
+            detail = f"the custom operator '{operator.custom}' is treated as a detection post-process"
             yield Finding("TL20", where, detail, "", "wrong")
 
 
 def _taken_for_another(network: Network) -> Iterator[Finding]:
-    """Say where the workloads of 19.02 take memory for something else than it is."""
+    """Return where the workloads of 19.02 misinterpret memory."""
     for layer in network.layers:
         if layer.params.get("by_planes"):
             yield Finding(

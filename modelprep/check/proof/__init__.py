@@ -1,1 +1,1 @@
-"""Proofs: run a model before and after a conversion on the same inputs and compare the numbers."""
+"""Verification of conversions: run original and result on the same inputs and compare the numbers."""

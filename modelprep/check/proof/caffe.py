@@ -1,4 +1,4 @@
-"""Both sides of a proof where the result is a Caffe model: OpenCV runs it, and what it was baked or converted from."""
+"""Both sides of a comparison with a Caffe model as result: OpenCV runs it and its original."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def _text(net: Any) -> bytes:
 def _input_shape(net: Any, path: Path) -> tuple[int, ...]:
     found = [layer for layer in net.layer if layer.type == "Input" and layer.input_param.shape]
     if len(found) != 1:
-        raise CheckFailed("the net has not one input whose shape is known", where=str(path))
+        raise CheckFailed("the net does not have exactly one input of known shape", where=str(path))
     return tuple(int(dim) for dim in found[0].input_param.shape[0].dim)
 
 
 def _ends(net: Any) -> list[str]:
-    """Return the layers whose values nothing takes up, and what goes into a last softmax.
+    """Return the layers whose values are not used, and the input of a last softmax.
 
-    A softmax over values that are far apart is all but 0 and 1, and hides what differs before it.
+    A softmax over distant values is almost 0 and 1, and hides differences before it.
     """
     used = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
     # A layer that works in place writes a top of its bottom's name: the last one is meant.

@@ -1,4 +1,4 @@
-"""Both sides of a proof where a Caffe net became an ONNX model: a real Caffe, else OpenCV's reader; and onnxruntime.
+"""Both sides of a comparison of a Caffe net with its ONNX model: a real Caffe, else OpenCV's reader; and onnxruntime.
 
 The original is read from the files as they were downloaded. A real Caffe is asked where ``MODELPREP_PYCAFFE`` names one
 and it knows the net's layers, else OpenCV before version 5. OpenCV computes a few layers otherwise than Caffe; a net
@@ -199,7 +199,7 @@ def _opencv(
     for layer in net.layer:
         differs, how = OPENCV_DIFFERS.get(layer.type, (None, ""))
         if differs is not None and differs(layer):
-            raise CheckFailed(f"OpenCV is no reference for the layer '{layer.name}' ({layer.type}): it {how}")
+            raise CheckFailed(f"OpenCV is not a reference for the layer '{layer.name}' ({layer.type}): it {how}")
     # A layer that works in place makes a top of its bottom's name: the last one is meant.
     makers = {top: (layer.name, place) for layer in net.layer for place, top in enumerate(layer.top)}
     cv2, loaded = runtimes.caffe_net(text, weights)

@@ -1,7 +1,7 @@
-"""The two sides of a proof, kind by kind: the original and the converted model, each in a runtime of its own kind.
+"""The two sides of a comparison, by kind: the original and the converted model, each in its own runtime.
 
 The original is read by the runtime itself (OpenCV reads prototxt and weights as they were downloaded), never by our
-readers, so that a mistake of ours cannot be on both sides. Which kind a step is proven by stands in the step.
+readers, so that a bug cannot be on both sides. The step declares its kind.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Kind:
 
 
 def spare(conversion: Conversion, kind: Kind) -> None:
-    """See that there is memory for a proof: it is no reason to bring a machine down.
+    """Raise `CheckFailed` if running the models would need more memory than is available.
 
     Raises CheckFailed: less is free than the larger side will take.
     """
@@ -60,7 +60,7 @@ def spare(conversion: Conversion, kind: Kind) -> None:
     free = _free_memory()
     if free is not None and wanted > free:
         raise CheckFailed(
-            "there is not memory enough to run the models", got=f"{wanted >> 20} MiB wanted, {free >> 20} MiB free"
+            "not enough memory to run the models", got=f"{wanted >> 20} MiB needed, {free >> 20} MiB free"
         )
 
 

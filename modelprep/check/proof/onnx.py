@@ -94,15 +94,15 @@ def answers(session: Any, path: Path, given: Mapping[str, NDArray[Any]], asked: 
 
 
 def sides(conversion: Conversion) -> Sides:
-    """Compare an ONNX model with what was made of it.
+    """Compare an ONNX model with its result.
 
     Dimensions that the result leaves open are taken for the first of a few sizes at which the original runs.
 
-    Raises CheckFailed: the original's weights lie in files of their own.
+    Raises CheckFailed: the original has external weights.
     """
     original = Path(conversion.params["model"])
     if conversion.params.get("external"):
-        raise CheckFailed("the original's weights lie in files of their own")
+        raise CheckFailed("the original has external weights")
     from modelprep.formats.onnx.inspect import shape
     from modelprep.formats.onnx.model import read_header
 

@@ -1,8 +1,7 @@
-"""Conversions prove themselves: original and converted model, run on the same seeded inputs, have to answer alike.
+"""Verify conversions: original and result, run on the same seeded inputs, have to compute the same numbers.
 
-How far apart they were is kept in the store under the key of the step's result, with the runtimes that said so and
-their versions: a measurement is made once, and again when a runtime or the way of measuring has changed. What it is
-held to is the recipe's tolerance, or the step's own.
+The difference is stored under the key of the step's result, with the runtimes and their versions: it is measured once,
+and again if a runtime or the method has changed. The tolerance is the recipe's, or the step's own.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
         return by_step(conversion)
     if isinstance(declared, Exempt):
         told = conversion.facts.get("told")
-        said = f"{told}; {declared.reason}" if told else f"no proof is needed: {declared.reason}"
+        said = f"{told}; {declared.reason}" if told else f"not compared: {declared.reason}"
         return Proof(conversion.step, "unknown", said)
     record = Record.read(None if store is None else store.root / "proofs", conversion.key())
     kind = kinds.KINDS.get(declared.by)
     if kind is None:  # a plug-in's word
-        return Proof(conversion.step, "unknown", f"there is no comparison called '{declared.by}'")
+        return Proof(conversion.step, "unknown", f"unknown comparison '{declared.by}'")
     of = (conversion.output_sha256, conversion.shape)
     try:
         runtimes = kind.runtimes(conversion)
@@ -81,7 +80,7 @@ def by_step(conversion: Conversion) -> Proof:
 
     agreement = conversion.facts.get("agreement")
     if not isinstance(agreement, Mapping):
-        return Proof(conversion.step, "unknown", "the step did not say how its result compares")
+        return Proof(conversion.step, "unknown", "the step did not report a comparison")
     return Proof(conversion.step, "same", words(agreement), runtimes=(str(conversion.facts.get("tool", "")),))
 
 
@@ -128,7 +127,7 @@ def measure(sides: Sides, runtimes: tuple[str, ...]) -> Measured:
         # OpenCV reads part of TensorFlow, and "not implemented" is said of valid models: the result may be right.
         if error is failed or runtimes[-1].startswith("OpenCV") or "NOT_IMPLEMENTED" in (error.got or ""):
             raise
-        said = f"{runtimes[-1]} refuses the result and takes the original" + (f" ({error.got})" if error.got else "")
+        said = f"{runtimes[-1]} accepts the original but refuses the result" + (f" ({error.got})" if error.got else "")
         return Measured(None, ", ".join(sides.outputs), 1, said, runtimes)
     return _compared(sides.outputs, olds, news, runtimes, corner=sides.corner)
 
@@ -181,12 +180,14 @@ def _compared(
             one, two = (side.reshape(-1).astype(np.float64) for side in (mine, theirs))
             finite = np.isfinite(one)
             if not finite.all() and not finite.any():
-                said = "the original itself answers the seeded inputs with values that are no numbers"
+                said = "the original itself computes NaN or infinity for the seeded inputs"
                 return Measured(None, name, number, said, runtimes, moved=False)
             # Where the original has no number (the root of a negative one), there is nothing to compare with.
             one, two = one[finite], two[finite]
             if not np.isfinite(two).all():
-                return Measured(None, name, number, "values that are no numbers after, numbers before", runtimes)
+                return Measured(
+                    None, name, number, "the result has NaN or infinity where the original has numbers", runtimes
+                )
             scale = float(np.abs(one).max(initial=0.0))
             gap = float(np.abs(one - two).max(initial=0.0))
             # Half precision has three digits: the last of them is rounded otherwise when sums are made otherwise.

@@ -1,7 +1,7 @@
-"""What was measured of a step's result, kept in the store beside the result and under its key.
+"""Measurements of a step's result, stored under its key.
 
-One file a result, with one entry for each set of runtimes that compared it: a machine that has none of them still knows
-what the others found.
+One file per result, with one entry for each set of runtimes that compared it: a machine without them still has the
+others' measurements.
 """
 
 from __future__ import annotations

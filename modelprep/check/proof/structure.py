@@ -1,4 +1,4 @@
-"""Is a converted model one at all: the format's own checker reads it.
+"""Check a converted model with the format's own checker.
 
 onnx.checker with strict shape inference for ONNX, LiteRT's verifier for TF Lite, TensorFlow's import for a GraphDef,
 and for Caffe our own set-up of the net (a real Caffe's too, where `MODELPREP_PYCAFFE` names one). What a checker says
@@ -48,7 +48,7 @@ def check(conversion: Conversion) -> str:
             raise MissingTool(f"{error.what.partition(' ')[0]} refuses the original too: {said}") from error
         raise StepError(
             f"the result of {conversion.step} is not valid, so it was not kept", got=said,
-            where=str(conversion.params[slot]) if slot else None, hint="please report it with the model",
+            where=str(conversion.params[slot]) if slot else None, hint="report this with the model",
         ) from error  # fmt: skip
 
 

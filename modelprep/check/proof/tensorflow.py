@@ -1,4 +1,4 @@
-"""Running TensorFlow graphs for a proof, as they stand: no rewriting before the run, one thread for a sum.
+"""Run TensorFlow graphs for a comparison, unchanged: no rewriting before the run, one thread per sum.
 
 The graph is read by TensorFlow (or OpenCV) itself, text or binary, never by our readers: a mistake of ours must not be
 on both sides. From our reader come only the names of what is fed and asked.
@@ -89,7 +89,7 @@ def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[
         own = node.shape("shape")
         # Graphs of TensorFlow's first versions have an empty shape there, which meant any and means a scalar now.
         if not own and not shape:
-            raise CheckFailed(f"the graph does not say the shape of '{node.name}'", where=str(path))
+            raise CheckFailed(f"the graph has no shape for '{node.name}'", where=str(path))
         if own and len(own) == len(shape):
             found[node.name] = tuple(size if size > 0 else given for size, given in zip(own, shape, strict=True))
         else:
@@ -109,7 +109,7 @@ def results(graph: Graph, path: Path) -> list[str]:
     used = {input_name(reference) for node in graph.nodes for reference in node.inputs}
     ends = [node for node in graph.nodes if node.name not in used and node.op not in _QUIET]
     if not ends:
-        raise CheckFailed("nothing comes out of the graph", where=str(path))
+        raise CheckFailed("the graph has no output", where=str(path))
     if tensorflow() is None:  # OpenCV knows only what is left when it has put operators together
         return [node.name for node in ends]
     before = [input_name(node.inputs[0]) for node in ends if node.op == "Softmax" and node.inputs]

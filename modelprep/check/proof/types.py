@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INPUTS = 2
 
 
-#: What to do about a conversion that gave other numbers: first see that it was not the disk.
+#: Hint for a conversion with different numbers: first rule out the disk.
 HINT = "modelprep cache verify (has a stored file changed?)"
 
 
@@ -142,6 +142,6 @@ class Proof:
             )
         far = self.reason or f"the largest difference is {self.difference:.2g} of its largest value"
         return (
-            f"{self.step}: other numbers before and after: '{self.tensor}', input {self.input} of {INPUTS}: {far}, "
+            f"{self.step}: different numbers before and after: '{self.tensor}', input {self.input} of {INPUTS}: {far}, "
             f"{allowed}; {by}" + (f"; next: {self.hint}" if self.hint else "")
         )

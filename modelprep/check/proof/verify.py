@@ -1,6 +1,6 @@
-"""A conversion's result is verified before it gets its name: a valid file, and the numbers of what it was made from.
+"""A conversion's result is verified before it gets its name: a valid file, with the numbers of the original.
 
-The runtimes run in a process of their own: one that crashes is an answer.
+The runtimes run in a separate process, so that a crash is a result.
 """
 
 from __future__ import annotations
@@ -100,11 +100,11 @@ def demand_same(proof: Proof | None) -> None:
     """
     if proof is not None and proof.outcome == "differs":
         raise StepError(
-            f"the result of {proof.step} computes other numbers than its input, so it was not kept",
+            f"the result of {proof.step} computes different numbers than its input, so it was not kept",
             where=f"output '{proof.tensor}'" if proof.tensor else None,
             expected=f"a difference of at most {proof.tolerance:.2g} ({proof.origin})",
             got=proof.reason or f"{proof.difference:.2g} of the largest value, by {proof.runtimes[-1]}",
-            hint="please report it with the model; it is written without --verify, or with --no-verify",
+            hint="report this with the model; without --verify, or with --no-verify, the result is written",
         )
 
 

@@ -1,6 +1,6 @@
-"""The report for people: one HTML file that needs nothing else, readable on a phone, in light and dark.
+"""The HTML report: one self-contained file, readable on a phone, in light and dark.
 
-What stands here are the facts of each demo; how they look is :mod:`modelprep.pages`.
+This module collects the facts of each demo; :mod:`modelprep.pages` has the layout.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def page(checked: Sequence[Checked], out: Path, when: datetime | None = None) ->
     versions = sorted({one.verdict.test.version for one in checked if one.verdict is not None})
     boards = sorted({" ".join(filter(None, (one.recipe.bsp, one.recipe.soc))) for one in checked} - {""})
     count = sum(one.state == "not fetched" for one in checked)
-    missing = f"{count} {'demo has' if count == 1 else 'demos have'} files that are not there." if count else ""
+    missing = f"{count} {'demo has' if count == 1 else 'demos have'} missing files." if count else ""
     return render(
         "check",
         when=when or datetime.now(timezone.utc),
@@ -80,7 +80,7 @@ def page(checked: Sequence[Checked], out: Path, when: datetime | None = None) ->
             ("Arm NN", ", ".join(versions)),
             ("folder", str(out.absolute())),
         ],
-        totals=totals(checked) or "no test was looked at",
+        totals=totals(checked) or "no test was checked",
         missing=missing,
         commands=fetch_commands(checked, out),
         checks=[_check(one, out) for one in ranked],
@@ -134,8 +134,7 @@ def _verdict(one: Checked, verdict: Verdict) -> dict[str, object]:
         about.append(f"{rest} more cases were run; {wrong} of all {len(verdict.cases)} fail.")
     if _is_pale(verdict):
         about.append(
-            f"Arm NN {verdict.test.version} feeds this network bytes from 128 up only; that is why what it sees looks "
-            "pale."
+            f"Arm NN {verdict.test.version} feeds this network only bytes from 128 up, so its input looks pale."
         )
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for found in verdict.findings:
@@ -143,7 +142,7 @@ def _verdict(one: Checked, verdict: Verdict) -> dict[str, object]:
     command = verdict.command
     return {
         "message": verdict.message,
-        "said_by": f"The board prints{ends}" if verdict.outcome == "fails" else "Not run",
+        "said_by": f"Output on the board{ends}" if verdict.outcome == "fails" else "Not run",
         "command": command,
         "hint": verdict.hint.removesuffix(command).rstrip(": ") if command and verdict.hint.endswith(command)
         else verdict.hint,
@@ -170,7 +169,7 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> dict[str, object]:
     if case.seen is not None:
         pixels = thumbnails.as_picture(case.seen, preprocessing(verdict.test))
         size = f"{pixels.shape[1]} \N{MULTIPLICATION SIGN} {pixels.shape[0]}"
-        caption = f"what the network sees, {size}" if verdict.test.cases else f"record {case.id}, {size}"
+        caption = f"input of the network, {size}" if verdict.test.cases else f"record {case.id}, {size}"
         pictures.append(_figure(pixels, caption, _boxes(case)))
     got = "nothing found" if case.got is None else label(listing, case.got)
     if case.wanted is None:
@@ -279,7 +278,7 @@ def _file(file: InstalledFile, tree: Path) -> dict[str, object]:
             {
                 "source": _source(asset.source),
                 "delivered": "",
-                "licence": (asset.licence or "no licence is stated") + ", not to be passed on" * asset.restricted,
+                "licence": (asset.licence or "no licence is stated") + ", do not redistribute" * asset.restricted,
                 "sha256": asset.sha256,
             }
             for asset in file.provenance.assets

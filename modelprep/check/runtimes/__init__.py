@@ -1,1 +1,1 @@
-"""The host's runtimes that stand in for the board: OpenCV, onnxruntime, LiteRT, TensorFlow, pyarmnn."""
+"""Host runtimes used instead of the board: OpenCV, onnxruntime, LiteRT, TensorFlow, pyarmnn."""

@@ -1,4 +1,4 @@
-"""What every runtime returns, and how a runtime's refusal is reported."""
+"""The common result of runtimes, and the error for a refused model."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ def refusing(runtime: str, path: Path, *errors: type[Exception]) -> Iterator[Non
 def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
     """Return the error for a model that a runtime does not take, with the runtime's own words in one line."""
     text = " ".join(str(error).split())
-    return CheckFailed(f"{runtime} does not take the model", where=str(path), got=text[:300] or type(error).__name__)
+    return CheckFailed(f"{runtime} refuses the model", where=str(path), got=text[:300] or type(error).__name__)

@@ -1,4 +1,4 @@
-"""Which runtime answers for the board: the host's, or Arm NN's network in numpy where that one cannot or differs."""
+"""Choose the runtime: the host's, or Arm NN's network in numpy if the host's fails or differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a model on the host, as near to the board as the host can be.
+"""Run a model on the host, as close to the board as possible.
 
 Caffe through OpenCV's own reader (which needs no Caffe), TensorFlow graphs through TensorFlow where it is installed
 and else through OpenCV, TensorFlow Lite through LiteRT, ONNX through onnxruntime. Debian's pyarmnn (a real Arm NN

@@ -1,4 +1,4 @@
-"""Models run in a process of its own, so that a runtime that crashes is an answer and not the end of the check.
+"""Run models in a separate process, so that a crashing runtime does not end the check.
 
 One worker (:mod:`modelprep.check.runtimes.worker`) serves this process for as long as it lives; it is started when the
 first model is loaded and again after a crash. What a host runtime cannot do says nothing about the board: it becomes

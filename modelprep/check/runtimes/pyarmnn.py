@@ -1,6 +1,6 @@
 """Debian's pyarmnn as one more runtime: a real Arm NN (20.08) with its reference backend and TF Lite parser.
 
-It lives in an interpreter of its own, which ``MODELPREP_PYARMNN`` names; each input is one call of it.
+It needs its own interpreter, set by ``MODELPREP_PYARMNN``; each input is one call.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], 
                 done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
             except OSError as error:
                 raise MissingTool(
-                    "the interpreter that MODELPREP_PYARMNN names does not run", where=interpreter, got=str(error)
+                    "the interpreter of MODELPREP_PYARMNN does not run", where=interpreter, got=str(error)
                 ) from error
             if done.returncode:
                 said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-                raise CheckFailed("pyarmnn does not take the model", where=str(path), got=said[-1] if said else None)
+                raise CheckFailed("pyarmnn refuses the model", where=str(path), got=said[-1] if said else None)
             with np.load(target) as results:
                 return [results[name] for name in results.files]
 

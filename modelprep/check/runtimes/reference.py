@@ -1,6 +1,6 @@
-"""Arm NN's own network, run in numpy: for models that the host's runtime refuses, or computes otherwise.
+"""Arm NN's own network, run in numpy, for models that the host's runtime refuses or computes differently.
 
-Takes seconds where a runtime takes milliseconds, so it is asked only then.
+It takes seconds instead of milliseconds, so it is used only then.
 """
 
 from __future__ import annotations

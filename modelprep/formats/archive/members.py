@@ -342,7 +342,7 @@ def _demand_size(archive: Path, name: str, size: int, max_bytes: int) -> None:
             where=str(archive),
             expected=f"at most {max_bytes} bytes",
             got=f"{size} bytes",
-            hint="raise `max_bytes` in the recipe if that is right",
+            hint="raise `max_bytes` in the recipe if the size is correct",
         )
 
 

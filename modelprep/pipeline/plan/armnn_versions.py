@@ -1,7 +1,7 @@
-"""``--armnn VERSION``: the recipes as that version of Arm NN wants them.
+"""``--armnn VERSION``: recipes adapted to that version of Arm NN.
 
 What changed between versions is data (:mod:`modelprep.targets.armnn_tests`) and the recipes' own variants called
-``armnn-XX.YY``. A variant holds from its version on, until a later one takes over; a recipe without one serves every
+``armnn-XX.YY``. A variant applies from its version on, until the next one; a recipe without one applies to every
 version from its own on, since most files and names never changed.
 """
 
@@ -19,28 +19,27 @@ _PREFIX = "armnn-"
 
 
 def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> list[Recipe]:
-    """Return the recipes in the form that serves a version of Arm NN.
+    """Return the recipes adapted to a version of Arm NN.
 
     Parameters
     ----------
     recipes
-        As asked for; one in a variant of the user's choice stays in it.
+        As requested; a variant chosen by the user is kept.
     version
         ``19.08``.
     catalogue
-        Where the recipes' variants are read from.
+        Contains the recipes' variants.
 
     Returns
     -------
     list of Recipe
         Each with the newest variant that is not newer than `version`, and with `version` as its ``expect: {armnn}``.
-        Recipes that have nothing to do with Arm NN are left as they are; tests that `version` does not have yet are
-        left out.
+        Recipes without Arm NN are unchanged; tests that `version` does not have yet are left out.
 
     Raises
     ------
     UsageError
-        Nobody knows the version, or it has none of the tests asked for.
+        The version is unknown, or it has none of the requested tests.
     """
     check_version(recipes, version)
     chosen, later = [], []
@@ -69,14 +68,14 @@ def check_version(recipes: Sequence[Recipe], version: str) -> None:
     known = sorted({*armnn_tests.versions(), *own}, key=_order)
     if version not in known:
         raise UsageError(
-            f"Arm NN {version} is not known here",
+            f"unknown Arm NN version: {version}",
             expected=f"one of {', '.join(known)}",
             hint=nearest(version, known) or None,
         )
 
 
 def serving(recipe: Recipe, version: str, catalogue: Catalogue) -> Recipe | None:
-    """Return a recipe in the form that serves a version of Arm NN, or None for a test that the version lacks."""
+    """Return a recipe adapted to a version of Arm NN, or None for a test that the version lacks."""
     fitting = [
         name
         for name in recipe.variants
@@ -103,6 +102,6 @@ def _gone(demo: str, own: str, version: str) -> bool:
 
 
 def _order(version: str) -> tuple[int | str, ...]:
-    # Numbers by value; a name that is none sorts by itself and never meets a number at the same place.
+    # Numbers by value; other names sort separately, so that they are never compared with numbers.
     parts = version.split(".")
     return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else (-1, version)

@@ -1,6 +1,6 @@
-"""Binding a recipe's step to the step itself: plain parameters with defaults filled in, and files by slot.
+"""Bind a recipe's step to the step itself: plain parameters with defaults filled in, and files by slot.
 
-That the parameters are known, there and of the right kind has been seen to by :mod:`modelprep.pipeline.plan.validate`.
+:mod:`modelprep.pipeline.plan.validate` has checked the parameters before.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class Bound:
     Parameters
     ----------
     use
-        As the recipe has it.
+        As in the recipe.
     step
         The step.
     plain
-        Parameters that are no files, defaults filled in, tuples made lists.
+        Parameters that are not files, defaults filled in, tuples converted to lists.
     files
         Slot -> reference; a slot is ``param`` (kind ``file``) or ``param/name`` (kind ``files``).
     absent
@@ -53,7 +53,7 @@ class Bound:
 
 
 def bind(recipe: Recipe, use: StepUse) -> Bound:
-    """Bind a step of a recipe that :func:`modelprep.pipeline.plan.validate.check_steps` has found right.
+    """Bind a step of a recipe that :func:`modelprep.pipeline.plan.validate.check_steps` has accepted.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _several(recipe: Recipe, use: StepUse, name: str, value: Value) -> dict[str,
 
 
 def file_name(recipe: Recipe, ref: Ref) -> str:
-    """Return the name by which a step knows a file that came in a list."""
+    """Return the name of a file in a list for a step."""
     if ref.inner:
         return PurePosixPath(ref.inner).name
     asset = recipe.assets.get(ref.name)
@@ -116,7 +116,7 @@ def file_name(recipe: Recipe, ref: Ref) -> str:
 
 
 def thaw(value: object) -> object:
-    """Make plain dicts and lists of a recipe's frozen values."""
+    """Convert a recipe's frozen values to plain dicts and lists."""
     if isinstance(value, Mapping):
         return {key: thaw(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

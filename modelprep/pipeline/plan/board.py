@@ -1,7 +1,7 @@
-"""``--bsp`` and ``--soc``: the recipes as a board with that i.MX Linux release and that SoC needs them.
+"""``--bsp`` and ``--soc``: recipes adapted to a board's i.MX Linux release and SoC.
 
-A release decides the Arm NN version, where each family of demos lies on the board, and which files the image already
-holds. A demo that the release does not have is kept, marked as absent: it is no error to ask for it.
+A release determines the Arm NN version, the folder of each family of demos on the board, and which files the image
+already contains. A demo that the release does not have is kept and marked as absent: asking for it is not an error.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Board:
     Parameters
     ----------
     bsp
-        Its release; None for the manual's, where the recipes' own facts hold.
+        Its release; None for the manual's, for which the recipes are written.
     soc
-        ``imx93``; empty where the recipes' plain form is wanted.
+        ``imx93``; empty for the recipes' default.
     armnn
-        Arm NN version asked for by ``--armnn``; None for the release's, or the recipes' own.
+        Arm NN version of ``--armnn``; None for the release's, or the recipes' own.
     image_files
-        Whether files are prepared that the image already holds.
+        Whether to prepare files that the image already contains.
     """
 
     bsp: Bsp | None = None
@@ -46,12 +46,12 @@ class Board:
     def choose(
         cls, bsp: str | None = None, soc: str | None = None, armnn: str | None = None, *, image_files: bool = False
     ) -> Board:
-        """Return the board that the options name.
+        """Return the board of the options.
 
         Raises
         ------
         UsageError
-            The release or the SoC is not known, or the release has another Arm NN than the one asked for.
+            The release or the SoC is unknown, or the release has another Arm NN than requested.
         """
         release = releases.load(bsp) if bsp else None
         if release is not None and armnn is not None:
@@ -64,25 +64,25 @@ class Board:
         return cls(release, releases.check_soc(soc) if soc else "", armnn, image_files)
 
     def recipes(self, recipes: Sequence[Recipe], catalogue: Catalogue) -> list[Recipe]:
-        """Return recipes in the form that serves this board.
+        """Return recipes adapted to this board.
 
         Parameters
         ----------
         recipes
-            As asked for; one in a variant of the user's choice stays in it.
+            As requested; a variant chosen by the user is kept.
         catalogue
-            Where variants are read from.
+            Contains the variants.
 
         Returns
         -------
         list of Recipe
-            Each in the variant of the SoC and of the Arm NN version; its folder on the board as the release has it. One
-            that the release lacks says why in `absent` and installs nothing. Files on the image are in `on_image`.
+            Each in the variant of the SoC and of the Arm NN version, with the release's folder on the board. One that
+            the release lacks has the reason in `absent` and installs nothing. Files on the image are in `on_image`.
 
         Raises
         ------
         UsageError
-            Nobody knows the Arm NN version.
+            The Arm NN version is unknown.
         """
         if self.soc:
             recipes = [self._for_soc(recipe, catalogue) for recipe in recipes]
@@ -141,10 +141,10 @@ def _family(board: str) -> str:
 
 
 def _with_facts(use: StepUse, release: Bsp) -> StepUse:
-    """Fill in the parameters that a step takes from the release where the recipe leaves them out."""
+    """Fill in the parameters that a step takes from the release, if missing in the recipe."""
     try:
         step = steps.find(use.uses)
-    except MissingTool:  # a plug-in's: told where the step is planned
+    except MissingTool:  # a plug-in's: reported where the step is planned
         return use
     facts = {name: getattr(release, each.board) for name, each in step.params.items() if each.board}
     return replace(use, params={**{name: value for name, value in facts.items() if value}, **use.params})
@@ -181,21 +181,21 @@ def select(
     armnn: str | None = None,
     image_files: bool = False,
 ) -> list[Recipe]:
-    """Return the recipes that targets mean, for the board that the options name: see :class:`Board`.
+    """Return the recipes of targets, for the board of the options: see :class:`Board`.
 
     Raises
     ------
     UsageError
-        A target, the release, the SoC or the version is not known, or these contradict each other.
+        A target, the release, the SoC or the version is unknown, or they contradict each other.
     RecipeError
-        A recipe that is meant is wrong.
+        A recipe is broken.
     """
     board = Board.choose(bsp, soc, armnn, image_files=image_files)
     return board.recipes(catalogue.resolve(targets), catalogue)
 
 
 def told(recipes: Sequence[Recipe]) -> list[str]:
-    """Return a sentence for each recipe that a board changes: what it does not have, what is on its image already."""
+    """Return a sentence for each recipe that a board changes: missing demos, files on its image."""
     found = [f"{recipe.demo}: {recipe.absent}" for recipe in recipes if recipe.absent]
     for recipe in recipes:
         if recipe.on_image:

@@ -1,4 +1,4 @@
-"""Room: what a plan will put on which file system, against what is free there, before the first byte comes."""
+"""Disk space: what a plan writes to each file system, compared with the free space, before the first download."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from modelprep.structs import dataclass
 
 @dataclass(frozen=True)
 class Room:
-    """What one file system has to take.
+    """Needed space on one file system.
 
     Parameters
     ----------
     places
-        The folders of ours that lie on it.
+        Our folders on it.
     needed
-        Bytes that are sure to be written: downloads, and the installed files among them.
+        Bytes that will certainly be written: downloads, and installed files among them.
     at_most
-        The same with what steps make and what is installed of that, each by its upper bound
-        (:attr:`modelprep.steps.Step.room`).
+        The same with outputs of steps, by their upper bounds (:attr:`modelprep.steps.Step.room`).
     free
-        Bytes that are free; None where the system does not say.
+        Free bytes; None if unknown.
     unknown
-        Files of which nobody can say even a bound before they are there; they are in neither number.
+        Number of files of unknown size, which are in neither number.
     """
 
     places: tuple[Path, ...]
@@ -38,16 +37,17 @@ class Room:
 
     @property
     def enough(self) -> bool:
-        """Whether what is sure to come fits."""
+        """Whether the certain bytes fit."""
         return self.free is None or self.needed <= self.free
 
     @property
     def doubt(self) -> str:
-        """A sentence on a file system that may turn out too small; empty when all that is known fits for certain."""
+        """A warning if the file system may turn out too small, else empty."""
         if self.free is None or not self.needed <= self.free < self.at_most:
             return ""
         return (
-            f"there may not be room in {', '.join(map(str, self.places))}: up to {human(self.at_most)} may be written, "
+            f"there may not be enough disk space in {', '.join(map(str, self.places))}: up to {human(self.at_most)} "
+            "may be written, "
             f"{human(self.free)} are free"
         )
 
@@ -63,7 +63,7 @@ class Room:
 
 
 def rooms(plan: Plan) -> tuple[Room, ...]:
-    """Say what each file system has to take for a plan; opens no socket and writes nothing."""
+    """Return the needed space on each file system for a plan; uses no network and writes nothing."""
     most = _Bounds(plan)
     loads = {plan.store.root: _store_load(plan, most), plan.request.out: _tree_load(plan, most)}
     by_device: dict[int, list[Path]] = {}
@@ -82,12 +82,12 @@ def rooms(plan: Plan) -> tuple[Room, ...]:
 
 
 def check_room(plan: Plan) -> None:
-    """Refuse a plan that cannot fit.
+    """Refuse a plan that does not fit.
 
     Raises
     ------
     StorageError
-        What is known to come is more than a file system has free, or ``--out`` is a file.
+        A file system has too little free space, or ``--out`` is a file.
     """
     require_folder(plan.request.out, "--out")
     for room in rooms(plan):
@@ -96,11 +96,11 @@ def check_room(plan: Plan) -> None:
         names = ("--cache DIR" if place == plan.store.root else "--out DIR" for place in room.places)
         more = f", and {room.unknown} of unknown size" if room.unknown else ""
         raise StorageError(
-            "there is no room for what is to come; nothing was fetched",
+            "not enough disk space; nothing was fetched",
             where=", ".join(str(place) for place in room.places),
             expected=f"{human(room.needed)} free ({room.needed} bytes: downloads and installed files{more})",
             got=f"{human(room.free or 0)} free ({room.free or 0} bytes)",
-            hint=f"make room, prepare fewer demos at once, or name another disk with {' or '.join(names)}",
+            hint=f"free some space, prepare fewer demos at once, or choose another disk with {' or '.join(names)}",
         )
 
 
@@ -123,7 +123,7 @@ def _store_load(plan: Plan, most: _Bounds) -> _Load:
 
 
 def _tree_load(plan: Plan, most: _Bounds) -> _Load:
-    """Count the files that are not there yet; one that is replaced gives back about what it takes."""
+    """Count the new files; a replaced file frees about as much as it needs."""
     sure, made, unknown = 0, 0, 0
     seen: set[Path] = set()
     copies: Counter[tuple[str, str]] = Counter()
@@ -150,7 +150,7 @@ def _tree_load(plan: Plan, most: _Bounds) -> _Load:
 
 @dataclass(frozen=True)
 class _Load:
-    """Bytes that are sure to be written, bytes that steps may add at most, files of which neither is known."""
+    """Certain bytes, upper bound of the steps' bytes, files of unknown size."""
 
     sure: int
     made: int
@@ -158,18 +158,18 @@ class _Load:
 
 
 class _Bounds:
-    """How large what a plan's demos are made of is at most, in bytes; exact for what is there or stated."""
+    """Upper bounds of the sizes of a plan's assets and outputs in bytes; exact if cached or stated."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._most: dict[str, int | None] = {identity: _size(asset) for identity, asset in plan.assets.items()}
-        for step in plan.steps.values():  # each stands after what it needs
+        for step in plan.steps.values():  # sorted so that each comes after its inputs
             if step.result is None:
                 sizes = {slot: self.of(*source) for slot, source in step.inputs.items()}
                 self._most[step.identity] = step.bound.step.room(step.bound.plain, sizes)
 
     def of(self, identity: str, inner: str) -> int | None:
-        """Return the bytes of an asset, a step's output, or one file of it; None when nobody can say."""
+        """Return the bytes of an asset, a step's output, or one file of it; None if unknown."""
         step = self._plan.steps.get(identity)
         if step is None or step.result is None:
             return self._most[identity]

@@ -1,4 +1,4 @@
-"""Entries of ``install`` that fill a folder, while planning: which files they mean before their step has run."""
+"""Entries of ``install`` that fill a folder: which files they mean before their step has run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def planned_files(
 ) -> Files:
     """Return destination -> (identity, inner path) for all that a recipe installs.
 
-    The files in a step's folder are known when the store has its result, or its parameters say them. Else they are the
-    files that the manifest lists for the demo, if its key says that the recipe gave just these; if not, the entry
-    stays a folder until the step has run.
+    The files in a step's folder are known if the store has its result or its parameters name them. Else they are the
+    files that the manifest lists for the demo, if its key is unchanged; if not, the entry stays a folder until the step
+    has run.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def planned_files(
     steps
         The planned steps by identity.
     manifest
-        Reads the manifest of the demo's tree; called only where a folder's files are not known.
+        Reads the manifest of the demo's tree; called only if a folder's files are unknown.
     """
     uses = {use.id: use for use in recipe.steps}
 

@@ -1,7 +1,7 @@
-"""Keys: what decides the bytes of an asset, a step's result, a demo's files.
+"""Keys of assets, step results and demos: what determines their bytes.
 
-An identity is a text that is the same on every machine and changes exactly when the bytes may change: a digest where
-one is pinned, the place it comes from where none is. Steps and demos have the digest of their parts' identities.
+An identity is a text that is the same on every machine and changes exactly when the bytes may change: a digest if one
+is pinned, else the source. Steps and demos have the digest of their parts' identities.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Files = Mapping[str, tuple[str, str]]
 
 
 def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None = None) -> str:
-    """Return what decides an asset's bytes.
+    """Return the identity of an asset.
 
     Parameters
     ----------
     pins
         The lock file's pins by asset key.
     override
-        sha256 of the user's file that takes its place.
+        sha256 of the user's file in its place.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None =
     if asset.pin == "first-use" and asset.lock_key in pins:
         return f"sha256:{pins[asset.lock_key].sha256}"
     if asset.sources:
-        # The file's own digest is not published; that of the archive it comes in, or those of its members, may be.
+        # The file's own digest is not published; that of its archive, or those of its members, may be.
         known = {"archive": dict(asset.sources[0].digests.values)} if asset.sources[0].digests else {}
         known |= {f"member {path}": dict(digests.values) for path, digests in asset.members.items()}
         return f"unpinned:{source_name(asset.sources[0])}" + (f" {_digest(known)}" if known else "")
@@ -58,7 +58,7 @@ def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None =
 def source_name(source: Source) -> str:
     """Name a source in one text: its URL, with ``#member`` for a file taken out of an archive.
 
-    Of a ``file:`` URL only the file's name is given: where it lies on this machine is nobody's business elsewhere.
+    Of a ``file:`` URL only the file's name is used, without this machine's folder.
     """
     url = source.url.key
     if source.url.is_local:
@@ -67,7 +67,7 @@ def source_name(source: Source) -> str:
 
 
 def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
-    """Return what decides a step's result: name, version, parameters, identities of the inputs."""
+    """Return the identity of a step's result: digest of name, version, parameters, identities of the inputs."""
     digest = _digest(
         {
             "step": bound.step.name,
@@ -89,22 +89,22 @@ def files_of(
     names
         Name of each asset and step in the recipe -> its identity.
     made
-        Name of a step -> the files in its folder; None where they are not known: an entry of ``install`` that fills a
-        folder stays one then. Files that are on the board's image already are left out.
+        Name of a step -> the files in its folder; None if unknown: an entry of ``install`` that fills a folder then
+        stays one. Files that are on the board's image are left out.
     """
     resolved = resolve(recipe.install, made)
     return {path: (names[ref.name], ref.inner) for path, ref in resolved.items() if path not in recipe.on_image}
 
 
 def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
-    """Return what decides a demo's files and its entry in the manifest.
+    """Return the key of a demo's files and its entry in the manifest.
 
     Parameters
     ----------
     files
         Destination -> (identity, inner path).
     assets
-        The assets in their effective form; their licences and sources stand in the manifest too.
+        The assets in their effective form; the manifest contains their licences and sources.
     """
     return _digest(
         {
@@ -126,10 +126,9 @@ def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
 
 
 def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
-    """Return what decides what a recipe brings, wherever its file lies: its part of ``cache key``.
+    """Return a recipe's part of ``cache key``, independent of its folder.
 
-    The same as the key of a demo that was planned, but for the folder that the recipe's file lies in, which is part of
-    its name: that may be a checkout's, and is another one on every machine.
+    Like the key of a planned demo, but without the recipe's folder, which may differ on every machine.
 
     Parameters
     ----------
@@ -139,7 +138,7 @@ def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
     Raises
     ------
     RecipeError
-        A step is not known, or its parameters are wrong.
+        A step is unknown, or its parameters are wrong.
     """
     if wrong := check_steps(recipe):
         raise wrong[0]
@@ -161,7 +160,7 @@ def _story(asset: Asset) -> list[str]:
         source_name(asset.sources[0]) if asset.sources else "",
         licence.name if licence else "",
         licence.source if licence else "",
-        # A pin that moved from the lock file into the recipe changes nothing in the tree.
+        # Moving a pin from the lock file into the recipe does not change the tree.
         "" if asset.pinned_by.startswith(FIRST_USE) else asset.pinned_by,
         str(asset.restricted),
     ]

@@ -1,4 +1,4 @@
-"""Refuse demos with files of licence classes that the user does not want: ``--deny-licence-class``."""
+"""Refuse demos with files of denied licence classes: ``--deny-licence-class``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelprep.structs import replace
 def refuse_denied(plan: Plan) -> Plan:
     """Return the plan with a problem for every demo that has a file of a denied class; nothing of it is fetched.
 
-    A file that the user supplies (``--set``) is the user's own: no class is known of it, and none denied.
+    A file that the user supplies (``--set``) has no known class and is never denied.
     """
     if not plan.request.deny_licence_class:
         return plan
@@ -38,6 +38,6 @@ def _judged(plan: Plan, demo: PlannedDemo) -> PlannedDemo:
             f"{demo.recipe.demo} has files of a denied licence class: {', '.join(sorted(found))}",
             where=demo.recipe.name,
             got="; ".join(denied),
-            hint="use a file of your own with --set NAME=PATH, or leave out --deny-licence-class",
+            hint="use your own file with --set NAME=PATH, or leave out --deny-licence-class",
         ),
     )

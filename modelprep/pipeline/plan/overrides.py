@@ -1,4 +1,4 @@
-"""Look at a file that the user gives in an asset's place (``--set``) as a download without a checksum is looked at."""
+"""Check a file that replaces an asset (``--set``) like a download without a checksum."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from modelprep.fetch.failures import Want
 
 
 def doubt(path: Path, want: Want, places: Sequence[str]) -> str:
-    """Say why a file is not what the recipe names; empty where nothing speaks against it.
+    """Say why a file does not match the recipe's names; empty if it may.
 
     Parameters
     ----------
     want
         The file that the recipe downloads.
     places
-        Where it is installed as it is.
+        Paths where it is installed unchanged.
     """
     from modelprep.fetch.plausible import implausible
     from modelprep.fetch.sniff import describe
@@ -32,7 +32,7 @@ def doubt(path: Path, want: Want, places: Sequence[str]) -> str:
 
 
 def _damage(path: Path, names: Sequence[str]) -> str:
-    """Say what keeps a model from being read, by the reader of the format that its name says."""
+    """Say why a model cannot be read, by the reader of the format of its name."""
     suffix = next((found for name in names if (found := name.lower().rpartition(".")[2]) in _READERS), "")
     if not suffix:
         return ""

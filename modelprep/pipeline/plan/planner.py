@@ -1,6 +1,6 @@
-"""Deciding: which assets have to come, which steps have to run, what stands already.
+"""Plan: which assets to download, which steps to run, what is up to date.
 
-No socket is opened and nothing is written.
+Uses no network and writes nothing.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from modelprep.tree.state import files_in_place, lists_in_place
 
 
 def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> Plan:
-    """Decide what a request means.
+    """Plan a request.
 
     Parameters
     ----------
     catalogue
-        Where targets are looked up.
+        Contains the targets.
     store
-        The store to plan against; opened from the request when left out.
+        The store; by default opened from the request.
 
     Returns
     -------
     Plan
-        A demo that cannot be prepared carries its problem; the others are planned all the same.
+        A demo that cannot be prepared has a problem; the others are planned.
 
     Raises
     ------
     UsageError
-        A target, a ``--set`` name or an ``--armnn`` version is not known.
+        A target, a ``--set`` name or an ``--armnn`` version is unknown.
     RecipeError
-        A recipe that is asked for is broken.
+        A requested recipe is broken.
     StorageError
         The lock file or the store cannot be read.
     """
@@ -63,12 +63,12 @@ def plan_recipes(
     store: Store | None = None,
     shared: Mapping[str, Asset] = MappingProxyType({}),
 ) -> Plan:
-    """Decide what a request means for recipes that have been looked up already: see :func:`plan`.
+    """Plan a request for recipes that have been looked up already: see :func:`plan`.
 
     Parameters
     ----------
     shared
-        The catalogue's shared assets, to recognise a wrong file by.
+        The catalogue's shared assets, to recognise a wrong file.
     """
     pins = read_lock(request.lock_path)
     planner = _Planner(request, store or Store.open(request.cache), pins, _chosen(request, recipes, pins))
@@ -92,7 +92,7 @@ def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
 
 
 def meanings(recipes: Iterable[Recipe], pins: Mapping[str, Pin]) -> dict[str, dict[tuple[str, str], str]]:
-    """Return what ``--set`` may call an asset: name -> (recipe, asset) -> identity; ambiguous with several."""
+    """Return the names of assets for ``--set``: name -> (recipe, asset) -> identity; ambiguous with several."""
     found: dict[str, dict[tuple[str, str], str]] = {}
     for recipe in recipes:
         for asset in recipe.assets.values():
@@ -105,7 +105,7 @@ def meanings(recipes: Iterable[Recipe], pins: Mapping[str, Pin]) -> dict[str, di
 def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]) -> dict[tuple[str, str], Path]:
     """Turn ``--set`` into (recipe, asset) -> file.
 
-    A name may be an asset's id, its shared name, or ``recipe:id`` where an id alone would mean different things.
+    A name may be an asset's id, its shared name, or ``recipe:id`` if an id alone is ambiguous.
     """
     known_as = meanings(recipes, pins)
     chosen: dict[tuple[str, str], Path] = {}
@@ -113,11 +113,11 @@ def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]
         if name not in known_as:
             known = sorted(known for known in known_as if ":" not in known)
             raise UsageError(
-                f"no recipe that is asked for has an asset called '{name}'",
+                f"no requested recipe has an asset called '{name}'",
                 hint=nearest(name, known) or (f"assets: {', '.join(known)}" if known else None),
             )
         if not path.is_file():
-            raise UsageError(f"the file for '{name}' is not there", where=str(path))
+            raise UsageError(f"the file for '{name}' does not exist", where=str(path))
         if len(set(known_as[name].values())) > 1:
             places = sorted(f"{recipe}:{asset}" for recipe, asset in known_as[name])
             raise UsageError(
@@ -130,7 +130,7 @@ def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]
 
 @dataclass
 class _Planner:
-    """Plans demo after demo, sharing what they have in common."""
+    """Plans demos one after the other, sharing assets and steps."""
 
     request: Request
     store: Store
@@ -144,7 +144,7 @@ class _Planner:
     loose: dict[str, tuple[str, tuple[Source, ...]]] = field(default_factory=dict)
 
     def demo(self, recipe: Recipe) -> PlannedDemo:
-        """Plan one demo; a problem with it is written down, not raised."""
+        """Plan one demo; a problem is recorded, not raised."""
         folder = self.request.out / tree_name(recipe)
         blank = PlannedDemo(recipe, folder, key="", state="missing")
         try:
@@ -159,7 +159,7 @@ class _Planner:
         self.fetcher = Fetcher(self.store, self.request.policy, lock=self.pins)
 
     def finish(self, demos: tuple[PlannedDemo, ...], shared: Mapping[str, Asset]) -> Plan:
-        """Ask the fetcher about the assets that have to be had."""
+        """Let the fetcher plan the needed assets."""
         needed = frozenset().union(*(demo.needs for demo in demos))
         places: dict[str, list[str]] = {}
         for demo in demos:
@@ -234,12 +234,12 @@ class _Planner:
         return identity
 
     def _doubt(self, recipe: Recipe, asset: Asset, path: Path, sha256: str) -> str:
-        """Look at a file of the user's as a download is looked at.
+        """Check a user's file like a download.
 
         Raises
         ------
         StepError
-            It is what servers send in place of a file, and nobody said that it is meant.
+            The file looks like an error page or the like, without --accept-any.
         """
         want = self.fetcher.want(asset)
         places = [place for place, ref in recipe.install.items() if ref == Ref(asset.id)]
@@ -249,19 +249,19 @@ class _Planner:
                 f"the file given with --set for '{asset.id}' is {looks}",
                 where=str(path),
                 expected=str(want),
-                hint="download the file itself; if it is meant so, add --accept-any",
+                hint="download the file itself; to use it anyway, add --accept-any",
             )
         return looks
 
     def _claim_pin(self, recipe: Recipe, asset: Asset) -> None:
-        """Refuse a second asset under a name that the lock file would give to another one."""
+        """Refuse a second asset with the same name in the lock file."""
         other, sources = self.loose.setdefault(asset.lock_key, (recipe.name, asset.sources))
         if sources != asset.sources:
             raise RecipeError(
                 f"two assets without a published digest are called '{asset.lock_key}' in the lock file",
                 where=str(recipe.path),
                 got=f"also in {other}, from another source",
-                hint="give one of them another name",
+                hint="rename one of them",
             )
 
     def _known_sha256(self, asset: Asset) -> str | None:
@@ -296,7 +296,7 @@ class _Planner:
         return identity
 
     def _input_digests(self, step: PlannedStep) -> dict[str, str] | None:
-        """Return slot -> sha256 for a step's key, or None while an input is not known."""
+        """Return slot -> sha256 for a step's key, or None while an input is unknown."""
         digests = {slot: self._sha256_of(source) for slot, source in step.inputs.items()}
         known = {slot: sha256 for slot, sha256 in digests.items() if sha256 is not None}
         return known if len(known) == len(digests) else None
@@ -328,7 +328,7 @@ class _Planner:
                 )
 
     def _claim(self, demo: PlannedDemo) -> None:
-        """Refuse a demo that wants other bytes at a place that another demo of the request has."""
+        """Refuse a demo that installs other bytes at a path of another demo of the request."""
         for path, source in demo.files.items():
             target = demo.folder / path
             other, claimed = self.claims.setdefault(target, (demo.recipe.name, source))
@@ -336,7 +336,7 @@ class _Planner:
             if source == claimed or mine is None or theirs is None or mine == theirs:
                 continue
             raise UsageError(
-                f"'{path}' is wanted with other bytes by {other}",
+                f"{other} installs other bytes at '{path}'",
                 where=str(target),
                 expected=f"sha256 {theirs}",
                 got=f"sha256 {mine}",
@@ -373,7 +373,7 @@ def output_of(step: PlannedStep, result: Result, inner: str) -> str:
     Raises
     ------
     RecipeError
-        It made no such file.
+        The step made no such file.
     """
     if inner in result.outputs:
         return result.outputs[inner]
@@ -387,7 +387,7 @@ def output_of(step: PlannedStep, result: Result, inner: str) -> str:
 
 
 def _bring(recipe: Recipe, empty: Sequence[Asset]) -> NeedsBringing:
-    lines = [f"{asset.id}: {asset.summary or asset.filename or 'a file of yours'}" for asset in empty]
+    lines = [f"{asset.id}: {asset.summary or asset.filename or 'a file from you'}" for asset in empty]
     options = [word for asset in empty for word in ("--set", f"{asset.id}=PATH")]
     return NeedsBringing(
         f"{recipe.demo} needs files that have no public source",

@@ -1,4 +1,4 @@
-"""What is asked for, and what was decided: the structs between the command line, planning and running."""
+"""Requests and plans: the structs between the command line, planning and running."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelprep.recipe.schema import Asset, Recipe
 from modelprep.store import Result, Store
 from modelprep.structs import dataclass, field, replace
 
-#: Downloads at once, at most: more would only annoy servers.
+#: Maximum number of parallel downloads: more would only burden servers.
 MOST_JOBS = 64
 
 State = Literal["present", "stale", "missing", "bring", "nothing", "absent"]
@@ -26,7 +26,7 @@ State = Literal["present", "stale", "missing", "bring", "nothing", "absent"]
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asks for.
+    """The user's request.
 
     Parameters
     ----------
@@ -37,33 +37,33 @@ class Request:
     cache
         The store; None for the default place.
     mirrors, offline, archives, allow_private
-        Where may be fetched from: see :class:`modelprep.fetch.Policy`.
+        Permitted sources: see :class:`modelprep.fetch.Policy`.
     jobs
-        Downloads at once; None for a few from each host (:class:`modelprep.fetch.Policy`).
+        Parallel downloads; None for a few per host (:class:`modelprep.fetch.Policy`).
     overrides
-        ``--set``: asset name -> file of the user's.
+        ``--set``: asset name -> the user's file.
     accept_any
-        ``--accept-any``: take such a file even where it looks like a web page, a pointer or nothing at all.
+        ``--accept-any``: accept such a file even if it looks like a web page or a pointer, or is empty.
     link
-        Hard links into the store instead of copies.
+        Hard links into the cache instead of copies.
     locked
         Refuse to add pins of first use.
     lockfile
         The lock file; None for ``modelprep.lock`` in `out`.
     armnn
-        Arm NN version to prepare for, where a recipe knows it as a variant.
+        Arm NN version to prepare for, if a recipe has a variant for it.
     bsp, soc
         i.MX Linux release and SoC of the board; None for the manual's.
     image_files
-        Also prepare files that the board's image already holds.
+        Also prepare files that the board's image already contains.
     remote_cache, remote_cache_mode, trust_remote_results
         A cache shared with other machines: see :class:`modelprep.store.remote.RemoteCache`.
     verify
         Compare the numbers of conversions with those of their originals before a tree is written.
     deny_licence_class
-        Classes of :mod:`modelprep.recipe.licences`; a demo with a file of one is refused.
+        Classes of :mod:`modelprep.recipe.licences`; demos with such a file are refused.
     typed
-        The command line that asks for this, if one does: errors repeat it with what is missing.
+        The command line of the request, if any: hints repeat it with missing options.
     """
 
     targets: tuple[str, ...]
@@ -92,7 +92,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.jobs is not None and not 1 <= self.jobs <= MOST_JOBS:
-            raise UsageError("jobs cannot be that many", expected=f"1 to {MOST_JOBS}", got=str(self.jobs))
+            raise UsageError("jobs is out of range", expected=f"1 to {MOST_JOBS}", got=str(self.jobs))
         if self.remote_cache_mode not in ("read", "write"):
             raise UsageError("unknown mode of a remote cache", expected="read or write", got=self.remote_cache_mode)
         if unknown := set(self.deny_licence_class) - set(CLASSES):
@@ -100,7 +100,7 @@ class Request:
 
     @property
     def policy(self) -> Policy:
-        """What the fetcher may do."""
+        """The fetcher's policy."""
         found = Policy(
             mirrors=self.mirrors, offline=self.offline, archives=self.archives, allow_private=self.allow_private
         )
@@ -113,28 +113,28 @@ class Request:
 
     @property
     def lock_path(self) -> Path:
-        """Where the pins of first use are kept."""
+        """The lock file."""
         return self.lockfile or self.out / "modelprep.lock"
 
 
 @dataclass(frozen=True)
 class PlannedAsset:
-    """An asset that some demos need; one that several recipes name is planned once.
+    """An asset that demos need; one that several recipes share is planned once.
 
     Parameters
     ----------
     identity
-        What its bytes are decided by (:func:`modelprep.pipeline.plan.keys.asset_identity`).
+        Determines its bytes (:func:`modelprep.pipeline.plan.keys.asset_identity`).
     asset
-        As declared; sources of all recipes that name it, in order.
+        As declared, with the sources of all recipes that use it, in order.
     sha256
-        Of its bytes, where that is known beforehand.
+        Of its bytes, if known beforehand.
     override, doubt
-        The user's own file that takes its place; what it looks like, where that is no file of this kind.
+        The user's own file in its place; what it looks like, if it does not match.
     also_locked
-        Names that other recipes' own declarations of the same file have in the lock file.
+        Further names of the same file in the lock file.
     fetch
-        What fetching it means; None for an override and for what no demo needs fetched.
+        The plan of fetching it; None for an override and if no demo needs it.
     """
 
     identity: str
@@ -148,7 +148,7 @@ class PlannedAsset:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step that some demos need; equal steps on equal inputs are planned once.
+    """A step that demos need; equal steps with equal inputs are planned once.
 
     Parameters
     ----------
@@ -157,13 +157,13 @@ class PlannedStep:
     task
         Name in events: ``step:<recipe>#<id>``.
     label
-        What a person sees beside the bar.
+        Text beside the progress bar.
     bound
         Its checked parameters.
     inputs
         Slot -> (identity of the asset or step, inner path).
     key, result
-        The store's key, where all input digests are known, and what it holds.
+        The store's key, if all input digests are known, and the stored result.
     """
 
     identity: str
@@ -186,19 +186,18 @@ class PlannedDemo:
     folder
         Its tree.
     key
-        Digest over all that decides its files (:func:`modelprep.pipeline.plan.keys.demo_key`).
+        Digest over everything that determines its files (:func:`modelprep.pipeline.plan.keys.demo_key`).
     state
-        ``present`` (nothing to do), ``stale`` (installed, and not what the recipe gives now), ``missing``, ``bring``
-        (slots are empty), ``nothing`` (needs no files), ``absent`` (the board asked for does not have the demo).
+        ``present`` (nothing to do), ``stale`` (installed, but outdated), ``missing``, ``bring`` (slots are empty),
+        ``nothing`` (needs no files), ``absent`` (the board does not have the demo).
     needs
-        Identities of the assets that have to be had and of the steps that have to run for it (also when a problem
-        will keep them from it).
+        Identities of the assets to fetch and the steps to run for it (even if there is a problem).
     files
         Destination -> (identity, inner path).
     names
         Name of each asset and step in the recipe -> its identity.
     problem
-        Why it cannot be prepared; found before anything is fetched.
+        Why it cannot be prepared; known before anything is fetched.
     """
 
     recipe: Recipe
@@ -222,20 +221,20 @@ class PlannedDemo:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a request would do.
+    """The plan of a request.
 
     Parameters
     ----------
     demos
-        In the order asked for.
+        In the order of the request.
     assets, steps
-        By identity; those of all demos, in an order in which each stands after what it needs.
+        By identity; those of all demos, each after its inputs.
     pins
         The lock file's pins by asset key.
     store
-        The store it was made against.
+        The store.
     shared
-        The catalogue's shared assets: what a file that is not the wanted one may turn out to be.
+        The catalogue's shared assets, to recognise a wrong file.
     """
 
     request: Request
@@ -258,15 +257,15 @@ class Plan:
         return table(["demo", "recipe", "state"], rows, repr(self).strip("<>"))
 
     def typed_as(self, words: Sequence[str]) -> Plan:
-        """Return the same plan for a command line: errors and hints repeat it with what is missing."""
+        """Return the same plan for a command line: hints repeat it with missing options."""
         return replace(self, request=replace(self.request, typed=tuple(words)))
 
     def want(self, asset: Asset) -> Want:
-        """Say which file an asset is."""
+        """Return the expected file of an asset."""
         return want_of(asset, self.pins)
 
     def known(self) -> Iterator[Asset]:
-        """Yield the assets of this plan and all shared ones; a shared one that is broken is left out."""
+        """Yield the assets of this plan and all shared ones; a broken shared one is left out."""
         yield from (planned.asset for planned in self.assets.values())
         with suppress(RecipeError):
             for name in self.shared:
@@ -275,12 +274,12 @@ class Plan:
 
     @cached_property
     def wanted(self) -> frozenset[str]:
-        """Identities of all assets to be had and steps to be run."""
+        """Identities of all assets to fetch and steps to run."""
         return frozenset().union(*(demo.needs for demo in self.demos if demo.problem is None))
 
     @property
     def to_fetch(self) -> tuple[PlannedAsset, ...]:
-        """The assets that have to come from outside."""
+        """The assets to download."""
         return tuple(
             asset
             for asset in self.assets.values()
@@ -289,15 +288,15 @@ class Plan:
 
     @property
     def to_run(self) -> tuple[PlannedStep, ...]:
-        """The steps that have to run."""
+        """The steps to run."""
         return tuple(step for step in self.steps.values() if step.identity in self.wanted)
 
     @property
     def bytes_to_come(self) -> int:
-        """Bytes to download, as far as sizes are known; what lies in a partial download already is not counted."""
+        """Bytes to download, as far as sizes are known; bytes of a partial download are not counted."""
         return sum(max(0, (a.fetch.bytes_to_come or 0)) for a in self.to_fetch if a.fetch is not None)
 
     @property
     def sizes_unknown(self) -> int:
-        """How many of the assets to fetch have no known size."""
+        """Number of assets to download with unknown size."""
         return sum(1 for a in self.to_fetch if a.fetch is not None and a.fetch.bytes_to_come is None)

@@ -1,4 +1,4 @@
-"""What the steps take, as data: for editors (JSON Schema) and for `modelprep steps`."""
+"""The steps' parameters as data: for editors (JSON Schema) and for `modelprep steps`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modelprep import steps
 from modelprep.recipe.jsonschema import reference
 from modelprep.steps import Param, Step
 
-_PLAIN = r"^(?!\$(?!\$))"  # a text that begins with a dollar sign is a reference; two are one dollar sign
+_PLAIN = r"^(?!\$(?!\$))"  # a text that begins with a dollar sign is a reference; two dollar signs are an escaped one
 
 
 def step_schemas() -> dict[str, dict[str, Any]]:
@@ -60,7 +60,7 @@ def _kind(param: Param) -> dict[str, Any]:
 
 
 def describe(step: Step) -> dict[str, Any]:
-    """Return what there is to know of a step, JSON-ready: what it makes and what it takes."""
+    """Describe a step, JSON-ready: its output and its parameters."""
     return {
         "name": step.name,
         "version": step.version,

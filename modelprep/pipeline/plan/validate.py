@@ -1,6 +1,6 @@
-"""Do a recipe's steps exist, and are they called rightly? The one place that knows both recipes and steps.
+"""Check that a recipe's steps exist and are called correctly. The one module that knows both recipes and steps.
 
-`recipe lint` and the pipeline ask here before anything is downloaded.
+`recipe lint` and the pipeline call it before anything is downloaded.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def check_steps(recipe: Recipe) -> list[RecipeError]:
     Parameters
     ----------
     recipe
-        As loaded; its references are known to be good.
+        As loaded; its references are valid.
 
     Returns
     -------
     list of RecipeError
-        What is wrong, in the order of the steps; empty when nothing is.
+        The problems, in the order of the steps.
     """
     errors = check_uses(recipe.steps)
     produces: dict[str, str] = {}
     for use in recipe.steps:
-        with suppress(RecipeError):  # told above
+        with suppress(RecipeError):  # reported above
             produces[use.id] = steps.find(use.uses).produces
     for name, place, ref in _uses(recipe):
         errors.extend(_check_ref(recipe, produces, name, place, ref))
@@ -51,7 +51,7 @@ def check_steps(recipe: Recipe) -> list[RecipeError]:
 
 
 def check_uses(uses: Sequence[StepUse]) -> list[RecipeError]:
-    """Check that steps exist and take the parameters that they are called with, each by itself."""
+    """Check that steps exist and accept their parameters, each separately."""
     errors: list[RecipeError] = []
     for use in uses:
         try:
@@ -59,7 +59,7 @@ def check_uses(uses: Sequence[StepUse]) -> list[RecipeError]:
         except RecipeError as error:
             errors.append(RecipeError(error.what, where=_place(use, "uses"), hint=error.hint))
             continue
-        except MissingTool as error:  # a plug-in that does not load: the recipe is not at fault, and cannot be run
+        except MissingTool as error:  # a plug-in that does not load: the recipe is correct but cannot be run
             error.where = _place(use, "uses")
             raise
         errors.extend(check_params(step, use.params, partial(_param_place, use)))
@@ -85,9 +85,10 @@ def check_params(
     step
         The step.
     values
-        Parameters as a recipe gives them (files as :class:`~modelprep.recipe.schema.Ref`).
+        Parameters as in a recipe (files as :class:`~modelprep.recipe.schema.Ref`).
     where
-        Opens every message's place: a text, or a function that returns it for a parameter (``""``: the step itself).
+        Prefix of the place in messages: a text, or a function that returns it for a parameter (``""``: the step
+        itself).
     """
     at = where if callable(where) else lambda _: where
     known = list(step.params)
@@ -111,14 +112,14 @@ def check_params(
         if value is None and not param.required:
             continue
         if not _fits(param.kind, value):
-            what = f"the parameter '{name}' of the step '{step.name}' is of the wrong kind"
+            what = f"the parameter '{name}' of the step '{step.name}' has the wrong type"
             named = param.kind == "file" and isinstance(value, str) and value.replace("-", "_").isidentifier()
             expected = f"{_KINDS[param.kind]}: {param.doc}"
             hint = f"write ${value}" if named else None
             errors.append(RecipeError(what, where=at(name), expected=expected, got=_show(value), hint=hint))
         elif param.choices and value not in param.choices:
             allowed = ", ".join(str(choice) for choice in param.choices)
-            what = f"the parameter '{name}' of the step '{step.name}' has a value that is not known"
+            what = f"the parameter '{name}' of the step '{step.name}' has an unknown value"
             hint = nearest(str(value), [str(choice) for choice in param.choices], 1) or None
             errors.append(RecipeError(what, where=at(name), expected=f"one of {allowed}", got=_show(value), hint=hint))
     return errors
@@ -131,7 +132,7 @@ def _fits(kind: steps.ParamKind, value: object) -> bool:
         values = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
         return bool(values) and all(isinstance(each, Ref) for each in values)
     if _refs(value):
-        # A reference in a place for plain values would reach the step as an object it knows nothing of.
+        # A reference in place of a plain value would reach the step as an unknown object.
         return False
     if kind == "str":
         return isinstance(value, str)
@@ -173,7 +174,7 @@ def references(recipe: Recipe) -> list[Ref]:
 
 
 def _uses(recipe: Recipe) -> list[tuple[str, str, Ref]]:
-    """List every reference: (who refers, its place, the reference)."""
+    """List every reference: (its owner, its place, the reference)."""
     found = [
         (f"the parameter '{name}'", _place(use, f"with.{name}", recipe), ref)
         for use in recipe.steps
@@ -201,17 +202,23 @@ def _check_ref(recipe: Recipe, produces: Mapping[str, str], name: str, place: st
                 RecipeError(f"{name} is a folder, and ${ref.name} is one file", where=place, got=str(ref), hint=hint)
             ]
         if inside and not spread("./", ref, inside):
-            what = f"{name} takes files that the step '{ref.name}' does not make"
+            what = f"{name} needs files that the step '{ref.name}' does not make"
             return [RecipeError(what, where=place, expected=f"one of {', '.join(inside)}", got=str(ref))]
         return []
     if kind == "folder" and not ref.inner:
         hint = f"write {ref}/{inside[0]}" if inside else f"write {ref}/path/of/the/file"
         return [
-            RecipeError(f"{name} takes a whole folder: ${ref.name} ({use.uses})", where=place, got=str(ref), hint=hint)
+            RecipeError(
+                f"{name} refers to a whole folder: ${ref.name} ({use.uses})", where=place, got=str(ref), hint=hint
+            )
         ]
     if kind == "file" and ref.inner:
         hint = f"write ${ref.name}"
-        return [RecipeError(f"{name} looks into ${ref.name}, which is one file", where=place, got=str(ref), hint=hint)]
+        return [
+            RecipeError(
+                f"{name} refers to a path inside ${ref.name}, which is one file", where=place, got=str(ref), hint=hint
+            )
+        ]
     if ref.inner and inside and ref.inner not in inside:
         return [
             RecipeError(
@@ -226,7 +233,7 @@ def _check_ref(recipe: Recipe, produces: Mapping[str, str], name: str, place: st
 
 
 def made_by(use: StepUse) -> list[str]:
-    """List the files that a folder step is known to make, as far as the recipe says it."""
+    """List the files that a folder step makes, as far as the recipe states them."""
     members = use.params.get("members")
     if use.uses == "unpack":
         if isinstance(members, Mapping):

@@ -1,1 +1,1 @@
-"""Do: execute a plan."""
+"""Execute a plan."""

@@ -1,4 +1,4 @@
-"""Anything that is raised becomes an error that can be shown; a bug of ours is said to be one."""
+"""Turn any exception into an error for the user; unexpected ones are reported as bugs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from modelprep.errors import Interrupted, ModelprepError, NotEnoughMemory, Stora
 from modelprep.store.disk import storage_error
 from modelprep.url import scrub
 
-#: Attribute of an exception that names the file with its traceback.
+#: Attribute of an exception with the path of its traceback file.
 _PLACE = "__modelprep_log__"
 
 
 class BugError(ModelprepError):
-    """Something went wrong that is nobody's fault but ours.
+    """A bug in modelprep.
 
-    Ends with exit code 5, the nearest of the documented ones: something failed in the middle; 1 and 2 would say that a
-    check or the user is at fault.
+    Exit status 5 is the nearest of the documented ones: 1 and 2 would blame a check or the user.
     """
 
     exit_code = 5
@@ -26,10 +25,10 @@ class BugError(ModelprepError):
 
 
 def as_error(caught: BaseException) -> ModelprepError:
-    """Turn anything that was raised into an error that can be shown.
+    """Turn any exception into an error for the user.
 
-    An ``OSError`` that nobody turned into a :class:`~modelprep.errors.StorageError` before becomes one here; the
-    traceback of what is none of the known kinds goes to a file that the message names.
+    An ``OSError`` becomes a :class:`~modelprep.errors.StorageError`; the traceback of an unexpected exception is
+    written to a file that the message names.
     """
     if isinstance(caught, ModelprepError):
         return caught
@@ -50,7 +49,7 @@ def as_error(caught: BaseException) -> ModelprepError:
     return BugError(
         "this is a bug in modelprep",
         got=f"{type(caught).__name__}: {text}" if text else type(caught).__name__,
-        hint=f"please report it with the traceback in {_written(caught)}",
+        hint=f"report it with the traceback in {_written(caught)}",
     )
 
 
@@ -62,20 +61,22 @@ def _causes(caught: BaseException) -> Iterator[BaseException]:
 
 
 def _is_memory(caught: BaseException) -> bool:
-    """Tell whether an exception says that there is no memory: Python, the system and the linker word it differently."""
+    """Say whether an exception means that there is no memory: Python, the system and the linker word it differently."""
     text = str(caught)
     return (
         isinstance(caught, MemoryError)
         or (isinstance(caught, OSError) and caught.errno == errno.ENOMEM)
         or (isinstance(caught, RuntimeError) and text == "can't start new thread")
-        or (isinstance(caught, SystemError) and "without exception set" in text)  # CPython, when a C function had none
+        or (
+            isinstance(caught, SystemError) and "without exception set" in text
+        )  # CPython, when a C function failed without an exception
         or (isinstance(caught, ImportError) and ("failed to map segment" in text or "cannot allocate memory" in text))
     )
 
 
 def _not_enough_memory() -> NotEnoughMemory:
     limited, limit = False, 0
-    with contextlib.suppress(ImportError):  # there may not be enough for this either
+    with contextlib.suppress(ImportError):  # even this may need too much memory
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -88,7 +89,7 @@ def _not_enough_memory() -> NotEnoughMemory:
 
 
 def _written(caught: BaseException) -> str:
-    """Return the file with the traceback of a bug: one, however often the same exception comes by here."""
+    """Return the traceback file of a bug: one per exception."""
     if (path := getattr(caught, _PLACE, None)) is not None:
         return str(path)
     import tempfile

@@ -1,4 +1,4 @@
-"""Installing a demo whose parts are all there: which bytes go where, and the story of each."""
+"""Install a demo whose parts are ready: files and their provenance."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Installer:
     Parameters
     ----------
     blobs, results
-        What there is: identity of an asset -> its blob, of a step -> its result. Filled by the run as it goes.
+        Available parts: identity of an asset -> its blob, of a step -> its result. Filled by the run.
     pins
         Pins that this run added.
     restore
-        Brings corrupt cached files again.
+        Restores corrupt cached files.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class Installer:
         self._landed: dict[str, tuple[str, str]] = {}
 
     def install(self, demo: PlannedDemo, patience: int = 100) -> Installed:
-        """Bring one demo into its tree; a cached file that turns out corrupt is got again, and the rest goes on.
+        """Install one demo into its tree; a corrupt cached file is restored and the installation continues.
 
         Parameters
         ----------
         patience
-            How many corrupt files are got again before it is given up.
+            How many corrupt files are restored before it fails.
 
         Raises
         ------
         UsageError
-            Another demo wants other bytes at one of its places.
+            Another demo installs other bytes at one of its paths.
         StorageError
-            The disk says no.
+            The disk reports an error.
         ModelprepError
-            A cached file is corrupt, and it could not be had again.
+            A cached file is corrupt and could not be restored.
         """
         try:
             demo = self._spread(demo)
@@ -80,7 +80,7 @@ class Installer:
             return self.install(demo, patience - 1)
 
     def _spread(self, demo: PlannedDemo) -> PlannedDemo:
-        """Return a demo with its folders' files by name, which are known now that the steps have run."""
+        """Return a demo with its folders' files, which are known once the steps have run."""
         if not any(map(fills_folder, demo.files)):
             return demo
         files = files_of(demo.recipe, demo.names, lambda name: self._results[demo.names[name]].outputs)
@@ -120,13 +120,13 @@ class Installer:
             yield path, blob
 
     def _refuse_two_in_one_place(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> None:
-        """Refuse what planning could not know: two demos of this run with different bytes at one place."""
+        """Refuse two demos of this run with different bytes at one path, which planning could not know."""
         for path, blob in files.items():
             target = str(demo.folder / path)
             other, sha256 = self._landed.setdefault(target, (demo.recipe.name, blob.sha256))
             if sha256 != blob.sha256:
                 raise UsageError(
-                    f"'{path}' is wanted with other bytes by {other}",
+                    f"{other} installs other bytes at '{path}'",
                     where=target,
                     expected=f"sha256 {sha256}",
                     got=f"sha256 {blob.sha256}",
@@ -134,7 +134,7 @@ class Installer:
                 )
 
     def _key(self, demo: PlannedDemo) -> str:
-        """Return the demo's key with the pins that this run added: the next run will find them in the lock file."""
+        """Return the demo's key with the pins that this run added, as the next run will compute it."""
         if not self._pins:
             return demo.key
         pins = {**self._plan.pins, **self._pins}
@@ -144,7 +144,7 @@ class Installer:
             planned = self._plan.assets[demo.names[asset.id]]
             names[asset.id] = asset_identity(asset, pins, planned.sha256 if planned.override is not None else None)
         for use in demo.recipe.steps:
-            # Bound anew: an equal step of another recipe may stand in the plan, with that recipe's names in it.
+            # Bound again: the plan may contain an equal step of another recipe, with that recipe's names.
             bound = bind(demo.recipe, use)
             inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
             names[use.id] = step_identity(bound, inputs)

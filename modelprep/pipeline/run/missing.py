@@ -1,4 +1,4 @@
-"""Files that a run could not download: what to call them with ``--set``, and the commands that lead on."""
+"""Files that a run could not download: their names for ``--set``, and the next commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Missing:
     asset, want
         The asset, and its file.
     name
-        What ``--set`` calls it: the asset's own name, or ``group/demo:asset`` where that has more than one meaning.
+        Its name for ``--set``: the asset's own name, or ``group/demo:asset`` if that is ambiguous.
     error
         Why it could not be downloaded.
     """
@@ -39,7 +39,7 @@ class Missing:
 
     @property
     def hosts(self) -> Mapping[str, Unreached]:
-        """How each of its hosts was not reached; empty when it failed for another reason."""
+        """Why each of its hosts was not reached; empty if it failed for another reason."""
         return self.error.hosts if isinstance(self.error, NotDownloaded) else {}
 
     @property
@@ -83,7 +83,7 @@ def missing(plan: Plan, demo: PlannedDemo, failed: Mapping[str, ModelprepError])
 def downloads(files: Iterable[Missing]) -> dict[str, tuple[str, str]]:
     """Return by identity the name under which each file is kept, and the line that downloads it; names differ.
 
-    Of two files with one name each gets its asset's name in front.
+    Two files with the same name are prefixed with their assets' names.
     """
     different = {each.identity: each for each in files}
     names = Counter(each.want.name for each in different.values())
@@ -96,7 +96,7 @@ def downloads(files: Iterable[Missing]) -> dict[str, tuple[str, str]]:
 
 
 def again(words: Sequence[str], files: Sequence[Missing]) -> str:
-    """Write the command that goes on with all files once they are downloaded (:func:`downloads`).
+    """Write the command that resumes once all files are downloaded (:func:`downloads`).
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def again(words: Sequence[str], files: Sequence[Missing]) -> str:
     options: list[str] = []
     if any(is_archive(each.asset) for each in files):
         options += ("--mirror", FOLDER)
-    # One file may have several names, one a recipe.
+    # One file may have several names, one per recipe.
     for each in files:
         option = f"{each.name}={kept[each.identity][0]}"
         if not is_archive(each.asset) and option not in options:
@@ -116,7 +116,7 @@ def again(words: Sequence[str], files: Sequence[Missing]) -> str:
 
 
 def with_way_out(error: ModelprepError, files: Sequence[Missing], words: Sequence[str]) -> ModelprepError:
-    """Return the error of a demo with the commands for all of its missing files, not only for the one it is about."""
+    """Return the error of a demo with the commands for all of its missing files."""
     if not files:
         return error
     lines = [error.hint.partition("for a manual download:")[0].rstrip()] if error.hint else []

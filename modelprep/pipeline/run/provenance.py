@@ -1,4 +1,4 @@
-"""Where an installed file comes from: the assets and steps below it, as the manifest tells it."""
+"""Provenance of installed files for the manifest: their assets and steps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from modelprep.tree.manifest import AssetUsed, Provenance, StepUsed, plain
 def provenance(plan: Plan, demo: PlannedDemo, blobs: Mapping[str, Blob]) -> dict[str, Provenance]:
     """Return destination -> provenance for the files of a demo.
 
-    The recipe's first source is named, not the mirror that happened to give the bytes: the same recipes then make the
-    same manifest everywhere. Which server answered is told by the run's report.
+    It names the recipe's first source, not the mirror that delivered the file, so that the same recipes make the same
+    manifest everywhere. The run's report names the server.
 
     Parameters
     ----------
     blobs
-        What there is by now: identity of an asset -> its blob.
+        Identity of an asset -> its blob.
     """
     by_identity = {identity: name for name, identity in demo.names.items()}
     return {path: _of(plan, demo, by_identity, identity, blobs) for path, (identity, _) in demo.files.items()}
@@ -45,7 +45,7 @@ def _of(
             return
         for below, _ in step.inputs.values():
             visit(below)
-        # The names in the parameters are this recipe's, also where another one's equal step was run.
+        # The names in the parameters are this recipe's, even if an equal step of another recipe was run.
         use = next(use for use in demo.recipe.steps if use.id == names[identity])
         parameters = {**step.bound.plain, **use.params}
         steps[identity] = StepUsed(

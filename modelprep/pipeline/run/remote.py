@@ -1,4 +1,4 @@
-"""The cache shared with other machines, as a run uses it."""
+"""The remote cache of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_remote(request: Request, listen: Listener) -> RemoteCache | None:
-    """Return the cache that a request names; None without one, or offline.
+    """Return the remote cache of a request; None without one, or offline.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def open_remote(request: Request, listen: Listener) -> RemoteCache | None:
 
 
 def _session(allow_private: bool | None) -> requests.Session:
-    """Make a session under the network policy: the user named the cache, so it may have a private address."""
+    """Make a session under the network policy; the user's cache may have a private address."""
     from modelprep.fetch.addresses import allowed_by_environment
     from modelprep.fetch.connections import FORBIDDEN
     from modelprep.fetch.sessions import new_session
@@ -51,10 +51,10 @@ def _session(allow_private: bool | None) -> requests.Session:
 
 
 def with_remote_results(plan: Plan, remote: RemoteCache) -> Plan:
-    """Return the plan that is left when the step results of a trusted cache have been brought into the store.
+    """Fetch the step results of a trusted cache into the store and return the remaining plan.
 
-    A result may make the key of the next step known, so this is repeated until nothing new is found. What only those
-    steps needed is neither downloaded nor made.
+    A result may determine the key of the next step, so this is repeated until nothing new is found. Files that only
+    those steps needed are neither downloaded nor made.
     """
     asked: set[str] = set()
     while True:

@@ -1,4 +1,4 @@
-"""What a run did, demo by demo."""
+"""The report of a run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 Outcome = Literal["installed", "unchanged", "nothing", "absent", "bring", "failed"]
 
-#: Exit codes from harmless to grave: of several, a run returns the last one here that occurred. Something left to bring
-#: is the least (many a group has such a demo), a full disk worse than a dead server.
+#: Exit statuses from harmless to severe: a run returns the most severe one that occurred. A missing user file is the
+#: least severe (many groups have such a demo), a full disk is worse than a dead server.
 SEVERITY = (0, 8, 1, 7, 2, 3, 4, 5, 6, 130, 143)
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Return the gravest of some exit codes.
+    """Return the most severe exit status.
 
     >>> worst([0, 8, 3]), worst([])
     (3, 0)
@@ -31,7 +31,7 @@ def worst(codes: Iterable[int]) -> int:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What became of one demo.
+    """The outcome of one demo.
 
     Parameters
     ----------
@@ -41,23 +41,23 @@ class DemoReport:
         Its tree.
     outcome
         ``installed`` (something was written), ``unchanged``, ``nothing`` (needs no files), ``absent`` (not on the
-        board asked for), ``bring``, ``failed``.
+        board), ``bring``, ``failed``.
     files, written, removed
         Paths inside the tree: all of the demo's, those written now, those removed now.
     bytes_fetched
-        Bytes downloaded for it; what several demos share counts for the first.
+        Bytes downloaded for it; shared files count for the first demo.
     sources
-        Hosts or folders that these came from.
+        Hosts or folders of these files.
     seconds
-        From the first thing done for it to the last.
+        From its first to its last task.
     run
         The command for the board.
     error
         Why it failed.
     warnings
-        What its steps and its installation warn of.
+        Warnings of its steps and its installation.
     missing
-        Files that it needs and that could not be downloaded.
+        Its files that could not be downloaded.
     """
 
     recipe: str
@@ -105,14 +105,14 @@ class DemoReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did.
+    """The report of a run.
 
     Parameters
     ----------
     demos
         In the order asked for.
     bytes_fetched, seconds
-        In all.
+        In total.
     pins_added
         Asset keys for which a pin of first use was written to the lock file.
     """
@@ -137,12 +137,12 @@ class Report:
         return table(["demo", "outcome", "files", "from", "cause"], rows, repr(self).strip("<>"))
 
     def raise_for_failure(self) -> None:
-        """Raise the gravest error of its demos, if one failed or needs a file from you.
+        """Raise the most severe error of its demos, if one failed or needs a file from you.
 
         Raises
         ------
         ModelprepError
-            The first error with the report's exit code.
+            The first error with the report's exit status.
         """
         for demo in self.demos:
             if demo.error is not None and demo.error.exit_code == self.exit_code:
@@ -150,12 +150,12 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The gravest of the demos' exit codes (:data:`SEVERITY`)."""
+        """The most severe exit status of the demos (:data:`SEVERITY`)."""
         return worst(demo.error.exit_code for demo in self.demos if demo.error is not None)
 
     @property
     def ok(self) -> bool:
-        """True when every demo stands."""
+        """True if no demo failed."""
         return self.exit_code == 0
 
     def to_json(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Bring a cached file again that turned out corrupt: download it once more, or run the step that made it."""
+"""Restore a corrupt cached file: download it again, or run its step again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from modelprep.store import Blob, Result
 
 
 class Restorer:
-    """Restores what a run found corrupt, in the thread that found it.
+    """Restores corrupt files of a run, in the thread that found them.
 
     Parameters
     ----------
     blobs, results, fetched
-        What there is: identity of an asset -> its blob and how it came, of a step -> its result. Added to.
+        Available parts: identity of an asset -> its blob and how it was fetched, of a step -> its result. Updated.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Restorer:
         self._one_at_a_time = threading.RLock()
 
     def blob(self, demo: PlannedDemo, corrupt: CorruptBlob) -> None:
-        """Restore the blob of a demo's file that was found corrupt, and is in quarantine now.
+        """Restore the blob of a demo's file that was corrupt and quarantined.
 
         Raises
         ------
         ModelprepError
-            It cannot be had again.
+            It cannot be restored.
         """
         wanted = {source for source in demo.files.values() if self._digest(*source) == corrupt.sha256}
         if not wanted:
@@ -57,12 +57,12 @@ class Restorer:
             self.ensure(identity, inner)
 
     def ensure(self, identity: str, inner: str) -> None:
-        """See that a file of an asset or step is cached and is what its digest says, in full.
+        """Ensure that a file of an asset or step is cached and matches its digest.
 
         Raises
         ------
         ModelprepError
-            It is not, and cannot be had again.
+            It cannot be restored.
         """
         if not self._is_sound(identity, inner):
             with self._one_at_a_time:
@@ -88,7 +88,7 @@ class Restorer:
         planned = self._plan.assets.get(identity)
         task = f"fetch:{planned.asset.key}" if planned is not None else self._plan.steps[identity].task
         if sha256 is not None:
-            text = f"the cached file with sha256 {sha256[:16]}... is missing or corrupt: getting it again"
+            text = f"the cached file with sha256 {sha256[:16]}... is missing or corrupt: restoring it"
             self._listen(Event("warning", task=task, text=text))
         if planned is None:
             step = self._plan.steps[identity]

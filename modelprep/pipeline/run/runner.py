@@ -1,4 +1,4 @@
-"""Doing: downloads in threads, steps beside them, each as soon as what it needs is there."""
+"""Run a plan: downloads in threads, steps in parallel, each as soon as its inputs are ready."""
 
 from __future__ import annotations
 
@@ -38,41 +38,41 @@ if TYPE_CHECKING:
     from modelprep.store.remote import RemoteCache
     from modelprep.tree.install import Installed
 
-#: Seconds that threads get to leave after Ctrl-C before the process ends without them.
+#: Seconds to wait for threads after Ctrl-C.
 _PATIENCE = 2.0
 #: Bytes from which on a download is large.
 LARGE = 64 << 20
 _LARGE = "fetch of large files from"
-#: Seconds between looks at whether the threads are alive.
+#: Seconds between checks that the threads are alive.
 _LOOK = 1.0
 
 
 def run(plan: Plan, listen: Listener = silent) -> Report:
-    """Do what was planned.
+    """Execute a plan.
 
     Parameters
     ----------
     listen
-        Hears of everything that happens (``docs/events.md``); called from several threads, one at a time.
+        Receives all events (``docs/events.md``); called from several threads, one at a time.
 
     Returns
     -------
     Report
-        One entry a demo. A demo that failed carries its error and stops no other.
+        One entry per demo. A failed demo has an error and does not stop the others.
 
     Raises
     ------
     StorageError
-        What is to come does not fit; nothing was fetched then.
+        Not enough disk space; nothing was fetched.
     Interrupted
-        Ctrl-C: what is complete stays, partial downloads can be resumed, nothing stands half-written.
+        Ctrl-C: complete files stay, partial downloads can be resumed, nothing is left half-written.
     """
     require_folder(plan.request.out, "--out")
     if not plan.wanted:
         return _Run(plan, listen).go()
     with plan.store.in_use():
         if not _still_true(plan):
-            # Collected between the plan and now; from here on it cannot be.
+            # Collected since the plan was made; from here on it cannot be.
             plan = plan_recipes(plan.request, [demo.recipe for demo in plan.demos], plan.store, plan.shared)
         if (remote := open_remote(plan.request, listen)) is not None:
             plan = with_remote_results(plan, remote)
@@ -116,7 +116,7 @@ class _Run:
         processors = os.cpu_count() or 1
         self._lanes = {
             "step": Lane(min(processors, 8), self._outcomes),
-            # One tree is written by one thread at a time anyway, and a disk likes one writer best.
+            # A tree is written by one thread at a time anyway, and a single writer is fastest.
             "install": Lane(1, self._outcomes),
         }
         self._fetcher = Fetcher(
@@ -141,7 +141,7 @@ class _Run:
         return self._stopping.is_set()
 
     def listen(self, event: Event) -> None:
-        """Hand an event on; a task that reports while all is to stop is stopped thereby."""
+        """Pass on an event; a task that reports while the run is stopping is stopped."""
         if self._stopping.is_set() and event.kind in ("start", "progress", "retry", "source"):
             raise Interrupted("stopped")
         if event.kind == "warning" and event.task.startswith("install:"):
@@ -197,7 +197,7 @@ class _Run:
         )
 
     def _lane(self, name: str) -> Lane:
-        """Return a lane; those of downloads, one a host, are made when they are asked for."""
+        """Return a thread pool; those of downloads, one per host, are created on demand."""
         if name not in self._lanes:
             request = self.plan.request
             width = 1 if name.startswith(_LARGE) else request.jobs or request.policy.per_host
@@ -239,7 +239,7 @@ class _Run:
         self._fetcher.landing.wait(limit)
 
     def _work(self) -> dict[str, _Work]:
-        """List everything that has to be done, by name; large downloads first, as they take longest."""
+        """List all work by name; large downloads first, as they take longest."""
         wanted = self.plan.wanted
         work: dict[str, _Work] = {}
         assets = [self.plan.assets[identity] for identity in wanted & self.plan.assets.keys()]
@@ -270,7 +270,7 @@ class _Run:
             if isinstance(self.failed[name], Interrupted):
                 raise KeyboardInterrupt
             if name not in self.plan.assets or self.plan.assets[name].override is not None:
-                # Of its own failures the fetcher has told already.
+                # The fetcher has reported its own failures already.
                 task, label = self._task(name)
                 self._tell_failure(task, label, self.failed[name])
         elif isinstance(value, Fetched):
@@ -317,7 +317,7 @@ class _Run:
             self._outcomes.put(Outcome(name, how))
 
     def _warn_of_override(self, asset: Asset, planned: PlannedAsset, blob: Blob) -> None:
-        """Say so when a file that stands in for a pinned one is not that one: it may be meant, it may be a mistake."""
+        """Warn if a file that replaces a pinned one differs: it may be intended or a mistake."""
         if planned.doubt:
             text = f"the file for '{asset.id}', {planned.override}, is {planned.doubt}; using it (--accept-any)"
             self.listen(Event("warning", task=f"fetch:{asset.key}", text=text))
@@ -330,12 +330,12 @@ class _Run:
             algorithm, wanted, got = difference
             text = (
                 f"the file for '{asset.id}', {planned.override}, is not the file that the recipe pins "
-                f"({algorithm} {got[:16]}..., pinned {wanted[:16]}...); using it as you say"
+                f"({algorithm} {got[:16]}..., pinned {wanted[:16]}...); using it as requested"
             )
             self.listen(Event("warning", task=f"fetch:{asset.key}", text=text))
 
     def _warn_of_result(self, step: PlannedStep, result: Result | None) -> None:
-        """Show what a step warned of when it ran, be that now or in an earlier run."""
+        """Show the warnings of a step, also of an earlier run."""
         for text in result.warnings if result is not None else ():
             self.listen(Event("warning", task=step.task, text=f"{step.label}: {text}"))
 
@@ -354,7 +354,7 @@ class _Run:
 
     @cached_property
     def _installer(self) -> Installer:
-        # Whoever finds everything in place needs none of the machinery that writes trees.
+        # The installer is not imported if everything is in place.
         from modelprep.pipeline.run.install import Installer
 
         return Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping, self._restorer)
@@ -363,10 +363,10 @@ class _Run:
         verify.numbers(self.plan, demo, self.listen)
         return self._installer.install(demo)
 
-    # -- what came of it -------------------------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------------------
 
     def _pin(self, planned: PlannedAsset, fetched: Fetched) -> None:
-        """Write down what the first fetch of an unpinned asset saw, at once: a later interruption must not lose it.
+        """Record a first-use checksum at once, so that a later interruption does not lose it.
 
         Of an asset of which only a weak digest is published (sha1), the sha256 of what was verified by it.
         """
@@ -384,7 +384,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Work:
-    """Something to be done, after other things, in a lane."""
+    """A piece of work with its dependencies and its thread pool."""
 
     lane: str
     after: frozenset[str]

@@ -1,4 +1,4 @@
-"""Running one step: once per key among all processes, its output adopted by the store."""
+"""Run one step: once per key among all processes; its output goes into the store."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class StepRunner:
     Parameters
     ----------
     store
-        Where inputs lie and outputs go.
+        Contains inputs and outputs.
     steps
         By identity, as planned.
     listen
-        Hears of progress and warnings.
+        Receives progress and warnings.
     stop
-        Asked now and then; true ends what is going on.
+        Called regularly; true stops the step.
     remote
-        A cache shared with other machines, asked before a step runs.
+        A cache shared with other machines, tried before a step runs.
     assets
-        By identity, as planned: what the user calls a file that a step complains of.
+        By identity, as planned: for the names of files in error messages.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class StepRunner:
         Parameters
         ----------
         blobs, results
-            What there is by now: identity of an asset -> its blob, of a step -> its result.
+            Available parts: identity of an asset -> its blob, of a step -> its result.
         ensure
             Called with the identity and inner path of each input before the step reads it: hashes it unless this
-            process has done so before, and brings a corrupt one again.
+            process has done so before, and restores a corrupt one.
 
         Raises
         ------
         ModelprepError
-            Whatever the step says of its input; StorageError where the store says it.
+            The step's own error, or a StorageError of the store.
         """
         key, _ = self._key(step, blobs, results)
         if (made := self._store.result(key)) is not None:
@@ -85,7 +85,7 @@ class StepRunner:
         key, digests = self._key(step, blobs, results)
 
         def waiting() -> None:
-            self._listen(Event("note", task=step.task, text=f"{step.label}: another process is at it; waiting"))
+            self._listen(Event("note", task=step.task, text=f"{step.label}: another process is running it; waiting"))
 
         with self._store.lock(f"step-{key}", on_wait=waiting, stop=self._stop):
             if (made := self._store.result(key)) is not None:
@@ -114,11 +114,11 @@ class StepRunner:
         return result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests), digests
 
     def _names(self, step: PlannedStep, digests: Mapping[str, str]) -> dict[str, str]:
-        """Return what the user calls each input, by its path in the store."""
+        """Return the user's name of each input, by its path in the store."""
         found = {}
         for slot, (identity, inner) in step.inputs.items():
             if identity in self._steps:
-                name = f"what {self._steps[identity].label} made" + (f" ({inner})" if inner else "")
+                name = f"the output of {self._steps[identity].label}" + (f" ({inner})" if inner else "")
             elif (asset := self._assets.get(identity)) is not None:
                 name = str(asset.override or asset.asset.filename or asset.asset.id)
             else:
@@ -141,7 +141,7 @@ class StepRunner:
                 output.mkdir()
             params = step.bound.params({slot: self._store.blob_path(sha256) for slot, sha256 in digests.items()})
             if kind.cpu_bound:
-                # The machinery of child processes is of no use to a run that has nothing to do.
+                # Child processes are not needed by a run that has nothing to do.
                 from modelprep.pipeline.run.subprocess import Job, run_apart
 
                 job = Job(kind.name, params, output)
@@ -166,7 +166,7 @@ class StepRunner:
             for name in sorted(files):
                 path = Path(folder) / name
                 if path.is_symlink() or not path.is_file():
-                    raise StepError(f"the step '{kind.name}' made something that is no file", where=name)
+                    raise StepError(f"the step '{kind.name}' made something that is not a file", where=name)
                 found[path.relative_to(output).as_posix()] = self._store.adopt(path, move=True).sha256
         if not found:
             raise StepError(f"the step '{kind.name}' made no files", where=step.task)

@@ -1,9 +1,9 @@
-"""Running a step in a process of its own (:mod:`modelprep.pipeline.run.worker`).
+"""Run a step in a separate process (:mod:`modelprep.pipeline.run.worker`).
 
 A plain child process rather than :mod:`multiprocessing`: a caller's script needs no ``if __name__ == "__main__"``
-guard, nothing is forked out of a process with threads, and what chatty libraries print does not mix with our output.
-Parent and child talk over a socket pair: the job goes in, then ``progress``, ``warn`` and in the end ``done`` or
-``error`` come back.
+guard, a process with threads is not forked, and output of libraries does not mix with ours. Parent and child
+communicate over a socket pair: the parent sends the job, the child ``progress``, ``warn`` and finally ``done`` or
+``error``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from modelprep.errors import Interrupted, StepError
 
 _POLL = 0.1  # seconds between looks at whether to stop
-_TAIL = 2000  # characters of a dead child's last words
+_TAIL = 2000  # characters of a dead child's output
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a child is to do: the step's name, the call's parameters and output."""
+    """The work of a child: the step's name, the call's parameters and output."""
 
     step: str
     params: Mapping[str, object]
@@ -46,9 +46,9 @@ def run_apart(
     progress, warn
         As in :class:`modelprep.steps.Call`.
     stop
-        Asked while it runs; true ends the child at once.
+        Called while it runs; true ends the child at once.
     log
-        Where what the child prints goes.
+        File for the child's output.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def run_apart(
     StepError
         The child died (a bug in a library, or no memory left).
     Interrupted
-        `stop` said so.
+        `stop` returned true.
     """
     import subprocess
 
@@ -76,7 +76,7 @@ def run_apart(
             stderr=words,
             pass_fds=(theirs.fileno(),),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, _import_path()))},
-            # Ctrl-C goes to the whole foreground group; the parent decides what becomes of its children.
+            # Ctrl-C goes to the whole foreground group; the parent ends its children.
             start_new_session=True,
         )
         theirs.close()
@@ -87,10 +87,10 @@ def run_apart(
         except (EOFError, ConnectionResetError, BrokenPipeError):
             code = child.wait()
             raise StepError(
-                f"the process of the step '{job.step}' ended without a word",
+                f"the process of the step '{job.step}' ended unexpectedly",
                 got=f"signal {-code}" if code < 0 else f"exit code {code}",
                 looks_like="the system ran out of memory" if code == -9 else _last_words(log),
-                hint="try again with --jobs 1 and less running beside it" if code == -9 else None,
+                hint="try again with --jobs 1 and fewer other programs" if code == -9 else None,
             ) from None
         finally:
             line.close()
@@ -100,7 +100,7 @@ def run_apart(
 
 
 def _import_path() -> list[str]:
-    # The child must find this very package, also where it is not installed and the folder was put on sys.path.
+    # The child must import this same package, even if it is not installed and its folder was added to sys.path.
     return [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
 
 

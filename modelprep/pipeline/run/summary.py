@@ -1,4 +1,4 @@
-"""Summing up: a plan as JSON before the work, a report of every demo after it."""
+"""Summaries: a plan as JSON, and a report of every demo after the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
-    """Return a plan JSON-ready: what ``--dry-run --json`` prints and the ``plan`` event tells."""
+    """Return a plan JSON-ready: for ``--dry-run --json`` and the ``plan`` event."""
     fetches = []
     for asset in plan.to_fetch:
         assert asset.fetch is not None
@@ -63,12 +63,12 @@ def _demo_json(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
 
 
 def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | None:
-    """Return the bytes to download for one demo alone; None where a size is not known.
+    """Return the bytes to download for one demo alone; None if a size is unknown.
 
     Parameters
     ----------
     roughly
-        Take the size of the file itself for an archive whose own size nobody states.
+        Use the size of the file itself for an archive of unknown size.
     """
     total = 0
     for identity in demo.needs:
@@ -86,7 +86,7 @@ def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | N
 
 @dataclass
 class Spent:
-    """When something was worked on (seconds of the monotonic clock)."""
+    """Start and end of work (seconds of the monotonic clock)."""
 
     begun: float
     ended: float
@@ -94,7 +94,7 @@ class Spent:
 
 @dataclass
 class Tally:
-    """What a run did, to be told demo by demo; what several demos share counts for the first."""
+    """What a run did, per demo; shared work counts for the first demo."""
 
     plan: Plan
     results: Mapping[str, Result]
@@ -106,7 +106,7 @@ class Tally:
     counted: set[str] = field(default_factory=set)
 
     def demo(self, demo: PlannedDemo) -> DemoReport:
-        """Tell what became of a demo."""
+        """Return the report of a demo."""
         recipe, task = demo.recipe, demo.install_task
         done = self.installed.get(task)
         error = demo.problem or self.failed.get(task)

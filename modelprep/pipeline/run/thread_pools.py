@@ -1,4 +1,4 @@
-"""Lanes of work: a few threads each, that put what came of it into one queue."""
+"""Thread pools that put their outcomes into one queue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelprep.structs import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a piece of work: a value, or what it raised."""
+    """The outcome of a piece of work: a value, or an exception."""
 
     name: str
     value: object = None
@@ -24,14 +24,14 @@ LATER = object()
 
 
 class Lane:
-    """Work that runs at most `width` pieces at a time.
+    """A pool of at most `width` threads.
 
-    The threads are daemons: a process that was interrupted ends without waiting for a server that says nothing.
+    The threads are daemons: an interrupted process ends without waiting for a silent server.
 
     Parameters
     ----------
     outcomes
-        Where the outcome of each piece goes.
+        Queue for the outcomes.
     """
 
     def __init__(self, width: int, outcomes: queue.SimpleQueue[Outcome]) -> None:
@@ -42,14 +42,14 @@ class Lane:
         self._submitted = 0
 
     def submit(self, name: str, work: Callable[[], object]) -> None:
-        """Do a piece of work when a thread is free."""
+        """Run a piece of work when a thread is free."""
         self._submitted += 1
         self._work.put((name, work))
         if len(self._threads) < min(self._width, self._submitted):
             thread = threading.Thread(target=self._serve, daemon=True, name=f"modelprep-{name.partition(':')[0]}")
             try:
                 thread.start()
-            except RuntimeError:  # the system gives no more threads: those that there are do the work
+            except RuntimeError:  # the system has no more threads: the existing ones do the work
                 if not self._threads:
                     raise
                 self._width = len(self._threads)
@@ -57,20 +57,20 @@ class Lane:
                 self._threads.append(thread)
 
     def ensure_alive(self) -> None:
-        """Raise MemoryError when a thread is gone, whose work would be waited for in vain."""
-        # A thread hands on everything that its work raises; it dies only where there is no memory to do that.
+        """Raise MemoryError if a thread has died, since its work would never finish."""
+        # A thread passes on all exceptions of its work; it dies only if there is no memory for that.
         if not all(thread.is_alive() for thread in self._threads):
             raise MemoryError
 
     def close(self, limit: float) -> None:
-        """Let the threads end once the work is done, and wait for them until `limit` (of the monotonic clock)."""
+        """End the threads once the work is done, and wait for them until `limit` (of the monotonic clock)."""
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:
             thread.join(max(0.0, limit - time.monotonic()))
 
     def clear(self) -> None:
-        """Forget the work that has not begun."""
+        """Drop work that has not begun."""
         try:
             while True:
                 self._work.get_nowait()

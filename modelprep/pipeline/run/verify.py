@@ -1,4 +1,4 @@
-"""Conversions of a run verify their results: the file before the store keeps it, numbers before it is installed."""
+"""Verify the results of conversions: the file before it is stored, the numbers before it is installed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from modelprep.structs import replace
 
 
 def structure(step: Step, params: Mapping[str, object], output: Path) -> None:
-    """Have the format's own checker read what a step made, where one is installed.
+    """Check a step's output with the format's own checker, if one is installed.
 
     Raises
     ------
     StepError
-        It refuses the file.
+        The checker refuses the file.
     """
     if isinstance(step.proof, Proven):
         from modelprep.check.proof.types import Conversion
@@ -30,12 +30,12 @@ def structure(step: Step, params: Mapping[str, object], output: Path) -> None:
 def numbers(plan: Plan, demo: PlannedDemo, listen: Listener) -> None:
     """Compare original and result of every conversion that made a demo's files.
 
-    With ``--verify`` they are run; else what was measured before and kept in the store is read.
+    With ``--verify`` they are run; else earlier measurements are read from the store.
 
     Raises
     ------
     StepError
-        A result computes other numbers.
+        A result computes different numbers.
     """
     steps = (plan.steps.get(identity) for identity in demo.names.values())
     if not any(step is not None and isinstance(step.bound.step.proof, Proven) for step in steps):
@@ -43,7 +43,7 @@ def numbers(plan: Plan, demo: PlannedDemo, listen: Listener) -> None:
     from modelprep.check.proof.verify import demand_same, proof_of
     from modelprep.pipeline.proving import conversions
 
-    # As things are now: what was fetched and made in this run is in the store.
+    # Everything fetched and made in this run is in the store.
     recipe = demo.recipe
     names = {name for each in recipe.assets.values() for name in (each.id, each.key, f"{recipe.name}:{each.id}")}
     own = {name: path for name, path in plan.request.overrides.items() if name in names}

@@ -12,14 +12,14 @@ from modelprep.errors import ModelprepError
 from modelprep.pipeline.run.subprocess import Job
 from modelprep.steps import Call, find
 
-_PACE = 0.05  # seconds between two words of progress
+_PACE = 0.05  # seconds between two progress messages
 
 
 def _serve(descriptor: int) -> None:
     line = Connection(descriptor)
     job = line.recv()
     assert isinstance(job, Job)
-    # The parent says no more; when it is gone, so is the reason to go on.
+    # The parent sends nothing more; if it ends, the child ends too.
     threading.Thread(target=_watch, args=(line,), daemon=True).start()
     lock = threading.Lock()
 

@@ -237,7 +237,7 @@ def test_a_url_with_a_secret_query_and_no_public_source_is_refused_and_nothing_i
     common = ["export", "yocto", "things", layer, "--out", workshop.out, "--recipes", workshop.recipes]
     ran = modelprep(*common, bare=True)
     assert ran.code == 2
-    assert ran.err.startswith("error: a layer would hold a URL whose query is a secret")
+    assert ran.err.startswith("error: a layer would contain a URL with a secret query")
     assert "token=REDACTED" in ran.err
     assert "4711" not in ran.err + ran.out
     assert not layer.exists()

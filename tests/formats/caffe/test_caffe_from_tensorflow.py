@@ -123,7 +123,7 @@ def test_a_convolution_goes_from_hwio_to_oihw(net_file: Callable[..., Path], tmp
         ({"g": ["w", "b"]}, "no layer 'g'"),
         ({"f": ["b", "w"]}, "not known here"),
         ({"f": ["w", "long"]}, "does not fit"),
-        ({"f": ["w", 3]}, "by their names"),
+        ({"f": ["w", 3]}, "lists of names"),
     ],
 )
 def test_constants_that_do_not_fit_are_errors(

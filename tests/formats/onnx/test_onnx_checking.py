@@ -100,7 +100,7 @@ def test_another_number_of_sets_is_an_error(tmp_path: Path) -> None:
 def test_a_set_without_its_output_is_an_error(tmp_path: Path) -> None:
     given = members(tmp_path)
     del given["small/test_data_set_1/output_0.pb"]
-    with pytest.raises(StepError, match="test_data_set_1 is not whole"):
+    with pytest.raises(StepError, match="test_data_set_1 is incomplete"):
         unpacked(tmp_path, given)
 
 

@@ -270,7 +270,7 @@ def test_newer_batch_normalisation_and_addition_get_their_older_names(tmp_path: 
 def test_a_legal_graph_is_unchanged_and_that_is_said(tmp_path: Path) -> None:
     facts, _, said = legalise(tmp_path, *convolution())
     assert facts["changed"] is False
-    assert said == ["nothing to do: armnn-19.02 could take the graph as it was: nothing is changed"]
+    assert said == ["nothing to do: armnn-19.02 accepts the graph as it is; nothing was changed"]
     assert (tmp_path / "legal.pb").read_bytes() == (tmp_path / "graph.pb").read_bytes()
 
 
