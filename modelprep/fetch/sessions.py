@@ -77,7 +77,7 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
             return self._pools[key]
 
         def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-            """Build the response; leave the body of a redirect unread, which requests would read, however long it is."""
+            """Build the response; leave the body of a redirect unread, which requests would read at any length."""
             response = requests.Response()
             response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
             response.headers = CaseInsensitiveDict(resp.headers)
