@@ -15,7 +15,7 @@ app = common.group("i.MX Linux releases: list, show.")
 
 
 @app.command("list")
-@common.command()
+@common.command(examples=("modelprep bsp list",))
 def list_releases(output: Output) -> None:
     """List the releases with their runtime versions."""
     default, known = releases()
@@ -36,7 +36,7 @@ def list_releases(output: Output) -> None:
 
 
 @app.command()
-@common.command()
+@common.command(examples=("modelprep bsp show L6.6.36-2.1.0",))
 def show(
     output: Output,
     name: Annotated[str, typer.Argument(metavar="RELEASE", help="As `bsp list` shows it: L6.6.36-2.1.0.")],

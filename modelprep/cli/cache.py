@@ -19,7 +19,7 @@ app = common.group("The cache: info, verify, gc, key.")
 
 
 @app.command()
-@common.command(Cache)
+@common.command(Cache, examples=("modelprep cache info",))
 def info(output: Output, **options: Unpack[Cache]) -> None:
     """Show where the cache is and what is in it."""
     found = cache_info(**options)
@@ -38,7 +38,7 @@ def info(output: Output, **options: Unpack[Cache]) -> None:
 
 
 @app.command()
-@common.command(VerifyOptions)
+@common.command(VerifyOptions, examples=("modelprep cache verify --repair",))
 def verify(output: Output, **options: Unpack[VerifyOptions]) -> None:
     """Hash every cached file again; corrupt files are quarantined (exit status 4).
 
@@ -96,7 +96,7 @@ def gc(output: Output, targets: common.SomeTargets = None, **options: Unpack[GcO
 
 
 @app.command()
-@common.command(KeyOptions)
+@common.command(KeyOptions, examples=("modelprep cache key armnn-onnx --lockfile modelprep.lock",))
 def key(
     output: Output,
     targets: common.SomeTargets = None,

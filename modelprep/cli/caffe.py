@@ -74,7 +74,7 @@ app = steps_of(
 
 
 @app.command("inspect")
-@common.command()
+@common.command(examples=("modelprep caffe inspect deploy.prototxt --weights net.caffemodel",))
 def inspect_caffe(
     output: Output,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A prototxt or a caffemodel.")],

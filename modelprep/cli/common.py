@@ -88,10 +88,7 @@ class Command:
             function.__qualname__,
         )
         self.__annotations__: dict[str, Any] = {}
-        self.__doc__ = function.__doc__ or ""
-        if examples:
-            lines = "".join(f"\n      {each}" for each in examples)
-            self.__doc__ = f"{self.__doc__.rstrip()}\n\n    \b\n    Examples:{lines}"
+        self.__doc__ = with_examples(function.__doc__ or "", examples)
 
     @cached_property
     def parameters(self) -> list[Parameter]:
@@ -122,6 +119,12 @@ class Command:
         from modelprep.cli import typed
 
         typed.call(self.run, context, json=json, quiet=quiet, verbose=verbose, **given)
+
+
+def with_examples(text: str, examples: Sequence[str]) -> str:
+    """Return a help text that ends with examples, if there are any."""
+    lines = "".join(f"\n      {each}" for each in examples)
+    return f"{text.rstrip()}\n\n    \b\n    Examples:{lines}" if examples else text
 
 
 def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Callable[[Function], Command]:

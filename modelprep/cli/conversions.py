@@ -122,7 +122,9 @@ def conversion(step: Step, more: Callable[..., None] | None = None) -> Callable[
 
     own = typed.own_parameters(more or _convert_step, "output", "step", "params")
     parameters = [_parameter(name, param) for name, param in shown.items()] + own
-    return typed.made(run, parameters, _sentence(step.summary))
+    called = " ".join(("modelprep", *step.name.replace("_", "-").split(".")))
+    examples = (f"{called} {step.example}",) if step.example else ()
+    return typed.made(run, parameters, common.with_examples(_sentence(step.summary), examples))
 
 
 def _convert_step(

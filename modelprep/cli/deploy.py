@@ -42,7 +42,9 @@ def command(
     ] = None,
     boards: Annotated[
         list[Path] | None,
-        common.option("--boards", "File with a list of boards, one per line; # begins a comment.", "FILE"),
+        common.option(
+            "--boards", f"File with a list of boards, one per line, # begins a comment; {common.REPEATED}.", "FILE"
+        ),
     ] = None,
     dry_run: Annotated[bool, common.option("--dry-run -n", "Show what would be sent; send nothing.")] = False,
     **options: Unpack[DeployManyOptions],

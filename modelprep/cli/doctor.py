@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-@common.command(DoctorOptions)
+@common.command(DoctorOptions, examples=("modelprep doctor",))
 def command(output: Output, **options: Unpack[DoctorOptions]) -> None:
     """Check extras, tools, free space, mirrors and recipe folders."""
     facts = doctor(**options)

@@ -20,7 +20,7 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", help="An idx file, plain 
 
 
 @app.command()
-@common.command()
+@common.command(examples=("modelprep idx info t10k-images-idx3-ubyte.gz",))
 def info(output: Output, file: _File) -> None:
     """Show the contents of an idx file; a compressed one is unpacked in memory and read to its end."""
     found = inspect(file, format="idx")
@@ -29,7 +29,7 @@ def info(output: Output, file: _File) -> None:
 
 
 @app.command()
-@common.command()
+@common.command(examples=("modelprep idx unpack t10k-images-idx3-ubyte.gz -o t10k-images.idx3-ubyte",))
 def unpack(output: Output, file: _File, output_file: OutputFile, force: Force = False) -> None:
     """Write an idx file uncompressed, after checking that it is complete."""
     header, meaning = unpack_idx(file, output_file, force=force)

@@ -20,7 +20,7 @@ Model_ = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX file.")]
 
 
 @app.command("check")
-@common.command()
+@common.command(examples=("modelprep onnx check model.onnx --for armnn-19.02",))
 def check(
     output: Output,
     model: Model_,
@@ -37,7 +37,7 @@ def check(
 
 
 @app.command("inspect")
-@common.command()
+@common.command(examples=("modelprep onnx inspect model.onnx --nodes",))
 def inspect_model(
     output: Output,
     model: Model_,

@@ -49,7 +49,7 @@ def lint(
 
 
 @app.command()
-@common.command()
+@common.command(examples=("modelprep recipe schema > recipe.schema.json",))
 def schema(
     output: Output,
     assets: Annotated[

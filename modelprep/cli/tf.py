@@ -17,7 +17,7 @@ app = steps_of("tf", "TensorFlow graphs: freeze, legalise, to-onnx, rename-io, c
 
 
 @app.command("inspect")
-@common.command()
+@common.command(examples=("modelprep tf inspect graph.pb --nodes",))
 def inspect_graph(
     output: Output,
     graph: Annotated[

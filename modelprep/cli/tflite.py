@@ -17,7 +17,7 @@ app = steps_of("tflite", "TensorFlow Lite models: rename-io, vela, inspect.")
 
 
 @app.command("inspect")
-@common.command()
+@common.command(examples=("modelprep tflite inspect model.tflite",))
 def inspect_model(
     output: Output,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The TF Lite file.")],

@@ -183,6 +183,8 @@ class Step:
         there are none.
     command
         Whether ``modelprep FAMILY VERB`` runs it on the user's own files.
+    example
+        Words of a call for the help of that command: ``graph.pb -o out.pb``.
     proof
         How its results are compared with its inputs, or why there is nothing to compare. No default: the author of a
         step has to decide.
@@ -201,6 +203,7 @@ class Step:
     origin: str = ""
     complete: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
     command: bool = True
+    example: str = ""
     proof: Proven | Exempt = field(kw_only=True)
 
 

@@ -53,6 +53,7 @@ STEP = Step(
     name="caffe.bake",
     version=1,
     summary="Bake a prototxt and its weights into one binary caffemodel, as Caffe's net.save() would.",
+    example="deploy.prototxt net.caffemodel -o baked.caffemodel --batch 1",
     params={
         "prototxt": Param("file", "The structure, in any syntax that Caffe reads (V0, V1, V2).", required=True),
         "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),

@@ -30,6 +30,7 @@ STEP = Step(
     name="caffe.to_npy",
     version=1,
     summary="Write a caffemodel's weights as NumPy files, one per blob.",
+    example="net.caffemodel -o weights/ --prototxt deploy.prototxt",
     params={
         "weights": Param("file", "The .caffemodel.", required=True),
         "prototxt": Param(

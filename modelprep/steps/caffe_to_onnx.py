@@ -71,6 +71,7 @@ STEP = Step(
     name="caffe.to_onnx",
     version=1,
     summary="Convert a Caffe net and its weights to ONNX, layer by layer, without Caffe.",
+    example="deploy.prototxt net.caffemodel -o net.onnx --batch 1",
     params=PARAMS,
     run=_run,
     room=room,

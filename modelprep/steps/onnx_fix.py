@@ -121,6 +121,7 @@ STEP = Step(
     name="onnx.fix",
     version=2,
     summary="adapt an ONNX model to its runtime: static shapes, constants for old parsers, another opset",
+    example="model.onnx -o fixed.onnx --for armnn-19.02 --batch 1",
     params={
         "model": Param("file", "the ONNX file", required=True),
         "external": Param(

@@ -23,6 +23,7 @@ STEP = Step(
     name="onnx.rename_io",
     version=1,
     summary="rename an ONNX model's inputs and outputs; every other byte is unchanged",
+    example="model.onnx -o renamed.onnx --rename-output prob=output",
     params={
         "model": Param("file", "the ONNX file", required=True),
         **NAMES,

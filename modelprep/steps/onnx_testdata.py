@@ -151,6 +151,7 @@ STEP = Step(
     name="onnx.testdata",
     version=1,
     summary="unpack a model and its test sets from an archive for onnx_test_runner, and check every pair",
+    example="squeezenet.tar.gz -o squeezenet/",
     params={
         "archive": Param("file", "the archive with the model and its test_data_set_* folders", required=True),
         "model": Param("str", "the model's path in the archive, if there are several"),

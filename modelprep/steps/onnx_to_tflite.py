@@ -48,6 +48,7 @@ STEP = Step(
     name="onnx.to_tflite",
     version=1,
     summary="convert an ONNX model to float TF Lite, channels last, with onnx2tf",
+    example="model.onnx -o model.tflite",
     params={
         "model": Param("file", "the ONNX file, with fixed shapes (onnx.fix: batch, dims)", required=True),
         "keep_nchw": Param("strs", "inputs that keep their channels first"),

@@ -43,6 +43,7 @@ STEP = Step(
     name="tf.convert",
     version=1,
     summary="write a GraphDef in its binary or its text form",
+    example="graph.pbtxt -o graph.pb",
     params={
         "graph": Param("file", "the GraphDef, binary or text", required=True),
         "to": Param("str", "the form to write", default="binary", choices=("binary", "text"), option="--text"),

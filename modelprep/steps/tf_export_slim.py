@@ -31,6 +31,7 @@ STEP = Step(
     name="tf.export_slim",
     version=1,
     summary="write the inference graph of a slim network (needs the extra tf)",
+    example="--network inception_v3 -o graph.pb",
     params={
         "network": Param("str", "the network's name in slim: inception_v3, resnet_v1_50, vgg_16", required=True),
         "classes": Param("int", "number of outputs (1001: ImageNet with a background class)", default=1001),

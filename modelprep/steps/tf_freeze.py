@@ -109,6 +109,7 @@ STEP = Step(
     name="tf.freeze",
     version=1,
     summary="turn the variables of a TensorFlow graph into constants, with the values of a checkpoint",
+    example="graph.pb model.ckpt -n softmax -o frozen.pb",
     params={
         "graph": Param("file", "the graph: .pb, .pbtxt, .meta, or a SavedModel's file or folder", required=True),
         "checkpoint": Param(

@@ -95,6 +95,7 @@ STEP = Step(
     name="tf.legalise",
     version=2,
     summary="rewrite a frozen graph for a board's parser, with unchanged values; refuse what it does not accept",
+    example="frozen.pb -o legal.pb --constant keep_prob=1",
     params={
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
         "target": Param(

@@ -35,6 +35,7 @@ STEP = Step(
     name="tf.rename_io",
     version=1,
     summary="rename a GraphDef's inputs and outputs, with all references to them",
+    example="frozen.pb -o renamed.pb --rename-input data=input",
     params={
         "graph": Param("file", "the GraphDef, binary or text", required=True),
         **NAMES,

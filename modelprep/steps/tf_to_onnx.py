@@ -127,6 +127,7 @@ STEP = Step(
     name="tf.to_onnx",
     version=1,
     summary="convert a frozen TensorFlow graph to ONNX (tf2onnx)",
+    example="frozen.pb -o model.onnx",
     params={
         "graph": Param("file", "the frozen GraphDef, binary or text", required=True),
         "inputs": Param("strs", "an input (default: the placeholders)", option="--input", metavar="NODE"),

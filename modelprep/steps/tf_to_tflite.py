@@ -91,6 +91,7 @@ STEP = Step(
     name="tf.to_tflite",
     version=1,
     summary="convert a frozen graph, a SavedModel or a Keras file to TF Lite, in floats or quantised",
+    example="frozen.pb -o model.tflite --shape 'input=[1,224,224,3]'",
     params={
         "model": Param(
             "file", "a frozen graph, a SavedModel (saved_model.pb; a command also takes its folder) or a Keras file",

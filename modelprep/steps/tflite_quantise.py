@@ -105,6 +105,7 @@ STEP = Step(
     name="tflite.quantise",
     version=1,
     summary="quantise a float TF Lite model, with ai-edge-quantizer",
+    example="float.tflite -o int8.tflite --calibration pictures/",
     params={
         "model": Param("file", "the TF Lite file, whose inputs are not quantised", required=True),
         "mode": Param(

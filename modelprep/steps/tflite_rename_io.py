@@ -36,6 +36,7 @@ STEP = Step(
     name="tflite.rename_io",
     version=1,
     summary="rename a TF Lite model's inputs and outputs; every other byte is unchanged",
+    example="model.tflite -o renamed.tflite --rename-output softmax=output",
     params={
         "model": Param("file", "the TF Lite file", required=True),
         **NAMES,

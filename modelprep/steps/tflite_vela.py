@@ -61,6 +61,7 @@ STEP = Step(
     name="tflite.vela",
     version=1,
     summary="compile a quantised TF Lite model for the Ethos-U NPU (i.MX 93) with Vela",
+    example="model_int8.tflite -o model_vela.tflite --all-npu",
     params={
         "model": Param("file", "the quantised TF Lite file", required=True),
         "soc": Param(

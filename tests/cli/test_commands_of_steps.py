@@ -90,7 +90,7 @@ def test_words_become_the_parameters_that_a_step_takes(tmp_path: Path) -> None:
         (["--sizes", "a"], "--sizes takes NAME=VALUE"),
         (["--sizes", "=1"], "--sizes takes NAME=VALUE"),
         (["--sizes", "a=x"], "--sizes takes"),
-        (["--sizes", "a=1", "--sizes", "a=2"], "--sizes names 'a' twice"),
+        (["--sizes", "a=1", "--sizes", "a=2"], "'a' occurs twice in --sizes"),
         (["--mode", "c"], "--mode takes one of a few values"),
     ],
 )

@@ -21,7 +21,7 @@ def test_every_exit_code_is_documented(repository: Path) -> None:
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
     raised = {each.exit_code for each in classes if issubclass(each, errors.ModelprepError)}
     assert documented == raised | {0} == set(SEVERITY)
-    order = re.search(r"from harmless to grave: ([\d, \n]+)\.", table)
+    order = re.search(r"from harmless to severe: ([\d, \n]+)\.", table)
     assert order is not None
     assert tuple(int(code) for code in order[1].split(",")) == SEVERITY
 

@@ -44,10 +44,10 @@ def test_the_page_states_the_assumptions_that_are_simulated() -> None:
     page = (REPOSITORY / "docs" / "scale.md").read_text("utf-8")
     fleet = simulation.Fleet()
     for told in (
-        f"| {fleet.runners:,}, {fleet.boards}, {fleet.days} |", f"{fleet.jobs} a runner and day",
+        f"| {fleet.runners:,}, {fleet.boards}, {fleet.days} |", f"{fleet.jobs} per runner and day",
         f"one of {fleet.groups} groups", f"{fleet.blobs} files of {fleet.size // 1_000_000} MB",
         f"{fleet.results:.0%}".replace("%", " %"), f"{fleet.fresh:.0%}".replace("%", " %"),
-        f"{fleet.changes} files a day", f"{fleet.seconds:.0f} CPU seconds", f"{fleet.deploys} a board and day",
+        f"{fleet.changes} files a day", f"{fleet.seconds:.0f} CPU seconds", f"{fleet.deploys} per board and day",
     ):  # fmt: skip
         assert told in page
 

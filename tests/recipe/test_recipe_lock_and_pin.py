@@ -52,7 +52,7 @@ def test_a_lock_file_that_is_not_there_or_empty_holds_nothing(tmp_path: Path) ->
         (f"a:\n  sha256: {SHA[:-1]}\n  size: 1\n  first_seen_from: x\n", "wrong length"),
         (f"a:\n  sha256: {SHA}\n  size: 1\n", "needs the key 'first_seen_from'"),
         (f"a:\n  sha256: {SHA}\n  sized: 1\n  size: 1\n  first_seen_from: x\n", "unknown key 'sized' in a pin"),
-        ("[]\n", "no mapping"),
+        ("[]\n", "not a mapping"),
     ],
 )
 def test_a_spoilt_lock_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -138,7 +138,7 @@ def test_an_asset_that_is_not_pinned_at_first_use_is_refused() -> None:
 
 def test_an_asset_shared_by_an_alias_is_refused_rather_than_changed_twice() -> None:
     text = "schema: 1\ndemo: D\nassets:\n  a: &a {urls: [http://e.org/x], pin: first-use}\n  b: *a\n"
-    with pytest.raises(RecipeError, match="changed safely"):
+    with pytest.raises(RecipeError, match="safe change"):
         pin_assets(text, Path("r.yaml"), {"a": PIN})
 
 
