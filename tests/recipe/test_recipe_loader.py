@@ -291,7 +291,7 @@ def test_a_shared_asset_keeps_its_key_and_takes_what_is_laid_over_it() -> None:
         ("a:\n\t- b\n", "not YAML"),
         ("a: 1\n---\nb: 2\n", "more than one document"),
         ("a: !!python/object/apply:os.system [ls]\n", "tags are not supported"),
-        ("a: *x\n", "not YAML|no anchor"),
+        ("a: *x\n", "not YAML|unknown anchor"),
         ("a: &x [*x]\n", "contains itself"),
         ("? [a]\n: b\n", "a key must be one word"),
         ("a: \x00\n", "not YAML"),

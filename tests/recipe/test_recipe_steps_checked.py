@@ -70,7 +70,7 @@ def test_good_parameters_pass(values: dict[str, object]) -> None:
         ({"table": ("x",)}, "wrong type"),
         ({"table": {"x": REF}}, "wrong type"),
         ({"what": (1, REF)}, "wrong type"),
-        ({"engine": "nativ"}, "not known"),
+        ({"engine": "nativ"}, "unknown value"),
         ({"fiel": REF}, "no parameter 'fiel'"),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_folder_where_a_file_is_wanted_is_told() -> None:
     (wrong,) = said(unpack, install="f: $u/x/y")
     assert "does not make" in wrong
     assert said("id: c, uses: copy, with: {file: $a}", install="f: $c/x") == [
-        "g/r.yaml:6:14 (install): the entry 'f' looks into $c, which is one file"
+        "g/r.yaml:6:14 (install): the entry 'f' refers to a path inside $c, which is one file"
     ]
 
 
