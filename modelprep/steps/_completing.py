@@ -48,7 +48,7 @@ def renames(params: Mapping[str, object], step: str) -> tuple[dict[str, str], di
     """
     inputs, outputs = name_map(params, "inputs"), name_map(params, "outputs")
     if not inputs and not outputs:
-        raise RecipeError(f"{step} is to rename nothing", hint="give it inputs: or outputs: {old: new}")
+        raise RecipeError(f"{step} has nothing to rename", hint="set inputs: or outputs: {old: new}")
     return inputs, outputs
 
 
