@@ -128,7 +128,7 @@ def test_a_name_that_is_absent_or_taken_is_an_error(
 
 
 def test_renaming_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="rename nothing"):
+    with pytest.raises(RecipeError, match="nothing to rename"):
         find("tf.rename_io").run(Call({"graph": named(tmp_path)}, tmp_path / "o"))
 
 

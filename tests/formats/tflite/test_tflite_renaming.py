@@ -155,7 +155,7 @@ def test_the_step_tells_what_it_did(tmp_path: Path) -> None:
     step = find("tflite.rename_io")
     facts = step.run(Call({"model": source, "inputs": None, "outputs": {SOFTMAX: "output"}}, tmp_path / "out.tflite"))
     assert facts == {"renamed": {SOFTMAX: "output"}, "signature_arguments": [SOFTMAX], "appended_bytes": 0}
-    with pytest.raises(RecipeError, match="rename nothing"):
+    with pytest.raises(RecipeError, match="nothing to rename"):
         step.run(Call({"model": source, "inputs": None, "outputs": None}, tmp_path / "out2.tflite"))
     with pytest.raises(RecipeError, match="mapping of old names"):
         step.run(Call({"model": source, "inputs": {"input": 3}, "outputs": None}, tmp_path / "out2.tflite"))
