@@ -51,6 +51,9 @@ def _run(call: Call) -> Mapping[str, object]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "CUDA_VISIBLE_DEVICES": "-1",
+        # What is freed is kept for the next copy of the weights: giving pages back and taking others costs seconds.
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 32),
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
     }
     with tempfile.TemporaryDirectory(prefix="tf-to-onnx-", dir=call.output.parent) as folder:
         orders = Path(folder) / "orders.json"

@@ -88,11 +88,17 @@ def _tflite(path: Path) -> str:
 
 
 def _graph(path: Path) -> str:
-    from modelprep.check.proof import tensorflow
+    from modelprep.check.proof import tensorflow, tensorflow_library
+    from modelprep.formats.tensorflow.wrapped import unwrap
 
     name = tensorflow.tensorflow()
     if name is None:
         raise MissingTool("checking a TensorFlow graph needs TensorFlow", hint=install_command("tf"))
+    data = path.read_bytes()
+    wrapper = unwrap(data)
+    if tensorflow_library.imports(data if wrapper is None else bytes(wrapper.graph)):
+        return name
+    del data, wrapper  # text, or what TensorFlow says is wanted
     with tensorflow.session(path, tensorflow.definition_of(path)):
         return name
 

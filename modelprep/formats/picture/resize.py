@@ -131,14 +131,15 @@ def tensorflow(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[n
     """
     import numpy as np
 
-    return np.asarray(bilinear(picture[None].astype(np.float32), height, width)[0])
+    # The bytes as they are: numbers are made of the pixels that are looked at, not of twelve million.
+    return np.asarray(bilinear(picture[None], height, width)[0])
 
 
 def bilinear(x: Any, rows: int, columns: int) -> Any:
     """Interpolate between the four nearest, the first pixel of either picture lying on that of the other.
 
-    `x`: float32, shape (batch, height, width, channels). `rows`, `columns`: height and width of the result. Returns
-    float32, shape (batch, rows, columns, channels).
+    `x`: float32 or uint8, shape (batch, height, width, channels). `rows`, `columns`: height and width of the result.
+    Returns float32, shape (batch, rows, columns, channels).
     """
     import numpy as np
 

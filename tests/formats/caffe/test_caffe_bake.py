@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from array import array
 from collections.abc import Callable
 from pathlib import Path
@@ -354,7 +355,7 @@ def test_a_file_that_is_there_is_never_overwritten(small_net: Path, small_weight
     assert (tmp_path / "out").read_text() == "mine"
 
 
-BIG_FC = FC.replace("dim: 3", "dim: 3000").replace("num_output: 2", "num_output: 200")
+BIG_FC = FC.replace("dim: 3", "dim: 3000").replace("num_output: 2", "num_output: 500")  # 6 MB: two threads
 
 
 @pytest.mark.parametrize("broken", [(), ("copy_file_range",), ("copy_file_range", "sendfile")])
@@ -392,6 +393,30 @@ def test_weights_that_shrink_meanwhile_are_an_error(
     os.truncate(weights, 1_000_000)
     with pytest.raises(StepError, match="shorter"):
         bake.write_plan(decided, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_ends_both_threads(
+    net_file: Callable[..., Path],
+    weights_for: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    structure = net_file(BIG_FC)
+    decided = bake.plan(structure, weights_for(structure))
+    really, seen = os.write, []
+
+    def full_later(fd: int, data: bytes) -> int:
+        seen.append(threading.active_count())
+        if len(data) > 1 << 19 and len(seen) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(fd, data)
+
+    monkeypatch.setattr(write.os, "write", full_later)
+    before = threading.active_count()
+    with pytest.raises(StorageError, match="No space left"):
+        bake.write_plan(decided, tmp_path / "out")
+    assert threading.active_count() == before
     assert not (tmp_path / "out").exists()
 
 
