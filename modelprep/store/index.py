@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ from modelprep.store.disk import claim_temporary, write_all
 
 #: Rewrite the file once it has this many lines and more than twice as many as there are live keys.
 COMPACT_FROM = 2048
+#: So many keys are searched for in the file's text; whoever asks for more has it read as a whole: of a store with many
+#: files, a command looks at few.
+SEARCHES = 32
+#: A key, still escaped, and the JSON text of its value.
+_RECORD = re.compile(r'^\["([^"\\]*(?:\\.[^"\\]*)*)",(.*)\]$', re.MULTILINE)
 
 
 class Index:
@@ -32,7 +38,10 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._values: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}
+        #: Lines that came after those of which `_texts` was made.
+        self._unread = "\n"
+        self._searches = 0
         self._lines = 0
         self._offset = 0
         self._inode = -1
@@ -45,23 +54,33 @@ class Index:
         """Return the value of `key`, or None; records of other processes are seen."""
         with self._mutex:
             self._catch_up()
-            return self._values.get(key)
+            if self._unread != "\n" and self._searches < SEARCHES:
+                self._searches += 1
+                start = f"\n[{json.dumps(key)},"
+                if (at := self._unread.rfind(start)) >= 0:
+                    return _value(self._unread[at + len(start) : self._unread.index("\n", at + 1) - 1])
+            else:
+                self._read()
+            return _value(self._texts.get(key, "null"))
 
     def items(self) -> list[tuple[str, Any]]:
         """Return all keys with their values."""
         with self._mutex:
             self._catch_up()
-            return list(self._values.items())
+            self._read()
+            found = [(key, _value(text)) for key, text in self._texts.items()]
+        return [(key, value) for key, value in found if value is not None]
 
     def put(self, key: str, value: Any) -> None:
         """Record that `key` has `value` (None forgets the key)."""
         with self._mutex:
             self._catch_up()
-            if self._values.get(key) == value:
+            self._read()
+            text = json.dumps(value, separators=(",", ":"))
+            if self._texts.get(key, "null") == text:
                 return
-            self._set(key, value)
-            record = json.dumps([key, value], separators=(",", ":"), ensure_ascii=True) + "\n"
-            self._unwritten.append(record.encode())
+            self._set(key, text)
+            self._unwritten.append(_line(key, text).encode())
             if not self._open:
                 self._append()
 
@@ -93,7 +112,7 @@ class Index:
             return  # read-only or full: kept in memory
         if (stat.st_ino, stat.st_size) == (self._inode, self._offset + len(records)):
             self._offset, self._lines = stat.st_size, self._lines + count  # only ours: nothing to read
-        if self._lines > COMPACT_FROM and self._lines > 2 * len(self._values):
+        if self._lines > COMPACT_FROM and self._lines > 2 * len(self._texts):
             self._rewrite()
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -101,11 +120,17 @@ class Index:
         for key in list(keys):
             self.put(key, None)
 
-    def _set(self, key: str, value: Any) -> None:
-        if value is None:
-            self._values.pop(key, None)
+    def _set(self, key: str, text: str) -> None:
+        if text == "null":
+            self._texts.pop(key, None)
         else:
-            self._values[key] = value
+            self._texts[key] = text
+
+    def _read(self) -> None:
+        for key, text in _RECORD.findall(self._unread):
+            with contextlib.suppress(ValueError):
+                self._set(json.loads(f'"{key}"') if "\\" in key else key, text)
+        self._unread = "\n"
 
     def _catch_up(self) -> None:
         if self._unwritten:  # read once a block; what others write meanwhile is seen after it
@@ -123,19 +148,13 @@ class Index:
         except OSError:
             return
         whole = data.rfind(b"\n") + 1  # a line still being written is read next time
-        for line in data[:whole].splitlines():
-            self._lines += 1
-            try:
-                key, value = json.loads(line)
-            except (ValueError, TypeError):
-                continue
-            if isinstance(key, str):
-                self._set(key, value)
+        self._unread += data[:whole].decode("ascii", "replace")
+        self._lines += data.count(b"\n")
         self._offset += whole
 
     def _rewrite(self) -> None:
         # A record appended by another process between our reading and our rename is lost: it costs one re-hash.
-        lines = "".join(json.dumps([k, v], separators=(",", ":")) + "\n" for k, v in self._values.items())
+        lines = "".join(_line(key, text) for key, text in self._texts.items())
         with contextlib.suppress(OSError):
             temporary, descriptor = claim_temporary(self.path)
             try:
@@ -146,3 +165,15 @@ class Index:
             finally:
                 os.close(descriptor)
         self._inode = -1
+
+
+def _line(key: str, text: str) -> str:
+    return f"[{json.dumps(key)},{text}]\n"
+
+
+def _value(text: str) -> Any:
+    """Return the value of a JSON text, None where it was torn."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers.disks import mounted
 
 from modelprep.errors import DigestMismatch, Interrupted, StorageError
 from modelprep.store import Result, Store, Validator, maintenance, result_key
 from modelprep.store.disk import named_by, storage_error
+from modelprep.store.index import Index
 from modelprep.store.locks import try_lock
 
 
@@ -584,3 +585,26 @@ def test_a_full_disk_is_told_to_run_gc_only_where_a_cache_lies(store: Store, tmp
     assert there == f"free some space on the file system of {disk}/out/Things, or choose another folder with --out DIR"
     assert here is not None
     assert here.startswith(f"free some space on the file system of {store.root}/blobs, run `modelprep cache gc`, or")
+
+
+@given(
+    records=st.lists(
+        st.tuples(st.text(max_size=6), st.none() | st.lists(st.integers() | st.text(max_size=4))), max_size=60
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_an_index_answers_the_same_by_search_and_by_reading_it_all(
+    records: list[tuple[str, object]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("index") / "index.jsonl"
+    wanted: dict[str, object] = {}
+    writer = Index(path)
+    for key, value in records:
+        writer.put(key, value)
+        wanted[key] = value
+    keys = [*wanted, "never put", '","']
+    for key in keys:  # one each: it is searched for
+        assert Index(path).get(key) == wanted.get(key)
+    reader = Index(path)
+    assert [reader.get(key) for key in keys * 3] == [wanted.get(key) for key in keys * 3]
+    assert dict(reader.items()) == {key: value for key, value in wanted.items() if value is not None}
