@@ -15,10 +15,11 @@ from modelprep.structs import dataclass
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model
 
-#: With NumPy 2 the versions before 4 end in an OverflowError (tried: 3.8.0 to 3.12.0).
+#: With NumPy 2 the versions before 4 end in an OverflowError (tried: 3.8.0 to 3.12.0); those before 3.8 build with
+#: Python 3.9, and not with 3.11.
 VELA = Tool(
     "vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela", distribution="ethos-u-vela",
-    beside_old=("4", "numpy<2"),
+    beside_old=("4", "numpy<2"), old_python=("3.8", "python3.9"),
 )  # fmt: skip
 #: SoC -> accelerator configuration.
 ACCELERATORS: Mapping[str, str] = {"imx93": "ethos-u65-256"}

@@ -43,6 +43,8 @@ class Tool:
         The version asked for (:meth:`of_version`); empty where any serves.
     beside_old
         A version, and what pip has to install with those before it, which do not say so themselves.
+    old_python
+        A version, and the Python that those before it need.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Tool:
     distribution: str = ""
     wanted: str = ""
     beside_old: tuple[str, str] = ("0", "")
+    old_python: tuple[str, str] = ("0", "")
 
     def of_version(self, version: str) -> Tool:
         """Return this program in the version asked for: one in :attr:`environment` comes before PATH and the extra."""
@@ -72,10 +75,13 @@ class Tool:
     def to_install(self) -> str:
         """Return the shell command that makes the environment of the version asked for."""
         folder = str(self.environment)
-        before, more = self.beside_old
-        old = [int(part) for part in self.wanted.split(".")] < [int(part) for part in before.split(".")]
-        words = (f"{folder}/bin/pip", "install", f"{self.distribution}=={self.wanted}", *([more] if old else []))
-        return f"{quoting.command('python3', '-m', 'venv', folder)} && {quoting.command(*words)}"
+        old, more = (name if self._older(version) else "" for version, name in (self.old_python, self.beside_old))
+        words = (f"{folder}/bin/pip", "install", f"{self.distribution}=={self.wanted}", *([more] if more else []))
+        return f"{quoting.command(old or 'python3', '-m', 'venv', folder)} && {quoting.command(*words)}"
+
+    def _older(self, version: str) -> bool:
+        wanted, other = ([int(part) for part in text.split(".")] for text in (self.wanted, version))
+        return wanted < other
 
     def command(self) -> list[str]:
         """Return the words that start the program.

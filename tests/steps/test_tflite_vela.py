@@ -112,9 +112,13 @@ def test_an_installed_vela_of_the_boards_version_comes_before_path_and_after_the
     assert STEP.tool({**DEFAULTS, "expected_version": "3.12.0"}) == "vela 4.3.0"
 
 
-@pytest.mark.parametrize(("version", "more"), [("3.12.0", " 'numpy<2'"), ("4.1.0", ""), ("10.0.0", "")])
+@pytest.mark.parametrize(
+    ("version", "python", "more"),
+    [("3.7.0", "python3.9", " 'numpy<2'"), ("3.12.0", "python3", " 'numpy<2'"), ("4.1.0", "python3", ""),
+     ("10.0.0", "python3", "")],
+)  # fmt: skip
 def test_without_any_vela_the_hint_installs_the_boards_version_where_it_is_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, more: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, python: str, more: str
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("MODELPREP_VELA", raising=False)
@@ -125,7 +129,7 @@ def test_without_any_vela_the_hint_installs_the_boards_version_where_it_is_looke
     with pytest.raises(MissingTool) as caught:
         tflite_vela.VELA.of_version(version).command()
     assert caught.value.hint == (
-        f"python3 -m venv {folder} && {folder}/bin/pip install ethos-u-vela=={version}{more}"
+        f"{python} -m venv {folder} && {folder}/bin/pip install ethos-u-vela=={version}{more}"
     )  # fmt: skip
 
 
