@@ -18,6 +18,8 @@ from formats.tflite.tiny_tflite import tiny
 import modelprep
 from modelprep.cli.main import invoke
 from modelprep.errors import MissingTool, RecipeError, StepError
+from modelprep.pipeline.plan.validate import check_steps
+from modelprep.recipe.catalogue import Catalogue
 from modelprep.steps import Call, _plugins, find, names
 
 STEP = """
@@ -301,6 +303,17 @@ def test_without_the_converter_a_recipe_ends_with_what_to_install(
     assert invoke(["fetch", "own/by-copy", *where, "--json"]) == 7
     said = capsys.readouterr()
     assert "MODELPREP_NEUTRON" in said.out + said.err
+
+
+def test_the_shipped_variants_call_the_step_rightly(neutron: Path) -> None:
+    catalogue = Catalogue.open()
+    variants = [
+        catalogue.recipe(name, "imx95-npu")
+        for name in catalogue.names()
+        if "imx95-npu" in catalogue.recipe(name).variants
+    ]
+    assert len(variants) > 10
+    assert [str(error) for recipe in variants for error in check_steps(recipe)] == []
 
 
 def test_a_shipped_variant_for_imx95_is_converted_by_a_stand_in(
