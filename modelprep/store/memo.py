@@ -119,4 +119,4 @@ def state_of(stat: os.stat_result) -> list[int]:
 
 def blob_path(root: Path, sha256: str) -> Path:
     """Return the path of a blob in the store at `root`."""
-    return root / "blobs" / sha256[:2] / sha256
+    return root / f"blobs/{sha256[:2]}/{sha256}"
