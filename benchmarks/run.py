@@ -22,6 +22,7 @@ from pathlib import Path
 
 import conversions
 import overlap
+import peers
 import startup
 import transfers
 from timing import MIB, ROOT, Row
@@ -40,6 +41,7 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "slow": partial(transfers.slow, size=4 * size if quick else size),
         "hosts": partial(transfers.hosts, count=6 if quick else 12),
         "overlap": partial(overlap.demos, full=not quick),
+        "downloads": partial(peers.downloads, size=size),
         "second": partial(transfers.second, size=2 * size),
         "commands": startup.commands,
         "catalogue": startup.catalogue,
@@ -48,6 +50,7 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "bake": conversions.bake,
         "verification": conversions.verification,
         "tensorflow": conversions.tensorflow,
+        "tools": peers.tools,
         "photographs": conversions.photographs,
     }
 

@@ -45,9 +45,10 @@ def serve(folder: Path, host: str, each: float, together: float, before: float) 
                     if line.lower().startswith(b"range: bytes="):
                         ends = line.strip().partition(b"=")[2].split(b"-")
                         first, last = int(ends[0]), int(ends[1]) if ends[1] else None
-                self.answer(folder / unquote(request.split()[1].decode()).lstrip("/"), first, last)
+                path = folder / unquote(request.split()[1].decode()).lstrip("/")
+                self.answer(path, first, last, body=not request.startswith(b"HEAD"))
 
-        def answer(self, path: Path, first: int, last: int | None) -> None:
+        def answer(self, path: Path, first: int, last: int | None, *, body: bool) -> None:
             time.sleep(before)
             if not path.is_file():
                 self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
@@ -57,9 +58,12 @@ def serve(folder: Path, host: str, each: float, together: float, before: float) 
                 end = size if last is None else min(size, last + 1)
                 part = first > 0 or last is not None
                 head = f'HTTP/1.1 {"206 Partial Content" if part else "200 OK"}\r\nETag: "{size}"\r\n'
+                head += f"X-Repo-Commit: {0:040x}\r\n"  # a hub's revision: huggingface_hub asks for it
                 head += f"Content-Range: bytes {first}-{end - 1}/{size}\r\n" if part else ""
                 self.wfile.write(f"{head}Content-Length: {end - first}\r\n\r\n".encode())
                 self.wfile.flush()
+                if not body:
+                    return
                 if not each and not together:
                     self.connection.sendfile(file, first, end - first)
                     return
