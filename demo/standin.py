@@ -29,7 +29,7 @@ def make(folder: Path, recipes: Path = RECIPES) -> list[Path]:
 
 
 def make_overlay(folder: Path, out: Path, recipes: Path = RECIPES) -> dict[Path, int]:
-    """Write the overlay for the files that lie in `folder`; give how many values were replaced, by file."""
+    """Write the overlay for the files that are in `folder`; give how many values were replaced, by file."""
     from demo import layout, overlay
     from modelprep.recipe.loader import load_shared
 

@@ -1,6 +1,6 @@
 """What the stand-in upstream is made of: one module a family of demos, each with a `make` that gives its files.
 
-A new family is a new module here: its `make` returns a list of :class:`Made`, and nothing else has to be told of it.
+A new family is a new module here: its `make` returns a list of :class:`Made`, and nothing else must be told of it.
 Which addresses a file is served at, and inside which archives, follows from the sources that the recipes name.
 """
 

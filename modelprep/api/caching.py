@@ -38,7 +38,7 @@ class VerifiedCache:
     report
         What was hashed, and what was corrupt.
     repaired
-        What a repair restored; empty where none was asked for or needed.
+        What a repair restored; empty if none was asked for or needed.
     error
         What is left corrupt; None if nothing is.
     """

@@ -39,7 +39,7 @@ class Answered:
     status
         200 or 206.
     size
-        Bytes of the whole object; None where it is not told, or where a Content-Encoding makes it another number.
+        Bytes of the whole object; None if it is not told, or where a Content-Encoding makes it another number.
     head
         The first bytes, as many as were asked for or as there are.
     whole

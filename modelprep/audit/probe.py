@@ -106,7 +106,7 @@ def _ask_headers(exchange: Exchange, url: Url) -> Answered | None:
     """Send HEAD; None if its refusal says nothing about the file.
 
     Servers and signed URLs refuse HEAD with almost any status, so only statuses about the whole server, or that say
-    that the file is gone for good, count.
+    that the file is gone permanently, count.
     """
     try:
         return exchange.headers(url)

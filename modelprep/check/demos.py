@@ -148,7 +148,7 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
     tree = out / tree_name(recipe)
     files = Files(tree / "models", tree / "data")
     verdict = judge(test, files, iterations=iterations, run=run, options=f" --out {quoting.sh(str(out))}")
-    if verdict.missing and "has to be called" not in verdict.hint:
+    if verdict.missing and "must be called" not in verdict.hint:
         command = fetch_command(recipe, out)
         verdict = replace(verdict, hint=f"{verdict.hint}: {command}", command=command)
         if recipe.why:
@@ -186,7 +186,7 @@ def typed(recipe: Recipe) -> tuple[str, list[str]]:
 
 
 def asset_of(recipe: Recipe, path: str) -> str:
-    """Return the one asset that a file of the tree is made from; empty where it is made from several.
+    """Return the one asset that a file of the tree is made from; empty if it is made from several.
 
     `path`: where the file is installed (``data/Cat.jpg``).
     """

@@ -15,7 +15,7 @@ NOTE = "close: in {file} the scores differ by less than those of the board may (
 def is_close(scores: Any, wanted: int | None, got: int) -> bool:
     """Whether a case might have another result on the board.
 
-    `scores`: one a class: float32, or bytes. `wanted`: the class asked for; None where none is compared. `got`: the
+    `scores`: one a class: float32, or bytes. `wanted`: the class asked for; None if none is compared. `got`: the
     class that came first.
     """
     import numpy as np

@@ -151,7 +151,7 @@ def near(path: Path) -> str:
     if path.is_dir():
         return f"{path} is a folder"
     close = [name for name in names if _letters(name.removesuffix(".gz")) == meant]
-    return f"{path.parent / close[0]} is there: it has to be called {path.name}" if close else f"{path} is not there"
+    return f"{path.parent / close[0]} is there: it must be called {path.name}" if close else f"{path} is not there"
 
 
 def _letters(name: str) -> str:

@@ -27,7 +27,7 @@ class TriedPicture:
     picture
         The file.
     got
-        Class that came first; None where a detector found nothing.
+        Class that came first; None if a detector found nothing.
     passes
         Whether the case passes with it.
     """

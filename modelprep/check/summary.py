@@ -11,16 +11,16 @@ from modelprep.check.demos import Checked, fetch_command, typed
 
 #: State -> how a count of it reads; states that say which version lacks a test follow as they are.
 COUNTED: Mapping[str, str] = {
-    "passes": "pass",
-    "fails": "fails",
+    "passes": "passed",
+    "fails": "failed",
     "not fetched": "not fetched",
-    "unknown": "not known",
+    "unknown": "unknown",
     "nothing": "nothing to judge",
 }
 
 
 def totals(checked: Sequence[Checked]) -> str:
-    """Return the counts in a line: ``3 pass, 1 fails, 20 not fetched``."""
+    """Return the counts in a line: ``3 passed, 1 failed, 20 not fetched``."""
     counts = Counter(one.state for one in checked)
     later = [state for state in counts if state not in COUNTED]
     named = [*COUNTED.items(), *((state, state) for state in sorted(later))]

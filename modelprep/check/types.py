@@ -23,7 +23,7 @@ class Judged:
     id, file
         The case, and the data file it comes from.
     wanted, got
-        Class asked for (None where none is compared) and class that came first (None where nothing was detected).
+        Class asked for (None if none is compared) and class that came first (None if nothing was detected).
     top
         (class, score) of the five best.
     found, asked
@@ -76,7 +76,7 @@ class Verdict:
     warnings
         What does not decide but matters.
     missing
-        Whether it fails because a file is not there, or is none of its kind.
+        Whether it fails because a file is missing or of another kind.
     status
         The exit status where it fails otherwise than with 1.
     absent
@@ -84,7 +84,7 @@ class Verdict:
     cause
         Why it fails, or why it is not known, in this tool's words; the board's message where left out.
     command
-        What to type next, as a shell takes it; empty where no one command helps.
+        What to type next, as a shell takes it; empty if no one command helps.
     """
 
     test: BoardTest
@@ -103,12 +103,12 @@ class Verdict:
 
     @property
     def why(self) -> str:
-        """Why the test does not pass, in a line; empty where it passes."""
+        """Why the test does not pass, in a line; empty if it passes."""
         return self.cause or self.message
 
     @property
     def exit_status(self) -> int | None:
-        """The status that the program will end with; None where it is not known."""
+        """The status that the program will end with; None if it is not known."""
         if self.status is not None:
             return self.status
         return {"passes": 0, "fails": 1, "unknown": None}[self.outcome]

@@ -188,7 +188,7 @@ def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: P
 
 
 def alias(folder: Path, file: MirrorFile, other: str) -> None:
-    """Give a flat mirror's file a second name: a hard link, or a copy where the file system has none."""
+    """Link a flat mirror's file under a second name: a hard link, or a copy where the file system has none."""
     source, target = folder / file.path, folder / other
     with storage(target, needed=file.size, doing="write the mirror"):
         if target.is_file() and target.samefile(source):

@@ -234,7 +234,7 @@ def write_layer(
         home = folder / "recipes-models" / unit.name
         bundle: tuple[str, str] | None = None
         if unit.bundled:
-            # The checksum goes into the recipe, so the bytes have to be the same each time.
+            # The checksum goes into the recipe, so the bytes must be the same each time.
             archive = (folder / "bundles" if bundle_url else home / "files") / f"{unit.name}.tar.gz"
             files = {file.path: file for file in unit.bundled}
             part = replace(unit.part, manifest=Manifest(unit.part.name, {}, files))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from modelprep.fetch.network_errors import Broken
 
-#: A file of so many bytes that comes within so many seconds is written when all of it is there: nothing has to be noted
+#: A file of so many bytes that comes within so many seconds is written when all of it is there: nothing must be noted
 #: then for a later run to continue it.
 SMALL, SOON = 1 << 20, 0.2
 

@@ -240,7 +240,7 @@ class Transport:
         )
 
     def _rest(self, response: requests.Response, offset: int, held: Validator) -> Answer | None:
-        """Handle the answer to a resume; None (connection closed) if the whole file has to be requested again."""
+        """Handle the answer to a resume; None (connection closed) if the whole file must be requested again."""
         if response.status_code == HTTPStatus.OK:
             length = content_length(response.headers)
             if held.total in (None, length):

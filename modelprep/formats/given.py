@@ -35,14 +35,14 @@ def require_input(path: Path) -> None:
 def require_output(path: Path, *, force: bool = False, folder: bool = False) -> None:
     """See that a result may be put at `path`: nothing is there, or a file that may be replaced.
 
-    `path`: where the result goes by a rename, so that a link is replaced and not followed. `force`: whether a file that
-    is there may be replaced. Folders, devices and pipes never are. Raises UsageError: the place is taken, or is no
-    place in the file system; StorageError: the folder that it belongs into is not there.
+    `path`: where the result is renamed to, so that a link is replaced and not followed. `force`: whether a file that is
+    there may be replaced. Folders, devices and pipes never are. Raises UsageError: the place is taken, or is no place
+    in the file system; StorageError: the folder that it belongs into is not there.
     """
     if str(path) == "-":
         raise UsageError("the result cannot go to standard output", got="-", expected="a file name: -o FILE")
     if path.is_dir():
-        hint = "name one that is not there yet" if folder else "give it a file name: -o FILE"
+        hint = "name one that is not there yet" if folder else "name the output: -o FILE"
         raise UsageError("the output is a folder", where=str(path), hint=hint)
     if path.exists() and not path.is_file():
         raise UsageError(

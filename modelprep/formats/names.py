@@ -51,8 +51,8 @@ class Renaming:
         return StepError(what, where=self.where, got=f"{first} and {second}")
 
     def nothing(self) -> StepError:
-        """Make the error for names that all are as wanted."""
-        return StepError("there is nothing to rename: every name is already as wanted", where=self.where,
+        """Make the error for names that all are as requested."""
+        return StepError("there is nothing to rename: every name is already as requested", where=self.where,
                          got=self.listed)  # fmt: skip
 
     def taken(self, new: str, kind: str, by: str) -> StepError:

@@ -83,7 +83,7 @@ def copy(source: Path, output: Path, progress: Callable[[int, int | None], None]
             while True:
                 count = 0
                 if in_kernel:
-                    # Not every kernel does it between every two file systems, and some answer 0 where there is more.
+                    # Not every kernel does it between every two file systems, and some answer 0 if there is more.
                     with contextlib.suppress(OSError):
                         count = os.copy_file_range(read.fileno(), write.fileno(), 16 << 20)
                     in_kernel = count > 0

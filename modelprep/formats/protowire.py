@@ -33,7 +33,7 @@ class WireError(ValueError):
 
 
 class Field(NamedTuple):
-    """One field of a message, as it lies in the buffer.
+    """One field of a message, as it is in the buffer.
 
     `value`: the number itself for VARINT, FIXED32 and FIXED64 (unsigned), the payload's start for BYTES. `begin`,
     `stop`: ``buffer[begin:stop]`` is the whole field with its tag; for BYTES ``buffer[value:stop]`` is the payload.

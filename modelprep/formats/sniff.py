@@ -1,8 +1,8 @@
-"""What the first bytes of a file say it is: the kind of thing that arrives in place of what was wanted.
+"""What the first bytes of a file say it is: the kind of content that arrives instead of the expected file.
 
-The one place that knows. The rooms above make their messages of it: :mod:`modelprep.fetch.sniff` adds sizes, and what a
-server said. Only :func:`is_web_page` and :func:`is_lfs_pointer` are for deciding by; they take no chances. All else is
-for messages, where a wrong guess costs a sentence and no more.
+The one place that knows this. The rooms above make their messages of it: :mod:`modelprep.fetch.sniff` adds sizes, and
+what a server said. Only :func:`is_web_page` and :func:`is_lfs_pointer` are for deciding by; they take no chances. All
+else is for messages, where a wrong guess costs a sentence and no more.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Kind:
 
 
 def recognise(head: bytes) -> Kind | None:
-    """Say what bytes are, of a file that begins with `head`; None where they bear no mark that is known here.
+    """Say what bytes are, of a file that begins with `head`; None if they bear no mark that is known here.
 
     `head`: the first :data:`HEAD` bytes or more, or all there are.
     """
@@ -147,7 +147,7 @@ def looks_like_file(path: Path) -> str:
 
 
 def is_web_page(head: bytes) -> bool:
-    """Tell whether bytes begin as an HTML page does."""
+    """Return whether the bytes begin like an HTML page."""
     start = head[:1024].lstrip(_BLANK)
     if start.startswith((b"<?xml", b"<!--")):
         return _HTML.search(start) is not None and b"<html" in head[:4096].lower()
@@ -155,12 +155,12 @@ def is_web_page(head: bytes) -> bool:
 
 
 def is_lfs_pointer(head: bytes) -> bool:
-    """Tell whether bytes are a Git LFS pointer."""
+    """Return whether bytes are a Git LFS pointer."""
     return head.removeprefix(codecs.BOM_UTF8).startswith(_LFS_FIRST_LINE)
 
 
 def is_text(head: bytes) -> bool:
-    """Tell whether bytes begin as text does: no control characters, and UTF-8 or mostly ASCII (Latin-1)."""
+    """Return whether bytes begin as text does: no control characters, and UTF-8 or mostly ASCII (Latin-1)."""
     sample = head[:4096]
     if any(byte < 32 and byte not in b"\t\n\v\r\f\x1b" for byte in sample):
         return False

@@ -5,22 +5,21 @@ from __future__ import annotations
 from modelprep.recipe.jsonschema import FILE_NAME
 
 _STARTER = """\
-# yaml-language-server: $schema={schema}
-# A recipe of your own. `modelprep recipe lint {file}` checks it, `modelprep fetch {file}` prepares it.
-# Every key is explained in docs/recipes.md; `modelprep steps` lists the steps. Your editor knows the keys by the file
-# {schema} beside this one (`modelprep recipe schema` writes it anew).
+# yaml-language-server: $schema={schema} A recipe of your own. `modelprep recipe lint {file}` checks it, `modelprep
+# fetch {file}` prepares it. Every key is explained in docs/recipes.md; `modelprep steps` lists the steps. Your editor
+# knows the keys by the file {schema} beside this one (`modelprep recipe schema` writes it).
 schema: 1
 demo: {demo}
 summary: What the demo does, in one line
 status: ready # or bring-your-own, with `why:`
 
-# The folder below --out, and where it belongs on the board (without `board:` the login's home).
+# The folder below --out, and where it belongs on the board (without `board:` the ssh user's home directory).
 tree: {stem}
 # board: /usr/share/{stem}
 
 assets:
   model:
-    # Tried in order; each is believed only when its digest is right.
+    # Tried in order; each is used only if its checksum is right.
     urls:
       - https://example.com/models/{stem}.tflite
       # A file inside an archive is a source too:

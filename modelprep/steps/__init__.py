@@ -165,7 +165,7 @@ class Step:
     produces
         ``file`` or ``folder``.
     cpu_bound
-        True when it should run in a process of its own beside the downloads.
+        True when it should run in a separate process beside the downloads.
     extras
         Names of the extras (``tf``, ``onnx``) that must be installed; checked before anything is downloaded. A
         function, because an engine parameter may decide.

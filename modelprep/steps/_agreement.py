@@ -72,7 +72,7 @@ def compare(
         largest = float(np.abs(one).max(initial=0.0))
         far.append(float(np.abs(one - two).max(initial=0.0)) / (largest or 1.0))
         if calibrated and one.shape[1] > 1 and one.shape[1] == old.shape[-1]:
-            # Quantised scores tie: the original's class has to be among the highest.
+            # Quantised scores tie: the original's class must be among the highest.
             top = one.argmax(axis=1)
             same.append(float((two[np.arange(len(two)), top] >= two.max(axis=1)).mean()))
     facts: dict[str, object] = {

@@ -135,7 +135,7 @@ class Samples:
 
 
 def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], None]) -> Samples | None:
-    """Prepare the inputs that a step's parameters name; None where they name none.
+    """Prepare the inputs that a step's parameters name; None if they name none.
 
     The files and their order depend only on the seed and the names.
 
@@ -173,7 +173,7 @@ def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], N
 
 
 def _inputs(files: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, tuple[Path, int | None]]]:
-    """List inputs by name: the file each lies in, and for an idx or npz file the number of the record."""
+    """List inputs by name: the file each is in, and for an idx or npz file the number of the record."""
     from modelprep.formats import idx
     from modelprep.formats.archive import members
 

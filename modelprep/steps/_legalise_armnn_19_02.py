@@ -179,7 +179,7 @@ def _mean(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
 
 
 def _rank(nodes: dict[str, Node], reference: str) -> int | None:
-    """Tell how many dimensions the parser gives to what a node makes; None where that cannot be told."""
+    """Tell how many dimensions the parser gives to what a node makes; None if that cannot be told."""
     from modelprep.formats.tensorflow.graphdef import encode_graph
     from modelprep.targets.armnn.network import Stop
     from modelprep.targets.armnn.tf_graph import encoded

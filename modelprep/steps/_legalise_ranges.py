@@ -24,7 +24,7 @@ class Range:
 
     @property
     def value(self) -> float | None:
-        """The one value that all elements have; None where they differ."""
+        """The one value that all elements have; None if they differ."""
         return self.low if self.low == self.high else None
 
 

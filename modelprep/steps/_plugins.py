@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 class Plugin:
     """An entry point.
 
-    `found`: what the entry point refers to; None where it cannot be used. `problem`: why it cannot be used.
+    `found`: what the entry point refers to; None if it cannot be used. `problem`: why it cannot be used.
     """
 
     name: str
@@ -83,7 +83,7 @@ def said(error: BaseException) -> str:
 def guarded(function: Callable[..., object], plugin: Plugin, *, facts: bool = False) -> Callable[..., object]:
     """Return a package's function so that what it raises is an error of ours that names the package.
 
-    `facts`: whether it returns a step's facts, which have to be JSON-ready.
+    `facts`: whether it returns a step's facts, which must be JSON-ready.
     """
 
     def call(*arguments: object) -> object:

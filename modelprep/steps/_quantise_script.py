@@ -40,7 +40,7 @@ def main(request: dict[str, Any]) -> None:
 
 
 def signed(path: str) -> None:
-    """Give a model a signature, through which alone it is calibrated; the converters of before 2021 wrote none."""
+    """Add a signature to a model, through which alone it is calibrated; the converters of before 2021 wrote none."""
     from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-not-found, unused-ignore]
     from ai_edge_litert.tools import flatbuffer_utils  # type: ignore[import-not-found, unused-ignore]
 

@@ -77,7 +77,7 @@ def _import(module: str) -> tuple[Any, Any]:
     """Import TensorFlow 1's interface and a module of tf_slim.nets.
 
     tf_slim 1.1 asks for ``tf_keras.legacy_tf_layers``, which newer tf_keras keeps under ``tf_keras.src``; slim's
-    variables have to be of the old kind, which freezing and the checkpoints of its time know.
+    variables must be of the old kind, which freezing and the checkpoints of its time know.
     """
     import importlib
     import pkgutil

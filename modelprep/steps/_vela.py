@@ -43,7 +43,7 @@ class OnCpu:
     tensor
         The tensor that it makes.
     reason
-        The constraint that it breaks, in Vela's words; empty where it says none.
+        The constraint that it breaks, in Vela's words; empty if it says none.
     """
 
     operator: str

@@ -1,7 +1,7 @@
 """``idx.check``: check that MNIST's pictures and labels are valid for Arm NN.
 
-The board's test reads the counts and sizes but goes by neither: it takes picture K at byte 16 + 784 K and label K at
-byte 8 + K (Arm NN 19.02, tests/MnistDatabase.cpp). A set whose two files do not agree shows there as odd predictions.
+The board's test reads the counts and sizes but ignores both: it takes picture K at byte 16 + 784 K and label K at byte
+8 + K (Arm NN 19.02, tests/MnistDatabase.cpp). A set whose two files do not agree shows there as odd predictions.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"\d+")
 def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
     """Decide which members of an archive go where: the model, and the test sets of its own folder.
 
-    `model`: the model's path in the archive, or None where it holds one model only. Returns member -> path below the
+    `model`: the model's path in the archive, or None if it holds one model only. Returns member -> path below the
     result: ``model.onnx``, ``test_data_set_0/input_0.pb``, ... Raises StepError: no model or several, no test set, a
     set with a gap.
     """

@@ -75,7 +75,7 @@ def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> NDArray[np.uin
         return _by_pillow(data, kind, origin)
     except ImportError as error:
         raise MissingTool(
-            "this picture has to be converted, which needs numpy and Pillow", where=origin, got=reason,
+            "this picture must be converted, which needs numpy and Pillow", where=origin, got=reason,
             hint=f"{install_command('check')}, or save the picture as an upright RGB JPEG or PNG",
         ) from error  # fmt: skip
 

@@ -86,7 +86,7 @@ def _run(call: Call) -> Mapping[str, object]:
 def _require_frozen(path: Path, outputs: list[str]) -> None:
     """Check that the outputs do not depend on variables.
 
-    Raises StepError: it does: the graph has to be frozen first.
+    Raises StepError: it does: the graph must be frozen first.
     """
     from modelprep.formats.tensorflow.read import read_graph
     from modelprep.formats.tensorflow.rewire import subgraph

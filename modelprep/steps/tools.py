@@ -31,7 +31,7 @@ class Tool:
     variable
         Environment variable that names the command where it is not on PATH (``MODELPREP_VELA``).
     module
-        Module that ``python -m`` runs where the extra is installed in this environment; empty where there is none.
+        Module that ``python -m`` runs where the extra is installed in this environment; empty if there is none.
     extra
         The extra that brings the module.
     hint
@@ -40,7 +40,7 @@ class Tool:
         Python distribution that brings the program: its version is read from the metadata in the Python beside the
         command, where there is one. Some programs load TensorFlow before they tell it.
     wanted
-        The version asked for (:meth:`of_version`); empty where any serves.
+        The version asked for (:meth:`of_version`); empty if any serves.
     beside_old
         A version, and what pip has to install with those before it, which do not say so themselves.
     old_python
@@ -151,7 +151,7 @@ def _by_version(environment: Path) -> list[int]:
 
 
 def beside(program: str) -> str:
-    """Return the Python of the environment that a command lies in; the program itself where it is a Python."""
+    """Return the Python of the environment that a command is in; the program itself where it is a Python."""
     path = Path(program)
     return program if path.name.startswith("python") else str(path.resolve().parent / "python")
 

@@ -122,7 +122,7 @@ class Blobs:
         self._was_hashed(blob.sha256, blob.path, before)
 
     def link(self, blob: Blob, target: Path) -> None:
-        """Give a blob a second name by hard link; it is hashed first unless this process has done so.
+        """Hard-link a blob under a second name; it is hashed first unless this process has done so.
 
         Raises
         ------

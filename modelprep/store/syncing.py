@@ -107,7 +107,7 @@ class EarlyWriting:
 
 @lru_cache(maxsize=1)
 def _sync_file_range() -> Any:
-    """Return the C library's ``sync_file_range`` (Linux); None where there is none."""
+    """Return the C library's ``sync_file_range`` (Linux); None if there is none."""
     with contextlib.suppress(OSError, AttributeError, ImportError):
         import ctypes
 

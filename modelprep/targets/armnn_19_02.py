@@ -18,7 +18,7 @@ class TfOp:
     Parameters
     ----------
     inputs
-        Data inputs it takes (control inputs do not count); None where attribute `N` says it (plus one for ConcatV2).
+        Data inputs it takes (control inputs do not count); None if attribute `N` says it (plus one for ConcatV2).
     attrs
         Attributes that TensorFlow 1.12 knows for it.
     required

@@ -26,7 +26,7 @@ class Rule:
     about
         Layer, operation or part of the file.
     message
-        A stable part of what the board prints, empty where it prints nothing.
+        A stable part of what the board prints, empty if it prints nothing.
     mend
         The command that fixes it; empty if there is none. Words in capitals stand for the file (``MODEL``), the result
         (``OUT``), a deploy file (``DEPLOY``), a checkpoint, and the names asked for (``INPUT``, ``OUTPUT``).

@@ -48,7 +48,7 @@ class BoardTest:
     shape_passed
         True where the test passes `input_shape` to the parser, so that the file's batch does not matter.
     classes
-        Elements of a classifier's output, None where not known.
+        Elements of a classifier's output, None if not known.
     preprocess
         ``kind``, ``size`` ([height, width]), ``layout``, ``mean``, ``stddev``, ``scale``, ``raw_bytes``, ``centred``:
         see :class:`modelprep.check.board.preprocess.Preprocessing`.

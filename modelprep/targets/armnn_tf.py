@@ -128,7 +128,7 @@ def constant(nodes: dict[str, Node], reference: str) -> Node | None:
 
 
 def ints(node: Node | None) -> list[int] | None:
-    """Return the values of a small int32 constant (a thousand at most); None where it is none."""
+    """Return the values of a small int32 constant (a thousand at most); None if it is something else."""
     return small_numbers(node.tensor(), INT32) if node is not None and node.op == "Const" else None
 
 
@@ -222,7 +222,7 @@ def _judge_mean(node: Node, nodes: dict[str, Node]) -> _Broken:
         yield "TF30", "the axis is not constant"
 
 
-#: Attributes that have to be written out, for the operations whose own check does not ask for them.
+#: Attributes that must be written out, for the operations whose own check does not ask for them.
 _REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "LRN": ("TF32", ("alpha", "beta", "bias", "depth_radius")),
     "Mean": ("TF30", ("keep_dims",)),

@@ -29,9 +29,9 @@ class Component:
     Parameters
     ----------
     version
-        ``2.16.2``; empty where the layers do not state it.
+        ``2.16.2``; empty if the layers do not state it.
     folder
-        Of its demo programs on the board; empty where the layers do not state it.
+        Of its demo programs on the board; empty if the layers do not state it.
     parsers
         Of Arm NN: the parsers built in by default.
     commit
@@ -57,13 +57,13 @@ class Bsp:
     components
         Family (:data:`FAMILIES`) -> component. A family that is not here is not in the release.
     vela, neutron
-        Version of the NPU compilers for i.MX 93 and i.MX 95; empty where there is none.
+        Version of the NPU compilers for i.MX 93 and i.MX 95; empty if there is none.
     delegates
         TensorFlow Lite delegates of the release.
     on_image
         Files of the full image, as paths on the board; one may end in a pattern (``*.jpg``).
     yocto
-        Name of its Yocto release; empty where the sources do not state it.
+        Name of its Yocto release; empty if the sources do not state it.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Bsp:
         for family, component in load(DEFAULT).components.items():
             ours = self.components.get(family)
             inside = path == component.folder or path.startswith(f"{component.folder}/")
-            # Arm NN's programs lie in /usr/bin there, as do other families' folders: only the folder itself is theirs.
+            # Arm NN's programs are in /usr/bin there, as do other families' folders: only the folder itself is theirs.
             if component.folder and inside and (family != "armnn" or path == component.folder):
                 return ours.folder + path[len(component.folder) :] if ours is not None and ours.folder else path
         return path

@@ -71,8 +71,8 @@ def test_a_warning_is_told_and_kept(tmp_path: Path) -> None:
     [
         ({}, "needs the parameter 'file'"),
         ({"file": "data.gz", "fiel": "data.gz"}, "has no parameter 'fiel'"),
-        ({"file": 7}, "is of the wrong kind"),
-        ({"file": {"a": "data.gz"}}, "is of the wrong kind"),
+        ({"file": 7}, "has the wrong type"),
+        ({"file": {"a": "data.gz"}}, "has the wrong type"),
         ({"file": "nothing.gz"}, "input file is not there"),
     ],
 )

@@ -26,7 +26,7 @@ FACTS = {
     "C5": "a fact about a backend; the default backends fall back to the reference one",
     "CF04": "a fact: what no output needs is not looked at (test_what_no_output_needs_is_left_alone)",
     "CF09": "a fact: such fields are skipped; two phases in one file end as CF17",
-    "CF14": "a fact: the shape of a net-level input has to be passed; that it is not is CF13",
+    "CF14": "a fact: the shape of a net-level input must be passed; that it is not is CF13",
     "CF16": "a fact: in-place layers in a chain are taken (the LeNet's ReLU is one)",
     "CF18": "a fact: Split layers are taken",
     "TF06": "a fact: a scalar is taken as a vector",

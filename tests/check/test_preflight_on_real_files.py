@@ -99,7 +99,7 @@ def test_the_names_with_hyphens_that_the_server_gives(board: Board, demo: str) -
         (board.data / name).rename(board.data / name.replace(".", "-"))
     verdict = board.fails(demo)
     assert verdict.message == f"Failed to load {board.data}/{IMAGES}"
-    assert f"has to be called {IMAGES}" in verdict.hint
+    assert f"must be called {IMAGES}" in verdict.hint
 
 
 @pytest.mark.parametrize("demo", DIGITS)

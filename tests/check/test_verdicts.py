@@ -139,14 +139,14 @@ def test_idx_names_with_hyphens(tree: Tree, demo: str, both: bool) -> None:
     verdict = tree.judge(demo)
     # The program names the images, whichever is missing.
     assert verdict.message == f"Failed to load {tree.data}/t10k-images.idx3-ubyte"
-    assert "has to be called t10k-" in verdict.hint
+    assert "must be called t10k-" in verdict.hint
 
 
 def test_another_model_is_not_taken_for_a_misspelt_one(tree: Tree) -> None:
     verdict = tree.judge("TfLiteMobilenetV2Quantized-Armnn")
     assert verdict.hint == f"{tree.models}/mobilenet_v2_1.0_224_quant.tflite is not there"
     tree.path(MODELS[TFLITE]).rename(tree.models / "MobileNet-v1-1.0-224-quant.tflite")
-    assert "has to be called mobilenet_v1_1.0_224_quant.tflite" in tree.judge(TFLITE).hint
+    assert "must be called mobilenet_v1_1.0_224_quant.tflite" in tree.judge(TFLITE).hint
 
 
 def test_idx_files_that_are_still_gzipped(tree: Tree) -> None:

@@ -257,7 +257,7 @@ def test_only_the_last_two_jobs_of_a_release_may_write_and_only_their_own_identi
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 30
         for step in job["steps"]:
-            # An action of others would have to be named by its commit.
+            # An action of others would must be named by its commit.
             assert step.get("uses", "actions/").startswith("actions/")
             assert "secrets." not in str(step)
             assert "${{" not in step.get("run", "")

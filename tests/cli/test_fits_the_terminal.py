@@ -60,6 +60,6 @@ def test_nothing_is_wider_than_80_columns(workshop: Workshop, arguments: list[st
     text = drawn(workshop, arguments, columns)
     lines = text.splitlines()
     assert len(lines) > 1, text
-    # A single word (an address, a path) is never broken: it has to be copied whole.
+    # A single word (an address, a path) is never broken: it must be copied whole.
     wide = [line for line in lines if len(line) > 80 and len(line.removesuffix(" \\").split()) > 1]
     assert not wide

@@ -47,7 +47,7 @@ class Goods:
     recipes
         Options that name the recipes of a stand-in; none for the real files.
     more
-        What a fetch of them has to be told besides.
+        What a fetch of them must be told besides.
     """
 
     upstream: Path

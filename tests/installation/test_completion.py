@@ -38,7 +38,7 @@ zpty -w shell 'source ./setup'
 zpty -r shell ready '*READY*'
 zpty -n -w shell %s$'\t'
 for (( waited = 0; waited < 300; waited++ )); do
-  # What the terminal says has to be read, or the shell in it stops.
+  # What the terminal says must be read, or the shell in it stops.
   while zpty -r -t shell said; do :; done
   [[ -e finished ]] && break
   zselect -t 10

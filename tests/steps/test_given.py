@@ -92,7 +92,7 @@ def test_no_command_replaces_what_it_should_not(
         (tmp_path, True, "is a folder"),
         (os.devnull, False, "no ordinary file"),
         (os.devnull, True, "no ordinary file"),
-        (there, False, "there already"),
+        (there, False, "exists already"),
         (source, True, "own input"),
         (link, True, "own input"),
     ):
@@ -107,10 +107,10 @@ def test_no_command_replaces_what_it_should_not(
 def test_a_link_to_nothing_is_not_replaced_unasked(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("nowhere")
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="exists already"):
         require_output(link)
     require_output(link, force=True)
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="exists already"):
         require_output(link, force=True, folder=True)
 
 

@@ -1,7 +1,7 @@
 """Kills an installation before each of its changes to a tree, and installs again with another cache.
 
 Run as a program: ``killed.py FOLDER FIRST THEN``, where FIRST and THEN name one of the :data:`VERSIONS`. It prints how
-many kills there were, and raises AssertionError at the first tree that is not what it has to be.
+many kills there were, and raises AssertionError at the first tree that is not what it must be.
 """
 
 from __future__ import annotations

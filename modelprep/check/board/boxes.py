@@ -41,7 +41,7 @@ class Detection:
     form: Literal["centre_px", "corners"] = "corners"
 
     def corners(self) -> tuple[float, float, float, float]:
-        """Return left, top, right, bottom as fractions of the picture, whichever way the box is told."""
+        """Return left, top, right, bottom as fractions of the picture, whichever way the box is given."""
         one, two, three, four = self.box
         if self.form == "corners":
             return self.box

@@ -52,7 +52,7 @@ class Head:
 
 
 def find(path: Path, outputs: Sequence[str]) -> Head | None:
-    """Look for a detection post-process that makes the outputs asked for; None where there is none.
+    """Look for a detection post-process that makes the outputs asked for; None if there is none.
 
     Raises CheckFailed: it wants room for more detections than any has.
     """

@@ -20,7 +20,7 @@ class Examined:
     """What is known of a model before it is run.
 
     `findings`: what the board stops at comes first, then the others, worst first. `network`: what the parser builds,
-    loaded; None where it stops before, or is not acted out.
+    loaded; None if it stops before, or is not acted out.
     """
 
     findings: tuple[Finding, ...]

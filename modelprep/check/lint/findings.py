@@ -54,7 +54,7 @@ class Finding:
 
     @property
     def prints(self) -> str:
-        """What the board prints, empty where it prints nothing."""
+        """What the board prints, empty if it prints nothing."""
         if self.status is not None:
             return self.message
         return self.message or rules()[self.rule].message

@@ -18,11 +18,11 @@ class Asked:
     Parameters
     ----------
     input_name, input_shape
-        Input binding, and the shape of the data it feeds; empty where nothing is asked.
+        Input binding, and the shape of the data it feeds; empty if nothing is asked.
     shape_passed
         Whether the test tells the parser the shape.
     text
-        Whether the test reads the file as protobuf text; None where either will do.
+        Whether the test reads the file as protobuf text; None if either will do.
     fed, room
         Type of the numbers that it feeds, and of its buffers for the outputs.
     """

@@ -127,7 +127,7 @@ def _by_rank(graph: Graph, known: Ranks) -> Iterator[Finding]:
 def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | None]:
     """Return the parser's number of dimensions of each node's result; None if unknown.
 
-    `input_name`, `input_rank`: the placeholder that the test feeds, and with how many dimensions (0 where nothing is
+    `input_name`, `input_rank`: the placeholder that the test feeds, and with how many dimensions (0 if nothing is
     asked).
     """
     from modelprep.formats.tensorflow.sizes import ordered

@@ -159,7 +159,7 @@ def _giving(model: Path, names: list[str], outputs: list[str]) -> Iterator[Path]
 
 
 def _file(path: Path) -> Path:
-    """Return the model itself, also where it lies in a folder with its external data."""
+    """Return the model itself, also where it is in a folder with its external data."""
     return next(iter(sorted(path.glob("*.onnx"))), path) if path.is_dir() else path
 
 

@@ -48,9 +48,9 @@ def runtimes_of(conversion: Conversion) -> tuple[str, str]:
 
 
 def fed(session: Any) -> dict[str, str]:
-    """Return the inputs that a session has to be fed, with numpy's name of their type.
+    """Return the inputs that a session must be fed, with numpy's name of their type.
 
-    Initialisers that are listed among the inputs are none that has to be fed.
+    Initialisers that are listed among the inputs are none that must be fed.
 
     Raises CheckFailed: an input is not a tensor of numbers.
     """
@@ -155,7 +155,7 @@ def sides(conversion: Conversion) -> Sides:
 
 
 def _settled(own: Sequence[object], other: Sequence[object]) -> list[int | None]:
-    """Return dimensions, those that are open as the other model has them; None where that leaves them open too."""
+    """Return dimensions, those that are open as the other model has them; None if that leaves them open too."""
     numbers = ([size if isinstance(size, int) and size > 0 else None for size in sizes] for sizes in (own, other))
     return [one or two for one, two in zip(*numbers, strict=True)]
 

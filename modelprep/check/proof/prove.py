@@ -63,7 +63,7 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
 
 
 def stored(conversion: Conversion, store: Store) -> Proof | None:
-    """Return what was measured last of a conversion and kept in the store; None where nothing was. Nothing is run."""
+    """Return what was measured last of a conversion and kept in the store; None if nothing was. Nothing is run."""
     declared = find(conversion.step).proof
     if isinstance(declared, Compared):
         return by_step(conversion)

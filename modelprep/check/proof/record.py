@@ -29,7 +29,7 @@ class Measured:
     Parameters
     ----------
     difference
-        Largest difference, as a share of the largest value of its output; None where there is no such number.
+        Largest difference, as a share of the largest value of its output; None if there is no such number.
     tensor, input
         The output and the input (from 1) where that was.
     said
@@ -37,7 +37,7 @@ class Measured:
     runtimes
         Names and versions of who ran the original and who the result.
     moved
-        False where the outputs do not depend on the input, so that nothing is proven.
+        False if the outputs do not depend on the input, so that nothing is proven.
     """
 
     difference: float | None
@@ -60,7 +60,7 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path | None, key: str) -> Record:
-        """Read what is kept of a result; nothing where the file is absent, torn or foreign."""
+        """Read what is kept of a result; nothing if the file is absent, torn or foreign."""
         path = None if folder is None else folder / f"{key}.json"
         record = cls(path)
         if path is not None:

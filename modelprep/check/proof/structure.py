@@ -32,7 +32,7 @@ _ORIGINALS: Mapping[str, str] = {"onnx": "model", "tflite": "model", "graph": "g
 def check(conversion: Conversion) -> str:
     """Have the format's own checker read the result of a conversion.
 
-    Returns name and version of what checked it; empty where the step makes no model. Raises StepError: the checker
+    Returns name and version of what checked it; empty if the step makes no model. Raises StepError: the checker
     refuses the result; MissingTool: there is no checker here, or it refuses the original as well.
     """
     declared = find(conversion.step).proof

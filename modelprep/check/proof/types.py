@@ -61,9 +61,9 @@ class Conversion:
     output
         What it made, and its sha256.
     tolerance, origin
-        Largest relative difference allowed and where that number comes from; None where the recipe says nothing.
+        Largest relative difference allowed and where that number comes from; None if the recipe says nothing.
     shape
-        Of the input that the recipe's test feeds; empty where it does not say.
+        Of the input that the recipe's test feeds; empty if it does not say.
     missing
         Why there is nothing to run: what has gone from the store. A proof made before still holds.
     facts
@@ -104,7 +104,7 @@ class Proof:
     difference
         Largest difference over all outputs and inputs, as a share of the output's largest value.
     tolerance, origin
-        What it was held to, and where that number comes from.
+        Tolerance that was applied, and where that number comes from.
     runtimes
         Who ran the original, who the result.
     tensor, input

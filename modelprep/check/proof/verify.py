@@ -25,11 +25,11 @@ class Verified:
     Parameters
     ----------
     structure
-        What checked the file; empty where nothing did.
+        What checked the file; empty if nothing did.
     unchecked
         Why nothing did.
     proof
-        How the numbers compare; None where they were not asked for, or the step makes no model.
+        How the numbers compare; None if they were not asked for, or the step makes no model.
     """
 
     structure: str = ""

@@ -231,7 +231,7 @@ def _photograph(path: Path) -> NDArray[np.uint8] | None:
 
 
 def _figure(pixels: NDArray[np.uint8] | None, caption: str, boxes: Sequence[tuple[str, ...]] = ()) -> dict[str, object]:
-    """Return a picture with its caption and what is drawn over it; empty where there is none."""
+    """Return a picture with its caption and what is drawn over it; empty if there is none."""
     if pixels is None:
         return {}
     data = f"data:image/png;base64,{base64.b64encode(png.encode(pixels)).decode()}"

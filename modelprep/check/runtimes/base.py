@@ -36,7 +36,7 @@ class Ready:
     sizes
         Elements of each output asked for, as Arm NN's parser makes them, where that is known without running.
     second
-        Loads the runtime to ask where this one's scores are too near each other; None where there is none.
+        Loads the runtime to ask where this one's scores are too near each other; None if there is none.
     """
 
     runtime: str

@@ -116,7 +116,7 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
 
 
 def _set_shape(net: Any, input_name: str, shape: tuple[int, ...]) -> str:
-    """Give the input the shape that the test feeds (the board does the same); return the input blob's name."""
+    """Set the input's shape to the one that the test feeds (the board does the same); return the input blob's name."""
     for layer in net.layer:
         if layer.type == "Input" and layer.name == input_name:
             del layer.input_param.shape[:]

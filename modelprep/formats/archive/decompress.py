@@ -33,7 +33,7 @@ _MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": 
 
 
 def compression_of(head: bytes) -> Compression:
-    """Tell the compression from the first bytes of a file; ``none`` when it is none of ours."""
+    """Tell the compression from the first bytes of a file; ``none`` for any other file."""
     for kind, magic in _MAGIC.items():
         if head.startswith(magic):
             return kind

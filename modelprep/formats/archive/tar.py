@@ -41,7 +41,7 @@ class Entry:
 
 
 def is_header(block: bytes) -> bool:
-    """Tell whether a block of 512 bytes is a tar header (its checksum agrees)."""
+    """Return whether a block of 512 bytes is a tar header (its checksum agrees)."""
     return len(block) == BLOCK and any(block) and _checksum_agrees(block)
 
 

@@ -188,7 +188,7 @@ def _unpacked(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
 
 
 def _stored(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
-    """Yield a member's bytes as they lie in the archive, behind the header that stands before them there too."""
+    """Yield a member's bytes as they are in the archive, behind the header that stands before them there too."""
     file = bundle.fp
     assert file is not None
     file.seek(info.header_offset)

@@ -106,7 +106,7 @@ def legalise(net: Any, shapes: NetShapes) -> Legalised:
 
 
 def examine(net: Any, shapes: NetShapes) -> Legalised:
-    """Rewrite as :func:`legalise` does, but list what cannot be mended in ``found`` instead of raising."""
+    """Rewrite as :func:`legalise` does, but list what cannot be fixed in ``found`` instead of raising."""
     result = Legalised()
     for layer, around in zip(net.layer, shapes.layers, strict=True):
         case = _Case(layer, around, result)
@@ -207,7 +207,7 @@ def _pooling(case: _Case) -> None:
         return
     if p.HasField("stride_h") or p.HasField("stride_w"):
         if p.stride_h != p.stride_w:
-            case.refuse("CF27", f"stride_w {p.stride_w} would not be honoured, stride_h {p.stride_h} is taken for both")
+            case.refuse("CF27", f"stride_w {p.stride_w} would not be honoured, stride_h {p.stride_h} is used for both")
     else:
         case.write("CF26", p, "stride")
     _pooling_size(case, p)

@@ -181,7 +181,7 @@ def write_plan(decided: Plan, output: Path, *, progress: write.Progress = _silen
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two files part; `layer` is the one the byte lies in, in the first file."""
+    """Where two files part; `layer` is the one the byte is in, in the first file."""
 
     offset: int
     layer: str

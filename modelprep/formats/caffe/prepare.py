@@ -67,7 +67,7 @@ def _set_up(layer: LayerParameter, phase: int) -> None:
 
 
 def _fix_batch_norm(layer: LayerParameter) -> None:
-    """Give a BatchNorm layer its three fixed entries; its statistics are no parameters to be learnt."""
+    """Add a BatchNorm layer's three fixed entries; its statistics are no parameters to be learnt."""
     if len(layer.param) > BATCH_NORM_BLOBS:
         raise StepError(
             "A BatchNorm layer has too many param entries",

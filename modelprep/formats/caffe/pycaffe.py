@@ -1,4 +1,4 @@
-"""The other engine: a real Caffe, run in a process of its own.
+"""The other engine: a real Caffe, run in a separate process.
 
 In its own process because pycaffe brings an old protobuf, and because TensorFlow and Caffe crash each other.
 Found through ``MODELPREP_PYCAFFE`` (a Python interpreter that can ``import caffe``), else ``conda run -n caffe``.

@@ -42,7 +42,7 @@ Zeros = frozenset[tuple[str, int]]
 
 
 def match(net: Any, shapes: NetShapes, index: ModelIndex, *, zeros: Zeros = frozenset()) -> WeightPlan:
-    """Give every layer its blobs.
+    """Attach its blobs to every layer.
 
     `zeros`: blobs that are to be zeros, whatever the weights hold. Raises StepError: a layer's weights are missing,
     there are more or fewer blobs than it takes, or one has another shape.
@@ -201,7 +201,7 @@ def _known(shape: Shape) -> tuple[int, ...]:
 
 
 def resolve(shape: Shape, blob: BlobIndex) -> tuple[int, ...] | None:
-    """Return the shape that a stored blob has in a net that wants `shape`; None where it does not fit.
+    """Return the shape that a stored blob has in a net that wants `shape`; None if it does not fit.
 
     Caffe's own rule: the four legacy numbers, where written, decide, with leading ones for missing axes (a
     fully-connected NxM is stored as 1x1xNxM, a bias as 1x1x1xN); otherwise the shapes must be equal.

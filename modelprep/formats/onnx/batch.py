@@ -21,7 +21,7 @@ def follow(model: Model, inputs: list[str], old: int, new: int) -> list[str]:
     """Return everything that depends on a batch its new number; the inputs themselves are the caller's.
 
     `model`: the model, changed in place; its nodes are in order, and its inputs have their old dimensions. Raises
-    StepError: a node stops it; it is named; MissingTool: a size has to be inferred, and onnx is not installed.
+    StepError: a node stops it; it is named; MissingTool: a size must be inferred, and onnx is not installed.
     """
     at = Follower(model, old, new, dict.fromkeys(inputs, 0), dict(model.initialisers()), reached=reachable(model))
     _walk(at, model.graph)

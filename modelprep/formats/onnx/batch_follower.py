@@ -87,7 +87,7 @@ class Follower:
         return default if found is None else int(found.i)
 
     def numbers(self, place: int, name: str = "") -> list[int] | None:
-        """Return whole numbers that an input or an attribute holds; None where they are computed or left out."""
+        """Return whole numbers that an input or an attribute holds; None if they are computed or left out."""
         if place < len(self.node.input) and self.node.input[place]:
             tensor = self.constants.get(self.node.input[place])
             return None if tensor is None else self.model.integers(tensor)
@@ -105,7 +105,7 @@ class Follower:
                 self.axes[name] = axis
 
     def write(self, place: int, name: str, values: list[int]) -> None:
-        """Give the node other numbers, as a constant of its own or in an attribute."""
+        """Set other numbers for the node, as a separate constant or in an attribute."""
         found = self.attribute(name)
         if place < len(self.node.input) and self.node.input[place]:
             self.node.input[place] = self.add(

@@ -46,8 +46,8 @@ class Wishes:
 def fix(model: Model, wishes: Wishes) -> list[str]:
     """Do what is asked, in place.
 
-    Returns what was changed, one line each; empty when the model was as wanted already. Raises StepError: something
-    asked for cannot be done to this model.
+    Returns what was changed, one line each; empty when the model needed no change. Raises StepError: something asked
+    for cannot be done to this model.
     """
     done = settle(model, wishes)
     return done + rearrange(model, wishes)
@@ -81,7 +81,7 @@ def rearrange(model: Model, wishes: Wishes) -> list[str]:
     done = []
     if wishes.data == "typed" and (count := initialisers.type_data(model)):
         done.append(f"{count} constants moved from raw_data to their typed field")
-    # Up to IR version 3 an initialiser is an input too: those that were made here have to be.
+    # Up to IR version 3 an initialiser is an input too: those that were made here must be.
     listing = wishes.initialisers == "inputs" or model.proto.ir_version < 4
     if listing and (count := initialisers.list_as_inputs(model)):
         done.append(f"{count} initialisers listed as inputs")

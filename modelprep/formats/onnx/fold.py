@@ -124,7 +124,7 @@ def open_dimensions(value: Any) -> bool:
 
 
 def _restore_names(old: Any, new: Any) -> None:
-    """Give nodes their names again, and a folded constant the name of the value that it stands for."""
+    """Restore the nodes' names, and give a folded constant the name of the value that it stands for."""
     before: Mapping[str, Any] = {name: node for node in old.node for name in node.output}
     known = set(before) | {tensor.name for tensor in old.initializer} | {value.name for value in old.input}
     taken = {name for node in new.node for name in (*node.input, *node.output)}

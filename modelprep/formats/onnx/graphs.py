@@ -9,7 +9,7 @@ from modelprep.formats.names import free_name
 
 
 def nested_in(node: Any) -> list[Any]:
-    """List the graphs that lie in a node's attributes."""
+    """List the graphs that are in a node's attributes."""
     found: list[Any] = []
     for attribute in node.attribute:
         found += ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs)

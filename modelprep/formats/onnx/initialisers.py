@@ -99,7 +99,7 @@ def raw_bytes(model: Model, tensor: Any) -> bytes | None:
 
 
 def lift_constants(model: Model) -> int:
-    """Make initialisers of Constant nodes that hold anything but one FLOAT tensor (rule ON07); give how many."""
+    """Make initialisers of Constant nodes that hold something other than one FLOAT tensor (rule ON07); return the count."""
     taken = set(model.initialisers())
     count = 0
     kept = []
@@ -121,7 +121,7 @@ def lift_constants(model: Model) -> int:
 
 
 def constant_value(node: Any) -> Any:
-    """Return a copy of the tensor that a Constant node makes; None where it makes none that could be an initialiser."""
+    """Return a copy of the tensor that a Constant node makes; None if it makes none that could be an initialiser."""
     if len(node.attribute) != 1:
         return None
     attribute = node.attribute[0]

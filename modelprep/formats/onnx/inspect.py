@@ -9,7 +9,7 @@ from modelprep.formats.onnx.model import TYPES, Model
 
 
 def shape(value: Any) -> list[int | str | None]:
-    """Return the dimensions of an input, output or value_info: numbers, symbols, None where nothing is known."""
+    """Return the dimensions of an input, output or value_info: numbers, symbols, None if nothing is known."""
     return [
         dim.dim_param or (int(dim.dim_value) if dim.HasField("dim_value") else None)
         for dim in value.type.tensor_type.shape.dim

@@ -81,7 +81,7 @@ class Model:
         return self.proto.graph
 
     def opset(self, domain: str = "") -> int:
-        """Return the opset of a domain, 0 where the model names none (``ai.onnx`` is the default domain)."""
+        """Return the opset of a domain, 0 if the model names none (``ai.onnx`` is the default domain)."""
         wanted = {"", "ai.onnx"} if domain in ("", "ai.onnx") else {domain}
         return max((int(item.version) for item in self.proto.opset_import if item.domain in wanted), default=0)
 
@@ -286,7 +286,7 @@ def _check_graph(graph: Any) -> None:
 
 
 def _take_external(model: Model) -> None:
-    """Make external data the model's own, as raw_data that still lie in their file."""
+    """Make external data the model's own, as raw_data whose bytes are still in their file."""
     views: dict[str, memoryview] = {}
     for tensor in model.graph.initializer:
         if tensor.data_location != EXTERNAL:
@@ -327,7 +327,7 @@ def elements(tensor: Any) -> int:
 def to_typed(data: memoryview | bytes, dtype: int) -> list[Piece]:
     """Write raw little-endian elements as the payload of their packed typed field.
 
-    Floating-point numbers lie in a packed field just as in raw_data, so those are the same bytes; whole numbers become
+    Floating-point numbers are in a packed field just as in raw_data, so those are the same bytes; whole numbers become
     varints.
     """
     if dtype in (FLOAT, DOUBLE):

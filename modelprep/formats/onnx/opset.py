@@ -30,7 +30,7 @@ _DEFAULT = ("", "ai.onnx")
 def convert(model: Model, opset: int) -> list[str]:
     """Carry a model to another opset, in place.
 
-    Returns what was done; empty where the model has that opset already. Raises StepError: a node of the model cannot be
+    Returns what was done; empty if the model has that opset already. Raises StepError: a node of the model cannot be
     carried, or the opset lies outside the table.
     """
     source = model.opset()
@@ -88,7 +88,7 @@ def infer(model: Model) -> Any:
 
 
 def _disagreement(model: Model) -> str:
-    """Say what strict inference has against a model, its types included; empty where it has nothing against it."""
+    """Say what strict inference has against a model, its types included; empty if it has nothing against it."""
     import onnx
     from onnx import shape_inference
 
@@ -178,7 +178,7 @@ def _drop_unused(model: Model, before: Mapping[str, Any]) -> None:
 
 
 def _settle_ir(model: Model, opset: int, *, up: bool) -> None:
-    """Give the model the IR version that goes with its opset, where it holds nothing younger."""
+    """Set the IR version that goes with the model's opset, where it holds nothing younger."""
     own = max(version for since, version in _IR.items() if since <= opset)
     proto = model.proto
     proto.ir_version = max(int(proto.ir_version), own) if up else max(min(int(proto.ir_version), own), ir.needed(model))

@@ -42,7 +42,7 @@ def _refused(site: Site) -> None:
 
 
 def _attribute(site: Site, asked: str) -> None:
-    """Take an attribute out that has the value which the other side takes for granted; ``!``: it has to be there."""
+    """Take an attribute out that has the value which the other side takes for granted; ``!``: it must be there."""
     name, _, value = asked.partition("=")
     attribute = site.attribute(name)
     if attribute is None:
@@ -146,7 +146,7 @@ def _attribute_to_input(site: Site, at: str, name: str, form: str) -> None:
 
 
 def _input_to_attribute(site: Site, at: str, name: str, kind: str) -> None:
-    """Make the constant input at a place an attribute; ``!``: it has to be there."""
+    """Make the constant input at a place an attribute; ``!``: it must be there."""
     place = int(at)
     source = site.given(place)
     if source:
@@ -213,7 +213,7 @@ def _dropout_up(site: Site) -> None:
 def _dropout_down(site: Site) -> None:
     _outputs(site, "1")
     if site.given(2) and any(site.numbers(site.given(2))):
-        raise Unconvertible("it is told to train")
+        raise Unconvertible("it is set to train")
     del site.node.input[1:]
     site.drop("seed")
 
@@ -302,7 +302,7 @@ def _resize_down(site: Site) -> None:
         _attribute(site, "nearest_mode=floor!")
     _values(site, "mode", "nearest", "linear")
     if site.given(3) or not site.given(2):
-        raise Unconvertible("it is told sizes, and the other side knows scales only")
+        raise Unconvertible("it has sizes, and the other opset knows scales only")
     _scales(site, 2)
     for name in ("nearest_mode", "cubic_coeff_a", "extrapolation_value", "exclude_outside"):
         site.drop(name)
@@ -312,7 +312,7 @@ def _resize_down(site: Site) -> None:
 
 
 def _resize_fill(site: Site) -> None:
-    """Region and scales have to be there before opset 13: empty ones are."""
+    """Region and scales must be there before opset 13: empty ones are."""
     while len(site.node.input) < 3:
         site.node.input.append("")
     for place, name in ((1, "roi"), (2, "scales")):

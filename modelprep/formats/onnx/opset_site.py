@@ -48,7 +48,7 @@ def _split(rules: str) -> tuple[str, ...]:
 class Site:
     """A node where it stands, with what its rules may ask and add.
 
-    `shapes`, `types`: value -> its dimensions (None where one is open), its element type; as far as inference knows.
+    `shapes`, `types`: value -> its dimensions (None if one is open), its element type; as far as inference knows.
     """
 
     model: Model
@@ -72,7 +72,7 @@ class Site:
             del self.node.attribute[index]
 
     def given(self, index: int) -> str:
-        """Return the name of an input, empty where it is left out."""
+        """Return the name of an input, empty if it is left out."""
         return str(self.node.input[index]) if index < len(self.node.input) else ""
 
     def rank(self, name: str) -> int:
@@ -91,7 +91,7 @@ class Site:
         """Return the elements of a small constant."""
         tensor = self.constants.get(name)
         if tensor is None or name in self.model.payloads:
-            raise Unconvertible(f"'{name}' is computed, and has to be constant")
+            raise Unconvertible(f"'{name}' is computed, and must be constant")
         if tensor.data_type in (INT32, INT64):
             return self.model.integers(tensor)
         from onnx import TensorProto, numpy_helper

@@ -12,7 +12,7 @@ from modelprep.formats.onnx.model import Model
 def reachable(model: Model) -> set[str]:
     """Return the values that depend on an input that is fed, the inputs among them."""
     fed = {value.name for value in model.inputs()}
-    # Nodes may lie in any order; this settles in as many rounds as the order is off, one when it is right.
+    # Nodes may be in any order; this settles in as many rounds as the order is off, one when it is right.
     growing = True
     while growing:
         growing = False

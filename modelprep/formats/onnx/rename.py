@@ -1,4 +1,4 @@
-"""Give the inputs and outputs of an ONNX file other names, editing only the bytes that hold a name.
+"""Rename the inputs and outputs of an ONNX file, editing only the bytes that hold a name.
 
 A value's name occurs in the lists of inputs, outputs and value_info, in the nodes that make or use it (those of nested
 graphs too), in an initialiser that gives it a default and in quantisation annotations. Each of these strings is
@@ -120,7 +120,7 @@ class Renamer:
                 found = self._text(field)
         return found
 
-    # -- editing: each gives pieces, or None where nothing in the range changes ------------------------------------
+    # -- editing: each gives pieces, or None if nothing in the range changes ------------------------------------
 
     def _edit(self, start: int, stop: int, change: _Change) -> list[Piece] | None:
         pieces: list[Piece] = []

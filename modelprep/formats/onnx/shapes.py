@@ -81,7 +81,7 @@ def _symbols(model: Model) -> set[str]:
 
 
 def _number(dim: Any) -> int | None:
-    """Return a dimension's number, or None where it has none (old exporters write 0 or -1 for that)."""
+    """Return a dimension's number, or None if it has none (old exporters write 0 or -1 for that)."""
     return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else None
 
 

@@ -16,7 +16,7 @@ _DEFAULT = ("", "ai.onnx")
 def drop_passing(model: Model) -> list[str]:
     """Take out Identity, and Dropout as it is at inference; what used their result uses their input.
 
-    Returns the names of the nodes taken out. Raises StepError: a Dropout that also gives its mask, or that is told to
+    Returns the names of the nodes taken out. Raises StepError: a Dropout that also gives its mask, or that is set to
     train.
     """
     graph = model.graph
@@ -37,7 +37,7 @@ def drop_passing(model: Model) -> list[str]:
         if node.op_type == "Dropout" and any(name in used for name in node.output[1:] if name):
             raise StepError("a Dropout gives its mask, which no inference needs", where=model.where, got=node.name)
         if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
-            raise StepError("a Dropout is told whether to train", where=model.where, got=node.name or node.output[0])
+            raise StepError("a Dropout has a training_mode input", where=model.where, got=node.name or node.output[0])
         source, result = renamed.get(node.input[0], node.input[0]), node.output[0]
         if result in outputs:
             # The output's name must stay: the node before takes it, where that node's result is used by name only here.
@@ -107,8 +107,8 @@ def fold_transposes(model: Model) -> int:
 def gemm_to_matmul(model: Model) -> int:
     """Make Gemm nodes with constant weights a MatMul and an Add; give how many.
 
-    Weights that Gemm is told to transpose are transposed in the file, and what it scales (alpha, beta) is scaled
-    there. The sum is rounded once more than in a fused Gemm, so results may differ in the last bits.
+    Weights that Gemm would transpose are transposed in the file, and what it scales (alpha, beta) is scaled there. The
+    sum is rounded once more than in a fused Gemm, so results may differ in the last bits.
     """
     graph = model.graph
     if nests(graph):

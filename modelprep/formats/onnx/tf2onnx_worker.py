@@ -1,4 +1,4 @@
-"""TensorFlow to ONNX in a process of its own: TensorFlow, its threads and its gigabytes end with it.
+"""TensorFlow to ONNX in a separate process: TensorFlow, its threads and its gigabytes end with it.
 
 Called by :mod:`modelprep.steps.tf_to_onnx`. It reads its orders as JSON from the file named on the command line and
 writes the model; the last line on stdout is JSON. Needs the extras ``tf`` and ``onnx``.
@@ -163,7 +163,7 @@ def keep_constants(node: Any) -> None:
 
 
 def put_back(graph: Any, data: dict[str, bytes]) -> None:
-    """Give the tensors that point outside their data again, in nested graphs too."""
+    """Restore the data of tensors that point outside, in nested graphs too."""
     tensors = list(graph.initializer)
     for node in graph.node:
         for attribute in node.attribute:

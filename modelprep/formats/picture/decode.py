@@ -58,7 +58,7 @@ class Picture:
     kind
         ``jpeg``, ``png``, ``bmp``, ``gif``, ``pnm`` or ``tga``.
     warnings
-        What a person should know before he trusts the board's answer (rotated by EXIF, grey, alpha).
+        What to know before trusting the board's answer (rotated by EXIF, grey, alpha).
     """
 
     pixels: NDArray[np.uint8]
@@ -193,7 +193,7 @@ def _warnings(data: bytes, kind: str, pixels: NDArray[np.uint8]) -> list[str]:
 
 
 def exif_orientation(data: bytes) -> int:
-    """Return the orientation tag (274) of a JPEG's EXIF block, 1 to 8, or 0 where there is none."""
+    """Return the orientation tag (274) of a JPEG's EXIF block, 1 to 8, or 0 if there is none."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] not in (0xDA, 0xD9):
         length = int.from_bytes(data[position + 2 : position + 4], "big")
@@ -205,7 +205,7 @@ def exif_orientation(data: bytes) -> int:
 
 
 def orientation_of_tiff(tiff: bytes) -> int:
-    """Return the orientation tag (274) of a TIFF block, as EXIF data are, or 0 where there is none."""
+    """Return the orientation tag (274) of a TIFF block, as EXIF data are, or 0 if there is none."""
     order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
     if order is None:
         return 0

@@ -28,7 +28,7 @@ class Headers:
     kind
         ``jpeg``, ``png``, ``bmp``, another known kind (``gif``, ``webp``, ``tiff``), or empty.
     width, height
-        Pixels; 0 where the kind is not looked into.
+        Pixels; 0 if the kind is not looked into.
     unfit
         Why the board does not see what a person sees in it; empty for a picture that goes to the board as it is.
     """
@@ -77,7 +77,7 @@ def _hold_pixels(width: int, height: int, origin: str) -> None:
 def _damaged(kind: str, what: str, origin: str, position: int) -> StepError:
     return StepError(
         f"the {kind.upper()} picture is damaged: {what}", where=f"{origin}, byte {position}",
-        hint="take another copy of the picture, or save it anew as an RGB JPEG or PNG",
+        hint="use another copy of the picture, or save it again as an RGB JPEG or PNG",
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class TensorHead:
 
 
 def read_shape(shape: Buffer) -> tuple[int, ...] | None:
-    """Read a TensorShapeProto; None where the rank is unknown."""
+    """Read a TensorShapeProto; None if the rank is unknown."""
     sizes = []
     for number, kind, value, _, stop in protowire.fields(shape):
         if (number, kind) == (2, BYTES):
@@ -46,7 +46,7 @@ def read_shape(shape: Buffer) -> tuple[int, ...] | None:
 
 
 def varint_in(buffer: Buffer | None, wanted: int) -> int:
-    """Return the number in field `wanted` of a message (the last one counts); 0 where there is none."""
+    """Return the number in field `wanted` of a message (the last one counts); 0 if there is none."""
     found = 0
     for number, kind, value, *_ in protowire.fields(buffer) if buffer is not None else ():
         if number == wanted and kind == VARINT:
@@ -55,7 +55,7 @@ def varint_in(buffer: Buffer | None, wanted: int) -> int:
 
 
 def payload_in(buffer: Buffer | None, wanted: int) -> Buffer | None:
-    """Return the bytes in field `wanted` of a message (the last ones count); None where there are none."""
+    """Return the bytes in field `wanted` of a message (the last ones count); None if there are none."""
     found = None
     for number, kind, value, _, stop in protowire.fields(buffer) if buffer is not None else ():
         if number == wanted and kind == BYTES and buffer is not None:
@@ -64,7 +64,7 @@ def payload_in(buffer: Buffer | None, wanted: int) -> Buffer | None:
 
 
 def attr_float(buffer: Buffer | None) -> float | None:
-    """Read an AttrValue that is a number with a fraction; None where it is another kind."""
+    """Read an AttrValue that is a number with a fraction; None if it is another kind."""
     for number, kind, value, *_ in protowire.fields(buffer) if buffer is not None else ():
         if number == 4 and kind == FIXED32:
             return float(struct.unpack("<f", value.to_bytes(4, "little"))[0])
@@ -88,7 +88,7 @@ def read_numbers(buffer: Buffer, wanted: int) -> list[int]:
 
 
 def small_numbers(head: TensorHead | None, *dtypes: int) -> list[int] | None:
-    """Return the values of a constant of int32 (3) or int64 (9), a thousand at most; None where it is none."""
+    """Return the values of a constant of int32 (3) or int64 (9), a thousand at most; None if it is something else."""
     if head is None or head.dtype not in dtypes or head.count > 1 << 10:
         return None
     width, code, field = (4, "i", 7) if head.dtype == 3 else (8, "q", 10)

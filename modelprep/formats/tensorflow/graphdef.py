@@ -33,7 +33,7 @@ _OWN = "TensorFlow graph"
 
 #: An attribute's encoded AttrValue, as pieces where it is made of several buffers.
 Attr = Buffer | tuple[Buffer, ...]
-#: Operations whose value lies in a checkpoint.
+#: Operations whose value is in a checkpoint.
 VARIABLE_OPS = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 
 
@@ -64,35 +64,35 @@ class Node:
         return b"".join(value) if isinstance(value, tuple) else value
 
     def dtype(self, name: str) -> int:
-        """Return the DataType in an attribute; 0 where there is none."""
+        """Return the DataType in an attribute; 0 if there is none."""
         return self._decoded(name, lambda value: varint_in(value, 6))
 
     def number(self, name: str) -> int:
-        """Return the whole number in an attribute; 0 where there is none."""
+        """Return the whole number in an attribute; 0 if there is none."""
         return protowire.signed(self._decoded(name, lambda value: varint_in(value, 3)))
 
     def real(self, name: str) -> float | None:
-        """Return the number with a fraction in an attribute; None where there is none."""
+        """Return the number with a fraction in an attribute; None if there is none."""
         return self._decoded(name, attr_float)
 
     def flag(self, name: str) -> bool:
-        """Return the truth value in an attribute; False where there is none."""
+        """Return the truth value in an attribute; False if there is none."""
         return bool(self._decoded(name, lambda value: varint_in(value, 5)))
 
     def string(self, name: str) -> bytes:
-        """Return the bytes in an attribute; empty where there are none."""
+        """Return the bytes in an attribute; empty if there are none."""
         return bytes(self._decoded(name, lambda value: payload_in(value, 2)) or b"")
 
     def strings(self, name: str) -> list[bytes]:
-        """Return the list of strings in an attribute; empty where there is none."""
+        """Return the list of strings in an attribute; empty if there is none."""
         return self._decoded(name, lambda value: read_strings(payload_in(value, 1) or b"", 2))
 
     def numbers(self, name: str) -> list[int]:
-        """Return the list of whole numbers in an attribute; empty where there is none."""
+        """Return the list of whole numbers in an attribute; empty if there is none."""
         return self._decoded(name, lambda value: read_numbers(payload_in(value, 1) or b"", 3))
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """Return the shape in an attribute (-1: size unknown); None where there is none or the rank is unknown."""
+        """Return the shape in an attribute (-1: size unknown); None if there is none or the rank is unknown."""
 
         def read(value: Buffer | None) -> tuple[int, ...] | None:
             shape = payload_in(value, 7)
@@ -101,7 +101,7 @@ class Node:
         return self._decoded(name, read)
 
     def tensor(self, name: str = "value") -> TensorHead | None:
-        """Return what the TensorProto in an attribute says of itself, without its values; None where there is none."""
+        """Return what the TensorProto in an attribute says of itself, without its values; None if there is none."""
 
         def read(value: Buffer | None) -> TensorHead | None:
             tensor = payload_in(value, 8)
@@ -125,7 +125,7 @@ def input_name(reference: str) -> str:
 class Graph:
     """A graph.
 
-    `library`, `versions`: the encoded FunctionDefLibrary and VersionDef; None where absent. `rest`: further fields
+    `library`, `versions`: the encoded FunctionDefLibrary and VersionDef; None if absent. `rest`: further fields
     (debug info, the old version number), encoded with their tags.
     """
 

@@ -22,7 +22,7 @@ class NodeFacts:
     Parameters
     ----------
     dtype
-        Of its value (attribute dtype or T); empty where the node does not say.
+        Of its value (attribute dtype or T); empty if the node does not say.
     shape
         Of a constant, or as declared by a placeholder or variable; -1 is unknown, None says nothing.
     bytes
@@ -48,7 +48,7 @@ class NodeFacts:
 class GraphFacts:
     """A graph.
 
-    `form`: ``binary``, ``text``, or what the graph lies in. `producer`: the GraphDef version that made it (0: not
+    `form`: ``binary``, ``text``, or what the graph is in. `producer`: the GraphDef version that made it (0: not
     said).
     """
 

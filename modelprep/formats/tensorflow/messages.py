@@ -26,7 +26,8 @@ _AFTER_1_12: Mapping[str, tuple[str, ...]] = {
 def message(name: str) -> Any:
     """Return the class of a message of package ``tensorflow`` (``GraphDef``, ``AttrValue.ListValue``).
 
-    The table is held to the descriptors of an installed TensorFlow by ``tests/formats/tensorflow/test_tf_schema.py``.
+    The table is checked against the descriptors of an installed TensorFlow by
+    ``tests/formats/tensorflow/test_tf_schema.py``.
     """
     return load("tensorflow", "modelprep.formats.tensorflow", syntax="proto3").message(name)
 

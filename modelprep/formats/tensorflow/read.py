@@ -1,4 +1,4 @@
-"""Read a graph from a file: a GraphDef, binary or text, or one that lies in a MetaGraphDef or SavedModel."""
+"""Read a graph from a file: a GraphDef, binary or text, or one that is in a MetaGraphDef or SavedModel."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_graph(path: Path, name: str = "") -> Graph:
 
 
 def way_on(file: str, graph: Graph, wrapper: Wrapper, result: str = "frozen.pb") -> str:
-    """Return the command that makes a GraphDef of what a graph lies in, values of variables included."""
+    """Return the command that makes a GraphDef of what a graph is in, values of variables included."""
     operand = quoting.operand(file)
     operations = {node.op for node in graph.nodes}
     if not operations & VARIABLE_OPS:
@@ -50,7 +50,7 @@ def way_on(file: str, graph: Graph, wrapper: Wrapper, result: str = "frozen.pb")
 def read_any_graph(path: Path, name: str = "") -> tuple[Graph, Wrapper | None]:
     """Read a graph, whichever way it is kept: a GraphDef, a MetaGraphDef, a SavedModel or its folder.
 
-    Returns the graph, and what it lies in (None for a plain GraphDef). Raises StepError: the file holds no graph;
+    Returns the graph, and what it is in (None for a plain GraphDef). Raises StepError: the file holds no graph;
     StorageError: it cannot be read.
     """
     from modelprep.formats.tensorflow.text import looks_like_text, text_to_binary

@@ -24,7 +24,7 @@ class Symbol:
 
 
 Size = int | Symbol | None
-#: A shape; None where not even the number of dimensions is known.
+#: A shape; None if not even the number of dimensions is known.
 Shape = tuple[Size, ...] | None
 
 
@@ -66,7 +66,7 @@ def over(size: Size, divisor: Size) -> Size:
 
 
 def numbers(node: Node | None) -> Value | None:
-    """Read a small constant of whole numbers; None where it is none."""
+    """Read a small constant of whole numbers; None if it is something else."""
     head = node.tensor() if node is not None and node.op == "Const" else None
     values = small_numbers(head, INT32, INT64)
     if head is None or values is None or len(head.shape) > 1:

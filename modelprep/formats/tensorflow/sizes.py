@@ -89,7 +89,7 @@ class Known:
 
 
 def ordered(graph: Graph) -> list[Node]:
-    """Return the nodes with those that they take values from before them; what lies in a ring is left out."""
+    """Return the nodes with those that they take values from before them; what is in a ring is left out."""
     nodes = graph.by_name()
     waiting: dict[str, set[str]] = {}
     takers: dict[str, list[str]] = {}

@@ -131,5 +131,5 @@ def tensor_proto(tensor: Tensor) -> list[Buffer]:
     if dtype.code:
         values = struct.unpack(f"<{tensor.count}{dtype.code}", tensor.data)
         return [head, bytes_field(dtype.field, b"".join(map(varint, values)))]
-    # floats and complex numbers are listed as they lie in memory; so are bools, each one byte, and the 8-bit floats
+    # floats and complex numbers are listed as they are in memory; so are bools, each one byte, and the 8-bit floats
     return [head, bytes_header(dtype.field, len(tensor.data)), tensor.data]

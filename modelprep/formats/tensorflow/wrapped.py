@@ -29,7 +29,7 @@ _TEXT = ((re.compile(rb"\s*(meta_info_def|graph_def)\s*\{"), META_GRAPH),
 
 @dataclass(frozen=True)
 class Wrapper:
-    """What a graph lies in.
+    """What a graph is in.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Wrapper:
     tags
         Of the meta graph that it is, in a SavedModel.
     outputs
-        The nodes that its signature for serving answers with; empty where it has none.
+        The nodes that its signature for serving answers with; empty if it has none.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Wrapper:
 
 
 def unwrap(data: Buffer) -> Wrapper | None:
-    """Find the graph inside a binary MetaGraphDef or SavedModel; None where the bytes are neither."""
+    """Find the graph inside a binary MetaGraphDef or SavedModel; None if the bytes are neither."""
     try:
         first = next(iter(fields(data)), None)
         if first is None:

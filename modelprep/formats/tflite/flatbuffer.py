@@ -1,4 +1,4 @@
-"""FlatBuffers, read by Google's own library, and never a byte of them believed before it is checked.
+"""FlatBuffers, read by Google's own library, and every byte of them is checked before it is used.
 
 ``flatbuffers`` decodes: field tables, offsets, strings, vectors, numbers. In Python it has no verifier (C++ has one,
 and Arm NN's parser calls it first), so a damaged file would end in a ``struct.error``, in bytes from the wrong end of
@@ -145,7 +145,7 @@ class Table:
         buffer.need(at, self._size, what)
 
     def position(self, slot: int) -> int | None:
-        """Return the position of a field, or None where the table has none."""
+        """Return the position of a field, or None if the table has none."""
         entry = 4 + 2 * slot
         offset = int(self._decoder.Offset(entry))
         if offset == 0:

@@ -61,7 +61,7 @@ class Tensor:
     bytes
         Length of the constant data, 0 for what is computed.
     text
-        Where the name lies in the file, None where there is none.
+        Where the name is in the file, None if there is none.
     """
 
     index: int
@@ -80,7 +80,7 @@ class Operator:
     """One operator: its name (``CONV_2D``; ``CUSTOM`` with `custom` naming it), tensors by index, options by name.
 
     `custom_options` are the bytes that a custom operator keeps its own options in, empty beyond `MAX_CUSTOM_OPTIONS`;
-    `code` is what a reader of the first schema takes for the operator's number, None where the file's list has none.
+    `code` is what a reader of the first schema uses as the operator's number, None if the file's list has none.
     """
 
     index: int
@@ -189,7 +189,7 @@ def parse(data: memoryview, where: str, *, lenient: bool = False) -> Model:
 
 
 def buffer_extents(data: memoryview, where: str) -> list[tuple[int, int]]:
-    """Return where the data of each buffer lie in a file that :func:`parse` has taken, and how many bytes there are."""
+    """Return where the data of each buffer are in a file that :func:`parse` has taken, and how many bytes there are."""
     tables = Buffer(data, where).root().tables(4, "buffer")
     return [table.extent(0, 1, "constant data") or (0, 0) for table in tables]
 

@@ -1,4 +1,4 @@
-"""Give the inputs and outputs of a TF Lite file other names, leaving every other byte as it is.
+"""Rename the inputs and outputs of a TF Lite file, leaving every other byte as it is.
 
 Board tests bind tensors by name, and two publishers of one network name them differently. A name is a string somewhere
 in the file, reached through an offset in its tensor. Where the new name fits into the old one's place (its padding

@@ -1,4 +1,4 @@
-"""Writing the one table of a TF Lite file that renaming has to write anew: a tensor that has no place for a name."""
+"""Writing the one table of a TF Lite file that renaming rewrites: a tensor that has no place for a name."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def tensor_with_name(tensor: Table, name: str) -> tuple[bytes, int]:
 
 
 def _vector(builder: Any, table: Table, slot: int, kind: Scalar) -> int:
-    """Copy a vector of numbers; 0 where there is none."""
+    """Copy a vector of numbers; 0 if there is none."""
     if table.position(slot) is None:
         return 0
     numbers: Sequence[float] = table.numbers(slot, kind, f"a vector of {table.what}")

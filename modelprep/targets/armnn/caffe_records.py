@@ -185,7 +185,7 @@ def _name(record: Record, number: int, text: str) -> None:
 
 
 def chain_in_place(layers: list[Record]) -> None:
-    """Give layers that share a top names of their own, so that each takes what the one before it makes.
+    """Name layers that share a top separately, so that each takes what the one before it makes.
 
     Raises Stop: they are no plain chain.
     """

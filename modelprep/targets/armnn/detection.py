@@ -7,7 +7,7 @@ case with bytes, come in the order in which libstdc++'s ``partial_sort`` leaves 
 this is done to its raw boxes and scores.
 
 Read in src/armnnTfLiteParser/TfLiteParser.cpp (ParseDetectionPostProcess) and
-src/backends/reference/workloads/DetectionPostProcess.cpp; held to Arm NN 20.08 itself in ``tests/check``.
+src/backends/reference/workloads/DetectionPostProcess.cpp; tested against Arm NN 20.08 itself in ``tests/check``.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def onnx_network(path: Path, version: str) -> tuple[Network, list[Stop]]:
 
 
 def _message(data: bytes) -> Any:
-    """Parse a ModelProto as the C++ library does: the tag 0, or one that ends a group, ends it; None where it fails."""
+    """Parse a ModelProto as the C++ library does: the tag 0, or one that ends a group, ends it; None if it fails."""
     from google.protobuf.message import DecodeError
 
     from modelprep.formats.onnx.model import messages

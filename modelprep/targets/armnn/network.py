@@ -287,7 +287,7 @@ class Network:
 
 
 def topological(targets: Sequence[Any], inputs_of: Callable[[Any], Sequence[Any]]) -> list[Any] | None:
-    """Sort what the targets depend on, each after what it takes; None where that is a ring.
+    """Sort what the targets depend on, each after what it takes; None if that is a ring.
 
     Inputs are asked for in the order of Arm NN's own search, so that what they raise comes first there, too.
     """

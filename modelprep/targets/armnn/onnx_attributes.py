@@ -45,7 +45,7 @@ def pair(values: Sequence[int], what: str) -> tuple[int, int]:
 
 
 def find(node: Any, name: str, wanted: int) -> Any:
-    """Return the last attribute of a name, all of which have to be of one type."""
+    """Return the last attribute of a name, all of which must be of one type."""
     found = None
     for attribute in node.attribute:
         if attribute.name == name:
@@ -60,7 +60,7 @@ def find(node: Any, name: str, wanted: int) -> Any:
 
 
 def wholes(node: Any, name: str) -> list[int]:
-    """Return a list of whole numbers, empty where it is not there."""
+    """Return a list of whole numbers, empty if it is not there."""
     attribute = find(node, name, 7)
     inner = "attrValue.ints().Get(attriNum)"
     values = [] if attribute is None else attribute.ints
@@ -82,6 +82,6 @@ def real(node: Any, name: str, default: float) -> float:
 
 
 def text(node: Any, name: str) -> str:
-    """Return a text, empty where it is not there."""
+    """Return a text, empty if it is not there."""
     attribute = find(node, name, 3)
     return "" if attribute is None else attribute.s.decode("utf-8", "replace")

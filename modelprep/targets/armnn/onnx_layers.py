@@ -184,7 +184,7 @@ def _reshaped(target: Any, given: Shape, name: str) -> Info:
     try:
         return Info(Shape(dims))
     except Stop as stop:
-        # The numbers lie in raw_data, which is not read: a shape of none.
+        # The numbers are in raw_data, which is not read: a shape of none.
         stop.rule = "ON09" if not dims else stop.rule
         raise
 

@@ -218,13 +218,13 @@ class Parser:
             self._takers.setdefault(name, []).append((layer, number))
 
     def finish(self, layer: Layer, node: Any, inputs: Sequence[str], *shapes: Shape) -> None:
-        """Give a layer the output that is noted, or else inferred from `shapes`, and its connections."""
+        """Set a layer's output to the noted one, or else to the inferred one from `shapes`, and its connections."""
         self.note(layer, node, *shapes)
         self.takes(layer, *inputs)
         self.makes(layer, node.output[0])
 
     def note(self, layer: Layer, node: Any, *shapes: Shape) -> None:
-        """Give a layer the output that is noted, or else inferred."""
+        """Set a layer's output to the noted one, or else to the inferred one."""
         name = node.output[0]
         if self.of(name).info is None:
             stub = Layer("", "")

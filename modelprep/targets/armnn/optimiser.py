@@ -118,7 +118,7 @@ _TITLES = {"BatchToSpaceNd": "BatchToSpaceLayer", "StridedSlice": "StridedSlice"
 
 
 def inferred(layer: Layer) -> Shape | None:
-    """Return the shape that a layer infers for its first output; None where it infers none.
+    """Return the shape that a layer infers for its first output; None if it infers none.
 
     Raises Stop: it cannot be inferred.
     """

@@ -20,9 +20,9 @@ class Binding:
     Parameters
     ----------
     input_name, outputs
-        The names that it binds; empty where nothing is asked.
+        The names that it binds; empty if nothing is asked.
     elements
-        How many numbers it feeds; None where that is not asked.
+        How many numbers it feeds; None if that is not asked.
     fed
         Their type.
     room
@@ -37,7 +37,7 @@ class Binding:
 
 
 def carry_on(network: Network, binding: Binding, unbound: Callable[[str, str], Stop]) -> Stop | None:
-    """Say where the program stops once the parser is through; None where it runs the first test case to its end.
+    """Say where the program stops once the parser is through; None if it runs the first test case to its end.
 
     `network`: as parsed; it is optimised in place. `unbound`: makes what the parser says of an ``input`` or ``output``
     that it does not find.

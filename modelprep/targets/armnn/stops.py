@@ -6,7 +6,7 @@ from modelprep.targets.armnn.network import CRASHED, Stop
 
 
 class Refused(Stop):
-    """A ParseException in the TF Lite parser: it goes on with the next operator, and fails when all have been read."""
+    """A ParseException in the TF Lite parser: it reads the other operators too, then fails."""
 
 
 def crash(why: str, rule: str, where: str = "", *, status: int = CRASHED, running: bool = False) -> Stop:

@@ -59,7 +59,7 @@ def _parsed(content: bytes) -> Any:
 
 
 def _ends_early(content: bytes) -> int | None:
-    """Find the place where protobuf stops reading; None where the bytes are damaged before."""
+    """Find the place where protobuf stops reading; None if the bytes are damaged before."""
     position = 0
     try:
         while position < len(content):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FLOAT, INT32 = 1, 3
 _MOST_OUTPUTS = 100
-#: Number of each kind of attribute value in AttrValue; 0 where none is set.
+#: Number of each kind of attribute value in AttrValue; 0 if none is set.
 _KINDS = {"list": 1, "s": 2, "i": 3, "f": 4, "b": 5, "type": 6, "shape": 7, "tensor": 8, "placeholder": 9, "func": 10}
 
 
@@ -175,7 +175,7 @@ class TfParser:
     # -- for the operators ---------------------------------------------------------------------------------------
 
     def inputs(self, node: Any, count: int | None = None) -> list[Taken]:
-        """Return what a node takes, Identity nodes passed over; `count` is how many there have to be."""
+        """Return what a node takes, Identity nodes passed over; `count` is how many there must be."""
         sources = self._sources(node)
         if count is not None and len(sources) != count:
             raise Stop(f"Unexpected number of inputs for node {node.name}. Expected {count}, found {len(sources)}",
@@ -208,9 +208,9 @@ class TfParser:
 
 
 def attribute(node: Any, name: str, kind: str, rule: str, *, required: bool = True) -> Any:
-    """Return an attribute's value; None where it is not there and need not be.
+    """Return an attribute's value; None if it is not there and need not be.
 
-    `kind`: field of AttrValue that it has to be in (``f``, ``list``). Raises Stop: it is missing, or of another kind.
+    `kind`: field of AttrValue that it must be in (``f``, ``list``). Raises Stop: it is missing, or of another kind.
     """
     if name not in node.attr:
         if required:

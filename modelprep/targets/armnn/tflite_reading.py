@@ -32,7 +32,7 @@ class Reading:
             raise crash("the file has no options for it", "TL25")
 
     def check_fused(self) -> str:
-        """Return the fused activation, which has to be known."""
+        """Return the fused activation, which must be known."""
         word = str(self.options["fused_activation_function"])
         if word != "NONE" and word not in _FUSED:
             raise Refused(f"TfLite parser doesn't suppport fused activation: {word}", "TL08")

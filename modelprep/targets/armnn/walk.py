@@ -21,9 +21,9 @@ class Wanted:
     inputs, outputs
         Names that it binds.
     shapes
-        Input shapes that it passes to the parser; empty where it passes none.
+        Input shapes that it passes to the parser; empty if it passes none.
     size
-        Elements of the data that it feeds; 0 where that is not known.
+        Elements of the data that it feeds; 0 if that is not known.
     """
 
     inputs: Sequence[str]
@@ -73,7 +73,7 @@ PARSERS: Mapping[str, Callable[[Path, Wanted], Network]] = {"caffe": _caffe, "tf
 def walk(path: Path, parser: str, wanted: Wanted) -> tuple[Network | None, Stop | None]:
     """Act out what a test program does with its model before and while it runs the first case.
 
-    Returns the network, ready to be run (None where it stops before), and where it stops; with a network, that is when
+    Returns the network, ready to be run (None if it stops before), and where it stops; with a network, that is when
     the first case is run.
     """
     try:

@@ -149,7 +149,7 @@ def _splitter(layer: Layer) -> None:
                                  f"origin (index: {number}) has {len(origin)} dimensions, the input tensor has "
                                  f"{len(shape)} dimensions.")  # fmt: skip
         if any(u32(at + size) > whole for at, size, whole in zip(origin, slot.shape, shape, strict=False)):
-            raise _refuse(layer, "Window extent coordinates have to be smaller or equal than the size of the input in "
+            raise _refuse(layer, "Window extent coordinates must be smaller or equal than the size of the input in "
                                  "that coord.")  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def _merger(layer: Layer) -> None:
                                  f"origin (index: {number}) has {len(origin)} dimensions, the output tensor has "
                                  f"{len(out)} dimensions.")  # fmt: skip
         if any(u32(at + size) > whole for at, size, whole in zip(origin, shape, out, strict=False)):
-            raise _refuse(layer, "Window extent coordinates have to be smaller or equal than the size of the output in "
+            raise _refuse(layer, "Window extent coordinates must be smaller or equal than the size of the output in "
                                  "that coord.")  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class Other:
 
 
 def recognise(text: str) -> Other | None:
-    """Say what a text is that is no net; None where it may be one, or is nothing known here."""
+    """Say what a text is that is no net; None if it may be one, or is nothing known here."""
     if _DARKNET.match(text):
         return Other("a network of Darknet (.cfg)", "convert it to Caffe or ONNX first")
     fields = _outline(text)

@@ -8,11 +8,11 @@ from typing import Any
 
 from modelprep.errors import StepError
 
-#: One dimension; None where it cannot be known.
+#: One dimension; None if it cannot be known.
 Dim = int | None
 
 
-#: A blob's shape; None where not even the number of axes is known.
+#: A blob's shape; None if not even the number of axes is known.
 Shape = tuple[Dim, ...] | None
 
 
@@ -42,7 +42,7 @@ class Site:
         )
 
     def param(self, name: str) -> Any:
-        """Return a parameter message of the layer, or None where the schema does not know it."""
+        """Return a parameter message of the layer, or None if the schema does not know it."""
         return getattr(self.layer, name, None)
 
     def need(self, least: int, most: int | None = None) -> None:
@@ -69,7 +69,7 @@ Rule = Callable[[Site], Inferred]
 
 
 def count(shape: Shape, start: int = 0, stop: int | None = None) -> int | None:
-    """Multiply the dimensions from `start` to `stop`; None where one is not known."""
+    """Multiply the dimensions from `start` to `stop`; None if one is not known."""
     if shape is None:
         return None
     total = 1

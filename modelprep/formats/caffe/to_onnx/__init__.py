@@ -74,7 +74,7 @@ def convert(
 def batch(value: object) -> int | Literal["dynamic"] | None:
     """Read what a user gives as a batch: a number, ``dynamic``, or nothing.
 
-    Raises UsageError: it is none of these.
+    Raises UsageError: it is something else.
     """
     if value in (None, ""):
         return None

@@ -35,7 +35,7 @@ class Layer:
     bottoms, tops
         Its blobs with their shapes; the tops' names are decided, and a rule has to make each of them.
     read
-        Reads a blob's numbers; for the few that have to be computed with, never for a weight matrix.
+        Reads a blob's numbers; for the few that must be computed with, never for a weight matrix.
     raw_detections
         Whether DetectionOutput stops before its non-maximum suppression.
     """
@@ -73,7 +73,7 @@ class Layer:
         )  # fmt: skip
 
     def size(self, tensor: Tensor, axis: int, what: str = "") -> int:
-        """Return a size that has to be known.
+        """Return a size that must be known.
 
         Raises StepError: it is decided only when the model runs.
         """

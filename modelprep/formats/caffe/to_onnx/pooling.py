@@ -1,6 +1,6 @@
 """Pooling with Caffe's own window rules, and what is made of it: SPP, ROIPooling, Upsample by a pooling mask.
 
-Caffe rounds the number of windows up, and its average divides by the cells of a window that lie in the input or in the
+Caffe rounds the number of windows up, and its average divides by the cells of a window that are in the input or in the
 padding, but not by those beyond the padding. ``ceil_mode`` says other things in other runtimes and opsets; so the
 windows are written with explicit padding, and an average whose windows overhang is multiplied by a constant.
 """

@@ -26,7 +26,7 @@ class Checked:
 
 
 def check(plan: Plan) -> Checked | None:
-    """Check the graph; None where the onnx package is not installed.
+    """Check the graph; None if the onnx package is not installed.
 
     Raises StepError: the checker refuses the model, or a blob has another shape than in Caffe. This is a bug of the
     conversion.
@@ -76,7 +76,7 @@ def check(plan: Plan) -> Checked | None:
 
 
 def _fill(model: Any, plan: Plan) -> None:
-    """Give the shell its constants: small ones whole, large ones as inputs."""
+    """Add the shell's constants: small ones whole, large ones as inputs."""
     for constant in plan.graph.constants:
         if isinstance(constant.source, bytes) and constant.size <= _SMALL:
             tensor = messages("TensorProto")()

@@ -1,7 +1,7 @@
 """Write a converted model: a few hundred bytes for each node, the weights moved from file to file.
 
 The file is one ModelProto: its own fields, then the graph (nodes first, then initializers one by one), in which the
-elements of a weight are a run of bytes that is copied from the caffemodel, or that lies in a file of external data.
+elements of a weight are a run of bytes that is copied from the caffemodel, or that is in a file of external data.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _WINDOW = 1 << 16
 
 @dataclass(frozen=True)
 class Field:
-    """One field as it lies in the file.
+    """One field as it is in the file.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class WireReader:
         return StepError(what, where=place, expected=expected, got=got, looks_like=looks, hint=hint)
 
     def slice(self, start: int, end: int) -> bytes:
-        """Return the bytes of a range that is known to lie in the file."""
+        """Return the bytes of a range that is known to be in the file."""
         if end - start > _WINDOW:
             return self._pread(end - start, start)
         low = start - self._base
@@ -130,7 +130,7 @@ class WireReader:
         return self.fail(f"a message ends {inside}", offset, got=f"its end at byte {end}", looks="damaged bytes")
 
     def fields(self, start: int, end: int) -> Iterator[Field]:
-        """Walk the fields of the message that lies in ``[start, end)``.
+        """Walk the fields of the message that is in ``[start, end)``.
 
         Raises StepError: a length leads out of the message, a group or an unknown wire type, field number 0, too many
         fields.
@@ -177,7 +177,7 @@ class WireReader:
     def run(self, offset: int, end: int, tag: int, width: int) -> int:
         """Count the equal one-byte tags that follow each other every ``1 + width`` bytes from `offset` on.
 
-        That is how a repeated number that is not packed lies in a file: tag, value, tag, value. Done by slices, as
+        That is how a repeated number that is not packed is in a file: tag, value, tag, value. Done by slices, as
         there can be a hundred million of them.
         """
         step, count = 1 + width, 0

@@ -1,4 +1,4 @@
-"""Where everything lies in a caffemodel: layers, blobs, shapes, float payloads; not one float is read.
+"""Where everything is in a caffemodel: layers, blobs, shapes, float payloads; not one float is read.
 
 The three generations of the format are told apart by where the layers lie: ``layer`` (field 100, V2), ``layers``
 (field 2, V1), and V1 layers that hold a V0 layer in their field 1. Field numbers: ``schema.tsv``.
@@ -65,7 +65,7 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
         return
     hint = None
     if "HDF5" in looks:
-        hint = "a .caffemodel.h5 has to be saved again by Caffe, with snapshot_format: BINARYPROTO"
+        hint = "a .caffemodel.h5 must be saved again by Caffe, with snapshot_format: BINARYPROTO"
     elif "prototxt" in looks:
         hint = "give the prototxt as the structure and the .caffemodel as the weights"
     raise StepError(

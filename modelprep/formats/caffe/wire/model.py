@@ -38,7 +38,7 @@ class BlobIndex:
     offset, length
         Of the message in the file, in bytes.
     legacy
-        (num, channels, height, width) where any of these is written, else None. Caffe goes by these before `shape`.
+        (num, channels, height, width) where any of these is written, else None. Caffe prefers these to `shape`.
     dtype
         ``float32`` for ``data``, ``float64`` for ``double_data`` (which wins where both are there, as in Caffe).
     segments, count

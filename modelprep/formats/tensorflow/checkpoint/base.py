@@ -32,7 +32,7 @@ class Stored:
     shape
         Of the whole tensor.
     slices
-        The parts it is stored as; empty where it is stored whole.
+        The parts it is stored as; empty if it is stored whole.
     """
 
     dtype: int

@@ -95,7 +95,7 @@ def data_files(index: Path) -> dict[str, Path]:
 
 
 def latest_in(path: Path) -> str | None:
-    """Return the checkpoint that a list of checkpoints names as the latest; None where the file is no such list."""
+    """Return the checkpoint that a list of checkpoints names as the latest; None if the file is no such list."""
     try:
         with path.open("rb") as file:
             text = file.read(_MOST)

@@ -1,6 +1,6 @@
 """Checkpoints: which tensors they hold, and their values, whichever form they have.
 
-`open_checkpoint` tells the two forms apart. Tensors are read when asked for, verified, and stay where they lie in the
+`open_checkpoint` tells the two forms apart. Tensors are read when asked for, verified, and stay where they are in the
 mapped file wherever their bytes are stored as memory holds them (all of V2, the floating types of V1).
 """
 

@@ -158,7 +158,7 @@ def _verify(data: memoryview, masked: int, name: str, place: str) -> None:
 def _strings(data: memoryview, count: int, masked: int, name: str, place: str) -> tuple[bytes, ...]:
     """Read a string tensor: varint lengths, a checksum of the lengths, the strings.
 
-    The checksum goes over the lengths as 32-bit numbers (64-bit from 4 GiB), its own bytes, and the strings.
+    The checksum covers the lengths as 32-bit numbers (64-bit from 4 GiB), its own bytes, and the strings.
     """
     if count > len(data):
         raise StepError(f"string tensor '{name}' is too short for its shape", where=place, expected=f"{count} strings")
