@@ -59,6 +59,13 @@ def tar_gz(files: Mapping[str, bytes], *, prefix: str = "") -> bytes:
     return gz(tar(files, prefix=prefix))
 
 
+def tar_xz(files: Mapping[str, bytes]) -> bytes:
+    """Write a tar.xz."""
+    import lzma
+
+    return lzma.compress(tar(files))
+
+
 def zipped(files: Mapping[str, bytes]) -> bytes:
     """Write a zip of stored members dated 1980-01-01."""
     import zipfile

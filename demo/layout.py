@@ -60,7 +60,9 @@ def pack(url: Url, members: Mapping[str, bytes]) -> bytes:
         return containers.tar_gz(members, prefix="./" if "tensorflow" in url.host + url.path else "")
     if name.endswith(".tar"):
         return containers.tar(members)
-    raise ValueError(f"what archive is {url}?")
+    if name.endswith(".tar.xz"):
+        return containers.tar_xz(members)
+    raise ValueError(f"unknown archive type: {url}")
 
 
 def write(folder: Path, files: Mapping[Url, bytes]) -> list[Path]:

@@ -54,7 +54,7 @@ class VerifiedCache:
             "ok": report.ok,
             "checked": report.checked,
             "checked_bytes": report.checked_bytes,
-            "rotten": list(report.rotten),
+            "rotten": list(report.corrupt),
             "quarantined": [str(path) for path in report.quarantined],
             "broken_results": list(report.broken_results),
             "restored": self.repaired.restored,
@@ -88,7 +88,7 @@ def verify_cache(*, listen: Listener | None = None, **options: Unpack[VerifyOpti
         if given.repair and not report.ok:
             plans = plan_each(request_of("all", given), catalogue_of(given), store)
             repaired = repair(plans, report, tell)
-        left = repaired.failed if given.repair else report.rotten
+        left = repaired.failed if given.repair else report.corrupt
         error = DigestMismatch(
             f"{len(left)} cached files are corrupt; they are in quarantine",
             where=str(store.root),

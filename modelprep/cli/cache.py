@@ -47,7 +47,7 @@ def verify(output: Output, **options: Unpack[VerifyOptions]) -> None:
     found = verify_cache(listen=output.listener(), **options)
     report, repaired = found.report, found.repaired
     output.result(found.to_json())
-    output.line(f"{report.checked} files hashed ({size_text(report.checked_bytes)}), {len(report.rotten)} corrupt")
+    output.line(f"{report.checked} files hashed ({size_text(report.checked_bytes)}), {len(report.corrupt)} corrupt")
     if report.broken_results:
         output.line(f"{len(report.broken_results)} step results had lost their files; they will be made again")
     if repaired.restored:

@@ -31,7 +31,7 @@ _PLACE = re.compile(r"(?P<login>(?:[^@:/\s]+@)?(?:\[[^\[\]\s/]+\]|[^@:/\s\[\]]+)
 
 @dataclass(frozen=True)
 class Board:
-    """Where to deploy: ``login`` as ssh takes it (``root@imx8``), `path` on the board (empty: the login's home)."""
+    """Where to deploy: ``login`` as ssh takes it (``root@imx8``), `path` on the board (empty: the home directory)."""
 
     login: str
     path: str = ""

@@ -125,7 +125,7 @@ def _downloaded(url: RecipeUrl, around: Surroundings, listen: Listener) -> Recip
 
 
 def fetch_recipes(
-    url: str, sha256: str, around: Surroundings, listen: Listener = silent, *, anew: bool = False
+    url: str, sha256: str, around: Surroundings, listen: Listener = silent, *, again: bool = False
 ) -> tuple[Path, Pin]:
     """Download an archive of recipes, unless it is cached, and unpack it into the store.
 
@@ -133,7 +133,7 @@ def fetch_recipes(
     ----------
     sha256
         Expected digest; empty on first use.
-    anew
+    again
         Download an unpinned archive again, even if it is cached.
 
     Raises
@@ -153,7 +153,7 @@ def fetch_recipes(
         max_bytes=LARGEST_ARCHIVE,
     )  # fmt: skip
     fetcher = Fetcher(store, policy, listen=listen)
-    if anew and not sha256:
+    if again and not sha256:
         store.forget_alias(FIRST, identity(asset, fetcher.want(asset)))
     blob = fetcher.fetch(fetcher.plan(asset, (PurePosixPath(url).name,))).blob
     if blob.size > LARGEST_ARCHIVE:

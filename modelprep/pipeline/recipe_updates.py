@@ -99,7 +99,7 @@ def update_recipes(
         old = pins.get(each.lock_key)
         here = old.first_seen_from if old is not None else each.url
         place = RecipeUrl(here).at(to) if to else here
-        folder, new = fetch_recipes(place, each.sha256, around, listen, anew=True)
+        folder, new = fetch_recipes(place, each.sha256, around, listen, again=True)
         updates.append(_compare(each, old, _catalogue(old, around, listen), _opened(folder), new))
         made[each.lock_key] = new
     if not dry_run:

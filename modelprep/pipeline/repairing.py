@@ -49,8 +49,8 @@ def repair(plans: Sequence[Plan], report: VerifyReport, listen: Listener = silen
             failed.pop(sha256, None)
             if error is not None:
                 failed[sha256] = error
-    here = [sha256 for sha256 in report.rotten if plans and plans[0].store.get(sha256) is not None]
-    unused = [sha256 for sha256 in report.rotten if sha256 not in here and sha256 not in failed]
+    here = [sha256 for sha256 in report.corrupt if plans and plans[0].store.get(sha256) is not None]
+    unused = [sha256 for sha256 in report.corrupt if sha256 not in here and sha256 not in failed]
     return Repaired(here, failed, [] if failed else unused)
 
 
@@ -66,7 +66,7 @@ def _restored(restorer: Restorer, plan: Plan, identity: str) -> ModelprepError |
 def _lost(plan: Plan, report: VerifyReport) -> Iterator[tuple[str, str]]:
     """Yield the assets and steps of a plan whose files were lost, each with its name for messages."""
     for identity, planned in plan.assets.items():
-        if planned.override is None and planned.sha256 in report.rotten:
+        if planned.override is None and planned.sha256 in report.corrupt:
             yield identity, planned.sha256
     for identity, step in plan.steps.items():
         if step.key is not None and step.key in report.broken_results:

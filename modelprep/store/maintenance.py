@@ -48,24 +48,24 @@ class VerifyReport:
     ----------
     checked, checked_bytes
         Blobs that were hashed, and their bytes.
-    rotten
+    corrupt
         Digests of corrupt blobs.
     quarantined
-        Their paths in quarantine (fewer than `rotten` in a read-only store).
+        Their paths in quarantine (fewer than `corrupt` in a read-only store).
     broken_results
         Keys of step results that were unreadable or whose blobs are missing; they were removed if possible.
     """
 
     checked: int
     checked_bytes: int
-    rotten: tuple[str, ...]
+    corrupt: tuple[str, ...]
     quarantined: tuple[Path, ...]
     broken_results: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
         """True when nothing was wrong."""
-        return not self.rotten and not self.broken_results
+        return not self.corrupt and not self.broken_results
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     paths = list(store.blobs())
     sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
     total, done = sum(sizes), 0
-    checked, rotten, good = 0, [], set()
+    checked, corrupt, good = 0, [], set()
     before = {path for path, _ in _files(store.root / "quarantine")}
     for path, size in zip(paths, sizes, strict=True):
 
@@ -168,7 +168,7 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
         checked += 1
         done += size
         if found is None:
-            rotten.append(path.name)
+            corrupt.append(path.name)
         else:
             good.add(path.name)
     after = {path for path, _ in _files(store.root / "quarantine")}
@@ -185,7 +185,7 @@ def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     return VerifyReport(
         checked=checked,
         checked_bytes=total,
-        rotten=tuple(rotten),
+        corrupt=tuple(corrupt),
         quarantined=tuple(sorted(p for p in after - before if p.suffix != ".json")),
         broken_results=tuple(broken),
     )

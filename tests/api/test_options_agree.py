@@ -198,7 +198,7 @@ def test_a_number_out_of_bounds_is_refused_as_the_command_line_refuses_it(worksh
         assert caught.value.got == str(value)
     for value in {bounds.min, bounds.max} - {None}:
         # At the bound it is taken; what goes wrong then is that there is no such target.
-        with pytest.raises(modelprep.errors.UsageError, match="no target"):
+        with pytest.raises(modelprep.errors.UsageError, match="unknown target"):
             verb("thinks", *place, **here, **{pair.name: value})
 
 

@@ -600,7 +600,7 @@ def test_a_bit_flipped_in_the_store_is_found_by_verify_and_fetched_again(server:
         file.write(bytes([data[1000] ^ 1]))
     os.utime(blob.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     report = maintenance.verify(bench.store)
-    assert report.rotten == (blob.sha256,)
+    assert report.corrupt == (blob.sha256,)
     assert bench.fetch(asset(url, data=data)).blob.path.read_bytes() == data
 
 

@@ -100,7 +100,7 @@ def test_an_unpinned_file_is_not_led_from_https_to_http(
         url = secure.put("/m", location=plain)
         with pytest.raises(FetchError, match="could not") as caught:
             bench.fetch(asset(url, pin="first-use"))
-        assert "https to http" in caught.value.tried[0]
+        assert "https to unprotected http" in caught.value.tried[0]
         assert server.log == []
         assert bench.fetch(asset(url, data=b"data")).blob.size == 4
 

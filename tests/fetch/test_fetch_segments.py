@@ -99,7 +99,7 @@ def test_parts_of_another_file_under_the_same_tag_are_found_out_and_the_file_ask
 
     url = server.put("/m", data, etag='"same"', after=swap, **SLOW)
     assert bench.fetch(asset(url, data=data)).blob.path.read_bytes() == data
-    assert "several connections has the wrong digest" in " ".join(event.text for event in bench.events)
+    assert "several connections has the wrong checksum" in " ".join(event.text for event in bench.events)
 
 
 def test_a_file_that_is_another_one_over_any_number_of_connections_is_refused(

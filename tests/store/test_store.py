@@ -371,7 +371,7 @@ def test_verify_finds_a_flipped_bit_that_the_stat_does_not_show(store: Store) ->
     assert store.get(bad) is not None  # the memo is believed, by design
     told: list[tuple[int, int | None]] = []
     report = maintenance.verify(store, lambda done, total: told.append((done, total)))
-    assert report.rotten == (bad,)
+    assert report.corrupt == (bad,)
     assert report.broken_results == (key,)
     assert not report.ok
     assert told[-1] == (8, 8)
@@ -511,7 +511,7 @@ def test_a_read_only_store_serves_what_it_has_and_refuses_the_rest(tmp_path: Pat
         assert store.result(key) is not None
         assert store.get(rotten) is None
         assert not maintenance.info(store).writable
-        assert maintenance.verify(store).rotten == (rotten,)
+        assert maintenance.verify(store).corrupt == (rotten,)
         for refused in (lambda: put(store, b"new"), lambda: store.put_result(key, Result({"": digest}))):
             with pytest.raises(StorageError, match="read-only"):
                 refused()

@@ -99,7 +99,7 @@ def raw_bytes(model: Model, tensor: Any) -> bytes | None:
 
 
 def lift_constants(model: Model) -> int:
-    """Make initialisers of Constant nodes that hold something other than one FLOAT tensor (rule ON07); return the count."""
+    """Turn Constant nodes that do not hold one FLOAT tensor into initialisers (ON07); return how many."""
     taken = set(model.initialisers())
     count = 0
     kept = []
