@@ -65,12 +65,13 @@ class Landing:
     def _start(self) -> None:
         with self._mutex:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="modelprep-landing", daemon=True)
+                thread = threading.Thread(target=self._run, name="modelprep-landing", daemon=True)
                 try:
-                    self._thread.start()
+                    thread.start()
                 except RuntimeError:  # the system has no more threads
-                    self._thread = None
                     self._take(wait=False)
+                else:
+                    self._thread = thread  # only now: until it has started it counts as not alive
 
     def ensure_alive(self) -> None:
         """Raise MemoryError if the thread has died, since its work would never finish."""
