@@ -15,11 +15,11 @@ from modelprep.structs import dataclass
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model
 
-#: With NumPy 2 the versions before 4 end in an OverflowError (tried: 3.8.0 to 3.12.0); those before 3.8 build with
-#: Python 3.9, and not with 3.11.
+#: Tried: with NumPy 2 the versions 3.8.0 to 3.12.0 end in an OverflowError, 3.6.0 with NumPy 1.24 for lack of np.int.
+#: Those before 3.8 build with Python 3.9 and not with 3.11; 3.7.0 with neither: setuptools lack pkg_resources now.
 VELA = Tool(
     "vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela", distribution="ethos-u-vela",
-    beside_old=("4", "numpy<2"), old_python=("3.8", "python3.9"),
+    beside_old=(("3.8", "numpy<1.24"), ("4", "numpy<2")), old_python=("3.8", "python3.9"),
 )  # fmt: skip
 #: SoC -> accelerator configuration.
 ACCELERATORS: Mapping[str, str] = {"imx93": "ethos-u65-256"}

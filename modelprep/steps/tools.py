@@ -42,7 +42,7 @@ class Tool:
     wanted
         The version asked for (:meth:`of_version`); empty if any serves.
     beside_old
-        A version, and what pip has to install with those before it, which do not say so themselves.
+        Versions, and what pip has to install with those before each, which do not say so themselves; the first counts.
     old_python
         A version, and the Python that those before it need.
     """
@@ -54,7 +54,7 @@ class Tool:
     hint: str = ""
     distribution: str = ""
     wanted: str = ""
-    beside_old: tuple[str, str] = ("0", "")
+    beside_old: tuple[tuple[str, str], ...] = ()
     old_python: tuple[str, str] = ("0", "")
 
     def of_version(self, version: str) -> Tool:
@@ -75,7 +75,8 @@ class Tool:
     def to_install(self) -> str:
         """Return the shell command that makes the environment of the version asked for."""
         folder = str(self.environment)
-        old, more = (name if self._older(version) else "" for version, name in (self.old_python, self.beside_old))
+        old = self.old_python[1] if self._older(self.old_python[0]) else ""
+        more = next((name for version, name in self.beside_old if self._older(version)), "")
         words = (f"{folder}/bin/pip", "install", f"{self.distribution}=={self.wanted}", *([more] if more else []))
         return f"{quoting.command(old or 'python3', '-m', 'venv', folder)} && {quoting.command(*words)}"
 

@@ -114,7 +114,7 @@ def test_an_installed_vela_of_the_boards_version_comes_before_path_and_after_the
 
 @pytest.mark.parametrize(
     ("version", "python", "more"),
-    [("3.7.0", "python3.9", " 'numpy<2'"), ("3.12.0", "python3", " 'numpy<2'"), ("4.1.0", "python3", ""),
+    [("3.6.0", "python3.9", " 'numpy<1.24'"), ("3.12.0", "python3", " 'numpy<2'"), ("4.1.0", "python3", ""),
      ("10.0.0", "python3", "")],
 )  # fmt: skip
 def test_without_any_vela_the_hint_installs_the_boards_version_where_it_is_looked_for(
