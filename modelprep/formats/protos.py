@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import cache, wraps
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -122,9 +122,13 @@ class Schema:
 
 
 @once
-def load(package: str, resource_package: str, filename: str = "schema.tsv", syntax: str = "proto2") -> Schema:
-    """Load the schema table that lies beside a package's modules, once a process."""
-    return Schema(package, resources.files(resource_package).joinpath(filename).read_text("utf-8"), syntax)
+def load(package: str, beside: str, syntax: str = "proto2") -> Schema:
+    """Load the schema table that lies in a package of the formats (``modelprep.formats.onnx``), once a process.
+
+    Not by importlib.resources, which imports thirty modules more.
+    """
+    path = Path(__file__).with_name(beside.rpartition(".")[2]) / "schema.tsv"
+    return Schema(package, path.read_text("utf-8"), syntax)
 
 
 def is_repeated(field: Any) -> bool:

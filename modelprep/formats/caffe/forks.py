@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
@@ -60,7 +60,7 @@ def table() -> Forks:
     owners: dict[str, tuple[str, ...]] = {}
     numbers: dict[tuple[str, str], str] = {}
     rows = []
-    text = resources.files("modelprep.formats.caffe").joinpath("forks.tsv").read_text("utf-8")
+    text = Path(__file__).with_name("forks.tsv").read_text("utf-8")
     for line in text.splitlines():
         kind, *row = line.split("\t")
         if kind == "fork":

@@ -9,7 +9,7 @@ where a message is passed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelprep.formats import protos
@@ -47,7 +47,7 @@ _BVLC_TYPES = (
 @protos.once
 def schema() -> protos.Schema:
     """Return Caffe's schema with the fields of its forks, loaded once a process."""
-    own = resources.files("modelprep.formats.caffe").joinpath("schema.tsv").read_text("utf-8")
+    own = Path(__file__).with_name("schema.tsv").read_text("utf-8")
     return protos.Schema("caffe", f"{own}\n{forks.table().schema}")
 
 

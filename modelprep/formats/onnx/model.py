@@ -140,7 +140,7 @@ def messages(name: str) -> Any:
     """Return the class of an ONNX message."""
     from modelprep.formats import protos
 
-    return protos.load("onnx", __package__ or "modelprep.formats.onnx").message(name)
+    return protos.load("onnx", "modelprep.formats.onnx").message(name)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from modelprep.formats.onnx.graphs import claim
@@ -30,7 +30,7 @@ class Change:
 @cache
 def changes() -> Mapping[tuple[str, int], Change]:
     """Read the table: (operator, opset) -> change."""
-    text = resources.files(__package__).joinpath("opset_changes.tsv").read_text("utf-8")
+    text = Path(__file__).with_name("opset_changes.tsv").read_text("utf-8")
     found = {}
     for line in text.splitlines():
         if line.startswith(("#", "operator\t")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from modelprep.formats.protos import Schema, load, once
@@ -35,7 +35,7 @@ def message(name: str) -> Any:
 @once
 def message_of_1_12(name: str) -> Any:
     """Return the class of a message as TensorFlow 1.12 has it: what came later is unknown to it."""
-    table = resources.files("modelprep.formats.tensorflow").joinpath("schema.tsv").read_text("utf-8")
+    table = Path(__file__).with_name("schema.tsv").read_text("utf-8")
     rows = []
     for line in table.splitlines():
         kind, owner, field, number = (*line.split("\t"), "", "", "")[:4]

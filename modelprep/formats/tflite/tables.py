@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 
 def operator_name(code: int) -> str:
@@ -34,5 +34,5 @@ def _option_table() -> dict[int, list[tuple[str, int, str, float]]]:
 
 def rows(name: str) -> list[list[str]]:
     """Return the rows of one of the tables beside this module, without its comments."""
-    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    text = Path(__file__).with_name(name).read_text("utf-8")
     return [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
