@@ -54,7 +54,11 @@ def test_the_shipped_recipes_lint_clean(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stderr
     files = json.loads(checked.stdout)["files"]
     assert len(files) >= 15
-    assert [file for file in files if file["problems"] or file["warnings"]] == []
+    assert [file for file in files if file["problems"]] == []
+    # A step of a package that is not installed here cannot be checked; tests/steps/test_plugins.py does it.
+    assert {text.partition(": ")[2][:55] for file in files for text in file["warnings"]} <= {
+        "a step is not checked: the package modelprep-neutron, w"
+    }
     assert {file["kind"] for file in files} == {"recipe", "assets"}
 
 

@@ -20,8 +20,9 @@ from modelprep.recipe.spread import source_of
 CATALOGUE = Catalogue.open()
 EVERY = CATALOGUE.resolve(["all"])
 #: Demos of later boards, which have a test of their own (test_demos_of_later_boards).
-ELSEWHERE = ("eiq-examples", "gopoint", "nnstreamer")
-RECIPES = {recipe.name: recipe for recipe in EVERY if recipe.group not in ELSEWHERE}
+ELSEWHERE = ("eiq-examples", "gopoint", "gopoint-6.1", "nnstreamer", "pyeiq")
+OF_LATER_GUIDES = ("tflite/label-image-py", "onnxruntime/perf-test")
+RECIPES = {each.name: each for each in EVERY if each.group not in ELSEWHERE and each.name not in OF_LATER_GUIDES}
 
 #: The 22 programs of Arm NN 19.02 (facts: armnn-19.02-tests.yaml) -> model file, data files. Written out, so that a
 #: slip in the tool's own tables shows.
@@ -102,9 +103,6 @@ UNUSED = {
     "resnet50-deploy": "the manual's network; the weights hold their own",
     "ssd-quant-coco14-tgz": "what Arm's documentation names; it takes TensorFlow 1 to convert",
     "opencv-pca-test1": "in the board's image, where the demo reads it",
-    "gopoint-id-example": "a video of NXP's list that no program of its release opens",
-    "gopoint-detect-example": "a video of NXP's list that no program of its release opens",
-    "gopoint-pose-example": "a video of NXP's list that no program of its release opens",
 }
 
 
