@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 MB = 1_000_000
 Command = list[str]
@@ -47,11 +48,16 @@ def fill(piece: bytes, size: int = MB) -> bytes:
     return piece * (size // len(piece))
 
 
-def deep(wrap: Callable[[bytes], bytes], size: int = MB) -> bytes:
-    out = b""
-    while len(out) < size - 50:
-        out = wrap(out)
-    return out
+def deep(*way: tuple[int, bytes], size: int = MB) -> bytes:
+    """Nest fields in one another: each is a number and what stands in it before the next one."""
+    starts: list[bytes] = []
+    length = 0
+    while length < size - 100:
+        for number, before in reversed(way):
+            starts.append(before)
+            starts.append(varint(number << 3 | 2) + varint(length + len(before)))
+            length += sum(map(len, starts[-2:]))
+    return b"".join(reversed(starts))
 
 
 def case(*commands: Command, suffix: str) -> Callable[[Callable[[], bytes]], Callable[[], bytes]]:
@@ -370,13 +376,7 @@ def pb_library():
 
 @case(*TF, suffix=".pb")
 def pb_deep_attr():
-    inner = b""
-    while len(inner) < 900_000:
-        inner = (
-            bytes_field(2, bytes_field(10, bytes_field(5, bytes_field(2, inner))))
-            if False
-            else bytes_field(10, bytes_field(2, bytes_field(2, inner)))
-        )
+    inner = deep((10, b""), (2, b""), (2, b""), size=900_000)
     return bytes_field(
         1, bytes_field(1, b"a") + bytes_field(2, b"Add") + bytes_field(5, bytes_field(1, b"k") + bytes_field(2, inner))
     )
@@ -530,16 +530,8 @@ def ox_attr_ints():
 
 @case(*ONNX, suffix=".onnx")
 def ox_deep():
-    return onnx_model(
-        deep(
-            lambda g: bytes_field(
-                1,
-                bytes_field(4, b"If")
-                + bytes_field(2, b"y")
-                + bytes_field(5, bytes_field(1, b"then_branch") + bytes_field(6, g) + number_field(20, 5)),
-            )
-        )
-    )
+    branch = bytes_field(1, b"then_branch") + number_field(20, 5)
+    return onnx_model(deep((1, bytes_field(4, b"If") + bytes_field(2, b"y")), (5, branch), (6, b"")))
 
 
 @case(*ONNX, suffix=".onnx")
@@ -741,11 +733,18 @@ GUNZIP = [
 RECIPE = ["recipe", "lint", "{}"]
 
 
-def packed(make: Callable[[], object], gigabytes: float) -> bytes:
-    """Pack zeros."""
-    packer = make()
-    pieces = [packer.compress(bytes(1 << 20)) for _ in range(int(1024 * gigabytes))]
-    return b"".join([*pieces, packer.flush()])
+@cache
+def bzip2_zeros() -> bytes:
+    """Pack 1 GiB of zeros."""
+    packer = bz2.BZ2Compressor()
+    return b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(1024)), packer.flush()])
+
+
+def deflated_zeros() -> bytes:
+    """Pack 900 MiB of zeros: blocks that begin anew, so that one is as good as another."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return block * 900 + packer.flush()
 
 
 def zip_of(data: bytes, method: int, size: int, *, name: bytes = b"m.bin") -> bytes:
@@ -758,23 +757,26 @@ def zip_of(data: bytes, method: int, size: int, *, name: bytes = b"m.bin") -> by
     return local + data + entry + end
 
 
+@cache
 def raw_lzma(dictionary: int) -> bytes:
     """Write a zip's LZMA stream of 1 GB that wants a large dictionary."""
-    packer = lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 24}])
+    packer = lzma.LZMACompressor(
+        lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 24, "preset": 0}]
+    )
     pieces = [packer.compress(bytes(1 << 20)) for _ in range(1024)]
     return b"\x09\x04\x05\0\x5d" + struct.pack("<I", dictionary) + b"".join([*pieces, packer.flush()])
 
 
 def zip_bzip2() -> bytes:
-    return zip_of(packed(bz2.BZ2Compressor, 1), 12, 500)
+    return zip_of(bzip2_zeros(), 12, 500)
 
 
 def zip_bzip2_declared() -> bytes:
-    return zip_of(packed(bz2.BZ2Compressor, 1), 12, 1 << 30)
+    return zip_of(bzip2_zeros(), 12, 1 << 30)
 
 
 def zip_deflate() -> bytes:
-    return zip_of(packed(lambda: zlib.compressobj(9, zlib.DEFLATED, -15), 0.9), 8, 943718400)
+    return zip_of(deflated_zeros(), 8, 943718400)
 
 
 def zip_lzma() -> bytes:
@@ -793,7 +795,10 @@ def zip_names() -> bytes:
 
 
 def gzip_zeros() -> bytes:
-    return gzip.compress(bytes(900 << 20), 9)
+    crc = 0
+    for _ in range(900):
+        crc = zlib.crc32(bytes(1 << 20), crc)
+    return gzip.compress(b"", 9)[:10] + deflated_zeros() + struct.pack("<II", crc, 900 << 20)
 
 
 def xz_zeros() -> bytes:
