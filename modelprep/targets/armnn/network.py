@@ -22,6 +22,8 @@ ABORTED, BUS_ERROR, DIVIDED, CRASHED = 134, 135, 136, 139
 #: network, or nobody where a signal ends the program.
 Speaker = Literal["armnn", "std", "load", "signal"]
 _MOST_DIMENSIONS = 4
+#: Layers, inputs and outputs that a network may have: what a board's 2 GB hold, by far.
+_MOST_SLOTS = 500_000
 DType = Literal["float32", "int32", "uint8", "bool"]
 
 
@@ -134,7 +136,7 @@ class Slot:
     layer: Layer
     index: int
     info: Info | None = None
-    takers: list[tuple[Layer, int]] = field(default_factory=list)
+    takers: dict[tuple[Layer, int], None] = field(default_factory=dict)  # in the order in which they came
 
     @property
     def noted(self) -> Info:
@@ -155,19 +157,18 @@ class Slot:
     def connect(self, layer: Layer, index: int = 0) -> None:
         """Let an input of a layer take this output."""
         layer.inputs[index] = self
-        self.takers.append((layer, index))
+        self.takers[layer, index] = None
 
     def disconnect(self, layer: Layer, index: int) -> None:
         """Undo :meth:`connect`."""
-        self.takers.remove((layer, index))
+        del self.takers[layer, index]
         layer.inputs[index] = None
 
     def move_all(self, other: Slot) -> None:
         """Let all who take this output take another one."""
-        while self.takers:
-            layer, index = self.takers[0]
-            self.disconnect(layer, index)
+        for layer, index in self.takers:
             other.connect(layer, index)
+        self.takers = {}
 
 
 @dataclass(eq=False)
@@ -215,6 +216,10 @@ class Network:
         self.inputs: dict[str, tuple[int, Info]] = {}
         self.outputs: dict[str, tuple[int, Info]] = {}
         self._count = {"Input": 0, "Output": 0}
+        self._room = _MOST_SLOTS
+        #: What :meth:`sort` has yet to put before a layer, and to take out.
+        self._before: dict[Layer, list[Layer]] = {}
+        self._erased: set[Layer] = set()
 
     def add(
         self,
@@ -229,8 +234,12 @@ class Network:
     ) -> Layer:
         """Add a layer without connections.
 
-        `before`: put it before this one; by default behind all that is no output.
+        `before`: put it before this one, once the layers are sorted; by default behind all that is no output. Raises
+        Stop where it is more than a board has memory for.
         """
+        self._room -= 1 + inputs + outputs
+        if self._room < 0:
+            raise Stop("std::bad_alloc", "C3", name, speaker="std")
         layer = Layer(kind, name, params, constants or {}, [None] * inputs)
         layer.outputs = [Slot(layer, index) for index in range(outputs)]
         if kind == "Input":
@@ -238,7 +247,8 @@ class Network:
         elif kind == "Output":
             place = len(self.layers)
         elif before is not None:
-            place = self.layers.index(before)
+            self._before.setdefault(before, []).append(layer)
+            return layer
         else:
             place = len(self.layers) - self._count["Output"]
         if kind in self._count:
@@ -247,19 +257,21 @@ class Network:
         return layer
 
     def erase(self, layer: Layer) -> None:
-        """Take a layer out, with its connections."""
+        """Take a layer out, with its connections; it leaves :attr:`layers` when these are sorted."""
         for index, slot in enumerate(layer.inputs):
             if slot is not None:
                 slot.disconnect(layer, index)
         for slot in layer.outputs:
             for taker, index in list(slot.takers):
                 slot.disconnect(taker, index)
-        self.layers.remove(layer)
-        if layer.kind in self._count:
-            self._count[layer.kind] -= 1
+        self._erased.add(layer)
 
     def sort(self) -> None:
         """Bring the layers into the order in which Arm NN walks them: by depth, then as they were added."""
+        if self._before or self._erased:
+            placed = (one for layer in self.layers for one in (*self._before.get(layer, ()), layer))
+            self.layers = [layer for layer in placed if layer not in self._erased]
+            self._before, self._erased = {}, set()
         depth: dict[Layer, int] = {}
         for layer in self._sources_first():
             if layer.kind == "Input":
@@ -294,17 +306,17 @@ def topological(targets: Sequence[Any], inputs_of: Callable[[Any], Sequence[Any]
     done: dict[int, bool] = {}  # id -> whether it is finished
     order: list[Any] = []
     for target in targets:
-        stack = [target] if id(target) not in done else []
+        stack = [] if id(target) in done else [(target, iter(inputs_of(target)))]
         while stack:
-            node = stack[-1]
+            node, inputs = stack[-1]
             done[id(node)] = False
-            child = next((c for c in inputs_of(node) if not done.get(id(c), False)), None)
-            if child is not None:
-                if id(child) in done:
-                    return None
-                stack.append(child)
-                continue
-            stack.pop()
-            done[id(node)] = True
-            order.append(node)
+            child = next((c for c in inputs if not done.get(id(c), False)), None)
+            if child is None:
+                stack.pop()
+                done[id(node)] = True
+                order.append(node)
+            elif id(child) in done:
+                return None
+            else:
+                stack.append((child, iter(inputs_of(child))))
     return order

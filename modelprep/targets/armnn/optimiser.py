@@ -8,11 +8,13 @@ backend is the reference one (``-c CpuRef``), which computes with float32 and ui
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, floor, to_u32, u32
 from modelprep.targets.armnn.network import DIVIDED, Layer, Network, Shape, Stop
+from modelprep.targets.armnn.reshapes import merge_reshapes
 from modelprep.targets.armnn.stops import crash
 
 
@@ -21,80 +23,11 @@ def optimise(network: Network) -> None:
 
     Raises Stop: a noted shape is not the inferred one, or no backend computes with a layer's element type.
     """
-    _merge_reshapes(network)
+    merge_reshapes(network)
     network.sort()
     for layer in network.layers:
         _validate(layer)
     _assign(network)
-
-
-# -- reshapes ------------------------------------------------------------------------------------------------------
-
-
-def _merge_reshapes(network: Network) -> None:
-    """Walk from the last layer to the first; what nobody takes any more is erased on the way."""
-    network.sort()
-    place = len(network.layers)
-    while place > 0:
-        place -= 1
-        layer = network.layers[place]
-        if not any(taker.kind == "Reshape" for slot in layer.outputs for taker, _ in slot.takers) and not layer.unused:
-            continue  # nothing to merge
-        for merge in (_squash_equal, _join_consecutive):
-            merge(network, layer)
-            if layer.unused:
-                network.sort()
-                place = network.layers.index(layer)
-                network.erase(layer)
-                break
-        network.sort()
-        if layer in network.layers:
-            place = network.layers.index(layer)
-
-
-def _reshapes_of(network: Network, layer: Layer, do: Callable[[Layer], None]) -> None:
-    for slot in layer.outputs:
-        position = 0
-        while position < len(slot.takers):
-            child = slot.takers[position][0]
-            position += 1
-            if child.kind == "Reshape":
-                do(child)
-        for child, _ in list(slot.takers):
-            if child in network.layers and child.unused:
-                network.erase(child)
-
-
-def _squash_equal(network: Network, layer: Layer) -> None:
-    """Let one reshape stand for all that make the same of an output."""
-
-    def squash(child: Layer) -> None:
-        base = child.source()
-        if child.unused or len(base.takers) < 2:
-            return
-        for sibling, _ in list(base.takers):
-            if sibling is not child and sibling.kind == "Reshape" and sibling.params == child.params:
-                sibling.out.move_all(child.out)
-
-    _reshapes_of(network, layer, squash)
-
-
-def _join_consecutive(network: Network, layer: Layer) -> None:
-    """Let the second of two reshapes take what the first one takes."""
-    if layer.kind != "Reshape":
-        return
-
-    def join(child: Layer) -> None:
-        parent = layer.source()
-        if parent.shape != child.out.shape:
-            merged = network.add("Reshape", f"merged-{layer.name}-with-{child.name}", before=layer,
-                                 target=child.out.shape)  # fmt: skip
-            merged.out.info = child.out.info
-            parent.connect(merged)
-            parent = merged.out
-        child.out.move_all(parent)
-
-    _reshapes_of(network, layer, join)
 
 
 # -- shapes --------------------------------------------------------------------------------------------------------
@@ -223,21 +156,38 @@ def _mean(layer: Layer) -> Shape:
 
 def _merger(layer: Layer) -> Shape:
     origins: Sequence[Sequence[int]] = layer.params["origins"]
-    rank, shapes = layer.params["rank"], layer.shapes
+    rank, axis, shapes = layer.params["rank"], layer.params["axis"], layer.shapes
     for shape in shapes:
         if len(shape) != rank:
             raise Stop(f"MergerLayer: Num Dimensions must match all inputs. : {rank} != {len(shape)}", "CF38",
                        layer.name)  # fmt: skip
     ends = [[u32(origin[d] + shape[d]) for d in range(rank)] for origin, shape in zip(origins, shapes, strict=True)]
-    for a in range(len(shapes)):
-        for b in range(a):
-            if all(ends[a][d] > origins[b][d] and ends[b][d] > origins[a][d] for d in range(rank)):
-                raise Stop("MergerLayer: Some views overlap.", "CF38", layer.name)
+    if _overlap([(origin[axis], end[axis]) for origin, end in zip(origins, ends, strict=True)
+                 if all(end[d] > origin[d] for d in range(rank) if d != axis)]):  # fmt: skip
+        raise Stop("MergerLayer: Some views overlap.", "CF38", layer.name)
     extent = [max((end[d] for end in ends), default=0) for d in range(rank)]
     total, volume = u32(sum(shape.elements for shape in shapes)), u32(math.prod(extent))
     if total != volume:
         raise Stop(f"MergerLayer: there are some gaps between views : {total} != {volume}", "CF38", layer.name)
     return Shape(extent)
+
+
+def _overlap(spans: Sequence[tuple[int, int]]) -> bool:
+    """Say whether one of two spans begins before the other ends, and ends behind where that begins.
+
+    An end may lie before its beginning, as it is wrapped to 32 bits.
+    """
+    spans = sorted(spans)
+    starts = [start for start, _ in spans]
+    furthest: list[tuple[int, int]] = [(-1, -1)]  # of the first n: the two that end last
+    for _, end in spans:
+        first, second = furthest[-1]
+        furthest.append((max(first, end), max(second, min(first, end))))
+    for number, (start, end) in enumerate(spans):
+        before = bisect_left(starts, end)  # those that begin before it ends, itself maybe among them
+        if furthest[before][number < before and furthest[before][0] == end] > start:
+            return True
+    return False
 
 
 def _splitter(layer: Layer) -> None:
