@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: Why a private address may not be contacted; empty if it may.
 REDIRECTED = "a public server redirects there; --allow-private permits it"
 FORBIDDEN = "--no-allow-private forbids it"
+_PROXY_SCHEMES = ("http", "https", "socks", "socks4", "socks4a", "socks5", "socks5h")
 
 
 class Chain:
@@ -229,8 +230,23 @@ _kind_of_host = lru_cache(maxsize=256)(kind_of_host)
 
 
 def _with_proxy(broken: Broken, proxy: str) -> Broken:
-    """Name the proxy in a failure before a server answered."""
+    """Name the proxy in a failure before a server answered; one that is no URL of a proxy is the cause itself."""
+    if not proxy or broken.answered:
+        return broken
     shown = redact_proxy(proxy)
-    if proxy and not broken.answered and shown not in broken.text:
+    if not _usable(proxy):
+        return Broken(f"the proxy in the environment, {shown}, is not a usable URL", retry=False, answered=False)
+    if shown not in broken.text:
         broken.text += f" ({shown})" if "the proxy" in broken.text else f" (through the proxy {shown})"
     return broken
+
+
+def _usable(proxy: str) -> bool:
+    from requests.utils import prepend_scheme_if_needed
+    from urllib3.util import parse_url
+
+    try:
+        parsed = parse_url(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
+        return parsed.scheme in _PROXY_SCHEMES and bool((parsed.host or "").encode("idna"))
+    except ValueError:  # of urllib3 and of the codec alike
+        return False

@@ -136,7 +136,14 @@ def _use_our_connections(manager: Any, watchdog: Watchdog, why: str, *, direct: 
 
 
 def _connection(base: Any, watchdog: Watchdog, why: str, *, direct: bool) -> Any:
+    class Response(base.response_class):  # type: ignore[misc]  # of http.client
+        def _read_status(self) -> tuple[str, int, str]:
+            """Take every interim answer for a 100, the only one that http.client passes over (RFC 9110, 15.2)."""
+            version, status, reason = super()._read_status()
+            return version, 100 if 102 <= status < 200 else status, reason
+
     class Connection(base):  # type: ignore[misc]  # of urllib3, for whichever scheme and proxy
+        response_class = Response
         _handle: socket.socket | None = None
         _peer = ""
 

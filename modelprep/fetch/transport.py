@@ -319,7 +319,7 @@ def retry_after(text: str, *, now: datetime | None = None) -> float | None:
     """Parse ``Retry-After``, seconds or a date, as seconds from now; None if invalid."""
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return min(float(text), 1e15)
     when = http_date(text)
     if when is None:
         return None

@@ -25,6 +25,23 @@ def test_a_proxy_of_the_environment_is_used(server: FaultServer, bench: Bench, m
     assert bench.fetch(asset("http://models.example/m", data=b"data")).blob.size == 4
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://", "http://[bad", "ftp://x:1", "http://user:s3cretpw@host:port", "localhost:abc", "http://..:1", "://"],
+)
+def test_a_proxy_that_is_no_url_is_the_cause_and_not_the_url_of_the_recipe(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(FetchError) as caught:
+        bench.fetch(asset("http://models.example/m", data=b"data"), backoff=5)
+    shown = proxy.replace("user:s3cretpw", "REDACTED")
+    assert f"the proxy in the environment, {shown}, is not a usable URL" in caught.value.tried[0]
+    assert [e for e in bench.events if e.kind == "retry"] == []
+
+
 def test_netrc_gives_the_password(
     server: FaultServer, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

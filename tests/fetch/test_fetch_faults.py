@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -460,6 +461,57 @@ def test_an_hour_of_retry_after_sends_to_the_next_source_at_once(server: FaultSe
     fetched = bench.fetch(asset(url, good, data=data))
     assert "asks to wait 3600 s" in fetched.tried[0]
     assert len(server.log) == 2
+
+
+def test_a_retry_after_of_any_length_is_told_in_full(server: FaultServer, bench: Bench) -> None:
+    for asked in ("1000000000", "123456789012"):
+        url = server.put("/m", b"", status=503, retry_after=asked)
+        with pytest.raises(FetchError) as caught:
+            bench.fetch(asset(url, data=payload(1000)))
+        assert f"asks to wait {asked} s" in caught.value.tried[0]
+
+
+@pytest.mark.parametrize("interim", [100, 102, 103, 199])
+@pytest.mark.parametrize("times", [1, 3])
+def test_interim_answers_are_passed_over(bench: Bench, interim: int, times: int) -> None:
+    from servers.raw import listening, request
+
+    data = payload(1000)
+    early = f"HTTP/1.1 {interim} Wait\r\nLink: </style.css>; rel=preload\r\nContent-Length: 5\r\n\r\n".encode()
+    asked = []
+
+    def serve(connection: socket.socket) -> None:
+        asked.append(request(connection))
+        for _ in range(times):
+            connection.sendall(early)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + data)
+
+    with listening(serve) as port:
+        assert bench.fetch(asset(f"http://127.0.0.1:{port}/m", data=data)).bytes_fetched == 1000
+    assert len(asked) == 1
+
+
+def test_a_switch_to_another_protocol_that_nobody_asked_for_is_refused(bench: Bench) -> None:
+    from servers.raw import listening, request
+
+    def serve(connection: socket.socket) -> None:
+        request(connection)
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
+
+    with listening(serve) as port, pytest.raises(FetchError) as caught:
+        bench.fetch(asset(f"http://127.0.0.1:{port}/m", data=payload(1000)))
+    assert "answered 101 Switching Protocols" in caught.value.tried[0]
+
+
+def test_interim_answers_without_end_stall(bench: Bench) -> None:
+    from servers.raw import dripping, listening
+
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    with listening(dripping(early, early, 0.05)) as port, pytest.raises(FetchError) as caught:
+        bench.fetch(
+            asset(f"http://127.0.0.1:{port}/m", data=payload(1000)), stall_timeout=0.3, connect_timeout=0.2, attempts=1
+        )
+    assert "stalled: no answer came within 0.5 s" in caught.value.tried[0]
 
 
 def test_a_stalled_transfer_is_resumed_after_the_stall_timeout(server: FaultServer, bench: Bench) -> None:

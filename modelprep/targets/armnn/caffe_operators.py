@@ -135,9 +135,8 @@ def _grouped(
     shape = slot.shape
     part = Shape((shape[0], shape[1] // groups, shape[2], shape[3]))
     filters = p.num_output // groups
-    origins = [(0, part[1] * group, 0, 0) for group in range(groups)]
-    splitter = parser.network.add("Splitter", f"splitter_{layer.bottoms[0]}", outputs=groups, origins=origins,
-                                  views=[part] * groups)  # fmt: skip
+    splitter = parser.network.add("Splitter", f"splitter_{layer.bottoms[0]}", outputs=groups)
+    splitter.params = {"origins": [(0, part[1] * group, 0, 0) for group in range(groups)], "views": [part] * groups}
     slot.connect(splitter)
     for out in splitter.outputs:
         out.info = Info(part)

@@ -100,17 +100,18 @@ def records(data: Buffer) -> tuple[list[Record], list[str]]:
     stream = _Stream(data)
     layers: list[Record] = []
     inputs: list[str] = []
-    steps = 0
+    passed = 0
     while (tag := stream.tag()) is not None:
         number, wire = tag
-        steps += 1
-        if steps > stream.size:
-            raise Stop("the reader goes round in circles", "CF08", "file")  # a negative length leads it back
+        passed += 1
         if wire == VARINT:
             stream.number()
         elif wire == BYTES:
             size = stream.number()
             start = stream.place
+            passed += min(max(size, 0), stream.size)
+            if passed > 2 * stream.size:
+                raise Stop("the reader goes round in circles", "CF08", "file")  # a negative length leads it back
             stream.seek(start + size)
             if stream.failed:
                 raise Stop("failed to seek ahead in binary caffe file", "CF08", "file")

@@ -22,8 +22,8 @@ ABORTED, BUS_ERROR, DIVIDED, CRASHED = 134, 135, 136, 139
 #: network, or nobody where a signal ends the program.
 Speaker = Literal["armnn", "std", "load", "signal"]
 _MOST_DIMENSIONS = 4
-#: Layers, inputs and outputs that a network may have: what a board's 2 GB hold, by far.
-_MOST_SLOTS = 500_000
+#: Layers and outputs that a network may have: more than any model has, and than a board has memory for.
+_MOST = 200_000
 DType = Literal["float32", "int32", "uint8", "bool"]
 
 
@@ -216,7 +216,7 @@ class Network:
         self.inputs: dict[str, tuple[int, Info]] = {}
         self.outputs: dict[str, tuple[int, Info]] = {}
         self._count = {"Input": 0, "Output": 0}
-        self._room = _MOST_SLOTS
+        self._room = _MOST
         #: What :meth:`sort` has yet to put before a layer, and to take out.
         self._before: dict[Layer, list[Layer]] = {}
         self._erased: set[Layer] = set()
@@ -237,7 +237,7 @@ class Network:
         `before`: put it before this one, once the layers are sorted; by default behind all that is no output. Raises
         Stop where it is more than a board has memory for.
         """
-        self._room -= 1 + inputs + outputs
+        self._room -= 1 + outputs
         if self._room < 0:
             raise Stop("std::bad_alloc", "C3", name, speaker="std")
         layer = Layer(kind, name, params, constants or {}, [None] * inputs)

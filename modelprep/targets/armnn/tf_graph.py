@@ -16,6 +16,7 @@ from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, VARINT, Buffer,
 from modelprep.targets.armnn.network import Stop
 
 _GROUP, _GROUP_END = 3, 4
+_DEEPEST = 100  # protobuf's own limit
 _NODE = 1  # the only field of GraphDef that may be given more than once
 
 
@@ -72,7 +73,7 @@ def _ends_early(content: bytes) -> int | None:
     return None
 
 
-def _skipped(content: bytes, tag: int, position: int) -> int:
+def _skipped(content: bytes, tag: int, position: int, depth: int = 0) -> int:
     kind, size = tag & 7, len(content)
     if kind == VARINT:
         return read_varint(content, position, size)[1]
@@ -82,13 +83,15 @@ def _skipped(content: bytes, tag: int, position: int) -> int:
     elif kind in (FIXED64, FIXED32):
         position += 8 if kind == FIXED64 else 4
     elif kind == _GROUP:
+        if depth >= _DEEPEST:
+            raise WireError("groups are nested too deeply", position)
         while True:
             inner, position = read_varint(content, position, size)
             if inner == tag + 1:
                 return position
             if inner == 0 or inner & 7 == _GROUP_END:
                 raise WireError("a group ends that did not begin", position)
-            position = _skipped(content, inner, position)
+            position = _skipped(content, inner, position, depth + 1)
     else:
         raise WireError("no such wire type", position)
     if position > size:

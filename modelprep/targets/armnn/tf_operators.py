@@ -215,8 +215,9 @@ def _split(parser: TfParser, node: Any) -> Operation:
             raise Stop("Number of splits must evenly divide the dimension", "TF24")
         sizes[axis] //= count
     view = Shape(sizes)
+    layer = parser.network.add("Splitter", node.name, outputs=count)
     origins = [[view[d] * part if d == axis else 0 for d in range(4)] for part in range(count)]
-    layer = parser.network.add("Splitter", node.name, outputs=count, origins=origins, views=[view] * count)
+    layer.params = {"origins": origins, "views": [view] * count}
     slot.connect(layer)
     for out in layer.outputs:
         out.info = Info(view, slot.dtype)
