@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 
 from modelprep.errors import StepError, nearest
 
 MAX_NAME = 4096
+_UNDERSCORES = 9
 
 
-def free_name(stem: str, taken: Container[str]) -> str:
-    """Return a name that is not taken."""
-    while stem in taken:
-        stem += "_"
-    return stem
+def free_name(stem: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken.
+
+    How many are taken is another number each time one is, so that many nodes of one name find theirs at once.
+    """
+    name, tries = stem, 0
+    while name in taken:
+        tries += 1
+        name = f"{stem}_{len(taken)}" if tries == _UNDERSCORES else f"{name}_"
+    return name
 
 
 class Renaming:

@@ -22,6 +22,8 @@ from modelprep.targets.armnn_tf import FLOAT, INT32, ints, neutral
 
 #: These pass on their first input unchanged, in inference.
 _PASS = frozenset({"Identity", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"})
+#: Nodes that are acted out, graph by graph, to tell the rank of what a Mean takes; a Mean beyond it stays as it is.
+_MOST_ACTED_OUT = 60_000
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Changes:
     control_inputs: int = 0
     axes: int = 0
     means: int = 0
+    acted_out: int = 0  # nodes, for the sake of ranks
     warnings: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -165,7 +168,8 @@ def _mean(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
     if not axes or "keep_dims" not in node.attrs or node.flag("keep_dims"):
         return []
     if min(axes) < 0:
-        rank = _rank(nodes, node.inputs[0])
+        changes.acted_out += len(nodes)
+        rank = _rank(nodes, node.inputs[0]) if changes.acted_out <= max(_MOST_ACTED_OUT, len(nodes)) else None
         if rank is None:
             return []
         axes = [axis + rank if axis < 0 else axis for axis in axes]

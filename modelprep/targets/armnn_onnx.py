@@ -17,6 +17,8 @@ _OPS_19_02 = frozenset({
     "MatMul",
 })  # fmt: skip
 FLOAT, INT32, INT64 = 1, 6, 7
+#: Dimensions that are looked at, from the last one on: the parser takes no more than four.
+_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -185,14 +187,19 @@ def _node(
     elif op == "Add" and ("broadcast" in given or "axis" in given):
         yield "ON15", "it broadcasts by the attributes of opset 6, which are ignored", "wrong"
     elif op == "Add" and not _broadcasts(*(dims.get(name, []) for name in inputs)):
-        yield "ON15", f"operands of {dims[inputs[0]]} and {dims[inputs[1]]}", "reject"
+        yield "ON15", f"operands of {_said(dims[inputs[0]])} and {_said(dims[inputs[1]])}", "reject"
     elif op == "MatMul" and not any(name in constants for name in inputs):
         yield "ON16", "neither operand is constant", "reject"
 
 
 def _broadcasts(one: list[int], two: list[int]) -> bool:
     """Whether dimensions agree or are 1, counted from the last; 0 is one that is not known."""
-    return all(a == b or 1 in (a, b) or 0 in (a, b) for a, b in zip(one[::-1], two[::-1], strict=False))
+    ends = zip(one[: -_MOST - 1 : -1], two[: -_MOST - 1 : -1], strict=False)
+    return all(a == b or 1 in (a, b) or 0 in (a, b) for a, b in ends)
+
+
+def _said(dims: list[int]) -> str:
+    return str(dims) if len(dims) <= _MOST else f"{len(dims)} dimensions"
 
 
 def _reshape(

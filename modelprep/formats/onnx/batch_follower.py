@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.graphs import claim, graphs_of
+from modelprep.formats.onnx.graphs import claim, graphs_of, names_in
 from modelprep.formats.onnx.initialisers import raw_bytes
 from modelprep.formats.onnx.model import INT64, TYPES, Model
 from modelprep.formats.onnx.opset import infer
@@ -39,6 +39,8 @@ class Follower:
         The values that are computed from what is fed.
     done
         What was changed, one line each.
+    taken
+        Names that are taken; empty until a name is asked for.
     """
 
     model: Model
@@ -50,6 +52,7 @@ class Follower:
     sizes: dict[str, list[int]] | None = None
     reached: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
     node: Any = None
 
     # -- what is known ---------------------------------------------------------------------------------------------
@@ -118,7 +121,8 @@ class Follower:
 
     def add(self, dtype: int, dims: list[int], data: bytes) -> str:
         """Add an initialiser for the node; give its name."""
-        name = claim(f"{self.node.output[0]}_batch", {*self.constants, *self.makers, *self.axes})
+        self.taken = self.taken or set().union(*map(names_in, graphs_of(self.model.graph)), self.axes)
+        name = claim(f"{self.node.output[0]}_batch", self.taken)
         tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
         if dtype == INT64:
             tensor.int64_data.extend(
@@ -170,15 +174,15 @@ class Follower:
         width = block // self.old
         if data is None or block % self.old or not width:
             raise self.stop(f"the constant '{tensor.name}' of {TYPES.get(tensor.data_type)} is as long as the batch")
-        made = b""
+        made = []
         for at in range(0, len(data), block):
             part = data[at : at + width]
             if part * self.old != data[at : at + block]:
                 raise self.stop(f"the constant '{tensor.name}' holds other values for each sample")
-            made += part * self.new
+            made.append(part * self.new)
         dims[axis] = dims[axis] // self.old * self.new
         self.done.append(f"constant {tensor.name}: batch is {self.new}")
-        return self.add(int(tensor.data_type), dims, made)
+        return self.add(int(tensor.data_type), dims, b"".join(made))
 
     def rank(self) -> int:
         """Return how many dimensions the node's first input has."""

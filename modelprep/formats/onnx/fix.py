@@ -104,6 +104,7 @@ def infer_shapes(model: Model) -> int:
     import onnx
     from onnx import shape_inference
 
+    order.refuse_growing(model)
     del model.graph.value_info[:]
     loaded = onnx.load_model_from_string(model.proto.SerializeToString())
     with refusal("onnx cannot give the model inferred shapes", model.where):

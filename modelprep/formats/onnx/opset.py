@@ -18,6 +18,7 @@ from modelprep.formats.onnx.graphs import graphs_of, nested_in, replace
 from modelprep.formats.onnx.initialisers import constant_value
 from modelprep.formats.onnx.model import Model, guarded, messages, refusal
 from modelprep.formats.onnx.opset_site import Site, Unconvertible, changes
+from modelprep.formats.onnx.order import refuse_growing
 from modelprep.installed import install_command
 
 #: The opsets that the table reaches.
@@ -81,6 +82,7 @@ def infer(model: Model) -> Any:
         raise MissingTool(
             "inferring the shapes of this model needs onnx", where=model.where, hint=install_command("onnx")
         ) from error
+    refuse_growing(model)
     with refusal("the shapes of the model contradict each other", model.where):
         return shape_inference.infer_shapes(
             onnx.load_model_from_string(model.proto.SerializeToString()), data_prop=True

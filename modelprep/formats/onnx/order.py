@@ -8,6 +8,9 @@ from modelprep.errors import StepError
 from modelprep.formats.onnx.graphs import nested_in, replace
 from modelprep.formats.onnx.model import Model
 
+#: Dimensions that Unsqueeze nodes one behind another may add.
+_MOST_GROWN = 256
+
 
 def reachable(model: Model) -> set[str]:
     """Return the values that depend on an input that is fed, the inputs among them."""
@@ -21,6 +24,32 @@ def reachable(model: Model) -> set[str]:
                 fed.update(node.output)
                 growing = True
     return fed
+
+
+def refuse_growing(model: Model) -> None:
+    """See that no value gets more dimensions than any model has, which would take inferring its shapes ages.
+
+    Raises
+    ------
+    StepError
+        Unsqueeze nodes one behind another make such a value.
+    """
+    grown: dict[str, int] = {}
+    for node in model.graph.node:
+        if node.op_type in ("Reshape", "Flatten", "Shape"):
+            continue
+        most = max((grown.get(name, 0) for name in node.input), default=0)
+        if node.op_type in ("Unsqueeze", "Squeeze"):
+            axes = max(1, *(len(attribute.ints) for attribute in node.attribute), 1)
+            most = max(0, most + (axes if node.op_type == "Unsqueeze" else -axes))
+        if most > _MOST_GROWN:
+            raise StepError(
+                "its Unsqueeze nodes make a value of too many dimensions", where=model.where,
+                got=node.name or node.output[0],
+                expected=f"at most {_MOST_GROWN} of them one behind another",
+            )  # fmt: skip
+        if most:
+            grown.update(dict.fromkeys(node.output, most))
 
 
 def sort_nodes(model: Model) -> bool:

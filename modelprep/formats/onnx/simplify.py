@@ -11,6 +11,8 @@ from modelprep.formats.onnx.model import FLOAT, RAW, Model, Payload, elements
 from modelprep.formats.onnx.shapes import drop_value_info
 
 _DEFAULT = ("", "ai.onnx")
+#: Bytes that turned constants may take beyond twice the model's own.
+_ROOM = 16 << 20
 
 
 def drop_passing(model: Model) -> list[str]:
@@ -28,6 +30,12 @@ def drop_passing(model: Model) -> list[str]:
     renamed: dict[str, str] = {}
     dropped: list[str] = []
     kept = []
+
+    def final(name: str) -> str:
+        while name in renamed:
+            name = renamed[name]
+        return name
+
     if nests(graph):
         return []  # nested graphs use names from around them; leave such a model to the parser's own verdict
     for node in graph.node:
@@ -38,7 +46,10 @@ def drop_passing(model: Model) -> list[str]:
             raise StepError("a Dropout gives its mask, which no inference needs", where=model.where, got=node.name)
         if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
             raise StepError("a Dropout has a training_mode input", where=model.where, got=node.name or node.output[0])
-        source, result = renamed.get(node.input[0], node.input[0]), node.output[0]
+        source, result = final(node.input[0]), node.output[0]
+        if result in graph_inputs or result in initialisers or result == source:
+            kept.append(node)
+            continue
         if result in outputs:
             # The output's name must stay: the node before takes it, where that node's result is used by name only here.
             before = made.get(source)
@@ -46,7 +57,6 @@ def drop_passing(model: Model) -> list[str]:
                 kept.append(node)
                 continue
             renamed[source] = result
-            renamed = {old: renamed.get(new, new) for old, new in renamed.items()}
         else:
             renamed[result] = source
         dropped.append(node.name or result)
@@ -54,9 +64,9 @@ def drop_passing(model: Model) -> list[str]:
         replace(graph.node, kept)
         for node in graph.node:
             for names in (node.input, node.output):
-                for index in range(len(names)):
-                    while names[index] in renamed:
-                        names[index] = renamed[names[index]]
+                for index, name in enumerate(names):
+                    if name in renamed:
+                        names[index] = final(name)
         drop_value_info(model, renamed)
     return dropped
 
@@ -87,12 +97,13 @@ def fold_transposes(model: Model) -> int:
     initialisers, taken = model.initialisers(), names_in(graph)
     outputs = {value.name for value in graph.output}
     turned: dict[str, str] = {}
+    constants = _Turned(model, taken)
     for node in graph.node:
         tensor = initialisers.get(node.input[0]) if node.op_type == "Transpose" and node.domain in _DEFAULT else None
         # A matrix has one way to be transposed, whether perm says so or not; nested graphs know it by its old name.
         if tensor is None or node.output[0] in outputs or any(list(item.ints) != [1, 0] for item in node.attribute):
             continue
-        if name := _turned(model, tensor, taken, 1.0, transpose=True):
+        if name := constants.constant(tensor, transpose=True):
             turned[node.output[0]] = name
     if not turned or nests(graph):
         return 0
@@ -114,6 +125,7 @@ def gemm_to_matmul(model: Model) -> int:
     if nests(graph):
         return 0  # nested graphs use weights from around them
     initialisers, taken = model.initialisers(), names_in(graph)
+    constants = _Turned(model, taken)
     nodes = []
     count = 0
     for node in graph.node:
@@ -126,8 +138,8 @@ def gemm_to_matmul(model: Model) -> int:
         if weights is None or not plain or not fits or (len(node.input) > 2 and node.input[2] and not bias):
             nodes.append(node)
             continue
-        name = _turned(model, weights, taken, float(given.get("alpha", 1.0)), transpose=bool(given.get("transB", 0)))
-        offset = _turned(model, bias, taken, float(given.get("beta", 1.0))) if bias is not None else node.name
+        name = constants.constant(weights, float(given.get("alpha", 1.0)), transpose=bool(given.get("transB", 0)))
+        offset = constants.constant(bias, float(given.get("beta", 1.0))) if bias is not None else node.name
         if not name or (bias is not None and not offset):
             nodes.append(node)
             continue
@@ -148,30 +160,45 @@ def gemm_to_matmul(model: Model) -> int:
     return count
 
 
-def _turned(model: Model, tensor: Any, taken: set[str], factor: float, *, transpose: bool = False) -> str:
-    """Return the name of a FLOAT constant scaled and transposed, its own where neither is asked; empty: it is none."""
-    from array import array
+class _Turned:
+    """Makes constants scaled and transposed, each once, as long as they do not outgrow the model by far."""
 
-    if not transpose and factor == 1.0:
-        return str(tensor.name)
-    dims = [int(dim) for dim in tensor.dims]
-    data = raw_bytes(model, tensor) if tensor.data_type == FLOAT else None
-    if data is None or (transpose and len(dims) != 2) or any(dim < 1 for dim in dims):
-        return ""
-    if len(data) != 4 * elements(tensor):
-        raise StepError(f"the data of '{tensor.name}' do not fit its dimensions", where=model.where)
-    numbers = array("I", data)
-    if transpose:  # elements are moved as four bytes each, whatever they mean
-        rows, columns = dims
-        source, numbers, dims = numbers, array("I", bytes(4)) * len(numbers), [columns, rows]
-        for row in range(rows):
-            numbers[row::rows] = source[columns * row : columns * (row + 1)]
-    if factor != 1.0:
-        numbers = array("I", array("f", [value * factor for value in array("f", numbers.tobytes())]).tobytes())
-    name = claim(f"{tensor.name}__{'transposed' if transpose else 'scaled'}", taken)
-    model.graph.initializer.add(name=name, data_type=FLOAT, dims=dims)
-    model.payloads[name] = Payload(RAW, [memoryview(numbers).cast("B")])
-    return name
+    def __init__(self, model: Model, taken: set[str]) -> None:
+        self._model, self._taken = model, taken
+        self._made: dict[tuple[str, float, bool], str] = {}
+        self._left = 2 * model.size + _ROOM
+
+    def constant(self, tensor: Any, factor: float = 1.0, *, transpose: bool = False) -> str:
+        """Return the name of a FLOAT constant as it is wanted, its own where it is so; empty where it is none."""
+        if not transpose and factor == 1.0:
+            return str(tensor.name)
+        wanted = (str(tensor.name), factor, transpose)
+        if wanted not in self._made:
+            self._made[wanted] = self._make(tensor, factor, transpose=transpose)
+        return self._made[wanted]
+
+    def _make(self, tensor: Any, factor: float, *, transpose: bool) -> str:
+        from array import array
+
+        dims = [int(dim) for dim in tensor.dims]
+        data = raw_bytes(self._model, tensor) if tensor.data_type == FLOAT and self._left > 0 else None
+        if data is None or (transpose and len(dims) != 2) or any(dim < 1 for dim in dims):
+            return ""
+        self._left -= len(data)
+        if len(data) != 4 * elements(tensor):
+            raise StepError(f"the data of '{tensor.name}' do not fit its dimensions", where=self._model.where)
+        numbers = array("I", data)
+        if transpose:  # elements are moved as four bytes each, whatever they mean
+            rows, columns = dims
+            source, numbers, dims = numbers, array("I", bytes(4)) * len(numbers), [columns, rows]
+            for row in range(rows):
+                numbers[row::rows] = source[columns * row : columns * (row + 1)]
+        if factor != 1.0:
+            numbers = array("I", array("f", [value * factor for value in array("f", numbers.tobytes())]).tobytes())
+        name = claim(f"{tensor.name}__{'transposed' if transpose else 'scaled'}", self._taken)
+        self._model.graph.initializer.add(name=name, data_type=FLOAT, dims=dims)
+        self._model.payloads[name] = Payload(RAW, [memoryview(numbers).cast("B")])
+        return name
 
 
 def _drop_unused(model: Model) -> None:

@@ -45,8 +45,9 @@ class Graph:
     opset: int
     nodes: list[Any] = field(default_factory=list)
     constants: list[Constant] = field(default_factory=list)
-    _values: set[str] = field(default_factory=set)
-    _node_names: set[str] = field(default_factory=set)
+    # Name -> the last number that was put behind it.
+    _values: dict[str, int] = field(default_factory=dict)
+    _node_names: dict[str, int] = field(default_factory=dict)
     _weights: dict[tuple[int, tuple[int, ...]], str] = field(default_factory=dict)
 
     def claim(self, name: str) -> str:
@@ -102,12 +103,13 @@ def float32(value: float) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _claim(name: str, taken: set[str]) -> str:
-    free, number = name, 1
+def _claim(name: str, taken: dict[str, int]) -> str:
+    free, number = name, taken.get(name, 1)
     while free in taken:
         number += 1
         free = f"{name}_{number}"
-    taken.add(free)
+    taken[name] = number
+    taken.setdefault(free, 1)
     return free
 
 
