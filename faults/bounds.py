@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import hostile_graphs  # noqa: F401 - adds its files
 from card import ROOT, Row
 from hostile import FILES
 
