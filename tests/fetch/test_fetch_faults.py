@@ -511,7 +511,7 @@ def test_interim_answers_without_end_stall(bench: Bench) -> None:
         bench.fetch(
             asset(f"http://127.0.0.1:{port}/m", data=payload(1000)), stall_timeout=0.3, connect_timeout=0.2, attempts=1
         )
-    assert "stalled: no answer came within 0.5 s" in caught.value.tried[0]
+    assert "stalled: no answer within 0.5 s" in caught.value.tried[0]
 
 
 def test_a_stalled_transfer_is_resumed_after_the_stall_timeout(server: FaultServer, bench: Bench) -> None:

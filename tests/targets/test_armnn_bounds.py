@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelprep.formats.names import free_name
+from modelprep.formats.onnx.graphs import claim
 from modelprep.targets.armnn.caffe_records import records
 from modelprep.targets.armnn.network import Info, Network, Shape, Stop, topological
 from modelprep.targets.armnn.optimiser import _overlap
@@ -61,7 +61,7 @@ def test_lengths_that_lead_back_end_as_a_circle() -> None:
 @given(st.sets(st.text("ab_1", max_size=4), max_size=20), st.lists(st.sampled_from(["a", "b", "a_"]), max_size=40))
 def test_free_names_are_free(taken: set[str], asked: list[str]) -> None:
     before = set(taken)
-    made = [free_name(name, taken) for name in asked]
+    made = [claim(name, taken) for name in asked]
     assert len(set(made)) == len(made)
     assert not before & set(made)
     assert taken == before | set(made)
