@@ -281,6 +281,9 @@ def second(work: Path, rounds: int, size: int, count: int = 8) -> list[Row]:
     command = (sys.executable, "-c", passes, *(str(work / "recipes" / path.name) for path in paths))
     row = Row(f"second run over {size // MIB} MiB, one SHA-256 pass = 1, start-up included", 0.15)
     row.pairs = side_by_side(rounds, lambda: fetches.again("--link"), lambda: run(command))
+    bare = min(run([sys.executable, "-c", "pass"]).seconds for _ in range(5))
+    one = sorted(peer.seconds for _, peer in row.pairs)[len(row.pairs) // 2]
+    row.note = f"one pass takes {one:.2f} s, a bare interpreter {bare:.3f} s: {bare / one:.2f} of it"
     return [row]
 
 

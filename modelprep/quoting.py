@@ -12,23 +12,25 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from modelprep.patterns import pattern
+
 #: Reserved words of POSIX sh, which are not program names unless they are quoted.
-_RESERVED = re.compile(r"case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while")
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED = pattern(r"case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while")
+_PLAIN = pattern(r"[A-Za-z0-9_@%+=:,./-]+")
+_IDENTIFIER = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 _HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)"
 _IPV6 = r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?"
-_DESTINATION = re.compile(rf"(?:{_USER}@)?(?:{_HOST}|{_IPV6})")
+_DESTINATION = pattern(rf"(?:{_USER}@)?(?:{_HOST}|{_IPV6})")
 #: Characters that control a terminal or hide and reorder text: C0, DEL, C1, soft hyphen, bidi controls, other invisible
 #: format characters, line and paragraph separators, lone surrogates, tags. Tab and newline are handled separately.
 UNSAFE = (
     "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
     "\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f"
 )
-_UNSAFE = re.compile(f"[{UNSAFE}]")
-_UNSAFE_IN_LINE = re.compile(f"[\\t\\n{UNSAFE}]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE = pattern(f"[{UNSAFE}]")
+_UNSAFE_IN_LINE = pattern(f"[\\t\\n{UNSAFE}]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
@@ -213,12 +215,12 @@ def sftp(path: str) -> str:
 
 def terminal(text: str) -> str:
     """Write text of several lines for a terminal: control characters and those that reorder text are shown escaped."""
-    return _UNSAFE.sub(_shown, text)
+    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_shown, text)
 
 
 def line(text: str) -> str:
     """Write text for one line of a terminal: as :func:`terminal`, with newlines and tabs escaped too."""
-    return _UNSAFE_IN_LINE.sub(_shown, text)
+    return text if text.isascii() and text.isprintable() else _UNSAFE_IN_LINE.sub(_shown, text)
 
 
 def _shown(match: re.Match[str]) -> str:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
     from dataclasses import field as field
     from dataclasses import replace as replace
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+    def revived(cls: type[T], /, **values: Any) -> T:  # noqa: D103
+        ...
 else:
     _MISSING = object()
 
@@ -52,7 +58,8 @@ else:
 
     def _init(self, /, *args, **given):
         spec = _spec(type(self))
-        values = spec.defaults.copy()
+        values = self.__dict__
+        values.update(spec.defaults)
         if args:
             if len(args) > len(spec.places) or not given.keys().isdisjoint(spec.places[: len(args)]):
                 raise TypeError(f"{type(self).__name__}() takes each of {', '.join(spec.places)} once")
@@ -65,7 +72,6 @@ else:
                 if (factory := spec.fields[name].factory) is _MISSING:
                     raise TypeError(f"{type(self).__name__}() needs {name}")
                 values[name] = factory()
-        self.__dict__.update(values)
         if spec.after is not None:
             self.__post_init__()
 
@@ -73,15 +79,15 @@ else:
         values = self.__dict__
         return f"{type(self).__qualname__}({', '.join(f'{each}={values[each]!r}' for each in _spec(type(self)).shown)})"
 
-    def _key(self):
-        values = self.__dict__
-        return tuple([values[name] for name in _spec(type(self)).compared])
-
     def _eq(self, other):
-        return _key(self) == _key(other) if type(other) is type(self) else NotImplemented
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self.__dict__, other.__dict__
+        return all(mine[each] is theirs[each] or mine[each] == theirs[each] for each in _spec(type(self)).compared)
 
     def _hash(self):
-        return hash(_key(self))
+        values = self.__dict__
+        return hash(tuple([values[each] for each in _spec(type(self)).compared]))
 
     def _refuse(self, name, *_):  # noqa: ARG001
         from dataclasses import FrozenInstanceError
@@ -140,6 +146,18 @@ else:
     def field(*, default=_MISSING, default_factory=_MISSING, repr=True, compare=True, kw_only=False):  # noqa: A002
         """Say more of a field than its default: as the standard library's function."""
         return _Field(default, default_factory, repr, compare, kw_only)
+
+    def revived(cls, /, **values):
+        """Return an instance with fields that are known to be right: no one looks at them again."""
+        spec = _spec(cls)
+        made = object.__new__(cls)
+        held = made.__dict__
+        held.update(spec.defaults)
+        held.update(values)
+        for name in spec.special:
+            if held[name] is _MISSING:
+                held[name] = spec.fields[name].factory()
+        return made
 
     def replace(instance, /, **changes):
         """Return an instance with other values for some fields: as the standard library's function."""

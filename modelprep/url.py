@@ -58,9 +58,10 @@ class Url:
         self._raw = raw
         self.public = public
         self.place = place
-        self._parts = _parts(raw)
+        self._parts: SplitResult | None = None
         self._shown = ""
-        _held.update(self._secrets())
+        if "?" in raw or "@" in raw:
+            _held.update(self._secrets())
 
     def reveal(self) -> str:
         """Return the raw text, for a request or for parsing: never for a message or a file."""
@@ -77,6 +78,8 @@ class Url:
     @property
     def parts(self) -> SplitResult:
         """The parsed URL, including its secrets; empty parts if it cannot be parsed."""
+        if self._parts is None:
+            self._parts = _parts(self._raw)
         return self._parts
 
     @property
@@ -107,12 +110,16 @@ class Url:
     @property
     def secret(self) -> bool:
         """True if a part must not be shown: user info, or a query that is not public."""
-        return not self.is_local and ("@" in self.parts.netloc or not self._query_is_public())
+        return (
+            ("?" in self._raw or "@" in self._raw)
+            and not self.is_local
+            and ("@" in self.parts.netloc or not self._query_is_public())
+        )
 
     @property
     def query_digest(self) -> str:
         """Stand-in for a secret query in names: the first 16 hexadecimal digits of its SHA-256; empty if public."""
-        if self.is_local or self._query_is_public():
+        if "?" not in self._raw or self.is_local or self._query_is_public():
             return ""
         return hashlib.sha256(self.parts.query.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
@@ -143,7 +150,7 @@ class Url:
         return self._shown
 
     def _redacted(self) -> str:
-        if self.is_local:
+        if self.is_local or _is_plain(self._raw):
             return self._raw
         parts = self.parts
         if not parts.scheme or not parts.netloc:
@@ -164,6 +171,13 @@ class Url:
 
     def __bool__(self) -> bool:
         return bool(self._raw)
+
+
+def _is_plain(raw: str) -> bool:
+    """Tell whether a URL is nothing but scheme, host and path in plain letters: nothing in it is to be changed."""
+    scheme, _, rest = raw.partition("://")
+    plain = scheme in ("https", "http") and rest.isascii() and rest.isprintable() and rest[:1] not in ("", "/")
+    return plain and not any(mark in rest for mark in "?#@:[]\\ ")
 
 
 def parameters(query: str) -> Iterable[tuple[str, str]]:

@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "modelprep"
 
 #: Room -> how high it lies; an import may go to a lower room or stay in its own.
 LEVELS = {
+    "patterns": -1,
     "structs": -1,
     "errors": 0,
     "installed": 0,

@@ -56,5 +56,7 @@ if not TYPE_CHECKING:
 
         for module, names in HOMES.items():
             if name in names:
-                return getattr(import_module(f"{__name__}.{module}"), name)
+                from modelprep.api.declaring import completed
+
+                return completed(getattr(import_module(f"{__name__}.{module}"), name))
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

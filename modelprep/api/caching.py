@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelprep.api.declaring import Words, settle, verb, words
@@ -11,6 +10,7 @@ from modelprep.api.frame import framed
 from modelprep.api.options import Cache, GcOptions, VerifyOptions
 from modelprep.errors import DigestMismatch, UsageError
 from modelprep.events import Event, Listener
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from modelprep.api.declaring import AnyPath, Words, settle, verb, words
 from modelprep.api.frame import framed
 from modelprep.api.options import CheckOptions, LintOptions, PictureOptions
 from modelprep.events import Listener
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from types import SimpleNamespace

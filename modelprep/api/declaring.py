@@ -7,7 +7,6 @@ from the same declaration (:mod:`modelprep.cli.common`).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -146,9 +145,24 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def verb(options: type | None = None) -> Callable[[Function], Function]:
-    """Return a function of ``**options`` its whole signature, and a docstring that describes every parameter."""
+    """Declare the options of a function of ``**options``."""
 
-    def complete(function: Function) -> Function:
+    def declare(function: Function) -> Function:
+        function.__dict__["_options"] = options
+        return function
+
+    return declare
+
+
+def completed(function: Any) -> Any:
+    """Give a verb its whole signature, and a docstring that describes every parameter; return what is no verb as it is.
+
+    This is done when a verb is asked for by its public name: a command needs neither.
+    """
+    import inspect
+
+    if "_options" in getattr(function, "__dict__", ()):
+        options = function.__dict__.pop("_options")
         signature = inspect.signature(function)
         fixed = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
         texts = {each.name: ARGUMENTS[each.name] for each in fixed if each.name in ARGUMENTS}
@@ -160,11 +174,9 @@ def verb(options: type | None = None) -> Callable[[Function], Function]:
             texts[f"{name} : {_shown(kind)}, default {option.default!r}"] = option.help
         # A positional parameter with a default stays before the keyword-only ones.
         split = next((i for i, each in enumerate(fixed) if each.kind is inspect.Parameter.KEYWORD_ONLY), len(fixed))
-        function.__signature__ = signature.replace(parameters=[*fixed[:split], *keywords, *fixed[split:]])  # type: ignore[attr-defined]
+        function.__signature__ = signature.replace(parameters=[*fixed[:split], *keywords, *fixed[split:]])
         function.__doc__ = _documented(inspect.cleandoc(function.__doc__ or ""), texts)
-        return function
-
-    return complete
+    return function
 
 
 def _shown(kind: Any) -> str:

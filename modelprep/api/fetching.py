@@ -133,9 +133,12 @@ def run(decided: Plan, *, listen: Listener | None = None) -> Report:
         Ctrl-C: complete files stay, partial downloads can be resumed, nothing is left half-written.
     """
     with framed(listen) as tell:
+        from modelprep.pipeline.compiled import save_waiting
         from modelprep.pipeline.run.runner import run as do
 
-        return do(decided, tell)
+        report = do(decided, tell)
+        save_waiting()
+        return report
 
 
 @verb(PlanOptions)
@@ -184,14 +187,16 @@ def listing(targets: Words = (), **options: Unpack[ListOptions]) -> Listing:
     given = settle(ListOptions, options)
     with framed():
         from modelprep.pipeline.inventory import sound_recipes
-        from modelprep.pipeline.plan.board import Board
         from modelprep.pipeline.plan.planner import plan_recipes
 
         known = catalogue_of(given)
         found, broken = sound_recipes(known, words(targets))
+        if given.bsp or given.soc or any(recipe.variant for recipe in found):
+            from modelprep.pipeline.plan.board import Board
+
+            found = Board.choose(given.bsp, given.soc).recipes(found, known)
         # What a board's release changes is decided here; the request covers only what is fetched.
-        request = request_of(targets, given)
-        return Listing(plan_recipes(request, Board.choose(given.bsp, given.soc).recipes(found, known)), broken)
+        return Listing(plan_recipes(request_of(targets, given), found), broken)
 
 
 @verb(ListOptions)

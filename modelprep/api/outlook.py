@@ -56,7 +56,7 @@ def outlook(plan: Plan) -> Outlook:
 
 def download_size(plan: Plan, demo: PlannedDemo) -> tuple[int | None, int | None]:
     """Return the bytes to download for one demo alone, and an estimate if only sizes inside archives are known."""
-    from modelprep.pipeline.run.summary import bytes_of
+    from modelprep.pipeline.plan.request import bytes_of
 
     return bytes_of(plan, demo), bytes_of(plan, demo, roughly=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
 from modelprep.recipe.schema import Recipe, Ref, Value
 from modelprep.recipe.spread import source_of
+from modelprep.structs import dataclass, replace
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn_tests import BoardTest, Case
 from modelprep.tree.places import tree_name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from modelprep.check.board.boxes import Detection
 from modelprep.check.lint.findings import Finding
+from modelprep.structs import dataclass, field
 from modelprep.targets.armnn_tests import SOURCES, BoardTest
 from modelprep.targets.class_names import label
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from modelprep.check.runtimes.base import Ready
 from modelprep.check.runtimes.choice import ready
 from modelprep.check.types import Files, Judged, Outcome, Verdict
 from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.structs import replace
 from modelprep.targets.armnn.network import Stop
 from modelprep.targets.armnn_rules import rules
 from modelprep.targets.armnn_tests import BoardTest

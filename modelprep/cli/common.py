@@ -34,6 +34,7 @@ from modelprep.cli.parameters import REPEATED as REPEATED
 from modelprep.cli.parameters import REQUIRED, Function, Parameter, option, targets
 from modelprep.cli.parameters import Argument as Argument
 from modelprep.errors import UsageError
+from modelprep.structs import replace
 
 if TYPE_CHECKING:
     import inspect
@@ -65,11 +66,11 @@ def _parameter(name: str, kind: Any, option: Option) -> Parameter:
         value: Callable[[Any], Any] = (
             (lambda given: pairs(given, flag)) if kind == Files else (lambda given: given or ())
         )
-        return made._replace(default=None, value=value)
+        return replace(made, default=None, value=value)
     if read is Path:
-        return made._replace(default=Path(str(default)))
+        return replace(made, default=Path(str(default)))
     if flag.startswith("--no-") and default is True:
-        return made._replace(default=False, value=lambda given: not given)
+        return replace(made, default=False, value=lambda given: not given)
     return made
 
 

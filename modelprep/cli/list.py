@@ -38,11 +38,11 @@ def command(output: Output, targets: common.SomeTargets = None, **options: Unpac
     """
     found = listing(targets or (), **options)
     plan = found.plan
-    output.result(
-        {"demos": [_facts(plan, demo) for demo in plan.demos], "broken": [error.to_json() for error in found.broken]}
-    )
-    _tables(output, plan)
-    if output.mode != "json":
+    if output.mode == "json":
+        demos = [_facts(plan, demo) for demo in plan.demos]
+        output.result({"demos": demos, "broken": [error.to_json() for error in found.broken]})
+    else:
+        _tables(output, plan)
         for error in found.broken:
             output.warning(f"a recipe is broken: {error}")
         for text in dict.fromkeys(str(d.problem) for d in plan.demos if d.problem and d.state != "bring"):

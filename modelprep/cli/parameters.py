@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from modelprep.api.declaring import ARGUMENTS, Option
+from modelprep.structs import dataclass
 
 Function = Callable[..., int | None]
 
 
-class Argument(NamedTuple):
+@dataclass(frozen=True)
+class Argument:
     """A positional argument: its metavar, its help, whether the shell completes targets for it."""
 
     metavar: str
@@ -32,7 +34,12 @@ def targets(metavar: str = "TARGET...", help: str = ARGUMENTS["targets"].partiti
 REPEATED = "may be given more than once"
 
 
-class Parameter(NamedTuple):
+def _as_read(given: Any) -> Any:
+    return given
+
+
+@dataclass(frozen=True)
+class Parameter:
     """A parameter of a command.
 
     Parameters
@@ -53,7 +60,7 @@ class Parameter(NamedTuple):
     kind: Any
     declaration: Any
     default: object
-    value: Callable[[Any], Any] = lambda given: given
+    value: Callable[[Any], Any] = _as_read
 
     @property
     def flags(self) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from modelprep.fetch import urls
+from modelprep.patterns import pattern
 from modelprep.quoting import command, operand
 from modelprep.recipe.schema import Asset, Source
 
 #: Folder in the layout of ``--mirror``, for archives that contain the file.
 FOLDER = "downloads"
-_COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
-_DEAD = re.compile(r"\b(dead|unstable|gone)\b", re.IGNORECASE)
+_COMMIT = pattern(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
+_DEAD = pattern(r"\b(dead|unstable|gone)\b", re.IGNORECASE)
 #: Hosts with permanent files: digital object identifiers, and public model and code hosting.
 _KEEPERS = ("zenodo.org", "huggingface.co", "raw.githubusercontent.com", "media.githubusercontent.com", "github.com")
 #: Share links, which their owner may revoke.

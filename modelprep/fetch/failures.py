@@ -135,13 +135,17 @@ def name_of(asset: Asset) -> str:
     return asset.key
 
 
-def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:
-    """Return the expected file of an asset: name, digests and size; `pins` are those of the lock file."""
-    name = name_of(asset)
+def pinned(asset: Asset, pins: Mapping[str, Pin]) -> tuple[Mapping[str, str], int | None]:
+    """Return the digests and the size that an asset must have; `pins` of the lock file."""
     pin = pins.get(asset.lock_key)
     if pin is not None and (asset.digests.weak() or not (asset.digests or asset.members)):
-        return Want(name, {**asset.digests.values, "sha256": pin.sha256}, pin.size)
-    return Want(name, dict(asset.digests.values), asset.size)
+        return {**asset.digests.values, "sha256": pin.sha256}, pin.size
+    return dict(asset.digests.values), asset.size
+
+
+def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:
+    """Return the expected file of an asset: name, digests and size; `pins` are those of the lock file."""
+    return Want(name_of(asset), *pinned(asset, pins))
 
 
 def unreached_hosts(tried: Iterable[Tried]) -> dict[str, Unreached]:

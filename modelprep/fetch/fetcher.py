@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Event as Flag
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from modelprep.errors import Interrupted, NeedsBringing, UsageError
 from modelprep.events import Listener, silent
 from modelprep.fetch import urls
-from modelprep.fetch.addresses import allowed_by_environment
-from modelprep.fetch.failures import NotDownloaded, SourceFailed, Tried, Want, all_failed, by_hand, want_of
+from modelprep.fetch.failures import NotDownloaded, SourceFailed, Tried, Want, all_failed, by_hand, pinned, want_of
 from modelprep.fetch.identity import AT_URL, FIRST, MEMBERS, digest_name, hashed, identity
 from modelprep.fetch.landing import Landing, Then, Work, finish
 from modelprep.fetch.members import check_members, take_member
@@ -78,6 +77,7 @@ class Fetcher:
         self._known = known
         self._remote = remote
         self._stop = Flag()
+        self._partials = store.has_partials()
         self.landing = Landing(store)
 
     @cached_property
@@ -98,6 +98,8 @@ class Fetcher:
 
     def _transport_for(self, candidate: Candidate) -> Transport:
         """Return the transport of a candidate: downloaded recipes may not name private addresses, unless allowed."""
+        from modelprep.fetch.addresses import allowed_by_environment
+
         own = candidate.kind == "mirror" or not is_downloaded(candidate.source.url.place)
         allowed = self._policy.allow_private is not None or allowed_by_environment() is not None
         return self._transport if own or allowed else self._public_transport
@@ -113,15 +115,14 @@ class Fetcher:
 
         `names` are the paths where it is installed unchanged (:mod:`modelprep.fetch.plausible`).
         """
-        want = self.want(asset)
-        here = self._find(asset, want)
-        places = candidates(
-            asset, mirrors=self._policy.mirrors, archives=self._policy.archives, pinned=Digests(want.digests)
-        )
+        digests, size = pinned(asset, self._lock)
+        here = self._find_by(digests) if digests else self._find(asset, self.want(asset))
+        mirrors, archives = self._policy.mirrors, self._policy.archives
+        places = partial(candidates, asset, mirrors=mirrors, archives=archives, pinned=Digests(digests))
         if here is not None:
             return Planned(asset, here, places, 0, 0, names)
-        resumable = self._resumable(asset, want, places)
-        to_come = want.size
+        resumable = self._resumable(asset, self.want(asset), places) if self._partials else 0
+        to_come = size
         sources = asset.sources
         if sources and all(s.member for s in sources):
             here = self._archive_here(sources[0])
@@ -152,12 +153,10 @@ class Fetcher:
                     return blob
         return None
 
-    def _resumable(self, asset: Asset, want: Want, places: tuple[Candidate, ...]) -> int:
-        if not self._store.has_partials():
-            return 0
+    def _resumable(self, asset: Asset, want: Want, places: Callable[[], tuple[Candidate, ...]]) -> int:
         name = identity(asset, want)
         sizes = (
-            partial_of(self._store, c.url, name).size for c in places if not c.is_local and c.source.member is None
+            partial_of(self._store, c.url, name).size for c in places() if not c.is_local and c.source.member is None
         )
         return max(sizes, default=0)
 

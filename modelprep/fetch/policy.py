@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Protocol
 
 from modelprep.fetch.sources import Candidate
@@ -76,8 +77,8 @@ class Planned:
     ----------
     here
         The blob, if it is cached already.
-    candidates
-        Its sources, in order.
+    asked
+        Returns its sources, in order; listing demos does not need them.
     bytes_to_come
         Bytes to download, None if unknown.
     resumable
@@ -88,10 +89,15 @@ class Planned:
 
     asset: Asset
     here: Blob | None
-    candidates: tuple[Candidate, ...]
+    asked: Callable[[], tuple[Candidate, ...]]
     bytes_to_come: int | None
     resumable: int
     names: tuple[str, ...] = ()
+
+    @cached_property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Its sources, in order."""
+        return self.asked()
 
     @property
     def host(self) -> str:

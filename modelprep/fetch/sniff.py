@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.formats.sniff import Kind, is_lfs_pointer, is_web_page, one_line, recognise_model
 from modelprep.store.disk import human
+from modelprep.structs import dataclass
 
 __all__ = ["HEAD", "Looks", "describe", "describe_bytes", "is_lfs_pointer", "is_web_page"]
 

@@ -5,7 +5,6 @@ No network or disk access.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlunsplit
@@ -153,6 +152,8 @@ def _onedrive(url: str, host: str, query: str) -> tuple[tuple[str, str], ...]:
     if host == "onedrive.live.com" and item and "authkey" in values:
         asked = {"cid": values.get("cid", item.partition("!")[0]), "resid": item, "authkey": values["authkey"]}
         forms.append((f"https://onedrive.live.com/download?{urlencode(asked)}", note))
+    import base64
+
     token = base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
     forms.append((f"https://api.onedrive.com/v1.0/shares/u!{token}/root/content", note))
     return tuple(forms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelprep import quoting
@@ -20,6 +19,7 @@ from modelprep.pipeline.proving import conversions, installed_blob
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
 from modelprep.store.disk import require_folder
+from modelprep.structs import replace
 
 
 def check_demos(

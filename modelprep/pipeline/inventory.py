@@ -7,7 +7,6 @@ from pathlib import Path
 
 from modelprep.errors import RecipeError
 from modelprep.fetch import Fetcher
-from modelprep.pipeline.plan.board import select
 from modelprep.pipeline.plan.keys import recipe_key, request_key
 from modelprep.pipeline.plan.request import Plan, Request
 from modelprep.recipe.catalogue import Catalogue
@@ -28,6 +27,7 @@ def sound_recipes(catalogue: Catalogue, targets: Sequence[str]) -> tuple[list[Re
     if targets:
         return catalogue.resolve(targets), []
     read = [_read(catalogue, name) for name in catalogue.names()]
+    catalogue.keep()
     return [r for r in read if isinstance(r, Recipe)], [r for r in read if isinstance(r, RecipeError)]
 
 
@@ -74,6 +74,8 @@ def cache_keys(
     RecipeError
         A recipe or the lock file is broken.
     """
+    from modelprep.pipeline.plan.board import select
+
     recipes = select(catalogue, targets or ("all",), bsp=bsp, soc=soc, armnn=armnn)
     pins = read_lock(lock_path)
     return {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelprep.errors import StorageError, UsageError
 from modelprep.pipeline.plan.armnn_versions import check_version, for_armnn, serving
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Recipe
+from modelprep.structs import dataclass, replace
 from modelprep.targets.armnn_tests import BASE_VERSION, of_version, versions
 from modelprep.tree.manifest import InstalledDemo, Manifest, read_manifest
 from modelprep.tree.places import tree_name

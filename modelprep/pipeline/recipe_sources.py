@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -206,6 +205,8 @@ def unpack(archive: Path, folder: Path) -> Path:
             with suppress(OSError):  # another process was faster
                 temporary.rename(folder)
         finally:
+            import shutil
+
             shutil.rmtree(temporary, ignore_errors=True)
     return _root(folder)
 

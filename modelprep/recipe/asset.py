@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from urllib.parse import unquote
 
 from modelprep.recipe import yaml_tree
+from modelprep.recipe.local import file_of, lies_in
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.schema import ALGORITHMS, Asset, Digests, Licence, OtherVersion, Source
 from modelprep.recipe.shapes import Table
@@ -44,12 +43,6 @@ def make_asset(asset_id: str, table: Table, path: Path, *, shared: str = "", rec
     )
 
 
-def _file(url: str, path: Path) -> Path:
-    """Return the path of a ``file:`` URL in the file `path`; ``file:name`` is a file beside it."""
-    name = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", url), errors="surrogateescape")
-    return path.parent.absolute() / name
-
-
 def check_files(table: Table, at: str, path: Path, root: Path | None, problems: Problems) -> None:
     """Refuse ``file:`` URLs that lead outside their recipes: recipes may come from third parties.
 
@@ -66,13 +59,12 @@ def check_files(table: Table, at: str, path: Path, root: Path | None, problems: 
         text = source if isinstance(source, str) else source.get("url", "")
         if not text.startswith("file:"):
             continue
-        folder = (root or path.parent).resolve()
-        if not _file(text, path).resolve().is_relative_to(folder):
+        if not lies_in(text, path, root):
             nodes = table.place("urls")
             assert isinstance(nodes, yaml_tree.Sequence)
             problems.add(
                 "a file: URL leads out of the folder of its recipes", nodes.items[index], f"{at}.urls[{index}]",
-                expected=f"a file in {folder}", got=text,
+                expected=f"a file in {(root or path.parent).resolve()}", got=text,
                 hint="copy the file there, or name it on the command line with --set",
             )  # fmt: skip
 
@@ -98,7 +90,7 @@ def _source(read: str | Table, node: yaml_tree.Node, path: Path) -> Source:
 
 def _url(text: str, node: yaml_tree.Node, path: Path) -> Url:
     if text.startswith("file:") and not text.startswith("file:/"):
-        text = _file(text, path).as_uri()
+        text = file_of(text, path).as_uri()
     url = Url(text, place=f"{path}:{node.line + 1}")
     return Url(text, place=url.place, public=True) if url.secret and is_packaged(text, path) else url
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelprep.errors import RecipeError, UsageError, nearest
-from modelprep.recipe import yaml_tree
-from modelprep.recipe.loader import SharedFile, StepChecker, load_recipe, shared_files
+from modelprep.recipe.local import lies_in, root_of, shared_files, stated_in
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.recipe.shipped import shipped_folder
 from modelprep.recipe.text import name_fault
 from modelprep.structs import dataclass, replace
+
+if TYPE_CHECKING:
+    from modelprep.recipe.loader import SharedFile, StepChecker
+    from modelprep.recipe.packed import Kept
 
 ASSETS_FOLDER = "assets"
 ENVIRONMENT = "MODELPREP_RECIPES"
@@ -36,11 +40,13 @@ class SharedAssets(Mapping[str, Asset]):
     def _all(self) -> list[tuple[Path, str]]:
         if self._texts is None:
             paths = [path for folder in reversed(self._folders) for path in shared_files(folder)]
-            self._texts = [(path, yaml_tree.read_text(path)) for path in paths]
+            self._texts = [(path, _read_text(path)) for path in paths]
         return self._texts
 
     def _file(self, path: Path, text: str) -> SharedFile:
         if path not in self._files:
+            from modelprep.recipe.loader import SharedFile
+
             self._files[path] = SharedFile(path, text, root_of(path, self._roots))
         return self._files[path]
 
@@ -96,6 +102,8 @@ class Catalogue:
         Reports problems of steps in a recipe that cannot be read: see :func:`~modelprep.recipe.loader.load_recipe`.
     origins
         Folder of an unpacked archive -> name or URL of the archive, with its checksum.
+    kept
+        Recipes that earlier processes have read.
 
     Raises
     ------
@@ -104,11 +112,16 @@ class Catalogue:
     """
 
     def __init__(
-        self, folders: Sequence[Path], check: StepChecker | None = None, origins: Mapping[Path, str] | None = None
+        self,
+        folders: Sequence[Path],
+        check: StepChecker | None = None,
+        origins: Mapping[Path, str] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.folders = tuple(folders)
         self.origins = dict(origins or {})
         self._check = check
+        self._kept = kept
         for folder in self.folders:
             if not folder.is_dir():
                 raise UsageError(f"the recipe folder {folder} does not exist", where=str(folder))
@@ -173,11 +186,36 @@ class Catalogue:
         """
         if (name, variant) not in self._recipes:
             path = self.path(name)
-            root = root_of(path, self.folders)
-            recipe = load_recipe(path, name=name, shared=self.shared, variant=variant, root=root, check=self._check)
+            recipe = self._as_before(name, path) if not variant else None
+            if recipe is None:
+                from modelprep.recipe.loader import parse_recipe
+
+                text, root = _read_text(path), root_of(path, self.folders)
+                recipe = parse_recipe(
+                    text, path, name=name, shared=self.shared, variant=variant, root=root, check=self._check
+                )
+                if self._kept is not None and not variant:
+                    self._kept.put(name, path, recipe, text)
             below = self._paths[name][:-1]
             self._recipes[name, variant] = replace(recipe, shadows=below[-1]) if below else recipe
         return self._recipes[name, variant]
+
+    def _as_before(self, name: str, path: Path) -> Recipe | None:
+        """Return a recipe that was read before, if its files on this machine still lie where they may."""
+        try:
+            recipe = self._kept.get(name, path) if self._kept is not None else None
+        except OSError:  # the file is gone: reading it says so
+            return None
+        urls = [source.url for asset in recipe.assets.values() for source in asset.sources] if recipe else []
+        for url in urls:
+            if url.is_local and not lies_in(url.reveal(), stated_in(url), root_of(stated_in(url), self.folders)):
+                return None
+        return recipe
+
+    def keep(self) -> None:
+        """Write down what has been read, for the next process."""
+        if self._kept is not None:
+            self._kept.save(self._paths)
 
     def resolve(self, targets: Sequence[str]) -> list[Recipe]:
         """Return the recipes of targets, each once, in their order.
@@ -199,6 +237,7 @@ class Catalogue:
         for target in targets:
             for recipe in self._of(target):
                 found.setdefault((str(recipe.path), recipe.variant), recipe)
+        self.keep()
         return list(found.values())
 
     def offers(self, incomplete: str) -> list[str]:
@@ -265,7 +304,7 @@ class Catalogue:
         """Yield the valid recipes whose files contain a text; only these are read."""
         wanted = text.casefold()
         for name in self.names():
-            if wanted in yaml_tree.read_text(self.path(name)).casefold() and (recipe := self._sound(name)) is not None:
+            if wanted in _read_text(self.path(name)).casefold() and (recipe := self._sound(name)) is not None:
                 yield recipe
 
     def _from_path(self, text: str, variant: str) -> Recipe:
@@ -299,6 +338,8 @@ class Catalogue:
         beside_it = any(folder.is_dir() for folder in extra)
         shared = SharedAssets(known + extra, self.folders) if beside_it else self.shared
         root = root_of(path, self.folders)
+        from modelprep.recipe.loader import load_recipe
+
         recipe = load_recipe(path, shared=shared, variant=variant, root=root, check=self._check)
         return replace(recipe, given=str(path))
 
@@ -325,10 +366,10 @@ class Catalogue:
             return None
 
 
-def root_of(path: Path, folders: Sequence[Path]) -> Path | None:
-    """Return the folder of recipes that contains a file, the last one that matches; None for a separate file."""
-    here = path.parent.resolve() / path.name
-    return next((folder for folder in reversed(folders) if here.is_relative_to(folder.resolve())), None)
+def _read_text(path: Path) -> str:
+    from modelprep.recipe.yaml_tree import read_text
+
+    return read_text(path)
 
 
 def _is_path(target: str) -> bool:
@@ -338,14 +379,21 @@ def _is_path(target: str) -> bool:
 
 def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
     """List the recipes of a folder: ``group/stem`` for files in its folders, its own name as group for files in it."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
+    for entry in _entries(folder):
         if entry.is_dir():
-            if entry.name == ASSETS_FOLDER:
-                continue
-            for path in sorted(entry.iterdir()):
-                if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file():
-                    yield f"{entry.name}/{path.stem}", path
-        elif entry.suffix in _SUFFIXES and entry.is_file():
-            yield f"{folder.resolve().name}/{entry.stem}", entry
+            if entry.name != ASSETS_FOLDER:
+                yield from _recipes_of(folder / entry.name, entry.name, _entries(folder / entry.name))
+        else:
+            yield from _recipes_of(folder, folder.resolve().name, [entry])
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted((each for each in entries if each.name[:1] != "."), key=lambda each: each.name)
+
+
+def _recipes_of(folder: Path, group: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tuple[str, Path]]:
+    for entry in entries:
+        stem, _, suffix = entry.name.rpartition(".")
+        if f".{suffix}" in _SUFFIXES and entry.is_file():
+            yield f"{group}/{stem}", folder / entry.name

@@ -11,12 +11,10 @@ from pathlib import Path
 from modelprep.errors import RecipeError
 from modelprep.quoting import line, yaml
 from modelprep.recipe import yaml_tree
-from modelprep.recipe.lockfile import Pin
+from modelprep.recipe.lockfile import FIRST_USE, Pin
 from modelprep.recipe.yaml_tree import Scalar
 from modelprep.structs import dataclass
 
-#: Value of `pinned_by` for a first-use checksum.
-FIRST_USE = "first use, from "
 SEEN = FIRST_USE + "{url}; no publisher states it"
 
 

@@ -10,8 +10,10 @@ Sources: the SPDX licence list for ids; the licence texts for their conditions.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, get_args
 
+from modelprep.patterns import pattern
 from modelprep.recipe.schema import Asset, Recipe
 
 LicenceClass = Literal["permissive", "non-commercial", "restricted", "unknown"]
@@ -50,12 +52,13 @@ _PHRASES: dict[str, LicenceClass] = {
     "unrestricted": "permissive",  # wording of the model zoo's readme
 }
 
-_NON_COMMERCIAL = re.compile(
+_NON_COMMERCIAL = pattern(
     r"\bnon-?\s?commercial|\b(academic|research|educational|personal)( \w+){0,4} only\b|\bcc[ -]by-nc\b", re.IGNORECASE
 )
-_RESERVED = re.compile(r"\ball rights reserved\b|\bproprietary\b|\bno redistribution\b", re.IGNORECASE)
+_RESERVED = pattern(r"\ball rights reserved\b|\bproprietary\b|\bno redistribution\b", re.IGNORECASE)
 
 
+@lru_cache(maxsize=256)
 def licence_class(name: str) -> LicenceClass:
     """Return the class of a stated licence.
 

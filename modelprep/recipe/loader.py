@@ -13,6 +13,7 @@ from typing import Any
 from modelprep.errors import RecipeError
 from modelprep.recipe import tables, yaml_tree
 from modelprep.recipe.asset import check_files, make_asset
+from modelprep.recipe.local import shared_files
 from modelprep.recipe.matrix import Matrix, read_matrix
 from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
@@ -148,11 +149,6 @@ def load_shared(folder: Path) -> Mapping[str, Asset]:
     everything.extend(errors)
     everything.raise_any()
     return found
-
-
-def shared_files(folder: Path) -> list[Path]:
-    """List the files of shared assets in a folder, sorted by name."""
-    return sorted(path for path in folder.glob("*.yaml") if path.is_file()) if folder.is_dir() else []
 
 
 class SharedFile:

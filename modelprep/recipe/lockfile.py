@@ -8,29 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelprep.errors import RecipeError, StorageError
 from modelprep.quoting import line, yaml
-from modelprep.recipe import yaml_tree
-from modelprep.recipe.problems import Problems
-from modelprep.recipe.scalars import BAD, Hex
-from modelprep.recipe.shapes import Field, MapOf, Struct
-from modelprep.recipe.tables import LINE, LOCK_KEY, SIZE
 from modelprep.structs import dataclass
 
+if TYPE_CHECKING:
+    from modelprep.recipe.shapes import MapOf
+
+#: Value of `pinned_by` for a first-use checksum.
+FIRST_USE = "first use, from "
 LOCK_NAME = "modelprep.lock"
 _HEADER = "# First-use pins of modelprep; commit this file. A later fetch of another file fails.\n"
-_PINS = MapOf(
-    LOCK_KEY,
-    Struct(
-        "a pin",
-        (
-            Field("sha256", Hex("sha256", 64), "sha256 of the first download", required=True),
-            Field("size", SIZE, "its size in bytes", required=True),
-            Field("first_seen_from", LINE, "its URL", required=True),
-        ),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -60,16 +50,38 @@ def read_lock(path: Path) -> dict[str, Pin]:
     """
     if not path.exists():
         return {}
+    from modelprep.recipe import yaml_tree
+    from modelprep.recipe.problems import Problems
+    from modelprep.recipe.scalars import BAD
+
     text = yaml_tree.read_text(path)
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return {}
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
         raise RecipeError("the lock file has a merge conflict", where=str(path), hint="keep one side of each")
     problems = Problems(path)
-    table = _PINS.read(yaml_tree.compose(text, path, problems), "", problems)
+    table = _pins().read(yaml_tree.compose(text, path, problems), "", problems)
     problems.raise_any()
     assert table is not BAD
     return {key: Pin(pin["sha256"], pin["size"], pin["first_seen_from"]) for key, pin in table.items()}
+
+
+def _pins() -> MapOf:
+    from modelprep.recipe.scalars import Hex
+    from modelprep.recipe.shapes import Field, MapOf, Struct
+    from modelprep.recipe.tables import LINE, LOCK_KEY, SIZE
+
+    return MapOf(
+        LOCK_KEY,
+        Struct(
+            "a pin",
+            (
+                Field("sha256", Hex("sha256", 64), "sha256 of the first download", required=True),
+                Field("size", SIZE, "its size in bytes", required=True),
+                Field("first_seen_from", LINE, "its URL", required=True),
+            ),
+        ),
+    )
 
 
 def format_lock(pins: Mapping[str, Pin]) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 
 from modelprep.errors import UsageError
+from modelprep.patterns import pattern
 from modelprep.recipe.text import url_fault
 from modelprep.structs import dataclass
 from modelprep.url import redact
@@ -17,18 +18,18 @@ from modelprep.url import redact
 DOWNLOADED, UNPACKED = "downloaded-recipes", "unpacked-recipes"
 #: Prefix of a lock file's entry that pins recipes; the URL follows.
 LOCK_PREFIX = "recipes:"
-_CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})")
-_PLACE = re.compile(rf"[/\\]{DOWNLOADED}[/\\][0-9a-f]{{64}}[/\\]")
+_CHECKSUM = pattern(r"sha256=([0-9a-f]{64})")
+_PLACE = pattern(rf"[/\\]{DOWNLOADED}[/\\][0-9a-f]{{64}}[/\\]")
 #: A URL in a list that is joined like PATH: host and port, then a path without colons.
-_LISTED = re.compile(
+_LISTED = pattern(
     rf"https?://[^{re.escape(os.pathsep)}/]+(?::\d+)?[^{re.escape(os.pathsep)}]*|[^{re.escape(os.pathsep)}]+"
 )
 #: URLs of the archive of a tag on public git hosts: GitHub, GitLab, Forgejo and Gitea.
 _TAGS = (
-    re.compile(r"/archive/refs/tags/(?P<version>[^/]+?)\.(?:tar\.gz|zip)$"),
-    re.compile(r"/-/archive/(?P<version>[^/]+)/"),
-    re.compile(r"/archive/(?P<version>[^/]+?)\.(?:tar\.gz|zip)$"),
-    re.compile(r"(?P<version>v?\d+(?:\.\d+)+)(?!.*\d\.\d)"),
+    pattern(r"/archive/refs/tags/(?P<version>[^/]+?)\.(?:tar\.gz|zip)$"),
+    pattern(r"/-/archive/(?P<version>[^/]+)/"),
+    pattern(r"/archive/(?P<version>[^/]+?)\.(?:tar\.gz|zip)$"),
+    pattern(r"(?P<version>v?\d+(?:\.\d+)+)(?!.*\d\.\d)"),
 )
 
 
@@ -53,8 +54,8 @@ class RecipeUrl:
             No version is recognised in the URL, or the result is not a URL.
         """
         place, path = self.url[: len(self.url) - len(self._path)], self._path
-        for pattern in _TAGS:
-            if found := pattern.search(path):
+        for tag in _TAGS:
+            if found := tag.search(path):
                 made = place + path.replace(found["version"], version)
                 if not re.fullmatch(r"[A-Za-z0-9._+-]+", version) or url_fault(made):
                     raise UsageError("not a version for a URL", got=version)

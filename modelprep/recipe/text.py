@@ -14,6 +14,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from modelprep import quoting
+from modelprep.patterns import pattern
 from modelprep.structs import dataclass, field
 
 #: End of the string in both Python and ECMAScript (`$` alone lets a trailing newline pass in Python).
@@ -25,7 +26,7 @@ _LETTERS = (
 )
 #: Forbidden in every text of a recipe: NUL and other control characters except tab and newline, bidi controls and other
 #: invisible characters, and code points that are not characters.
-_FORBIDDEN = re.compile(f"[{quoting.UNSAFE}\\ufdd0-\\ufdef\\ufffe\\uffff]")
+_FORBIDDEN = pattern(f"[{quoting.UNSAFE}\\ufdd0-\\ufdef\\ufffe\\uffff]")
 #: The same, but for what stays as it is, as a percent-encoded byte sequence.
 _ENCODED = (
     r"%(?:[01][0-9A-Fa-f]|7[Ff]|[Cc]2%[89][0-9A-Fa-f]|[Dd]8%9[Cc]|[Ee]2%80%(?:8[BbEeFf]|[Aa][89A-Ea-e])"
@@ -175,8 +176,8 @@ def url_fault(text: str) -> str | None:
 # -- the command for the board -----------------------------------------------------------------------------------------
 
 #: Characters outside quotes; a shell does not expand or split at them.
-_BARE = re.compile(rf"[{_LETTERS}_.,:/=@%+^-]")
-_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_BARE = pattern(rf"[{_LETTERS}_.,:/=@%+^-]")
+_ASSIGNED = pattern(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _MOST_WORDS = 200
 _PIECE = rf"(?:[{_LETTERS}_.,:/=@%+^-]|'[^'\x00-\x1f\x7f-\x9f]*'|\"[^\"$`\\\x00-\x1f\x7f-\x9f]*\")"
 COMMAND_PATTERN = (

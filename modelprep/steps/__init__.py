@@ -11,6 +11,7 @@ reads its file parameters, writes only at ``call.output``, and does not depend o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -299,11 +300,18 @@ def _own(family: str = "") -> tuple[str, ...]:
     return tuple(sorted(step.name for stem in stems if (step := _load(stem)) is not None))
 
 
-def _load(stem: str) -> Step | None:
-    import importlib
-    import importlib.util
+@lru_cache(maxsize=256)
+def _is_there(module: str) -> bool:
+    from importlib.util import find_spec
 
-    if stem.startswith("_") or importlib.util.find_spec(f"{__name__}.{stem}") is None:
+    return find_spec(module) is not None
+
+
+def _load(stem: str) -> Step | None:
+    from importlib import import_module
+
+    module = f"{__name__}.{stem}"
+    if stem.startswith("_") or not _is_there(module):
         return None
-    step = getattr(importlib.import_module(f"{__name__}.{stem}"), "STEP", None)
+    step = getattr(import_module(module), "STEP", None)
     return step if isinstance(step, Step) else None

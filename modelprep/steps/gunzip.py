@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelprep.errors import StepError, StorageError
-from modelprep.formats.archive.decompress import Reader, compression_of
-from modelprep.formats.archive.members import MAX_BYTES
-from modelprep.formats.output import writing
-from modelprep.formats.sniff import HEAD, looks_like
+from modelprep.formats.archive import MAX_BYTES
 from modelprep.steps import Call, Exempt, Param, Step
 
 #: What a byte of deflate can become at most (zlib's technical details: 1032:1).
@@ -17,6 +14,10 @@ DEFLATE_RATIO = 1032
 
 
 def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.archive.decompress import Reader, compression_of
+    from modelprep.formats.output import writing
+    from modelprep.formats.sniff import HEAD, looks_like
+
     source, limit = call.params["file"], call.params["max_bytes"]
     assert isinstance(source, Path)
     assert isinstance(limit, int)

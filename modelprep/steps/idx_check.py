@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
-from modelprep.formats import idx
-from modelprep.formats.output import copy
 from modelprep.steps import Call, Exempt, Param, Step, same_size
+
+if TYPE_CHECKING:
+    from modelprep.formats import idx
 
 _SIDE = 28
 
 
 def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.output import copy
+
     images, labels, classes = call.params["images"], call.params["labels"], call.params["classes"]
     assert isinstance(images, Path)
     assert labels is None or isinstance(labels, Path)
@@ -56,6 +60,8 @@ def check(images: Path, labels: Path | None, *, classes: int = 10) -> dict[str, 
     StepError
         A file is not of its kind, truncated, swapped with the other one, or the two do not agree.
     """
+    from modelprep.formats import idx
+
     pictures = _header(images, "images", idx.IMAGES_MAGIC, idx.LABELS_MAGIC)
     count, rows, columns = pictures.shape
     if 0 in pictures.shape:
@@ -94,6 +100,8 @@ def check(images: Path, labels: Path | None, *, classes: int = 10) -> dict[str, 
 
 
 def _header(path: Path, role: str, magic: int, other: int) -> idx.Header:
+    from modelprep.formats import idx
+
     header = idx.read_header(path, name=role)
     if header.magic != magic:
         raise StepError(

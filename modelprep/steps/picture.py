@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import MissingTool, StepError, StorageError
-from modelprep.formats.output import copy, writing
 from modelprep.installed import install_command
 from modelprep.steps import Call, Exempt, Param, Step
 
@@ -28,6 +27,7 @@ _STRIP = 256
 def _run(call: Call) -> Mapping[str, object]:
     from importlib.util import find_spec
 
+    from modelprep.formats.output import copy, writing
     from modelprep.formats.picture import decode
     from modelprep.formats.picture.headers import read_headers
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelprep.errors import RecipeError
-from modelprep.formats.archive import members as archive
+from modelprep.formats.archive import MAX_BYTES
 from modelprep.steps import Call, Exempt, Param, Step
 
 
 def _run(call: Call) -> Mapping[str, object]:
+    from modelprep.formats.archive import members as archive
+
     source = call.params["archive"]
     assert isinstance(source, Path)
     limit = call.params["max_bytes"]
@@ -29,6 +31,8 @@ def plan(members: object) -> dict[str, str]:
     Raises RecipeError: no list of paths and no mapping of path to new name; a path that leads out; two files at one
     place.
     """
+    from modelprep.formats.archive import members as archive
+
     if isinstance(members, Mapping):
         pairs = list(members.items())
     elif isinstance(members, (list, tuple)):
@@ -63,7 +67,7 @@ def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int 
     del sizes
     limit, members = params["max_bytes"], params["members"]
     assert isinstance(limit, int)
-    return limit * len(plan(members)) if limit < archive.MAX_BYTES else None
+    return limit * len(plan(members)) if limit < MAX_BYTES else None
 
 
 STEP = Step(
@@ -75,7 +79,7 @@ STEP = Step(
         "members": Param(
             "any", "Paths inside the archive: a list, or a mapping of path to the name in the result.", required=True
         ),
-        "max_bytes": Param("int", "Refuse a member that is larger (bytes).", default=archive.MAX_BYTES),
+        "max_bytes": Param("int", "Refuse a member that is larger (bytes).", default=MAX_BYTES),
     },
     run=_run,
     room=_room,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +48,8 @@ class BackgroundHash:
 
     def __init__(self, hashes: Hashes, *, depth: int = 8) -> None:
         self._hashes = hashes
+        import queue
+
         self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="modelprep-hash", daemon=True)
         self._error: Exception | None = None

@@ -7,11 +7,11 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from modelprep.errors import StorageError
+from modelprep.patterns import pattern
 
 #: Read and write size in bytes: large enough for few system calls, small enough for smooth progress.
 CHUNK = 1 << 20
@@ -63,8 +63,8 @@ def free_space(path: Path) -> int | None:
     """Return the free bytes on the file system of `path` (or of its nearest parent that exists); None when unknown."""
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
-            usage = shutil.disk_usage(place)
-            return usage.free if usage.total else None  # unknown for a file system without a size (/proc)
+            facts = os.statvfs(place)
+            return facts.f_bavail * facts.f_frsize if facts.f_blocks else None  # unknown for one without a size (/proc)
     return None
 
 
@@ -210,8 +210,8 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-_TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})([0-9a-f]{8})\.modelprep", re.DOTALL)
-_FORMER = re.compile(r"\..+\.\d+\.[0-9a-f]{8}")
+_TEMPORARY = pattern(r"\.(.+)\.([0-9a-f]{8})([0-9a-f]{8})\.modelprep", re.DOTALL)
+_FORMER = pattern(r"\..+\.\d+\.[0-9a-f]{8}")
 
 
 def claim_temporary(path: Path) -> tuple[Path, int]:
@@ -317,4 +317,6 @@ def remove_tree(path: Path) -> None:
     for folder, _, _ in os.walk(path):
         with contextlib.suppress(OSError):
             Path(folder).chmod(0o700)
+    import shutil
+
     shutil.rmtree(path, ignore_errors=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,13 @@ from modelprep.store.memo import Progress
 from modelprep.store.partial import lock_name
 from modelprep.store.results import parse_result
 from modelprep.store.session import stale_sessions
+from modelprep.structs import dataclass, replace
 
 if TYPE_CHECKING:
     from modelprep.store.store import Store
+
+#: Folder of the compiled catalogues.
+CATALOGUES = "catalogues"
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,8 @@ def gc(
     """Remove unused files, with exclusive access to the store: a run that starts meanwhile waits.
 
     Blobs not in `keep`; results without all of their blobs, and their verifications; abandoned partials; scratch
-    folders of ended processes; quarantined files.
+    folders of ended processes; quarantined files; compiled catalogues of recipe
+    folders that are gone.
 
     Parameters
     ----------
@@ -304,6 +309,9 @@ def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, d
     for path, stat in _files(store.root / "quarantine"):
         if path.suffix != ".json" and old(stat):
             remove("quarantine", path, stat.st_size, path.with_suffix(".json"))
+    for path, stat in _files(store.root / CATALOGUES):
+        if _of_no_folder(path) and old(stat):
+            remove("catalogue", path, stat.st_size)
     for stale in stale_sessions(store.root / "scratch"):
         removed.append(Removed("scratch", stale.place.name, stale.size))
         if dry_run:
@@ -321,6 +329,15 @@ def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, d
                 with contextlib.suppress(OSError):
                     folder.rmdir()  # only where it is empty
     return GcReport(tuple(removed), len(staying), kept_bytes, dry_run)
+
+
+def _of_no_folder(path: Path) -> bool:
+    """Tell whether a compiled catalogue (:mod:`modelprep.pipeline.compiled`) is of recipe folders that are gone."""
+    try:
+        head = json.loads(path.read_bytes().split(b"\n", 2)[1])
+        return not all(Path(each).is_dir() for each in head["places"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return True
 
 
 def _collect_partials(store: Store, old: Callable[[os.stat_result], bool], remove: Callable[..., None]) -> None:

@@ -106,10 +106,14 @@ class Memo:
         sha256, size = hash_file(path, progress)
         with storage(path, doing="read"):
             after = path.stat()
-        tick = _TICK_NS if after.st_ctime_ns % 1_000_000_000 else _COARSE_TICK_NS
-        if state_of(before) == state_of(after) and after.st_ctime_ns + tick < time.time_ns():
+        if state_of(before) == state_of(after) and settled(after):
             self.remember(path, sha256, after)
         return sha256, size
+
+
+def settled(stat: os.stat_result) -> bool:
+    """Tell whether a file has not changed for so long that another change would give it another time."""
+    return stat.st_ctime_ns + (_TICK_NS if stat.st_ctime_ns % 1_000_000_000 else _COARSE_TICK_NS) < time.time_ns()
 
 
 def state_of(stat: os.stat_result) -> list[int]:

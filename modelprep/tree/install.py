@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.errors import Interrupted, RecipeError
@@ -13,6 +12,7 @@ from modelprep.events import Event, Listener, silent
 from modelprep.store import Blob, Store
 from modelprep.store.disk import set_mode, storage, storage_error, sync_file, sync_folder
 from modelprep.store.syncing import sync_all
+from modelprep.structs import dataclass
 from modelprep.tree.journal import Reserved, interrupted, journal
 from modelprep.tree.manifest import RUN_TESTS
 from modelprep.tree.places import place, tree_lock

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from modelprep.errors import StorageError, UsageError
 from modelprep.recipe.schema import Recipe
 from modelprep.store import Blob, Store
 from modelprep.store.disk import storage
+from modelprep.structs import dataclass, field
 from modelprep.tree.journal import Content, Records, read_journal
 from modelprep.tree.manifest import InstalledDemo, InstalledFile, Manifest, Provenance, read_manifest
 from modelprep.tree.places import place

@@ -7,7 +7,6 @@ needed. A file that a reader refuses (a web page, a truncated file) becomes the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelprep.check.lint import ethos_u
@@ -16,6 +15,7 @@ from modelprep.check.lint.findings import Finding
 from modelprep.check.lint.request import Asked, Parser
 from modelprep.errors import StepError, StorageError, UsageError, nearest
 from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE
+from modelprep.structs import replace
 from modelprep.targets import armnn_tests
 
 _PARSERS: tuple[Parser, ...] = ("caffe", "tf", "tflite", "onnx")

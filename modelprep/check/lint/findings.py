@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from modelprep.structs import dataclass
 from modelprep.targets.armnn.network import Stop
 from modelprep.targets.armnn_rules import SERIOUS, Effect, rules
 

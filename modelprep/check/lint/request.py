@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from modelprep.structs import dataclass
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn.program import Binding
 

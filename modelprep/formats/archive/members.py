@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from modelprep.errors import StepError, StorageError, nearest
+from modelprep.formats.archive import MAX_BYTES as MAX_BYTES
 from modelprep.formats.archive import tar as tarstream
 from modelprep.formats.archive import zip as zipstream
 from modelprep.formats.archive.decompress import Reader
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 ArchiveKind = Literal["tar", "zip"]
 Progress = Callable[[int, "int | None"], None]
 
-#: Largest member that is taken unless the caller says otherwise, bytes. The largest file of any shipped recipe is a
-#: VGG of 575 MB.
-MAX_BYTES = 8 << 30
 #: An archive with more members than this is not one of models.
 MAX_MEMBERS = 200_000
 #: How many names an error message shows.

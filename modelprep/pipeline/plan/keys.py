@@ -12,14 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from modelprep.pipeline.plan.binding import Bound, bind
 from modelprep.pipeline.plan.validate import check_steps, made_by, references
-from modelprep.recipe.edit import FIRST_USE
-from modelprep.recipe.lockfile import Pin
+from modelprep.recipe.lockfile import FIRST_USE, Pin
 from modelprep.recipe.schema import Asset, Recipe, Source
 from modelprep.recipe.spread import resolve
 from modelprep.structs import replace
 from modelprep.tree.manifest import plain
 
 _SCHEMA = 1
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 #: Destination in the tree -> (identity of an asset or step, path in the step's folder).
 Files = Mapping[str, tuple[str, str]]
 
@@ -172,5 +172,4 @@ def request_key(keys: Iterable[str]) -> str:
 
 
 def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(value).encode()).hexdigest()

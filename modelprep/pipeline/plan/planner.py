@@ -15,7 +15,6 @@ from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.binding import Bound, bind
 from modelprep.pipeline.plan.folders import planned_files
 from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
-from modelprep.pipeline.plan.overrides import doubt
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
 from modelprep.pipeline.plan.validate import check_steps, references
 from modelprep.recipe.catalogue import Catalogue
@@ -27,7 +26,6 @@ from modelprep.store.disk import named_by
 from modelprep.structs import dataclass, field, replace
 from modelprep.tree.manifest import Manifest, read_manifest
 from modelprep.tree.places import tree_name
-from modelprep.tree.state import files_in_place, lists_in_place
 
 
 def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> Plan:
@@ -107,8 +105,8 @@ def _chosen(request: Request, recipes: Sequence[Recipe], pins: Mapping[str, Pin]
 
     A name may be an asset's id, its shared name, or ``recipe:id`` if an id alone is ambiguous.
     """
-    known_as = meanings(recipes, pins)
     chosen: dict[tuple[str, str], Path] = {}
+    known_as = meanings(recipes, pins) if request.overrides else {}
     for name, path in request.overrides.items():
         if name not in known_as:
             known = sorted(known for known in known_as if ":" not in known)
@@ -140,7 +138,7 @@ class _Planner:
     steps: dict[str, PlannedStep] = field(default_factory=dict)
     manifests: dict[Path, Manifest] = field(default_factory=dict)
     whole: dict[Path, bool] = field(default_factory=dict)
-    claims: dict[Path, tuple[str, tuple[str, str]]] = field(default_factory=dict)
+    claims: dict[str, tuple[str, tuple[str, str]]] = field(default_factory=dict)
     loose: dict[str, tuple[str, tuple[Source, ...]]] = field(default_factory=dict)
 
     def demo(self, recipe: Recipe) -> PlannedDemo:
@@ -241,6 +239,8 @@ class _Planner:
         StepError
             The file looks like an error page or the like, without --accept-any.
         """
+        from modelprep.pipeline.plan.overrides import doubt
+
         want = self.fetcher.want(asset)
         places = [place for place, ref in recipe.install.items() if ref == Ref(asset.id)]
         looks = "" if want.digests.get("sha256") == sha256 else doubt(path, want, places)
@@ -330,14 +330,14 @@ class _Planner:
     def _claim(self, demo: PlannedDemo) -> None:
         """Refuse a demo that installs other bytes at a path of another demo of the request."""
         for path, source in demo.files.items():
-            target = demo.folder / path
+            target = f"{demo.folder}/{path}"
             other, claimed = self.claims.setdefault(target, (demo.recipe.name, source))
             mine, theirs = self._sha256_of(source), self._sha256_of(claimed)
             if source == claimed or mine is None or theirs is None or mine == theirs:
                 continue
             raise UsageError(
                 f"{other} installs other bytes at '{path}'",
-                where=str(target),
+                where=target,
                 expected=f"sha256 {theirs}",
                 got=f"sha256 {mine}",
                 hint="prepare one of the two in another folder with --out",
@@ -360,6 +360,8 @@ class _Planner:
         entry = manifest.demos.get(demo.recipe.name)
         if entry is None:
             return "missing"
+        from modelprep.tree.state import files_in_place, lists_in_place
+
         if demo.folder not in self.whole:
             self.whole[demo.folder] = lists_in_place(demo.folder, manifest)
         if entry.key != demo.key or not self.whole[demo.folder]:

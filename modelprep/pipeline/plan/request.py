@@ -300,3 +300,25 @@ class Plan:
     def sizes_unknown(self) -> int:
         """Number of assets to download with unknown size."""
         return sum(1 for a in self.to_fetch if a.fetch is not None and a.fetch.bytes_to_come is None)
+
+
+def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | None:
+    """Return the bytes to download for one demo alone; None if a size is unknown.
+
+    Parameters
+    ----------
+    roughly
+        Use the size of the file itself for an archive of unknown size.
+    """
+    total = 0
+    for identity in demo.needs:
+        asset = plan.assets.get(identity)
+        if asset is None or asset.fetch is None or asset.fetch.here is not None:
+            continue
+        size = asset.fetch.bytes_to_come
+        if size is None and roughly:
+            size = asset.asset.size
+        if size is None:
+            return None
+        total += size
+    return total

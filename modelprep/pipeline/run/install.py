@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 from modelprep.errors import CorruptBlob, UsageError
 from modelprep.events import Event, Listener
@@ -17,6 +16,7 @@ from modelprep.pipeline.run.restore import Restorer
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.spread import fills_folder
 from modelprep.store import Blob, Result
+from modelprep.structs import replace
 from modelprep.tree.install import Installed, apply_install
 from modelprep.tree.plan import demo_entry, plan_install
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from modelprep.errors import ModelprepError
 from modelprep.fetch import Fetched
 from modelprep.pipeline.plan.disk_space import rooms
-from modelprep.pipeline.plan.request import Plan, PlannedDemo
+from modelprep.pipeline.plan.request import Plan, PlannedDemo, bytes_of
 from modelprep.pipeline.run.missing import missing, with_way_out
 from modelprep.pipeline.run.report import DemoReport, Outcome
 from modelprep.store import Result
@@ -60,28 +60,6 @@ def _demo_json(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
     if demo.problem is not None:
         facts["error"] = demo.problem.to_json()
     return facts
-
-
-def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | None:
-    """Return the bytes to download for one demo alone; None if a size is unknown.
-
-    Parameters
-    ----------
-    roughly
-        Use the size of the file itself for an archive of unknown size.
-    """
-    total = 0
-    for identity in demo.needs:
-        asset = plan.assets.get(identity)
-        if asset is None or asset.fetch is None or asset.fetch.here is not None:
-            continue
-        size = asset.fetch.bytes_to_come
-        if size is None and roughly:
-            size = asset.asset.size
-        if size is None:
-            return None
-        total += size
-    return total
 
 
 @dataclass

@@ -1,0 +1,46 @@
+"""Files that recipes name on this machine, and the files of shared assets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+from modelprep.url import Url
+
+
+def file_of(url: str, path: Path) -> Path:
+    """Return the path that a ``file:`` URL in the file `path` names; ``file:name`` is a file beside it."""
+    name = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", url), errors="surrogateescape")
+    return path.parent.absolute() / name
+
+
+def lies_in(url: str, path: Path, root: Path | None) -> bool:
+    """Tell whether a ``file:`` URL stays inside of the recipes it stands in: recipes come from strangers.
+
+    Parameters
+    ----------
+    path
+        The file that states it.
+    root
+        The folder that such files have to lie in or below; the folder of `path` for None. Symbolic links are followed
+        first.
+    """
+    return file_of(url, path).resolve().is_relative_to((root or path.parent).resolve())
+
+
+def stated_in(url: Url) -> Path:
+    """Return the file that states a URL of a recipe."""
+    return Path(url.place.rpartition(":")[0])
+
+
+def shared_files(folder: Path) -> list[Path]:
+    """List the files of shared assets in a folder, sorted by name."""
+    return sorted(path for path in folder.glob("*.yaml") if path.is_file()) if folder.is_dir() else []
+
+
+def root_of(path: Path, folders: Sequence[Path]) -> Path | None:
+    """Return the folder of recipes that a file lies in, the last one that fits; None for a file of its own."""
+    here = path.parent.resolve() / path.name
+    return next((folder for folder in reversed(folders) if here.is_relative_to(folder.resolve())), None)
