@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.errors import RecipeError, UsageError, nearest
-from modelprep.recipe.local import lies_in, root_of, shared_files, stated_in
+from modelprep.recipe.local import root_of, shared_files, stays_inside
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.recipe.shipped import shipped_folder
 from modelprep.recipe.text import name_fault
@@ -207,10 +207,7 @@ class Catalogue:
         except OSError:  # the file is gone: reading it says so
             return None
         urls = [source.url for asset in recipe.assets.values() for source in asset.sources] if recipe else []
-        for url in urls:
-            if url.is_local and not lies_in(url.reveal(), stated_in(url), root_of(stated_in(url), self.folders)):
-                return None
-        return recipe
+        return recipe if all(stays_inside(url, self.folders) for url in urls if url.is_local) else None
 
     def keep(self) -> None:
         """Write down what has been read, for the next process."""

@@ -11,7 +11,7 @@ from modelprep.url import Url
 
 
 def file_of(url: str, path: Path) -> Path:
-    """Return the path that a ``file:`` URL in the file `path` names; ``file:name`` is a file beside it."""
+    """Return the path of a ``file:`` URL in the file `path`; ``file:name`` is a file beside it."""
     name = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", url), errors="surrogateescape")
     return path.parent.absolute() / name
 
@@ -30,17 +30,18 @@ def lies_in(url: str, path: Path, root: Path | None) -> bool:
     return file_of(url, path).resolve().is_relative_to((root or path.parent).resolve())
 
 
-def stated_in(url: Url) -> Path:
-    """Return the file that states a URL of a recipe."""
-    return Path(url.place.rpartition(":")[0])
-
-
 def shared_files(folder: Path) -> list[Path]:
     """List the files of shared assets in a folder, sorted by name."""
     return sorted(path for path in folder.glob("*.yaml") if path.is_file()) if folder.is_dir() else []
 
 
 def root_of(path: Path, folders: Sequence[Path]) -> Path | None:
-    """Return the folder of recipes that a file lies in, the last one that fits; None for a file of its own."""
+    """Return the folder of recipes that contains a file, the last one that matches; None for a separate file."""
     here = path.parent.resolve() / path.name
     return next((folder for folder in reversed(folders) if here.is_relative_to(folder.resolve())), None)
+
+
+def stays_inside(url: Url, folders: Sequence[Path]) -> bool:
+    """Return whether a recipe's ``file:`` URL still stays inside the folder of recipes that contains the recipe."""
+    path = Path(url.place.rpartition(":")[0])
+    return lies_in(url.reveal(), path, root_of(path, folders))
