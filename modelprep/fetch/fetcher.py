@@ -77,7 +77,6 @@ class Fetcher:
         self._known = known
         self._remote = remote
         self._stop = Flag()
-        self._partials = store.has_partials()
         self.landing = Landing(store)
 
     @cached_property
@@ -121,7 +120,7 @@ class Fetcher:
         places = partial(candidates, asset, mirrors=mirrors, archives=archives, pinned=Digests(digests))
         if here is not None:
             return Planned(asset, here, places, 0, 0, names)
-        resumable = self._resumable(asset, self.want(asset), places) if self._partials else 0
+        resumable = self._resumable(asset, self.want(asset), places) if self._store.has_partials() else 0
         to_come = size
         sources = asset.sources
         if sources and all(s.member for s in sources):
