@@ -131,7 +131,7 @@ def read(folder: Path, assets: Mapping[str, Asset]) -> Found:
 
 
 def unpack(archive: bytes, name: str) -> bytes:
-    """Take a member out of an archive; `./name` counts as `name`."""
+    """Take a member out of an archive; `./name` counts as `name`. Raises KeyError: there is none of that name."""
     import io
     import tarfile
     import zipfile
@@ -143,7 +143,7 @@ def unpack(archive: bytes, name: str) -> bytes:
         entry = next((entry for entry in tar if entry.name.removeprefix("./") == name.removeprefix("./")), None)
         file = tar.extractfile(entry) if entry is not None else None
         if file is None:
-            raise ValueError(f"there is no file {name} in the archive")
+            raise KeyError(f"there is no file {name} in the archive")
         return file.read()
 
 

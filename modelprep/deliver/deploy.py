@@ -243,8 +243,8 @@ def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0, check: Fil
         raise StorageError(
             "not enough disk space on the board",
             where=board.folder,
-            expected=f"{human(needed)} free ({needed} bytes)",
-            got=f"{human(board.free)} free ({board.free} bytes)",
+            expected=f"{human(needed)} free",
+            got=f"{human(board.free)} free",
             hint="deploy fewer demos, free some space"
             + ("" if part.board else ", or name a folder on another file system: user@board:/path"),
         )

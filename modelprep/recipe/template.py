@@ -5,9 +5,10 @@ from __future__ import annotations
 from modelprep.recipe.jsonschema import FILE_NAME
 
 _STARTER = """\
-# yaml-language-server: $schema={schema} A recipe of your own. `modelprep recipe lint {file}` checks it, `modelprep
-# fetch {file}` prepares it. Every key is explained in docs/recipes.md; `modelprep steps` lists the steps. Your editor
-# knows the keys by the file {schema} beside this one (`modelprep recipe schema` writes it).
+# yaml-language-server: $schema={schema}
+# A recipe of your own. `modelprep recipe lint {file}` checks it, `modelprep fetch {file}` prepares it.
+# Every key is explained in docs/recipes.md; `modelprep steps` lists the steps. Your editor knows the keys by the file
+# {schema} beside this one (`modelprep recipe schema` writes it).
 schema: 1
 demo: {demo}
 summary: What the demo does, in one line

@@ -349,7 +349,7 @@ def test_an_override_that_is_not_there_is_a_wrong_call(workshop: Workshop, here:
     workshop.simple("a", b"x" * 10)
     mine = workshop.root / "mine.bin"
     options = {"cache": workshop.cache, "archives": False, **here}
-    with pytest.raises(modelprep.errors.UsageError, match="not there") as caught:
+    with pytest.raises(modelprep.errors.UsageError, match="does not exist") as caught:
         modelprep.fetch("things", overrides={"a-file": mine}, **options)
     assert caught.value.where == str(mine)
     mine.write_bytes(b"mine")

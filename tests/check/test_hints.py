@@ -147,7 +147,7 @@ def test_an_input_of_another_name_is_told_to_be_renamed_as_an_input(tree: Tree) 
         (ONNX, "armnn-onnx/mnist", "mnist_onnx.onnx", "a web page"),
         (TFLITE, "armnn-tflite/mobilenet-v1-quant", "mobilenet_v1_1.0_224_quant.tflite", "a web page"),
         (TFLITE, "armnn-tflite/mobilenet-v1-quant", "Cat.jpg", "does not read"),
-        (CAFFE, "armnn-caffe/mnist", "t10k-images.idx3-ubyte", "no MNIST image file"),
+        (CAFFE, "armnn-caffe/mnist", "t10k-images.idx3-ubyte", "not an MNIST image file"),
     ],
 )
 def test_a_file_that_is_none_of_its_kind_is_to_be_fetched_again(

@@ -480,8 +480,8 @@ def test_what_answers_alike_whatever_it_is_fed_proves_nothing(
 @pytest.mark.parametrize(
     ("after", "said"),
     [
-        ([np.array([np.nan, 1.0])], "no numbers"),
-        ([np.array([np.inf, 1.0])], "no numbers"),
+        ([np.array([np.nan, 1.0])], "NaN or infinity"),
+        ([np.array([np.inf, 1.0])], "NaN or infinity"),
         ([np.ones(3)], "2 values before, 3 after"),
         ([np.ones(2), np.ones(2)], "1 outputs before, 2 after"),
     ],

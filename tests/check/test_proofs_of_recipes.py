@@ -88,7 +88,14 @@ def test_a_step_that_went_wrong_fails_the_check_and_says_what_and_what_next(
     code, out = shop.run("check", "own/net")
     assert code == 1
     (line,) = [line for line in out.splitlines() if "tflite.rename_io" in line]
-    for part in ("other numbers", "'output'", "input 1 of 2", "allowed 0", "exact: ", "next: modelprep cache verify"):
+    for part in (
+        "different numbers",
+        "'output'",
+        "input 1 of 2",
+        "allowed 0",
+        "exact: ",
+        "next: modelprep cache verify",
+    ):
         assert part in line
     # From what was kept, the same verdict.
     monkeypatch.setattr(prove, "measure", None)

@@ -303,4 +303,4 @@ def test_doctor_tells_why_there_is_no_cache_and_the_rest_all_the_same(workshop: 
     assert ran.returncode == 0, ran.stderr
     store = json.loads(ran.stdout)["store"]
     assert not store["writable"]
-    assert ("home directory is unknown" if cache == "~/cache" else "is a file") in store["says"]
+    assert ("home directory is unknown" if cache == "~/cache" else "folder is a file") in store["says"]

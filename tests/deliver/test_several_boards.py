@@ -101,7 +101,7 @@ def test_a_dead_a_full_and_a_cut_board_stop_no_other(farm: Farm, tmp_path: Path)
     assert list(outcomes) == [board.login for board in farm.boards]
     assert [outcomes[farm.board(n)]["exit_status"] for n in good] == [1 if n == 1 else 0 for n in good]
     assert outcomes[full]["exit_status"] == 6
-    assert "no room" in outcomes[full]["error"]["what"]
+    assert "not enough disk space" in outcomes[full]["error"]["what"]
     assert outcomes[dead]["exit_status"] == 3
     assert outcomes[dead]["attempts"] == 2
     assert outcomes[full]["attempts"] == 1, "a full disk does not empty itself"

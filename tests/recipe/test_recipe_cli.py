@@ -38,7 +38,7 @@ def test_a_new_recipe_lints_clean_and_is_never_overwritten(tmp_path: Path) -> No
     assert (checked.returncode, checked.stderr) == (0, "")
     again = run("new", "demos/thing", cwd=tmp_path)
     assert again.returncode == 2
-    assert "there already" in again.stderr
+    assert "exists already" in again.stderr
     assert (tmp_path / "demos" / "thing.yaml").read_text("utf-8") == text
 
 

@@ -129,7 +129,7 @@ def test_a_file_with_a_second_name_is_copied_and_not_moved(store: Store, tmp_pat
 
 
 def test_adopting_what_is_missing_or_no_file_is_a_storage_error(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="no such file"):
+    with pytest.raises(StorageError, match="does not exist"):
         store.adopt(tmp_path / "missing")
     with pytest.raises(StorageError, match="not a regular file"):
         store.adopt(tmp_path)
@@ -461,7 +461,7 @@ def test_info_counts_what_is_here(store: Store) -> None:
 
 def test_a_file_in_the_way_of_the_store_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("x")
-    with pytest.raises(StorageError, match="a file is in the way") as caught:
+    with pytest.raises(StorageError, match="cache folder is a file") as caught:
         Store.open(tmp_path / "cache")
     assert caught.value.exit_code == 6
     assert "--cache" in (caught.value.hint or "")

@@ -151,7 +151,7 @@ def test_a_changed_file_that_is_listed_no_longer_stays_with_a_warning(tree: Tree
     (tree.folder / "a").write_bytes(b"mine now")
     assert tree.install({"b": b"2"}).removed == ()
     assert tree.read("a") == b"mine now"
-    assert "it stays" in tree.warnings[-1]
+    assert "it is kept" in tree.warnings[-1]
     assert list(read_manifest(tree.folder).files) == ["b"]
 
 
@@ -210,7 +210,7 @@ def test_no_path_leads_out(tree: Tree, path: str) -> None:
 
 def test_a_folder_or_pipe_at_a_files_place_is_an_error(tree: Tree) -> None:
     (tree.folder / "a").mkdir(parents=True)
-    with pytest.raises(StorageError, match="no file"):
+    with pytest.raises(StorageError, match="is not a file"):
         tree.install({"a": b"1"})
     os.mkfifo(tree.folder / "b")
     with pytest.raises(StorageError, match="no file"):

@@ -142,7 +142,7 @@ def order_nodes(node: Any) -> None:
 
 
 def keep_constants(node: Any) -> None:
-    """Have a constant's message made again where the constant has changed, and not after each of the tool's passes.
+    """Have a constant's message made again if the constant has changed, and not after each of the tool's passes.
 
     There are forty of them, and each copied all weights: half the time and half the memory of a conversion.
     """
