@@ -122,7 +122,11 @@ def read(folder: Path, assets: Mapping[str, Asset]) -> Found:
                 continue
             data = files[source.url]
             if source.member:
-                data = unpack(data, source.member)
+                try:
+                    data = unpack(data, source.member)
+                except KeyError:
+                    # The archive was made for other assets, and has their members only.
+                    continue
             if contents.setdefault(asset_id, data) != data:
                 raise ValueError(
                     f"the sources of '{asset_id}' in {folder} do not agree: {source.url} gives other bytes"

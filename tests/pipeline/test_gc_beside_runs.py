@@ -102,7 +102,7 @@ def test_what_is_kept_is_asked_once_nobody_is_at_work(tmp_path: Path) -> None:
     with store.writer() as writer:
         writer.write(b"young")
         blob = writer.commit()
-    with store.in_use(), pytest.raises(StorageError, match="at work"):
+    with store.in_use(), pytest.raises(StorageError, match="is using the cache"):
         maintenance.gc(store, lambda: pytest.fail("asked too early"))
     assert maintenance.gc(store, lambda: {blob.sha256}).kept == 1
 

@@ -116,7 +116,7 @@ def test_a_corrupt_blob_in_the_cache_is_not_used_and_the_origin_is_asked(worksho
         report, events = machine(workshop, tmp_path / "two", url)
         assert report.ok
         assert installed(tmp_path / "two") == DATA
-        assert any("wrong content" in event.text for event in events if event.kind == "warning")
+        assert any("has a corrupt file" in event.text for event in events if event.kind == "warning")
 
 
 def test_a_record_under_another_key_is_not_believed(workshop: Workshop, tmp_path: Path) -> None:
