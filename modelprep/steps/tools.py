@@ -69,7 +69,10 @@ class Tool:
         """
         import platformdirs
 
-        data = Path(platformdirs.user_data_dir("modelprep", appauthor=False)).expanduser()
+        try:
+            data = Path(platformdirs.user_data_dir("modelprep", appauthor=False)).expanduser()
+        except RuntimeError:  # a user without a home directory has no such folder
+            data = Path("/nonexistent")
         return data / "tools" / f"{self.name}-{self.wanted}"
 
     def to_install(self) -> str:
