@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelprep.api.again import repeat
 from modelprep.api.declaring import AnyPath, Words, settle, verb, words
 from modelprep.api.frame import framed
 from modelprep.api.options import CheckOptions, LintOptions, PictureOptions
@@ -55,10 +57,24 @@ def check(targets: Words, *, listen: Listener | None = None, **options: Unpack[C
             against=given.against,
             listen=tell,
         )
+        recipes = [("--recipes", str(each)) for each in given.recipes]
+        checked = [
+            replace(
+                one,
+                verdict=one.verdict
+                and replace(
+                    one.verdict, hint=repeat(one.verdict.hint, recipes), command=repeat(one.verdict.command, recipes)
+                ),
+            )
+            for one in checked
+        ]
         if given.html is not None:
             from modelprep.check.report.page import write_page
+            from modelprep.check.summary import missing_commands
+            from modelprep.store import Store
 
-            write_page(given.html, checked, given.out)
+            commands = [repeat(command, recipes) for command in missing_commands(checked, given.out)]
+            write_page(given.html, checked, given.out, commands, Store.open(given.cache).origin)
         return tuple(checked)
 
 
@@ -193,9 +209,9 @@ def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None
 
 def summary(checked: Sequence[Checked], out: AnyPath) -> tuple[str, list[str]]:
     """Return the number of demos by outcome, in one line, and the commands that fetch what is missing."""
-    from modelprep.check.summary import fetch_commands, totals
+    from modelprep.check.summary import missing_commands, totals
 
-    return totals(checked), fetch_commands(checked, Path(out))
+    return totals(checked), missing_commands(checked, Path(out))
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def bundle(
         from modelprep.deliver.bundle import plan_bundle, tell_and_write
         from modelprep.tree.selection import select
 
-        parts = select(given.out, selected(targets, given), include_restricted=given.include_restricted)
+        recipes = selected(targets, given)
+        parts = select(given.out, recipes, include_restricted=given.include_restricted, listen=tell)
         return tell_and_write(plan_bundle(parts), Path(output), tell)
 
 
@@ -111,7 +112,8 @@ def export_lava(
         from modelprep.deliver.lava import write_job
         from modelprep.tree.selection import select
 
-        parts = select(given.out, selected(targets, given), include_restricted=given.include_restricted)
+        recipes = selected(targets, given)
+        parts = select(given.out, recipes, include_restricted=given.include_restricted, listen=tell)
         return write_job(
             Path(folder),
             parts,

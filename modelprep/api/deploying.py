@@ -10,7 +10,7 @@ from modelprep.api.declaring import AnyPath, Words, settle, verb, words
 from modelprep.api.frame import framed
 from modelprep.api.options import DeployManyOptions, DeployOptions, PlanDeployOptions
 from modelprep.errors import UsageError
-from modelprep.events import Listener
+from modelprep.events import Listener, silent
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -112,7 +112,7 @@ def deploy_one(
         from modelprep.pipeline.deploying import deploy_board
 
         target = parse_target(board)
-        order = _order(targets, given, dry_run=dry_run)
+        order = _order(targets, given, tell, dry_run=dry_run)
         made = deploy_board(order, target, tell, aloud=aloud, before_tests=before_tests)
         if given.junit is not None and made.deployment is not None:
             from modelprep.store.disk import write_atomic
@@ -162,7 +162,7 @@ def deploy_many(
         from modelprep.pipeline.deploying import deploy_boards
 
         chosen = parse_targets(words(boards))
-        order = _order(targets, given, dry_run=dry_run)
+        order = _order(targets, given, tell, dry_run=dry_run)
         return deploy_boards(order, chosen, tell, jobs=given.jobs, reports=given.junit)
 
 
@@ -187,13 +187,13 @@ def _check_tests_wanted(given: SimpleNamespace) -> None:
         raise UsageError("junit and compute need run=True")
 
 
-def _order(targets: Words, given: SimpleNamespace, *, dry_run: bool) -> Order:
+def _order(targets: Words, given: SimpleNamespace, tell: Listener, *, dry_run: bool) -> Order:
     from modelprep.deliver import remote
     from modelprep.pipeline.deploying import Order
     from modelprep.targets.bsp import DEFAULT, load
 
     return Order(
-        parts=_parts(targets, given),
+        parts=_parts(targets, given, tell),
         ssh=remote.ssh_words(given.ssh),
         release=load(given.bsp or DEFAULT).name,
         run=given.run,
@@ -204,9 +204,9 @@ def _order(targets: Words, given: SimpleNamespace, *, dry_run: bool) -> Order:
     )
 
 
-def _parts(targets: Words, given: SimpleNamespace) -> tuple[TreePart, ...]:
+def _parts(targets: Words, given: SimpleNamespace, tell: Listener = silent) -> tuple[TreePart, ...]:
     """Return the parts of finished trees that belong to targets; restricted files may go to your own boards."""
     from modelprep.api.fetching import selected
     from modelprep.tree.selection import select
 
-    return select(given.out, selected(targets, given), include_restricted=True)
+    return select(given.out, selected(targets, given), include_restricted=True, listen=tell)

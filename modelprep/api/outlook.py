@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelprep.pipeline.plan.request import Plan, PlannedDemo
     from modelprep.pipeline.run.missing import Missing
     from modelprep.pipeline.run.report import Report
-    from modelprep.recipe.schema import Recipe
+    from modelprep.recipe.schema import Asset, Recipe, Source
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,13 @@ def licence_classes(recipe: Recipe) -> tuple[str, ...]:
     from modelprep.recipe.licences import demo_classes
 
     return demo_classes(recipe)
+
+
+def lasting_source(asset: Asset) -> Source | None:
+    """Return the source of an asset that is likeliest to answer; None for one that has none."""
+    from modelprep.fetch.by_hand import best_source
+
+    return best_source(asset)
 
 
 def board_notes(plan: Plan) -> list[str]:

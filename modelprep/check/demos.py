@@ -12,6 +12,7 @@ from modelprep.check.types import Files, Judged, Verdict
 from modelprep.check.verdict import judge, judge_picture, preprocessing
 from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
+from modelprep.recipe.commands import fetch_command
 from modelprep.recipe.schema import Recipe, Ref, Value
 from modelprep.recipe.spread import source_of
 from modelprep.structs import dataclass, replace
@@ -62,7 +63,7 @@ class Checked:
     def _repr_html_(self) -> str:
         from modelprep.pages import table
 
-        why = self.reason if self.verdict is None else self.verdict.why
+        why = self.verdict.why if self.verdict is not None else self.reason if self.reason != self.word else ""
         return table(["test", "result", "cause"], [(self.recipe.demo, self.word, why)])
 
     def to_json(self) -> dict[str, object]:
@@ -154,35 +155,6 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
         if recipe.why:
             verdict = replace(verdict, warnings=(*verdict.warnings, recipe.why))
     return Checked(recipe, verdict, files=files)
-
-
-def fetch_command(recipe: Recipe, out: Path, given: Mapping[str, Path] | None = None) -> str:
-    """Return the command that prepares a demo's files.
-
-    `given`: files of the user's own, by asset.
-    """
-    files = {key: str(path) for key, path in (given or {}).items()}
-    brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
-    target, options = typed(recipe)
-    for key, value in {**brought, **files}.items():
-        options += ["--set", f"{key}={value}"]
-    return quoting.command("modelprep", "fetch", target, *options, "--out", str(out))
-
-
-def typed(recipe: Recipe) -> tuple[str, list[str]]:
-    """Return a recipe's target and board options for a command."""
-    by_version = recipe.variant.startswith("armnn-")
-    target = recipe.given or recipe.name
-    options: list[str] = []
-    if recipe.variant and not by_version and recipe.variant != recipe.soc:
-        target += f"@{recipe.variant}"
-    if recipe.bsp:
-        options += ["--bsp", recipe.bsp]
-    elif by_version:
-        options += ["--armnn", recipe.variant.removeprefix("armnn-")]
-    if recipe.soc:
-        options += ["--soc", recipe.soc]
-    return target, options
 
 
 def asset_of(recipe: Recipe, path: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelprep.check.demos import asset_of, board_test, fetch_command, find_pictures
+from modelprep.check.demos import asset_of, board_test, find_pictures
 from modelprep.errors import CheckFailed, UsageError
+from modelprep.recipe.commands import fetch_command
 from modelprep.recipe.schema import Recipe
 from modelprep.store.disk import storage
 from modelprep.targets.armnn_tests import BoardTest

@@ -157,7 +157,7 @@ def _tell_pictures(output: Output, found: PictureSearch) -> int:
         output.note(f"none of {found.pictures} pictures passes")
     if found.command and output.mode == "human":
         output.line()
-        output.line(f"  next: {found.command}")
+        output.line(output.repeated(f"  next: {found.command}"))
     pictures = [
         {"case": each.case, "file": each.file, "picture": str(each.picture), "class": each.got, "passes": each.passes}
         for each in found.tried

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from modelprep.api import text
 from modelprep.api.fetching import plan, run
 from modelprep.api.options import PlanOptions
-from modelprep.api.outlook import board_notes, outlook
+from modelprep.api.outlook import board_notes, lasting_source, outlook
 from modelprep.cli import common
 from modelprep.cli.missing import tell_missing
 from modelprep.cli.output import Output, Style, size_text
@@ -65,11 +65,11 @@ def _tell_plan(output: Output, plan: Plan) -> int:
     if plan.to_fetch:
         output.line()
         names = [
-            (asset.asset.key, size_text(asset.fetch.bytes_to_come), str(asset.asset.sources[0].url))
+            (asset.asset.key, size_text(asset.fetch.bytes_to_come), str(source.url))
             for asset in plan.to_fetch
-            if asset.fetch is not None and asset.asset.sources
+            if asset.fetch is not None and (source := lasting_source(asset.asset)) is not None
         ]
-        output.table("to download", ["asset", ">size", "first source"], names)
+        output.table("to download", ["asset", ">size", "best source"], names)
     if plan.to_run:
         output.line()
         output.line(f"steps to run: {', '.join(step.label for step in plan.to_run)}")
@@ -114,7 +114,8 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
         )
         for demo in report.demos
     ]
-    output.table("", ["demo", "outcome", ">files", ">fetched", "from", ">seconds"], rows)
+    # A line of its own has told of each file who delivered it.
+    output.table("", ["demo", "outcome", ">files", ">fetched", "from", ">seconds"], rows, spare="from")
     ready = [demo for demo in report.demos if demo.outcome in ("installed", "unchanged")]
     folders = sorted({demo.folder for demo in ready})
     if not ready or output.mode != "human":
@@ -126,13 +127,19 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
         # A tree with a fixed folder on the board is copied there, any other into the ssh user's home directory.
         source, target = (f"{folder}/.", board) if board else (str(folder), "")
         copying = text.command("scp", "-r", text.operand(source), f"root@BOARD:{target}")
-        output.line(f"copy to the board:  {copying}")
+        _tell_command(output, "copy to the board", copying)
         runs = [demo.run for demo in mine if demo.run]
         if runs:
-            more = f"  (and {len(runs) - 1} more: modelprep show)" if len(runs) > 1 else ""
-            output.line(f"run there, in {board or folder.name}:  {runs[0]}{more}")
+            more = f" (and {len(runs) - 1} more: modelprep show)" if len(runs) > 1 else ""
+            _tell_command(output, f"run there, in {board or folder.name}{more}", runs[0])
     if report.pins_added:
         output.line(f"new pins in {plan.request.lock_path}: {', '.join(report.pins_added)} (commit that file)")
+
+
+def _tell_command(output: Output, what: str, command: str) -> None:
+    """Print a command to be copied behind what it is for: in a line, or below it where that is too narrow."""
+    output.line(f"{what}:")
+    output.typed(command)
 
 
 _STYLES: Mapping[str, tuple[Style, ...]] = {

@@ -75,7 +75,13 @@ class Output:
             self._write(self.out, text)
 
     def table(
-        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, key: int | None = None
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        key: int | None = None,
+        spare: str = "",
     ) -> None:
         """Print a table (human mode).
 
@@ -89,6 +95,8 @@ class Output:
             Cells, made text with ``str``; None is an empty cell. A cell may be styled (:meth:`style`).
         key
             The only column that quiet mode prints, one row per line; quiet mode prints nothing without it.
+        spare
+            The column that is left out where cells would have to fold otherwise.
         """
         if self.mode == "quiet" and key is not None:
             for row in rows:
@@ -97,7 +105,11 @@ class Output:
             return
         if title:
             self._write(self.out, self.style(title, "bold"))
-        for line in layout(columns, rows, self._known_columns() or None):
+        width = self._known_columns()
+        if spare and width and max(map(measure, layout(columns, rows))) > width:
+            place = columns.index(spare)
+            columns, *rows = [[*row[:place], *row[place + 1 :]] for row in (columns, *rows)]  # type: ignore[assignment]
+        for line in layout(columns, rows, width or None):
             self._write(self.out, line)
 
     def records(
@@ -153,6 +165,7 @@ class Output:
 
     def typed(self, command: str, indent: str = "  ") -> None:
         """Print a command to be copied (human mode), over several lines if it is wider than the terminal."""
+        command = self.repeated(command)
         width = self._known_columns()
         for line in continued(command, width, indent) if width else [indent + command]:
             self.line(line)
@@ -172,8 +185,17 @@ class Output:
 
     # -- everything else -------------------------------------------------------------------------------------------
 
+    def repeated(self, text: str) -> str:
+        """Return a text with the options that were typed in the commands that it names."""
+        if "modelprep " not in text or not self.words:
+            return text
+        from modelprep.api.again import given, repeat
+
+        return repeat(text, given(self.words))
+
     def note(self, text: str) -> None:
         """Print a note (human mode, stderr)."""
+        text = self.repeated(text)
         if self.mode == "human":
             self._write(self.err, text)
         elif self.mode == "json" and self._streaming:
@@ -188,6 +210,8 @@ class Output:
 
     def error(self, error: ModelprepError) -> None:
         """Print an error, in every mode: as text on stderr, or as a JSON object on stdout."""
+        if error.hint and (hint := self.repeated(error.hint)) != error.hint:
+            error = error.but(hint=hint)
         if self.mode == "json":
             facts = error.to_json()
             self._json({"event": "error", **facts} if self._streaming else facts)

@@ -83,7 +83,7 @@ def new(
 
 
 @app.command()
-@common.command(PinOptions, examples=("modelprep recipe pin mine/logo",))
+@common.command(PinOptions, examples=("modelprep recipe pin mine/logo --recipes my-recipes",))
 def pin(output: Output, target: common.Target, **options: Unpack[PinOptions]) -> None:
     """Move first-use pins from the lock file into the recipe (or the shared assets) that declare them."""
     pinned = pin_recipe(target, **options)

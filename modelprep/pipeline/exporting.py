@@ -65,7 +65,7 @@ def export_yocto(
             )
         return None
 
-    whole = select(out, recipes, include_restricted=True)
+    whole = select(out, recipes, include_restricted=True, listen=listen)
     if not include_restricted:
         whole = tuple(_without_restricted(part, downloads) for part in whole)
     units, left_out = plan_units(whole, downloads)

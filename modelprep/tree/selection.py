@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from modelprep import quoting
 from modelprep.errors import RecipeError, UsageError
+from modelprep.events import Event, Listener, silent
+from modelprep.recipe.commands import fetch_command, fetch_commands
 from modelprep.recipe.schema import Recipe
 from modelprep.structs import dataclass, replace
 from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
@@ -44,7 +45,9 @@ class TreePart:
         return self.manifest.files
 
 
-def select(out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = False) -> tuple[TreePart, ...]:
+def select(
+    out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = False, listen: Listener = silent
+) -> tuple[TreePart, ...]:
     """Find the files of some demos in the finished trees.
 
     Parameters
@@ -59,28 +62,32 @@ def select(out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = F
     Raises
     ------
     UsageError
-        A demo has not been fetched into this folder.
+        A demo has not been fetched into this folder. One that needs a file of the user's own, of several, is left out.
     """
     wanted: dict[str, list[Recipe]] = {}
     for recipe in recipes:
         if recipe.install:
             wanted.setdefault(tree_name(recipe), []).append(recipe)
     parts = []
-    missing = []
+    missing: list[Recipe] = []
     for name, group in sorted(wanted.items()):
         manifest = read_manifest(out / name)
-        missing += [recipe.name for recipe in group if recipe.name not in manifest.demos]
+        missing += [recipe for recipe in group if recipe.name not in manifest.demos]
         part = _part(
             out / name, PurePosixPath(name).name, manifest, {recipe.name for recipe in group}, include_restricted
         )
         parts.append(replace(part, board=next((recipe.board for recipe in group if recipe.board), "")))
-    if missing:
+    parts = [part for part in parts if part.manifest.demos]
+    if missing and not (parts and all(recipe.status == "bring-your-own" for recipe in missing)):
         raise UsageError(
             "some of these demos have not been fetched",
             where=str(out),
-            expected=", ".join(sorted(missing)),
-            hint=quoting.command("modelprep", "fetch", *sorted(missing), "--out", str(out)),
+            expected=", ".join(sorted(recipe.name for recipe in missing)),
+            hint="\n".join(fetch_commands(sorted(missing, key=lambda recipe: recipe.name), out)),
         )
+    for recipe in missing:
+        text = f"{recipe.demo} is left out: it needs a file from you: {fetch_command(recipe, out)}"
+        listen(Event("note", task=f"select:{recipe.name}", text=text))
     return tuple(parts)
 
 

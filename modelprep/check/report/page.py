@@ -6,7 +6,7 @@ This module collects the facts of each demo; :mod:`modelprep.pages` has the layo
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from modelprep.check.demos import Checked
 from modelprep.check.lint.findings import Finding
 from modelprep.check.messages import fix
 from modelprep.check.report import png, thumbnails
-from modelprep.check.summary import fetch_commands, totals
+from modelprep.check.summary import totals
 from modelprep.check.types import Judged, Verdict
 from modelprep.check.verdict import preprocessing
 from modelprep.errors import StepError, StorageError
@@ -24,7 +24,7 @@ from modelprep.pages import render
 from modelprep.store.disk import write_atomic
 from modelprep.targets.armnn_rules import rules
 from modelprep.targets.class_names import label
-from modelprep.tree.manifest import InstalledFile, Manifest, read_manifest
+from modelprep.tree.manifest import AssetUsed, InstalledFile, Manifest, read_manifest
 from modelprep.tree.places import tree_name
 
 if TYPE_CHECKING:
@@ -53,16 +53,42 @@ _MIDDLE = 128
 _PLACES = 12
 
 
-def write_page(path: Path, checked: Sequence[Checked], out: Path) -> None:
+Origin = Callable[[str], "str | None"]
+
+
+def _nowhere(_sha256: str) -> None:
+    """Know of no origin."""
+
+
+def write_page(
+    path: Path, checked: Sequence[Checked], out: Path, commands: Sequence[str] = (), origin: Origin = _nowhere
+) -> None:
     """Write the report.
 
-    `out`: the folder that holds the trees, for the provenance of their files. Raises StorageError: it cannot be
-    written.
+    Parameters
+    ----------
+    out
+        The folder that holds the trees, for the provenance of their files.
+    commands
+        What fetches the files that are not there.
+    origin
+        Says of an asset's sha256 where it was downloaded from, or None.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
     """
-    write_atomic(path, page(checked, out).encode())
+    write_atomic(path, page(checked, out, commands, origin).encode())
 
 
-def page(checked: Sequence[Checked], out: Path, when: datetime | None = None) -> str:
+def page(
+    checked: Sequence[Checked],
+    out: Path,
+    commands: Sequence[str] = (),
+    origin: Origin = _nowhere,
+    when: datetime | None = None,
+) -> str:
     """Return the report's text; see :func:`write_page`. `when` is now where left out."""
     order = list(_COLOURS)
     # Problems first; a test that the board does not have stands before those without a criterion.
@@ -82,31 +108,33 @@ def page(checked: Sequence[Checked], out: Path, when: datetime | None = None) ->
         ],
         totals=totals(checked) or "no test was checked",
         missing=missing,
-        commands=fetch_commands(checked, out),
-        checks=[_check(one, out) for one in ranked],
+        commands=commands,
+        checks=[_check(one, out, origin) for one in ranked],
     )
 
 
-def _check(one: Checked, out: Path) -> dict[str, object]:
+def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
     """Return what the page tells of one demo."""
     verdict = one.verdict
     absent = one.state == "not fetched"
     differs = any(proof.outcome == "differs" for proof in one.proofs)
+    # A test that the board lacks says so by its state.
+    reason = one.reason if verdict is None and one.reason != one.word else ""
     facts: dict[str, object] = {
         "demo": one.recipe.demo,
         "summary": one.recipe.summary,
         "colour": _COLOURS.get(one.state, "later"),
         "word": "nothing to judge" if one.state == "nothing" else one.word,
         "folded": one.state not in ("fails", "unknown") and not differs,
-        "reason": one.reason if verdict is None else "",
-        "brief": one.reason if verdict is None else "" if absent else verdict.why or _answers(verdict),
+        "reason": reason,
+        "brief": reason if verdict is None else "" if absent else verdict.why or _answers(verdict),
         "command": "",
         "hint": "",
         "message": "",
         "notes": (),
         "cases": [],
         "rules": [],
-        "files": _files(one, out),
+        "files": _files(one, out, origin),
         "proofs": [
             {"colour": _PROOF[proof.outcome], "step": step, "text": text}
             for proof in one.proofs
@@ -255,16 +283,16 @@ def _rule(one: Checked, verdict: Verdict, found: list[Finding]) -> dict[str, obj
     }
 
 
-def _files(one: Checked, out: Path) -> list[dict[str, object]]:
+def _files(one: Checked, out: Path, origin: Origin) -> list[dict[str, object]]:
     try:
         manifest = read_manifest(out / tree_name(one.recipe))
     except StorageError:
         manifest = Manifest()
     files = [manifest.files[path] for path in one.recipe.install if path in manifest.files]
-    return [_file(file, out / tree_name(one.recipe)) for file in files]
+    return [_file(file, out / tree_name(one.recipe), origin) for file in files]
 
 
-def _file(file: InstalledFile, tree: Path) -> dict[str, object]:
+def _file(file: InstalledFile, tree: Path, origin: Origin) -> dict[str, object]:
     try:
         same = sha256_of(tree / file.path) == file.sha256
     except StorageError:
@@ -277,7 +305,7 @@ def _file(file: InstalledFile, tree: Path) -> dict[str, object]:
         "assets": [
             {
                 "source": _source(asset.source),
-                "delivered": "",
+                "delivered": _delivered(asset, origin),
                 "licence": (asset.licence or "no licence is stated") + ", do not redistribute" * asset.restricted,
                 "sha256": asset.sha256,
             }
@@ -285,6 +313,12 @@ def _file(file: InstalledFile, tree: Path) -> dict[str, object]:
         ],
         "steps": ", then ".join(f"{used.step} (version {used.version})" for used in file.provenance.steps),
     }
+
+
+def _delivered(asset: AssetUsed, origin: Origin) -> str:
+    """Say where a file was downloaded from, where that is not its source."""
+    came = (origin(asset.sha256) if asset.canonical_url else None) or ""
+    return "" if came == asset.source else came
 
 
 def _source(source: str) -> str:

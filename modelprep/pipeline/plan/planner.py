@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from modelprep import quoting
 from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, StepError, UsageError, nearest
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.binding import Bound, bind
@@ -18,6 +17,7 @@ from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
 from modelprep.pipeline.plan.validate import check_steps, references
 from modelprep.recipe.catalogue import Catalogue
+from modelprep.recipe.commands import fetch_command
 from modelprep.recipe.lockfile import Pin, read_lock
 from modelprep.recipe.schema import Asset, Recipe, Ref, Source
 from modelprep.steps._extras import require
@@ -390,11 +390,10 @@ def output_of(step: PlannedStep, result: Result, inner: str) -> str:
 
 def _bring(recipe: Recipe, empty: Sequence[Asset]) -> NeedsBringing:
     lines = [f"{asset.id}: {asset.summary or asset.filename or 'a file from you'}" for asset in empty]
-    options = [word for asset in empty for word in ("--set", f"{asset.id}=PATH")]
     return NeedsBringing(
         f"{recipe.demo} needs files that have no public source",
         where=recipe.name,
         expected="; ".join(lines) or None,
         got=recipe.why or None,
-        hint=quoting.command("modelprep", "fetch", recipe.name, *options) if options else None,
+        hint=fetch_command(recipe) if empty else None,
     )
