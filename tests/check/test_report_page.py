@@ -80,6 +80,12 @@ def checked(**changes: Any) -> Checked:
     return Checked(recipe, verdict, files=Files(Path("/nowhere"), Path("/nowhere")), proofs=(proof,), **changes)
 
 
+def test_a_test_that_the_board_lacks_says_so_once(tmp_path: Path) -> None:
+    recipe = Recipe("g/later", "Later-Armnn", Path("r.yaml"), absent="not in 19.02")
+    text = read(page.page([Checked(recipe, None, recipe.absent)], tmp_path)).text
+    assert text.partition("Later-Armnn")[2].partition("Later-Armnn")[0].count("not in 19.02") == 1
+
+
 def test_names_from_outside_stay_text(tmp_path: Path) -> None:
     text = page.page([checked()], tmp_path)
     reader = read(text)

@@ -121,7 +121,7 @@ def test_one_failing_demo_stops_no_other_and_the_worst_code_is_returned(workshop
     assert "failed" in ran.out
     assert "bring" in ran.out
     assert "/gone" in ran.err
-    assert "--set model=PATH" in ran.err
+    assert "--set model=FILE" in ran.err
 
 
 def test_json_is_one_event_a_line_and_the_summary_comes_last(workshop: Workshop, modelprep: Run) -> None:

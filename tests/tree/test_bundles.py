@@ -10,13 +10,15 @@ import subprocess
 import tarfile
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modelprep.deliver import bundle
 from modelprep.errors import DigestMismatch, StorageError, UsageError
-from modelprep.recipe.schema import Recipe, Ref
+from modelprep.events import Event
+from modelprep.recipe.schema import Asset, Recipe, Ref
 from modelprep.tree.manifest import AssetUsed, InstalledDemo, InstalledFile, Manifest, Provenance
 from modelprep.tree.selection import TreePart, select
 
@@ -123,6 +125,21 @@ def test_a_demo_that_was_not_fetched_is_named_with_the_command(out: Path) -> Non
     with pytest.raises(UsageError, match="have not been fetched") as caught:
         select(out, [*RECIPES, recipe("armnn-caffe/c", "C", "models/c")])
     assert "modelprep fetch armnn-caffe/c" in str(caught.value)
+
+
+def test_a_demo_that_needs_a_file_of_the_user_s_is_left_out_of_several(out: Path) -> None:
+    model = Asset(id="model", sources=())
+    mine = replace(recipe("armnn-caffe/c", "C", "models/c"), status="bring-your-own", assets={"model": model})
+    told: list[Event] = []
+    assert [part.files.keys() for part in select(out, [*RECIPES, mine], listen=told.append)] == [
+        part.files.keys() for part in parts(out)
+    ]
+    assert [event.text for event in told] == [
+        f"C is left out: it needs a file from you: modelprep fetch armnn-caffe/c --set model=FILE --out {out}"
+    ]
+    with pytest.raises(UsageError, match="not there yet") as caught:
+        select(out, [mine])
+    assert "--set model=FILE" in str(caught.value)
 
 
 def test_a_file_changed_in_the_tree_is_not_passed_on(tmp_path: Path, out: Path) -> None:
