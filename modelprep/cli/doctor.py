@@ -28,16 +28,21 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         ("modelprep", facts["modelprep"], ""),
         ("python", facts["python"], facts["executable"]),
     ]
+    # Command -> what it adds.
+    missing: dict[str, list[str]] = {}
     rows.extend(("other", bad, text) for text in facts["namesakes"])
     for extra, found in facts["extras"].items():
         modules = ", ".join(f"{name} {version or 'missing'}" for name, version in found["modules"].items())
-        hint = "" if found["complete"] else f"; {install_command(extra)}"
-        rows.append((f"extra {extra}", good if found["complete"] else bad, modules + hint))
+        rows.append((f"extra {extra}", good if found["complete"] else bad, modules))
+        if not found["complete"]:
+            missing.setdefault(install_command(extra), []).append(f"extra {extra}")
     for one in facts["plugins"]:
         said = f"{one['package']}: {one['problem']}" if one["problem"] else one["package"]
         rows.append((f"step {one['name']}", bad if one["problem"] else good, said))
     for name, one in facts["converters"].items():
-        rows.append((f"converter {name}", good if one["tool"] else bad, one["tool"] or one["says"]))
+        rows.append((f"for {name}", good if one["tool"] else bad, one["tool"]))
+        if not one["tool"]:
+            missing.setdefault(one["says"], []).append(name)
     for name, path in facts["tools"].items():
         rows.append((name, good if path else bad, path or f"for {TOOLS[name]}"))
     for name, found in facts["interpreters"].items():
@@ -54,3 +59,9 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
     )
     rows.extend(("environment", name, value) for name, value in facts["proxies"].items())
     output.table("", ["component", "status", ""], rows)
+    if missing:
+        output.line()
+        output.line("to add what is missing, if you want it:")
+    for says, names in missing.items():
+        output.prose(f"{', '.join(names)}:", "  ", "    ")
+        output.typed(says, "    ")

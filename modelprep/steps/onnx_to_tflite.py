@@ -14,7 +14,8 @@ from modelprep.steps.tools import Tool
 
 ONNX2TF = Tool(
     "onnx2tf", "MODELPREP_ONNX2TF", module="onnx2tf", distribution="onnx2tf",
-    hint="python3 -m venv ~/onnx2tf && ~/onnx2tf/bin/pip install onnx2tf, then MODELPREP_ONNX2TF=~/onnx2tf/bin/onnx2tf",
+    hint="python3 -m venv ~/onnx2tf && ~/onnx2tf/bin/pip install onnx2tf && "
+    "export MODELPREP_ONNX2TF=~/onnx2tf/bin/onnx2tf",
 )  # fmt: skip
 #: onnx2tf tries a model with three input channels on pictures, which it downloads unless this file is there.
 _PICTURES, _SHAPE = "calibration_image_sample_data_20x128x128x3_float32.npy", (20, 128, 128, 3)
