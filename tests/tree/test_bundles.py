@@ -137,7 +137,7 @@ def test_a_demo_that_needs_a_file_of_the_user_s_is_left_out_of_several(out: Path
     assert [event.text for event in told] == [
         f"C is left out: it needs a file from you: modelprep fetch armnn-caffe/c --set model=FILE --out {out}"
     ]
-    with pytest.raises(UsageError, match="not there yet") as caught:
+    with pytest.raises(UsageError, match="not been fetched") as caught:
         select(out, [mine])
     assert "--set model=FILE" in str(caught.value)
 
