@@ -61,6 +61,8 @@ STANDS_FOR = {
     # Half a second between two requests of one host is right out there.
     "modelprep audit": "modelprep audit --pause 0",
 }
+#: Groups that the demo has every stand-in of; they stand for `all`.
+ALL = "armnn-caffe armnn-onnx armnn-tf armnn-tflite ml-security opencv-dnn tensorflow"
 #: A tool -> commands that are left out where it is not installed.
 NEEDS = {
     "jq": "jq ", "git": "^git ", "MODELPREP_PYCAFFE": "--compare$", "MODELPREP_VELA":
@@ -127,8 +129,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         environment = {**os.environ, "MODELPREP_CACHE": str(folder / "store"), "MODELPREP_RECIPES": str(recipes)}
-        code, _, err = run_here(["fetch", "all", "--mirror", str(mirror), "--no-archives"], folder, environment)
-        assert code == 8, err
+        words = ["fetch", "all", "--mirror", str(mirror), "--no-archives", "--offline"]
+        assert run_here(words, folder, environment)[0] == 3  # of some there is no stand-in
         models, files = folder / "out" / "ArmnnTests" / "models", folder / "files"
         (files / "pictures").mkdir(parents=True)
         picture = next(mirror.rglob("shark.jpg"))
@@ -194,6 +196,7 @@ class Sandbox:
         for written, here in STANDS_FOR.items():
             command = command.replace(written, here)
         command = command.replace("DIGEST", self.digest)
+        command = re.sub(r"\b(fetch|deploy|mirror) all\b", rf"\1 {ALL}", command)
         command = MAKES_DRY.sub(r"make --dry-run \1", command)
         words = shlex.split(command.replace("\\\n", " "), comments=True)
         if words[0] == "scp":
