@@ -11,15 +11,27 @@ _GOPOINT = (
     "face-landmark-ptq", "face-detection-ptq", "iris-landmark-ptq", "yolov4-tiny-smk-call", "selfie-segmenter-int8",
     "selfie-segmenter-landscape-int8", "pose-detection-quant", "pose-landmark-lite-quant",
     "mobilenet-v1-1-0-224-quant-uint8-float32", "ssdlite-mobilenet-v2-coco-quant-uint8-float32-no-postprocess",
-    "movenet-quant", "ssd-mobilenet-v2-coco-quant-postprocess",
+    "movenet-quant", "ssd-mobilenet-v2-coco-quant-postprocess", "6.1-posenet", "6.1-brand-model",
 )  # fmt: skip
 _FLOATS = ("mobilenet-v1-1-0-224", "ssdlite-mobilenet-v2-coco-no-postprocess", "movenet-single-pose-lightning")
-_TEXTS = ("coco-labels", "anchors", "pose-embeddings", "box-priors", "coco-labels-list")
+_TEXTS = (
+    "coco-labels", "anchors", "pose-embeddings", "box-priors", "coco-labels-list", "6.1-imagenet-labels",
+    "6.1-key-point-labels", "6.1-brand-labels",
+)  # fmt: skip
 _OTHERS = (
     "id-example", "detect-example", "pose-example", "lp-baby-detection", "lp-kws-detection",
     "conditioning-drill-1-power-jump-webm-480p-vp9",
 )  # fmt: skip
-_PICTURES = ("imx8mp-dms-info", "imx93-dms-info", "background", "background-landscape")
+_PICTURES = (
+    "imx8mp-dms-info", "imx93-dms-info", "background", "background-landscape", "6.1-background",
+    "6.1-background-landscape",
+)  # fmt: skip
+_PYEIQ = (
+    "v2-emotions-detection", "v2-face-and-eyes-detection", "v2-fire-classification", "v2-image-classification",
+    "v2-object-detection", "v2-object-detection-image", "v2-object-detection-yolov3", "v2-posenet-model",
+    "v2-switch-label-image", "v2-video-switch-corev2", "v3-object-classification-tflite", "v3-object-detection",
+    "v3-object-detection-covid19", "v3-video-switch-core2",
+)  # fmt: skip
 _EIQ = ("eiq-yoloface", "eiq-facenet-512", "eiq-ssd-mobilenet-v1")
 _ZOO = ("zoo-movenet", "zoo-ultraface-slim", "zoo-facenet512", "zoo-deepface-emotion")
 
@@ -33,6 +45,7 @@ def make() -> list[Made]:
     made += [Made(f"gopoint-{name}", b"\x7fELF stand-in " + name.encode() * 8) for name in _OTHERS]
     made += [Made(f"gopoint-{name}", pictures.jpeg(64, 40, pictures.scene(20))) for name in _PICTURES]
     made += [Made(name, quantised) for name in (*_EIQ, *_ZOO)]
+    made += [Made(f"pyeiq-{name}", containers.zipped({f"model/{name}.tflite": quantised})) for name in _PYEIQ]
     return [*made, *_archives(quantised)]
 
 
