@@ -14,6 +14,7 @@ from modelprep.recipe.text import (
     COMMAND_PATTERN,
     DEMO_PATTERN,
     FOLDER_PATTERN,
+    LICENCE_PATTERN,
     NAME_PATTERN,
     PATH_PATTERN,
     PLACE_PATTERN,
@@ -80,12 +81,13 @@ SOURCE = Either(
         ),
     ),
 )
+LICENCE_NAME = Text("an SPDX id or a phrase on one line, without $ ` { } < > \\ |", LICENCE_PATTERN)
 LICENCE = Either(
-    LINE,
+    LICENCE_NAME,
     Struct(
         "a licence",
         (
-            Field("name", LINE, "an SPDX id or a phrase", required=True),
+            Field("name", LICENCE_NAME, "an SPDX id or a phrase", required=True),
             Field("source", LINE, "where it is stated"),
         ),
     ),

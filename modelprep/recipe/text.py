@@ -54,6 +54,8 @@ BOARD_PATTERN = rf"^/(?:$(?![\s\S])|{_RELATIVE}{_FOLDER}{{1,1023}})" + _END
 _HOST = r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _URL = r"[^\s\x00-\x20\x7f\"<>\\^`{|}]"
 URL_PATTERN = rf"^{_NOT_ENCODED}(?:https?://{_HOST}(?:[/?#]{_URL}*)?|file:{_URL}+)" + _END
+#: An SPDX expression or a phrase on one line; it is written into BitBake recipes, documents and pages.
+LICENCE_PATTERN = r"^(?:[^\s$`{}<>\\|][^\r\n\t$`{}<>\\|]{0,499})?" + _END
 REF_PATTERN = r"^\$[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[\s\S]+)?" + _END
 STEP_PATTERN = r"^[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?" + _END
 
