@@ -174,7 +174,7 @@ class Url:
 
 
 def _is_plain(raw: str) -> bool:
-    """Tell whether a URL is nothing but scheme, host and path in plain letters: nothing in it is to be changed."""
+    """Return whether a URL is nothing but scheme, host and path in plain letters: nothing in it is to be changed."""
     scheme, _, rest = raw.partition("://")
     plain = scheme in ("https", "http") and rest.isascii() and rest.isprintable() and rest[:1] not in ("", "/")
     return plain and not any(mark in rest for mark in "?#@:[]\\ ")

@@ -123,7 +123,7 @@ class Schema:
 
 @once
 def load(package: str, beside: str, syntax: str = "proto2") -> Schema:
-    """Load the schema table that lies in a package of the formats (``modelprep.formats.onnx``), once a process.
+    """Load the schema table that is in a package of the formats (``modelprep.formats.onnx``), once a process.
 
     Not by importlib.resources, which imports thirty modules more.
     """

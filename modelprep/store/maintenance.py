@@ -332,7 +332,7 @@ def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, d
 
 
 def _of_no_folder(path: Path) -> bool:
-    """Tell whether a compiled catalogue (:mod:`modelprep.pipeline.compiled`) is of recipe folders that are gone."""
+    """Return whether a compiled catalogue (:mod:`modelprep.pipeline.compiled`) is of recipe folders that are gone."""
     try:
         head = json.loads(path.read_bytes().split(b"\n", 2)[1])
         return not all(Path(each).is_dir() for each in head["places"])

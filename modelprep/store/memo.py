@@ -112,7 +112,7 @@ class Memo:
 
 
 def settled(stat: os.stat_result) -> bool:
-    """Tell whether a file has not changed for so long that another change would give it another time."""
+    """Return whether a file has not changed for so long that another change would give it another time."""
     return stat.st_ctime_ns + (_TICK_NS if stat.st_ctime_ns % 1_000_000_000 else _COARSE_TICK_NS) < time.time_ns()
 
 
