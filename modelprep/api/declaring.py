@@ -155,7 +155,7 @@ def verb(options: type | None = None) -> Callable[[Function], Function]:
 
 
 def completed(function: Any) -> Any:
-    """Set the whole signature of a verb, and a docstring that describes every parameter; return what is no verb as it is.
+    """Set a verb's signature, and a docstring that describes every parameter; return what is no verb as it is.
 
     This is done when a verb is asked for by its public name: a command needs neither.
     """

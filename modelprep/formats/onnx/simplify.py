@@ -169,7 +169,7 @@ class _Turned:
         self._left = 2 * model.size + _ROOM
 
     def constant(self, tensor: Any, factor: float = 1.0, *, transpose: bool = False) -> str:
-        """Return the name of a FLOAT constant as it is wanted, its own where it is so; empty if it is something else."""
+        """Return the name of a FLOAT constant as it is wanted, its own if possible; empty if it is none."""
         if not transpose and factor == 1.0:
             return str(tensor.name)
         wanted = (str(tensor.name), factor, transpose)
