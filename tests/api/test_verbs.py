@@ -260,7 +260,7 @@ def test_check_gives_what_the_command_tells(
     assert checked.verdict.outcome == "fails"
     with pytest.raises(modelprep.errors.UsageError, match="variant"):
         modelprep.check("armnn-onnx/mnist", against="nothing", **place)
-    with pytest.raises(modelprep.errors.UsageError, match="pictures"):
+    with pytest.raises(modelprep.errors.UsageError, match="picture test"):
         modelprep.find_pictures("armnn-onnx/mnist", tmp_path, out=place["out"], recipes=recipes)
     assert capsys.readouterr().out == ""
 
