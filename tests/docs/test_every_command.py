@@ -330,10 +330,8 @@ def test_the_commands_of_a_page_work_as_they_stand(page: str, sandbox: Sandbox) 
                 left_out += missing
                 continue
             code, told = sandbox.run(command)
-            words = [
-                *shlex.split((command.rpartition("&& ")[2] if command[0] == "m" else command).replace("\\\n", " ")),
-                "",
-            ]
+            last = command.rpartition("&& ")[2] if command.startswith("modelprep") else command
+            words = [*shlex.split(last.replace("\\\n", " "), comments=True), ""]
             if code and (words[0] != "modelprep" or ANSWERS.get(words[1]) != code):
                 failed.append(f"{command}: exit status {code}\n{told[-1500:]}")
     assert not failed, "\n\n".join(failed)
