@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.runtimes import isolated, reference
 from modelprep.check.runtimes.base import PYARMNN, Ready
 from modelprep.errors import MissingTool
+from modelprep.installed import install_command
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn.network import Network
 from modelprep.targets.armnn.walk import Wanted, walk
@@ -37,6 +39,8 @@ def ready(
                 known, _ = walk(path, parser, Wanted((input_name,), outputs, {input_name: shape}, text=text))
         return reference.ready(path, parser, input_name, outputs, version, known)
 
+    if find_spec("numpy") is None:
+        raise MissingTool("running models on this machine needs the extra check", hint=install_command("check"))
     # Whoever names a real Arm NN wants its answer and no other.
     asked = parser == "tflite" and os.environ.get(PYARMNN)
     if asked or (parser not in (*reference.READERS, "tf") and network is None):

@@ -57,7 +57,8 @@ class _Worker:
         self.child: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, "-m", "modelprep.check.runtimes.worker", str(theirs.fileno())],
             stdin=subprocess.DEVNULL, stdout=self.words, stderr=self.words, pass_fds=(theirs.fileno(),),
-            env={**_KEEP_MEMORY, **os.environ, "PYTHONPATH": path}, start_new_session=True,
+            # `-m` looks in the folder it starts in first, where the user may have a folder of this package's name.
+            env={**_KEEP_MEMORY, **os.environ, "PYTHONPATH": path}, start_new_session=True, cwd=package,
         )  # fmt: skip
         theirs.close()
         self.line: Connection = Connection(ours.detach())
