@@ -107,9 +107,9 @@ def test_a_listener_may_raise_at_any_event_of_a_fetch_and_nothing_is_spoilt(thin
         assert not stray(options["out"])
         del options["archives"]
         assert {demo.state for demo in modelprep.list_demos("things", **options)} == {"present"}
-    # A watchdog that has nothing to watch any more ends by itself after a while.
+    # What watches, and what stores finished files, ends by itself once it has had nothing to do for a while.
     left = {thread.name for thread in threading.enumerate() if thread.name.startswith("modelprep-")}
-    assert left <= {"modelprep-watchdog"}
+    assert left <= {"modelprep-watchdog", "modelprep-landing"}
 
 
 def test_a_listener_may_raise_at_any_event_of_a_mirror(things: Workshop) -> None:
@@ -222,7 +222,7 @@ def test_a_listener_that_ends_the_process_ends_it(things: Workshop) -> None:
 def test_one_event_at_a_time_and_not_too_many(things: Workshop) -> None:
     for number in range(6):
         data = bytes([number]) * 400_000
-        things.simple(f"slow{number}", data, urls=things.server.put(f"/slow{number}", data, pause=0.01, piece=20_000))
+        things.simple(f"slow{number}", data, urls=things.server.put(f"/slow{number}", data, pause=0.03, piece=20_000))
     inside = threading.Lock()
     times: dict[str, list[float]] = {}
     threads = set()
