@@ -43,21 +43,20 @@ def imported(*words: str) -> set[str]:
     return {each for each in names if each not in known and each not in FROM_SITE and not each.startswith("_cython")}
 
 
-@pytest.mark.parametrize(
-    ("words", "first", "again"),
-    [
-        # what the first run may import, whose recipes are still to be parsed, and what each further one
-        (("--version",), set(), set()),
-        (("list", "things"), YAML, set()),
-        (("list", "all"), YAML, set()),
-        (("fetch", "things", "--dry-run"), YAML, set()),
-        (("fetch", "things", "-q"), YAML, set()),
-        (("show", "things/a"), YAML | {"tempfile"}, {"tempfile"}),
-        (("steps",), METADATA, METADATA),
-        (("list", "--help"), TYPER | TYPER_NEEDS, TYPER | TYPER_NEEDS),
-    ],
-    ids=" ".join,
-)
+CASES: list[tuple[tuple[str, ...], set[str], set[str]]] = [
+    # what the first run may import, whose recipes are still to be parsed, and what each further one
+    (("--version",), set(), set()),
+    (("list", "things"), YAML, set()),
+    (("list", "all"), YAML, set()),
+    (("fetch", "things", "--dry-run"), YAML, set()),
+    (("fetch", "things", "-q"), YAML, set()),
+    (("show", "things/a"), YAML | {"tempfile"}, {"tempfile"}),
+    (("steps",), METADATA, METADATA),
+    (("list", "--help"), TYPER | TYPER_NEEDS, TYPER | TYPER_NEEDS),
+]
+
+
+@pytest.mark.parametrize(("words", "first", "again"), CASES, ids=[" ".join(words) for words, _, _ in CASES])
 def test_a_command_imports_what_it_uses(
     workshop: Workshop, words: tuple[str, ...], first: set[str], again: set[str]
 ) -> None:
