@@ -134,7 +134,7 @@ def _values(graph: Any) -> Iterator[Problem]:
 def _constants(graph: Any, parser: Parser, raw: frozenset[str]) -> Iterator[Problem]:
     shaped = {value.name for value in (*graph.input, *graph.output, *graph.value_info)}
     for tensor in graph.initializer:
-        where = f"initializer {tensor.name}"
+        where = f"initialiser {tensor.name}"
         if tensor.name not in shaped:
             yield Problem("ON03", where, "it is not among the graph's inputs, where its shape is looked for", "crash")
         if tensor.data_type not in (FLOAT, INT32, INT64):

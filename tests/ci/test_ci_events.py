@@ -142,7 +142,7 @@ def test_no_text_of_an_error_can_give_github_another_command() -> None:
 
 def test_the_summary_line_of_the_document_gives_a_row_for_each_demo(workshop: Workshop) -> None:
     text = (REPOSITORY / "docs" / "events.md").read_text()
-    line = re.search(r"^jq -r '(select.*)' fetch\.jsonl$", text, re.MULTILINE)
+    line = re.search(r"^\$ jq -r '(select.*)' fetch\.jsonl$", text, re.MULTILINE)
     assert line is not None
     rows = [row.split("\t") for row in jq("-r", line[1], text=run(workshop).out).splitlines()]
     assert [row[:3] for row in rows[:2]] == [

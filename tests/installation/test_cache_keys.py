@@ -57,7 +57,7 @@ def test_the_key_is_the_same_in_a_checkout_in_another_home_and_with_another_stor
     (tmp_path / "store").mkdir()
     elsewhere = {"HOME": str(tmp_path), "MODELPREP_CACHE": str(tmp_path / "store")}
     assert key(installed, tmp_path, **elsewhere) == usual
-    assert list((tmp_path / "store").iterdir()) == []
+    assert {path.name for path in (tmp_path / "store").iterdir()} <= {"catalogues"}  # recipes that were read
 
 
 def test_the_key_of_several_targets_knows_no_order_and_no_repetition(installed: Installed, tmp_path: Path) -> None:

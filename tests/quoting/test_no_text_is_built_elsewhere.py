@@ -132,8 +132,8 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 
 def test_the_libraries_that_quote_are_used_in_one_place() -> None:
-    # Splitting the user's own --ssh is reading, not writing.
-    allowed = {("modelprep/deliver/remote.py", "shlex")}
+    # Splitting the user's own --ssh, or a command of ours to see its options, is reading, not writing.
+    allowed = {("modelprep/deliver/remote.py", "shlex"), ("modelprep/api/again.py", "shlex")}
     wrong = [
         f"{name} imports {what}"
         for name, tree in modules()

@@ -104,7 +104,7 @@ PAGES = {
     "https://huggingface.co/o/r/blob/main/m.onnx": "https://huggingface.co/o/r/resolve/main/m.onnx",
     "https://www.dropbox.com/s/abc/m.pb?dl=0": "dl=1",
     "https://1drv.ms/u/s!AHf": "is a page for browsers",
-    "https://pan.baidu.com/s/1abc": "a browser only",
+    "https://pan.baidu.com/s/1abc": "browsers only",
 }
 
 

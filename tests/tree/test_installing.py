@@ -213,7 +213,7 @@ def test_a_folder_or_pipe_at_a_files_place_is_an_error(tree: Tree) -> None:
     with pytest.raises(StorageError, match="is not a file"):
         tree.install({"a": b"1"})
     os.mkfifo(tree.folder / "b")
-    with pytest.raises(StorageError, match="no file"):
+    with pytest.raises(StorageError, match="is not a file"):
         tree.install({"b": b"1"})
     (tree.folder / "c").write_bytes(b"")
     with pytest.raises(StorageError, match="file is in place of a folder"):

@@ -153,7 +153,7 @@ def _answers(verdict: Verdict) -> str:
 
 
 def _verdict(one: Checked, verdict: Verdict) -> dict[str, object]:
-    ends = f" and ends with status {verdict.exit_status}" if verdict.exit_status else ""
+    ends = f", exit status {verdict.exit_status}" if verdict.exit_status else ""
     # As many as keep what the network saw: the ten thousand records of -i 10000 would be no page any more.
     shown = [case for case in verdict.cases if case.seen is not None] or list(verdict.cases[:1])
     about = []

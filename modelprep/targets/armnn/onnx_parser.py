@@ -249,10 +249,10 @@ class Parser:
             if size != count:
                 raise Stop(
                     f"The number of data provided ({size}) does not match the tensor '{name}' number of elements "
-                    f"({count})", "ON02" if raw else "ON20", f"initializer {name}",
+                    f"({count})", "ON02" if raw else "ON20", f"initialiser {name}",
                 )  # fmt: skip
         if count == 0:
-            raise Stop(f"No tensor data found for Const tensor '{name}'", "ON20", f"initializer {name}")
+            raise Stop(f"No tensor data found for Const tensor '{name}'", "ON20", f"initialiser {name}")
 
         def read() -> Any:
             import numpy as np

@@ -44,7 +44,7 @@ def test_shapes_that_contradict_each_other_are_found_by_inference(tmp_path: Path
 
 def test_a_parser_s_rules_can_be_checked_too(tmp_path: Path) -> None:
     source = save(net(), tmp_path / "in.onnx")
-    with pytest.raises(StepError, match=r"Arm NN 19\.02 cannot take") as caught:
+    with pytest.raises(StepError, match=r"Arm NN 19\.02 does not accept") as caught:
         call("onnx.check", tmp_path / "out.onnx", model=source, target="armnn-19.02")
     assert "ON02 initialiser w" in str(caught.value.got)
 
@@ -110,7 +110,7 @@ def test_a_set_without_its_output_is_an_error(tmp_path: Path) -> None:
         (tensor(np.zeros((1, 3, 8, 8), "f8")), "another type"),
         (tensor(np.zeros((1, 3, 8, 9), "f4")), "another shape"),
         (tensor(np.zeros((1, 3, 8, 8), "f4"))[:-20], "no ONNX file, or a damaged one"),
-        (tensor(np.zeros((1, 3, 8, 8), "f4")).replace(b"\x4a\x80\x06", b"\x4a\xfc\x05")[:-4], "not whole"),
+        (tensor(np.zeros((1, 3, 8, 8), "f4")).replace(b"\x4a\x80\x06", b"\x4a\xfc\x05")[:-4], "incomplete"),
         (b"<html>not found</html>", "no ONNX file, or a damaged one"),
     ],
 )
