@@ -21,6 +21,7 @@ from modelprep.tree.state import in_place
 KILLED = Path(__file__).with_name("killed.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "then"),
     [

@@ -26,6 +26,7 @@ TOLERANCE = 1e-5
 OPSETS = range(11, 22)
 
 
+@pytest.mark.slow  # Caffe computes each
 @pytest.mark.parametrize("type_", MAKERS)
 def test_a_layer_computes_what_caffe_computes(type_: str, tmp_path: Path, caffe: oracles.Caffe) -> None:
     cases = oracles.draw(MAKERS[type_], SETS, zlib.crc32(type_.encode()) % 1000)
