@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from modelprep.structs import dataclass
 from modelprep.targets.armnn.network import Stop
 from modelprep.targets.armnn_rules import SERIOUS, Effect, rules
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a broken model has hundreds of thousands
 class Finding:
     """One finding about a model.
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.check.runtimes.base import PYARMNN, Ready, refusing
 from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.formats.native import hushed as hushed
 from modelprep.installed import install_command
 
 if TYPE_CHECKING:
@@ -205,19 +205,6 @@ def tensorflow() -> Any:
 
         tf.config.list_physical_devices()  # whatever it has to say of the machine, it says here
     return tf
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """Keep native libraries from writing to the terminal: they do it below Python, on descriptor 2."""
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:

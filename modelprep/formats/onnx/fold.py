@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelprep.errors import MissingTool
+from modelprep.formats.native import hushed
 from modelprep.formats.onnx.graphs import graphs_of, replace
 from modelprep.formats.onnx.model import Model, guarded, messages, refusal
 from modelprep.formats.onnx.opset import infer
@@ -60,7 +61,8 @@ def fold(model: Model) -> int:
             value.type.tensor_type.elem_type = tensor.data_type
             for size in tensor.dims:
                 value.type.tensor_type.shape.dim.add(dim_value=size)
-    with refusal("onnxsim cannot fold the sizes of this model", model.where):
+    # It prints the traceback of each operator that it cannot run, and goes on.
+    with hushed(), refusal("onnxsim cannot fold the sizes of this model", model.where):
         made, _ = onnxsim.simplify(
             onnx.load_model_from_string(shell.SerializeToString()), check_n=0, perform_optimization=False
         )
