@@ -29,7 +29,9 @@ HEAD = """\
 
 Which demo of a later i.MX Linux release runs where: on the board's NPU, on its CPU, or not at all. Fetch one with
 
-    modelprep fetch tflite/label-image@imx93
+```console
+$ modelprep fetch tflite/label-image@imx93
+```
 
 or choose the board with `--soc imx93`, and `--bsp RELEASE` for the folders of its release ([bsp.md](bsp.md)).
 
