@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.graphs import nested_in, replace
+from modelprep.formats.onnx.graphs import graphs_of, nested_in, replace
 from modelprep.formats.onnx.model import Model
 
-#: Dimensions that Unsqueeze nodes one behind another may add.
-_MOST_GROWN = 256
+#: Dimensions of one value, and those that Unsqueeze nodes one behind another may add.
+_MOST = 256
 
 
 def reachable(model: Model) -> set[str]:
@@ -32,8 +32,17 @@ def refuse_growing(model: Model) -> None:
     Raises
     ------
     StepError
-        Unsqueeze nodes one behind another make such a value.
+        A value is declared with more, or Unsqueeze nodes one behind another make such a value.
     """
+    for graph in graphs_of(model.graph):
+        values = (*graph.input, *graph.output, *graph.value_info)
+        ranks = [(value.name, len(value.type.tensor_type.shape.dim)) for value in values]
+        for name, rank in (*ranks, *((tensor.name, len(tensor.dims)) for tensor in graph.initializer)):
+            if rank > _MOST:
+                raise StepError(
+                    "a value of the model has too many dimensions", where=f"{model.where}: {name}",
+                    got=f"{rank} dimensions", expected=f"at most {_MOST}",
+                )  # fmt: skip
     grown: dict[str, int] = {}
     for node in model.graph.node:
         if node.op_type in ("Reshape", "Flatten", "Shape"):
@@ -42,11 +51,11 @@ def refuse_growing(model: Model) -> None:
         if node.op_type in ("Unsqueeze", "Squeeze"):
             axes = max(1, *(len(attribute.ints) for attribute in node.attribute), 1)
             most = max(0, most + (axes if node.op_type == "Unsqueeze" else -axes))
-        if most > _MOST_GROWN:
+        if most > _MOST:
             raise StepError(
                 "its Unsqueeze nodes make a value of too many dimensions", where=model.where,
                 got=node.name or node.output[0],
-                expected=f"at most {_MOST_GROWN} of them one behind another",
+                expected=f"at most {_MOST} of them one behind another",
             )  # fmt: skip
         if most:
             grown.update(dict.fromkeys(node.output, most))

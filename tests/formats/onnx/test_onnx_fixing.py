@@ -10,6 +10,7 @@ from onnx_small import FLOAT, INT64, call, helper, image, net, np, numpy_helper,
 
 from modelprep.errors import StepError
 from modelprep.formats.onnx.model import read
+from modelprep.formats.onnx.opset import infer
 from modelprep.targets.armnn_onnx import PARSERS, problems
 
 ARM = "armnn-19.02"
@@ -343,3 +344,21 @@ def test_the_mnist_model_that_passes_on_the_board_is_accepted(upstream: Path, tm
     x = np.random.default_rng(0).normal(size=(4, 1, 28, 28)).astype("f4")
     expected = np.concatenate([run(tmp_path / "in.onnx", {"Input3": x[i : i + 1]})[0] for i in range(4)])
     np.testing.assert_allclose(run(tmp_path / "four.onnx", {"Input3": x})[0], expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("rank", [256, 257])
+def test_a_value_of_more_dimensions_than_any_model_has_is_refused_before_its_shapes_are_inferred(
+    tmp_path: Path, rank: int
+) -> None:
+    wide = helper.make_tensor_value_info("x", FLOAT, [1] * rank)
+    relu = helper.make_node("Relu", ["x"], ["y"])
+    graph = helper.make_graph([relu], "g", [wide], [helper.make_tensor_value_info("y", FLOAT, None)])
+    source = tmp_path / "wide.onnx"
+    source.write_bytes(helper.make_model(graph).SerializeToString())
+    model = read(source)
+    if rank == 256:
+        assert infer(model).graph.node
+        return
+    with pytest.raises(StepError, match="too many dimensions") as caught:
+        infer(model)
+    assert "257" in str(caught.value.got)
