@@ -12,6 +12,7 @@ from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, MissingTool
+from modelprep.formats.native import hushed
 from modelprep.installed import install_command
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
@@ -65,7 +66,7 @@ def _restored(conversion: Conversion, outputs: list[str]) -> Iterator[tuple[Path
     nodes = {node.name for node in definition.node}
     saver = next((scope for scope in ("save/", "save_1/") if {f"{scope}restore_all", f"{scope}Const"} <= nodes), None)
     wanted = [*outputs, *([f"{saver}restore_all"] if saver else [])]
-    with refusing("TensorFlow", path, AssertionError, ValueError, TypeError), runtimes.hushed():
+    with refusing("TensorFlow", path, AssertionError, ValueError, TypeError), hushed():
         needed = tf.compat.v1.graph_util.extract_sub_graph(definition, wanted)
     with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
         prefix = laid_out(

@@ -17,6 +17,7 @@ from modelprep.check.proof.types import Side
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, MissingTool
+from modelprep.formats.native import hushed
 from modelprep.installed import install_command
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
     with refusing("TensorFlow", path, ValueError, KeyError, tf.errors.OpError), graph.as_default():
         tf.import_graph_def(definition, name="")
     definition.Clear()
-    with runtimes.hushed():
+    with hushed():
         running = tf.compat.v1.Session(graph=graph, config=config)
     with running:
         yield graph, running

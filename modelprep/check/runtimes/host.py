@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.check.runtimes.base import PYARMNN, Ready, refusing
 from modelprep.errors import CheckFailed, MissingTool, StepError
-from modelprep.formats.native import hushed as hushed
+from modelprep.formats.native import hushed
 from modelprep.installed import install_command
 
 if TYPE_CHECKING:
