@@ -35,15 +35,7 @@ _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
 class Unquotable(ValueError):
-    """A text that the language cannot express.
-
-    Parameters
-    ----------
-    language
-        Which language that is, for the message.
-    text
-        The text.
-    """
+    """A text that the language cannot express."""
 
     def __init__(self, language: str, text: str) -> None:
         super().__init__(f"this cannot be written as {language}: {line(text)}")
@@ -123,10 +115,7 @@ def bitbake_prose(text: str) -> str:
 def bitbake_sh(text: str) -> str:
     """Write one word for a shell function of a BitBake recipe, which BitBake expands before the shell reads it.
 
-    Raises
-    ------
-    Unquotable
-        The text holds a control character: a line of its own could end the function.
+    A control character is refused: a new line could end the function.
     """
     if _CONTROL.search(text):
         raise Unquotable("a word in a BitBake function", text)
@@ -137,10 +126,7 @@ def bitbake_sh(text: str) -> str:
 def bitbake_path(text: str) -> str:
     """Write a folder as a BitBake value that shell functions name between double quotes.
 
-    Raises
-    ------
-    Unquotable
-        The text contains a character that is special there, or in a list of globs (``FILES``).
+    Characters that are special there, or in a list of globs (``FILES``), are refused.
     """
     if re.search(r"[\"'`$\\*?\[\];|&<>(){}]", text):
         raise Unquotable("a folder in a BitBake recipe", text)
@@ -148,13 +134,7 @@ def bitbake_path(text: str) -> str:
 
 
 def bitbake_item(text: str) -> str:
-    """Write one item of a list that BitBake splits at blanks (an entry of ``SRC_URI``); no quotes are added.
-
-    Raises
-    ------
-    Unquotable
-        The text is empty or holds a blank, a control character, a quote or ``${``.
-    """
+    """Write one item of a list that BitBake splits at blanks (an entry of ``SRC_URI``); no quotes are added."""
     if not text or re.search(r"[\s\"']", text) or _CONTROL.search(text) or "${" in text:
         raise Unquotable("an item of a BitBake list", text)
     return text
@@ -250,13 +230,7 @@ def link(url: str, text: str = "") -> str:
 
 
 def json(value: object, *, indent: int | None = None, default: Callable[[object], object] | None = None) -> str:
-    r"""Write a value as JSON that is safe to show on a terminal: control characters are written as ``\uXXXX``.
-
-    Parameters
-    ----------
-    default
-        Converts a value that JSON does not know into one that it does.
-    """
+    r"""Write a value as JSON that is safe to show on a terminal: control characters are written as ``\uXXXX``."""
     import json as library
 
     return _UNSAFE.sub(_as_json, library.dumps(value, indent=indent, ensure_ascii=False, default=default))
@@ -292,13 +266,7 @@ def _as_yaml(code: int) -> str:
 
 
 def yaml_document(value: object) -> str:
-    """Write mappings, lists, texts and numbers as a YAML document, in their order.
-
-    Raises
-    ------
-    Unquotable
-        A text holds a lone surrogate, which YAML cannot.
-    """
+    """Write mappings, lists, texts and numbers as a YAML document, in their order."""
     from yaml import SafeDumper, dump
 
     class Dumper(SafeDumper):

@@ -10,13 +10,7 @@ from typing import BinaryIO
 
 
 def opened(path: Path) -> BinaryIO:
-    """Open a regular file for reading.
-
-    Raises
-    ------
-    OSError
-        There is none, or the path is not a regular file (``EINVAL``, for a folder ``EISDIR``).
-    """
+    """Open a regular file for reading; anything else is an `OSError` (``EINVAL``, for a folder ``EISDIR``)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):

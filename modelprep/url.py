@@ -181,10 +181,7 @@ def _is_plain(raw: str) -> bool:
 
 
 def parameters(query: str) -> Iterable[tuple[str, str]]:
-    """Yield the parameters of a query: name in lower case, decoded, and value as written.
-
-    A part without an equals sign is a value without a name: it may be a token.
-    """
+    """Yield the parameters of a query: name in lower case, decoded, and value as written (it may be a lone token)."""
     for piece in re.split("[&;]", query):
         name, equals, value = piece.partition("=")
         if piece:
@@ -204,10 +201,7 @@ def redact(text: str) -> str:
 
 
 def scrub(text: str) -> str:
-    """Remove the secrets of URLs from text of other programs or libraries, such as a traceback.
-
-    URLs in it are redacted, and so is every secret of a :class:`Url` or of a proxy in the environment.
-    """
+    """Remove the secrets of URLs, also of each :class:`Url` and of proxies, from text of other programs."""
     text = _IN_TEXT.sub(lambda match: redact(match[0]), text)
     proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
     held = _held.union(*(_user_info(value) for value in proxies))

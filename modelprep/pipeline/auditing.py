@@ -17,17 +17,9 @@ from modelprep.recipe.lockfile import read_lock
 def audit_subjects(
     catalogue: Catalogue, targets: Sequence[str], lock: Path
 ) -> tuple[tuple[Subject, ...], list[RecipeError]]:
-    """Collect what targets need, with all their variants; everything, shared assets too, when there are none.
+    """Return the assets of targets with their sources, and the errors of broken recipes.
 
-    Parameters
-    ----------
-    lock
-        The lock file: its pins count as the recipes' own.
-
-    Returns
-    -------
-    tuple
-        The assets with their sources, and the errors of recipes that are broken.
+    All variants are included; without targets everything, shared assets too. Pins in `lock` count as the recipes' own.
     """
     found, broken = sound_recipes(catalogue, targets)
     everything = list(found)
@@ -50,26 +42,7 @@ def run_audit(
     how: Manners,
     progress: Callable[[int, int], None] | None = None,
 ) -> AuditReport:
-    """Check all places, summarise, and update the history.
-
-    Parameters
-    ----------
-    found
-        The assets.
-    asked
-        Their places (:func:`modelprep.audit.places`).
-    history
-        Written at the end, unless no host was reached: without a network the result means nothing.
-    progress
-        Called with (URLs done, URLs in all).
-
-    Raises
-    ------
-    StorageError
-        The history cannot be written.
-    Interrupted
-        Ctrl-C; the history stays as it was.
-    """
+    """Check all places and summarize; the history learns the results unless no host was reached."""
     now = datetime.now(timezone.utc)
     findings = crawl(asked, history, how, progress)
     result = report(found, findings, history, now)

@@ -31,13 +31,7 @@ class Linted:
 
 
 def recipe_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Path]:
-    """Return the YAML files of paths: files, and those below folders; all of the catalogue without paths.
-
-    Raises
-    ------
-    UsageError
-        A path does not exist, or a folder contains no recipes.
-    """
+    """Return the YAML files of paths: files, and those below folders; all of the catalogue without paths."""
     folders = list(paths) or list(catalogue.folders)
     found: dict[Path, None] = {}
     for path in folders:
@@ -63,15 +57,7 @@ def _recipes_below(folder: Path) -> list[Path]:
 
 
 def lint_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Linted]:
-    """Check files, each on its own; a file below a folder called ``assets`` holds shared assets.
-
-    Parameters
-    ----------
-    paths
-        The files.
-    catalogue
-        Contains the shared assets.
-    """
+    """Check files, each separately; a file below a folder called ``assets`` holds shared assets."""
     seen: dict[tuple[Path, str], str] = {}
     return [
         _lint_assets(path, seen) if path.parent.name == "assets" else _lint_recipe(path, catalogue) for path in paths
@@ -147,20 +133,7 @@ def _browser_links(assets: Sequence[Asset], path: Path) -> list[str]:
 
 
 def write_new(name: str, folder: Path) -> tuple[Path, Path | None]:
-    """Write the starter of a recipe, and the JSON Schema beside it that its first line names.
-
-    Returns
-    -------
-    tuple of (Path, Path or None)
-        The recipe and the schema; None if another file of that name exists.
-
-    Raises
-    ------
-    UsageError
-        The name is not a valid recipe name, or its file exists already.
-    StorageError
-        The file cannot be written.
-    """
+    """Write the starter of a recipe and its JSON Schema beside it: see :func:`modelprep.api.authoring.new_recipe`."""
     import re
     from json import dumps as json_text
 
@@ -196,25 +169,7 @@ def _is_schema(path: Path, identity: str) -> bool:
 
 
 def pin_targets(targets: Sequence[str], catalogue: Catalogue, lock: Path) -> dict[Path, list[str]]:
-    """Move pins into the files that declare the assets; the lock file is unchanged.
-
-    Parameters
-    ----------
-    targets
-        Recipes whose assets are to be pinned.
-    lock
-        The lock file.
-
-    Returns
-    -------
-    dict
-        File -> ids of the assets pinned in it.
-
-    Raises
-    ------
-    UsageError
-        There is nothing to pin: no asset is pinned at first use, or none of them is in the lock file.
-    """
+    """Move pins into the files that declare the assets and return file -> ids; the lock file is unchanged."""
     from modelprep.recipe.edit import pin_assets
     from modelprep.recipe.lockfile import Pin, read_lock, write_whole
     from modelprep.recipe.yaml_tree import read_text

@@ -24,19 +24,10 @@ if TYPE_CHECKING:
 def open_catalogue(
     extra: Sequence[str] = (), around: Surroundings | None = None, listen: Listener = silent
 ) -> Catalogue:
-    """Open the shipped recipes, then those of ``MODELPREP_RECIPES``, then `extra`.
+    """Open the shipped recipes, then those of ``MODELPREP_RECIPES``, then `extra`: folders, archives, URLs of archives.
 
-    Parameters
-    ----------
-    extra
-        Folders, archives and URLs of archives: see :func:`modelprep.pipeline.recipe_sources.open_source`.
-    around
-        The store, lock file and network that archives may use; None: the default store and network, no lock file.
-
-    Raises
-    ------
-    ModelprepError
-        As :func:`~modelprep.pipeline.recipe_sources.open_source`.
+    Raises as :func:`~modelprep.pipeline.recipe_sources.open_source`. Without `around`, archives use the default store
+    and network and no lock file.
     """
     named = (*listed(os.environ.get(ENVIRONMENT, "")), *extra)
     if not named:

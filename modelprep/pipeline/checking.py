@@ -34,29 +34,9 @@ def check_demos(
     against: str | None = None,
     listen: Listener = silent,
 ) -> list[Checked]:
-    """Say for each demo whether its test will pass, and verify the conversions of its files.
+    """Predict whether the test of each demo passes, and verify the conversions of its files: :func:`modelprep.check`.
 
-    Parameters
-    ----------
-    recipes
-        The demos.
-    catalogue
-        Contains their other variants.
-    out, cache
-        Folder of the finished trees; the store, which is only read, except for new verifications.
-    armnn
-        Arm NN version; by default the one that the tree was prepared for, else the recipe's own.
-    iterations
-        As ``-i N`` on the board.
-    lint_only
-        Only check the models against the parser's rules.
-    against
-        A variant to compare the models with.
-
-    Raises
-    ------
-    UsageError
-        No demo has that variant, or one of the models is not in the store.
+    The store is only read, except for new verifications.
     """
     require_folder(out, "--out")
     prepared = as_prepared(recipes, catalogue, out, armnn)
@@ -70,22 +50,7 @@ def check_demos(
 def search_pictures(
     recipes: Sequence[Recipe], catalogue: Catalogue, *, out: Path, folder: Path, armnn: str | None = None
 ) -> PictureSearch:
-    """Try every picture of a folder with a test, as its tree was prepared.
-
-    Parameters
-    ----------
-    recipes, catalogue, out, armnn
-        As for :func:`check_demos`.
-    folder
-        Folder of pictures.
-
-    Raises
-    ------
-    UsageError
-        Not exactly one picture test, or no such folder.
-    CheckFailed, MissingTool
-        The model cannot be run on this machine.
-    """
+    """Try every picture of a folder with a test, as its tree was prepared: see :func:`modelprep.find_pictures`."""
     return search([one.recipe for one in as_prepared(recipes, catalogue, out, armnn)], out, folder)
 
 

@@ -52,33 +52,9 @@ def convert(
     numbers: bool = True,
     listen: Listener = silent,
 ) -> Converted:
-    """Run a step, and move its output into place once it is complete and verified.
+    """Run a step, and move its output into place once it is complete and verified: see :func:`modelprep.convert`.
 
-    Parameters
-    ----------
-    name
-        The step.
-    params
-        Its parameters, files as Paths; missing ones take their defaults.
-    target
-        Path of the result; it appears complete or not at all.
-    force
-        Replace an existing file; a folder is never replaced.
-    numbers
-        Also compare the numbers of original and result, if the step supports it.
-    listen
-        Receives the events of the task ``convert:<step>``.
-
-    Raises
-    ------
-    UsageError
-        A parameter is missing, unknown or of the wrong type; the target exists already, or is one of the inputs.
-    MissingTool
-        The step needs an extra that is not installed.
-    StepError
-        The step cannot process these files, or its result is not valid or computes different numbers.
-    StorageError
-        The target cannot be written; an earlier file is still there.
+    Missing parameters take their defaults; an existing folder is never replaced.
     """
     step = find(name)
     for path in _paths(params):

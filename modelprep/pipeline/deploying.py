@@ -92,24 +92,10 @@ class Deployments:
 
 @dataclass(frozen=True)
 class Order:
-    """The work for every board.
+    """The work for every board: trees, ssh command, release of the files, tests and retries.
 
-    Parameters
-    ----------
-    parts
-        The trees.
-    ssh
-        The ssh command.
-    release
-        The i.MX Linux release that the files were prepared for.
-    run, compute
-        Run the tests; with these backends.
-    dry_run
-        Ask the board only.
-    retries
-        Number of retries when the connection fails or files arrive damaged.
-    junit
-        Return the JUnit reports of one board; those of several always are.
+    `compute` names the tests' backends, `dry_run` only asks the board, `junit` returns the JUnit reports of one board
+    (those of several always are).
     """
 
     parts: tuple[TreePart, ...]
@@ -151,21 +137,10 @@ def deploy_board(
     aloud: bool = False,
     before_tests: Callable[[BoardOutcome, DeployPlan], object] = lambda _outcome, _plan: None,
 ) -> BoardOutcome:
-    """Deploy to one board, which may ask for a password on the terminal.
+    """Deploy to one board, which may ask for a password on the terminal; raises what planning and sending raise.
 
-    Parameters
-    ----------
-    listen
-        Receives the events of one task per tree, ``deploy:<tree>``.
-    aloud
-        Stream the tests' tables to standard output.
-    before_tests
-        Called with all plans and the tree's plan, before the tests of each tree.
-
-    Raises
-    ------
-    ModelprepError
-        As :func:`modelprep.deliver.one_board.plan_board` and :func:`modelprep.deliver.one_board.apply_board`.
+    `before_tests` is called with all plans and the tree's plan before the tests of each tree; `aloud` streams the
+    tests' tables to standard output.
     """
 
     def attempt() -> BoardOutcome:
@@ -185,21 +160,10 @@ def deploy_board(
 def deploy_boards(
     order: Order, targets: Sequence[Target], listen: Listener, *, jobs: int = 8, reports: Path | None = None
 ) -> Deployments:
-    """Deploy to every board, at most `jobs` at a time.
+    """Deploy to every board, at most `jobs` at a time; a failure is recorded in the board's outcome.
 
-    Parameters
-    ----------
-    listen
-        Receives the events of one task per board, ``deploy:<board>``, then ``tests:<board>``; called from any thread.
-    reports
-        Folder for a JUnit report of each board's tests, also of a failed board.
-
-    Raises
-    ------
-    Interrupted
-        Ctrl-C, or a listener that raised: running programs were ended.
-    StorageError
-        A report could not be written.
+    `listen` receives the events of one task per board, ``deploy:<board>``, then ``tests:<board>``, from any thread.
+    `reports` is a folder for a JUnit report of each board. After Ctrl-C running programs are ended.
     """
     work = _Work(replace(order, junit=order.run), listen)
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="modelprep-deploy") as pool:

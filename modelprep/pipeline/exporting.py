@@ -28,17 +28,10 @@ def export_yocto(
     include_restricted: bool = False,
     listen: Listener = silent,
 ) -> Exported:
-    """Write a layer for demos whose trees are finished.
+    """Write a layer for demos whose trees are finished: see :func:`modelprep.export_yocto`.
 
-    A file that is installed unchanged is downloaded by BitBake from its URL (a restricted one too, with a licence flag
-    that the builder has to accept); all others come from a bundle.
-
-    Raises
-    ------
-    UsageError
-        A demo has not been fetched into `out`.
-    ModelprepError
-        As :func:`modelprep.deliver.yocto.write_layer`.
+    BitBake downloads a file that is installed unchanged from its URL (a restricted one too, with a licence flag that
+    the builder must accept); all others come from a bundle.
     """
     sources: dict[str, list[Source]] = {}
     for recipe in recipes:
@@ -70,14 +63,7 @@ def export_yocto(
         whole = tuple(_without_restricted(part, downloads) for part in whole)
     units, left_out = plan_units(whole, downloads)
     return write_layer(
-        folder,
-        whole,
-        units,
-        left_out,
-        bundle_url=bundle_url,
-        release=release,
-        layer_series=layer_series,
-        listen=listen,
+        folder, whole, units, left_out, bundle_url=bundle_url, release=release, layer_series=layer_series, listen=listen
     )
 
 

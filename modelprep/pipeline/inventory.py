@@ -17,12 +17,9 @@ from modelprep.tree.manifest import MANIFEST, read_manifest
 
 
 def sound_recipes(catalogue: Catalogue, targets: Sequence[str]) -> tuple[list[Recipe], list[RecipeError]]:
-    """Look up targets, ``all`` if there are none; a broken recipe does not hide the others.
+    """Return the sound recipes of targets (``all`` if there are none) and the errors of the others.
 
-    Returns
-    -------
-    tuple
-        The sound recipes, and the errors of the others. A single target that is broken is raised, not returned.
+    A single target that is broken is raised, not returned.
     """
     if targets:
         return catalogue.resolve(targets), []
@@ -51,28 +48,8 @@ def cache_keys(
 
     A key is the same on every machine, and changes exactly when the recipe, a shared asset that it uses, the version of
     one of its steps or its pins in the lock file change. Comments, notes, further sources of a file, the recipes'
-    folder, the state of the store, installed extras and mirrors do not matter.
-
-    Parameters
-    ----------
-    targets
-        As for ``fetch``; everything when there are none.
-    lock_path
-        The lock file, which need not exist.
-    armnn, bsp, soc
-        As for ``fetch``.
-
-    Returns
-    -------
-    dict
-        Recipe (``group/name``, with ``@variant`` where one was chosen) -> 64 hexadecimal digits.
-
-    Raises
-    ------
-    UsageError
-        A target or the version is unknown.
-    RecipeError
-        A recipe or the lock file is broken.
+    folder, the state of the store, installed extras and mirrors do not matter. Arguments as for ``fetch``; without
+    targets all recipes.
     """
     from modelprep.pipeline.plan.board import select
 
@@ -104,16 +81,9 @@ def blobs_in_use(plans: Sequence[Plan]) -> set[str]:
 
 
 def blobs_needed(out: Path, lock_path: Path) -> set[str]:
-    """Return the sha256 of every blob that a limit on the store's size must keep: pins, and the files of trees.
+    """Return the sha256 of each blob that a limit on the store's size must keep: pins, and the files of trees in `out`.
 
     A first-use file may be the only copy; damaged files of a tree are repaired from the store.
-
-    Parameters
-    ----------
-    out
-        Folder that holds the finished trees.
-    lock_path
-        The lock file, which need not exist.
     """
     needed = {pin.sha256 for pin in read_lock(lock_path).values()}
     for path in out.glob(f"*/{MANIFEST}"):
@@ -124,13 +94,7 @@ def blobs_needed(out: Path, lock_path: Path) -> set[str]:
 def plan_each(
     request: Request, catalogue: Catalogue, store: Store, targets: Sequence[str] = (), *, strict: bool = False
 ) -> list[Plan]:
-    """Plan every recipe and each variant separately.
-
-    Parameters
-    ----------
-    strict
-        Raise the error of a broken recipe: its files are unknown and must not be removed.
-    """
+    """Plan every recipe and each variant separately; `strict` raises for a broken recipe, whose files are unknown."""
     from modelprep.pipeline.plan.planner import plan_recipes
 
     found, broken = sound_recipes(catalogue, targets)

@@ -66,35 +66,11 @@ def unique_name(url: Url, sha256: str) -> str:
 
 
 def make_mirror(
-    plan: Plan,
-    folder: Path,
-    *,
-    include_restricted: bool = False,
-    bitbake: bool = False,
-    listen: Listener = silent,
+    plan: Plan, folder: Path, *, include_restricted: bool = False, bitbake: bool = False, listen: Listener = silent
 ) -> Mirrored:
-    """Write the files of a plan's assets into a mirror, fetching those that are not cached.
+    """Write the files of a plan's assets into a mirror, fetching those that are not cached: :func:`modelprep.mirror`.
 
-    Parameters
-    ----------
-    plan
-        Assets, network policy and store.
-    bitbake
-        One flat folder with the names and stamps of BitBake's DL_DIR.
-
-    Returns
-    -------
-    Mirrored
-        A failed asset does not stop the others.
-
-    Raises
-    ------
-    UsageError
-        The folder is a mirror of the other layout, or two files would have one name.
-    StorageError
-        The mirror cannot be written.
-    Interrupted
-        Ctrl-C, or a listener that raised it; files in the mirror are complete and in its index.
+    A failed asset does not stop the others. `bitbake`: one flat folder with the names and stamps of BitBake's DL_DIR.
     """
     with plan.store.in_use():
         return _Making(plan, folder, include_restricted, bitbake, listen).go()
@@ -251,13 +227,7 @@ class VerifiedMirror:
 
 
 def verify_mirror(folder: Path, listen: Listener = silent) -> VerifiedMirror:
-    """Read every byte of a mirror again and check it against its index; nothing is changed.
-
-    Raises
-    ------
-    ModelprepError
-        As :func:`modelprep.deliver.mirror.verify`.
-    """
+    """Read every byte of a mirror again and check it against its index; nothing is changed."""
     total = sum(file.size for file in mirror.read_index(folder).files.values())
     done = 0
 

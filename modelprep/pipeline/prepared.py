@@ -24,30 +24,12 @@ class Prepared:
 
 
 def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armnn: str | None = None) -> list[Prepared]:
-    """Return each recipe in the form that its tree was prepared in.
+    """Return each recipe in the form that its tree was prepared in; a variant that the user chose is kept.
 
-    Parameters
-    ----------
-    recipes
-        As requested; a variant chosen by the user is kept.
-    catalogue
-        Contains the other variants.
-    out
-        The folder that holds the trees (``--out``).
-    armnn
-        The version to judge by; a note says if the tree was prepared for another one.
-
-    Returns
-    -------
-    list of Prepared
-        Without a tree, or if the demo is not in it, the recipe as requested; also if the manifest cannot be read, with
-        a note. Tests that `armnn` does not have are marked in ``absent``; without `armnn`, those that are newer than
-        the manual's Arm NN and not in the tree.
-
-    Raises
-    ------
-    UsageError
-        The version `armnn` is unknown.
+    `armnn` is the version to judge by; a note says if the tree was prepared for another one. Without a tree, or if the
+    demo is not in it, it is the recipe as requested; also if the manifest cannot be read, with a note. Tests that
+    `armnn` does not have are marked in ``absent``; without `armnn`, those that are newer than the manual's Arm NN and
+    not in the tree.
     """
     manifests: dict[Path, Manifest | StorageError] = {}
     found = []

@@ -14,13 +14,7 @@ from modelprep.store import Blob
 
 
 def conversions(plan: Plan, demo: PlannedDemo) -> Iterator[Conversion]:
-    """List the steps of a demo that convert models, with their results if known.
-
-    Parameters
-    ----------
-    plan, demo
-        As planned; nothing is fetched or run.
-    """
+    """List the steps of a demo that convert models, with their results if known; nothing is fetched or run."""
     uses = {demo.names[use.id]: use for use in demo.recipe.steps if use.id in demo.names}
     for identity, use in uses.items():
         step = plan.steps.get(identity)

@@ -71,16 +71,8 @@ class RecipeFolder:
 def open_source(text: str, around: Surroundings, listen: Listener = silent) -> RecipeFolder:
     """Return the folder of a value of ``--recipes``.
 
-    Raises
-    ------
-    UsageError
-        The value is not a folder, an archive or a URL; or a URL has no checksum and no pin.
-    FetchError, DigestMismatch
-        The archive cannot be downloaded, or does not match its pin.
-    StepError
-        The file is not an archive, is damaged or too large.
-    StorageError
-        The store or the lock file cannot be written.
+    Raises `UsageError` for what is not a folder, an archive or a URL, `FetchError` for a URL without checksum and pin,
+    and what downloading, checking and unpacking raise.
     """
     if (url := recipe_url(text)) is not None:
         return _downloaded(url, around, listen)
@@ -128,17 +120,7 @@ def fetch_recipes(
 ) -> tuple[Path, Pin]:
     """Download an archive of recipes, unless it is cached, and unpack it into the store.
 
-    Parameters
-    ----------
-    sha256
-        Expected digest; empty on first use.
-    again
-        Download an unpinned archive again, even if it is cached.
-
-    Raises
-    ------
-    ModelprepError
-        As :func:`open_source`.
+    `sha256` is empty on first use; `again` downloads an unpinned archive even if it is cached.
     """
     store = Store.open(around.cache)
     home = store.root / DOWNLOADED
@@ -161,13 +143,7 @@ def fetch_recipes(
 
 
 def pin_recipes(lockfile: Path, pins: Mapping[str, Pin]) -> None:
-    """Add pins of recipes to a lock file.
-
-    Raises
-    ------
-    StorageError
-        It cannot be written.
-    """
+    """Add pins of recipes to a lock file."""
     write_atomic(lockfile, format_lock({**read_lock(lockfile), **pins}).encode())
 
 
@@ -175,13 +151,6 @@ def unpack(archive: Path, folder: Path) -> Path:
     """Unpack an archive of recipes, completely or not at all, and return its folder of recipes.
 
     Only regular files with names inside the folder are unpacked; names that begin with a dot are left out.
-
-    Raises
-    ------
-    StepError
-        The file is not an archive, is damaged or too large.
-    StorageError
-        The store cannot be written.
     """
     if folder.is_dir():
         return _root(folder)

@@ -54,34 +54,12 @@ class RecipeUpdate:
 
 
 def update_recipes(
-    around: Surroundings,
-    *,
-    recipes: Sequence[str] = (),
-    to: str = "",
-    dry_run: bool = False,
-    listen: Listener = silent,
+    around: Surroundings, *, recipes: Sequence[str] = (), to: str = "", dry_run: bool = False, listen: Listener = silent
 ) -> tuple[RecipeUpdate, ...]:
-    """Compare the pinned recipes with a newer version, and pin it.
+    """Compare the pinned recipes with a newer version, and pin it: see :func:`modelprep.api.update_recipes`.
 
-    Parameters
-    ----------
-    around
-        The store, the network and the lock file.
-    recipes
-        URLs as for ``--recipes``, optionally with the checksum of the new version; empty: all that the lock file pins.
-    to
-        The version to move to; empty: the current file at the pinned URL.
-    dry_run
-        Compare only.
-
-    Raises
-    ------
-    UsageError
-        Nothing is pinned, a name is not a URL, or `to` is given for several.
-    RecipeError
-        A recipe of the new version is broken; the pin stays.
-    ModelprepError
-        As :func:`modelprep.pipeline.recipe_sources.open_source`.
+    Without `recipes` all that the lock file pins; without `to` the current file at the pinned URL. A broken recipe in
+    the new version leaves the pin.
     """
     lockfile = around.lockfile
     pins = read_lock(lockfile) if lockfile is not None else {}

@@ -16,17 +16,7 @@ from modelprep.store.maintenance import VerifyReport
 
 @dataclass
 class Repaired:
-    """The outcome of a repair.
-
-    Parameters
-    ----------
-    restored
-        SHA-256 of restored files.
-    failed
-        SHA-256, or key of a step's result -> why it could not be restored.
-    unused
-        SHA-256 of quarantined files that no recipe uses.
-    """
+    """The outcome of a repair: restored files, why others (or keys of results) failed, files that no recipe uses."""
 
     restored: list[str] = field(default_factory=list)
     failed: dict[str, ModelprepError] = field(default_factory=dict)
@@ -34,13 +24,7 @@ class Repaired:
 
 
 def repair(plans: Sequence[Plan], report: VerifyReport, listen: Listener = silent) -> Repaired:
-    """Download or convert again the files that a verification found corrupt.
-
-    Parameters
-    ----------
-    plans
-        Of the recipes that may use them, made after the verification.
-    """
+    """Download or convert again the files that a verification found corrupt; `plans` were made after it."""
     failed: dict[str, ModelprepError] = {}
     for plan in plans:
         restorer = _restorer(plan, listen)

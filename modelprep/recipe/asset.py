@@ -14,13 +14,7 @@ from modelprep.url import Url
 
 
 def make_asset(asset_id: str, table: Table, path: Path, *, shared: str = "", recipe: str = "") -> Asset:
-    """Make the struct of an asset that was read without problems.
-
-    Parameters
-    ----------
-    path
-        The file that declares it: ``file:name`` without a slash is a file beside it.
-    """
+    """Make the struct of an asset read without problems from `path`, where ``file:name`` is a file beside it."""
     return Asset(
         id=asset_id,
         sources=_sources(table, path),
@@ -44,17 +38,7 @@ def make_asset(asset_id: str, table: Table, path: Path, *, shared: str = "", rec
 
 
 def check_files(table: Table, at: str, path: Path, root: Path | None, problems: Problems) -> None:
-    """Refuse ``file:`` URLs that lead outside their recipes: recipes may come from third parties.
-
-    Parameters
-    ----------
-    table
-        The asset.
-    path
-        The file with the URLs.
-    root
-        The folder that must contain such files; the folder of `path` for None. Symbolic links are resolved first.
-    """
+    """Refuse an asset's ``file:`` URLs that lead outside `root` (None: the folder of `path`); recipes are untrusted."""
     for index, source in enumerate(table.get("urls", ())):
         text = source if isinstance(source, str) else source.get("url", "")
         if not text.startswith("file:"):

@@ -74,16 +74,9 @@ class SharedAssets(Mapping[str, Asset]):
 
 @dataclass(frozen=True)
 class Layer:
-    """One folder of a catalogue, for one recipe.
+    """One folder of a catalogue, for one recipe: its file in it (None if it has none).
 
-    Parameters
-    ----------
-    folder
-        The folder.
-    origin
-        Its archive with checksum; ``shipped``; empty for a user's folder.
-    path
-        The recipe's file in it; None if it has none.
+    `origin` is the folder's archive with checksum, ``shipped``, or empty for a user's folder.
     """
 
     folder: Path
@@ -150,13 +143,7 @@ class Catalogue:
         return tuple(sorted({name.rpartition("/")[0] for name in self._paths}))
 
     def path(self, name: str) -> Path:
-        """Return the file of a recipe; the last folder that has it wins.
-
-        Raises
-        ------
-        UsageError
-            The recipe is unknown.
-        """
+        """Return the file of a recipe; the last folder that has it wins."""
         if name not in self._paths:
             raise self._unknown(name)
         return self._paths[name][-1]
@@ -240,11 +227,7 @@ class Catalogue:
     def offers(self, incomplete: str) -> list[str]:
         """Return the targets with a prefix, sorted, for a shell's completion; reads as few recipes as possible.
 
-        Parameters
-        ----------
-        incomplete
-            The prefix. After an ``@`` the recipe's variants are returned; the demos' own names only if no group or
-            recipe matches.
+        After an ``@`` the recipe's variants are returned; the demos' own names only if no group or recipe matches.
         """
         plain, at, _ = incomplete.rpartition("@")
         if at:
@@ -319,13 +302,7 @@ class Catalogue:
         return self.load_file(path, variant)
 
     def load_file(self, path: Path, variant: str = "") -> Recipe:
-        """Read a recipe file by its path, with the shared assets of all folders and of those beside it.
-
-        Raises
-        ------
-        RecipeError
-            The file is not valid, or the variant is unknown.
-        """
+        """Read a recipe file by its path, with the shared assets of all folders and of those beside it."""
         # Assets shared among the user's recipes are beside the group's folder, or beside the file itself.
         resolved = path.resolve()
         beside = [resolved.parent.parent / ASSETS_FOLDER, resolved.parent / ASSETS_FOLDER]

@@ -10,15 +10,7 @@ from modelprep.recipe.schema import Recipe
 
 
 def fetch_command(recipe: Recipe, out: Path | None = None, given: Mapping[str, Path] | None = None) -> str:
-    """Return the command that makes a demo's files.
-
-    Parameters
-    ----------
-    out
-        The folder that holds the finished trees; None leaves it to the default.
-    given
-        Files of the user's own, by asset. What has no public source stands as ``FILE``.
-    """
+    """Return the command that makes a demo's files, with the user's files by asset, or ``FILE`` for one to supply."""
     files = {key: str(path) for key, path in (given or {}).items()}
     brought = {key: "FILE" for key, asset in recipe.assets.items() if not asset.sources}
     target, options = typed(recipe)

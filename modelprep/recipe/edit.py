@@ -28,27 +28,10 @@ class _Change:
 
 
 def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
-    """Replace ``pin: first-use`` by digests.
+    """Replace ``pin: first-use`` by digests, by the asset's id in a recipe or a file of shared assets.
 
-    Parameters
-    ----------
-    text
-        The file's text: a recipe or a file of shared assets.
-    path
-        Its name in messages.
-    pins
-        The digests by the asset's id in this file.
-
-    Returns
-    -------
-    str
-        The new text; outside the assets in `pins` it is unchanged, byte for byte.
-
-    Raises
-    ------
-    RecipeError
-        An asset is not in the file or does not have ``pin: first-use``; or parsing the new text does not result in the
-        old recipe with the pins.
+    Everything else is unchanged, byte for byte. Raises `RecipeError` if an asset is not in the file or not pinned at
+    first use, or if parsing the new text does not result in the old recipe with the pins. `path` is for messages.
     """
     root = yaml_tree.compose(text, path)
     assets = root.entries.get("assets")

@@ -18,15 +18,10 @@ JsonSchema = dict[str, Any]
 
 
 def recipe_schema(steps: Mapping[str, JsonSchema] | None = None) -> JsonSchema:
-    """Describe a recipe file.
+    """Describe a recipe file, with `steps`: name of each step -> the schema of its ``with:`` (none: any is accepted).
 
     ``modelprep recipe lint`` checks what a schema cannot express (known ``$name``, no cycle of steps, existing
     digests).
-
-    Parameters
-    ----------
-    steps
-        Name of each step -> the schema of its ``with:``; without them any step and parameter is accepted.
     """
     made = tables.RECIPE.schema()
     properties = made["properties"]

@@ -8,24 +8,10 @@ from modelprep.recipe.schema import ALGORITHMS, Asset, Digests
 
 
 def recognise(digests: Mapping[str, str], size: int | None, wanted: Asset, known: Iterable[Asset]) -> str:
-    """Say which known file was received instead of the expected one.
+    """Say which known file was received instead of the expected one, as a clause; empty if unknown.
 
-    Parameters
-    ----------
-    digests
-        Of the received file, by algorithm; empty if only its announced size is known.
-    size
-        Its bytes, None if unknown.
-    wanted
-        The requested asset; its ``other_versions`` are known files too.
-    known
-        Other possible assets.
-
-    Returns
-    -------
-    str
-        A clause (``the known file 'lenet-caffemodel' (Arm's LeNet ...)``); empty if unknown. A digest proves it;
-        without one, an equal size is reported only as such.
+    A digest proves it; without one, an equal size is reported only as such. `digests` (by algorithm) are empty if only
+    the announced size in bytes is known; other versions of `wanted` are known files too.
     """
     like = ""
     for title, theirs, length in _files(wanted, known):

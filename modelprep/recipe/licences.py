@@ -60,13 +60,9 @@ _RESERVED = pattern(r"\ball rights reserved\b|\bproprietary\b|\bno redistributio
 
 @lru_cache(maxsize=256)
 def licence_class(name: str) -> LicenceClass:
-    """Return the class of a stated licence.
+    """Return the class of a stated licence: an SPDX expression or a phrase, empty if nothing is stated.
 
-    Parameters
-    ----------
-    name
-        An SPDX expression (``MIT OR GPL-2.0-only``: the milder side, ``AND``: the stricter one) or a phrase; spaces in
-        an id are accepted (``CC BY 4.0``). Empty if nothing is stated.
+    ``MIT OR GPL-2.0-only`` has the class of the milder side, ``AND`` of the stricter one; spaces in an id are accepted.
     """
     text = " ".join(name.split())
     found = _PHRASES.get(text.lower()) or _expression(text)

@@ -19,14 +19,7 @@ from modelprep.recipe.overlay import overlay
 from modelprep.recipe.problems import Problems, flatten, one_of
 from modelprep.recipe.references import Names, check_places, references, value_of
 from modelprep.recipe.scalars import BAD
-from modelprep.recipe.schema import (
-    ALGORITHMS,
-    Asset,
-    Recipe,
-    Ref,
-    StepUse,
-    Tolerance,
-)
+from modelprep.recipe.schema import ALGORITHMS, Asset, Recipe, Ref, StepUse, Tolerance
 from modelprep.recipe.shapes import Table
 from modelprep.recipe.text import name_fault, parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
@@ -118,13 +111,7 @@ def default_name(path: Path) -> str:
 
 
 def load_shared(folder: Path) -> Mapping[str, Asset]:
-    """Read all shared assets of a folder (``recipes/assets``).
-
-    Raises
-    ------
-    RecipeError
-        A file is not valid, or two files declare the same id.
-    """
+    """Read all shared assets of a folder (``recipes/assets``); no two files may declare the same id."""
     found: dict[str, Asset] = {}
     places: dict[str, str] = {}
     errors: list[RecipeError] = []
@@ -152,17 +139,7 @@ def load_shared(folder: Path) -> Mapping[str, Asset]:
 
 
 class SharedFile:
-    """One file of shared assets; an asset is checked when it is used.
-
-    Parameters
-    ----------
-    path
-        The file.
-    text
-        Its text, if it has been read already.
-    root
-        As for :func:`load_recipe`.
-    """
+    """One file of shared assets, whose `text` may have been read already; an asset is checked when it is used."""
 
     def __init__(self, path: Path, text: str | None = None, root: Path | None = None) -> None:
         self.path = path
@@ -197,13 +174,7 @@ class SharedFile:
         return Problems(self.path).where(key)
 
     def check(self) -> list[str]:
-        """Check the whole file and list its ids.
-
-        Raises
-        ------
-        RecipeError
-            The file is not valid.
-        """
+        """Check the whole file and list its ids."""
         problems = Problems(self.path)
         table = tables.ASSETS_FILE.read(self._root, "", problems)
         assets = _table(table, "assets")
@@ -266,10 +237,7 @@ def _shared_assets(assets: Table, shared: Mapping[str, Asset], problems: Problem
 
 def _with(asset: Asset, key: str, table: Table) -> Asset:
     return replace(
-        asset,
-        id=key,
-        provide=table.get("provide", asset.provide),
-        summary=table.get("summary", asset.summary),
+        asset, id=key, provide=table.get("provide", asset.provide), summary=table.get("summary", asset.summary)
     )
 
 
@@ -329,13 +297,7 @@ def _check_asset(table: Table, at: str, problems: Problems) -> None:
 
 
 def _recipe(
-    table: Table,
-    path: Path,
-    name: str,
-    used: Mapping[str, Asset],
-    steps: list[Table],
-    variant: str,
-    matrix: Matrix,
+    table: Table, path: Path, name: str, used: Mapping[str, Asset], steps: list[Table], variant: str, matrix: Matrix
 ) -> Recipe:
     assets = {
         key: used[key] if key in used else make_asset(key, value, path, recipe=name)

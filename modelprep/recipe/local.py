@@ -17,16 +17,7 @@ def file_of(url: str, path: Path) -> Path:
 
 
 def lies_in(url: str, path: Path, root: Path | None) -> bool:
-    """Return whether a ``file:`` URL stays inside of the recipes it stands in: recipes come from strangers.
-
-    Parameters
-    ----------
-    path
-        The file that states it.
-    root
-        The folder that such files must be in or below; the folder of `path` for None. Symbolic links are followed
-        first.
-    """
+    """Return whether a ``file:`` URL of the file `path` is inside `root` (None: its folder), after following links."""
     return file_of(url, path).resolve().is_relative_to((root or path.parent).resolve())
 
 

@@ -97,13 +97,7 @@ def format_lock(pins: Mapping[str, Pin]) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file atomically by a temporary file and a rename; permissions are kept.
-
-    Raises
-    ------
-    StorageError
-        The disk is full, or the folder is missing or cannot be written.
-    """
+    """Write a text file atomically by a temporary file and a rename; permissions are kept."""
     import os
     import tempfile
 

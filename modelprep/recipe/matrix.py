@@ -27,14 +27,7 @@ _USE = re.compile(r"(?P<escape>\$?)\$\{(?P<name>[^{}]*)\}")
 
 @dataclass(frozen=True)
 class Matrix:
-    """The variants of a recipe's ``for:``.
-
-    Parameters
-    ----------
-    combinations
-        Variant (values joined by ``-``) -> name -> the node of its value; the first one is the default. Empty for a
-        recipe without ``for:``.
-    """
+    """The variants of a recipe's ``for:``, the default first: variant -> name -> the node of its value."""
 
     combinations: Map[str, Map[str, Scalar]]
 
@@ -77,13 +70,7 @@ def read_matrix(top: Mapping, problems: Problems) -> Matrix:
 
 
 def names_of_variants(path: Path) -> list[str]:
-    """List the names of a recipe's variants, those of its matrix first, even if the recipe is broken.
-
-    Raises
-    ------
-    RecipeError
-        The file cannot be read as YAML.
-    """
+    """List the names of a recipe's variants, those of its matrix first, even if the recipe is broken."""
     problems = Problems(path)
     top = yaml_tree.compose(yaml_tree.read_text(path), path, problems)
     variants = top.entries.get("variants")

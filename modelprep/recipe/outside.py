@@ -46,13 +46,7 @@ class RecipeUrl:
         return LOCK_PREFIX + self.url
 
     def at(self, version: str) -> str:
-        """Return the URL with another version in it.
-
-        Raises
-        ------
-        UsageError
-            No version is recognised in the URL, or the result is not a URL.
-        """
+        """Return the URL with another version in it; raise `UsageError` if it has none, or the result is not a URL."""
         place, path = self.url[: len(self.url) - len(self._path)], self._path
         for tag in _TAGS:
             if found := tag.search(path):

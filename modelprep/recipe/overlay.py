@@ -10,13 +10,7 @@ from modelprep.recipe.yaml_tree import Mapping, Node, Scalar
 
 
 def overlay(base: Mapping, over: Mapping) -> Mapping:
-    """Merge one mapping into another; neither is changed.
-
-    Parameters
-    ----------
-    base, over
-        The whole, and the differences.
-    """
+    """Merge differences into the whole; neither is changed."""
     merged = Mapping(base.start, base.end)
     for key, node in base.entries.items():
         merged.set(base.keys[key], node)

@@ -27,13 +27,7 @@ class Placed(Protocol):
 
 
 class RecipeErrors(RecipeError):
-    """Several problems in one file.
-
-    Parameters
-    ----------
-    problems
-        Each with its own place; the first one's facts are used where only one can be shown.
-    """
+    """Several problems in one file, each with its own place."""
 
     def __init__(self, what: str, problems: Sequence[RecipeError], *, where: str | None = None) -> None:
         super().__init__(what, where=where)
@@ -55,13 +49,7 @@ def _rebuild_many(what: str, problems: Sequence[RecipeError], where: str | None)
 
 
 class Problems:
-    """The problems found in one file so far.
-
-    Parameters
-    ----------
-    path
-        The file, for places (``file:line:column``).
-    """
+    """The problems found in one file so far; `path` is the file, for places (``file:line:column``)."""
 
     #: Maximum number of reported problems: the rest usually follows from the first ones.
     LIMIT = 50
@@ -76,10 +64,7 @@ class Problems:
         return len(self.found) >= self.LIMIT
 
     def near(self, word: str, known: Collection[str], count: int = 3) -> str:
-        """Suggest known names close to a word, unless there are too many names or problems.
-
-        Comparing is slow, and a hostile file could require it very often.
-        """
+        """Suggest known names close to a word, unless there are too many: a hostile file could make comparing slow."""
         if self.many or len(known) > self.LIMIT * 20 or len(word) > 200:
             return ""
         return nearest(word, list(known), count)
@@ -98,19 +83,7 @@ class Problems:
         got: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Record one problem.
-
-        Parameters
-        ----------
-        what
-            One sentence without the place.
-        place
-            The wrong node.
-        at
-            Key path: ``assets.weights.urls[1].sha256``.
-        expected, got, hint
-            As in :class:`~modelprep.errors.ModelprepError`.
-        """
+        """Record one problem: a sentence, the wrong node, and its key path (``assets.weights.urls[1].sha256``)."""
         # The value may be a misplaced URL, whose secrets must not be shown.
         where = scrub(self.where(place) + (f" ({at})" if at else ""))
         what, got = scrub(what), scrub(got) if got else got
@@ -122,15 +95,7 @@ class Problems:
             self.found.extend(error.problems if isinstance(error, RecipeErrors) else [error])
 
     def raise_any(self) -> None:
-        """Raise the problems, if any.
-
-        Raises
-        ------
-        RecipeError
-            One problem.
-        RecipeErrors
-            Several problems.
-        """
+        """Raise the problems, if any: one as a `RecipeError`, several as `RecipeErrors`."""
         if not self.found:
             return
         if len(self.found) == 1:

@@ -44,15 +44,7 @@ def references(node: Node, at: str) -> Iterator[tuple[Scalar, str]]:
 
 
 class Names:
-    """The names of one recipe, and the check of references.
-
-    Parameters
-    ----------
-    assets
-        The recipe's parsed assets.
-    steps
-        Its parsed steps, in written order.
-    """
+    """The names of one recipe, and the check of references; `steps` in written order."""
 
     def __init__(self, assets: Mapping[str, object], steps: Sequence[Table], problems: Problems) -> None:
         self.problems = problems
@@ -74,10 +66,7 @@ class Names:
     def check(self, node: Scalar, at: str, *, folder: bool = False) -> Ref | None:
         """Check one reference: its form, that its name is known, that an inner path refers to a step's folder.
 
-        Parameters
-        ----------
-        folder
-            It fills a folder: it refers to several files of a step's output, and may be a pattern.
+        With `folder` it may refer to several files of a step's output, and be a pattern.
         """
         if REF.read(node, at, self.problems) is not node.text:
             return None
@@ -111,13 +100,7 @@ class Names:
         return ref
 
     def order(self, needs: Mapping[str, Iterable[str]]) -> list[str]:
-        """Return the steps sorted so that each comes after those it needs, else as written; a cycle is a problem.
-
-        Parameters
-        ----------
-        needs
-            Step -> names that its parameters refer to.
-        """
+        """Return the steps so that each comes after the names it `needs`, else as written; a cycle is a problem."""
         done: dict[str, None] = {}
         waiting = list(self.steps)
         while waiting:

@@ -17,13 +17,7 @@ from modelprep.structs import dataclass
 
 
 class Table(dict[str, Any]):
-    """The parsed values of a mapping, with their nodes.
-
-    Parameters
-    ----------
-    node
-        The mapping's own node.
-    """
+    """The parsed values of a mapping, with its node."""
 
     def __init__(self, node: yaml_tree.Mapping) -> None:
         super().__init__()
@@ -216,10 +210,7 @@ class Struct:
         if required:
             made["required"] = required
         rules: list[JsonSchema] = [
-            {
-                "if": {"properties": {key: {"const": value}}, "required": [key]},
-                "then": {"required": [other]},
-            }
+            {"if": {"properties": {key: {"const": value}}, "required": [key]}, "then": {"required": [other]}}
             for key, value, other, _ in self.demands
         ]
         rules += [{"not": {"required": [key, other]}} for key, other, _ in self.apart]

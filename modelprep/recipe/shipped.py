@@ -10,13 +10,7 @@ from modelprep.errors import UsageError
 
 
 def shipped_folder() -> Path:
-    """Find the recipes that came with the package: beside it in a checkout, inside it in a wheel.
-
-    Raises
-    ------
-    UsageError
-        They are missing: the installation is broken.
-    """
+    """Find the recipes that came with the package: beside it in a checkout, inside it in a wheel."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "_recipes", package.parent / "recipes"):
         if folder.is_dir():
@@ -25,15 +19,7 @@ def shipped_folder() -> Path:
 
 
 def is_packaged(url: str, path: Path) -> bool:
-    """Say whether a URL is part of the packaged catalogue, so that its query is public.
-
-    Parameters
-    ----------
-    url
-        As it is written in `path`.
-    path
-        The file with the URL; a packaged file needs no search.
-    """
+    """Say whether a URL, as written in `path`, is part of the packaged catalogue, so that its query is public."""
     try:
         folder = shipped_folder()
     except UsageError:

@@ -19,17 +19,7 @@ def fills_folder(place: str) -> bool:
 
 
 def spread(place: str, ref: Ref, made: Collection[str]) -> dict[str, Ref]:
-    """Return place in the tree -> file of the step's folder, for one entry that fills a folder.
-
-    Parameters
-    ----------
-    place
-        ``data/``; ``./`` is the tree itself.
-    ref
-        Its source.
-    made
-        The files that the step makes, as paths in its folder.
-    """
+    """Return place in the tree -> file made by a step, for one entry that fills a folder (``./``: the tree)."""
     base, prefix = _base(ref.inner), "" if place == "./" else place
     return {f"{prefix}{name[len(base) :]}": Ref(ref.name, name) for name in sorted(made) if _fits(ref.inner, name)}
 
@@ -74,17 +64,9 @@ def _part_fits(pattern: str, name: str) -> bool:
 
 
 def resolve(install: Mapping[str, Ref], made: Callable[[str], Collection[str] | None]) -> dict[str, Ref]:
-    """Return ``install`` with the known files of folders.
+    """Return ``install`` with the known files of folders; an entry is unchanged while `made` returns None for its step.
 
-    Parameters
-    ----------
-    made
-        Name of a step -> the files in its folder, None if they are unknown (yet); the entry is then unchanged.
-
-    Raises
-    ------
-    RecipeError
-        No file matches an entry, or two entries install different files at one path.
+    Raises `RecipeError` if no file matches an entry, or two entries install different files at one path.
     """
     found: dict[str, Ref] = {}
     for place, ref in install.items():

@@ -60,15 +60,7 @@ expect:
 
 
 def starter(name: str, file: str) -> str:
-    """Write the text of a new recipe.
-
-    Parameters
-    ----------
-    name
-        ``group/stem`` or ``stem``, made of letters, digits, dots, dashes and underscores.
-    file
-        Its file, for the comment at its head.
-    """
+    """Write the text of a new recipe ``group/stem`` or ``stem``; `file` is named in the comment at its head."""
     stem = name.rpartition("/")[2]
     demo = stem if not stem.replace(".", "").replace("-", "").isdigit() else f'"{stem}"'
     return _STARTER.format(schema=FILE_NAME, file=file, stem=stem, demo=demo)

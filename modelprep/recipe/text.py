@@ -106,11 +106,7 @@ def _odd(allowed: str, text: str) -> str | None:
 
 
 def path_fault(text: str) -> str | None:
-    """Say why a text is not a path inside a tree or an archive, or None when it is one.
-
-    Agrees with `PATH_PATTERN`: relative, posix, without ``.`` and ``..``, without anything that another system
-    interprets differently.
-    """
+    """Say why a text is not a path inside a tree or an archive, or None when it is one; agrees with `PATH_PATTERN`."""
     if text.startswith("/"):
         return "the path is absolute"
     if re.match(r"[A-Za-z]:", text):

@@ -53,15 +53,7 @@ class Placed:
 
 
 class Scalar(Placed):
-    """One value: a string, integer, float, boolean or null.
-
-    Parameters
-    ----------
-    text
-        The text, quotes and escapes resolved.
-    plain
-        Written without quotes, so that it may be something else than a string.
-    """
+    """One value: a string, or if `plain` (without quotes) also an integer, float, boolean or null."""
 
     __slots__ = ("plain", "text")
 
@@ -149,13 +141,7 @@ def plain(node: Node) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Read a YAML file's text, limited in size.
-
-    Raises
-    ------
-    RecipeError
-        The file cannot be read, is larger than `MAX_BYTES`, or is not UTF-8.
-    """
+    """Read a YAML file's text: UTF-8, of at most `MAX_BYTES`."""
     try:
         with opened(path) as file:
             data = file.read(MAX_BYTES + 1)
@@ -177,24 +163,10 @@ def read_text(path: Path) -> str:
 
 
 def compose(text: str, path: Path | str, problems: Problems | None = None) -> Mapping:
-    """Parse YAML text as one mapping of nodes.
+    """Parse YAML text as one mapping of nodes; repeated keys (the first one counts) go to `problems`, or are raised.
 
-    Parameters
-    ----------
-    text
-        The document.
-    path
-        For messages only.
-    problems
-        Receives repeated keys (the first one counts); without it they are raised.
-
-    Raises
-    ------
-    RecipeError
-        Broken YAML, no mapping at the top, more than one document, a tag, a recursive alias, too deep or too many
-        nodes.
-    RecipeErrors
-        Repeated keys.
+    Raises `RecipeError` for broken YAML, no mapping at the top, several documents, a tag, a recursive alias, and too
+    deep or too many nodes. `path` is for messages.
     """
     import yaml
 

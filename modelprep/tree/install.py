@@ -58,26 +58,10 @@ def apply_install(
     """Apply a plan to a tree.
 
     The tree is locked and the plan made again under the lock, in case another process changed the tree. New files come
-    first, then removals, then ``run-tests.sh``, ``SHA256SUMS`` and ``MANIFEST.json``; a killed run leaves complete
-    files, and the next run resumes (:mod:`modelprep.tree.journal`). Every file is hashed while it is copied from the
-    store.
-
-    Parameters
-    ----------
-    link
-        Hard links to the store's blobs instead of copies, if the file system supports it: tree and store then share one
-        file, and a change to it changes both.
-    stop
-        Called between files and pieces of files; true stops.
-
-    Raises
-    ------
-    CorruptBlob
-        A file of the store is corrupt; those before it are installed.
-    StorageError
-        Disk full or no permission; the files before the failing one are installed.
-    Interrupted
-        `stop` returned true.
+    first, then removals, then ``run-tests.sh``, ``SHA256SUMS`` and ``MANIFEST.json``; a killed run, a full disk, a
+    corrupt cached file or a true `stop` leaves complete files, and the next run resumes
+    (:mod:`modelprep.tree.journal`). Every file is hashed while it is copied from the store; with `link` tree and store
+    share one file, where the file system allows it.
     """
     recipe = plan.demo.recipe
     if not (plan.changes or interrupted(plan.folder, recipe)) and lists_in_place(plan.folder, plan.manifest):

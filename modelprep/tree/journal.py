@@ -30,15 +30,7 @@ Content = tuple[str, int]
 
 @dataclass(frozen=True)
 class Records:
-    """Contents of a journal.
-
-    Parameters
-    ----------
-    temporary
-        Temporary files, relative to the tree.
-    written
-        Recipe -> path in the tree -> the contents that its installations intended.
-    """
+    """Contents of a journal: temporary files, and recipe -> path -> contents that its installations intended."""
 
     temporary: tuple[str, ...] = ()
     written: Mapping[str, Mapping[str, frozenset[Content]]] = field(default_factory=dict)
@@ -65,18 +57,7 @@ class Reserved:
 def journal(folder: Path, recipe: str, files: Mapping[str, Content], lists: Iterable[str]) -> Iterator[Reserved]:
     """Reserve a temporary file beside each path, in the journal first; remove leftovers at the end.
 
-    Entries of earlier journals are kept until their recipe is installed.
-
-    Parameters
-    ----------
-    folder
-        The tree, whose lock is held.
-    recipe
-        The recipe that is installed.
-    files
-        Path in the tree -> the contents to write; folders are created.
-    lists
-        The tree's own lists, written after them.
+    The tree's lock is held. Entries of earlier journals are kept until their recipe is installed.
     """
     before = sweep(folder)
     token = os.urandom(4).hex()

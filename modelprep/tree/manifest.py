@@ -158,13 +158,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a tree; empty if there is none.
-
-    Raises
-    ------
-    StorageError
-        It cannot be read, or is not a manifest of a schema known here.
-    """
+    """Read the manifest of a tree; empty if there is none."""
     path = folder / MANIFEST
     with storage(path, doing="read the manifest"):
         try:
@@ -178,13 +172,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def parse_manifest(text: str | bytes, origin: str) -> Manifest:
-    """Read the text of a manifest; `origin` is its name in messages.
-
-    Raises
-    ------
-    StorageError
-        It is not a manifest of a schema known here.
-    """
+    """Read the text of a manifest; `origin` is its name in messages."""
     import json
 
     try:

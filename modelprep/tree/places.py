@@ -24,20 +24,7 @@ def tree_name(recipe: Recipe) -> str:
 
 
 def place(folder: Path, relative: str) -> Path:
-    """Return the path of a file of the tree, after checking that no link leads outside.
-
-    Parameters
-    ----------
-    folder
-        The tree (may itself be a link).
-    relative
-        The file's path inside it, with slashes.
-
-    Raises
-    ------
-    StorageError
-        A part of the path is not a plain name, a link leads outside, or a file is in place of a folder.
-    """
+    """Return the path of a file of the tree (itself maybe a link), after checking that no link leads outside."""
     parts = relative.split("/")
     if not relative or any(part in ("", ".", "..") or "\0" in part or os.sep in part for part in parts):
         raise StorageError("a file would be installed outside its tree", where=relative)
@@ -64,23 +51,9 @@ def place(folder: Path, relative: str) -> Path:
 def tree_lock(
     folder: Path, *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
 ) -> Iterator[None]:
-    """Lock the tree against other writers; the folder is created if missing.
+    """Lock the tree against other writers; the folder is created if missing. A true `stop` ends the waiting.
 
     The folder itself is locked, so that nothing is left behind in it and a killed holder blocks nobody.
-
-    Parameters
-    ----------
-    on_wait
-        Called once, if waiting begins.
-    stop
-        Called while waiting; true stops.
-
-    Raises
-    ------
-    Interrupted
-        `stop` returned true.
-    StorageError
-        The folder cannot be made or opened.
     """
     import fcntl
 

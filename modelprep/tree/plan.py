@@ -60,21 +60,7 @@ class Leaving:
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """The plan of installing a demo.
-
-    Parameters
-    ----------
-    folder
-        The tree.
-    demo
-        The manifest's entry for it.
-    actions, leaving
-        For each file of the recipe, and for each that is no longer in it.
-    manifest
-        The manifest afterwards.
-    before
-        The manifest before.
-    """
+    """The plan of installing a demo: an action for each file of the recipe, one for each that is no longer in it."""
 
     folder: Path
     demo: InstalledDemo
@@ -125,27 +111,8 @@ def plan_install(
 ) -> InstallPlan:
     """Decide how to install a demo's files into a tree.
 
-    Parameters
-    ----------
-    folder
-        The tree.
-    demo
-        Its entry for the manifest (:func:`demo_entry`).
-    files
-        Path inside the tree -> its bytes.
-    provenance
-        Path inside the tree -> provenance.
-    store
-        Has the digests of files that were hashed before.
-    peers
-        Recipes installed by the same request; these are known to agree on the files they share.
-
-    Raises
-    ------
-    UsageError
-        A file is shared with a demo outside the request that needs other bytes in it.
-    StorageError
-        A path leads out of the tree, or is not a file; or the manifest cannot be read.
+    `files` and `provenance` are by path inside the tree. `peers` are recipes installed by the same request, which are
+    known to agree on the files they share; `UsageError` if another demo needs other bytes in a shared file.
     """
     records, before = read_journal(folder), read_manifest(folder)
     actions = tuple(_action(folder, path, files[path], before, records, store) for path in sorted(files))
@@ -250,11 +217,7 @@ def _unlisted(
 
 
 def _after(
-    folder: Path,
-    demo: InstalledDemo,
-    files: Mapping[str, Blob],
-    provenance: Mapping[str, Provenance],
-    before: Manifest,
+    folder: Path, demo: InstalledDemo, files: Mapping[str, Blob], provenance: Mapping[str, Provenance], before: Manifest
 ) -> Manifest:
     entries = {}
     for path, entry in before.files.items():
@@ -268,8 +231,4 @@ def _after(
         first = old is None or old.sha256 != blob.sha256 or min(users) == demo.recipe
         story = provenance.get(path, Provenance()) if first or old is None else old.provenance
         entries[path] = InstalledFile(path, blob.sha256, blob.size, tuple(sorted(users)), story)
-    return Manifest(
-        tree=before.tree or folder.name,
-        demos={**before.demos, demo.recipe: demo},
-        files=entries,
-    )
+    return Manifest(tree=before.tree or folder.name, demos={**before.demos, demo.recipe: demo}, files=entries)

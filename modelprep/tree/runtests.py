@@ -14,18 +14,10 @@ from modelprep.structs import dataclass
 
 @dataclass(frozen=True)
 class BoardCommand:
-    """One demo in the script.
+    """One demo in the script: its name, and its command of the recipe, run inside the tree.
 
-    Parameters
-    ----------
-    demo
-        Its name in the table and on the command line.
-    run
-        The command, as in the recipe: one simple command, run inside the tree.
-    takes_backends
-        Whether ``-c BACKEND`` may be appended (the Arm NN tests).
-    interactive
-        Whether it needs a display, a camera or a network: the script lists it but does not start it.
+    ``-c BACKEND`` may be appended if it takes backends (the Arm NN tests). The script does not start an interactive
+    one.
     """
 
     demo: str
@@ -35,26 +27,10 @@ class BoardCommand:
 
 
 def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> str:
-    """Write the script for some demos; those without a command are left out.
+    """Write a POSIX shell script that runs demos in order; those without a command are left out.
 
-    Each demo is identified by its number, so that names cannot clash.
-
-    Parameters
-    ----------
-    commands
-        In the order in which they are to run.
-    programs
-        Further folders on the board with programs, after PATH.
-
-    Returns
-    -------
-    str
-        A POSIX shell script.
-
-    Raises
-    ------
-    RecipeError
-        A command is not one simple command.
+    Each demo is identified by its number, so that names cannot clash. `programs` are further folders on the board with
+    programs, after PATH. Raises `RecipeError` for what is not one simple command.
     """
     known = [command for command in commands if command.run]
     chosen = [command for command in known if not command.interactive]

@@ -48,21 +48,9 @@ class TreePart:
 def select(
     out: Path, recipes: Iterable[Recipe], *, include_restricted: bool = False, listen: Listener = silent
 ) -> tuple[TreePart, ...]:
-    """Find the files of some demos in the finished trees.
+    """Find the files of some demos in the finished trees below `out`; demos without files are ignored.
 
-    Parameters
-    ----------
-    out
-        The folder that holds the trees (``--out``).
-    recipes
-        The demos; those without files are ignored.
-    include_restricted
-        Include files made from restricted assets.
-
-    Raises
-    ------
-    UsageError
-        A demo has not been fetched into this folder. One that needs a file of the user's own, of several, is left out.
+    Raises `UsageError` if a demo has not been fetched. One that needs a file from the user, of several, is left out.
     """
     wanted: dict[str, list[Recipe]] = {}
     for recipe in recipes:
@@ -109,16 +97,8 @@ def _part(folder: Path, name: str, manifest: Manifest, recipes: set[str], includ
 def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None = None) -> str:
     """Write ``run-tests.sh`` for the demos of a manifest (see :mod:`modelprep.tree.runtests`).
 
-    Parameters
-    ----------
-    unfit
-        Called with the reason for each demo that the script cannot run (its command is a pipeline, for example) and
-        leaves out; without it the first such reason is raised.
-
-    Raises
-    ------
-    RecipeError
-        A demo's command or name does not fit.
+    `unfit` is called with the reason for each demo that the script cannot run (its command is a pipeline, for example)
+    and leaves out; without it the first such reason is raised.
     """
     commands = [
         BoardCommand(

@@ -16,10 +16,7 @@ from modelprep.tree.selection import run_tests
 def own_files(manifest: Manifest, unfit: Callable[[RecipeError], None] = lambda _: None) -> dict[str, str]:
     """Return name -> text of the files made from the manifest, in the order of writing: the manifest itself last.
 
-    Parameters
-    ----------
-    unfit
-        Called with the reason for each demo that ``run-tests.sh`` leaves out.
+    `unfit` is called with the reason for each demo that ``run-tests.sh`` leaves out.
     """
     return {RUN_TESTS: run_tests(manifest, unfit=unfit), SUMS: manifest.sums(), MANIFEST: manifest.text()}
 

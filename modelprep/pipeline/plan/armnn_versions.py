@@ -19,27 +19,10 @@ _PREFIX = "armnn-"
 
 
 def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> list[Recipe]:
-    """Return the recipes adapted to a version of Arm NN.
+    """Return the recipes in the newest variant that is not newer than a version, with it as their ``expect: {armnn}``.
 
-    Parameters
-    ----------
-    recipes
-        As requested; a variant chosen by the user is kept.
-    version
-        ``19.08``.
-    catalogue
-        Contains the recipes' variants.
-
-    Returns
-    -------
-    list of Recipe
-        Each with the newest variant that is not newer than `version`, and with `version` as its ``expect: {armnn}``.
-        Recipes without Arm NN are unchanged; tests that `version` does not have yet are left out.
-
-    Raises
-    ------
-    UsageError
-        The version is unknown, or it has none of the requested tests.
+    A variant that the user chose is kept. Recipes without Arm NN are unchanged; tests that the version does not have
+    are left out. Raises `UsageError` if the version is unknown, or has none of the tests.
     """
     check_version(recipes, version)
     chosen, later = [], []

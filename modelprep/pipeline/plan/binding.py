@@ -53,15 +53,7 @@ class Bound:
 
 
 def bind(recipe: Recipe, use: StepUse) -> Bound:
-    """Bind a step of a recipe that :func:`modelprep.pipeline.plan.validate.check_steps` has accepted.
-
-    Raises
-    ------
-    RecipeError
-        Two files of a list have the same name.
-    MissingTool
-        The external program that the step runs is not installed.
-    """
+    """Bind a step of a recipe that :func:`modelprep.pipeline.plan.validate.check_steps` has accepted."""
     step = find(use.uses)
     plain: dict[str, object] = {}
     files: dict[str, Ref] = {}

@@ -46,13 +46,7 @@ class Board:
     def choose(
         cls, bsp: str | None = None, soc: str | None = None, armnn: str | None = None, *, image_files: bool = False
     ) -> Board:
-        """Return the board of the options.
-
-        Raises
-        ------
-        UsageError
-            The release or the SoC is unknown, or the release has another Arm NN than requested.
-        """
+        """Return the board of the options; raise `UsageError` if one is unknown, or the release has another Arm NN."""
         release = releases.load(bsp) if bsp else None
         if release is not None and armnn is not None:
             own = release.armnn.version if release.armnn is not None else ""
@@ -64,25 +58,10 @@ class Board:
         return cls(release, releases.check_soc(soc) if soc else "", armnn, image_files)
 
     def recipes(self, recipes: Sequence[Recipe], catalogue: Catalogue) -> list[Recipe]:
-        """Return recipes adapted to this board.
+        """Return recipes in the variants of the SoC and the Arm NN version, with the release's folder on the board.
 
-        Parameters
-        ----------
-        recipes
-            As requested; a variant chosen by the user is kept.
-        catalogue
-            Contains the variants.
-
-        Returns
-        -------
-        list of Recipe
-            Each in the variant of the SoC and of the Arm NN version, with the release's folder on the board. One that
-            the release lacks has the reason in `absent` and installs nothing. Files on the image are in `on_image`.
-
-        Raises
-        ------
-        UsageError
-            The Arm NN version is unknown.
+        A variant that the user chose is kept. A recipe that the release lacks has the reason in `absent` and installs
+        nothing. Files on the image are in `on_image`.
         """
         if self.soc:
             recipes = [self._for_soc(recipe, catalogue) for recipe in recipes]
@@ -181,15 +160,7 @@ def select(
     armnn: str | None = None,
     image_files: bool = False,
 ) -> list[Recipe]:
-    """Return the recipes of targets, for the board of the options: see :class:`Board`.
-
-    Raises
-    ------
-    UsageError
-        A target, the release, the SoC or the version is unknown, or they contradict each other.
-    RecipeError
-        A recipe is broken.
-    """
+    """Return the recipes of targets, for the board of the options: see :class:`Board`."""
     board = Board.choose(bsp, soc, armnn, image_files=image_files)
     return board.recipes(catalogue.resolve(targets), catalogue)
 

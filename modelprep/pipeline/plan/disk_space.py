@@ -82,13 +82,7 @@ def rooms(plan: Plan) -> tuple[Room, ...]:
 
 
 def check_room(plan: Plan) -> None:
-    """Refuse a plan that does not fit.
-
-    Raises
-    ------
-    StorageError
-        A file system has too little free space, or ``--out`` is a file.
-    """
+    """Refuse a plan that does not fit, or an ``--out`` that is a file."""
     require_folder(plan.request.out, "--out")
     for room in rooms(plan):
         if room.enough or not room.needed:

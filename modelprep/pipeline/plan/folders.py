@@ -23,18 +23,8 @@ def planned_files(
 
     The files in a step's folder are known if the store has its result or its parameters name them. Else they are the
     files that the manifest lists for the demo, if its key is unchanged; if not, the entry stays a folder until the step
-    has run.
-
-    Parameters
-    ----------
-    names
-        Name of each asset and step in the recipe -> its identity.
-    assets
-        The assets that the recipe uses.
-    steps
-        The planned steps by identity.
-    manifest
-        Reads the manifest of the demo's tree; called only if a folder's files are unknown.
+    has run. `names` maps each asset and step to its identity; `manifest` is called only if a folder's files are
+    unknown.
     """
     uses = {use.id: use for use in recipe.steps}
 

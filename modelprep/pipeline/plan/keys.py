@@ -25,21 +25,11 @@ Files = Mapping[str, tuple[str, str]]
 
 
 def asset_identity(asset: Asset, pins: Mapping[str, Pin], override: str | None = None) -> str:
-    """Return the identity of an asset.
+    """Return the identity of an asset; `override` is the sha256 of the user's file that replaces it.
 
-    Parameters
-    ----------
-    pins
-        The lock file's pins by asset key.
-    override
-        sha256 of the user's file in its place.
-
-    Returns
-    -------
-    str
-        ``<algorithm>:<digest>`` of the override, the recipe's strongest digest or the pin of first use, else
-        ``unpinned:<first source>`` (with a digest of the digests that are known of an archive or its members) or
-        ``slot:<name>``.
+    ``<algorithm>:<digest>`` of the override, the recipe's strongest digest or the pin of first use, else
+    ``unpinned:<first source>`` (with a digest of the digests that are known of an archive or its members) or
+    ``slot:<name>``.
     """
     if override is not None:
         return f"sha256:{override}"
@@ -82,30 +72,16 @@ def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
 def files_of(
     recipe: Recipe, names: Mapping[str, str], made: Callable[[str], Collection[str] | None] = lambda _: None
 ) -> Files:
-    """Return destination -> (identity, inner path) for all that a recipe installs.
+    """Return destination -> (identity, inner path) for all that a recipe installs, without files on the board's image.
 
-    Parameters
-    ----------
-    names
-        Name of each asset and step in the recipe -> its identity.
-    made
-        Name of a step -> the files in its folder; None if unknown: an entry of ``install`` that fills a folder then
-        stays one. Files that are on the board's image are left out.
+    `made` returns the files in a step's folder; None if unknown: an entry that fills a folder then stays one.
     """
     resolved = resolve(recipe.install, made)
     return {path: (names[ref.name], ref.inner) for path, ref in resolved.items() if path not in recipe.on_image}
 
 
 def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
-    """Return the key of a demo's files and its entry in the manifest.
-
-    Parameters
-    ----------
-    files
-        Destination -> (identity, inner path).
-    assets
-        The assets in their effective form; the manifest contains their licences and sources.
-    """
+    """Return the key of a demo's files and its entry in the manifest, which has the assets' licences and sources."""
     return _digest(
         {
             "schema": _SCHEMA,
@@ -126,20 +102,7 @@ def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
 
 
 def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
-    """Return a recipe's part of ``cache key``, independent of its folder.
-
-    Like the key of a planned demo, but without the recipe's folder, which may differ on every machine.
-
-    Parameters
-    ----------
-    pins
-        The lock file's pins by asset key.
-
-    Raises
-    ------
-    RecipeError
-        A step is unknown, or its parameters are wrong.
-    """
+    """Return a recipe's part of ``cache key``: like the key of a planned demo, without the recipe's folder."""
     if wrong := check_steps(recipe):
         raise wrong[0]
     used = {ref.name for ref in references(recipe)}

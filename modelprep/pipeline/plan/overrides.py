@@ -10,15 +10,7 @@ from modelprep.fetch.failures import Want
 
 
 def doubt(path: Path, want: Want, places: Sequence[str]) -> str:
-    """Say why a file does not match the recipe's names; empty if it may.
-
-    Parameters
-    ----------
-    want
-        The file that the recipe downloads.
-    places
-        Paths where it is installed unchanged.
-    """
+    """Say why a file does not match the recipe's names (of the download, of installed copies); empty if it may."""
     from modelprep.fetch.plausible import implausible
     from modelprep.fetch.sniff import describe
 

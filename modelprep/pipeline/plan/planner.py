@@ -29,29 +29,7 @@ from modelprep.tree.places import tree_name
 
 
 def plan(request: Request, catalogue: Catalogue, store: Store | None = None) -> Plan:
-    """Plan a request.
-
-    Parameters
-    ----------
-    catalogue
-        Contains the targets.
-    store
-        The store; by default opened from the request.
-
-    Returns
-    -------
-    Plan
-        A demo that cannot be prepared has a problem; the others are planned.
-
-    Raises
-    ------
-    UsageError
-        A target, a ``--set`` name or an ``--armnn`` version is unknown.
-    RecipeError
-        A requested recipe is broken.
-    StorageError
-        The lock file or the store cannot be read.
-    """
+    """Plan a request; a demo that cannot be prepared has a problem, the others are planned: :func:`modelprep.plan`."""
     return plan_recipes(request, _recipes(request, catalogue), store, catalogue.shared)
 
 
@@ -61,13 +39,7 @@ def plan_recipes(
     store: Store | None = None,
     shared: Mapping[str, Asset] = MappingProxyType({}),
 ) -> Plan:
-    """Plan a request for recipes that have been looked up already: see :func:`plan`.
-
-    Parameters
-    ----------
-    shared
-        The catalogue's shared assets, to recognise a wrong file.
-    """
+    """Plan a request for recipes that have been looked up already; `shared` helps to recognise a wrong file."""
     pins = read_lock(request.lock_path)
     planner = _Planner(request, store or Store.open(request.cache), pins, _chosen(request, recipes, pins))
     demos = tuple(planner.demo(recipe) for recipe in recipes)
@@ -232,13 +204,7 @@ class _Planner:
         return identity
 
     def _doubt(self, recipe: Recipe, asset: Asset, path: Path, sha256: str) -> str:
-        """Check a user's file like a download.
-
-        Raises
-        ------
-        StepError
-            The file looks like an error page or the like, without --accept-any.
-        """
+        """Check a user's file like a download: say what it looks like, or refuse it without --accept-any."""
         from modelprep.pipeline.plan.overrides import doubt
 
         want = self.fetcher.want(asset)
@@ -370,13 +336,7 @@ class _Planner:
 
 
 def output_of(step: PlannedStep, result: Result, inner: str) -> str:
-    """Return the sha256 of one file that a step made.
-
-    Raises
-    ------
-    RecipeError
-        The step made no such file.
-    """
+    """Return the sha256 of one file that a step made; raise `RecipeError` if it made no such file."""
     if inner in result.outputs:
         return result.outputs[inner]
     made = sorted(result.outputs)

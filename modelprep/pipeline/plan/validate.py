@@ -28,18 +28,7 @@ _KINDS = {
 
 
 def check_steps(recipe: Recipe) -> list[RecipeError]:
-    """Check every step of a recipe against the step it uses.
-
-    Parameters
-    ----------
-    recipe
-        As loaded; its references are valid.
-
-    Returns
-    -------
-    list of RecipeError
-        The problems, in the order of the steps.
-    """
+    """Return the problems of a recipe's steps, in their order; its references are valid."""
     errors = check_uses(recipe.steps)
     produces: dict[str, str] = {}
     for use in recipe.steps:
@@ -78,17 +67,9 @@ def _place(use: StepUse, key: str = "", recipe: Recipe | None = None) -> str:
 def check_params(
     step: steps.Step, values: Mapping[str, object], where: str | Callable[[str], str]
 ) -> list[RecipeError]:
-    """Check the parameters that a step is called with.
+    """Check the parameters that a step is called with, files as :class:`~modelprep.recipe.schema.Ref`.
 
-    Parameters
-    ----------
-    step
-        The step.
-    values
-        Parameters as in a recipe (files as :class:`~modelprep.recipe.schema.Ref`).
-    where
-        Prefix of the place in messages: a text, or a function that returns it for a parameter (``""``: the step
-        itself).
+    `where` is the place in messages, or a function that returns it for a parameter (``""``: the step itself).
     """
     at = where if callable(where) else lambda _: where
     known = list(step.params)

@@ -15,10 +15,7 @@ _PLACE = "__modelprep_log__"
 
 
 class BugError(ModelprepError):
-    """A bug in modelprep.
-
-    Exit status 5 is the nearest of the documented ones: 1 and 2 would blame a check or the user.
-    """
+    """A bug in modelprep. Exit status 5 is the nearest documented one: 1 and 2 would blame a check or the user."""
 
     exit_code = 5
     kind = "bug"

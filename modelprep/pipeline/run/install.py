@@ -22,17 +22,7 @@ from modelprep.tree.plan import demo_entry, plan_install
 
 
 class Installer:
-    """Installs the demos of one run.
-
-    Parameters
-    ----------
-    blobs, results
-        Available parts: identity of an asset -> its blob, of a step -> its result. Filled by the run.
-    pins
-        Pins that this run added.
-    restore
-        Restores corrupt cached files.
-    """
+    """Installs the demos of one run, which fills `blobs` and `results` by identity and `pins` with those it adds."""
 
     def __init__(
         self,
@@ -56,19 +46,8 @@ class Installer:
     def install(self, demo: PlannedDemo, patience: int = 100) -> Installed:
         """Install one demo into its tree; a corrupt cached file is restored and the installation continues.
 
-        Parameters
-        ----------
-        patience
-            How many corrupt files are restored before it fails.
-
-        Raises
-        ------
-        UsageError
-            Another demo installs other bytes at one of its paths.
-        StorageError
-            The disk reports an error.
-        ModelprepError
-            A cached file is corrupt and could not be restored.
+        It fails when more than `patience` files are corrupt, one cannot be restored, or another demo installs other
+        bytes at one of its paths.
         """
         try:
             demo = self._spread(demo)

@@ -19,16 +19,8 @@ from modelprep.structs import dataclass
 class Missing:
     """One file that a demo needs and that could not be downloaded.
 
-    Parameters
-    ----------
-    identity
-        The same for every demo that needs the file.
-    asset, want
-        The asset, and its file.
-    name
-        Its name for ``--set``: the asset's own name, or ``group/demo:asset`` if that is ambiguous.
-    error
-        Why it could not be downloaded.
+    `identity` is the same for every demo that needs it; `name` is its name for ``--set``: the asset's own, or
+    ``group/demo:asset`` if that is ambiguous.
     """
 
     identity: str
@@ -81,10 +73,7 @@ def missing(plan: Plan, demo: PlannedDemo, failed: Mapping[str, ModelprepError])
 
 
 def downloads(files: Iterable[Missing]) -> dict[str, tuple[str, str]]:
-    """Return by identity the name under which each file is kept, and the line that downloads it; names differ.
-
-    Two files with the same name are prefixed with their assets' names.
-    """
+    """Return by identity the unique name under which each file is kept, and the line that downloads it."""
     different = {each.identity: each for each in files}
     names = Counter(each.want.name for each in different.values())
     kept = {}
@@ -96,13 +85,7 @@ def downloads(files: Iterable[Missing]) -> dict[str, tuple[str, str]]:
 
 
 def again(words: Sequence[str], files: Sequence[Missing]) -> str:
-    """Write the command that resumes once all files are downloaded (:func:`downloads`).
-
-    Parameters
-    ----------
-    words
-        The command that was typed.
-    """
+    """Write the typed command so that it resumes once all files are downloaded (:func:`downloads`)."""
     kept = downloads(files)
     options: list[str] = []
     if any(is_archive(each.asset) for each in files):

@@ -12,27 +12,16 @@ from modelprep.tree.manifest import AssetUsed, Provenance, StepUsed, plain
 
 
 def provenance(plan: Plan, demo: PlannedDemo, blobs: Mapping[str, Blob]) -> dict[str, Provenance]:
-    """Return destination -> provenance for the files of a demo.
+    """Return destination -> provenance for the files of a demo; `blobs` by identity of the asset.
 
     It names the recipe's first source, not the mirror that delivered the file, so that the same recipes make the same
     manifest everywhere. The run's report names the server.
-
-    Parameters
-    ----------
-    blobs
-        Identity of an asset -> its blob.
     """
     by_identity = {identity: name for name, identity in demo.names.items()}
     return {path: _of(plan, demo, by_identity, identity, blobs) for path, (identity, _) in demo.files.items()}
 
 
-def _of(
-    plan: Plan,
-    demo: PlannedDemo,
-    names: Mapping[str, str],
-    top: str,
-    blobs: Mapping[str, Blob],
-) -> Provenance:
+def _of(plan: Plan, demo: PlannedDemo, names: Mapping[str, str], top: str, blobs: Mapping[str, Blob]) -> Provenance:
     assets: dict[str, AssetUsed] = {}
     steps: dict[str, StepUsed] = {}
 

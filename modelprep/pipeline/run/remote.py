@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_remote(request: Request, listen: Listener) -> RemoteCache | None:
-    """Return the remote cache of a request; None without one, or offline.
-
-    Raises
-    ------
-    UsageError, MissingTool
-        The URL cannot be used.
-    """
+    """Return the remote cache of a request; None without one, or offline."""
     if not request.remote_cache:
         return None
     from modelprep.store.remote import RemoteCache
@@ -53,8 +47,7 @@ def _session(allow_private: bool | None) -> requests.Session:
 def with_remote_results(plan: Plan, remote: RemoteCache) -> Plan:
     """Fetch the step results of a trusted cache into the store and return the remaining plan.
 
-    A result may determine the key of the next step, so this is repeated until nothing new is found. Files that only
-    those steps needed are neither downloaded nor made.
+    A result may determine the key of the next step, so this is repeated until nothing new is found.
     """
     asked: set[str] = set()
     while True:

@@ -137,13 +137,7 @@ class Report:
         return table(["demo", "outcome", "files", "from", "cause"], rows, repr(self).strip("<>"))
 
     def raise_for_failure(self) -> None:
-        """Raise the most severe error of its demos, if one failed or needs a file from you.
-
-        Raises
-        ------
-        ModelprepError
-            The first error with the report's exit status.
-        """
+        """Raise the first error with the report's exit status, if a demo failed or needs a file from you."""
         for demo in self.demos:
             if demo.error is not None and demo.error.exit_code == self.exit_code:
                 raise demo.error

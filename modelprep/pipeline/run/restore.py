@@ -15,13 +15,7 @@ from modelprep.store import Blob, Result
 
 
 class Restorer:
-    """Restores corrupt files of a run, in the thread that found them.
-
-    Parameters
-    ----------
-    blobs, results, fetched
-        Available parts: identity of an asset -> its blob and how it was fetched, of a step -> its result. Updated.
-    """
+    """Restores corrupt files of a run, in the thread that found them, and updates the run's parts."""
 
     def __init__(
         self,
@@ -43,13 +37,7 @@ class Restorer:
         self._one_at_a_time = threading.RLock()
 
     def blob(self, demo: PlannedDemo, corrupt: CorruptBlob) -> None:
-        """Restore the blob of a demo's file that was corrupt and quarantined.
-
-        Raises
-        ------
-        ModelprepError
-            It cannot be restored.
-        """
+        """Restore the blob of a demo's file that was corrupt and quarantined."""
         wanted = {source for source in demo.files.values() if self._digest(*source) == corrupt.sha256}
         if not wanted:
             raise corrupt
@@ -57,13 +45,7 @@ class Restorer:
             self.ensure(identity, inner)
 
     def ensure(self, identity: str, inner: str) -> None:
-        """Ensure that a file of an asset or step is cached and matches its digest.
-
-        Raises
-        ------
-        ModelprepError
-            It cannot be restored.
-        """
+        """Ensure that a file of an asset or step is cached and matches its digest."""
         if not self._is_sound(identity, inner):
             with self._one_at_a_time:
                 if not self._is_sound(identity, inner):

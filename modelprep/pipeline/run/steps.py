@@ -21,23 +21,7 @@ if TYPE_CHECKING:
 
 
 class StepRunner:
-    """Runs planned steps.
-
-    Parameters
-    ----------
-    store
-        Contains inputs and outputs.
-    steps
-        By identity, as planned.
-    listen
-        Receives progress and warnings.
-    stop
-        Called regularly; true stops the step.
-    remote
-        A cache shared with other machines, tried before a step runs.
-    assets
-        By identity, as planned: for the names of files in error messages.
-    """
+    """Runs planned steps; a true `stop` ends one, `remote` is asked before one runs, `assets` name files in errors."""
 
     def __init__(
         self,
@@ -62,20 +46,10 @@ class StepRunner:
         results: Mapping[str, Result],
         ensure: Callable[[str, str], None],
     ) -> Result:
-        """Return a step's result, from the store or by running it.
+        """Return a step's result, from the store or by running it; `blobs` and `results` are the parts by identity.
 
-        Parameters
-        ----------
-        blobs, results
-            Available parts: identity of an asset -> its blob, of a step -> its result.
-        ensure
-            Called with the identity and inner path of each input before the step reads it: hashes it unless this
-            process has done so before, and restores a corrupt one.
-
-        Raises
-        ------
-        ModelprepError
-            The step's own error, or a StorageError of the store.
+        `ensure` is called with the identity and inner path of each input before the step reads it: it hashes the file
+        unless this process has done so before, and restores a corrupt one.
         """
         key, _ = self._key(step, blobs, results)
         if (made := self._store.result(key)) is not None:

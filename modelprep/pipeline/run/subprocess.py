@@ -39,30 +39,9 @@ def run_apart(
     stop: Callable[[], bool],
     log: Path,
 ) -> Mapping[str, object]:
-    """Run a step in a child process.
+    """Run a step in a child process that prints into `log`, and return its facts; a true `stop` ends it.
 
-    Parameters
-    ----------
-    progress, warn
-        As in :class:`modelprep.steps.Call`.
-    stop
-        Called while it runs; true ends the child at once.
-    log
-        File for the child's output.
-
-    Returns
-    -------
-    Mapping
-        The step's facts.
-
-    Raises
-    ------
-    ModelprepError
-        As the step raised it.
-    StepError
-        The child died (a bug in a library, or no memory left).
-    Interrupted
-        `stop` returned true.
+    Raises what the step raises, and `StepError` if the child died (a bug in a library, or no memory left).
     """
     import subprocess
 
@@ -110,10 +89,7 @@ def _last_words(log: Path) -> str | None:
 
 
 def _listen(
-    line: Connection,
-    progress: Callable[[int, int | None], None],
-    warn: Callable[[str], None],
-    stop: Callable[[], bool],
+    line: Connection, progress: Callable[[int, int | None], None], warn: Callable[[str], None], stop: Callable[[], bool]
 ) -> Mapping[str, object]:
     while True:
         while not line.poll(_POLL):

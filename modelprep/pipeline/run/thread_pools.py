@@ -24,15 +24,7 @@ LATER = object()
 
 
 class Lane:
-    """A pool of at most `width` threads.
-
-    The threads are daemons: an interrupted process ends without waiting for a silent server.
-
-    Parameters
-    ----------
-    outcomes
-        Queue for the outcomes.
-    """
+    """A pool of at most `width` threads: daemons, so that an interrupted process does not wait for a silent server."""
 
     def __init__(self, width: int, outcomes: queue.SimpleQueue[Outcome]) -> None:
         self._width = width

@@ -13,13 +13,7 @@ from modelprep.structs import replace
 
 
 def structure(step: Step, params: Mapping[str, object], output: Path) -> None:
-    """Check a step's output with the format's own checker, if one is installed.
-
-    Raises
-    ------
-    StepError
-        The checker refuses the file.
-    """
+    """Check a step's output with the format's own checker, if one is installed."""
     if isinstance(step.proof, Proven):
         from modelprep.check.proof.types import Conversion
         from modelprep.check.proof.verify import checked
@@ -28,14 +22,9 @@ def structure(step: Step, params: Mapping[str, object], output: Path) -> None:
 
 
 def numbers(plan: Plan, demo: PlannedDemo, listen: Listener) -> None:
-    """Compare original and result of every conversion that made a demo's files.
+    """Compare original and result of every conversion that made a demo's files; raise `StepError` if they differ.
 
     With ``--verify`` they are run; else earlier measurements are read from the store.
-
-    Raises
-    ------
-    StepError
-        A result computes different numbers.
     """
     steps = (plan.steps.get(identity) for identity in demo.names.values())
     if not any(step is not None and isinstance(step.bound.step.proof, Proven) for step in steps):

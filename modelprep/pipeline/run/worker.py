@@ -36,12 +36,7 @@ def _serve(descriptor: int) -> None:
             last = now
             say("progress", done, total)
 
-    call = Call(
-        params=job.params,
-        output=job.output,
-        progress=progress,
-        warn=lambda text: say("warn", text),
-    )
+    call = Call(params=job.params, output=job.output, progress=progress, warn=lambda text: say("warn", text))
     try:
         say("done", dict(find(job.step).run(call) or {}))
     except ModelprepError as error:
