@@ -1,6 +1,6 @@
 """Recipes as they were read before, for as long as their files have not changed: a file in the store.
 
-Why it is done so: ``docs/decisions/0011-compiled-catalogue.md``. The file is used only if it is ours alone, whole,
+Why it is done so: ``docs/decisions/0017-compiled-catalogue.md``. The file is used only if it is ours alone, whole,
 and made by this very code and Python for the same folders and shared assets; a recipe in it only while its own file has
 the same size, times and inode. Whatever is wrong with it: the recipes are read from their own files.
 """
