@@ -115,10 +115,5 @@ def export_lava(
         recipes = selected(targets, given)
         parts = select(given.out, recipes, include_restricted=given.include_restricted, listen=tell)
         return write_job(
-            Path(folder),
-            parts,
-            bundle_url=given.bundle_url,
-            device_type=given.device_type,
-            soc=given.soc,
-            listen=tell,
+            Path(folder), parts, bundle_url=given.bundle_url, device_type=given.device_type, soc=given.soc, listen=tell
         )

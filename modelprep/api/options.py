@@ -200,11 +200,7 @@ class AuditOptions(HostOptions, total=False):
     ]
     history: Annotated[
         AnyPath | None,
-        Option(
-            None,
-            "History file: when a source last worked (default: in the user's state folder).",
-            metavar="FILE",
-        ),
+        Option(None, "History file: when a source last worked (default: in the user's state folder).", metavar="FILE"),
     ]
     html: Annotated[AnyPath | None, Option(None, "Also write the report as an HTML page.", metavar="FILE")]
     jobs: Annotated[
@@ -332,8 +328,5 @@ class DoctorOptions(Out, Cache, Places, Recipes, total=False):
 class UpdateOptions(Out, Cache, Sources, Lock, total=False):
     """Options of ``update_recipes``."""
 
-    recipes: Annotated[
-        Paths,
-        Option((), "URL of the recipes (default: all that the lock file pins).", metavar="URL"),
-    ]
+    recipes: Annotated[Paths, Option((), "URL of the recipes (default: all that the lock file pins).", metavar="URL")]
     to: Annotated[str, Option("", "Move to this version (default: the current file at the URL).", metavar="VERSION")]

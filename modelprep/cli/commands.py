@@ -65,10 +65,7 @@ class _Commands(TyperGroup):
 
 
 app = typer.Typer(
-    name="modelprep",
-    cls=_Commands,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    name="modelprep", cls=_Commands, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
 )
 
 

@@ -36,10 +36,7 @@ def command(
             "What to copy (as for fetch), then the board: an ssh destination or labgrid:PLACE (none with --boards).",
         ),
     ],
-    also: Annotated[
-        list[str] | None,
-        common.option("--also", "One more board, in parallel.", "BOARD"),
-    ] = None,
+    also: Annotated[list[str] | None, common.option("--also", "One more board, in parallel.", "BOARD")] = None,
     boards: Annotated[
         list[Path] | None,
         common.option(
@@ -210,15 +207,7 @@ def _counts(plans: Sequence[DeployPlan]) -> tuple[int, str, int]:
 
 
 def _tell(output: Output, plans: Sequence[DeployPlan], login: str, *, done: bool) -> None:
-    rows = [
-        (
-            plan.part.name,
-            plan.board.folder,
-            *_counts([plan]),
-            plan.method if plan.send else "-",
-        )
-        for plan in plans
-    ]
+    rows = [(plan.part.name, plan.board.folder, *_counts([plan]), plan.method if plan.send else "-") for plan in plans]
     output.table("", ["tree", f"on {login}", ">sent" if done else ">to send", ">size", ">up to date", "by"], rows)
     if done and output.mode == "human":
         for plan in plans:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 @common.command(examples=("modelprep steps", "modelprep steps caffe.bake"))
 def command(
-    output: Output,
-    name: Annotated[str | None, common.Argument("[NAME]", "One step: caffe.bake, unpack, ...")] = None,
+    output: Output, name: Annotated[str | None, common.Argument("[NAME]", "One step: caffe.bake, unpack, ...")] = None
 ) -> None:
     """List the steps that a recipe can use, or the parameters of one."""
     if name is None:

@@ -179,10 +179,7 @@ def _job(parts: Sequence[TreePart], device_type: str, definition: Mapping[str, o
                     "method": "minimal",
                     "prompts": ["root@[^ ]*[#$]"],
                     "auto_login": {"login_prompt": "login:", "username": "root"},
-                    "transfer_overlay": {
-                        "download_command": "cd /tmp; wget",
-                        "unpack_command": "tar -C / -xzf",
-                    },
+                    "transfer_overlay": {"download_command": "cd /tmp; wget", "unpack_command": "tar -C / -xzf"},
                     "timeout": {"minutes": BOOT_MINUTES},
                 }
             },

@@ -19,15 +19,7 @@ from modelprep.errors import StorageError, UsageError
 from modelprep.regular import opened
 from modelprep.store import Blob, Store
 from modelprep.store.copying import copy_hashed
-from modelprep.store.disk import (
-    CHUNK,
-    claim_temporary,
-    set_mode,
-    storage,
-    sweep_temporaries,
-    sync_folder,
-    write_atomic,
-)
+from modelprep.store.disk import CHUNK, claim_temporary, set_mode, storage, sweep_temporaries, sync_folder, write_atomic
 from modelprep.store.memo import Progress
 from modelprep.store.results import is_sha256
 from modelprep.tree.places import tree_lock

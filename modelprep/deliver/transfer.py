@@ -260,12 +260,7 @@ def _byte_counts(stream: IO[bytes]) -> Iterator[int]:
 
 
 def _sftp(
-    channel: Channel,
-    root: Path,
-    staging: str,
-    files: Sequence[Sending],
-    begun: Mapping[str, int],
-    progress: Progress,
+    channel: Channel, root: Path, staging: str, files: Sequence[Sending], begun: Mapping[str, int], progress: Progress
 ) -> None:
     """Send all files with one sftp, one after the other; `begun` are the sizes of those to resume."""
     lines = []
