@@ -113,14 +113,15 @@ def collect_garbage(targets: Words = (), **options: Unpack[GcOptions]) -> GcRepo
     given = settle(GcOptions, options)
     with framed():
         from modelprep.api.fetching import catalogue_of, request_of
-        from modelprep.pipeline.inventory import blobs_in_use, blobs_needed, plan_each
+        from modelprep.pipeline.inventory import blobs_in_use, blobs_needed, plan_each, recipes_in_use
         from modelprep.store import Store, maintenance
 
         known, store = catalogue_of(given), Store.open(given.cache)
         request = request_of(words(targets) or "all", given)
 
         def keep() -> set[str]:
-            return blobs_in_use(plan_each(request, known, store, words(targets), strict=True))
+            plans = plan_each(request, known, store, words(targets), strict=True)
+            return blobs_in_use(plans) | recipes_in_use(known, request.lock_path)
 
         return maintenance.gc(
             store,

@@ -127,5 +127,5 @@ def unfetched(report: Report, words: Sequence[str]) -> Unfetched | None:
         [each for each in different.values() if each not in unreached],
         {identity: line for identity, (_, line) in downloads(files).items()},
         again(words, files),
-        no_network(hosts) if hosts else "not cached, and --offline allows no download",
+        no_network(hosts, online=report.online) if hosts else "not cached, and --offline allows no download",
     )

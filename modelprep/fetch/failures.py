@@ -173,6 +173,7 @@ def all_failed(
     offline: bool,
     locked: bool,
     known: Iterable[Asset] = (),
+    online: bool = False,
 ) -> ModelprepError:
     """Make the error from every source's failure.
 
@@ -182,6 +183,8 @@ def all_failed(
     ----------
     known
         Assets that a wrong file may turn out to be.
+    online
+        Whether a host has answered in this run, for any file.
     """
     failures = [t.failure for t in tried if t.failure is not None]
     wrong = next((f for f in failures if f.mismatch), None)
@@ -196,7 +199,7 @@ def all_failed(
         )
     kind: type[ModelprepError] = DigestMismatch if wrong is not None else NotDownloaded
     file = f"{want.name} (asset {asset.key})"
-    what = f"could not download {file}: {_cause(tried, offline=offline)}"
+    what = f"could not download {file}: {_cause(tried, offline=offline, online=online)}"
     if wrong is not None:
         what = f"the downloaded file is not the expected {file}"
     known_to_fail = [each for each in tried if each.failure is not None and not each.failure.unreached]
@@ -225,9 +228,9 @@ class NotDownloaded(FetchError):
     offline: bool = False
 
 
-def _cause(tried: Sequence[Tried], *, offline: bool) -> str:
+def _cause(tried: Sequence[Tried], *, offline: bool, online: bool) -> str:
     if hosts := unreached_hosts(tried):
-        return no_network(hosts)
+        return no_network(hosts, online=online)
     if offline:
         return "it is not cached, and --offline allows no download"
     return tried[0].text if len(tried) == 1 else f"none of {len(tried)} sources has it"

@@ -77,6 +77,7 @@ class Fetcher:
         self._known = known
         self._remote = remote
         self._stop = Flag()
+        self.online = False  #: whether a host has answered
         self.landing = Landing(store)
 
     @cached_property
@@ -255,11 +256,13 @@ class Fetcher:
                 self._check_unpinned(planned, landed, candidate, want)
             except SourceFailed as failure:
                 tried.append(Tried(candidate.shown, failure.text, failure, candidate.host))
+                self.online |= bool(candidate.host) and not failure.unreached
                 pointer = failure.looks is not None and failure.looks.kind == "lfs pointer"
                 media = candidate.lfs_content() if pointer else None
                 if media is not None and media.url not in asked:
                     waiting.appendleft(media)
                 continue
+            self.online |= bool(candidate.host)
             blob = yield landed
             first = () if want.digests else ((MEMBERS if asset.members else FIRST, identity(asset, want)),)
             self._note(landed, blob, _origin(candidate, landed.server), *first)
@@ -282,7 +285,10 @@ class Fetcher:
                 server=landed.server,
             )
         locked = asset.lock_key in self._lock and not asset.digests
-        raise all_failed(asset, want, tried, offline=self._policy.offline, locked=locked, known=self._known())
+        raise all_failed(
+            asset, want, tried,
+            offline=self._policy.offline, locked=locked, known=self._known(), online=self.online,
+        )  # fmt: skip
 
     def _note(self, landed: Landed, blob: Blob, origin: str, *names: tuple[str, str]) -> None:
         for algorithm, value in (*landed.digests.items(), *names):

@@ -151,13 +151,15 @@ def classify(error: Exception, *, body: bool = False) -> Broken:
     return Broken(f"the exchange failed ({type(error).__name__})", retry=False, answered=False)
 
 
-def no_network(hosts: Mapping[str, Unreached]) -> str:
+def no_network(hosts: Mapping[str, Unreached], *, online: bool = False) -> str:
     """Say in a few words that no host was reached.
 
     Parameters
     ----------
     hosts
         Why each was not reached; at least one.
+    online
+        Another host has answered, so there is a network.
 
     >>> no_network({"a.org": "unresolved", "b.org": "unresolved"}), no_network({"a.org": "unreachable"})
     ('no network (0 of 2 hosts resolved)', 'no network, or a.org is down (no connection)')
@@ -166,8 +168,7 @@ def no_network(hosts: Mapping[str, Unreached]) -> str:
         ((host, how),) = hosts.items()
         if how == "refused":
             return f"{host} refuses connections"
-        return (
-            f"no network, or {host} is {'gone (name not resolved)' if how == 'unresolved' else 'down (no connection)'}"
-        )
-    resolved = set(hosts.values()) != {"unresolved"}
-    return f"no network (0 of {len(hosts)} hosts {'reached' if resolved else 'resolved'})"
+        said = f"{host} is {'gone (name not resolved)' if how == 'unresolved' else 'down (no connection)'}"
+        return said if online else f"no network, or {said}"
+    done = "resolved" if set(hosts.values()) == {"unresolved"} else "reached"
+    return f"none of {len(hosts)} hosts {done}" if online else f"no network (0 of {len(hosts)} hosts {done})"

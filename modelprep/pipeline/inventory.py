@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelprep.errors import RecipeError
+from modelprep.errors import MissingTool, RecipeError
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.keys import recipe_key, request_key
 from modelprep.pipeline.plan.request import Plan, Request
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.lockfile import read_lock
+from modelprep.recipe.outside import LOCK_PREFIX
 from modelprep.recipe.schema import Recipe
 from modelprep.store import Store
+from modelprep.store.maintenance import made_by
 from modelprep.tree.manifest import MANIFEST, read_manifest
 
 
@@ -77,7 +79,22 @@ def blobs_in_use(plans: Sequence[Plan]) -> set[str]:
         for step in plan.steps.values():
             if step.result is not None:
                 used.update(step.result.outputs.values())
-    return used
+    # Without its program a step has no key: whatever it made stays.
+    lacking = {
+        use.uses
+        for plan in plans
+        for demo in plan.demos
+        if isinstance(demo.problem, MissingTool)
+        for use in demo.recipe.steps
+    }
+    return used | (made_by(plans[0].store, lacking) if lacking else set())
+
+
+def recipes_in_use(catalogue: Catalogue, lock_path: Path) -> set[str]:
+    """Return the sha256 of every archive of recipes that is open, or that the lock file pins."""
+    pins = read_lock(lock_path)
+    opened = {origin.rpartition("=")[2] for origin in catalogue.origins.values()}
+    return opened | {pin.sha256 for key, pin in pins.items() if key.startswith(LOCK_PREFIX)}
 
 
 def blobs_needed(out: Path, lock_path: Path) -> set[str]:

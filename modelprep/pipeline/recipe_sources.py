@@ -136,7 +136,13 @@ def fetch_recipes(
     fetcher = Fetcher(store, policy, listen=listen)
     if again and not sha256:
         store.forget_alias(FIRST, identity(asset, fetcher.want(asset)))
-    blob = fetcher.fetch(fetcher.plan(asset, (PurePosixPath(url).name,))).blob
+    name = PurePosixPath(url).name
+    try:
+        blob = fetcher.fetch(fetcher.plan(asset, (name,))).blob
+    except (FetchError, DigestMismatch) as error:
+        # No asset of a demo: the archive is named with another option than the command at the end of the hint.
+        lines = (error.hint or "").split("\n")[:-1]
+        raise error.but(hint="\n".join([*lines, f"then name the file: {quoting.command('--recipes', name)}"])) from None
     if blob.size > LARGEST_ARCHIVE:
         raise _too_large(Path(url), f"{blob.size} bytes")
     return unpack(blob.path, home / blob.sha256), Pin(blob.sha256, blob.size, url)

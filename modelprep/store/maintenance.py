@@ -6,10 +6,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelprep.recipe.outside import DOWNLOADED, UNPACKED
 from modelprep.store.disk import free_space, storage
 from modelprep.store.leases import alone
 from modelprep.store.leftovers import leftovers
@@ -79,7 +80,8 @@ class Removed:
     Parameters
     ----------
     what
-        ``blob``, ``result``, ``proof``, ``partial``, ``scratch``, ``quarantine`` or ``leftover`` (of a killed process).
+        ``blob``, ``result``, ``proof``, ``partial``, ``scratch``, ``quarantine``, ``recipes``, ``catalogue`` or
+        ``leftover`` (of a killed process).
     name
         Its digest, key or file name.
     size
@@ -149,6 +151,12 @@ def info(store: Store) -> StoreInfo:
     )
 
 
+def made_by(store: Store, steps: Collection[str]) -> set[str]:
+    """Return the digests of the results of some steps, whatever their parameters."""
+    found = (parse_result(path.read_bytes()) for path, _ in _files(store.root / "results"))
+    return {sha256 for made in found if made is not None and made.step in steps for sha256 in made.outputs.values()}
+
+
 def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     """Hash every blob; quarantine corrupt ones; remove results whose blobs are missing.
 
@@ -207,14 +215,14 @@ def gc(
     """Remove unused files, with exclusive access to the store: a run that starts meanwhile waits.
 
     Blobs not in `keep`; results without all of their blobs, and their verifications; abandoned partials; scratch
-    folders of ended processes; quarantined files; compiled catalogues of recipe
-    folders that are gone.
+    folders of ended processes; quarantined files; unpacked archives of recipes that are not in `keep`; compiled
+    catalogues of recipe folders that are gone.
 
     Parameters
     ----------
     keep
-        SHA-256 digests of the blobs to keep; or a function that returns them, which is called once the store has no
-        users: a run that ends just before may have added blobs.
+        SHA-256 digests of the blobs and of the archives of recipes to keep; or a function that returns them, which is
+        called once the store has no users: a run that ends just before may have added blobs.
     older_than
         Keep what was made or last read within this many seconds.
     max_bytes
@@ -309,6 +317,12 @@ def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, d
     for path, stat in _files(store.root / "quarantine"):
         if path.suffix != ".json" and old(stat):
             remove("quarantine", path, stat.st_size, path.with_suffix(".json"))
+    for path in (path for name in (DOWNLOADED, UNPACKED) for path in (store.root / name).glob("[!.]*")):
+        if path.name not in keep and old(path.stat()):
+            removed.append(Removed("recipes", path.name, sum(file.stat().st_size for file in path.rglob("*"))))
+            if not dry_run:
+                with storage(path, doing="remove"), store.scratch() as folder:
+                    path.rename(folder / path.name)  # never seen in part
     for path, stat in _files(store.root / CATALOGUES):
         if _of_no_folder(path) and old(stat):
             remove("catalogue", path, stat.st_size)

@@ -117,6 +117,19 @@ def test_a_server_that_refuses_one_file_is_told_in_full_and_all_missing_files_wi
     assert {"model=m.bin", "both=both.bin"} <= set(again)
 
 
+@pytest.mark.parametrize("hosts", [1, 3])
+def test_no_network_is_not_said_once_a_host_has_answered(workshop: Workshop, modelprep: Run, hosts: int) -> None:
+    workshop.simple("here", b"here")
+    workshop.simple("gone", b"gone", urls=", ".join(f"http://h{n}.no-such-host.invalid/m" for n in range(hosts)))
+    alone = modelprep("fetch", "things/gone")
+    assert alone.err.startswith("error: no network")
+    ran = modelprep("fetch", "things")
+    assert ran.code == 3
+    assert "no network (" not in ran.err
+    cause = "h0.no-such-host.invalid is gone (name not resolved)" if hosts == 1 else f"none of {hosts} hosts resolved"
+    assert f"error: {cause}; 1 file is missing" in ran.err
+
+
 @pytest.mark.parametrize(
     ("urls", "best"),
     [

@@ -303,6 +303,30 @@ def test_gc_keeps_what_recipes_use_and_removes_the_rest(workshop: Workshop, caps
     assert sha256(DATA) in capsys.readouterr().err
 
 
+def test_gc_keeps_what_a_program_made_that_is_missing_now(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelprep.api.caching import collect_garbage
+    from modelprep.store import Result, Store
+
+    monkeypatch.setenv("MODELPREP_VELA", str(workshop.out / "no-such-vela"))
+    path = workshop.simple("npu", DATA)
+    compiled = "steps: [{id: made, uses: tflite.vela, with: {model: $npu-file}}]\ninstall: {m.tflite: $made}\n"
+    path.write_text(f"{path.read_text().partition('install:')[0]}{compiled}")
+    store = Store.open(workshop.cache)
+
+    def made(step: str) -> str:
+        with store.writer() as writer:
+            writer.write(step.encode())
+            blob = writer.commit(None)
+        store.put_result(sha256(step.encode()), Result({"": blob.sha256}, step=step, version=1))
+        return blob.sha256
+
+    kept, freed = made("tflite.vela"), made("tf.freeze")
+    collect_garbage(recipes=workshop.recipes, cache=workshop.cache, out=workshop.out)
+    assert store.get(kept) is not None
+    assert store.get(freed) is None
+    assert store.result(sha256(b"tflite.vela")) is not None
+
+
 def test_gc_with_a_limit_leaves_pins_and_the_files_of_trees(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:

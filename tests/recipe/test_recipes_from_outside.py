@@ -271,3 +271,44 @@ def test_the_commands_tell_layers_and_changes(server: FaultServer, tmp_path: Pat
         assert line in told.splitlines()
     assert json.loads(run("recipe", "update", "--json").splitlines()[-1])["updates"][0]["moved"] is False
     assert "Demo-two" in run("list", "things", "--recipes", place)
+
+
+def test_a_missing_archive_is_named_with_the_option_that_takes_it(server: FaultServer, tmp_path: Path) -> None:
+    data = packed({"things/one.yaml": recipe("one", server.put("/one.bin", MODEL))})
+    place = server.put("/team-1.0.tar.gz", status=404)
+    with pytest.raises(modelprep.errors.FetchError) as caught:
+        modelprep.fetch("things", recipes=pinned(place, data), allow_private=True)
+    hint = (caught.value.hint or "").splitlines()
+    assert any(line.startswith("curl ") and line.endswith(place) for line in hint)
+    assert hint[-1] == "then name the file: --recipes team-1.0.tar.gz"
+    (tmp_path / "team-1.0.tar.gz").write_bytes(data)
+    assert modelprep.fetch("things", recipes="team-1.0.tar.gz", allow_private=True, archives=False).ok
+
+
+def test_gc_removes_unpacked_recipes_that_nothing_uses(server: FaultServer, tmp_path: Path) -> None:
+    from modelprep.api.caching import collect_garbage
+
+    data = [packed({"things/one.yaml": recipe("one", server.put("/one.bin", MODEL), demo=f"D{n}")}) for n in range(4)]
+    pinned_here = server.put("/pinned.tar.gz", data[0])
+    assert modelprep.fetch("things", recipes=pinned_here, allow_private=True, archives=False).ok
+    given = pinned(server.put("/given.tar.gz", data[1]), data[1])
+    for each in (given, pinned(server.put("/old.tar.gz", data[2]), data[2])):
+        modelprep.catalogue(each)
+    (tmp_path / "file.zip").write_bytes(data[3])
+    modelprep.catalogue("file.zip")
+    names = [hashlib.sha256(each).hexdigest() for each in data]
+
+    def unpacked() -> set[str]:
+        return {path.name for kind in ("downloaded", "unpacked") for path in Path("cache").glob(f"{kind}-recipes/*")}
+
+    assert unpacked() == set(names)
+    told = {
+        each.name: each.size for each in collect_garbage(recipes=given, dry_run=True).removed if each.what == "recipes"
+    }
+    assert set(told) == {names[2], names[3]}
+    assert min(told.values()) > 0
+    assert unpacked() == set(names)
+    collect_garbage(recipes=given)
+    assert unpacked() == {names[0], names[1]}
+    assert not list(Path("cache/scratch").glob("*/*"))
+    assert modelprep.fetch("things", recipes=pinned_here, allow_private=True, archives=False).ok

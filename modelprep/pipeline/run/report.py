@@ -115,12 +115,15 @@ class Report:
         In total.
     pins_added
         Asset keys for which a pin of first use was written to the lock file.
+    online
+        Whether a host has answered.
     """
 
     demos: tuple[DemoReport, ...]
     bytes_fetched: int
     seconds: float
     pins_added: tuple[str, ...] = ()
+    online: bool = False
 
     def __repr__(self) -> str:
         counts = Counter(demo.outcome for demo in self.demos)

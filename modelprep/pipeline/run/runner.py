@@ -194,6 +194,7 @@ class _Run:
             bytes_fetched=sum(fetched.bytes_fetched for fetched in self.fetched.values()),
             seconds=time.monotonic() - started,
             pins_added=tuple(sorted(self.pins)),
+            online=self._fetcher.online,
         )
 
     def _lane(self, name: str) -> Lane:
