@@ -239,9 +239,8 @@ class Fetcher:
 
     def _from_candidates(self, planned: Planned, want: Want, name: str, began: float, task: Task) -> Work:
         asset = planned.asset
-        tried: list[Tried] = []
+        tried, asked = list[Tried](), set[Url]()
         waiting = deque(planned.candidates)
-        asked: set[Url] = set()
         while waiting:
             candidate = waiting.popleft()
             if self._policy.offline and not candidate.is_local:
@@ -284,11 +283,10 @@ class Fetcher:
                 tried=tuple(str(t) for t in tried),
                 server=landed.server,
             )
-        locked = asset.lock_key in self._lock and not asset.digests
+        known, locked = self._known(), asset.lock_key in self._lock and not asset.digests
         raise all_failed(
-            asset, want, tried,
-            offline=self._policy.offline, locked=locked, known=self._known(), online=self.online,
-        )  # fmt: skip
+            asset, want, tried, offline=self._policy.offline, locked=locked, known=known, online=self.online
+        )
 
     def _note(self, landed: Landed, blob: Blob, origin: str, *names: tuple[str, str]) -> None:
         for algorithm, value in (*landed.digests.items(), *names):
