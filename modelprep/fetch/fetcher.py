@@ -283,10 +283,8 @@ class Fetcher:
                 tried=tuple(str(t) for t in tried),
                 server=landed.server,
             )
-        known, locked = self._known(), asset.lock_key in self._lock and not asset.digests
-        raise all_failed(
-            asset, want, tried, offline=self._policy.offline, locked=locked, known=known, online=self.online
-        )
+        offline, locked = self._policy.offline, asset.lock_key in self._lock and not asset.digests
+        raise all_failed(asset, want, tried, offline=offline, locked=locked, known=self._known(), online=self.online)
 
     def _note(self, landed: Landed, blob: Blob, origin: str, *names: tuple[str, str]) -> None:
         for algorithm, value in (*landed.digests.items(), *names):
