@@ -103,12 +103,12 @@ def _onnx(data: bytes) -> object:
     from modelprep.formats.onnx import inspect, model
 
     read = model.read(_file(data, ".onnx"))
-    return inspect.summary(read), inspect.nodes(read), inspect.initialisers(read)
+    return inspect.summary(read), inspect.nodes(read), inspect.initializers(read)
 
 
 def _onnx_fixed(data: bytes) -> object:
     from modelprep.formats.onnx import model, simplify
-    from modelprep.formats.onnx.initialisers import lift_constants, list_as_inputs, type_data
+    from modelprep.formats.onnx.initializers import lift_constants, list_as_inputs, type_data
     from modelprep.formats.onnx.order import sort_nodes
     from modelprep.formats.onnx.shapes import set_dimensions
 

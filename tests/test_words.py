@@ -52,6 +52,8 @@ NOT_WRITTEN = {
     r"\bcannot be had\b|\bto be had\b": "is not available",
     r"\bmade of itself\b|\bof one's own\b": "own",
     r"\b(he|his|him)\b": "they, or the user",
+    # The option, the recipe's key and the place of a finding ("initialiser w0") keep their names.
+    r"(?<!--)(?<!`)\b[Ii]nitialis(?!ers: inputs|er $)|uninitialis": "initializer, initialize",
 }
 #: Generated from measurements or from other texts: what they are made from is read instead.
 GENERATED = {"docs/boards.md", "docs/licences.md", "docs/performance.md", "docs/reliability.md"}

@@ -159,7 +159,7 @@ def _onnx(path: Path) -> _Read:
 
     found = read_header(path)
     with guarded(str(path)):
-        return None, {**look.summary(found), "nodes": look.nodes(found), "weights": look.initialisers(found)}
+        return None, {**look.summary(found), "nodes": look.nodes(found), "weights": look.initializers(found)}
 
 
 def _idx(path: Path) -> _Read:

@@ -167,7 +167,7 @@ def _onnx(output: Output, path: Path, facts: Any, *, nodes: bool, weights: bool)
     if weights:
         output.line()
         output.table(
-            "Initialisers", ["name", "type", "shape", ">bytes"],
+            "Initializers", ["name", "type", "shape", ">bytes"],
             [(w["name"], str(w["dtype"]).lower(), _shape(w["shape"]), w["bytes"]) for w in facts["weights"]],
         )  # fmt: skip
 

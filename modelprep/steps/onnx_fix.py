@@ -32,7 +32,7 @@ def _wishes(params: Mapping[str, Any]) -> Wishes:
     return Wishes(
         batch=params["batch"],
         dims={str(name): number for name, number in dims.items()},
-        initialisers=params["initialisers"] or ("inputs" if parser else "keep"),
+        initializers=params["initialisers"] or ("inputs" if parser else "keep"),
         data=params["data"] or ("typed" if parser and not parser.raw_data else "keep"),
         value_info="keep" if value_info == "infer" else value_info,
         simplify=params["simplify"] if params["simplify"] is not None else parser is not None,

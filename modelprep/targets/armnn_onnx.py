@@ -78,7 +78,7 @@ class Problem:
 def problems(proto: Any, parser: Parser, raw: frozenset[str] = frozenset()) -> list[Problem]:
     """Say what a parser would refuse or misread.
 
-    `raw`: names of initialisers whose data are in ``raw_data`` but were left out of `proto`.
+    `raw`: names of initializers whose data are in ``raw_data`` but were left out of `proto`.
     """
     graph = proto.graph
     found = [*_values(graph), *_constants(graph, parser, raw)]

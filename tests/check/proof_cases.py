@@ -270,7 +270,7 @@ def _onnx_fault(data: bytes, by: float = 0.001) -> bytes:
         else:
             tensor.float_data[0] += by
         return bytes(model.SerializeToString())
-    raise AssertionError("there is no initialiser to spoil")
+    raise AssertionError("there is no initializer to spoil")
 
 
 def _tflite_fault(data: bytes) -> bytes:

@@ -50,7 +50,7 @@ def runtimes_of(conversion: Conversion) -> tuple[str, str]:
 def fed(session: Any) -> dict[str, str]:
     """Return the inputs that a session must be fed, with numpy's name of their type.
 
-    Initialisers that are listed among the inputs are none that must be fed.
+    Initializers that are listed among the inputs are none that must be fed.
 
     Raises CheckFailed: an input is not a tensor of numbers.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.onnx.graphs import claim, graphs_of, names_in
-from modelprep.formats.onnx.initialisers import raw_bytes
+from modelprep.formats.onnx.initializers import raw_bytes
 from modelprep.formats.onnx.model import INT64, TYPES, Model
 from modelprep.formats.onnx.opset import infer
 
@@ -120,7 +120,7 @@ class Follower:
         self.done.append(f"{self.node.op_type} {self.node.name or self.node.output[0]}: batch is {self.new}")
 
     def add(self, dtype: int, dims: list[int], data: bytes) -> str:
-        """Add an initialiser for the node; give its name."""
+        """Add an initializer for the node; give its name."""
         self.taken = self.taken or set().union(*map(names_in, graphs_of(self.model.graph)), self.axes)
         name = claim(f"{self.node.output[0]}_batch", self.taken)
         tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from modelprep.formats.onnx import fold, initialisers, ir, order, shapes, simplify
+from modelprep.formats.onnx import fold, initializers, ir, order, shapes, simplify
 from modelprep.formats.onnx.model import Model, refusal
 
 
@@ -23,20 +23,20 @@ class Wishes:
         First dimension of each input that is fed.
     dims
         Symbolic dimension -> number.
-    initialisers
-        ``inputs`` lists every initialiser among the graph's inputs.
+    initializers
+        ``inputs`` lists every initializer among the graph's inputs.
     data
         ``typed`` moves raw_data into float_data, int64_data, ...
     value_info
         ``drop`` takes out the shapes of values in between, ``static`` only those that are not all numbers.
     simplify
         Take out Identity and Dropout, make Flatten a Reshape and Gemm a MatMul and an Add, lift integer Constants
-        into initialisers.
+        into initializers.
     """
 
     batch: int | None = None
     dims: Mapping[str, int] = field(default_factory=dict)
-    initialisers: Literal["keep", "inputs"] = "keep"
+    initializers: Literal["keep", "inputs"] = "keep"
     data: Literal["keep", "typed"] = "keep"
     value_info: Literal["keep", "static", "drop"] = "keep"
     simplify: bool = False
@@ -71,20 +71,20 @@ def settle(model: Model, wishes: Wishes) -> list[str]:
         done.append(f"{count} Transpose of weights folded")
     if count := simplify.gemm_to_matmul(model):
         done.append(f"{count} Gemm made MatMul and Add")
-    if count := initialisers.lift_constants(model):
-        done.append(f"{count} Constant made initialisers")
+    if count := initializers.lift_constants(model):
+        done.append(f"{count} Constant made initializers")
     return done
 
 
 def rearrange(model: Model, wishes: Wishes) -> list[str]:
     """Put constants and shapes where they are wanted; as :func:`fix`."""
     done = []
-    if wishes.data == "typed" and (count := initialisers.type_data(model)):
+    if wishes.data == "typed" and (count := initializers.type_data(model)):
         done.append(f"{count} constants moved from raw_data to their typed field")
-    # Up to IR version 3 an initialiser is an input too: those that were made here must be.
-    listing = wishes.initialisers == "inputs" or model.proto.ir_version < 4
-    if listing and (count := initialisers.list_as_inputs(model)):
-        done.append(f"{count} initialisers listed as inputs")
+    # Up to IR version 3 an initializer is an input too: those that were made here must be.
+    listing = wishes.initializers == "inputs" or model.proto.ir_version < 4
+    if listing and (count := initializers.list_as_inputs(model)):
+        done.append(f"{count} initializers listed as inputs")
     if wishes.value_info == "static" and (count := shapes.drop_value_info(model, shapes.unsettled(model))):
         done.append(f"{count} unsettled shapes of values in between dropped")
     if wishes.value_info == "drop" and model.graph.value_info:

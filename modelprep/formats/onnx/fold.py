@@ -29,7 +29,7 @@ def foldable(model: Model) -> bool:
         and all(dim.HasField("dim_value") and dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim)
         for value in model.inputs()
     )
-    constants = set(model.initialisers())
+    constants = set(model.initializers())
     for node in model.graph.node:
         if node.op_type == "Constant" or (node.input and constants.issuperset(filter(None, node.input))):
             if node.op_type != "Constant" and node.op_type != "Reshape":

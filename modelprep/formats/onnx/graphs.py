@@ -37,7 +37,7 @@ def replace(held: Any, items: Iterable[Any]) -> None:
 
 
 def names_in(graph: Any) -> set[str]:
-    """Return the names that the nodes and initialisers of a graph give and take."""
+    """Return the names that the nodes and initializers of a graph give and take."""
     used = {name for node in graph.node for name in (*node.input, *node.output)}
     return used | {tensor.name for tensor in graph.initializer}
 

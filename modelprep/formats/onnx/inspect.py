@@ -56,8 +56,8 @@ def nodes(model: Model) -> list[dict[str, object]]:
     ]
 
 
-def initialisers(model: Model) -> list[dict[str, object]]:
-    """Return the initialisers: name, type, dimensions, bytes."""
+def initializers(model: Model) -> list[dict[str, object]]:
+    """Return the initializers: name, type, dimensions, bytes."""
     return [
         {
             "name": tensor.name,

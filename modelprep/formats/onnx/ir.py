@@ -12,9 +12,9 @@ def _younger(model: Model) -> list[tuple[int, str]]:
     listed = {value.name for value in proto.graph.input}
     types = {tensor.data_type for tensor in proto.graph.initializer}
     found = [
-        (4, "initialisers that are not inputs", any(t.name not in listed for t in proto.graph.initializer)),
+        (4, "initializers that are not inputs", any(t.name not in listed for t in proto.graph.initializer)),
         (4, "bfloat16 weights", 16 in types),
-        (5, "sparse initialisers", bool(proto.graph.sparse_initializer)),
+        (5, "sparse initializers", bool(proto.graph.sparse_initializer)),
         (7, "training information", bool(proto.training_info)),
         (8, "functions of its own", bool(proto.functions)),
         (9, "8-bit floating-point weights", bool(types & set(range(17, 21)))),
@@ -40,6 +40,6 @@ def set_version(model: Model, version: int) -> None:
         if version < since:
             raise StepError(
                 f"the model has {what}, which need IR version {since}", where=model.where, got=f"IR version {version}",
-                hint="list them: --initialisers inputs" if what == "initialisers that are not inputs" else None,
+                hint="list them: --initialisers inputs" if what == "initializers that are not inputs" else None,
             )  # fmt: skip
     model.proto.ir_version = version

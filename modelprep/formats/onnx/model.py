@@ -1,6 +1,6 @@
 """An ONNX model as messages, with its large weights left in the file.
 
-:func:`read` cuts the payloads of large initialisers out before the rest is parsed, so that a model of hundreds of
+:func:`read` cuts the payloads of large initializers out before the rest is parsed, so that a model of hundreds of
 megabytes costs what its graph costs; :meth:`Model.pieces` puts them back by reference.
 """
 
@@ -24,7 +24,7 @@ from modelprep.formats.sniff import HEAD, looks_like_model
 
 #: What errors call a file of this kind.
 WHAT = "ONNX file"
-#: Nodes, initialisers or values of one graph. The largest language models have some 20,000 nodes.
+#: Nodes, initializers or values of one graph. The largest language models have some 20,000 nodes.
 MAX_PARTS = 100_000
 #: TensorProto.DataType by number.
 TYPES: Mapping[int, str] = {
@@ -41,7 +41,7 @@ TYPED: Mapping[int, tuple[int, str]] = {
     FLOAT: (4, "float_data"), INT32: (5, "int32_data"), INT64: (7, "int64_data"), DOUBLE: (10, "double_data"),
 }  # fmt: skip
 RAW, EXTERNAL = 9, 1
-_MODEL_GRAPH, _GRAPH_INITIALISER = 7, 5
+_MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
 #: Fields of TensorProto that hold elements: float, int32, string, int64, raw, double, uint64.
 _ELEMENTS = frozenset({4, 5, 6, 7, 9, 10, 11})
 #: Elements of fewer bytes than this are parsed with the rest.
@@ -65,7 +65,7 @@ class Payload:
 class Model:
     """An ONNX model.
 
-    `proto`: the ModelProto without the elements of large initialisers. `payloads`: initialiser name -> its elements,
+    `proto`: the ModelProto without the elements of large initializers. `payloads`: initializer name -> its elements,
     for the large ones.
     """
 
@@ -85,18 +85,18 @@ class Model:
         wanted = {"", "ai.onnx"} if domain in ("", "ai.onnx") else {domain}
         return max((int(item.version) for item in self.proto.opset_import if item.domain in wanted), default=0)
 
-    def initialisers(self) -> dict[str, Any]:
-        """Return the graph's initialisers by name."""
+    def initializers(self) -> dict[str, Any]:
+        """Return the graph's initializers by name."""
         return {tensor.name: tensor for tensor in self.graph.initializer}
 
     def inputs(self) -> list[Any]:
-        """Return the inputs that a caller must feed: those no initialiser gives a value."""
+        """Return the inputs that a caller must feed: those no initializer gives a value."""
         known = {tensor.name for tensor in self.graph.initializer}
         known |= {tensor.values.name for tensor in self.graph.sparse_initializer}
         return [value for value in self.graph.input if value.name not in known]
 
     def tensor_bytes(self, tensor: Any) -> int:
-        """Return how many bytes the elements of an initialiser take in the file."""
+        """Return how many bytes the elements of an initializer take in the file."""
         payload = self.payloads.get(tensor.name)
         return payload.size if payload is not None else int(tensor.ByteSize())
 
@@ -129,7 +129,7 @@ class Model:
                 body: list[Piece] = [tensor.SerializeToString(deterministic=True)]
                 if payload is not None:
                     body += block(payload.number, payload.pieces)
-                encoded += block(_GRAPH_INITIALISER, body)
+                encoded += block(_GRAPH_INITIALIZER, body)
             del shell.graph.initializer[:]
             graph: list[Piece] = [shell.graph.SerializeToString(deterministic=True), *encoded]
             shell.ClearField("graph")
@@ -194,12 +194,12 @@ def read_header(path: Path) -> Model:
         _check_text(proto)
         names = [tensor.name for tensor in proto.graph.initializer]
     if len(set(names)) != len(names):
-        raise StepError("two initialisers have the same name", where=where)
+        raise StepError("two initializers have the same name", where=where)
     return model
 
 
 def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
-    """Return the model's bytes without the elements of large initialisers, and those elements by name."""
+    """Return the model's bytes without the elements of large initializers, and those elements by name."""
     graphs = [f for f in named_fields(view) if f.number == _MODEL_GRAPH and f.kind == BYTES]
     if len(graphs) != 1:
         raise NotOnnx(f"it holds {len(graphs)} graphs")
@@ -208,16 +208,16 @@ def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
     inner: list[Piece] = []
     kept = graph.value
     for entry in named_fields(view, graph.value, graph.stop):
-        if entry.number != _GRAPH_INITIALISER or entry.kind != BYTES or entry.stop - entry.value < _SMALL:
+        if entry.number != _GRAPH_INITIALIZER or entry.kind != BYTES or entry.stop - entry.value < _SMALL:
             continue
         name, pieces, payload = _cut_tensor(view, entry)
         if payload is None:
             continue
         if name in payloads:
-            raise NotOnnx("two initialisers have the same name")
+            raise NotOnnx("two initializers have the same name")
         payloads[name] = payload
         inner.append(view[kept : entry.begin])
-        inner += block(_GRAPH_INITIALISER, pieces)
+        inner += block(_GRAPH_INITIALIZER, pieces)
         kept = entry.stop
     inner.append(view[kept : graph.stop])
     return b"".join([view[: graph.begin], *block(_MODEL_GRAPH, inner), view[graph.stop :]]), payloads
@@ -297,7 +297,7 @@ def _take_external(model: Model) -> None:
         if path is None:
             raise StepError(
                 "the model keeps weights in another file, which was not given", where=model.where,
-                expected=location or "a location", got=f"initialiser '{tensor.name}' has its data there",
+                expected=location or "a location", got=f"initializer '{tensor.name}' has its data there",
                 hint=f"give the file as external: {{{location}: ...}}" if location else None,
             )  # fmt: skip
         if location not in views:

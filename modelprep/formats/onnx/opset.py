@@ -15,7 +15,7 @@ from typing import Any
 from modelprep.errors import MissingTool, StepError
 from modelprep.formats.onnx import ir, opset_rules
 from modelprep.formats.onnx.graphs import graphs_of, nested_in, replace
-from modelprep.formats.onnx.initialisers import constant_value
+from modelprep.formats.onnx.initializers import constant_value
 from modelprep.formats.onnx.model import Model, guarded, messages, refusal
 from modelprep.formats.onnx.opset_site import Site, Unconvertible, changes
 from modelprep.formats.onnx.order import refuse_growing

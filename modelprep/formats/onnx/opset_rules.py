@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelprep.formats.onnx.initialisers import constant_value
+from modelprep.formats.onnx.initializers import constant_value
 from modelprep.formats.onnx.model import FLOAT, INT64
 from modelprep.formats.onnx.opset_site import Site, Unconvertible
 

@@ -104,7 +104,7 @@ class Site:
         return claim(stem, self.taken)
 
     def constant(self, stem: str, dtype: int, values: list[Any], dims: list[int]) -> str:
-        """Add an initialiser; give its name."""
+        """Add an initializer; give its name."""
         name = self.name(f"{self.node.name or self.node.output[0]}_{stem}")
         tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
         if dtype == INT64:

@@ -1,7 +1,7 @@
 """Rename the inputs and outputs of an ONNX file, editing only the bytes that hold a name.
 
 A value's name occurs in the lists of inputs, outputs and value_info, in the nodes that make or use it (those of nested
-graphs too), in an initialiser that gives it a default and in quantisation annotations. Each of these strings is
+graphs too), in an initializer that gives it a default and in quantisation annotations. Each of these strings is
 replaced where it lies; the messages around it get their new length, and everything else is copied as it is.
 """
 
@@ -26,7 +26,7 @@ MAX_DEPTH = 32
 
 # Field numbers of onnx.proto.
 _MODEL_GRAPH, _MODEL_TRAINING = 7, 20
-_GRAPH_NODE, _GRAPH_INITIALISER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT, _GRAPH_SPARSE = (
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT, _GRAPH_SPARSE = (
     1, 5, 11, 12, 13, 14, 15,
 )  # fmt: skip
 _NODE_INPUT, _NODE_OUTPUT, _NODE_ATTRIBUTE = 1, 2, 5
@@ -70,19 +70,19 @@ class Renamer:
     def _wanted(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
         defined: dict[str, str] = {}
         listed: dict[int, list[str]] = {_GRAPH_INPUT: [], _GRAPH_OUTPUT: []}
-        initialised: set[str] = set()
+        initialized: set[str] = set()
         for field in self._inside(self._graph):
             if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
                 listed[field.number].append(self._string(field, _VALUE_NAME))
-            elif field.number == _GRAPH_INITIALISER:
-                initialised.add(self._string(field, _TENSOR_NAME))
+            elif field.number == _GRAPH_INITIALIZER:
+                initialized.add(self._string(field, _TENSOR_NAME))
             elif field.number == _GRAPH_NODE:
                 for inner in self._inside(field):
                     if inner.number == _NODE_OUTPUT:
                         defined[self._text(inner)] = "made by a node"
-        defined |= dict.fromkeys(initialised, "an initialiser")
+        defined |= dict.fromkeys(initialized, "an initializer")
         defined |= dict.fromkeys(listed[_GRAPH_OUTPUT], "an output") | dict.fromkeys(listed[_GRAPH_INPUT], "an input")
-        real = [name for name in listed[_GRAPH_INPUT] if name not in initialised]
+        real = [name for name in listed[_GRAPH_INPUT] if name not in initialized]
         renaming = Renaming(self.where, real, listed[_GRAPH_OUTPUT])
         names: dict[str, str] = {}
         for kind, wanted, there in (("input", inputs, _GRAPH_INPUT), ("output", outputs, _GRAPH_OUTPUT)):
@@ -163,7 +163,7 @@ class Renamer:
                 return self._edit_node(field, names, depth)
             if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT):
                 return self._edit(field.value, field.stop, named(_VALUE_NAME))
-            if field.number == _GRAPH_INITIALISER:
+            if field.number == _GRAPH_INITIALIZER:
                 return self._edit(field.value, field.stop, named(_TENSOR_NAME))
             if field.number == _GRAPH_SPARSE:
                 # SparseTensorProto.values (1) is a tensor and bears the name.
@@ -201,7 +201,7 @@ class Renamer:
         for field in self._inside(graph):
             if field.number == _GRAPH_INPUT:
                 found.add(self._string(field, _VALUE_NAME))
-            elif field.number == _GRAPH_INITIALISER:
+            elif field.number == _GRAPH_INITIALIZER:
                 found.add(self._string(field, _TENSOR_NAME))
             elif field.number == _GRAPH_NODE:
                 found |= {self._text(f) for f in self._inside(field) if f.number == _NODE_OUTPUT}

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.onnx.graphs import claim, names_in, nests, replace
-from modelprep.formats.onnx.initialisers import raw_bytes
+from modelprep.formats.onnx.initializers import raw_bytes
 from modelprep.formats.onnx.model import FLOAT, RAW, Model, Payload, elements
 from modelprep.formats.onnx.shapes import drop_value_info
 
@@ -23,7 +23,7 @@ def drop_passing(model: Model) -> list[str]:
     """
     graph = model.graph
     outputs = {value.name for value in graph.output}
-    initialisers = model.initialisers()
+    initializers = model.initializers()
     graph_inputs = {value.name for value in graph.input}
     made: dict[str, Any] = {name: node for node in graph.node for name in node.output}
     used = {name for node in graph.node for name in node.input} | outputs
@@ -47,13 +47,13 @@ def drop_passing(model: Model) -> list[str]:
         if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
             raise StepError("a Dropout has a training_mode input", where=model.where, got=node.name or node.output[0])
         source, result = final(node.input[0]), node.output[0]
-        if result in graph_inputs or result in initialisers or result == source:
+        if result in graph_inputs or result in initializers or result == source:
             kept.append(node)
             continue
         if result in outputs:
             # The output's name must stay: the node before takes it, where that node's result is used by name only here.
             before = made.get(source)
-            if before is None or source in outputs or source in initialisers or source in graph_inputs:
+            if before is None or source in outputs or source in initializers or source in graph_inputs:
                 kept.append(node)
                 continue
             renamed[source] = result
@@ -94,12 +94,12 @@ def flatten_to_reshape(model: Model) -> int:
 def fold_transposes(model: Model) -> int:
     """Take out Transpose nodes of constant FLOAT matrices; the matrix is transposed in the file. Give how many."""
     graph = model.graph
-    initialisers, taken = model.initialisers(), names_in(graph)
+    initializers, taken = model.initializers(), names_in(graph)
     outputs = {value.name for value in graph.output}
     turned: dict[str, str] = {}
     constants = _Turned(model, taken)
     for node in graph.node:
-        tensor = initialisers.get(node.input[0]) if node.op_type == "Transpose" and node.domain in _DEFAULT else None
+        tensor = initializers.get(node.input[0]) if node.op_type == "Transpose" and node.domain in _DEFAULT else None
         # A matrix has one way to be transposed, whether perm says so or not; nested graphs know it by its old name.
         if tensor is None or node.output[0] in outputs or any(list(item.ints) != [1, 0] for item in node.attribute):
             continue
@@ -124,13 +124,13 @@ def gemm_to_matmul(model: Model) -> int:
     graph = model.graph
     if nests(graph):
         return 0  # nested graphs use weights from around them
-    initialisers, taken = model.initialisers(), names_in(graph)
+    initializers, taken = model.initializers(), names_in(graph)
     constants = _Turned(model, taken)
     nodes = []
     count = 0
     for node in graph.node:
-        weights = initialisers.get(node.input[1]) if node.op_type == "Gemm" and len(node.input) > 1 else None
-        bias = initialisers.get(node.input[2]) if len(node.input) > 2 else None
+        weights = initializers.get(node.input[1]) if node.op_type == "Gemm" and len(node.input) > 1 else None
+        bias = initializers.get(node.input[2]) if len(node.input) > 2 else None
         # The parser fuses only a bias of one value an output, [X] or [1, X].
         fits = bias is None or (all(dim == 1 for dim in bias.dims[:-1]) and len(bias.dims) > 0)
         given = {item.name: item.f if item.name in ("alpha", "beta") else item.i for item in node.attribute}
@@ -202,7 +202,7 @@ class _Turned:
 
 
 def _drop_unused(model: Model) -> None:
-    """Take out initialisers that nothing uses any more, and their entries among the inputs."""
+    """Take out initializers that nothing uses any more, and their entries among the inputs."""
     graph = model.graph
     used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     gone = {tensor.name for tensor in graph.initializer if tensor.name not in used}

@@ -49,7 +49,7 @@ def parse(
 ) -> tuple[Network, list[Stop]]:
     """Read a model as the parser does.
 
-    `payloads`: elements of large initialisers that were left out of `proto`. Returns the network, and where the parser
+    `payloads`: elements of large initializers that were left out of `proto`. Returns the network, and where the parser
     stops: the first is the board's answer, the others come to light once that is fixed. A node that takes what a
     refused one makes is passed over.
     """

@@ -92,7 +92,7 @@ def run(path: Path, feeds: dict[str, Any]) -> list[Any]:
 
 
 def with_weights_as_inputs(source: Path) -> Path:
-    """Save a model again with its initialisers among the inputs.
+    """Save a model again with its initializers among the inputs.
 
     onnxruntime packs constant weights beforehand and overridable ones not, which differs in the last bit. Models are
     compared on equal terms, then, and bit for bit.

@@ -31,7 +31,7 @@ def inspected(path: Path, out: Path) -> None:
     with guarded(str(path)):
         assert inspect.summary(model)["outputs"] is not None
         inspect.nodes(model)
-        inspect.initialisers(model)
+        inspect.initializers(model)
 
 
 def renamed(path: Path, out: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_gemm_that_transposes_what_it_is_given_is_left_and_refused(tmp_path: P
     assert "ON01 Gemm gemm" in str(caught.value.got)
 
 
-def test_an_integer_constant_becomes_an_initialiser(tmp_path: Path) -> None:
+def test_an_integer_constant_becomes_an_initializer(tmp_path: Path) -> None:
     model = net(opset=13)
     shape = next(t for t in model.graph.initializer if t.name == "shape")
     node = helper.make_node("Constant", [], ["shape"], name="shape_node", value=shape)
@@ -218,7 +218,7 @@ def test_an_opset_that_nobody_has_is_an_error(tmp_path: Path) -> None:
         call("onnx.fix", tmp_path / "out.onnx", model=save(net(), tmp_path / "in.onnx"), opset=9999)
 
 
-def test_an_older_ir_version_needs_initialisers_among_the_inputs(tmp_path: Path) -> None:
+def test_an_older_ir_version_needs_initializers_among_the_inputs(tmp_path: Path) -> None:
     source = save(net(), tmp_path / "in.onnx")
     with pytest.raises(StepError, match="need IR version 4"):
         call("onnx.fix", tmp_path / "out.onnx", model=source, ir_version=3)

@@ -31,7 +31,7 @@ from modelprep.formats.onnx.model import (
 def type_data(model: Model) -> int:
     """Move ``raw_data`` of FLOAT, DOUBLE, INT32 and INT64 constants into the field of their type; give how many.
 
-    Initialisers and the tensors of Constant nodes. Floating-point data are moved by reference: the bytes are the same.
+    Initializers and the tensors of Constant nodes. Floating-point data are moved by reference: the bytes are the same.
 
     Raises StepError: data and dimensions of a tensor disagree.
     """
@@ -62,7 +62,7 @@ def type_data(model: Model) -> int:
 
 
 def list_as_inputs(model: Model) -> int:
-    """List every initialiser among the graph's inputs, as IR version 3 had it; give how many were not."""
+    """List every initializer among the graph's inputs, as IR version 3 had it; give how many were not."""
     listed = {value.name for value in model.graph.input}
     count = 0
     for tensor in model.graph.initializer:
@@ -78,7 +78,7 @@ def list_as_inputs(model: Model) -> int:
 
 
 def raw_bytes(model: Model, tensor: Any) -> bytes | None:
-    """Return the elements of an initialiser as little-endian bytes; None for types that are not told apart here."""
+    """Return the elements of an initializer as little-endian bytes; None for types that are not told apart here."""
     from array import array
 
     payload = model.payloads.get(tensor.name) if tensor.name else None
@@ -99,8 +99,8 @@ def raw_bytes(model: Model, tensor: Any) -> bytes | None:
 
 
 def lift_constants(model: Model) -> int:
-    """Turn Constant nodes that do not hold one FLOAT tensor into initialisers (ON07); return how many."""
-    taken = set(model.initialisers())
+    """Turn Constant nodes that do not hold one FLOAT tensor into initializers (ON07); return how many."""
+    taken = set(model.initializers())
     count = 0
     kept = []
     for node in model.graph.node:
@@ -121,7 +121,7 @@ def lift_constants(model: Model) -> int:
 
 
 def constant_value(node: Any) -> Any:
-    """Return a copy of the tensor that a Constant node makes; None if it makes none that could be an initialiser."""
+    """Return a copy of the tensor that a Constant node makes; None if it makes none that could be an initializer."""
     if len(node.attribute) != 1:
         return None
     attribute = node.attribute[0]
