@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import operator
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from modelprep.formats.tensorflow.attrs import payload_in, varint_in
+from modelprep.formats.tensorflow.attrs import payload_in, small_numbers, varint_in
 from modelprep.formats.tensorflow.graphdef import Node
 
-FLOAT, BOOL = 1, 10
+FLOAT, INT32, BOOL = 1, 3, 10
 #: These hand on what they get.
 HANDS_ON = frozenset(("Identity", "StopGradient", "Snapshot", "CheckNumerics"))
+#: What two known values decide.
+_DECIDES: Mapping[str, Callable[[float, float], float]] = {
+    "Equal": operator.eq, "NotEqual": operator.ne, "Greater": operator.gt, "GreaterEqual": operator.ge,
+    "Less": operator.lt, "LessEqual": operator.le, "LogicalAnd": operator.mul, "LogicalOr": max,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,29 +44,35 @@ def range_of(node: Node, data: list[str], ranges: Mapping[str, Range | None]) ->
     if node.op == "RandomUniform":
         return Range(0.0, 1.0)  # the end is never reached, not by its nearest float32 either
     given = [ranges.get(one) for one in data]
+    if node.op in ("LogicalAnd", "LogicalOr"):
+        decisive = node.op == "LogicalOr"  # of one operand, whatever the other is
+        if any(one is not None and one.value == decisive for one in given):
+            return _only(decisive)
     if not given or any(one is None for one in given):
         return None
     known = [one for one in given if one is not None]
     first, second = known[0], known[-1]
-    if node.op in HANDS_ON or node.op == "Cast":
+    if node.op in HANDS_ON or (node.op == "Cast" and node.dtype("DstT") == FLOAT):
         return first
-    if node.op == "LogicalNot":
-        return None if first.value is None else Range(*(float(not first.value),) * 2)
+    if node.op in ("Cast", "LogicalNot"):
+        make = operator.not_ if node.op == "LogicalNot" else bool if node.dtype("DstT") == BOOL else int
+        return None if first.value is None else _only(make(first.value))
+    if node.op in _DECIDES and len(known) == 2 and first.value is not None and second.value is not None:
+        return _only(_DECIDES[node.op](first.value, second.value))
     if node.op == "Floor":
         least = math.floor(first.low)
         most = least if first.value is not None else math.ceil(first.high) - 1
-        return Range(least, least) if least == most else None
-    if node.op in ("GreaterEqual", "Greater", "Less", "LessEqual") and len(known) == 2 and second.value is not None:
-        if node.op == "GreaterEqual" and first.low >= second.value:
-            return Range(1.0, 1.0)
-        if node.op == "Less" and first.value is None and first.high <= second.value:
-            return Range(1.0, 1.0)
-        return None
+        return _only(least) if least == most else None
+    if node.op in _DECIDES:
+        if len(known) != 2 or second.value is None:
+            return None
+        always = first.low >= second.value if node.op == "GreaterEqual" else first.high <= second.value
+        return _only(1) if always and node.op in ("GreaterEqual", "Less") else None
     if len(known) != 2 or (first.value is None and second.value is None):
         return None
     do = {"Add": float.__add__, "AddV2": float.__add__, "Sub": float.__sub__, "Mul": float.__mul__,
           "RealDiv": float.__truediv__, "Div": float.__truediv__}.get(node.op)  # fmt: skip
-    if do is None or (second.value is None and node.op not in ("Add", "AddV2", "Mul")):
+    if do is None or node.dtype("T") == INT32 or (second.value is None and node.op not in ("Add", "AddV2", "Mul")):
         return None
     try:
         low, high = do(first.low, second.low), do(first.high, second.high)
@@ -69,16 +81,22 @@ def range_of(node: Node, data: list[str], ranges: Mapping[str, Range | None]) ->
     return Range(low, high) if low <= high else None
 
 
+def _only(value: float) -> Range:
+    return Range(float(value), float(value))
+
+
 def _constant(node: Node) -> Range | None:
     head = node.tensor()
-    if head is None or head.dtype not in (FLOAT, BOOL) or head.count > 1:
+    if head is None or head.dtype not in (FLOAT, BOOL, INT32) or head.count > 1:
         return None
+    if head.dtype == INT32:
+        values = small_numbers(head, INT32)
+        return _only(values[0]) if values else None
     if head.dtype == BOOL:
         raw = bytes(payload_in(head.proto, 11) or payload_in(head.proto, 4) or b"")
-        value = float(raw[:1] not in (b"", b"\0") or bool(varint_in(head.proto, 11)))
-        return Range(value, value)
+        return _only(raw[:1] not in (b"", b"\0") or bool(varint_in(head.proto, 11)))
     raw = bytes(payload_in(head.proto, 5) or payload_in(head.proto, 4) or b"")
     if len(raw) != 4:
         return None
     (number,) = struct.unpack("<f", raw)
-    return Range(number, number) if math.isfinite(number) else None
+    return _only(number) if math.isfinite(number) else None

@@ -178,10 +178,15 @@ def _checkpoint(mirror: Path, folder: Path) -> None:
     mean.attr["T"].type, mean.attr["Tidx"].type = 1, 3
     (folder / "frozen.pb").write_bytes(graph.SerializeToString())
     graph = message("GraphDef")()
-    for name, kind in (("input", 1), ("keep_prob", 1)):
+    for name, kind in (("input", 1), ("keep_prob", 1), ("is_training", 10)):
         node = graph.node.add(name=name, op="Placeholder")
         node.attr["dtype"].type = kind
-    graph.node.add(name="y", op="Mul", input=["input", "keep_prob"]).attr["T"].type = 1
+    for name, op, inputs in (
+        ("kept", "Mul", ["input", "keep_prob"]), ("switch", "Switch", ["input", "is_training"]),
+        ("dropped", "Mul", ["switch:1", "keep_prob"]), ("seen", "Relu", ["switch"]),
+        ("merge", "Merge", ["seen", "dropped"]), ("y", "Add", ["kept", "merge"]),
+    ):  # fmt: skip
+        graph.node.add(name=name, op=op, input=inputs).attr["T"].type = 1
     (folder / "dropout.pb").write_bytes(graph.SerializeToString())
 
 

@@ -13,10 +13,15 @@ from typing import Any
 import pytest
 
 from modelprep.errors import StepError
+from modelprep.formats.protowire import bytes_field
+from modelprep.formats.tensorflow.attrs import attr_type, constant_attrs
+from modelprep.formats.tensorflow.graphdef import Graph, Node
 from modelprep.formats.tensorflow.read import read_graph
 from modelprep.formats.tensorflow.size_values import Symbol, Value, over, times
 from modelprep.formats.tensorflow.sizes import Known, reshaped
+from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, shape_proto
 from modelprep.steps import Call
+from modelprep.steps._legalise_fold import fold
 from modelprep.steps.tf_legalise import STEP
 
 HERE = Path(__file__).parent
@@ -124,6 +129,54 @@ def test_a_constant_that_cannot_be_set_is_refused(
 def test_a_keep_probability_below_one_is_not_taken_out(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(StepError, match="does not accept this graph"):
         legalise(exported / "dropout_old.pb", tmp_path / "out.pb", {"keep_prob": 0.9})
+
+
+CONDITIONS = {
+    "itself": ("is_training", []),
+    "LogicalNot": ("no", [Node("no", "LogicalNot", ["is_training"])]),
+    "LogicalAnd": ("both", [Node("both", "LogicalAnd", ["is_training", "open"])]),
+    "LogicalOr": ("one", [Node("one", "LogicalOr", ["is_training", "is_training"])]),
+    "Equal": ("same", [Node("same", "Equal", ["mode", "two"])]),
+    "Cast": ("truth", [Node("truth", "Cast", ["mode"], attrs={"DstT": attr_type(10)})]),
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_of_a_constant_condition_only_the_taken_branch_stays(condition: str) -> None:
+    predicate, more = CONDITIONS[condition]
+    taken = predicate in ("no", "truth")
+    nodes = [
+        Node("input", "Placeholder", attrs={"dtype": attr_type(1), "shape": bytes_field(7, shape_proto((1, 4)))}),
+        Node("is_training", "Placeholder", attrs={"dtype": attr_type(10)}),
+        Node("open", "Placeholder", attrs={"dtype": attr_type(10)}),
+        Node("mode", "Placeholder", attrs={"dtype": attr_type(3)}),
+        Node("two", "Const", attrs=dict(constant_attrs(Tensor(DTYPES[3], (), memoryview(b"\2\0\0\0"))))),
+        *more,
+        Node("switch", "Switch", ["input", predicate]),
+        Node("pivot", "Identity", ["switch:1", "^switch"]),
+        Node("no_branch", "Relu6", ["switch:0"]),
+        Node("yes_branch", "Relu", ["pivot"]),
+        Node("merge", "Merge", ["no_branch", "yes_branch"]),
+        Node("out", "Identity", ["merge:0"]),
+    ]
+    graph = Graph([Node(n.name, n.op, list(n.inputs), attrs=dict(n.attrs)) for n in nodes])
+    fold(graph, ["out"], {"is_training": False, "mode": 3})
+    made = graph.by_name()
+    assert made["out"].inputs == ["yes_branch" if taken else "no_branch"]
+    assert ("no_branch" in made, "yes_branch" in made) == (not taken, taken)
+    assert "merge" not in made
+
+
+def test_a_condition_that_is_open_keeps_both_branches() -> None:
+    nodes = [
+        Node("input", "Placeholder"), Node("is_training", "Placeholder", attrs={"dtype": attr_type(10)}),
+        Node("open", "Placeholder"), Node("either", "LogicalOr", ["is_training", "open"]),
+        Node("switch", "Switch", ["input", "either"]), Node("a", "Relu6", ["switch"]), Node("b", "Relu", ["switch:1"]),
+        Node("out", "Merge", ["a", "b"]),
+    ]  # fmt: skip
+    graph = Graph(nodes)
+    fold(graph, ["out"], {"is_training": False})
+    assert graph.by_name()["out"].inputs == ["a", "b"]
 
 
 def test_sizes_are_multiplied_and_divided_with_what_is_open_in_them() -> None:
