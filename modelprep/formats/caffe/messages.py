@@ -69,6 +69,11 @@ def copy_of(message: Any) -> Any:
     return twin
 
 
+def chosen(message: Any, field: str) -> str:
+    """Return the name of the value that an enum field of a message has."""
+    return str(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name)
+
+
 def replace_layers(net: NetParameter, layers: Sequence[LayerParameter]) -> None:
     """Put `layers` in the place of a net's V2 layers (the list may hold the net's own layers)."""
     kept = [copy_of(layer) for layer in layers]

@@ -131,7 +131,7 @@ def write(files: Sequence[NpyFile], weights: Path, folder: Path, progress: Progr
 
     Raises StepError: the weights became shorter meanwhile.
     """
-    total = sum(len(header(file.blob.shape)) + 4 * file.blob.count for file in files)
+    total = sum(len(header(file.blob.shape)) + file.blob.size for file in files)
     done = 0
     source = os.open(weights, os.O_RDONLY)
     try:

@@ -28,6 +28,11 @@ class BlobPlan:
         """How many numbers it holds."""
         return prod(self.shape)
 
+    @property
+    def size(self) -> int:
+        """How many bytes they take as float32."""
+        return 4 * self.count
+
 
 @dataclass(frozen=True)
 class WeightPlan:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from modelprep.errors import ModelprepError, StepError, StorageError
 from modelprep.formats.caffe.forks import encode
 from modelprep.formats.caffe.weights import BlobPlan, WeightPlan
 from modelprep.formats.caffe.wire.index import BlobIndex, Segment
-from modelprep.formats.protowire import MAX_MESSAGE, bytes_field, fields, varint
+from modelprep.formats.protowire import MAX_MESSAGE, bytes_field, bytes_header, fields, varint
 
 Progress = Callable[[int, int | None], None]
 _STEP = 16 << 20
@@ -34,19 +34,13 @@ _PAGE = 4096
 _BLOBS_FIELD = 7
 
 
-@dataclass(frozen=True)
-class Payload:
-    """The numbers of one blob, to be written as little-endian float32."""
-
-    blob: BlobPlan
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return 4 * self.blob.count
+#: A part of a file: bytes, or the numbers of a blob as little-endian float32.
+Piece = bytes | BlobPlan
 
 
-Piece = bytes | Payload
+def size_of(pieces: Iterable[Piece]) -> int:
+    """Return the size of pieces in bytes."""
+    return sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
 
 
 def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
@@ -58,14 +52,10 @@ def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
     shell.CopyFrom(net)
     shell.ClearField("layer")
     pieces: list[Piece] = [encode(shell)]
-    total = len(pieces[0])  # type: ignore[arg-type]  # the bytes just made
     for layer, blobs in zip(net.layer, weights.layers, strict=True):
         head, tail = _around_blobs(layer)
-        body: list[Piece] = [head]
-        for blob in blobs:
-            body += _blob(blob)
-        body.append(tail)
-        size = sum(piece.size if isinstance(piece, Payload) else len(piece) for piece in body)
+        body = [head, *(piece for blob in blobs for piece in _blob(blob)), tail]
+        size = size_of(body)
         if size > MAX_MESSAGE:
             raise StepError(
                 "a layer would be larger than a protobuf message can be",
@@ -73,9 +63,8 @@ def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
                 expected=f"at most {MAX_MESSAGE} bytes",
                 got=f"{size} bytes",
             )
-        prefix = b"\xa2\x06" + varint(size)
-        pieces += [prefix, *body]
-        total += len(prefix) + size
+        pieces += [bytes_header(100, size), *body]
+    total = size_of(pieces)
     if total > MAX_MESSAGE:
         raise StepError(
             "the result would be larger than a protobuf message can be",
@@ -98,12 +87,8 @@ def _blob(blob: BlobPlan) -> list[Piece]:
     dims = b"".join(varint(dim) for dim in blob.shape)
     # A blob without axes has no shape field, as Caffe fills the field by adding one axis after another.
     after = bytes_field(7, bytes_field(1, dims)) if dims else b""
-    payload = Payload(blob)
-    if not payload.size:
-        return [b"\x3a" + varint(len(after)) + after]
-    data = b"\x2a" + varint(payload.size)
-    size = len(data) + payload.size + len(after)
-    return [b"\x3a" + varint(size) + data, payload, after]
+    inside: list[Piece] = [bytes_header(5, blob.size), blob, after] if blob.size else [after]
+    return [bytes_header(_BLOBS_FIELD, size_of(inside)), *inside]
 
 
 def write(pieces: list[Piece], total: int, weights: Path, output: Path, progress: Progress) -> None:
@@ -121,7 +106,7 @@ def write(pieces: list[Piece], total: int, weights: Path, output: Path, progress
                     mover.put(piece)
                     done += len(piece)
                     continue
-                for size in mover.floats(piece.blob):
+                for size in mover.floats(piece):
                     done += size
                     progress(done, total)
             mover.flush()
@@ -189,8 +174,8 @@ class Mover:
         """Write a blob's numbers as float32; yields how many bytes came, again and again."""
         source = blob.source
         if source is None:
-            for start in range(0, 4 * blob.count, _CHUNK):
-                size = min(_CHUNK, 4 * blob.count - start)
+            for start in range(0, blob.size, _CHUNK):
+                size = min(_CHUNK, blob.size - start)
                 self.put(bytes(size))
                 yield size
             return
@@ -330,3 +315,35 @@ def _narrowed(raw: bytes) -> bytes:
     if sys.byteorder == "big":
         floats.byteswap()
     return floats.tobytes()
+
+
+class _Collected(Mover):
+    """A mover whose target is memory."""
+
+    def __init__(self, source: int, path: Path) -> None:
+        super().__init__(source, -1, path)
+        self.ways = [self._through]
+        self.data = bytearray()
+
+    def _write(self, view: memoryview) -> None:
+        self.position += len(view)
+        self.data += view
+
+
+def numbers(path: Path, blob: BlobPlan) -> list[float]:
+    """Read the numbers of one small blob from a caffemodel.
+
+    Raises StorageError: the file cannot be read.
+    """
+    try:
+        source = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(path)) from error
+    try:
+        mover = _Collected(source, path)
+        for _ in mover.floats(blob):
+            pass
+        mover.flush()
+    finally:
+        os.close(source)
+    return list(struct.unpack(f"<{blob.count}f", mover.data))

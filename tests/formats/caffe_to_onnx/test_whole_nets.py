@@ -257,6 +257,7 @@ def test_a_net_of_old_syntax_is_converted_as_what_caffe_makes_of_it(make: Make) 
             layer("DetectionOutput", "detection_output_param { num_classes: 3 nms_param { eta: 0.9 } }", "l c p"),
             "adaptive threshold",
         ),
+        (layer("DetectionOutput", "detection_output_param { num_classes: 3 }", "l c c"), "more than 2 axes"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_exact_is_refused_by_layer(make: Make, layers: str, why: str | None) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from modelprep.errors import StepError
 
 #: One dimension; None if it cannot be known.
 Dim = int | None
-
-
 #: A blob's shape; None if not even the number of axes is known.
 Shape = tuple[Dim, ...] | None
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """What a rule finds: shapes of the tops and weights (None: anything goes), multiply-accumulates (None: unknown)."""
+    """What a rule finds; tops that it leaves out are of unknown shape.
+
+    `weights`: their shapes (None: any weights are accepted). `macs`: multiply-accumulates (None: unknown).
+    """
 
     tops: tuple[Shape, ...]
     weights: tuple[Shape, ...] | None = ()
@@ -27,11 +28,10 @@ class Inferred:
 
 @dataclass
 class Site:
-    """What a rule is given: the layer, its bottoms, and a way to say what is wrong with them."""
+    """What a rule gets: the layer, the shapes of its bottoms, and a way to say what is wrong with them."""
 
     layer: Any
     bottoms: tuple[Shape, ...]
-    warnings: list[str] = field(default_factory=list)
 
     def fail(
         self, what: str, *, expected: str | None = None, got: str | None = None, hint: str | None = None
@@ -41,12 +41,13 @@ class Site:
             what, where=f"layer '{self.layer.name}' ({self.layer.type})", expected=expected, got=got, hint=hint
         )
 
-    def param(self, name: str) -> Any:
-        """Return a parameter message of the layer, or None if the schema does not know it."""
-        return getattr(self.layer, name, None)
+    @property
+    def known(self) -> list[tuple[Dim, ...]]:
+        """The shapes of the bottoms, those that are known."""
+        return [shape for shape in self.bottoms if shape is not None]
 
     def need(self, least: int, most: int | None = None) -> None:
-        """Hold the number of bottoms.
+        """Check the number of bottoms.
 
         Raises StepError: there are fewer than `least` or more than `most` (None: any number).
         """
@@ -54,6 +55,15 @@ class Site:
         if count < least or (most is not None and count > most):
             wanted = str(least) if most == least else f"at least {least}" if most is None else f"{least} to {most}"
             raise self.fail("the layer has a wrong number of bottoms", expected=wanted, got=str(count))
+
+    def need_four_axes(self) -> None:
+        """Check that the first bottom, if its shape is known, has four axes.
+
+        Raises StepError: it has not.
+        """
+        if (shape := self.bottoms[0]) is not None and len(shape) != 4:
+            expected = "(num, channels, height, width)"
+            raise self.fail(f"{self.layer.type} needs four axes", expected=expected, got=show(shape))
 
     def axis(self, value: int, rank: int, *, extra: int = 0) -> int:
         """Turn an axis that may count from the end into one that does not.
@@ -65,7 +75,24 @@ class Site:
         return value + rank if value < 0 else value
 
 
-Rule = Callable[[Site], Inferred]
+class Rule(NamedTuple):
+    """How the shapes of a layer type follow from `least` to `most` bottoms (None: any number).
+
+    `known`: all shapes of the bottoms must be known; else nothing is known of the tops.
+    """
+
+    find: Callable[[Site], Inferred]
+    least: int = 0
+    most: int | None = None
+    known: bool = False
+
+    def __call__(self, site: Site) -> Inferred:
+        """Apply the rule.
+
+        Raises StepError: a wrong number of bottoms; parameters that do not fit each other or the bottoms.
+        """
+        site.need(self.least, self.most)
+        return Inferred(()) if self.known and None in site.bottoms else self.find(site)
 
 
 def count(shape: Shape, start: int = 0, stop: int | None = None) -> int | None:
@@ -80,15 +107,15 @@ def count(shape: Shape, start: int = 0, stop: int | None = None) -> int | None:
     return total
 
 
-def show(shape: Shape) -> str:
+def show(shape: Sequence[Dim] | None) -> str:
     """Write a shape as people do: ``10x3x227x227``, ``?`` for what is not known, ``scalar`` for no axes."""
     if shape is None:
         return "unknown"
     return "x".join("?" if dim is None else str(dim) for dim in shape) or "scalar"
 
 
-def fits(wanted: Shape, got: tuple[int, ...]) -> bool:
-    """Say whether `got` is a shape that `wanted` allows."""
-    if wanted is None:
+def fits(wanted: Shape, got: Shape) -> bool:
+    """Return whether two shapes can be the same: equal in all dimensions that both know."""
+    if wanted is None or got is None:
         return True
-    return len(wanted) == len(got) and all(w is None or w == g for w, g in zip(wanted, got, strict=True))
+    return len(wanted) == len(got) and all(None in (w, g) or w == g for w, g in zip(wanted, got, strict=True))

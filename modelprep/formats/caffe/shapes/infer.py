@@ -56,7 +56,7 @@ def infer(net: Any) -> NetShapes:
                     expected="a top of a layer before it",
                     hint=nearest(bottom, list(blobs)) or None,
                 )
-        site = Site(layer, tuple(blobs[bottom] for bottom in layer.bottom), warnings)
+        site = Site(layer, tuple(blobs[bottom] for bottom in layer.bottom))
         rule = RULES.get(layer.type)
         fork = forks.described(layer)
         if rule is None:
@@ -65,7 +65,7 @@ def infer(net: Any) -> NetShapes:
                 f"layer '{layer.name}' has the type '{layer.type}'{of}: it is passed on as it is, "
                 "and neither its weights nor the shapes behind it can be checked"
             )
-            found = Inferred((None,) * len(layer.top), None, None)
+            found = Inferred((), None, None)
         else:
             found = rule(site)
             if layer.type == "BatchNorm" and fork:  # such a fork keeps a Scale's factors in it
@@ -77,21 +77,14 @@ def infer(net: Any) -> NetShapes:
                     f"it is passed on as it is{unchecked}"
                 )
         if found.weights is not None and len(layer.param) > len(found.weights):
-            raise site.fail(
-                "the layer has more param entries than weights",
-                expected=f"at most {len(found.weights)}",
-                got=str(len(layer.param)),
-            )
+            most = f"at most {len(found.weights)}"
+            raise site.fail("the layer has more param entries than weights", expected=most, got=str(len(layer.param)))
         tops = (*found.tops, *(None,) * len(layer.top))[: len(layer.top)]
-        _hold(site, tops)
+        for shape in tops:
+            if shape is not None and any(dim is not None and dim < 0 for dim in shape):
+                raise site.fail("the output would have a negative size", got=show(shape))
+            if (volume := count(shape)) is not None and volume > 2**31 - 1:
+                raise site.fail("the output would have more than 2^31 - 1 values", got=show(shape))
         blobs.update(zip(layer.top, tops, strict=True))
         layers.append(LayerShapes(layer.name, layer.type, site.bottoms, tops, found.weights, found.macs))
     return NetShapes(tuple(layers), blobs, tuple(warnings))
-
-
-def _hold(site: Site, tops: tuple[Shape, ...]) -> None:
-    for shape in tops:
-        if shape is not None and any(dim is not None and dim < 0 for dim in shape):
-            raise site.fail("the output would have a negative size", got=show(shape))
-        if (volume := count(shape)) is not None and volume > 2**31 - 1:
-            raise site.fail("the output would have more than 2^31 - 1 values", got=show(shape))

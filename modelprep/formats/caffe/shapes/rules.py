@@ -8,13 +8,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from modelprep.formats.caffe.shapes.base import Dim, Inferred, Rule, Shape, Site, count, show
+from modelprep.formats.caffe.shapes.base import Dim, Inferred, Rule, Shape, Site, count, fits, show
 from modelprep.formats.caffe.shapes.boxes import BOX_RULES
 from modelprep.formats.caffe.shapes.windows import WINDOW_RULES
 
 
 def _same(site: Site) -> Inferred:
-    site.need(1)
     return Inferred((site.bottoms[0],) * len(site.layer.top))
 
 
@@ -24,26 +23,26 @@ def _abs_val(site: Site) -> Inferred:
     return _same(site)
 
 
-def _input(site: Site) -> Inferred:
-    shapes = [tuple(int(d) for d in shape.dim) for shape in site.layer.input_param.shape]
+def _each_top(site: Site, what: str, shapes: list[Shape]) -> Inferred:
+    """Check that there is one shape, or one for each top."""
     tops = len(site.layer.top)
-    if not shapes:
-        # An Input with no shape is legal in Caffe (its tops are empty until reshaped): nothing is known.
-        return Inferred((None,) * tops)
     if len(shapes) not in (1, tops):
-        raise site.fail("an Input layer needs one shape, or one a top", expected=f"1 or {tops}", got=str(len(shapes)))
+        raise site.fail(f"{what} layer needs one shape, or one a top", expected=f"1 or {tops}", got=str(len(shapes)))
     return Inferred(tuple(shapes * tops if len(shapes) == 1 else shapes))
 
 
+def _input(site: Site) -> Inferred:
+    shapes: list[Shape] = [tuple(shape.dim) for shape in site.layer.input_param.shape]
+    # An Input with no shape is legal in Caffe (its tops are empty until reshaped): nothing is known.
+    return _each_top(site, "an Input", shapes) if shapes else Inferred(())
+
+
 def _data(site: Site) -> Inferred:
-    layer = site.layer
-    param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
-    batch: int = param.batch_size
-    crop: int = layer.transform_param.crop_size
-    height: Dim = crop or (param.new_height if layer.type == "ImageData" and param.new_height else None)
-    width: Dim = crop or (param.new_width if layer.type == "ImageData" and param.new_width else None)
-    channels: Dim = (3 if param.is_color else 1) if layer.type == "ImageData" else None
-    return Inferred(((batch, channels, height, width), (batch,))[: len(layer.top)])
+    layer, image = site.layer, site.layer.type == "ImageData"
+    p, crop = layer.image_data_param if image else layer.data_param, layer.transform_param.crop_size
+    height, width = (crop or (size or None) for size in ((p.new_height, p.new_width) if image else (None, None)))
+    channels: Dim = (3 if p.is_color else 1) if image else None
+    return Inferred(((p.batch_size, channels, height, width), (p.batch_size,))[: len(layer.top)])
 
 
 def _memory_data(site: Site) -> Inferred:
@@ -52,24 +51,12 @@ def _memory_data(site: Site) -> Inferred:
 
 
 def _dummy_data(site: Site) -> Inferred:
-    p, tops = site.layer.dummy_data_param, len(site.layer.top)
-    shapes: list[Shape] = [tuple(int(d) for d in shape.dim) for shape in p.shape]
-    if not shapes:
-        quads = zip(p.num, p.channels, p.height, p.width, strict=False)
-        shapes = [tuple(int(d) for d in quad) for quad in quads]
-    if len(shapes) not in (1, tops):
-        raise site.fail(
-            "a DummyData layer needs one shape, or one a top", expected=f"1 or {tops}", got=str(len(shapes))
-        )
-    return Inferred(tuple(shapes * tops if len(shapes) == 1 else shapes))
-
-
-def _opaque_data(site: Site) -> Inferred:
-    return Inferred((None,) * len(site.layer.top))
+    p = site.layer.dummy_data_param
+    shapes: list[Shape] = [tuple(shape.dim) for shape in p.shape]
+    return _each_top(site, "a DummyData", shapes or list(zip(p.num, p.channels, p.height, p.width, strict=False)))
 
 
 def _inner_product(site: Site) -> Inferred:
-    site.need(1, 1)
     p, bottom = site.layer.inner_product_param, site.bottoms[0]
     if not p.HasField("num_output"):
         raise site.fail("num_output is not given")
@@ -87,30 +74,24 @@ def _inner_product(site: Site) -> Inferred:
 
 
 def _embed(site: Site) -> Inferred:
-    site.need(1, 1)
     p, bottom = site.layer.embed_param, site.bottoms[0]
-    weights: tuple[Shape, ...] = ((p.input_dim, p.num_output),)
-    return Inferred(
-        (None if bottom is None else (*bottom, p.num_output),), (*weights, (p.num_output,)) if p.bias_term else weights
-    )
+    top = None if bottom is None else (*bottom, p.num_output)
+    return Inferred((top,), ((p.input_dim, p.num_output), (p.num_output,))[: 2 if p.bias_term else 1])
 
 
-def _merge(site: Site, axis: int, shapes: tuple[Shape, ...]) -> Shape:
-    """Hold all dims but one equal, add up the one."""
-    if shapes[0] is None or any(shape is None for shape in shapes):
-        return None
+def _merge(site: Site, axis: int, shapes: list[tuple[Dim, ...]]) -> Shape:
+    """Check that all dimensions but one are equal, and add up that one."""
     dims: list[Dim] = list(shapes[0])
     for shape in shapes[1:]:
-        assert shape is not None
         if len(shape) != len(dims):
             raise site.fail("the bottoms have different numbers of axes", got=", ".join(map(show, shapes)))
         for i, dim in enumerate(shape):
+            known = dims[i]
             if i == axis:
-                known = dims[i]
                 dims[i] = None if known is None or dim is None else known + dim
-            elif dims[i] is None:
+            elif known is None:
                 dims[i] = dim
-            elif dim is not None and dims[i] != dim:
+            elif dim not in (None, known):
                 raise site.fail(
                     "the bottoms differ in an axis along which they are not joined",
                     expected=f"equal sizes along axis {i}",
@@ -120,30 +101,21 @@ def _merge(site: Site, axis: int, shapes: tuple[Shape, ...]) -> Shape:
 
 
 def _concat(site: Site) -> Inferred:
-    site.need(1)
-    p = site.layer.concat_param
-    rank = next((len(shape) for shape in site.bottoms if shape is not None), None)
-    if rank is None:
-        return Inferred((None,))
-    axis = int(p.concat_dim) if p.HasField("concat_dim") else p.axis
-    return Inferred((_merge(site, site.axis(axis, rank), site.bottoms),))
+    p, known = site.layer.concat_param, site.known
+    if not known:
+        return Inferred(())
+    axis = site.axis(int(p.concat_dim) if p.HasField("concat_dim") else p.axis, len(known[0]))
+    return Inferred((_merge(site, axis, known) if len(known) == len(site.bottoms) else None,))
 
 
 def _eltwise(site: Site) -> Inferred:
-    site.need(2)
-    p = site.layer.eltwise_param
-    if len(p.coeff) not in (0, len(site.bottoms)):
-        raise site.fail(
-            "Eltwise takes one coefficient a bottom", expected=str(len(site.bottoms)), got=str(len(p.coeff))
-        )
-    known = [shape for shape in site.bottoms if shape is not None]
-    if not known:
-        return Inferred((None,))
-    return Inferred((_merge(site, -1, tuple(known)),))
+    given, bottoms = len(site.layer.eltwise_param.coeff), len(site.bottoms)
+    if given not in (0, bottoms):
+        raise site.fail("Eltwise takes one coefficient a bottom", expected=str(bottoms), got=str(given))
+    return Inferred((_merge(site, -1, site.known) if site.known else None,))
 
 
 def _prelu(site: Site) -> Inferred:
-    site.need(1, 1)
     bottom = site.bottoms[0]
     if bottom is not None and len(bottom) < 2:
         raise site.fail("PReLU needs at least two axes", got=show(bottom))
@@ -152,16 +124,13 @@ def _prelu(site: Site) -> Inferred:
 
 
 def _batch_norm(site: Site) -> Inferred:
-    site.need(1, 1)
     bottom = site.bottoms[0]
-    channels: Dim = None
-    if bottom is not None:
-        channels = 1 if len(bottom) == 1 else bottom[1] if len(bottom) > 1 else None
+    channels: Dim = (*bottom, 1)[1] if bottom else None
     return Inferred((bottom,), ((channels,), (channels,), (1,)))
 
 
 def _covered(site: Site, param: Any) -> Shape:
-    """Which axes of the bottom a Scale or Bias has its factors for."""
+    """Return the part of the bottom's shape that a Scale or Bias has factors for."""
     bottom = site.bottoms[0]
     if param.num_axes == 0:
         return ()
@@ -176,42 +145,30 @@ def _covered(site: Site, param: Any) -> Shape:
 
 
 def _hold_factor(site: Site, param: Any) -> None:
-    """Hold a second bottom to be a part of the first one's shape, from the axis on."""
+    """Check that a second bottom is a part of the first one's shape, from the axis on."""
     data, factor = site.bottoms
     if data is None or not factor:
         return
     axis = site.axis(param.axis, len(data))
     part = data[axis : axis + len(factor)]
-    if len(part) != len(factor) or any(
-        a is not None and b is not None and a != b for a, b in zip(part, factor, strict=True)
-    ):
+    if not fits(part, factor):
         raise site.fail(
             "the second bottom is no part of the first", expected=f"{show(data)} from axis {axis}", got=show(factor)
         )
 
 
 def _scale(site: Site) -> Inferred:
-    site.need(1, 2)
-    p = site.layer.scale_param
+    scale = site.layer.type == "Scale"
+    p = site.layer.scale_param if scale else site.layer.bias_param
+    biases = int(scale and p.bias_term)
     if len(site.bottoms) == 2:
         _hold_factor(site, p)
-        return Inferred((site.bottoms[0],), (site.bottoms[1],) if p.bias_term else ())
-    return Inferred((site.bottoms[0],), (_covered(site, p),) * (2 if p.bias_term else 1))
-
-
-def _bias(site: Site) -> Inferred:
-    site.need(1, 2)
-    if len(site.bottoms) == 2:
-        _hold_factor(site, site.layer.bias_param)
-        return Inferred((site.bottoms[0],))
-    return Inferred((site.bottoms[0],), (_covered(site, site.layer.bias_param),))
+        return Inferred(site.bottoms[:1], site.bottoms[1:] * biases)
+    return Inferred(site.bottoms, (_covered(site, p),) * (1 + biases))
 
 
 def _flatten(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom, p = site.bottoms[0], site.layer.flatten_param
-    if bottom is None:
-        return Inferred((None,))
+    bottom, p = site.known[0], site.layer.flatten_param
     start, end = site.axis(p.axis, len(bottom)), site.axis(p.end_axis, len(bottom))
     if end < start:
         raise site.fail("end_axis lies before axis", got=f"axis {start}, end_axis {end}")
@@ -219,10 +176,7 @@ def _flatten(site: Site) -> Inferred:
 
 
 def _reshape(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom, p = site.bottoms[0], site.layer.reshape_param
-    if bottom is None:
-        return Inferred((None,))
+    bottom, p = site.known[0], site.layer.reshape_param
     rank = len(bottom)
     start = p.axis if p.axis >= 0 else rank + p.axis + 1
     if not 0 <= start <= rank:
@@ -232,7 +186,7 @@ def _reshape(site: Site) -> Inferred:
         raise site.fail("num_axes goes beyond the last axis", expected=f"-1 to {rank - start}", got=str(p.num_axes))
     middle: list[Dim] = []
     hole: int | None = None
-    for i, dim in enumerate(int(d) for d in p.shape.dim):
+    for i, dim in enumerate(p.shape.dim):
         if dim == 0:
             if start + i >= rank:
                 raise site.fail("a dimension of 0 copies one that the bottom does not have", got=show(bottom))
@@ -249,9 +203,8 @@ def _reshape(site: Site) -> Inferred:
     volume, filled = count(bottom), count((*bottom[:start], *middle, *bottom[end:]))
     if hole is not None:
         if volume is not None and filled and volume % filled:
-            raise site.fail(
-                "the shape does not divide the bottom", expected=f"{volume} values", got=f"of {filled} each"
-            )
+            got = f"of {filled} each"
+            raise site.fail("the shape does not divide the bottom", expected=f"{volume} values", got=got)
         middle[hole] = None if volume is None or not filled else volume // filled
     elif volume is not None and filled is not None and volume != filled:
         raise site.fail("the new shape holds another number of values", expected=str(volume), got=str(filled))
@@ -259,21 +212,15 @@ def _reshape(site: Site) -> Inferred:
 
 
 def _slice(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom, p, tops = site.bottoms[0], site.layer.slice_param, len(site.layer.top)
-    if bottom is None:
-        return Inferred((None,) * tops)
+    bottom, p, tops = site.known[0], site.layer.slice_param, len(site.layer.top)
     axis = site.axis(int(p.slice_dim) if p.HasField("slice_dim") else p.axis, len(bottom))
     size = bottom[axis]
     parts: list[Dim]
-    if p.slice_point:
-        points = [int(point) for point in p.slice_point]
+    if points := list(p.slice_point):
         if len(points) != tops - 1:
-            raise site.fail(
-                "there must be one slice point fewer than tops", expected=str(tops - 1), got=str(len(points))
-            )
-        edges: list[Dim] = [0, *points, size]
-        parts = [None if b is None or a is None else b - a for a, b in pairwise(edges)]
+            got = str(len(points))
+            raise site.fail("there must be one slice point fewer than tops", expected=str(tops - 1), got=got)
+        parts = [None if b is None else b - a for a, b in pairwise([0, *points, size])]
         if any(part is not None and part <= 0 for part in parts):
             raise site.fail("the slice points do not ascend within the bottom", got=f"{points} of {size}")
     else:
@@ -284,10 +231,7 @@ def _slice(site: Site) -> Inferred:
 
 
 def _argmax(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom, p = site.bottoms[0], site.layer.argmax_param
-    if bottom is None:
-        return Inferred((None,))
+    bottom, p = site.known[0], site.layer.argmax_param
     if p.HasField("axis"):
         axis = site.axis(p.axis, len(bottom))
         return Inferred(((*bottom[:axis], p.top_k, *bottom[axis + 1 :]),))
@@ -296,21 +240,14 @@ def _argmax(site: Site) -> Inferred:
 
 
 def _reduction(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom = site.bottoms[0]
-    if bottom is None:
-        return Inferred((None,))
+    bottom = site.known[0]
     return Inferred((bottom[: site.axis(site.layer.reduction_param.axis, len(bottom))],))
 
 
 def _tile(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom, p = site.bottoms[0], site.layer.tile_param
-    if bottom is None:
-        return Inferred((None,))
+    bottom, p = site.known[0], site.layer.tile_param
     axis = site.axis(p.axis, len(bottom))
-    dim = bottom[axis]
-    return Inferred(((*bottom[:axis], None if dim is None else dim * p.tiles, *bottom[axis + 1 :]),))
+    return Inferred(((*bottom[:axis], count((bottom[axis], p.tiles)), *bottom[axis + 1 :]),))
 
 
 def _loss(site: Site) -> Inferred:
@@ -325,14 +262,13 @@ def _accuracy(site: Site) -> Inferred:
 
 
 def _parameter(site: Site) -> Inferred:
-    shape = tuple(int(d) for d in site.layer.parameter_param.shape.dim)
+    shape = tuple(site.layer.parameter_param.shape.dim)
     return Inferred((shape,), (shape,))
 
 
 def _batch_reindex(site: Site) -> Inferred:
-    site.need(2, 2)
-    data, order = site.bottoms
-    return Inferred((None if data is None or order is None else (*order[:1], *data[1:]),))
+    data, order = site.known
+    return Inferred(((*order[:1], *data[1:]),))
 
 
 def _filter(site: Site) -> Inferred:
@@ -345,11 +281,10 @@ def _recurrent(site: Site) -> Inferred:
     states = (2 if lstm else 1) if p.expose_hidden else 0
     site.need(2 + states, 3 + states)
     bottom, size = site.bottoms[0], int(p.num_output)
-    fixed = site.bottoms[2] if len(site.bottoms) == 3 + states else None
     rows = 4 * size if lstm else size
     weights: list[Shape] = [(rows, count(bottom, 2)), (rows,)]
     if len(site.bottoms) == 3 + states:
-        weights.append((rows, count(fixed, 1)))
+        weights.append((rows, count(site.bottoms[2], 1)))
     weights.append((rows, size))
     if not lstm:
         weights += [(size, size), (size,)]
@@ -367,34 +302,32 @@ _LOSSES = (
 )
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(_ELEMENTWISE.split(), _same),
-    **dict.fromkeys(_LOSSES.split(), _loss),
-    **dict.fromkeys(("Data", "ImageData", "AnnotatedData"), _data),
-    **dict.fromkeys(("HDF5Data", "WindowData"), _opaque_data),
-    **dict.fromkeys(("RNN", "LSTM"), _recurrent),
-    **dict.fromkeys(("Silence", "HDF5Output"), lambda site: Inferred(())),  # noqa: ARG005 - a rule takes its site
+    **dict.fromkeys(_ELEMENTWISE.split(), Rule(_same, 1)),
+    **dict.fromkeys(_LOSSES.split(), Rule(_loss)),
+    **dict.fromkeys(("Data", "ImageData", "AnnotatedData"), Rule(_data)),
+    **dict.fromkeys(("HDF5Data", "WindowData", "Silence", "HDF5Output"), Rule(lambda _: Inferred(()))),
+    **dict.fromkeys(("RNN", "LSTM"), Rule(_recurrent)),
+    **dict.fromkeys(("Scale", "Bias"), Rule(_scale, 1, 2)),
     **WINDOW_RULES,
     **BOX_RULES,
-    "AbsVal": _abs_val,
-    "Input": _input,
-    "MemoryData": _memory_data,
-    "DummyData": _dummy_data,
-    "InnerProduct": _inner_product,
-    "Embed": _embed,
-    "Concat": _concat,
-    "Eltwise": _eltwise,
-    "PReLU": _prelu,
-    "BatchNorm": _batch_norm,
-    "Scale": _scale,
-    "Bias": _bias,
-    "Flatten": _flatten,
-    "Reshape": _reshape,
-    "Slice": _slice,
-    "ArgMax": _argmax,
-    "Reduction": _reduction,
-    "Tile": _tile,
-    "Accuracy": _accuracy,
-    "Parameter": _parameter,
-    "BatchReindex": _batch_reindex,
-    "Filter": _filter,
+    "AbsVal": Rule(_abs_val, 1),
+    "Input": Rule(_input),
+    "MemoryData": Rule(_memory_data),
+    "DummyData": Rule(_dummy_data),
+    "InnerProduct": Rule(_inner_product, 1, 1),
+    "Embed": Rule(_embed, 1, 1),
+    "Concat": Rule(_concat, 1),
+    "Eltwise": Rule(_eltwise, 2),
+    "PReLU": Rule(_prelu, 1, 1),
+    "BatchNorm": Rule(_batch_norm, 1, 1),
+    "Flatten": Rule(_flatten, 1, 1, known=True),
+    "Reshape": Rule(_reshape, 1, 1, known=True),
+    "Slice": Rule(_slice, 1, 1, known=True),
+    "ArgMax": Rule(_argmax, 1, 1, known=True),
+    "Reduction": Rule(_reduction, 1, 1, known=True),
+    "Tile": Rule(_tile, 1, 1, known=True),
+    "Accuracy": Rule(_accuracy),
+    "Parameter": Rule(_parameter),
+    "BatchReindex": Rule(_batch_reindex, 2, 2, known=True),
+    "Filter": Rule(_filter),
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from modelprep.errors import StepError
+from modelprep.formats.caffe.messages import chosen
 from modelprep.formats.caffe.shapes.base import Dim, Inferred, Rule, Shape, Site, count, show
 
 
@@ -40,9 +43,8 @@ def convolution_window(site: Site, axes: int) -> tuple[list[int], list[int], lis
     Raises StepError: missing, contradictory or zero where Caffe wants more.
     """
     p = site.layer.convolution_param
-    kernel = _per_axis(
-        site, "kernel_size" if p.kernel_size else "kernel", p.kernel_size, _pair(p, "kernel"), axes, None
-    )
+    name = "kernel_size" if p.kernel_size else "kernel"
+    kernel = _per_axis(site, name, p.kernel_size, _pair(p, "kernel"), axes, None)
     stride = _per_axis(site, "stride", p.stride, _pair(p, "stride"), axes, 1)
     pad = _per_axis(site, "pad", p.pad, _pair(p, "pad"), axes, 0)
     dilation = _per_axis(site, "dilation", p.dilation, None, axes, 1)
@@ -56,10 +58,9 @@ def groups(layer: Any, channels: Dim) -> int:
     return channels or 1 if layer.type == "ConvolutionDepthwise" else int(layer.convolution_param.group)
 
 
-def _convolve(site: Site, *, transposed: bool) -> Inferred:
-    site.need(1)
+def _convolve(site: Site) -> Inferred:
     p = site.layer.convolution_param
-    outputs = int(p.num_output)
+    transposed, outputs = site.layer.type == "Deconvolution", int(p.num_output)
     if outputs < 1 or p.group < 1:
         raise site.fail("num_output and group must be at least 1", got=f"num_output {outputs}, group {p.group}")
     bottom = site.bottoms[0]
@@ -70,14 +71,13 @@ def _convolve(site: Site, *, transposed: bool) -> Inferred:
     channels: Dim = None if bottom is None else bottom[axis]
     group = groups(site.layer, channels)
     if outputs % group or (channels is not None and channels % group):
-        raise site.fail(
-            "group does not divide the channels", got=f"{channels} channels, {outputs} outputs, {group} groups"
-        )
+        got = f"{channels} channels, {outputs} outputs, {group} groups"
+        raise site.fail("group does not divide the channels", got=got)
     inputs = None if channels is None else channels // group
     matrix: Shape = (channels, outputs // group, *kernel) if transposed else (outputs, inputs, *kernel)
     weights = (matrix, (outputs,)) if p.bias_term else (matrix,)
     if bottom is None:
-        return Inferred((None,) * len(site.layer.top), weights, None)
+        return Inferred((), weights, None)
     tops: list[Shape] = []
     for shape in site.bottoms:
         if shape is None or len(shape) != rank:
@@ -92,9 +92,7 @@ def _convolve(site: Site, *, transposed: bool) -> Inferred:
             # Like C++, towards zero: a window that overhangs by less than a stride still gives one value.
             size = s * (dim - 1) + extent - 2 * q if transposed else int((dim + 2 * q - extent) / s) + 1
             if size < 1:
-                raise site.fail(
-                    "the window is larger than the padded input", expected=f"at most {dim + 2 * q}", got=str(extent)
-                )
+                raise _too_large(site, dim + 2 * q, extent)
             spatial.append(size)
         tops.append((*shape[:axis], outputs, *spatial))
     places = count((site.bottoms if transposed else tops)[0], axis + 1)
@@ -103,15 +101,11 @@ def _convolve(site: Site, *, transposed: bool) -> Inferred:
     return Inferred(tuple(tops), weights, macs)
 
 
-def _convolution(site: Site) -> Inferred:
-    return _convolve(site, transposed=False)
+def _too_large(site: Site, most: int, size: int) -> StepError:
+    return site.fail("the window is larger than the padded input", expected=f"at most {most}", got=str(size))
 
 
-def _deconvolution(site: Site) -> Inferred:
-    return _convolve(site, transposed=True)
-
-
-def pooling_window(site: Site, size: tuple[Dim, Dim]) -> tuple[list[Dim], list[int], list[int]]:
+def pooling_window(site: Site, size: Sequence[Dim]) -> tuple[list[Dim], list[int], list[int]]:
     """Return kernel, stride and pad of a Pooling layer for an input of this height and width.
 
     Raises StepError: missing, contradictory, or of a size that Caffe refuses.
@@ -131,10 +125,8 @@ def pooling_window(site: Site, size: tuple[Dim, Dim]) -> tuple[list[Dim], list[i
     pad = list(_pair(p, "pad") or (p.pad, p.pad))
     for k, s, q in zip(kernel, stride, pad, strict=True):
         if not k or s < 1 or q >= k:
-            raise site.fail(
-                "kernel and stride must be at least 1, and the padding smaller than the kernel",
-                got=f"kernel {k}, stride {s}, pad {q}",
-            )
+            what = "kernel and stride must be at least 1, and the padding smaller than the kernel"
+            raise site.fail(what, got=f"kernel {k}, stride {s}, pad {q}")
     return kernel, stride, pad
 
 
@@ -146,18 +138,14 @@ def pooled(dim: int, kernel: int, stride: int, pad: int, *, floor: bool, clip: b
 
 
 def _pooling(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom = site.bottoms[0]
+    site.need_four_axes()
+    bottom, p = site.bottoms[0], site.layer.pooling_param
     if bottom is None:
         pooling_window(site, (None, None))
-        return Inferred((None,) * len(site.layer.top))
-    if len(bottom) != 4:
-        raise site.fail("Pooling needs four axes", expected="(num, channels, height, width)", got=show(bottom))
-    p = site.layer.pooling_param
-    mode = p.DESCRIPTOR.fields_by_name.get("round_mode")
-    floor = mode is not None and p.round_mode == mode.enum_type.values_by_name["FLOOR"].number
+        return Inferred(())
+    floor = chosen(p, "round_mode") == "FLOOR"
     kernel, stride, pad = pooling_window(site, bottom[2:4])
-    if any(pad) and p.pool == p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_name["STOCHASTIC"].number:
+    if any(pad) and chosen(p, "pool") == "STOCHASTIC":
         raise site.fail("stochastic pooling takes no padding", got=f"pad {pad}")
     # Caffe clips both axes as soon as either is padded.
     clip = any(pad)
@@ -168,37 +156,27 @@ def _pooling(site: Site) -> Inferred:
             continue
         size = pooled(dim, k, s, q, floor=floor, clip=clip)
         if size < 1:
-            raise site.fail("the window is larger than the padded input", expected=f"at most {dim + 2 * q}", got=str(k))
+            raise _too_large(site, dim + 2 * q, k)
         spatial.append(size)
     return Inferred(((*bottom[:2], *spatial),) * len(site.layer.top))
 
 
 def _lrn(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom = site.bottoms[0]
-    if bottom is not None and len(bottom) != 4:
-        raise site.fail("LRN needs four axes", expected="(num, channels, height, width)", got=show(bottom))
-    return Inferred((bottom,))
+    site.need_four_axes()
+    return Inferred(site.bottoms)
 
 
 def _mvn(site: Site) -> Inferred:
     """Return four axes, whatever the bottom has: Caffe reshapes the top by the old (num, channels, height, width)."""
-    site.need(1, 1)
-    bottom = site.bottoms[0]
-    if bottom is None:
-        return Inferred((None,))
+    bottom = site.known[0]
     if len(bottom) > 4:
         raise site.fail("MVN takes four axes at most", got=show(bottom))
     return Inferred(((*bottom, *(1,) * (4 - len(bottom))),))
 
 
 def _spp(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom, height = site.bottoms[0], int(site.layer.spp_param.pyramid_height)
-    if bottom is not None and len(bottom) != 4:
-        raise site.fail("SPP needs four axes", expected="(num, channels, height, width)", got=show(bottom))
-    if bottom is None:
-        return Inferred((None,))
+    site.need_four_axes()
+    bottom, height = site.known[0], int(site.layer.spp_param.pyramid_height)
     if height == 1:
         return Inferred(((*bottom[:2], 1, 1),))
     bins, channels = (4**height - 1) // 3, bottom[1]
@@ -206,20 +184,16 @@ def _spp(site: Site) -> Inferred:
 
 
 def _crop(site: Site) -> Inferred:
-    site.need(2, 2)
-    data, like = site.bottoms
-    if data is None or like is None:
-        return Inferred((None,))
-    p = site.layer.crop_param
+    (data, like), p = site.known, site.layer.crop_param
     axis = site.axis(p.axis, len(data))
-    offsets = [int(offset) for offset in p.offset]
-    if len(like) != len(data) or (offsets and len(offsets) not in (1, len(data) - axis)):
+    offsets = list(p.offset) or [0]
+    if len(like) != len(data) or len(offsets) not in (1, len(data) - axis):
         raise site.fail(
             "Crop needs bottoms of equal rank and one offset, or one an axis",
-            got=f"{show(data)}, {show(like)}, {len(offsets)} offsets",
+            got=f"{show(data)}, {show(like)}, {len(p.offset)} offsets",
         )
     for i in range(axis, len(data)):
-        offset = 0 if not offsets else offsets[0] if len(offsets) == 1 else offsets[i - axis]
+        offset = offsets[0] if len(offsets) == 1 else offsets[i - axis]
         have, want = data[i], like[i]
         if have is not None and want is not None and have - offset < want:
             raise site.fail("the crop goes beyond the input", expected=f"at most {have - offset}", got=str(want))
@@ -227,15 +201,10 @@ def _crop(site: Site) -> Inferred:
 
 
 def _im2col(site: Site) -> Inferred:
-    site.need(1, 1)
-    bottom, axis = site.bottoms[0], 0
-    if bottom is None:
-        return Inferred((None,))
+    bottom = site.known[0]
     axis = site.axis(site.layer.convolution_param.axis, len(bottom))
     kernel, stride, pad, dilation = convolution_window(site, len(bottom) - axis - 1)
-    channels = bottom[axis]
-    for k in kernel:
-        channels = None if channels is None else channels * k
+    channels = count((bottom[axis], *kernel))
     spatial = [
         None if dim is None else int((dim + 2 * q - d * (k - 1) - 1) / s) + 1
         for dim, k, s, q, d in zip(bottom[axis + 1 :], kernel, stride, pad, dilation, strict=True)
@@ -244,14 +213,13 @@ def _im2col(site: Site) -> Inferred:
 
 
 WINDOW_RULES: dict[str, Rule] = {
-    "Convolution": _convolution,
-    "DepthwiseConvolution": _convolution,
-    "ConvolutionDepthwise": _convolution,
-    "Deconvolution": _deconvolution,
-    "Pooling": _pooling,
-    "SPP": _spp,
-    "LRN": _lrn,
-    "MVN": _mvn,
-    "Crop": _crop,
-    "Im2col": _im2col,
+    **dict.fromkeys(
+        ("Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution"), Rule(_convolve, 1)
+    ),
+    "Pooling": Rule(_pooling, 1, 1),
+    "SPP": Rule(_spp, 1, 1, known=True),
+    "LRN": Rule(_lrn, 1, 1),
+    "MVN": Rule(_mvn, 1, 1, known=True),
+    "Crop": Rule(_crop, 2, 2, known=True),
+    "Im2col": Rule(_im2col, 1, 1, known=True),
 }

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import UsageError
-from modelprep.formats.caffe.to_onnx.model import Options, Plan
-from modelprep.formats.caffe.to_onnx.plan import OPSETS, decide
+from modelprep.formats.caffe.to_onnx.plan import OPSETS, Options, Plan, decide
 from modelprep.formats.caffe.to_onnx.verify import check
 from modelprep.formats.caffe.to_onnx.write import write
 from modelprep.formats.caffe.write import Progress
@@ -56,8 +55,8 @@ def convert(
         "size": size,
         "net": plan.net.name,
         "opset": plan.graph.opset,
-        "inputs": {value.name: _dims(value.shape) for value in plan.inputs},
-        "outputs": {value.name: _dims(value.shape) for value in plan.outputs},
+        "inputs": {name: ["?" if size is None else size for size in shape] for name, shape in plan.inputs},
+        "outputs": {name: ["?" if size is None else size for size in shape] for name, shape in plan.outputs},
         "layers": len(plan.net.layer),
         "operators": dict(sorted(Counter(node.op_type for node in plan.graph.nodes).items())),
         "prototxt": plan.generation,
@@ -66,8 +65,7 @@ def convert(
         "notes": list(plan.notes),
     }
     if checked is not None:
-        left = f", {checked.left_open} left open" if checked.left_open else ""
-        facts["structure"] = f"{checked.by}: full check passed, {checked.equal} blobs have Caffe's shapes{left}"
+        facts["structure"] = checked
     return plan, facts
 
 
@@ -83,7 +81,3 @@ def batch(value: object) -> int | Literal["dynamic"] | None:
     if not isinstance(value, bool) and str(value).isdecimal() and int(str(value)) > 0:
         return int(str(value))
     raise UsageError("there is no such batch", expected="a number from 1 up, or dynamic", got=str(value))
-
-
-def _dims(shape: tuple[int | None, ...]) -> list[int | str]:
-    return ["?" if size is None else size for size in shape]

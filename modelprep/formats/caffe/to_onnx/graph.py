@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.formats.caffe.weights import BlobPlan
-from modelprep.formats.onnx.model import FLOAT, INT64, WIDTH, messages
+from modelprep.formats.onnx.model import FLOAT, INT64, messages
 
 #: AttributeProto.AttributeType by the Python type of a value.
 _FLOAT, _INT, _STRING, _TENSOR, _FLOATS, _INTS = 1, 2, 3, 4, 6, 7
@@ -22,7 +22,7 @@ Attribute = int | float | str | Sequence[int] | Sequence[float]
 
 @dataclass(frozen=True)
 class Constant:
-    """An initializer: its name, its shape, and its elements (``bytes``: little-endian; BlobPlan: still in the file)."""
+    """An initializer: name, shape, and elements (``bytes``: little-endian; BlobPlan: still in the caffemodel)."""
 
     name: str
     dims: tuple[int, ...]
@@ -32,15 +32,12 @@ class Constant:
     @property
     def size(self) -> int:
         """Bytes that its elements take."""
-        return len(self.source) if isinstance(self.source, bytes) else WIDTH[self.dtype] * self.source.count
+        return len(self.source) if isinstance(self.source, bytes) else self.source.size
 
 
 @dataclass
 class Graph:
-    """Nodes and constants in the order in which they were added.
-
-    `opset`: of the default operator set, 11 to 21.
-    """
+    """Nodes and constants in the order in which they were added; `opset`: of the default operator set, 11 to 21."""
 
     opset: int
     nodes: list[Any] = field(default_factory=list)
@@ -58,36 +55,30 @@ class Graph:
         self, op: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attributes: Mapping[str, Attribute]
     ) -> None:
         """Add a node of the default operator set; attributes are written in the order of their names."""
-        proto = messages("NodeProto")()
-        proto.op_type = op
-        proto.name = _claim(name, self._node_names)
-        proto.input.extend(inputs)
-        proto.output.extend(outputs)
+        proto = messages("NodeProto")(op_type=op, name=_claim(name, self._node_names), input=inputs, output=outputs)
         for key in sorted(attributes):
             _set(proto.attribute.add(name=key), attributes[key])
         self.nodes.append(proto)
 
     def constant(self, name: str, dims: Sequence[int], source: bytes | BlobPlan, dtype: int = FLOAT) -> str:
         """Add an initializer and return its name. A blob that is there already in this shape is not added twice."""
-        key = None
-        if isinstance(source, BlobPlan) and source.source is not None:
-            key = (source.source.offset, tuple(dims))
-            if key in self._weights:
-                return self._weights[key]
+        blob = None if isinstance(source, bytes) else source.source
+        if blob is not None and (known := self._weights.get((blob.offset, tuple(dims)))):
+            return known
         claimed = self.claim(name)
-        if key is not None:
-            self._weights[key] = claimed
+        if blob is not None:
+            self._weights[blob.offset, tuple(dims)] = claimed
         self.constants.append(Constant(claimed, tuple(dims), dtype, source))
         return claimed
 
     def floats(self, name: str, values: Sequence[float], dims: Sequence[int] | None = None) -> str:
-        """Add float32 numbers of our own as an initializer (of one axis where `dims` says nothing)."""
-        shape = (len(values),) if dims is None else tuple(dims)
+        """Add float32 numbers as an initializer, of one axis if `dims` is left out."""
+        shape = (len(values),) if dims is None else dims
         return self.constant(name, shape, struct.pack(f"<{len(values)}f", *map(float32, values)))
 
     def integers(self, name: str, values: Sequence[int], dims: Sequence[int] | None = None) -> str:
-        """Add int64 numbers of our own as an initializer (of one axis where `dims` says nothing)."""
-        shape = (len(values),) if dims is None else tuple(dims)
+        """Add int64 numbers as an initializer, of one axis if `dims` is left out."""
+        shape = (len(values),) if dims is None else dims
         return self.constant(name, shape, struct.pack(f"<{len(values)}q", *values), INT64)
 
 

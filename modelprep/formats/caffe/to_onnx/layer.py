@@ -1,6 +1,6 @@
-"""One Caffe layer while it becomes ONNX nodes: what a rule is given, and the operators whose form the opset decides.
+"""One Caffe layer while it becomes ONNX nodes: what a rule gets, and the operators whose form depends on the opset.
 
-A rule is a function of a :class:`Layer`; it adds nodes and ends by giving every top its value.
+A rule is a function of a :class:`Layer`; it adds the nodes that make each top.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.shapes.base import Dim, Shape, show
+from modelprep.formats.caffe.shapes.base import Dim, show
 from modelprep.formats.caffe.to_onnx.graph import Attribute, Graph
 from modelprep.formats.caffe.weights import BlobPlan
 from modelprep.formats.onnx.model import FLOAT, INT64
 
-#: First opset in which a reduction takes its axes as an input and not as an attribute.
-_AXES_INPUT = {"ReduceSum": 13, "ReduceMean": 18, "ReduceL1": 18, "ReduceSumSquare": 18, "ReduceMax": 18}
+#: First opset in which an operator takes its axes as an input and not as an attribute.
+_AXES_INPUT = {"Squeeze": 13, "Unsqueeze": 13, "ReduceSum": 13, "ReduceMean": 18, "ReduceL1": 18, "ReduceSumSquare": 18}
 
 
 class Tensor(NamedTuple):
-    """A value of the graph. A size of None is decided by the batch (or by the data) when the model runs."""
+    """A value of the graph. A size of None depends on the batch or the data."""
 
     name: str
     shape: tuple[Dim, ...]
@@ -28,16 +28,11 @@ class Tensor(NamedTuple):
 
 @dataclass
 class Layer:
-    """What a rule is given.
+    """What a rule gets.
 
-    Parameters
-    ----------
-    bottoms, tops
-        Its blobs with their shapes; the tops' names are decided, and a rule has to make each of them.
-    read
-        Reads a blob's numbers; for the few that must be computed with, never for a weight matrix.
-    raw_detections
-        Whether DetectionOutput stops before its non-maximum suppression.
+    `bottoms`, `tops`: the layer's blobs with their shapes; a rule must make a value of the name of each top. `read`:
+    reads a blob's numbers; for the few that are needed here, never for a weight matrix. `raw_detections`: whether
+    DetectionOutput stops before its non-maximum suppression.
     """
 
     proto: Any
@@ -56,13 +51,23 @@ class Layer:
         return str(self.proto.name) or str(self.proto.type)
 
     @property
+    def x(self) -> str:
+        """The name of the first bottom."""
+        return self.bottoms[0].name
+
+    @property
+    def y(self) -> str:
+        """The name of the first top."""
+        return self.tops[0].name
+
+    @property
     def opset(self) -> int:
         """The opset that is written."""
         return self.graph.opset
 
     @property
     def rank(self) -> int:
-        """Axes of the first bottom."""
+        """The number of axes of the first bottom."""
         return len(self.bottoms[0].shape)
 
     def refuse(self, why: str, *, expected: str | None = None, got: str | None = None, hint: str = "") -> StepError:
@@ -72,31 +77,30 @@ class Layer:
             where=f"layer '{self.name}' ({self.proto.type})", expected=expected, got=got, hint=hint or None,
         )  # fmt: skip
 
-    def size(self, tensor: Tensor, axis: int, what: str = "") -> int:
+    def size(self, tensor: Tensor, axis: int) -> int:
         """Return a size that must be known.
 
-        Raises StepError: it is decided only when the model runs.
+        Raises StepError: it depends on the batch, or there is no such axis.
         """
-        size = tensor.shape[axis]
-        if size is None:
-            raise self.refuse(
-                f"it needs to know the size of axis {axis}{what and ' ' + what}, which changes with the batch",
-                got=show(tensor.shape), hint="convert with a fixed batch: --batch 1",
-            )  # fmt: skip
+        if axis >= len(tensor.shape):
+            raise self.refuse(f"it needs more than {axis} axes", got=show(tensor.shape))
+        if (size := tensor.shape[axis]) is None:
+            why = f"it needs to know the size of axis {axis}, which changes with the batch"
+            raise self.refuse(why, got=show(tensor.shape), hint="convert with a fixed batch: --batch 1")
         return size
 
-    def axis(self, value: int, *, bottom: int = 0) -> int:
+    def axis(self, value: int) -> int:
         """Turn an axis that may count from the end into one that does not; the shape rules have checked it."""
-        return value + len(self.bottoms[bottom].shape) if value < 0 else value
+        return value + self.rank if value < 0 else value
 
     # Values
 
     def op(self, op: str, *inputs: str, out: str = "", part: str = "", **attributes: Attribute) -> str:
-        """Add a node with one output and return that output's name.
+        """Add a node with one output and return the output's name.
 
-        `op`, `inputs`, `attributes`: as ONNX has them; an input of "" is left out. `out`: the output's name; a fresh
-        one, made of `part` or the operator's name, where it is left out. The node that makes a top bears the layer's
-        own name.
+        `op`, `inputs`, `attributes`: as ONNX defines them; "" stands for an input that is left out. `out`: the output's
+        name; by default a new one, made of `part` or the operator's name. The node that makes a top has the layer's
+        name.
         """
         part = part or op.lower()
         value = out or self.graph.claim(f"{self.name}/{part}")
@@ -122,45 +126,14 @@ class Layer:
 
     # Operators whose form depends on the opset
 
-    def reduce(
-        self, op: str, value: str, axes: Sequence[int], *, keep: bool = True, out: str = "", part: str = ""
+    def over(
+        self, op: str, value: str, axes: Sequence[int], *, out: str = "", part: str = "", **attributes: Attribute
     ) -> str:
-        """Reduce over axes."""
-        keepdims = int(keep)
+        """Reduce over axes, or insert or remove axes of size one (``Unsqueeze``, ``Squeeze``)."""
+        part = part or op.lower()
         if self.opset >= _AXES_INPUT[op]:
-            return self.op(op, value, self.integers(f"{part or op.lower()}_axes", axes), out=out, part=part,
-                           keepdims=keepdims)  # fmt: skip
-        return self.op(op, value, out=out, part=part, axes=list(axes), keepdims=keepdims)
-
-    def unsqueeze(self, value: str, axes: Sequence[int], *, out: str = "", part: str = "unsqueeze") -> str:
-        """Insert axes of size one."""
-        if self.opset >= 13:
-            return self.op("Unsqueeze", value, self.integers(f"{part}_axes", axes), out=out, part=part)
-        return self.op("Unsqueeze", value, out=out, part=part, axes=list(axes))
-
-    def squeeze(self, value: str, axes: Sequence[int], *, out: str = "", part: str = "squeeze") -> str:
-        """Take out axes of size one."""
-        if self.opset >= 13:
-            return self.op("Squeeze", value, self.integers(f"{part}_axes", axes), out=out, part=part)
-        return self.op("Squeeze", value, out=out, part=part, axes=list(axes))
-
-    def split(self, value: str, axis: int, sizes: Sequence[int], outs: Sequence[str]) -> None:
-        """Cut a value along an axis into named parts."""
-        if self.opset >= 13:
-            inputs = [value, self.integers("split", sizes)]
-            self.graph.node("Split", inputs, outs, self.name, {"axis": axis})
-        else:
-            self.graph.node("Split", [value], outs, self.name, {"axis": axis, "split": list(sizes)})
-
-    def softmax(self, value: Tensor, axis: int, *, out: str = "") -> str:
-        """Normalize along one axis. Before opset 13 the operator takes that axis and all behind it as one."""
-        rank = len(value.shape)
-        if self.opset >= 13 or all(size == 1 for size in value.shape[axis + 1 :]):
-            return self.op("Softmax", value.name, out=out, axis=axis)
-        order = [i for i in range(rank) if i != axis] + [axis]
-        turned = self.op("Transpose", value.name, perm=order)
-        normal = self.op("Softmax", turned, axis=rank - 1)
-        return self.op("Transpose", normal, out=out, part="transpose_back", perm=[order.index(i) for i in range(rank)])
+            return self.op(op, value, self.integers(f"{part}_axes", axes), out=out, part=part, **attributes)
+        return self.op(op, value, out=out, part=part, axes=list(axes), **attributes)
 
     def slice(
         self, value: str, axes: Sequence[int], starts: Sequence[int], ends: Sequence[int], *,
@@ -175,20 +148,18 @@ class Layer:
     def reshape(
         self, value: str, old: Sequence[Dim], new: Sequence[Dim], *, out: str = "", part: str = "reshape"
     ) -> str:
-        """Return a value another shape.
+        """Change a value's shape from `old` to `new`, of which one size may be None: it follows from the rest.
 
-        `old`, `new`: shapes; one size of `new` may be None: it follows from the rest. Raises StepError: more than one
-        size would have to follow from the rest.
+        Raises StepError: more than one is None.
         """
         dims = [-1 if size is None else size for size in new]
         if dims.count(-1) > 1:
-            raise self.refuse("more than one size of its result changes with the batch",
-                              got=f"{show(tuple(old))} into {show(tuple(new))}",
-                              hint="convert with a fixed batch: --batch 1")  # fmt: skip
+            why, got = "more than one size of its result changes with the batch", f"{show(old)} into {show(new)}"
+            raise self.refuse(why, got=got, hint="convert with a fixed batch: --batch 1")
         return self.op("Reshape", value, self.integers(f"{part}_shape", dims), out=out, part=part)
 
     def cast_to_float(self, value: str, *, out: str = "", part: str = "cast") -> str:
-        """Turn whole numbers or truth values into float32."""
+        """Turn integers or booleans into float32."""
         return self.op("Cast", value, out=out, part=part, to=FLOAT)
 
     def cast_to_integers(self, value: str, *, out: str = "", part: str = "indices") -> str:
@@ -198,22 +169,18 @@ class Layer:
     def scaled(self, value: str, factor: float, offset: float = 0.0, *, out: str = "", part: str = "") -> str:
         """Multiply by a number and add one; what would change nothing is left out.
 
-        A value that nothing is done to goes through Identity where `out` wants a name for it.
+        If nothing is left, Identity gives the value the name `out`.
         """
-        todo: list[tuple[str, str, float]] = []
-        if factor != 1:
-            todo.append(("Mul", f"{part}scale", factor))
-        if offset != 0:
-            todo.append(("Add", f"{part}shift", offset))
+        todo = [("Mul", f"{part}scale", factor)] * (factor != 1) + [("Add", f"{part}shift", offset)] * (offset != 0)
         if not todo:
             return self.op("Identity", value, out=out) if out else value
         for i, (op, name, number) in enumerate(todo):
-            value = self.op(op, value, self.number(name, number), out=out if i == len(todo) - 1 else "",
-                            part=f"{part}{op.lower()}")  # fmt: skip
+            last = out if i == len(todo) - 1 else ""
+            value = self.op(op, value, self.number(name, number), out=last, part=f"{part}{op.lower()}")
         return value
 
 
-Rule = Callable[[Layer], None]
+Rule = Callable[[Layer], object]
 
 
 @dataclass(frozen=True)
@@ -223,9 +190,3 @@ class Conversion:
     rule: Rule
     becomes: str
     notes: str = ""
-
-
-def known(shape: Shape) -> tuple[Dim, ...]:
-    """Return a shape whose number of axes is known."""
-    assert shape is not None
-    return shape

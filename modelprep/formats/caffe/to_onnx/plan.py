@@ -9,27 +9,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from modelprep.errors import StepError, UsageError
 from modelprep.formats.caffe import edits, phase, prepare, prototxt, upgrades, weights
-from modelprep.formats.caffe.messages import copy_of
+from modelprep.formats.caffe.messages import copy_of, generation
 from modelprep.formats.caffe.shapes.base import Shape
 from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, infer
 from modelprep.formats.caffe.to_onnx.arithmetic import batch_norm
 from modelprep.formats.caffe.to_onnx.graph import Graph
 from modelprep.formats.caffe.to_onnx.layer import Layer, Tensor
-from modelprep.formats.caffe.to_onnx.model import Options, Plan
 from modelprep.formats.caffe.to_onnx.registry import CONVERSIONS, REFUSED
-from modelprep.formats.caffe.to_onnx.write import numbers
 from modelprep.formats.caffe.wire.index import index
 from modelprep.formats.caffe.wire.model import ModelIndex
+from modelprep.formats.caffe.write import numbers
 
 #: Opsets that can be written.
 OPSETS = range(11, 22)
 #: Layers that compute nothing: their top is their bottom.
 _GONE = ("Dropout", "SpatialDropout", "Split")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to write.
+
+    `opset`: 11 to 21. `batch`: first size of every input; ``dynamic`` leaves it open, None takes the prototxt's.
+    `keep`: tops that become the outputs; layers that they do not need are dropped; empty: all tops that no layer reads.
+    `raw_detections`: whether SSD's DetectionOutput returns decoded boxes and scores instead of rows.
+    """
+
+    opset: int = 13
+    batch: int | Literal["dynamic"] | None = None
+    keep: tuple[str, ...] = ()
+    raw_detections: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A conversion, decided.
+
+    `blobs`: every value that is a Caffe blob, with the shape that Caffe gives it. `generation`, `changes`, `notes`,
+    `warnings`: the prototxt's syntax, what was upgraded or dropped, which weights are not used, what to know.
+    """
+
+    net: Any
+    model: ModelIndex
+    graph: Graph
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    blobs: tuple[Tensor, ...]
+    generation: str
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:
@@ -38,11 +73,9 @@ def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:
     Raises UsageError: an opset or a batch that cannot be; StepError: either file is no such file; the weights do not
     fit the net; a layer cannot be converted exactly.
     """
-    from modelprep.formats.caffe.messages import generation
-
     if options.opset not in OPSETS:
-        raise UsageError("this opset cannot be written", expected=f"{OPSETS[0]} to {OPSETS[-1]}",
-                         got=str(options.opset))  # fmt: skip
+        expected = f"{OPSETS[0]} to {OPSETS[-1]}"
+        raise UsageError("this opset cannot be written", expected=expected, got=str(options.opset))
     net = prototxt.read_file(prototxt_path)
     form = generation(net)
     changes = upgrades.upgrade(net)
@@ -51,7 +84,7 @@ def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:
     net = phase.filter_net(net)
     if options.keep:
         changes += edits.keep_outputs(net, options.keep)
-    _hold_types(net)
+    _refuse_types(net)
     twin = None
     if options.batch == "dynamic":
         # What differs between two batches is what the batch decides.
@@ -65,7 +98,7 @@ def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:
     model = index(weights_path)
     matched = weights.match(net, shapes, model)
     layers = shapes.layers if twin is None else _open(shapes, infer(twin))
-    builder = _Builder(net, layers, matched, model, options)
+    builder = _Builder(net, layers, matched, model, options, Graph(options.opset))
     builder.build()
     return Plan(
         net, model, builder.graph, tuple(builder.inputs), tuple(builder.outputs()), tuple(builder.blobs), form,
@@ -73,7 +106,7 @@ def decide(prototxt_path: Path, weights_path: Path, options: Options) -> Plan:
     )  # fmt: skip
 
 
-def _hold_types(net: Any) -> None:
+def _refuse_types(net: Any) -> None:
     """Refuse the layers that no rule converts, all in one error."""
     bad = [layer for layer in net.layer if layer.type not in CONVERSIONS]
     if not bad:
@@ -112,15 +145,12 @@ class _Builder:
     matched: weights.WeightPlan
     model: ModelIndex
     options: Options
-    graph: Graph = field(init=False)
+    graph: Graph
     inputs: list[Tensor] = field(default_factory=list)
     blobs: list[Tensor] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     values: dict[str, Tensor] = field(default_factory=dict)
     raw: dict[str, list[Tensor]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.graph = Graph(self.options.opset)
 
     def build(self) -> None:
         folded = _folded(self.net, self.shapes)
@@ -146,7 +176,7 @@ class _Builder:
                 self.values.update(zip(proto.top, layer.tops, strict=True))
 
     def _layer(self, i: int, names: Mapping[tuple[int, int], str], at: int | None = None) -> Layer:
-        """Make what the rule of layer `i` is given; `at`: the layer whose place and names it takes."""
+        """Make what the rule of layer `i` gets; `at`: the layer whose place and names it takes."""
         proto, shapes, place = self.net.layer[i], self.shapes[i], i if at is None else at
         for blob, shape in zip((*proto.bottom, *proto.top), (*shapes.bottoms, *shapes.tops), strict=True):
             if shape is None:
@@ -156,9 +186,8 @@ class _Builder:
                 )  # fmt: skip
         bottoms = () if at is not None else tuple(self._value(proto, blob) for blob in proto.bottom)
         tops = tuple(Tensor(names[place, j], shape or ()) for j, shape in enumerate(self.shapes[place].tops))
-        return Layer(
-            proto, bottoms, tops, self.matched.layers[i], self.graph, self._numbers, self.options.raw_detections
-        )  # fmt: skip
+        read = partial(numbers, self.model.path)
+        return Layer(proto, bottoms, tops, self.matched.layers[i], self.graph, read, self.options.raw_detections)
 
     def _value(self, proto: Any, blob: str) -> Tensor:
         if blob not in self.values:
@@ -166,14 +195,8 @@ class _Builder:
                             got=blob, hint="leave --ssd raw out, or end the net before: --keep TOP")  # fmt: skip
         return self.values[blob]
 
-    def _numbers(self, blob: weights.BlobPlan) -> list[float]:
-        return numbers(self.model.path, blob)
-
     def outputs(self) -> list[Tensor]:
-        """Return the graph's outputs, and name those that so far only have another blob's name.
-
-        Raises StepError: there is none.
-        """
+        """Return the graph's outputs, and give those a name that only have another blob's; refuse a net without any."""
         free: dict[str, None] = dict.fromkeys(self.options.keep)
         if not free:
             for layer in self.net.layer:

@@ -1,4 +1,4 @@
-"""Pooling with Caffe's own window rules, and what is made of it: SPP, ROIPooling, Upsample by a pooling mask.
+"""Layers that change the resolution: Pooling with Caffe's own window rules, SPP, ROIPooling, Interp, Upsample.
 
 Caffe rounds the number of windows up, and its average divides by the cells of a window that are in the input or in the
 padding, but not by those beyond the padding. ``ceil_mode`` says other things in other runtimes and opsets; so the
@@ -13,14 +13,14 @@ from itertools import product
 from typing import Any
 
 from modelprep.formats.caffe.shapes.base import Site
-from modelprep.formats.caffe.shapes.windows import pooling_window
+from modelprep.formats.caffe.shapes.windows import pooled, pooling_window
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer, Tensor
 
-MAX, AVE, STOCHASTIC = 0, 1, 2
+_MAX, _STOCHASTIC = 0, 2
 
 
 @dataclass(frozen=True)
-class Windows:
+class _Windows:
     """The windows along one axis: how many of `kernel` cells, one every `stride`, the first at -`pad` of `size`."""
 
     size: int
@@ -31,7 +31,7 @@ class Windows:
 
     @property
     def end(self) -> int:
-        """Padding behind the axis that makes exactly `count` windows."""
+        """The padding behind the axis that makes exactly `count` windows."""
         return max(0, (self.count - 1) * self.stride + self.kernel - self.pad - self.size)
 
     def cells(self) -> list[int]:
@@ -44,30 +44,26 @@ class Windows:
         return (self.count - 1) * self.stride - self.pad >= self.size or self.kernel <= self.pad
 
 
-def pool(
-    layer: Layer, method: int, value: str, axes: list[Windows], out: str, *, part: str = "", mask: str = ""
+def _pool(
+    layer: Layer, method: int, value: str, axes: list[_Windows], out: str, *, part: str = "", mask: str = ""
 ) -> None:
-    """Add the nodes of one pooling.
-
-    Raises StepError: stochastic pooling, or a window without any cell of the input: Caffe's result is no number then.
-    """
-    if method == STOCHASTIC:
+    """Add the nodes of one pooling; refuse windows without any cell of the input: Caffe's result is no number then."""
+    if method == _STOCHASTIC:
         raise layer.refuse("stochastic pooling draws random numbers; Caffe cannot run it for inference on a CPU either")
     if any(axis.empty() for axis in axes):
-        raise layer.refuse("a pooling window lies beyond the input altogether, and Caffe's result there is undefined",
-                           got=f"{axes[0].size}x{axes[1].size} into {axes[0].count}x{axes[1].count}")  # fmt: skip
+        why = "a pooling window lies beyond the input altogether, and Caffe's result there is undefined"
+        raise layer.refuse(why, got=f"{axes[0].size}x{axes[1].size} into {axes[0].count}x{axes[1].count}")
     whole = all(w.count == 1 and w.kernel == w.size and not w.pad for w in axes)
     if whole and not mask:
-        layer.op("GlobalMaxPool" if method == MAX else "GlobalAveragePool", value, out=out, part=part)
+        layer.op("GlobalMaxPool" if method == _MAX else "GlobalAveragePool", value, out=out, part=part)
         return
     window: dict[str, Any] = {
         "kernel_shape": [w.kernel for w in axes], "strides": [w.stride for w in axes],
         "pads": [*(w.pad for w in axes), *(w.end for w in axes)],
     }  # fmt: skip
-    if method == MAX:
+    if method == _MAX:
         if mask:
-            name = layer.name if out else ""
-            layer.graph.node("MaxPool", [value], [out, mask], name, window)
+            layer.graph.node("MaxPool", [value], [out, mask], layer.name, window)
         else:
             layer.op("MaxPool", value, out=out, part=part, **window)
         return
@@ -81,23 +77,23 @@ def pool(
     layer.op("Mul", mean, factors, out=out, part=part)
 
 
-def _windows(layer: Layer) -> list[Windows]:
+def _windows(layer: Layer) -> list[_Windows]:
     bottom, top = layer.bottoms[0], layer.tops[0]
     sizes = layer.size(bottom, 2), layer.size(bottom, 3)
     kernel, stride, pad = pooling_window(Site(layer.proto, (bottom.shape,)), sizes)
-    return [Windows(sizes[i], layer.size(top, 2 + i), kernel[i] or sizes[i], stride[i], pad[i]) for i in range(2)]
+    return [_Windows(sizes[i], layer.size(top, 2 + i), kernel[i] or sizes[i], stride[i], pad[i]) for i in range(2)]
 
 
 def _pooling(layer: Layer) -> None:
     axes, method = _windows(layer), layer.proto.pooling_param.pool
     if len(layer.tops) == 1:
-        pool(layer, method, layer.bottoms[0].name, axes, layer.tops[0].name)
+        _pool(layer, method, layer.x, axes, layer.y)
         return
-    if method != MAX:
+    if method != _MAX:
         raise layer.refuse("only maximum pooling has a second top", got="an average")
     # Caffe's mask counts within one channel and is of floats, ONNX's counts through the whole tensor.
     indices = layer.graph.claim(f"{layer.name}/indices")
-    pool(layer, method, layer.bottoms[0].name, axes, layer.tops[0].name, mask=indices)
+    _pool(layer, method, layer.x, axes, layer.y, mask=indices)
     within = layer.op("Mod", indices, layer.integers("plane", [axes[0].size * axes[1].size], ()))
     layer.cast_to_float(within, out=layer.tops[1].name, part="mask")
 
@@ -114,49 +110,70 @@ def _spp(layer: Layer) -> None:
         for size in sizes:
             kernel = math.ceil(size / bins)
             pad = (kernel * bins - size + 1) // 2
-            axes.append(Windows(size, _count(size, kernel, pad), kernel, kernel, pad))
+            count = pooled(size, kernel, kernel, pad, floor=False, clip=pad > 0)
+            axes.append(_Windows(size, count, kernel, kernel, pad))
         if any(axis.count != bins for axis in axes):
-            raise layer.refuse("the input is too small for the pyramid", got=f"{sizes[0]}x{sizes[1]}",
-                               expected=f"{bins}x{bins} windows")  # fmt: skip
+            got, expected = f"{sizes[0]}x{sizes[1]}", f"{bins}x{bins} windows"
+            raise layer.refuse("the input is too small for the pyramid", got=got, expected=expected)
         if p.pyramid_height == 1:
-            pool(layer, p.pool, bottom.name, axes, top.name)
+            _pool(layer, p.pool, bottom.name, axes, top.name)
             return
         value = layer.graph.claim(f"{layer.name}/level{level}")
-        pool(layer, p.pool, bottom.name, axes, value, part=f"level{level}_")
+        _pool(layer, p.pool, bottom.name, axes, value, part=f"level{level}_")
         levels.append(layer.op("Flatten", value, axis=1))
     layer.op("Concat", *levels, out=top.name, axis=1)
-
-
-def _count(size: int, kernel: int, pad: int) -> int:
-    count = math.ceil((size + 2 * pad - kernel) / kernel) + 1
-    return count - 1 if pad and (count - 1) * kernel >= size + pad else count
 
 
 def _roi_pooling(layer: Layer) -> None:
     p = layer.proto.roi_pooling_param
     scale = float(p.spatial_scale) if p.HasField("spatial_scale") else 1.0
     layer.op(
-        "MaxRoiPool", layer.bottoms[0].name, layer.bottoms[1].name, out=layer.tops[0].name,
+        "MaxRoiPool", layer.x, layer.bottoms[1].name, out=layer.y,
         pooled_shape=[p.pooled_h, p.pooled_w], spatial_scale=scale,
     )  # fmt: skip
 
 
-def unpool(layer: Layer, value: Tensor, mask: Tensor, top: Tensor) -> None:
+def _unpool(layer: Layer, value: Tensor, mask: Tensor, top: Tensor) -> None:
     """Put each value where the mask of a Pooling layer says, and zeros around it (SegNet's Upsample)."""
     channels, height, width = (layer.size(top, i) for i in (1, 2, 3))
-    batch = value.shape[0]
     places = layer.cast_to_integers(layer.reshape(mask.name, mask.shape, _flat(layer, mask), part="flat_mask"))
     updates = layer.reshape(value.name, value.shape, _flat(layer, value), part="flat_values")
-    shape = layer.op("Shape", updates)
-    leading = layer.slice(shape, [0], [0], [2], part="leading")
+    leading = layer.slice(layer.op("Shape", updates), [0], [0], [2], part="leading")
     whole = layer.op("Concat", leading, layer.integers("plane", [height * width]), part="shape_of_zeros", axis=0)
     zeros = layer.op("Expand", layer.number("zero", 0.0), whole, part="zeros")
     spread = layer.op("ScatterElements", zeros, places, updates, axis=2)
-    layer.reshape(spread, (batch, channels, height * width), top.shape, out=top.name, part="unflatten")
+    layer.reshape(spread, (value.shape[0], channels, height * width), top.shape, out=top.name, part="unflatten")
 
 
 def _flat(layer: Layer, tensor: Tensor) -> tuple[int | None, ...]:
     return (tensor.shape[0], tensor.shape[1], layer.size(tensor, 2) * layer.size(tensor, 3))
+
+
+def _resize(layer: Layer, value: str, **attributes: str) -> None:
+    """Add a Resize to the height and width of the top; batch and channels are read from the value."""
+    leading = layer.slice(layer.op("Shape", value), [0], [0], [2], part="leading")
+    height_width = layer.integers("size", [layer.size(layer.tops[0], i) for i in (2, 3)])
+    sizes = layer.op("Concat", leading, height_width, part="sizes", axis=0)
+    # Regions and scales are optional from opset 13 on.
+    unused = ("", "") if layer.opset >= 13 else [layer.floats(name, []) for name in ("no_roi", "no_scales")]
+    layer.op("Resize", value, *unused, sizes, out=layer.y, **attributes)
+
+
+def _interp(layer: Layer) -> None:
+    p, value = layer.proto.interp_param, layer.x
+    if p.pad_beg or p.pad_end:
+        ends = [layer.size(layer.bottoms[0], i) + p.pad_end for i in (2, 3)]
+        value = layer.slice(value, [2, 3], [-p.pad_beg] * 2, ends, part="cropped")
+    _resize(layer, value, mode="linear", coordinate_transformation_mode="align_corners")
+
+
+def _upsample(layer: Layer) -> None:
+    if len(layer.bottoms) == 2:
+        _unpool(layer, *layer.bottoms, layer.tops[0])
+    else:
+        _resize(
+            layer, layer.x, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+        )  # fmt: skip
 
 
 CONVERSIONS = {
@@ -166,4 +183,8 @@ CONVERSIONS = {
     ),
     "SPP": Conversion(_spp, "MaxPool or AveragePool, Flatten, Concat"),
     "ROIPooling": Conversion(_roi_pooling, "MaxRoiPool"),
+    "Interp": Conversion(_interp, "Slice, Resize", "bilinear with aligned corners; the pads crop"),
+    "Upsample": Conversion(
+        _upsample, "Resize; Reshape, Cast, ScatterElements", "nearest; with a pooling mask as second bottom: unpooling"
+    ),
 }  # fmt: skip

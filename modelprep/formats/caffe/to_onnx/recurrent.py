@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 from modelprep.formats.caffe.to_onnx.layer import Conversion, Layer
 
-#: What a step is given: the layer, its number, the input's part of the gates, and the states; returns output, states.
-_Step = Callable[[Layer, int, str, list[str]], tuple[str, list[str]]]
 
-
-def _unrolled(layer: Layer, step: _Step, gates: int, states: int, output_blobs: int) -> None:
+def _unrolled(layer: Layer) -> None:
+    step, gates, states, output_blobs = (_lstm_step, 4, 2, 0) if layer.proto.type == "LSTM" else (_rnn_step, 1, 1, 2)
     p = layer.proto.recurrent_param
     x, flags, *more = layer.bottoms
     steps, batch, hidden = layer.size(x, 0), layer.size(x, 1), int(p.num_output)
@@ -23,14 +20,14 @@ def _unrolled(layer: Layer, step: _Step, gates: int, states: int, output_blobs: 
     # The input's part of all gates at once, over (time * batch) rows.
     rows = layer.op("Reshape", x.name, layer.integers("rows", [steps * batch, width]), part="rows_of_x")
     projected = layer.op("Gemm", rows, layer.weight(0, "W_x"), layer.weight(1, "b"), part="x_transform", transB=1)
-    wide = gates * hidden
-    projected = layer.op("Reshape", projected, layer.integers("gates", [steps, batch, wide]), part="x_gates")
+    shape = layer.integers("gates", [steps, batch, gates * hidden])
+    projected = layer.op("Reshape", projected, shape, part="x_gates")
     if static is not None:
         flat = layer.op("Flatten", static.name, part="x_static", axis=1)
         added = layer.op("Gemm", flat, layer.weight(2, "W_static"), part="static_transform", transB=1)
         projected = layer.op("Add", projected, added, part="with_static")
     if p.expose_hidden:
-        state = [layer.squeeze(value.name, [0], part=f"initial_{i}") for i, value in enumerate(more)]
+        state = [layer.over("Squeeze", value.name, [0], part=f"initial_{i}") for i, value in enumerate(more)]
     else:
         zeros = layer.floats("initial", [0.0] * (batch * hidden), (batch, hidden))
         state = [zeros] * states
@@ -41,15 +38,15 @@ def _unrolled(layer: Layer, step: _Step, gates: int, states: int, output_blobs: 
     outputs = []
     for t in range(steps):
         at = layer.integers(f"time{t}", [t])
-        flag = layer.op("Transpose", layer.op("Gather", flags.name, at, part=f"flag{t}", axis=0), part=f"cont{t}",
-                        perm=[1, 0])  # fmt: skip
-        mine = layer.squeeze(layer.op("Gather", projected, at, part=f"x{t}_", axis=0), [0], part=f"x{t}")
+        flag = layer.op("Gather", flags.name, at, part=f"flag{t}", axis=0)
+        flag = layer.op("Transpose", flag, part=f"cont{t}", perm=[1, 0])
+        mine = layer.over("Squeeze", layer.op("Gather", projected, at, part=f"x{t}_", axis=0), [0], part=f"x{t}")
         continued = [layer.op("Mul", value, flag, part=f"continued{t}_{i}") for i, value in enumerate(state)]
         output, state = step(layer, t, mine, continued)
-        outputs.append(layer.unsqueeze(output, [0], part=f"output{t}"))
-    layer.op("Concat", *outputs, out=layer.tops[0].name, axis=0)
+        outputs.append(layer.over("Unsqueeze", output, [0], part=f"output{t}"))
+    layer.op("Concat", *outputs, out=layer.y, axis=0)
     for value, top in zip(state, layer.tops[1:], strict=False):
-        layer.unsqueeze(value, [0], out=top.name, part="final")
+        layer.over("Unsqueeze", value, [0], out=top.name, part="final")
 
 
 def _lstm_step(layer: Layer, t: int, x: str, states: list[str]) -> tuple[str, list[str]]:
@@ -70,10 +67,6 @@ def _lstm_step(layer: Layer, t: int, x: str, states: list[str]) -> tuple[str, li
     return output, [output, cell]
 
 
-def _lstm(layer: Layer) -> None:
-    _unrolled(layer, _lstm_step, 4, 2, 0)
-
-
 def _rnn_step(layer: Layer, t: int, x: str, states: list[str]) -> tuple[str, list[str]]:
     first = len(layer.blobs) - 3
     recurrent = layer.op("Gemm", states[0], layer.weight(first, "W_hh"), part=f"h_transform{t}", transB=1)
@@ -82,12 +75,8 @@ def _rnn_step(layer: Layer, t: int, x: str, states: list[str]) -> tuple[str, lis
     return layer.op("Tanh", o, part=f"o{t}"), [h]
 
 
-def _rnn(layer: Layer) -> None:
-    _unrolled(layer, _rnn_step, 1, 1, 2)
-
-
 _NOTES = "unrolled over time; continuation flags; a static input; `expose_hidden`. A call begins with a state of zeros"
 CONVERSIONS = {
-    "LSTM": Conversion(_lstm, "Gemm, Sigmoid, Tanh, Mul, Add for each time step", _NOTES),
-    "RNN": Conversion(_rnn, "Gemm, Tanh, Add for each time step", _NOTES),
+    "LSTM": Conversion(_unrolled, "Gemm, Sigmoid, Tanh, Mul, Add for each time step", _NOTES),
+    "RNN": Conversion(_unrolled, "Gemm, Tanh, Add for each time step", _NOTES),
 }

@@ -4,35 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modelprep.formats.caffe.to_onnx import (
-    activation,
-    arithmetic,
-    convolution,
-    dense,
-    normalization,
-    pooling,
-    recurrent,
-    reduction,
-    resampling,
-    shaping,
-    sources,
-    ssd,
-)
+from modelprep.formats.caffe.to_onnx import activation, arithmetic, convolution, pooling, recurrent, shaping, ssd
 from modelprep.formats.caffe.to_onnx.layer import Conversion
 
+_FAMILIES = (activation, arithmetic, convolution, pooling, recurrent, shaping, ssd)
 CONVERSIONS: Mapping[str, Conversion] = {
-    **sources.CONVERSIONS,
-    **convolution.CONVERSIONS,
-    **dense.CONVERSIONS,
-    **pooling.CONVERSIONS,
-    **activation.CONVERSIONS,
-    **arithmetic.CONVERSIONS,
-    **normalization.CONVERSIONS,
-    **shaping.CONVERSIONS,
-    **reduction.CONVERSIONS,
-    **recurrent.CONVERSIONS,
-    **resampling.CONVERSIONS,
-    **ssd.CONVERSIONS,
+    type_: conversion for family in _FAMILIES for type_, conversion in family.CONVERSIONS.items()
 }
 
 _TRAINING = "it belongs to training; --keep TOP drops the layers that an output does not need"

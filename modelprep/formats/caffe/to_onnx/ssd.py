@@ -134,7 +134,7 @@ class _Detection:
         """Decode to (batch, priors, 4) where all classes share their boxes, else (batch, priors, classes, 4)."""
         layer, p = self.layer, self.p
         shape = [-1, self.priors, 4] if self.shared else [-1, self.priors, self.classes, 4]
-        loc = layer.op("Reshape", layer.bottoms[0].name, layer.integers("loc_shape", shape), part="loc")
+        loc = layer.op("Reshape", layer.x, layer.integers("loc_shape", shape), part="loc")
         halves = [layer.graph.claim(f"{layer.name}/{name}") for name in ("prior_boxes", "variances")]
         prior_shape = [2, self.priors, 4] if self.shared else [2, self.priors, 1, 4]
         both = layer.op("Reshape", layer.bottoms[2].name, layer.integers("prior_shape", prior_shape), part="priors")
@@ -199,13 +199,13 @@ class _Detection:
         label = layer.op("Gather", wanted, layer.op("Div", place, layer.integers("per_class", [best]), part="class"),
                          part="label", axis=0)  # fmt: skip
         flat_values = layer.op("Reshape", values, layer.integers("flat_values", [-1, many * best]), part="all_scores")
-        score = layer.unsqueeze(layer.op("GatherND", flat_values, at, part="row_scores"), [1], part="score")
+        score = layer.over("Unsqueeze", layer.op("GatherND", flat_values, at, part="row_scores"), [1], part="score")
         flat_boxes = layer.op("Reshape", corners, layer.integers("flat_boxes", [-1, many * best, 4]), part="all_boxes")
         box = layer.op("GatherND", flat_boxes, at, part="row_boxes")
         columns = [layer.cast_to_float(image, part="image_f"), layer.cast_to_float(label, part="label_f"), score, box]
         found = layer.op("Concat", *columns, part="found", axis=1)
         rows = layer.op("Concat", found, self._none_found(at, values), part="rows", axis=0)
-        layer.unsqueeze(rows, [0, 1], out=out)
+        layer.over("Unsqueeze", rows, [0, 1], out=out)
 
     def _corners(self, places: str, best: int, wanted: str) -> str:
         """Gather the boxes of the best places: (batch * classes, best, 4)."""
@@ -215,7 +215,7 @@ class _Detection:
         one = layer.op("Reshape", places, layer.integers("places_shape", [-1, many, best, 1]), part="places")
         repeated = layer.op("Expand", one, layer.integers("four", [1, 1, 1, 4]), part="places4")
         if self.shared:
-            spread = layer.unsqueeze(boxes, [1], part="boxes1")
+            spread = layer.over("Unsqueeze", boxes, [1], part="boxes1")
             # Expand to the classes that are looked at, so that places can be looked up for each of them.
             spread = layer.op("Expand", spread, layer.integers("each_class", [1, many, 1, 1]), part="boxes_of_class")
         else:
@@ -237,7 +237,7 @@ class _Detection:
         layer, wide = self.layer, len(self.wanted) * best
         columns = [layer.slice(selected, [1], [i], [i + 1], part=part) for i, part in ((0, "group"), (2, "rank"))]
         start = layer.op("Mul", columns[0], layer.integers("group_size", [best]), part="group_start")
-        flat = layer.squeeze(layer.op("Add", start, columns[1], part="flat_place"), [1], part="flat")
+        flat = layer.over("Squeeze", layer.op("Add", start, columns[1], part="flat_place"), [1], part="flat")
         all_values = layer.op("Reshape", values, layer.integers("all", [-1]), part="values")
         shape = layer.op("Shape", all_values)
         lowest = layer.op("Expand", layer.number("nothing", float("-inf")), shape, part="no_scores")
@@ -269,10 +269,10 @@ class _Detection:
         none = layer.op("Equal", found, layer.integers("zero", [0]), part="none")
         count = layer.op("Mul", images, layer.op("Cast", none, part="none_i", to=7), part="filler_rows")
         numbers = layer.op(
-            "Range", layer.integers("from", [0], ()), layer.squeeze(count, [0], part="filler_end"),
+            "Range", layer.integers("from", [0], ()), layer.over("Squeeze", count, [0], part="filler_end"),
             layer.integers("by", [1], ()),
         )  # fmt: skip
-        first = layer.unsqueeze(layer.cast_to_float(numbers, part="filler_f"), [1], part="filler_images")
+        first = layer.over("Unsqueeze", layer.cast_to_float(numbers, part="filler_f"), [1], part="filler_images")
         rest = layer.op("Concat", count, layer.integers("six", [6]), part="filler_shape", axis=0)
         minus = layer.op("Expand", layer.number("minus_one", -1.0), rest, part="filler_values")
         return layer.op("Concat", first, minus, part="filler", axis=1)
@@ -281,14 +281,14 @@ class _Detection:
 def _detection_output(layer: Layer) -> None:
     detection = _Detection(layer)
     if not layer.raw_detections:
-        detection.rows(layer.tops[0].name)
+        detection.rows(layer.y)
         return
     classes = () if detection.shared else (detection.classes,)
     for part, shape in (
         ("boxes", (detection.batch, detection.priors, *classes, 4)),
         ("scores", (detection.batch, detection.classes, detection.priors)),
     ):
-        name = layer.graph.claim(f"{layer.tops[0].name}/{part}")
+        name = layer.graph.claim(f"{layer.y}/{part}")
         (detection.boxes if part == "boxes" else detection.scores)(out=name)
         layer.extra_outputs.append(Tensor(name, shape))
 

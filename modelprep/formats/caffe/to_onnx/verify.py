@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.shapes.base import show
-from modelprep.formats.caffe.to_onnx.model import Plan
-from modelprep.formats.caffe.to_onnx.write import shell
-from modelprep.formats.onnx.model import messages
+from modelprep.formats.caffe.shapes.base import fits, show
+from modelprep.formats.caffe.to_onnx.plan import Plan
+from modelprep.formats.caffe.to_onnx.write import head_of, shell
 
 #: Constants of more bytes go into the check as inputs of their type and shape: their elements decide no shape.
 _SMALL = 4096
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What the check found: who checked, how many blobs have the shape Caffe gives them, and how many it left open."""
-
-    by: str
-    equal: int
-    left_open: int
-
-
-def check(plan: Plan) -> Checked | None:
-    """Check the graph; None if the onnx package is not installed.
+def check(plan: Plan) -> str | None:
+    """Check the graph, and say by what and with which result; None if the onnx package is not installed.
 
     Raises StepError: the checker refuses the model, or a blob has another shape than in Caffe. This is a bug of the
     conversion.
@@ -60,28 +49,23 @@ def check(plan: Plan) -> Checked | None:
         if shape is None:
             left_open += 1
             continue
-        same = len(shape) == len(blob.shape) and all(
-            a is None or b is None or a == b for a, b in zip(shape, blob.shape, strict=True)
-        )
-        if not same:
+        if not fits(shape, blob.shape):
             raise StepError(
                 f"the blob '{blob.name}' has another shape in the converted model", expected=show(blob.shape),
                 got=show(shape), hint="this is a bug in modelprep: report it with the prototxt",
             )  # fmt: skip
-        if any(a is None and b is not None for a, b in zip(shape, blob.shape, strict=True)):
-            left_open += 1
-        else:
-            equal += 1
-    return Checked(f"onnx {onnx.__version__}", equal, left_open)
+        is_open = any(a is None and b is not None for a, b in zip(shape, blob.shape, strict=True))
+        left_open, equal = left_open + is_open, equal + (not is_open)
+    left = f", {left_open} left open" if left_open else ""
+    return f"onnx {onnx.__version__}: full check passed, {equal} blobs have Caffe's shapes{left}"
 
 
 def _fill(model: Any, plan: Plan) -> None:
     """Add the shell's constants: small ones whole, large ones as inputs."""
     for constant in plan.graph.constants:
         if isinstance(constant.source, bytes) and constant.size <= _SMALL:
-            tensor = messages("TensorProto")()
-            tensor.name, tensor.data_type, tensor.raw_data = constant.name, constant.dtype, constant.source
-            tensor.dims.extend(constant.dims)
+            tensor = head_of(constant)
+            tensor.raw_data = constant.source
             model.graph.initializer.append(tensor)
             continue
         info = model.graph.input.add(name=constant.name)

@@ -6,23 +6,18 @@ elements of a weight are a run of bytes that is copied from the caffemodel, or t
 
 from __future__ import annotations
 
-import os
-import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from modelprep.errors import StepError, StorageError
-from modelprep.formats.caffe.weights import BlobPlan
-from modelprep.formats.caffe.write import Mover, Payload, Piece, Progress
+from modelprep.errors import StepError
+from modelprep.formats.caffe.to_onnx.graph import Constant
+from modelprep.formats.caffe.to_onnx.layer import Tensor
+from modelprep.formats.caffe.to_onnx.plan import Plan
+from modelprep.formats.caffe.write import Piece, Progress, size_of
 from modelprep.formats.caffe.write import write as write_pieces
 from modelprep.formats.onnx.model import EXTERNAL, FLOAT, RAW, messages
 from modelprep.formats.protowire import MAX_MESSAGE, bytes_header
-
-if TYPE_CHECKING:
-    from modelprep.formats.caffe.to_onnx.graph import Constant
-    from modelprep.formats.caffe.to_onnx.layer import Tensor
-    from modelprep.formats.caffe.to_onnx.model import Plan
 
 #: The first IR version that knows an opset.
 _IR = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
@@ -33,38 +28,6 @@ _GRAPH, _INITIALIZER = 7, 5
 _SMALL = 1024
 #: Weights in external data begin at a page, so that they can be mapped.
 _PAGE = 4096
-
-
-class _Collected(Mover):
-    """A mover whose target is memory."""
-
-    def __init__(self, source: int, path: Path) -> None:
-        super().__init__(source, -1, path)
-        self.ways = [self._through]
-        self.data = bytearray()
-
-    def _write(self, view: memoryview) -> None:
-        self.position += len(view)
-        self.data += view
-
-
-def numbers(path: Path, blob: BlobPlan) -> list[float]:
-    """Read the numbers of one blob; for small ones.
-
-    Raises StorageError: the file cannot be read.
-    """
-    try:
-        source = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(path)) from error
-    try:
-        mover = _Collected(source, path)
-        for _ in mover.floats(blob):
-            pass
-        mover.flush()
-    finally:
-        os.close(source)
-    return list(struct.unpack(f"<{blob.count}f", mover.data))
 
 
 def shell(plan: Plan, sources: Mapping[str, str]) -> Any:
@@ -108,20 +71,11 @@ def _typed(info: Any, value: Tensor) -> None:
             dim.dim_param = BATCH
 
 
-def _head(constant: Constant) -> Any:
-    tensor = messages("TensorProto")()
-    tensor.name, tensor.data_type = constant.name, constant.dtype
+def head_of(constant: Constant) -> Any:
+    """Make a constant's TensorProto without its elements."""
+    tensor = messages("TensorProto")(name=constant.name, data_type=constant.dtype)
     tensor.dims.extend(constant.dims)
     return tensor
-
-
-def _body(constant: Constant) -> list[Piece]:
-    """Return the elements as pieces of a file."""
-    return [constant.source if isinstance(constant.source, bytes) else Payload(constant.source)]
-
-
-def _size(pieces: Iterable[Piece]) -> int:
-    return sum(piece.size if isinstance(piece, Payload) else len(piece) for piece in pieces)
 
 
 def write(
@@ -136,25 +90,25 @@ def write(
     outside: list[Piece] = []
     place = 0
     for constant in plan.graph.constants:
-        head = _head(constant)
+        head = head_of(constant)
         if external is not None and constant.size >= _SMALL:
             gap = -place % _PAGE
-            outside += [bytes(gap), *_body(constant)]
+            outside += [bytes(gap), constant.source]
             place += gap
             head.data_location = EXTERNAL
             for key, value in (("location", external.name), ("offset", place), ("length", constant.size)):
                 head.external_data.add(key=key, value=str(value))
             place += constant.size
-            body: list[Piece] = [head.SerializeToString(deterministic=True)]
+            body: list[Piece] = []
         else:
-            raw = bytes_header(RAW, constant.size)
-            body = [head.SerializeToString(deterministic=True) + raw, *_body(constant)]
-        tensors += [bytes_header(_INITIALIZER, _size(body)), *body]
+            body = [bytes_header(RAW, constant.size), constant.source]
+        body.insert(0, head.SerializeToString(deterministic=True))
+        tensors += [bytes_header(_INITIALIZER, size_of(body)), *body]
     model = shell(plan, sources)
     graph: list[Piece] = [model.graph.SerializeToString(deterministic=True), *tensors]
     model.ClearField("graph")
-    pieces: list[Piece] = [model.SerializeToString(deterministic=True), bytes_header(_GRAPH, _size(graph)), *graph]
-    total = _size(pieces)
+    pieces: list[Piece] = [model.SerializeToString(deterministic=True), bytes_header(_GRAPH, size_of(graph)), *graph]
+    total = size_of(pieces)
     if total > MAX_MESSAGE:
         raise StepError(
             "the model would be larger than an ONNX file can be", expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
