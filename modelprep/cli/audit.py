@@ -13,12 +13,10 @@ from modelprep.errors import NoNetwork
 from modelprep.events import Event
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.api.types import AuditReport, HostReport, Row
 
 
-@common.command(AuditOptions, examples=("modelprep audit armnn-caffe", "modelprep audit --hosts"))
+@common.command("modelprep audit armnn-caffe", "modelprep audit --hosts")
 def command(
     output: Output,
     targets: common.SomeTargets = None,
@@ -31,7 +29,7 @@ def command(
         ),
     ] = False,
     everything: Annotated[bool, common.option("--all", "Also list the sources without problems.")] = False,
-    **options: Unpack[AuditOptions],
+    **options: common.Unpack[AuditOptions],
 ) -> int:
     """Check that every source still works and still serves the same file; downloads nothing.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from modelprep.api.showing import release as find_release
 from modelprep.api.showing import releases, vela_of
 from modelprep.cli import common
@@ -15,7 +13,7 @@ app = common.group("i.MX Linux releases: list, show.")
 
 
 @app.command("list")
-@common.command(examples=("modelprep bsp list",))
+@common.command("modelprep bsp list")
 def list_releases(output: Output) -> None:
     """List the releases with their runtime versions."""
     default, known = releases()
@@ -36,10 +34,10 @@ def list_releases(output: Output) -> None:
 
 
 @app.command()
-@common.command(examples=("modelprep bsp show L6.6.36-2.1.0",))
+@common.command("modelprep bsp show L6.6.36-2.1.0")
 def show(
     output: Output,
-    name: Annotated[str, typer.Argument(metavar="RELEASE", help="As `bsp list` shows it: L6.6.36-2.1.0.")],
+    name: Annotated[str, common.Argument("RELEASE", "As `bsp list` shows it: L6.6.36-2.1.0.")],
 ) -> None:
     """Show one release: versions, folders on the board, files that the image already contains."""
     release = find_release(name)

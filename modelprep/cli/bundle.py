@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from modelprep.api.delivering import bundle
 from modelprep.api.options import BundleOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-
-@common.command(BundleOptions, examples=("modelprep bundle armnn-caffe -o models.tar.gz",))
+@common.command("modelprep bundle armnn-caffe -o models.tar.gz")
 def command(
     output: Output,
     targets: common.Targets,
     output_file: Annotated[Path, common.option("--output -o", "The archive: .tar.gz, .tar.zst, .tar or .zip.", "FILE")],
-    **options: Unpack[BundleOptions],
+    **options: common.Unpack[BundleOptions],
 ) -> None:
     """Pack finished demos into one archive: the same inputs always result in the same bytes.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import Annotated
 
 from modelprep.api.caching import cache_info, collect_garbage, verify_cache
 from modelprep.api.fetching import cache_keys
@@ -12,15 +10,12 @@ from modelprep.api.options import Cache, GcOptions, KeyOptions, VerifyOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
 app = common.group("The cache: info, verify, gc, key.")
 
 
 @app.command()
-@common.command(Cache, examples=("modelprep cache info",))
-def info(output: Output, **options: Unpack[Cache]) -> None:
+@common.command("modelprep cache info")
+def info(output: Output, **options: common.Unpack[Cache]) -> None:
     """Show where the cache is and what is in it."""
     found = cache_info(**options)
     output.result({**vars(found), "root": str(found.root)})
@@ -38,8 +33,8 @@ def info(output: Output, **options: Unpack[Cache]) -> None:
 
 
 @app.command()
-@common.command(VerifyOptions, examples=("modelprep cache verify --repair",))
-def verify(output: Output, **options: Unpack[VerifyOptions]) -> None:
+@common.command("modelprep cache verify --repair")
+def verify(output: Output, **options: common.Unpack[VerifyOptions]) -> None:
     """Hash every cached file again; corrupt files are quarantined (exit status 4).
 
     With --repair, those that a recipe uses are downloaded or converted again; exit status 0 if that succeeds.
@@ -61,8 +56,8 @@ def verify(output: Output, **options: Unpack[VerifyOptions]) -> None:
 
 
 @app.command()
-@common.command(GcOptions, examples=("modelprep cache gc --dry-run", "modelprep cache gc armnn-caffe --older-than 30"))
-def gc(output: Output, targets: common.SomeTargets = None, **options: Unpack[GcOptions]) -> None:
+@common.command("modelprep cache gc --dry-run", "modelprep cache gc armnn-caffe --older-than 30")
+def gc(output: Output, targets: common.SomeTargets = None, **options: common.Unpack[GcOptions]) -> None:
     """Remove files that no recipe uses: old versions, unpacked archives, quarantined files, abandoned downloads.
 
     With targets, only the files that these use are kept. Finished trees are never touched; --max-size also keeps the
@@ -96,14 +91,14 @@ def gc(output: Output, targets: common.SomeTargets = None, **options: Unpack[GcO
 
 
 @app.command()
-@common.command(KeyOptions, examples=("modelprep cache key armnn-onnx --lockfile modelprep.lock",))
+@common.command("modelprep cache key armnn-onnx --lockfile modelprep.lock")
 def key(
     output: Output,
     targets: common.SomeTargets = None,
     each: Annotated[
-        bool, typer.Option("--each", help="Print one line per recipe, its key first, instead of one key for all.")
+        bool, common.option("--each", "Print one line per recipe, its key first, instead of one key for all.")
     ] = False,
-    **options: Unpack[KeyOptions],
+    **options: common.Unpack[KeyOptions],
 ) -> None:
     """Print a key for a CI cache: it changes exactly when a recipe, a step's version or the lock file changes.
 

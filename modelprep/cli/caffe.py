@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from modelprep.api.converting import bake_twice, convert, make_folder, to_onnx_external
-from modelprep.api.inspecting import inspect
 from modelprep.cli import common
 from modelprep.cli.conversions import Force, OutputFile, OutputFolder, Values, Verify, steps_of, tell
-from modelprep.cli.inspect import Weights, show
+from modelprep.cli.inspect import alias
 from modelprep.cli.output import Output
 
 if TYPE_CHECKING:
@@ -24,7 +20,7 @@ def _bake(
     params: Values,
     *,
     output_file: OutputFile,
-    compare: Annotated[bool, typer.Option("--compare", help="Run both engines and compare the bytes.")] = False,
+    compare: Annotated[bool, common.option("--compare", "Run both engines and compare the bytes.")] = False,
     force: Force = False,
     verify: Verify = True,
 ) -> None:
@@ -46,7 +42,7 @@ def _to_onnx(
     *,
     output_file: OutputFile,
     external_data: Annotated[
-        bool, typer.Option("--external-data", help="Write the weights to FILE.data beside the model.")
+        bool, common.option("--external-data", "Write the weights to FILE.data beside the model.")
     ] = False,
     force: Force = False,
     verify: Verify = True,
@@ -71,16 +67,8 @@ app = steps_of(
     "Caffe models without Caffe: bake, to-onnx, inspect, to-npy.",
     {"bake": _bake, "to-onnx": _to_onnx, "to-npy": _to_npy},
 )
-
-
-@app.command("inspect")
-@common.command(examples=("modelprep caffe inspect deploy.prototxt --weights net.caffemodel",))
-def inspect_caffe(
-    output: Output,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A prototxt or a caffemodel.")],
-    weights: Weights = None,
-) -> None:
-    """Show layers, shapes, parameters and multiply-accumulates, and what ``bake`` would change."""
-    found = inspect(file, format="caffe", weights=weights)
-    show(output, file, found)
-    output.result(found.facts)
+alias(
+    app, "caffe", common.Argument("FILE", "A prototxt or a caffemodel."),
+    "modelprep caffe inspect deploy.prototxt --weights net.caffemodel",
+    "Show layers, shapes, parameters and multiply-accumulates, and what ``bake`` would change.",
+)  # fmt: skip

@@ -13,8 +13,6 @@ from modelprep.cli import common
 from modelprep.cli.output import Output, Style
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.api.types import Checked, Finding, Judged, PictureSearch, Verdict
 
 _STYLES: dict[str, tuple[Style, ...]] = {
@@ -25,11 +23,7 @@ _CASES = 8
 
 
 @common.command(
-    CheckOptions,
-    examples=(
-        "modelprep check armnn-caffe --html report.html",
-        "modelprep check CaffeVGG-Armnn --find-picture ~/Pictures",
-    ),
+    "modelprep check armnn-caffe --html report.html", "modelprep check CaffeVGG-Armnn --find-picture ~/Pictures"
 )
 def command(
     output: Output,
@@ -37,7 +31,7 @@ def command(
     find_picture: Annotated[
         Path | None, common.option("--find-picture", "Search a folder for pictures that pass.", "DIR")
     ] = None,
-    **options: Unpack[CheckOptions],
+    **options: common.Unpack[CheckOptions],
 ) -> int:
     """Say whether the board's tests will pass with these files, and why not.
 

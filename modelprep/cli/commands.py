@@ -36,14 +36,10 @@ class _Commands(TyperGroup):
             return plugged_in(cmd_name)
         if find_spec(f"modelprep.cli.{cmd_name}") is None:
             return None
+        from modelprep.cli.common import of_typer
+
         module = import_module(f"modelprep.cli.{cmd_name}")
-        app = getattr(module, "app", None)
-        if app is None:
-            app = typer.Typer(rich_markup_mode=None, add_completion=False)
-            app.command(name=cmd_name)(module.command)
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        return command
+        return of_typer(cmd_name, getattr(module, "app", None) or module.command)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]

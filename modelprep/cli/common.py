@@ -9,8 +9,8 @@ exit status if that is not 0. Its options are those of the verb (:mod:`modelprep
 alone are declared with :func:`option` and :class:`Argument`. ``--json``, ``--quiet`` and ``--verbose`` are added
 automatically::
 
-    @common.command(CheckOptions, examples=("modelprep check armnn-caffe",))
-    def command(output: Output, targets: common.Targets, **options: Unpack[CheckOptions]) -> int:
+    @common.command("modelprep check armnn-caffe")
+    def command(output: Output, targets: common.Targets, **options: common.Unpack[CheckOptions]) -> int:
         \"\"\"Say whether the board's tests will pass.\"\"\"
         checked = check(targets, listen=output.listener(), **options)
         output.table("", ["test", "result"], [(each.name, each.text) for each in checked], key=0)
@@ -23,6 +23,7 @@ A :class:`~modelprep.errors.ModelprepError` becomes one message and its exit sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,6 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from modelprep.api.declaring import AnyPath, Files, Option, Paths, Words, declared
 from modelprep.cli.output import Output
-from modelprep.cli.parameters import REPEATED as REPEATED
 from modelprep.cli.parameters import REQUIRED, Function, Parameter, option, targets
 from modelprep.cli.parameters import Argument as Argument
 from modelprep.errors import UsageError
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import inspect
 
     import typer
-
+    from typing_extensions import Unpack as Unpack
 
 Targets = Annotated[list[str], targets()]
 SomeTargets = Annotated[list[str] | None, targets("[TARGET]...", "As for fetch; everything if left out.")]
@@ -81,29 +81,35 @@ class Command:
     shell's completion, typer takes it for a function: by its ``__signature__``, its docstring and its name.
     """
 
-    def __init__(self, function: Function, options: type | None, examples: Sequence[str]) -> None:
-        self._function, self._options = function, options
-        self.__module__, self.__name__, self.__qualname__ = (
-            function.__module__,
-            function.__name__,
-            function.__qualname__,
-        )
+    _given = 1  # number of the function's first parameters that are not read from the line: the sink
+
+    def __init__(
+        self, function: Function, text: str, examples: Sequence[str], parameters: Sequence[Parameter] = ()
+    ) -> None:
+        self._function, self._more = function, parameters
+        for name in ("__module__", "__name__", "__qualname__"):
+            setattr(self, name, getattr(function, name))
         self.__annotations__: dict[str, Any] = {}
-        self.__doc__ = with_examples(function.__doc__ or "", examples)
+        lines = "".join(f"\n      {each}" for each in examples)
+        self.__doc__ = f"{text.rstrip()}\n\n    \b\n    Examples:{lines}" if examples else text
 
     @cached_property
     def parameters(self) -> list[Parameter]:
-        """What it reads: the function's own parameters, then the options of its verb."""
+        """What it reads: those that it was made with, the function's own, then the options of its verb."""
         function = self._function
         code, defaults = function.__code__, function.__defaults__ or ()
         given = dict(zip(code.co_varnames[code.co_argcount - len(defaults) :], defaults, strict=False))
         given |= function.__kwdefaults__ or {}
-        own = []
+        found = [*self._more]
         for name, annotation in function.__annotations__.items():
-            if name not in ("output", "options", "return"):
+            if name == "options":
+                options = re.fullmatch(r"common\.Unpack\[(\w+)\]", annotation)
+                assert options is not None
+                found += [_parameter(*each) for each in declared(function.__globals__[options[1]])]
+            elif name not in (*code.co_varnames[: self._given], "given", "return"):
                 kind, declaration = get_args(eval(annotation, function.__globals__))  # noqa: S307 - our own source
-                own.append(Parameter(name, kind, declaration, given.get(name, REQUIRED)))
-        return own + [_parameter(*each) for each in (declared(self._options) if self._options else ())]
+                found.append(Parameter(name, kind, declaration, given.get(name, REQUIRED)))
+        return found
 
     @cached_property
     def __signature__(self) -> inspect.Signature:
@@ -122,23 +128,9 @@ class Command:
         typed.call(self.run, context, json=json, quiet=quiet, verbose=verbose, **given)
 
 
-def with_examples(text: str, examples: Sequence[str]) -> str:
-    """Return a help text that ends with examples, if there are any."""
-    lines = "".join(f"\n      {each}" for each in examples)
-    return f"{text.rstrip()}\n\n    \b\n    Examples:{lines}" if examples else text
-
-
-def command(options: type | None = None, *, examples: Sequence[str] = ()) -> Callable[[Function], Command]:
-    """Make a command of a function: with the options of its verb, a sink, and its exit status.
-
-    Parameters
-    ----------
-    options
-        The verb's options; the function gets them as keywords.
-    examples
-        Command lines for the end of the help.
-    """
-    return lambda function: Command(function, options, examples)
+def command(*examples: str) -> Callable[[Function], Command]:
+    """Make a command of a function; `examples` are command lines for the end of its help."""
+    return lambda function: Command(function, function.__doc__ or "", examples)
 
 
 def group(help: str, **more: Any) -> typer.Typer:  # noqa: A002 - typer's own word
@@ -148,14 +140,29 @@ def group(help: str, **more: Any) -> typer.Typer:  # noqa: A002 - typer's own wo
     return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False, **more)
 
 
-def pairs(values: Sequence[str] | None, flag: str) -> dict[str, Path]:
-    """Read the values of a ``NAME=PATH`` option.
+def of_typer(name: str, command: Command | typer.Typer) -> Any:
+    """Return typer's command of that name."""
+    import typer
 
-    Raises
-    ------
-    UsageError
-        No equals sign, a name given twice, or a file that is not there.
-    """
+    if isinstance(command, Command):
+        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+        alone.command(name)(command)
+        command = alone
+    made = typer.main.get_command(command)
+    made.name = name
+    return made
+
+
+def split(words: Sequence[str], example: str) -> tuple[Sequence[str], str]:
+    """Split targets from the folder after them, or raise a UsageError with an example of the command."""
+    if len(words) < 2:
+        what = f"{example.split()[1]} needs targets and a folder"
+        raise UsageError(what, got=" ".join(words), hint=example)
+    return words[:-1], words[-1]
+
+
+def pairs(values: Sequence[str] | None, flag: str) -> dict[str, Path]:
+    """Read the values of a ``NAME=PATH`` option; raise a UsageError for a wrong one, or a file that does not exist."""
     chosen: dict[str, Path] = {}
     for value in values or ():
         name, equals, path = value.partition("=")

@@ -6,7 +6,6 @@ further code.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -15,24 +14,24 @@ import typer
 from typer.core import TyperGroup
 
 from modelprep.api.converting import conversion_called, conversions, convert
-from modelprep.cli import common, typed
+from modelprep.api.declaring import Option
+from modelprep.cli import common
 from modelprep.cli.output import Output
+from modelprep.cli.parameters import REQUIRED, Argument, Parameter
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
     from modelprep.api.types import Converted, Param, Step
 
-OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.")]
-OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new or empty folder.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing output.")]
+OutputFile = Annotated[Path, common.option("--output -o", "Where to write the result.", "FILE")]
+OutputFolder = Annotated[Path, common.option("--output -o", "A new or empty folder.", "DIR")]
+Force = Annotated[bool, common.option("--force -f", "Replace an existing output.")]
 Verify = Annotated[
     bool,
-    typer.Option(
-        "--verify/--no-verify", help="Compare the numbers of original and result (if a runtime is installed)."
-    ),
+    common.option("--verify/--no-verify", "Compare the numbers of original and result (if a runtime is installed)."),
 ]
 
-#: Kind of a parameter -> the type that typer parses, and its metavar.
+#: Kind of a parameter -> the type that is parsed, and its metavar.
 _KINDS: Mapping[str, tuple[Any, str]] = {
     "file": (Path, "FILE"),
     "files": (list[Path], "FILE"),
@@ -60,26 +59,13 @@ class _Family(TyperGroup):
         if (written := super().get_command(ctx, cmd_name)) is not None:
             return written
         step = conversion_called(self.family, cmd_name)
-        return None if step is None else _command(cmd_name, conversion(step, self.own.get(cmd_name)))
-
-
-def _command(name: str, function: Callable[..., None]) -> Any:
-    app = typer.Typer(rich_markup_mode=None, add_completion=False)
-    app.command(name)(function)
-    command = typer.main.get_command(app)
-    command.name = name
-    return command
+        return None if step is None else common.of_typer(cmd_name, conversion(step, self.own.get(cmd_name)))
 
 
 def steps_of(family: str, help: str, own: Mapping[str, Callable[..., None]] | None = None) -> typer.Typer:  # noqa: A002
-    """Make the ``app`` of a family: one command per step, and those that are added by hand.
+    """Make the ``app`` of a family (``caffe``, ``tf``): one command per step, and those that are added by hand.
 
-    Parameters
-    ----------
-    family
-        ``caffe``, ``tf``, ``tflite``, ``onnx``: the first part of the steps' names.
-    own
-        Command -> the function to call instead of :func:`modelprep.convert`, with its own options (:func:`conversion`).
+    `own` maps commands to what is called instead of :func:`modelprep.convert`, with its own options.
     """
     made = type("_Steps", (_Family,), {"family": family, "own": own or {}})
     app = common.group(help, cls=made)
@@ -93,7 +79,7 @@ def plugged_in(family: str) -> Any:
         return None
     if not conversions(family):
         step = conversion_called("", family)
-        return None if step is None else _command(family, conversion(step))
+        return None if step is None else common.of_typer(family, conversion(step))
     return typer.main.get_command(steps_of(family, f"The steps {family}.* of installed packages."))
 
 
@@ -102,29 +88,28 @@ def verb_of(step: Step) -> str:
     return step.name.partition(".")[2].replace("_", "-")
 
 
-def conversion(step: Step, more: Callable[..., None] | None = None) -> Callable[..., None]:
-    """Make the command of a step.
+class Conversion(common.Command):
+    """The command of a step: its parameters, then those of a function that gets the sink, the step and their values."""
 
-    Parameters
-    ----------
-    more
-        Called instead of :func:`modelprep.convert`, with the sink, the step's parameters, and its own options by name.
-    """
-    shown = {name: param for name, param in step.params.items() if param.option is not None}
+    _given = 3
 
-    def run(output: Output, **given: Any) -> None:
-        params: Values = {}
-        for name, param in shown.items():
-            value = _value(name, param, given.pop(name))
-            if value is not None and value != [] and value != {}:
-                params[name] = value
-        (more or _convert_step)(output, step, params, **given)
+    def __init__(self, step: Step, function: Callable[..., None]) -> None:
+        called = " ".join(("modelprep", *step.name.replace("_", "-").split(".")))
+        examples = (f"{called} {step.example}",) if step.example else ()
+        read = [_parameter(name, param) for name, param in step.params.items() if param.option is not None]
+        super().__init__(function, _sentence(step.summary), examples, read)
+        self._step = step
 
-    own = typed.own_parameters(more or _convert_step, "output", "step", "params")
-    parameters = [_parameter(name, param) for name, param in shown.items()] + own
-    called = " ".join(("modelprep", *step.name.replace("_", "-").split(".")))
-    examples = (f"{called} {step.example}",) if step.example else ()
-    return typed.made(run, parameters, common.with_examples(_sentence(step.summary), examples))
+    def run(self, output: Output, /, **given: Any) -> None:
+        """Call the function with the values that were read; what was left out is the step's to fill in."""
+        read = {each.name: each.value(given.pop(each.name)) for each in self._more}
+        params = {name: value for name, value in read.items() if value not in (None, [], {})}
+        self._function(output, self._step, params, **given)
+
+
+def conversion(step: Step, more: Callable[..., None] | None = None) -> Conversion:
+    """Make the command of a step; `more` is called instead of :func:`modelprep.convert`."""
+    return Conversion(step, more or _convert_step)
 
 
 def _convert_step(
@@ -163,50 +148,44 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
-def _flags(name: str, param: Param) -> list[str]:
-    return param.option.split() if param.option else [f"--{name.replace('_', '-')}"]
+def _flags(name: str, param: Param) -> str:
+    return param.option or f"--{name.replace('_', '-')}"
 
 
 def _chosen_by(name: str, param: Param) -> str | None:
     """Return the flag that selects a choice: ``--text``."""
-    word = _flags(name, param)[0].removeprefix("--")
+    word = _flags(name, param).split()[0].removeprefix("--")
     return word if word in param.choices else None
 
 
-def _parameter(name: str, param: Param) -> inspect.Parameter:
-    """Make typer's parameter from a step's."""
+def _parameter(name: str, param: Param) -> Parameter:
+    """Make a command's parameter from a step's."""
     kind, metavar = _KINDS[param.kind]
     metavar = param.metavar or ("|".join(map(str, param.choices)) if param.choices else metavar)
-    flags, text = _flags(name, param), _sentence(param.doc)
-    default: Any = inspect.Parameter.empty if param.required else param.default
+    flags, text, of_option = _flags(name, param), _sentence(param.doc), param.default
+    default: Any = REQUIRED if param.required else param.default
     if param.kind == "file" and param.required:
         place = metavar if param.metavar else name.upper()
-        declaration: Any = typer.Argument(metavar=place, help=text)
-        if place.startswith("["):
-            kind, default = kind | None, None
-    elif _chosen_by(name, param) is not None:
-        text = f"{text.rstrip('.')}: {_chosen_by(name, param)} instead of {param.default}."
-        kind, default, declaration = bool, False, typer.Option(*flags, help=text)
+        optional = place.startswith("[")
+        return Parameter(name, kind | None if optional else kind, Argument(place, text), None if optional else REQUIRED)
+    if (choice := _chosen_by(name, param)) is not None:
+        kind, default, of_option, metavar = bool, False, None, ""
+        text = f"{text.rstrip('.')}: {choice} instead of {param.default}."
     elif param.kind == "bool":
-        if param.default is None:
-            kind, flags = bool | None, [f"{flags[0]}/--no-{flags[0].removeprefix('--')}"]
-        elif param.default is True and param.option:
-            default, text = False, f"Do not {text[:1].lower()}{text[1:]}"
+        if param.default is None or (param.default is True and not param.option):
+            kind, flags = kind if param.default else kind | None, f"{flags}/--no-{flags.removeprefix('--')}"
         elif param.default is True:
-            flags = [f"{flags[0]}/--no-{flags[0].removeprefix('--')}"]
-        declaration = typer.Option(*flags, help=text)
+            default = False
     else:
-        if param.kind in ("strs", "map", "files"):
-            text, default = f"{text.rstrip('.')}; {common.REPEATED}.", default if param.required else None
-        kind = kind if param.required or default is not None else kind | None
-        declaration = typer.Option(*flags, metavar=metavar, help=text, min=param.least)
-    annotation: Any = Annotated[kind, declaration]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        default = default if param.required or param.kind not in ("strs", "map", "files") else None
+        kind = kind if default is not None else kind | None
+    declared = Option(of_option, text, flags, metavar, least=param.least)
+    return Parameter(name, kind, declared, default, lambda given: _value(name, param, given))
 
 
 def _value(name: str, param: Param, given: Any) -> Any:
     """Convert typer's value for the step; None if the option was left out."""
-    flag = _flags(name, param)[0]
+    flag = _flags(name, param).split()[0]
     if (choice := _chosen_by(name, param)) is not None:
         return choice if given else None
     if param.kind == "bool":
@@ -229,13 +208,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def pairs(values: Sequence[str], flag: str, param: Param) -> Values:
-    """Read the values of a ``NAME=VALUE`` option; an equals sign within brackets belongs to the name.
-
-    Raises
-    ------
-    UsageError
-        No equals sign, an empty side, a value of the wrong type, or a name given twice.
-    """
+    """Read the values of a ``NAME=VALUE`` option; an equals sign within brackets belongs to the name."""
     shape, found = param.metavar or "NAME=VALUE", dict[str, Any]()
     for text in values:
         # A name may contain an equals sign if the value cannot; a value of kind ``any`` may.

@@ -14,18 +14,13 @@ from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.api.types import BoardOutcome, BoardRun, Deployments, DeployPlan
     from modelprep.events import Listener
 
 
 @common.command(
-    DeployManyOptions,
-    examples=(
-        "modelprep deploy armnn-caffe root@imx8 --run",
-        "modelprep deploy armnn-caffe --boards farm.txt --run --junit reports --retries 2",
-    ),
+    "modelprep deploy armnn-caffe root@imx8 --run",
+    "modelprep deploy armnn-caffe --boards farm.txt --run --junit reports --retries 2",
 )
 def command(
     output: Output,
@@ -39,12 +34,10 @@ def command(
     also: Annotated[list[str] | None, common.option("--also", "One more board, in parallel.", "BOARD")] = None,
     boards: Annotated[
         list[Path] | None,
-        common.option(
-            "--boards", f"File with a list of boards, one per line, # begins a comment; {common.REPEATED}.", "FILE"
-        ),
+        common.option("--boards", "File with a list of boards, one per line, # begins a comment.", "FILE"),
     ] = None,
     dry_run: Annotated[bool, common.option("--dry-run -n", "Show what would be sent; send nothing.")] = False,
-    **options: Unpack[DeployManyOptions],
+    **options: common.Unpack[DeployManyOptions],
 ) -> int:
     """Copy finished demos to a board over ssh: only what differs, verified there, put in place by rename.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.api.diagnosing import PEERS, TOOLS, doctor
 from modelprep.api.options import DoctorOptions
@@ -10,12 +10,9 @@ from modelprep.api.text import install_command
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-
-@common.command(DoctorOptions, examples=("modelprep doctor",))
-def command(output: Output, **options: Unpack[DoctorOptions]) -> None:
+@common.command("modelprep doctor")
+def command(output: Output, **options: common.Unpack[DoctorOptions]) -> None:
     """Check extras, tools, free space, mirrors and recipe folders."""
     facts = doctor(**options)
     output.result(facts)

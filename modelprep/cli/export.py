@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from modelprep.api.delivering import export_lava, export_yocto
 from modelprep.api.options import LavaOptions, YoctoOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output
-from modelprep.errors import UsageError
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 app = common.group("Write recipes for another build system (Yocto) or a job for a board farm (LAVA).")
 
@@ -22,22 +18,16 @@ def export() -> None:
 
 
 @app.command()
-@common.command(YoctoOptions, examples=("modelprep export yocto armnn-caffe meta-models",))
+@common.command("modelprep export yocto armnn-caffe meta-models")
 def yocto(
     output: Output,
     targets: Annotated[
         list[str], common.targets("TARGET... DIR", "Finished demos (as for fetch), then the layer's folder.")
     ],
-    **options: Unpack[YoctoOptions],
+    **options: common.Unpack[YoctoOptions],
 ) -> None:
     """Write a Yocto layer that puts finished demos into an image."""
-    if len(targets) < 2:
-        raise UsageError(
-            "export needs targets and a folder",
-            got=" ".join(targets),
-            hint="modelprep export yocto armnn-caffe meta-models",
-        )
-    made = export_yocto(targets[:-1], targets[-1], **options)
+    made = export_yocto(*common.split(targets, "modelprep export yocto armnn-caffe meta-models"), **options)
     for name, why in sorted(made.left_out.items()):
         output.note(f"left out: {name}: {why}; --include-restricted includes it")
     output.value(str(made.folder))
@@ -55,22 +45,18 @@ def yocto(
 
 
 @app.command()
-@common.command(
-    LavaOptions, examples=("modelprep export lava armnn-caffe job --bundle-url https://files.example.org/models",)
-)
+@common.command("modelprep export lava armnn-caffe job --bundle-url https://files.example.org/models")
 def lava(
     output: Output,
     targets: Annotated[
         list[str], common.targets("TARGET... DIR", "Finished demos (as for fetch), then the job's folder.")
     ],
-    **options: Unpack[LavaOptions],
+    **options: common.Unpack[LavaOptions],
 ) -> None:
     """Write a LAVA job that fetches a bundle of finished demos by URL and checksum, and reports each of their tests."""
-    if len(targets) < 2:
-        raise UsageError(
-            "export needs targets and a folder", got=" ".join(targets), hint="modelprep export lava armnn-caffe job"
-        )
-    made = export_lava(targets[:-1], targets[-1], listen=output.listener(), **options)
+    made = export_lava(
+        *common.split(targets, "modelprep export lava armnn-caffe job"), listen=output.listener(), **options
+    )
     output.close()
     for name, licence in sorted(made.bundle.left_out.items()):
         output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted includes it")

@@ -15,21 +15,16 @@ from modelprep.cli.output import Output, Style, size_text
 from modelprep.cli.units import download_text
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.api.types import Plan, Report
 
 
 @common.command(
-    PlanOptions,
-    examples=(
-        "modelprep fetch armnn-caffe                        one family of demos",
-        "modelprep fetch all --dry-run                      show what would be downloaded",
-        "modelprep fetch armnn-tf/mnist --set model=my.pb   with your own file",
-    ),
+    "modelprep fetch armnn-caffe                        one family of demos",
+    "modelprep fetch all --dry-run                      show what would be downloaded",
+    "modelprep fetch armnn-tf/mnist --set model=my.pb   with your own file",
 )
 def command(
-    output: Output, targets: common.Targets, *, dry_run: common.DryRun = False, **options: Unpack[PlanOptions]
+    output: Output, targets: common.Targets, *, dry_run: common.DryRun = False, **options: common.Unpack[PlanOptions]
 ) -> int:
     """Prepare demos: download, verify, convert, install.
 

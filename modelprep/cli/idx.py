@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from modelprep.api.converting import unpack_idx
 from modelprep.api.inspecting import inspect
 from modelprep.cli import common
@@ -16,11 +14,11 @@ from modelprep.cli.output import Output
 
 app = common.group("Idx files (MNIST): info, unpack.")
 
-_File = Annotated[Path, typer.Argument(metavar="FILE", help="An idx file, plain or compressed (gzip, bzip2, xz).")]
+_File = Annotated[Path, common.Argument("FILE", "An idx file, plain or compressed (gzip, bzip2, xz).")]
 
 
 @app.command()
-@common.command(examples=("modelprep idx info t10k-images-idx3-ubyte.gz",))
+@common.command("modelprep idx info t10k-images-idx3-ubyte.gz")
 def info(output: Output, file: _File) -> None:
     """Show the contents of an idx file; a compressed one is unpacked in memory and read to its end."""
     found = inspect(file, format="idx")
@@ -29,7 +27,7 @@ def info(output: Output, file: _File) -> None:
 
 
 @app.command()
-@common.command(examples=("modelprep idx unpack t10k-images-idx3-ubyte.gz -o t10k-images.idx3-ubyte",))
+@common.command("modelprep idx unpack t10k-images-idx3-ubyte.gz -o t10k-images.idx3-ubyte")
 def unpack(output: Output, file: _File, output_file: OutputFile, force: Force = False) -> None:
     """Write an idx file uncompressed, after checking that it is complete."""
     header, meaning = unpack_idx(file, output_file, force=force)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from modelprep.api.inspecting import Inspected, inspect
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
+from modelprep.cli.parameters import REQUIRED, Parameter, option
 
 if TYPE_CHECKING:
+    import typer
+
     from modelprep.api.types import Tensor
 
 Weights = Annotated[
@@ -18,7 +21,7 @@ Weights = Annotated[
 ]
 
 
-@common.command(examples=("modelprep inspect model.onnx", "modelprep inspect deploy.prototxt --weights net.caffemodel"))
+@common.command("modelprep inspect model.onnx", "modelprep inspect deploy.prototxt --weights net.caffemodel")
 def command(
     output: Output,
     file: Annotated[
@@ -34,6 +37,22 @@ def command(
     found = inspect(file, weights=weights)
     show(output, file, found, lists=output.verbose)
     output.result({"path": str(file), "format": found.format, **found.facts})
+
+
+def alias(app: typer.Typer, format: str, file: common.Argument, example: str, text: str, listed: str = "") -> None:  # noqa: A002
+    """Add ``inspect`` to the commands of a format; `listed`: what an option of that name lists too."""
+
+    def run(output: Output, **given: Any) -> None:
+        found = inspect(given["file"], format=format, weights=given.get("weights"))
+        show(output, given["file"], found, lists=given.get("lists", False) or output.verbose)
+        output.result(found.facts)
+
+    kind, weights = get_args(Weights)
+    more = Parameter("weights", kind, weights, None)
+    if listed:
+        more = Parameter("lists", bool, option(f"--{listed}s", f"Also list every {listed}."), False)
+    made = common.Command(run, text, (example,), [Parameter("file", Path, file, REQUIRED), more])
+    app.command("inspect")(made)
 
 
 def show(output: Output, path: Path, found: Inspected, *, lists: bool = False, weights: bool | None = None) -> None:

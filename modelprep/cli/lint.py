@@ -12,8 +12,6 @@ from modelprep.cli import common
 from modelprep.cli.output import Output, Style
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.api.checking import Explained
     from modelprep.api.types import Finding
 
@@ -23,17 +21,13 @@ _STYLES: Mapping[str, tuple[Style, ...]] = {
 
 
 @common.command(
-    LintOptions,
-    examples=(
-        "modelprep lint model.onnx --for armnn-19.02",
-        "modelprep lint model_int8.tflite --for ethos-u --all-npu",
-    ),
+    "modelprep lint model.onnx --for armnn-19.02", "modelprep lint model_int8.tflite --for ethos-u --all-npu"
 )
 def command(
     output: Output,
     model: Annotated[Path, common.Argument("MODEL", "A .caffemodel, GraphDef, .tflite or .onnx file.")],
     every: Annotated[bool, common.option("--all", "Print every finding, also similar ones.")] = False,
-    **options: Unpack[LintOptions],
+    **options: common.Unpack[LintOptions],
 ) -> int:
     """Say whether a board's model parser accepts a file, refuses it, crashes or computes wrong numbers.
 

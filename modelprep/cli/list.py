@@ -14,8 +14,6 @@ from modelprep.cli.output import Output, Style, size_text
 from modelprep.cli.units import download_text
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.api.types import Plan, PlannedDemo
 
 #: State -> (letter, colour, meaning); scripts may rely on the letters.
@@ -29,8 +27,8 @@ LETTERS: Mapping[str, tuple[str, Style, str]] = {
 }
 
 
-@common.command(ListOptions, examples=("modelprep list", "modelprep list armnn-tflite --bsp L6.6.36-2.1.0 --json"))
-def command(output: Output, targets: common.SomeTargets = None, **options: Unpack[ListOptions]) -> None:
+@common.command("modelprep list", "modelprep list armnn-tflite --bsp L6.6.36-2.1.0 --json")
+def command(output: Output, targets: common.SomeTargets = None, **options: common.Unpack[ListOptions]) -> None:
     """List demos: status, size of the download, licence class (`show` prints licences in full).
 
     Status letters: P present, S stale (fetch would change something), M missing, B needs a file from you, - needs no

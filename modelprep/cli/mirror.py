@@ -11,12 +11,10 @@ from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.api.types import Mirrored
 
 
-@common.command(MirrorOptions, examples=("modelprep mirror all /srv/models", "modelprep mirror --verify /srv/models"))
+@common.command("modelprep mirror all /srv/models", "modelprep mirror --verify /srv/models")
 def command(
     output: Output,
     targets: Annotated[
@@ -26,7 +24,7 @@ def command(
         ),
     ],
     verify: Annotated[bool, common.option("--verify", "Read the whole mirror again; exit status 1 on damage.")] = False,
-    **options: Unpack[MirrorOptions],
+    **options: common.Unpack[MirrorOptions],
 ) -> int:
     """Write a static mirror of what recipes download, which --mirror reads from a disk, a web server or a bucket.
 
@@ -37,11 +35,7 @@ def command(
         if len(targets) != 1:
             raise UsageError("--verify takes one folder, the mirror", got=" ".join(targets))
         return _verify(output, targets[0])
-    if len(targets) < 2:
-        raise UsageError(
-            "mirror needs targets and a folder", got=" ".join(targets), hint="modelprep mirror armnn-caffe DIR"
-        )
-    made = mirror(targets[:-1], targets[-1], listen=output.listener(), **options)
+    made = mirror(*common.split(targets, "modelprep mirror armnn-caffe DIR"), listen=output.listener(), **options)
     output.close()
     _tell(output, made)
     return made.exit_code

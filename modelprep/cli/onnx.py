@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from modelprep.api.checking import check_onnx
 from modelprep.api.inspecting import inspect
 from modelprep.cli import common
@@ -16,18 +14,18 @@ from modelprep.cli.output import Output
 
 app = steps_of("onnx", "ONNX models: fix, rename-io, inspect, check.")
 
-Model_ = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX file.")]
+Model_ = Annotated[Path, common.Argument("MODEL", "The ONNX file.")]
 
 
 @app.command("check")
-@common.command(examples=("modelprep onnx check model.onnx --for armnn-19.02",))
+@common.command("modelprep onnx check model.onnx --for armnn-19.02")
 def check(
     output: Output,
     model: Model_,
-    shapes: Annotated[bool, typer.Option("--shapes/--no-shapes", help="Run strict shape inference too.")] = True,
+    shapes: Annotated[bool, common.option("--shapes/--no-shapes", "Run strict shape inference too.")] = True,
     target: Annotated[
         str | None,
-        typer.Option("--for", metavar="TARGET", help="Target parser (armnn-19.02); refuse what it does not accept."),
+        common.option("--for", "Target parser (armnn-19.02); refuse what it does not accept.", "TARGET"),
     ] = None,
 ) -> None:
     """Check that a model is valid ONNX, and that a board's parser accepts it."""
@@ -37,12 +35,12 @@ def check(
 
 
 @app.command("inspect")
-@common.command(examples=("modelprep onnx inspect model.onnx --nodes",))
+@common.command("modelprep onnx inspect model.onnx --nodes")
 def inspect_model(
     output: Output,
     model: Model_,
-    nodes: Annotated[bool, typer.Option("--nodes", help="List every node.")] = False,
-    weights: Annotated[bool, typer.Option("--weights", help="List every initializer.")] = False,
+    nodes: Annotated[bool, common.option("--nodes", "List every node.")] = False,
+    weights: Annotated[bool, common.option("--weights", "List every initializer.")] = False,
 ) -> None:
     """Show inputs, outputs, operators, opset and sizes. Needs no extra."""
     found = inspect(model, format="onnx")

@@ -40,37 +40,23 @@ def _as_read(given: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a command.
-
-    Parameters
-    ----------
-    name
-        Name of the function's parameter.
-    kind
-        Type of the value: text, path, number, flag, or a list of texts.
-    declaration
-        :class:`Option`, or :class:`Argument` for a positional one; or typer's own.
-    default
-        Value if it is left out; :data:`REQUIRED` if it must not be.
-    value
-        Converts the parsed value for the verb.
-    """
+    """A parameter of a command; `value` converts what is parsed (`kind`: the type for the parser) for the verb."""
 
     name: str
     kind: Any
-    declaration: Any
+    declaration: Option | Argument
     default: object
     value: Callable[[Any], Any] = _as_read
 
     @property
     def flags(self) -> list[str]:
         """The option's names."""
-        return str(self.declaration.flags).split() or [f"--{self.name.replace('_', '-')}"]
+        said = self.declaration.flags if isinstance(self.declaration, Option) else ""
+        return said.split() or [f"--{self.name.replace('_', '-')}"]
 
 
 #: Default of a required parameter.
 REQUIRED = object()
-
 
 #: Output options of every command.
 PRINTING = (

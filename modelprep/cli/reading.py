@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.api.declaring import Option
-from modelprep.cli.parameters import REQUIRED, Argument, Parameter
+from modelprep.cli.parameters import REQUIRED, Parameter
 
 
 def read(parameters: Iterable[Parameter], words: Sequence[str]) -> dict[str, Any] | None:
@@ -19,11 +19,9 @@ def read(parameters: Iterable[Parameter], words: Sequence[str]) -> dict[str, Any
     flags: dict[str, tuple[str, bool]] = {}
     for each in parameters:
         values[each.name] = each.default
-        if isinstance(each.declaration, Argument):
+        if not isinstance(each.declaration, Option):
             places.append(each)
             continue
-        if not isinstance(each.declaration, Option):
-            return None
         said = os.environ.get(each.declaration.env) if each.declaration.env else None
         if each.kind in (bool, bool | None):
             on, _, off = " ".join(each.flags).partition("/")
@@ -81,8 +79,8 @@ def _value(each: Parameter, text: str) -> Any:
     if "str" in kind:
         return text or None
     if "int" in kind and text.isdecimal() and text.isascii() and len(text) < 10:
-        least, most = each.declaration.least, each.declaration.most
-        number = int(text)
+        number, said = int(text), each.declaration
+        least, most = (said.least, said.most) if isinstance(said, Option) else (None, None)
         return number if (least is None or number >= least) and (most is None or number <= most) else None
     return None
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import Annotated
 
 from modelprep.api import text
 from modelprep.api.authoring import lint_recipes, new_recipe, pin_recipe, recipe_schema
@@ -14,24 +12,19 @@ from modelprep.cli import common, recipe_update
 from modelprep.cli.output import Output
 from modelprep.errors import RecipeError
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
 app = common.group("Write and check recipes: new, lint, schema, pin, update.")
 app.command("update")(recipe_update.command)
 
 
 @app.command()
-@common.command(Recipes, examples=("modelprep recipe lint", "modelprep recipe lint my-recipes"))
+@common.command("modelprep recipe lint", "modelprep recipe lint my-recipes")
 def lint(
     output: Output,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="[PATH]...", help="Recipe files, asset files or folders; all known recipes if left out."
-        ),
+        common.Argument("[PATH]...", "Recipe files, asset files or folders; all known recipes if left out."),
     ] = None,
-    **options: Unpack[Recipes],
+    **options: common.Unpack[Recipes],
 ) -> int:
     """Check recipes and shared assets: every problem with its file, line and column."""
     linted = lint_recipes(paths or (), **options)
@@ -49,12 +42,10 @@ def lint(
 
 
 @app.command()
-@common.command(examples=("modelprep recipe schema > recipe.schema.json",))
+@common.command("modelprep recipe schema > recipe.schema.json")
 def schema(
     output: Output,
-    assets: Annotated[
-        bool, typer.Option("--assets", help="Print the schema of recipes/assets/*.yaml instead.")
-    ] = False,
+    assets: Annotated[bool, common.option("--assets", "Print the schema of recipes/assets/*.yaml instead.")] = False,
 ) -> None:
     """Print the JSON Schema of recipes, for editors."""
     output.mode = "json"
@@ -62,13 +53,11 @@ def schema(
 
 
 @app.command()
-@common.command(examples=("modelprep recipe new mine/logo --in my-recipes",))
+@common.command("modelprep recipe new mine/logo --in my-recipes")
 def new(
     output: Output,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="GROUP/NAME or NAME; letters, digits, dots, dashes.")],
-    folder: Annotated[
-        Path, typer.Option("--in", metavar="DIR", help="Folder of recipes to write into.", show_default=True)
-    ] = Path(),
+    name: Annotated[str, common.Argument("NAME", "GROUP/NAME or NAME; letters, digits, dots, dashes.")],
+    folder: Annotated[Path, common.option("--in", "Folder of recipes to write into.", "DIR")] = Path(),
 ) -> None:
     """Write a commented recipe that is valid as it stands, GROUP/NAME.yaml, and its JSON Schema for your editor."""
     path, schema_path = new_recipe(name, folder)
@@ -83,8 +72,8 @@ def new(
 
 
 @app.command()
-@common.command(PinOptions, examples=("modelprep recipe pin mine/logo --recipes my-recipes",))
-def pin(output: Output, target: common.Target, **options: Unpack[PinOptions]) -> None:
+@common.command("modelprep recipe pin mine/logo --recipes my-recipes")
+def pin(output: Output, target: common.Target, **options: common.Unpack[PinOptions]) -> None:
     """Move first-use pins from the lock file into the recipe (or the shared assets) that declare them."""
     pinned = pin_recipe(target, **options)
     for path, ids in pinned.items():

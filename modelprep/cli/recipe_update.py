@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from modelprep.api.options import UpdateOptions
 from modelprep.api.updating import update_recipes
 from modelprep.cli import common
 from modelprep.cli.output import Output
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-
-@common.command(UpdateOptions, examples=("modelprep recipe update", "modelprep recipe update --to v1.3 --dry-run"))
-def command(output: Output, dry_run: common.DryRun = False, **options: Unpack[UpdateOptions]) -> None:
+@common.command("modelprep recipe update", "modelprep recipe update --to v1.3 --dry-run")
+def command(output: Output, dry_run: common.DryRun = False, **options: common.Unpack[UpdateOptions]) -> None:
     """Show what changed in downloaded recipes (demos, sources, checksums), then pin the new version."""
     updates = update_recipes(dry_run=dry_run, listen=output.listener(), **options)
     output.close()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.api.options import ShowOptions
 from modelprep.api.showing import show
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-
-@common.command(ShowOptions, examples=("modelprep show CaffeVGG-Armnn", "modelprep show armnn-tf/inception-v3@frozen"))
-def command(output: Output, target: common.Target, **options: Unpack[ShowOptions]) -> None:
+@common.command("modelprep show CaffeVGG-Armnn", "modelprep show armnn-tf/inception-v3@frozen")
+def command(output: Output, target: common.Target, **options: common.Unpack[ShowOptions]) -> None:
     """Show one recipe: the command for the board, its expected output, errors in the manual, files, sources, steps."""
     facts = show(target, **options)
     output.result(facts)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from modelprep.api.types import Param, Step
 
 
-@common.command(examples=("modelprep steps", "modelprep steps caffe.bake"))
+@common.command("modelprep steps", "modelprep steps caffe.bake")
 def command(
     output: Output, name: Annotated[str | None, common.Argument("[NAME]", "One step: caffe.bake, unpack, ...")] = None
 ) -> None:
