@@ -172,3 +172,8 @@ else:
         if spec.after is not None:
             made.__post_init__()
         return made
+
+
+def facts(instance: object, *names: str) -> dict[str, Any]:
+    """Return some attributes by name, as the start of what is written as JSON."""
+    return {name: getattr(instance, name) for name in names}

@@ -10,7 +10,7 @@ from modelprep.api.frame import framed
 from modelprep.api.options import Cache, GcOptions, VerifyOptions
 from modelprep.errors import DigestMismatch, UsageError
 from modelprep.events import Event, Listener
-from modelprep.structs import dataclass
+from modelprep.structs import dataclass, facts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -51,9 +51,7 @@ class VerifiedCache:
         """Return it JSON-ready."""
         report = self.report
         return {
-            "ok": report.ok,
-            "checked": report.checked,
-            "checked_bytes": report.checked_bytes,
+            **facts(report, "ok", "checked", "checked_bytes"),
             "rotten": list(report.corrupt),
             "quarantined": [str(path) for path in report.quarantined],
             "broken_results": list(report.broken_results),

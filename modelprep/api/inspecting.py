@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from modelprep.api.declaring import AnyPath
 from modelprep.api.frame import framed
 from modelprep.errors import StepError
+from modelprep.structs import facts
 
 if TYPE_CHECKING:
-    from modelprep.formats.tflite.model import Model, Subgraph
+    from modelprep.formats.tflite.model import Model, Operator, Subgraph, Tensor
 
 #: What :func:`modelprep.formats.sniff.recognise_model` returns -> the format's name here.
 _FORMATS = {
@@ -182,54 +183,38 @@ def _tflite(path: Path) -> _Read:
 def tflite_json(model: Model) -> dict[str, Any]:
     """Return a TF Lite model's facts JSON-ready."""
     return {
-        "size": model.size,
-        "version": model.version,
-        "description": model.description,
+        **facts(model, "size", "version", "description"),
         "metadata": list(model.metadata),
         "subgraphs": [_subgraph(graph) for graph in model.subgraphs],
         "signatures": [
             {
-                "key": s.key,
-                "subgraph": s.subgraph,
-                "inputs": {a.name: a.tensor for a in s.inputs},
-                "outputs": {a.name: a.tensor for a in s.outputs},
+                **facts(each, "key", "subgraph"),
+                "inputs": {a.name: a.tensor for a in each.inputs},
+                "outputs": {a.name: a.tensor for a in each.outputs},
             }
-            for s in model.signatures
+            for each in model.signatures
         ],
     }
 
 
 def _subgraph(graph: Subgraph) -> dict[str, Any]:
+    def tensor(each: Tensor) -> dict[str, Any]:
+        told = {**facts(each, "index", "name", "dtype", "bytes"), "shape": list(each.signature or each.shape)}
+        scaled = each.quantisation
+        if scaled is not None:
+            told |= {"scale": list(scaled.scale), "zero_point": list(scaled.zero_point)}
+        return told
+
+    def operator(each: Operator) -> dict[str, Any]:
+        told = {**facts(each, "name", "version"), **({"custom": each.custom} if each.custom else {})}
+        return {**told, "inputs": list(each.inputs), "outputs": list(each.outputs), "options": dict(each.options)}
+
     return {
         "name": graph.name,
         "inputs": [graph.tensors[i].name for i in graph.inputs],
         "outputs": [graph.tensors[i].name for i in graph.outputs],
-        "tensors": [
-            {
-                "index": t.index,
-                "name": t.name,
-                "dtype": t.dtype,
-                "shape": list(t.signature or t.shape),
-                "bytes": t.bytes,
-                **(
-                    {"scale": list(t.quantisation.scale), "zero_point": list(t.quantisation.zero_point)}
-                    if t.quantisation is not None
-                    else {}
-                ),
-            }
-            for t in graph.tensors
-        ],
-        "operators": [
-            {
-                "name": o.name,
-                **({"custom": o.custom} if o.custom else {}),
-                "version": o.version,
-                "inputs": list(o.inputs),
-                "outputs": list(o.outputs),
-                "options": dict(o.options),
-            }
-            for o in graph.operators
-        ],
+        "tensors": [tensor(each) for each in graph.tensors],
+        "operators": [operator(each) for each in graph.operators],
     }
 
 

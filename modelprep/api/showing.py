@@ -9,6 +9,7 @@ from modelprep.api.declaring import settle, verb
 from modelprep.api.frame import framed
 from modelprep.api.options import ShowOptions
 from modelprep.errors import UsageError
+from modelprep.structs import facts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -126,19 +127,12 @@ def _describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
     recipe = demo.recipe
     return {
         "recipe": recipe.name,
-        "variant": recipe.variant,
-        "demo": recipe.demo,
-        "summary": recipe.summary,
-        "manual": recipe.manual,
-        "status": recipe.status,
-        "why": recipe.why,
+        **facts(recipe, "variant", "demo", "summary", "manual", "status", "why", "board", "absent"),
         "state": demo.state,
         "path": str(recipe.path),
-        "shadows": str(recipe.shadows) if recipe.shadows else "",
+        "shadows": str(recipe.shadows or ""),
         "variants": dict(recipe.variants),
         "tree": str(demo.folder),
-        "board": recipe.board,
-        "absent": recipe.absent,
         "on_image": dict(recipe.on_image),
         "run": str(recipe.run or ""),
         "key": demo.key,
@@ -148,10 +142,8 @@ def _describe(plan: Plan, demo: PlannedDemo) -> dict[str, Any]:
         ],
         "install": {place: str(ref) for place, ref in recipe.install.items()},
         "expect": plain(recipe.expect),
-        "prints": list(recipe.prints),
         "answers": _answers(recipe.expect),
-        "manual_errors": list(recipe.manual_errors),
-        "notes": list(recipe.notes),
+        **{name: list(texts) for name, texts in facts(recipe, "prints", "manual_errors", "notes").items()},
         **({"problem": demo.problem.to_json()} if demo.problem is not None else {}),
     }
 
@@ -182,22 +174,15 @@ def _asset(plan: Plan, demo: PlannedDemo, asset: Asset) -> dict[str, object]:
     planned = plan.assets.get(demo.names.get(asset.id, ""))
     sha256 = planned.sha256 if planned is not None else None
     pin = plan.pins.get(asset.key)
+    licence = asset.licence
     return {
-        "id": asset.id,
-        "key": asset.key,
-        "summary": asset.summary,
-        "filename": asset.filename,
-        "size": asset.size,
+        **facts(asset, "id", "key", "summary", "filename", "size", "pin", "pinned_by", "provide", "restricted"),
         "digests": dict(asset.digests.values),
         "members": {path: dict(digests.values) for path, digests in asset.members.items()},
-        "pin": asset.pin,
-        "pinned_by": asset.pinned_by,
-        "locked": {"sha256": pin.sha256, "size": pin.size, "first_seen_from": pin.first_seen_from} if pin else None,
-        "licence": asset.licence.name if asset.licence else "",
+        "locked": facts(pin, "sha256", "size", "first_seen_from") if pin else None,
+        "licence": licence.name if licence else "",
         "licence_classes": list(classes_of(asset)),
-        "licence_source": asset.licence.source if asset.licence else "",
-        "provide": asset.provide,
-        "restricted": asset.restricted,
+        "licence_source": licence.source if licence else "",
         "here": sha256 is not None and plan.store.get(sha256) is not None,
         "sources": [{"url": str(s.url), "member": s.member or "", "note": s.note} for s in asset.sources],
         "notes": list(asset.notes),

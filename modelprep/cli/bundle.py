@@ -9,6 +9,7 @@ from modelprep.api.delivering import bundle
 from modelprep.api.options import BundleOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
+from modelprep.structs import facts
 
 
 @common.command("modelprep bundle armnn-caffe -o models.tar.gz")
@@ -28,12 +29,4 @@ def command(
         output.note(f"left out: {name} ({licence or 'restricted'}); --include-restricted includes it")
     output.value(str(made.path))
     output.line(f"{made.files} files, {size_text(made.size)}, sha256 {made.sha256}")
-    output.result(
-        {
-            "path": str(made.path),
-            "size": made.size,
-            "sha256": made.sha256,
-            "files": made.files,
-            "left_out": dict(made.left_out),
-        }
-    )
+    output.result(facts(made, "path", "size", "sha256", "files", "left_out"))

@@ -9,6 +9,7 @@ from modelprep.api.fetching import cache_keys
 from modelprep.api.options import Cache, GcOptions, KeyOptions, VerifyOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
+from modelprep.structs import facts
 
 app = common.group("The cache: info, verify, gc, key.")
 
@@ -18,7 +19,7 @@ app = common.group("The cache: info, verify, gc, key.")
 def info(output: Output, **options: common.Unpack[Cache]) -> None:
     """Show where the cache is and what is in it."""
     found = cache_info(**options)
-    output.result({**vars(found), "root": str(found.root)})
+    output.result(vars(found))
     if output.mode == "quiet":
         output.value(str(found.root))
     rows = [
@@ -65,20 +66,11 @@ def gc(output: Output, targets: common.SomeTargets = None, **options: common.Unp
     removed (exit status 6).
     """
     report, dry_run = collect_garbage(targets or (), **options), options["dry_run"]
-    removed = [{"what": item.what, "name": item.name, "size": item.size} for item in report.removed]
-    output.result(
-        {
-            "dry_run": dry_run,
-            "freed_bytes": report.freed_bytes,
-            "kept": report.kept,
-            "kept_bytes": report.kept_bytes,
-            "removed": removed,
-            "over_limit_bytes": report.over_limit,
-        }
-    )
-    output.table(
-        "", ["what", "name", ">size"], [(r.what, r.name[:24], size_text(r.size)) for r in report.removed]
-    ) if report.removed else None
+    found = facts(report, "dry_run", "freed_bytes", "kept", "kept_bytes")
+    output.result({**found, "removed": [vars(each) for each in report.removed], "over_limit_bytes": report.over_limit})
+    if report.removed:
+        rows = [(each.what, each.name[:24], size_text(each.size)) for each in report.removed]
+        output.table("", ["what", "name", ">size"], rows)
     output.line(
         f"{'would free' if dry_run else 'freed'} {size_text(report.freed_bytes)}; "
         f"{report.kept} files stay ({size_text(report.kept_bytes)})"

@@ -12,6 +12,7 @@ from modelprep.api.options import DeployManyOptions, DeployOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
+from modelprep.structs import facts
 
 if TYPE_CHECKING:
     from modelprep.api.types import BoardOutcome, BoardRun, Deployments, DeployPlan
@@ -55,13 +56,8 @@ def command(
     made = deploy_many(demos, named, dry_run=dry_run, listen=output.listener(), **options)
     output.close()
     _tell_all(output, made, done=not dry_run)
-    output.result(
-        {
-            "exit_status": made.exit_status,
-            "boards": [_of_board(outcome, done=not dry_run) for outcome in made.boards],
-            "matrix": made.matrix,
-        }
-    )
+    boards_told = [_of_board(outcome, done=not dry_run) for outcome in made.boards]
+    output.result({"exit_status": made.exit_status, "boards": boards_told, "matrix": made.matrix})
     return made.exit_status
 
 
@@ -114,14 +110,9 @@ def _only_warnings(output: Output) -> Listener:
 def _of_board(outcome: BoardOutcome, *, done: bool) -> dict[str, object]:
     tests = outcome.deployment.tests if outcome.deployment is not None else ()
     error = {"error": outcome.error.to_json()} if outcome.error is not None else {}
-    return {
-        **_result(outcome.plans, outcome.login, done=done, tests=tests),
-        "board": outcome.board,
-        "exit_status": outcome.exit_status,
-        "attempts": outcome.attempts,
-        "results": [vars(result) for result in outcome.results],
-        **error,
-    }
+    results = {"results": [vars(result) for result in outcome.results]}
+    own = facts(outcome, "board", "exit_status", "attempts")
+    return {**_result(outcome.plans, outcome.login, done=done, tests=tests), **own, **results, **error}
 
 
 def _tell_all(output: Output, made: Deployments, *, done: bool) -> None:
@@ -171,23 +162,13 @@ def _side_by_side(outcomes: Sequence[BoardOutcome], first: int) -> Iterator[list
 def _result(
     plans: Sequence[DeployPlan], login: str, *, done: bool, tests: Sequence[BoardRun] = ()
 ) -> dict[str, object]:
-    return {
-        "board": login,
-        "trees": [
-            {
-                "tree": plan.part.name,
-                "folder": plan.board.folder,
-                "method": plan.method,
-                "send": [file.path for file in plan.send],
-                "staged": [file.path for file in plan.staged],
-                "keep": [file.path for file in plan.keep],
-                "bytes": plan.size,
-                "done": done,
-            }
-            for plan in plans
-        ],
-        "tests": [{"folder": made.folder, "status": made.status, "output": made.output} for made in tests],
-    }
+    trees = []
+    for plan in plans:
+        tree = {"tree": plan.part.name, "folder": plan.board.folder, "method": plan.method}
+        files = {"send": plan.send, "staged": plan.staged, "keep": plan.keep}
+        paths = {kind: [file.path for file in of_kind] for kind, of_kind in files.items()}
+        trees.append({**tree, **paths, "bytes": plan.size, "done": done})
+    return {"board": login, "trees": trees, "tests": [facts(made, "folder", "status", "output") for made in tests]}
 
 
 def _counts(plans: Sequence[DeployPlan]) -> tuple[int, str, int]:

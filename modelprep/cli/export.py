@@ -8,6 +8,7 @@ from modelprep.api.delivering import export_lava, export_yocto
 from modelprep.api.options import LavaOptions, YoctoOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output
+from modelprep.structs import facts
 
 app = common.group("Write recipes for another build system (Yocto) or a job for a board farm (LAVA).")
 
@@ -34,14 +35,7 @@ def yocto(
     output.line(f"{len(made.recipes)} recipes; add them to an image with IMAGE_INSTALL")
     for bundle in made.bundles:
         output.line(f"host at {options['bundle_url']}: {bundle}")
-    output.result(
-        {
-            "folder": str(made.folder),
-            "recipes": list(made.recipes),
-            "bundles": [str(bundle) for bundle in made.bundles],
-            "left_out": made.left_out,
-        }
-    )
+    output.result(facts(made, "folder", "recipes", "bundles", "left_out"))
 
 
 @app.command()
@@ -64,15 +58,5 @@ def lava(
         output.note(f"the job fetches {made.url}; change the URL with --bundle-url")
     output.value(str(made.job))
     output.line(f"submit it with lavacli jobs submit; host the bundle at {made.url}")
-    output.result(
-        {
-            "folder": str(made.folder),
-            "job": str(made.job),
-            "definition": str(made.definition),
-            "bundle": str(made.bundle.path),
-            "sha256": made.bundle.sha256,
-            "url": made.url,
-            "device_type": made.device_type,
-            "left_out": dict(made.bundle.left_out),
-        }
-    )
+    found = facts(made, "folder", "job", "definition", "url", "device_type")
+    output.result({**found, "bundle": made.bundle.path, **facts(made.bundle, "sha256", "left_out")})

@@ -12,6 +12,7 @@ from modelprep.api.text import LICENCE_CLASSES
 from modelprep.cli import common
 from modelprep.cli.output import Output, Style, size_text
 from modelprep.cli.units import download_text
+from modelprep.structs import facts
 
 if TYPE_CHECKING:
     from modelprep.api.types import Plan, PlannedDemo
@@ -86,32 +87,21 @@ def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
     return output.style(letter, colour), recipe.demo, name, recipe.absent if demo.state == "absent" else text, licence
 
 
-def _licences(demo: PlannedDemo) -> list[str]:
-    return list(dict.fromkeys(a.licence.name for a in demo.recipe.assets.values() if a.licence is not None))
-
-
 def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:
     recipe = demo.recipe
-    facts: dict[str, object] = {
+    licences = dict.fromkeys(each.licence.name for each in recipe.assets.values() if each.licence is not None)
+    return {
         "recipe": recipe.name,
-        "group": recipe.group,
-        "demo": recipe.demo,
-        "summary": recipe.summary,
-        "manual": recipe.manual,
-        "status": recipe.status,
+        **facts(recipe, "group", "demo", "summary", "manual", "status", "why", "absent"),
         "state": demo.state,
         "letter": LETTERS[demo.state][0],
         "bytes_to_come": download_size(plan, demo)[0],
-        "tree": str(demo.folder),
+        "tree": demo.folder,
         "files": sorted(recipe.install),
-        "licences": _licences(demo),
-        "licence_classes": list(licence_classes(recipe)),
+        "licences": list(licences),
+        "licence_classes": licence_classes(recipe),
         "variants": dict(recipe.variants),
         "run": str(recipe.run or ""),
-        "why": recipe.why,
-        "absent": recipe.absent,
         "on_image": dict(recipe.on_image),
+        **({"problem": demo.problem.to_json()} if demo.problem is not None else {}),
     }
-    if demo.problem is not None:
-        facts["problem"] = demo.problem.to_json()
-    return facts

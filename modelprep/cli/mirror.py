@@ -9,6 +9,7 @@ from modelprep.api.options import MirrorOptions
 from modelprep.cli import common
 from modelprep.cli.output import Output, size_text
 from modelprep.errors import UsageError
+from modelprep.structs import facts
 
 if TYPE_CHECKING:
     from modelprep.api.types import Mirrored
@@ -52,29 +53,16 @@ def _tell(output: Output, made: Mirrored) -> None:
         f"{len(made.written)} files written ({size_text(made.bytes_written)}), {len(made.kept)} up to date, "
         f"{len(made.failed)} failed"
     )
-    output.result(
-        {
-            "folder": str(made.folder),
-            "written": [file.path for file in made.written],
-            "kept": [file.path for file in made.kept],
-            "bytes_written": made.bytes_written,
-            "left_out": made.left_out,
-            "failed": {name: error.to_json() for name, error in made.failed.items()},
-        }
-    )
+    files = {"written": [file.path for file in made.written], "kept": [file.path for file in made.kept]}
+    failed = {name: error.to_json() for name, error in made.failed.items()}
+    output.result({**facts(made, "folder", "bytes_written", "left_out"), **files, "failed": failed})
 
 
 def _verify(output: Output, folder: str) -> int:
     found = verify_mirror(folder, listen=output.listener())
     output.close()
     damaged = found.damaged
-    output.result(
-        {
-            "files": len(found.files),
-            "bytes": found.size,
-            "damaged": [{"path": d.path, "url": d.url, "what": d.what, "got": d.got} for d in damaged],
-        }
-    )
+    output.result({"files": len(found.files), "bytes": found.size, "damaged": [vars(each) for each in damaged]})
     if damaged:
         output.table("", ["file", "what", "got"], [(d.path, d.what, d.got) for d in damaged])
     output.line(f"{len(found.files)} files, {size_text(found.size)}: {len(damaged) or 'none'} damaged")
