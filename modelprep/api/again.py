@@ -38,12 +38,7 @@ def given(words: Sequence[str]) -> list[tuple[str, str]]:
 def repeat(text: str, given: Sequence[tuple[str, str]]) -> str:
     """Return a text with the options that were given in each command of modelprep's that ends a line of it.
 
-    Parameters
-    ----------
-    text
-        Lines: a command, or a sentence with a command after its colon.
-    given
-        As :func:`given` returns.
+    `text`: lines: a command, or a sentence with a command after its colon. `given`: as :func:`given` returns.
     """
     return "\n".join(_line(line, given) for line in text.split("\n")) if given else text
 

@@ -33,14 +33,8 @@ def cache_info(**options: Unpack[Cache]) -> StoreInfo:
 class VerifiedCache:
     """What a verification found, and what a repair restored.
 
-    Parameters
-    ----------
-    report
-        What was hashed, and what was corrupt.
-    repaired
-        What a repair restored; empty if none was asked for or needed.
-    error
-        What is left corrupt; None if nothing is.
+    `report`: what was hashed, and what was corrupt. `repaired`: what a repair restored; empty if none was asked for or
+    needed. `error`: what is left corrupt; None if nothing is.
     """
 
     report: VerifyReport
@@ -137,10 +131,7 @@ def parse_size(text: str) -> int:
     >>> parse_size("2GiB"), parse_size("1.5 MB"), parse_size("4096")
     (2147483648, 1500000, 4096)
 
-    Raises
-    ------
-    UsageError
-        The text is not a size.
+    Raises UsageError: the text is not a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?", text.strip(), re.IGNORECASE | re.ASCII)
     if found is None:

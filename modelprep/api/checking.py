@@ -167,26 +167,9 @@ def class_label(names: str, number: int) -> str:
 def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None) -> Mapping[str, object]:
     """Check that a model is valid ONNX and that a board's parser accepts it; needs the extra ``onnx``.
 
-    Parameters
-    ----------
-    shapes
-        Run strict shape inference too.
-    target
-        The parser it is for: ``armnn-19.02``.
-
-    Returns
-    -------
-    Mapping
-        ``opset`` (domain -> version), ``ir_version`` and more.
-
-    Raises
-    ------
-    UsageError
-        The file does not exist or the target is unknown.
-    StepError
-        The model is not valid, or the parser does not accept it.
-    MissingTool
-        The extra is not installed.
+    `shapes`: run strict shape inference too. `target`: the parser it is for: ``armnn-19.02``. Returns ``opset`` (domain
+    -> version), ``ir_version`` and more. Raises UsageError: the file does not exist or the target is unknown;
+    StepError: the model is not valid, or the parser does not accept it; MissingTool: the extra is not installed.
     """
     with framed():
         from modelprep.errors import UsageError
@@ -218,16 +201,9 @@ def summary(checked: Sequence[Checked], out: AnyPath) -> tuple[str, list[str]]:
 class Explained:
     """Summary of the findings of :func:`lint`.
 
-    Parameters
-    ----------
-    parser, by
-        Which parser reads the model: ``onnx``, ``the ONNX parser of Arm NN 19.02``.
-    accepted
-        What that parser accepts; empty if it does not.
-    blocking
-        How many findings keep the model from working.
-    fixes
-        The command that fixes each finding; empty if none does.
+    `parser`, `by`: which parser reads the model: ``onnx``, ``the ONNX parser of Arm NN 19.02``. `accepted`: what that
+    parser accepts; empty if it does not. `blocking`: how many findings keep the model from working. `fixes`: the
+    command that fixes each finding; empty if none does.
     """
 
     parser: str

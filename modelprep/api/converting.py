@@ -98,10 +98,7 @@ def _is_command(step: Step) -> bool:
 def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Mapping[str, object]:
     """Run a step that makes a folder, which may exist already if it is empty; return the step's facts.
 
-    Raises
-    ------
-    ModelprepError
-        As :func:`convert`.
+    Raises ModelprepError: as :func:`convert`.
     """
     with framed():
         import tempfile
@@ -135,10 +132,7 @@ def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Map
 def unpack_idx(file: AnyPath, output: AnyPath, *, force: bool = False) -> tuple[Header, str]:
     """Write an idx file uncompressed, after checking that it is complete; return its header and its meaning.
 
-    Raises
-    ------
-    ModelprepError
-        The file does not exist or is not an idx file; the output exists already.
+    Raises ModelprepError: the file does not exist or is not an idx file; the output exists already.
     """
     with framed():
         from modelprep.formats import idx
@@ -155,12 +149,7 @@ def unpack_idx(file: AnyPath, output: AnyPath, *, force: bool = False) -> tuple[
 def bake_twice(params: Mapping[str, object], output: AnyPath, *, force: bool = False) -> Converted:
     """Run ``caffe.bake`` with both engines and compare the bytes; the native result is kept in any case.
 
-    Raises
-    ------
-    CheckFailed
-        The results differ.
-    ModelprepError
-        As :func:`convert`.
+    Raises CheckFailed: the results differ; ModelprepError: as :func:`convert`.
     """
     with framed():
         import tempfile
@@ -194,10 +183,7 @@ def to_onnx_external(
 ) -> Converted:
     """Convert a Caffe net to ONNX with its weights in ``OUTPUT.data``; the model, which names the data, appears last.
 
-    Raises
-    ------
-    ModelprepError
-        As :func:`convert`.
+    Raises ModelprepError: as :func:`convert`.
     """
     with framed():
         import tempfile

@@ -29,22 +29,11 @@ Files = Mapping[str, AnyPath] | None
 class Option:
     """An option of a verb.
 
-    Parameters
-    ----------
-    default
-        Its value when left out.
-    help
-        Its meaning, for the command's help and the function's documentation. A parameter in backquotes is shown as its
-        option.
-    flags
-        Names on the command line if not just ``--name``: ``--jobs -j``. ``--no-name`` alone is a flag that turns off a
-        default. Empty: ``--`` and the name, with dashes.
-    metavar
-        Placeholder of the value in help texts; none for a flag.
-    env
-        Environment variable that the command reads if the option is left out.
-    least, most
-        Bounds of a number.
+    `default`: its value when left out. `help`: its meaning, for the command's help and the function's documentation. A
+    parameter in backquotes is shown as its option. `flags`: names on the command line if not just ``--name``: ``--jobs
+    -j``. ``--no-name`` alone is a flag that turns off a default. Empty: ``--`` and the name, with dashes. `metavar`:
+    placeholder of the value in help texts; none for a flag. `env`: environment variable that the command reads if the
+    option is left out. `least`, `most`: bounds of a number.
     """
 
     default: object
@@ -77,25 +66,9 @@ def declared(options: type) -> Iterator[tuple[str, Any, Option]]:
 def settle(options: type, given: Mapping[str, Any]) -> SimpleNamespace:
     """Check the options that a caller passed and fill in the defaults.
 
-    Parameters
-    ----------
-    options
-        The declaration.
-    given
-        Options by name.
-
-    Returns
-    -------
-    SimpleNamespace
-        Every option as an attribute: a path as Path, words and places (:data:`Paths`) as a tuple of str, files as a
-        dict of Paths.
-
-    Raises
-    ------
-    TypeError
-        An option is not declared.
-    UsageError
-        A number is out of bounds.
+    `options`: the declaration. `given`: options by name. Returns every option as an attribute: a path as Path, words
+    and places (:data:`Paths`) as a tuple of str, files as a dict of Paths. Raises TypeError: an option is not declared;
+    UsageError: a number is out of bounds.
     """
     values: dict[str, Any] = {}
     for name, kind, option in declared(options):
@@ -113,10 +86,7 @@ def settle(options: type, given: Mapping[str, Any]) -> SimpleNamespace:
 def within(name: str, value: float, least: float, most: float | None = None) -> None:
     """Refuse a number that is out of bounds, as the command line does.
 
-    Raises
-    ------
-    UsageError
-        The value is too small, too large or not a number.
+    Raises UsageError: the value is too small, too large or not a number.
     """
     if not (least <= value and (most is None or value <= most)):
         expected = f"at least {least:g}" if most is None else f"{least:g} to {most:g}"

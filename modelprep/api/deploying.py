@@ -95,14 +95,8 @@ def deploy_one(
 ) -> BoardOutcome:
     """Deploy to one board as :func:`deploy` does, and return the plans too; for programs with a terminal.
 
-    Parameters
-    ----------
-    dry_run
-        Ask the board which files it has; change nothing.
-    aloud
-        Stream the tests' tables to standard output instead of keeping them.
-    before_tests
-        Called with all plans and a tree's plan, before the tests of each tree.
+    `dry_run`: ask the board which files it has; change nothing. `aloud`: stream the tests' tables to standard output
+    instead of keeping them. `before_tests`: called with all plans and a tree's plan, before the tests of each tree.
     """
     given = settle(DeployOptions, options)
     _check_tests_wanted(given)

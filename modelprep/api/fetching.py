@@ -163,12 +163,7 @@ def fetch(targets: Words, *, listen: Listener | None = None, **options: Unpack[P
 class Listing:
     """Demos with their states.
 
-    Parameters
-    ----------
-    plan
-        What fetching all of them would do.
-    broken
-        Errors of recipes that were left out.
+    `plan`: what fetching all of them would do. `broken`: errors of recipes that were left out.
     """
 
     plan: Plan
@@ -225,15 +220,7 @@ def list_demos(
 
 @dataclass(frozen=True)
 class CacheKeys:
-    """Keys for a CI cache.
-
-    Parameters
-    ----------
-    key
-        One for all recipes.
-    keys
-        Recipe -> its own key.
-    """
+    """Keys for a CI cache. `key`: one for all recipes. `keys`: recipe -> its own key."""
 
     key: str
     keys: dict[str, str]

@@ -37,19 +37,10 @@ class _Hearing:
 def framed(listen: Listener | None = silent) -> Iterator[Listener]:
     """Run a verb: yield its listener, and turn every exception into a documented one.
 
-    Parameters
-    ----------
-    listen
-        The caller's listener; None shows progress in a notebook, and nothing elsewhere.
-
-    Raises
-    ------
-    ModelprepError
-        Every failure: Ctrl-C is :class:`~modelprep.errors.Interrupted`, an ``OSError`` a
-        :class:`~modelprep.errors.StorageError`, and a bug in modelprep says so; ``__cause__`` is the original
-        exception.
-    BaseException
-        The listener's own exception, unchanged (its KeyboardInterrupt is Interrupted, too).
+    `listen`: the caller's listener; None shows progress in a notebook, and nothing elsewhere. Raises ModelprepError:
+    every failure: Ctrl-C is :class:`~modelprep.errors.Interrupted`, an ``OSError`` a
+    :class:`~modelprep.errors.StorageError`, and a bug in modelprep says so; ``__cause__`` is the original exception;
+    BaseException: the listener's own exception, unchanged (its KeyboardInterrupt is Interrupted, too).
     """
     hearing = _Hearing(_default() if listen is None else listen)
     try:

@@ -20,16 +20,8 @@ if TYPE_CHECKING:
 class Outlook:
     """Downloads and disk space of a plan.
 
-    Parameters
-    ----------
-    facts
-        The plan, JSON-ready.
-    rooms
-        Needed space on each file system.
-    shortage
-        Why there is not enough space; None if there is.
-    exit_code
-        Exit status of the demos that are known to fail.
+    `facts`: the plan, JSON-ready. `rooms`: needed space on each file system. `shortage`: why there is not enough space;
+    None if there is. `exit_code`: exit status of the demos that are known to fail.
     """
 
     facts: Mapping[str, object]
@@ -86,16 +78,9 @@ def board_notes(plan: Plan) -> list[str]:
 class Unfetched:
     """Files that could not be downloaded.
 
-    Parameters
-    ----------
-    unreached, refused
-        Those for which no host was reached or tried; all others.
-    commands
-        Identity -> the command that downloads the file by hand.
-    again
-        The command that resumes with all of them.
-    cause
-        Why the unreached ones could not be downloaded.
+    `unreached`, `refused`: those for which no host was reached or tried; all others. `commands`: identity -> the
+    command that downloads the file by hand. `again`: the command that resumes with all of them. `cause`: why the
+    unreached ones could not be downloaded.
     """
 
     unreached: Sequence[Missing]
@@ -108,10 +93,7 @@ class Unfetched:
 def unfetched(report: Report, words: Sequence[str]) -> Unfetched | None:
     """Return the files of a report that could not be downloaded, each once; None if there are none.
 
-    Parameters
-    ----------
-    words
-        The command that was typed.
+    `words`: the command that was typed.
     """
     from modelprep.fetch.network_errors import no_network
     from modelprep.pipeline.run.missing import again, downloads

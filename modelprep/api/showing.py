@@ -64,10 +64,7 @@ def releases() -> tuple[str, tuple[Bsp, ...]]:
 def release(name: str) -> Bsp:
     """Return an i.MX Linux release: versions, folders on the board, files of the image. The command ``bsp show``.
 
-    Raises
-    ------
-    UsageError
-        The release is unknown.
+    Raises UsageError: the release is unknown.
     """
     with framed():
         from modelprep.targets import bsp
@@ -96,13 +93,7 @@ def list_steps() -> tuple[Step, ...]:
 
 
 def show_step(name: str) -> Step:
-    """Return a step by its name. The command ``steps NAME``.
-
-    Raises
-    ------
-    UsageError
-        The step is unknown.
-    """
+    """Return a step by its name. The command ``steps NAME``. Raises UsageError: the step is unknown."""
     with framed():
         from modelprep import steps
         from modelprep.errors import RecipeError

@@ -86,13 +86,7 @@ def main(
 
 
 def run(arguments: list[str]) -> int:
-    """Read a command line and do what it says; return the exit status.
-
-    Raises
-    ------
-    UsageError
-        It is wrong.
-    """
+    """Read a command line and do what it says; return the exit status. Raises UsageError: it is wrong."""
     command = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="modelprep", standalone_mode=False, obj=arguments)

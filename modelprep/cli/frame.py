@@ -21,12 +21,7 @@ def perform(
 ) -> int:
     """Open the output, run, and turn exceptions into a message; return the exit status.
 
-    Parameters
-    ----------
-    words
-        The words after ``modelprep``.
-    given
-        The parsed values.
+    `words`: the words after ``modelprep``. `given`: the parsed values.
     """
     output = Output("json" if json else "quiet" if quiet else "human", verbose=verbose)
     try:

@@ -58,10 +58,7 @@ def alias(app: typer.Typer, format: str, file: common.Argument, example: str, te
 def show(output: Output, path: Path, found: Inspected, *, lists: bool = False, weights: bool | None = None) -> None:
     """Print the contents of a file.
 
-    Parameters
-    ----------
-    lists, weights
-        Also list every node or tensor; every weight of an ONNX model (default: as `lists`).
+    `lists`, `weights`: also list every node or tensor; every weight of an ONNX model (default: as `lists`).
     """
     if found.format == "onnx":
         _onnx(output, path, found.facts, nodes=lists, weights=lists if weights is None else weights)

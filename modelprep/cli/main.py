@@ -60,15 +60,7 @@ def run() -> NoReturn:
 def invoke(arguments: list[str]) -> int:
     """Run one command line.
 
-    Parameters
-    ----------
-    arguments
-        The words after ``modelprep``.
-
-    Returns
-    -------
-    int
-        The exit status, as documented in ``docs/commands.md``.
+    `arguments`: the words after ``modelprep``. Returns the exit status, as documented in ``docs/commands.md``.
     """
     from modelprep.cli import memory, plain
 

@@ -10,13 +10,7 @@ NEEDED = 192 << 20
 
 
 def ensure() -> None:
-    """Check that the limit on address space is high enough for a command.
-
-    Raises
-    ------
-    NotEnoughMemory
-        It is too low.
-    """
+    """Check that the limit on address space is high enough for a command. Raises NotEnoughMemory: it is too low."""
     try:
         import resource
     except ImportError:  # no such limits on this system

@@ -40,14 +40,8 @@ _COLUMNS = 80
 class Output:
     """Writes what a command prints.
 
-    Parameters
-    ----------
-    mode
-        ``human``, ``json`` or ``quiet``.
-    verbose
-        Show errors in full, long lists included.
-    out, err
-        For results and for everything else; the process's own streams when left out.
+    `mode`: ``human``, ``json`` or ``quiet``. `verbose`: show errors in full, long lists included. `out`, `err`: for
+    results and for everything else; the process's own streams when left out.
     """
 
     def __init__(
@@ -85,18 +79,10 @@ class Output:
     ) -> None:
         """Print a table (human mode).
 
-        Parameters
-        ----------
-        title
-            A line above it; empty for none.
-        columns
-            Headings; one that starts with ``>`` is aligned to the right (the sign is not printed).
-        rows
-            Cells, made text with ``str``; None is an empty cell. A cell may be styled (:meth:`style`).
-        key
-            The only column that quiet mode prints, one row per line; quiet mode prints nothing without it.
-        spare
-            The column that is left out where cells would have to fold otherwise.
+        `title`: a line above it; empty for none. `columns`: headings; one that starts with ``>`` is aligned to the
+        right (the sign is not printed). `rows`: cells, made text with ``str``; None is an empty cell. A cell may be
+        styled (:meth:`style`). `key`: the only column that quiet mode prints, one row per line; quiet mode prints
+        nothing without it. `spare`: the column that is left out where cells would have to fold otherwise.
         """
         if self.mode == "quiet" and key is not None:
             for row in rows:
@@ -117,12 +103,8 @@ class Output:
     ) -> None:
         """Print a table whose last cell is a command; rows that are too wide take several lines.
 
-        Parameters
-        ----------
-        columns, rows, key
-            As for :meth:`table`.
-        lead
-            Number of cells in the first line of a row; each of the others starts a new line.
+        `columns`, `rows`, `key`: as for :meth:`table`. `lead`: number of cells in the first line of a row; each of the
+        others starts a new line.
         """
         width = self._known_columns()
         if self.mode != "human" or not width or max(map(measure, layout(columns, rows)), default=0) <= width:

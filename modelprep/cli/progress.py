@@ -38,14 +38,8 @@ class Sink(Protocol):
 class Row:
     """One running task.
 
-    Parameters
-    ----------
-    label
-        Its name for people.
-    done, total
-        Bytes so far and in all; None if unknown.
-    base, since
-        Bytes present at the start (a resumed download), and the time of the start: the rate counts from there.
+    `label`: its name for people. `done`, `total`: bytes so far and in all; None if unknown. `base`, `since`: bytes
+    present at the start (a resumed download), and the time of the start: the rate counts from there.
     """
 
     label: str
@@ -68,10 +62,7 @@ class Row:
 class Progress:
     """Follows the events of a run; :class:`Lines` and :class:`Bars` decide what is shown.
 
-    Parameters
-    ----------
-    output
-        The sink; its mode decides what is shown.
+    `output`: the sink; its mode decides what is shown.
     """
 
     #: Seconds between two calls of :meth:`_tick`.

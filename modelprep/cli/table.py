@@ -50,14 +50,9 @@ def measure(text: str) -> int:
 def layout(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int | None = None) -> list[str]:
     """Lay a table out in lines: two blanks between columns, no trailing blanks, headings first.
 
-    Parameters
-    ----------
-    columns
-        Headings; one that starts with ``>`` is aligned to the right. No headings are written if all are empty.
-    rows
-        Cells, made text with ``str``; None is an empty cell.
-    width
-        Columns of the terminal; cells fold until the table is no wider. None folds nothing.
+    `columns`: headings; one that starts with ``>`` is aligned to the right. No headings are written if all are empty.
+    `rows`: cells, made text with ``str``; None is an empty cell. `width`: columns of the terminal; cells fold until the
+    table is no wider. None folds nothing.
     """
     right = [name.startswith(">") for name in columns]
     cells = [[name.lstrip(">") for name in columns]] if any(columns) else []
@@ -83,15 +78,9 @@ def layout(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int 
 def paragraph(text: str, width: int, first: str = "", later: str | None = None) -> list[str]:
     """Fold prose at blanks.
 
-    Parameters
-    ----------
-    text
-        One paragraph; line ends count as blanks.
-    width
-        Columns; a longer word stands alone in its line.
-    first, later
-        What the first line and the others begin with; the others with as many blanks as `first` has characters when
-        left out.
+    `text`: one paragraph; line ends count as blanks. `width`: columns; a longer word stands alone in its line. `first`,
+    `later`: what the first line and the others begin with; the others with as many blanks as `first` has characters
+    when left out.
     """
     later = " " * measure(first) if later is None else later
     lines, line = [], first

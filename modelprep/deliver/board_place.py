@@ -20,15 +20,8 @@ _BARE_IPV6 = re.compile(r"(?P<user>[^@:/]+@)?(?P<address>[0-9a-f]{0,4}(?::[0-9a-
 def plain_place(text: str) -> str:
     """Write a place as ``user@host[:path]`` with a path that needs no shell to be read.
 
-    Parameters
-    ----------
-    text
-        As the user wrote it. ``~/x`` is ``x``, since paths begin in the home of the login anyway.
-
-    Raises
-    ------
-    UsageError
-        It is a URL, an IPv6 address without brackets, or the home of another user.
+    `text`: as the user wrote it. ``~/x`` is ``x``, since paths begin in the home of the login anyway. Raises
+    UsageError: it is a URL, an IPv6 address without brackets, or the home of another user.
     """
     if url := _URL.fullmatch(text):
         place = _URL_PLACE.fullmatch(url["rest"])

@@ -18,13 +18,7 @@ _SHORT = 8
 
 
 def releases_in(text: str) -> list[str]:
-    """Return the releases named in a text.
-
-    Parameters
-    ----------
-    text
-        Of ``/etc/os-release`` and ``/etc/build``.
-    """
+    """Return the releases named in a text. `text`: of ``/etc/os-release`` and ``/etc/build``."""
     found = []
     for name in bsp.names():
         version, _, patch = name.removeprefix("L").partition("-")
@@ -38,17 +32,8 @@ def releases_in(text: str) -> list[str]:
 def other_release(channel: Channel, prepared: str, folder: str = "/etc") -> str:
     """Return a warning if the board runs another release than the files were prepared for; empty if unknown.
 
-    Parameters
-    ----------
-    prepared
-        The release that the files were prepared for.
-    folder
-        Where the board has these files.
-
-    Raises
-    ------
-    DeployError
-        The board cannot be asked.
+    `prepared`: the release that the files were prepared for. `folder`: where the board has these files. Raises
+    DeployError: the board cannot be asked.
     """
     found = releases_in(channel.script(_READ, folder))
     if not found or prepared in found:

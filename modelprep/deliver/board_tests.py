@@ -46,21 +46,9 @@ def hear_tests(
 ) -> BoardRun:
     """Run ``run-tests.sh`` on the board and return its result.
 
-    Parameters
-    ----------
-    folder
-        The tree on the board.
-    arguments
-        For the script: ``-c BACKEND``, names.
-    aloud
-        Stream its table to standard output instead of keeping it.
-    junit
-        Also return its JUnit XML report.
-
-    Raises
-    ------
-    DeployError
-        The connection failed.
+    `folder`: the tree on the board. `arguments`: for the script: ``-c BACKEND``, names. `aloud`: stream its table to
+    standard output instead of keeping it. `junit`: also return its JUnit XML report. Raises DeployError: the connection
+    failed.
     """
     report = channel.script("mktemp /tmp/modelprep.XXXXXX").strip() if junit else ""
     remote = command("sh", f"{folder}/run-tests.sh", *(["-j", report] if report else []), *arguments)
@@ -72,10 +60,7 @@ def hear_tests(
 def junit_of(runs: Sequence[BoardRun]) -> bytes:
     """Join the JUnit reports of some trees into one document.
 
-    Raises
-    ------
-    DeployError
-        The board did not return a valid report.
+    Raises DeployError: the board did not return a valid report.
     """
     return junit_document([suite_of(run) for run in runs])
 
@@ -91,13 +76,7 @@ def junit_document(suites: Sequence[Element]) -> bytes:
 
 
 def suite_of(run: BoardRun) -> Element:
-    """Read the JUnit report of one tree.
-
-    Raises
-    ------
-    DeployError
-        The board did not return a valid report.
-    """
+    """Read the JUnit report of one tree. Raises DeployError: the board did not return a valid report."""
     import xml.etree.ElementTree as ET
 
     if "<!" in run.junit:

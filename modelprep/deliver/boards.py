@@ -28,14 +28,8 @@ _LARGEST = 1 << 20
 class Target:
     """One board to deploy to.
 
-    Parameters
-    ----------
-    name
-        As the user wrote it.
-    board
-        How ssh reaches it; None for a labgrid place, known once it is acquired.
-    place, path
-        The labgrid place and the folder there; empty for an ssh destination.
+    `name`: as the user wrote it. `board`: how ssh reaches it; None for a labgrid place, known once it is acquired.
+    `place`, `path`: the labgrid place and the folder there; empty for an ssh destination.
     """
 
     name: str
@@ -55,21 +49,9 @@ def reach(
 ) -> Iterator[Channel]:
     """Open the connection to a board, and close it at the end; a labgrid place is acquired and released.
 
-    Parameters
-    ----------
-    ssh
-        The ssh command with the user's options.
-    unattended
-        Ask for nothing on the terminal (:data:`UNATTENDED`).
-    processes
-        Processes that use the connection.
-
-    Raises
-    ------
-    MissingTool
-        No ssh program on this machine, or no labgrid.
-    DeployError
-        The labgrid place cannot be acquired or released.
+    `ssh`: the ssh command with the user's options. `unattended`: ask for nothing on the terminal (:data:`UNATTENDED`).
+    `processes`: processes that use the connection. Raises MissingTool: no ssh program on this machine, or no labgrid;
+    DeployError: the labgrid place cannot be acquired or released.
     """
     options = UNATTENDED if unattended else ()
     with ExitStack() as stack:
@@ -83,10 +65,7 @@ def reach(
 def parse_target(text: str) -> Target:
     """Read a board as it is named on the command line: ``user@host[:path]`` or ``labgrid:PLACE[:path]``.
 
-    Raises
-    ------
-    UsageError
-        The text is not a board.
+    Raises UsageError: the text is not a board.
     """
     if not text.startswith(LABGRID):
         return Target(text, remote.parse_board(text))
@@ -102,10 +81,7 @@ def parse_target(text: str) -> Target:
 def parse_targets(texts: Sequence[str]) -> tuple[Target, ...]:
     """Read the names of several boards.
 
-    Raises
-    ------
-    UsageError
-        A text is not a board, there is none, or one occurs twice.
+    Raises UsageError: a text is not a board, there is none, or one occurs twice.
     """
     targets = tuple(parse_target(text) for text in texts)
     if not targets:

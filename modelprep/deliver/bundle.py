@@ -52,16 +52,8 @@ class Entry:
 class BundlePlan:
     """Contents of a bundle.
 
-    Parameters
-    ----------
-    parts
-        The included parts of trees.
-    entries
-        The files, sorted by name; the SPDX document follows them.
-    left_out
-        Names of restricted files, with their licence.
-    moment
-        The date of every entry, seconds since 1970.
+    `parts`: the included parts of trees. `entries`: the files, sorted by name; the SPDX document follows them.
+    `left_out`: names of restricted files, with their licence. `moment`: the date of every entry, seconds since 1970.
     """
 
     parts: tuple[TreePart, ...]
@@ -101,12 +93,8 @@ class Bundled:
 def plan_bundle(parts: Sequence[TreePart], *, moment: int | None = None) -> BundlePlan:
     """Decide the contents of a bundle.
 
-    Parameters
-    ----------
-    parts
-        From :func:`modelprep.tree.selection.select`.
-    moment
-        The entries' date in seconds since 1970; ``SOURCE_DATE_EPOCH`` or :data:`EARLIEST` when left out.
+    `parts`: from :func:`modelprep.tree.selection.select`. `moment`: the entries' date in seconds since 1970;
+    ``SOURCE_DATE_EPOCH`` or :data:`EARLIEST` when left out.
     """
     moment = _moment() if moment is None else moment
     entries: list[Entry] = []
@@ -160,16 +148,9 @@ def write_bundle(
 ) -> Bundled:
     """Write a bundle; the archive type follows from the name (:data:`KINDS`).
 
-    Raises
-    ------
-    UsageError
-        Unknown archive type.
-    DigestMismatch
-        A file of a tree has changed since it was installed.
-    MissingTool
-        ``.tar.zst`` without the zstandard module.
-    StorageError
-        Disk full or no permission; the final name is unchanged.
+    Raises UsageError: unknown archive type; DigestMismatch: a file of a tree has changed since it was installed;
+    MissingTool: ``.tar.zst`` without the zstandard module; StorageError: disk full or no permission; the final name is
+    unchanged.
     """
     kind = next((kind for kind in KINDS if output.name.endswith(kind)), None)
     if kind is None:

@@ -34,24 +34,10 @@ RESERVE = 1 << 20
 class BoardState:
     """State of a board and of one target folder.
 
-    Parameters
-    ----------
-    folder
-        The target, as an absolute path.
-    writable
-        Whether it (or the nearest folder above that exists) can be written.
-    free
-        Free bytes there; None if unknown.
-    disk
-        The file system that it is on, as ``df`` names it; empty if unknown.
-    tools
-        Available programs.
-    digests
-        Path inside the target -> sha256 of existing files.
-    staged
-        The same for the staging folder: path -> (size in bytes, sha256).
-    manifest
-        The manifest there.
+    `folder`: the target, as an absolute path. `writable`: whether it (or the nearest folder above that exists) can be
+    written. `free`: free bytes there; None if unknown. `disk`: the file system that it is on, as ``df`` names it; empty
+    if unknown. `tools`: available programs. `digests`: path inside the target -> sha256 of existing files. `staged`:
+    the same for the staging folder: path -> (size in bytes, sha256). `manifest`: the manifest there.
     """
 
     folder: str
@@ -116,10 +102,7 @@ def probe(channel: Channel, part: TreePart, target: str) -> BoardState:
     Whether a folder is writable is tried by making an empty folder: as root, ``test -w`` of a small userland succeeds
     even on a read-only file system.
 
-    Raises
-    ------
-    DeployError
-        The board cannot be reached.
+    Raises DeployError: the board cannot be reached.
     """
     answer = channel.script(PROBE, target, given=_lines(sorted(part.files)))
     head, _, body = answer.partition("--files--\n")
@@ -156,13 +139,7 @@ def _manifest(text: str, channel: Channel, folder: str) -> Manifest:
 
 
 def _lines(paths: Sequence[str]) -> bytes:
-    """Write paths for a script, one per line.
-
-    Raises
-    ------
-    StorageError
-        A path holds a newline.
-    """
+    """Write paths for a script, one per line. Raises StorageError: a path holds a newline."""
     if odd := [path for path in paths if "\n" in path]:
         raise StorageError(
             "a file name contains a newline, which a list for a board cannot", where=quoting.line(odd[0])
@@ -177,10 +154,7 @@ FileCheck = Callable[[TreePart, InstalledFile], None]
 def check_file(part: TreePart, file: InstalledFile) -> None:
     """Check a file of a tree against its manifest: the board would report a changed file as damaged.
 
-    Raises
-    ------
-    DigestMismatch
-        The file was changed or removed.
+    Raises DigestMismatch: the file was changed or removed.
     """
     path = part.folder / file.path
     digest, size = hashlib.sha256(), 0
@@ -202,21 +176,9 @@ def check_file(part: TreePart, file: InstalledFile) -> None:
 def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0, check: FileCheck = check_file) -> DeployPlan:
     """Decide what to send.
 
-    Parameters
-    ----------
-    taken
-        Bytes that other trees will take on the same file system of the board.
-    check
-        Called for each file to send.
-
-    Raises
-    ------
-    StorageError
-        The target cannot be written, or its disk is full.
-    DigestMismatch
-        A file to send has changed since it was installed.
-    DeployError
-        The board has no sha256sum, or no program to receive files.
+    `taken`: bytes that other trees will take on the same file system of the board. `check`: called for each file to
+    send. Raises StorageError: the target cannot be written, or its disk is full; DigestMismatch: a file to send has
+    changed since it was installed; DeployError: the board has no sha256sum, or no program to receive files.
     """
     if not board.tools.get("sha256sum"):
         raise DeployError(
@@ -309,12 +271,8 @@ class Deployed:
 def apply_deploy(channel: Channel, plan: DeployPlan, *, listen: Listener = silent) -> Deployed:
     """Execute a plan: send files, let the board verify them, and rename them into place.
 
-    Raises
-    ------
-    DeployError
-        The connection was cut; files that have arrived stay in the staging folder for the next run.
-    DigestMismatch
-        The board's checksums of the received files differ; nothing was renamed.
+    Raises DeployError: the connection was cut; files that have arrived stay in the staging folder for the next run;
+    DigestMismatch: the board's checksums of the received files differ; nothing was renamed.
     """
     part, board = plan.part, plan.board
     moving = [*plan.send, *plan.staged]

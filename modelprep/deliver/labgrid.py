@@ -25,25 +25,10 @@ _VARIABLE = "LG_COORDINATOR"
 def acquired(place: str, path: str = "") -> Iterator[tuple[Board, tuple[str, ...]]]:
     """Acquire a labgrid place for the block.
 
-    Parameters
-    ----------
-    place
-        Its name. The coordinator is the one that ``LG_COORDINATOR`` names.
-    path
-        The folder on the board.
-
-    Yields
-    ------
-    tuple
-        The board, and ssh options that reach it.
-
-    Raises
-    ------
-    MissingTool
-        labgrid is not installed.
-    DeployError
-        The coordinator is not reached; the place is unknown, acquired by another user, or has no NetworkService; or it
-        could not be released.
+    `place`: its name. The coordinator is the one that ``LG_COORDINATOR`` names. `path`: the folder on the board. Yields
+    the board, and ssh options that reach it. Raises MissingTool: labgrid is not installed; DeployError: the coordinator
+    is not reached; the place is unknown, acquired by another user, or has no NetworkService; or it could not be
+    released.
     """
     if importlib.util.find_spec("labgrid") is None:
         raise MissingTool("deploying to a labgrid place needs labgrid", hint=install_command("labgrid"))

@@ -89,28 +89,11 @@ def write_job(
 ) -> LavaJob:
     """Write the bundle, the test definition and the job.
 
-    Parameters
-    ----------
-    folder
-        Created if missing.
-    parts
-        Contents of the bundle.
-    bundle_url
-        URL of the bundle: a folder, or the file if it ends in ``.tar.gz``. Empty: a ``file:`` URL of `folder`, for
-        boards that have it mounted.
-    device_type
-        LAVA device type; empty: an NXP evaluation board for `soc`.
-    soc
-        The board's SoC, if known.
-    listen
-        Receives the events of the bundle.
-
-    Raises
-    ------
-    UsageError
-        The URL is not valid, or no device type is known for the SoC.
-    StorageError, DigestMismatch, MissingTool
-        As :func:`modelprep.deliver.bundle.write_bundle`.
+    `folder`: created if missing. `parts`: contents of the bundle. `bundle_url`: URL of the bundle: a folder, or the
+    file if it ends in ``.tar.gz``. Empty: a ``file:`` URL of `folder`, for boards that have it mounted. `device_type`:
+    LAVA device type; empty: an NXP evaluation board for `soc`. `soc`: the board's SoC, if known. `listen`: receives the
+    events of the bundle. Raises UsageError: the URL is not valid, or no device type is known for the SoC; StorageError,
+    DigestMismatch, MissingTool: as :func:`modelprep.deliver.bundle.write_bundle`.
     """
     if bundle_url and (url_fault(bundle_url) or urlsplit(bundle_url).query):
         raise UsageError("not a URL for a bundle", got=redact(bundle_url), expected="https://HOST/FOLDER")

@@ -42,10 +42,7 @@ class TestResult:
 def results_of(runs: Sequence[BoardRun]) -> tuple[TestResult, ...]:
     """Read the results from the JUnit reports of one board.
 
-    Raises
-    ------
-    DeployError
-        The board did not return a valid report.
+    Raises DeployError: the board did not return a valid report.
     """
     results = []
     for run in runs:

@@ -75,10 +75,7 @@ class Index:
 def read_index(folder: Path, layout: str = "tree") -> Index:
     """Read the index of a mirror; empty if there is none.
 
-    Raises
-    ------
-    StorageError
-        The index cannot be read or is not valid.
+    Raises StorageError: the index cannot be read or is not valid.
     """
     path = folder / INDEX
     with storage(path, doing="read the mirror's index"):
@@ -132,10 +129,7 @@ def _stands(path: Path, sha256: str, size: int, store: Store) -> bool:
 def check_names(files: Iterable[MirrorFile]) -> None:
     """Refuse two files of one name with different bytes.
 
-    Raises
-    ------
-    UsageError
-        Two files have the same name in BitBake's flat folder.
+    Raises UsageError: two files have the same name in BitBake's flat folder.
     """
     known: dict[str, MirrorFile] = {}
     for file in files:
@@ -154,12 +148,8 @@ def check_names(files: Iterable[MirrorFile]) -> None:
 def put(folder: Path, file: MirrorFile, blob: Blob, store: Store, *, progress: Progress | None = None) -> bool:
     """Put a file into a mirror; False if it is there already.
 
-    Raises
-    ------
-    StorageError
-        Disk full, no permission, a file in the way of a folder; the final name is unchanged.
-    CorruptBlob
-        The store's file is corrupt; it is quarantined.
+    Raises StorageError: disk full, no permission, a file in the way of a folder; the final name is unchanged;
+    CorruptBlob: the store's file is corrupt; it is quarantined.
     """
     target = folder / PurePosixPath(file.path)
     if _stands(target, file.sha256, file.size, store):
@@ -208,18 +198,9 @@ def stamp(folder: Path, name: str) -> None:
 def record(folder: Path, layout: str, files: Iterable[MirrorFile]) -> Index:
     """Merge files into the index, which another process may have changed meanwhile.
 
-    Returns
-    -------
-    Index
-        As written. An entry of the same path and digest keeps its licences and assets; one of the same path and another
-        digest is replaced. Nothing is written if nothing changed.
-
-    Raises
-    ------
-    StorageError
-        The index cannot be read or written.
-    UsageError
-        The folder has become a mirror of the other layout.
+    Returns the index as written. An entry of the same path and digest keeps its licences and assets; one of the same
+    path and another digest is replaced. Nothing is written if nothing changed. Raises StorageError: the index cannot be
+    read or written; UsageError: the folder has become a mirror of the other layout.
     """
     with tree_lock(folder):
         index = read_index(folder, layout)
@@ -240,13 +221,7 @@ def record(folder: Path, layout: str, files: Iterable[MirrorFile]) -> Index:
 
 
 def check_layout(folder: Path, index: Index, layout: str) -> None:
-    """Refuse a mirror of the other layout.
-
-    Raises
-    ------
-    UsageError
-        It is one.
-    """
+    """Refuse a mirror of the other layout. Raises UsageError: it is one."""
     if index.layout != layout:
         raise UsageError(
             "this folder is a mirror of the other layout",
@@ -280,12 +255,7 @@ class Damage:
 def verify(folder: Path, *, progress: Callable[[int], None] = lambda _: None) -> tuple[Index, tuple[Damage, ...]]:
     """Read every byte of a mirror again and check it against the index.
 
-    Raises
-    ------
-    UsageError
-        The folder is not a mirror made by modelprep.
-    StorageError
-        A file cannot be read.
+    Raises UsageError: the folder is not a mirror made by modelprep; StorageError: a file cannot be read.
     """
     if not (folder / INDEX).is_file():
         raise UsageError(

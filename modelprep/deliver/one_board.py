@@ -53,17 +53,8 @@ def plan_board(
 ) -> tuple[DeployPlan, ...]:
     """Ask a board which files it has and decide what to send; warn if it runs another release.
 
-    Parameters
-    ----------
-    release
-        The i.MX Linux release that the files were prepared for.
-    check
-        Called for each file to send.
-
-    Raises
-    ------
-    ModelprepError
-        As :func:`modelprep.deliver.deploy.plan_parts`.
+    `release`: the i.MX Linux release that the files were prepared for. `check`: called for each file to send. Raises
+    ModelprepError: as :func:`modelprep.deliver.deploy.plan_parts`.
     """
     plans = deploy.plan_parts(channel, parts, check)
     if other := other_release(channel, release):
@@ -84,21 +75,10 @@ def apply_board(
 ) -> Deployment:
     """Execute the plans, and with `run` run the tests of their demos.
 
-    Parameters
-    ----------
-    compute
-        Backends for the Arm NN tests.
-    junit
-        Also return the JUnit reports.
-    aloud
-        Stream the tests' tables to standard output instead of keeping them.
-    before_tests
-        Called when all files are in place, before the tests of each tree.
-
-    Raises
-    ------
-    ModelprepError
-        As :func:`modelprep.deliver.deploy.apply_deploy` and :func:`modelprep.deliver.board_tests.hear_tests`.
+    `compute`: backends for the Arm NN tests. `junit`: also return the JUnit reports. `aloud`: stream the tests' tables
+    to standard output instead of keeping them. `before_tests`: called when all files are in place, before the tests of
+    each tree. Raises ModelprepError: as :func:`modelprep.deliver.deploy.apply_deploy` and
+    :func:`modelprep.deliver.board_tests.hear_tests`.
     """
     trees = tuple(deploy.apply_deploy(channel, plan, listen=listen) for plan in plans)
     words = [word for name in compute for word in ("-c", name)]

@@ -22,15 +22,8 @@ class Processes:
     def start(self, command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
         """Start a program.
 
-        Parameters
-        ----------
-        streams
-            As for :class:`subprocess.Popen`: ``stdin``, ``stdout``, ``stderr``.
-
-        Raises
-        ------
-        Interrupted
-            :meth:`stop` has been called.
+        `streams`: as for :class:`subprocess.Popen`: ``stdin``, ``stdout``, ``stderr``. Raises Interrupted: :meth:`stop`
+        has been called.
         """
         with self._lock:
             if self._stopped:

@@ -44,13 +44,7 @@ class Board:
 
 
 def parse_board(text: str) -> Board:
-    """Read ``user@host[:path]``.
-
-    Raises
-    ------
-    UsageError
-        The text has another form, or would be read as an ssh option.
-    """
+    """Read ``user@host[:path]``. Raises UsageError: the text has another form, or would be read as an ssh option."""
     match = _PLACE.fullmatch(plain_place(text))
     user, at, host = match["login"].rpartition("@") if match is not None else ("", "", "")
     try:
@@ -70,16 +64,8 @@ def parse_board(text: str) -> Board:
 class Channel:
     """An open connection to a board.
 
-    Parameters
-    ----------
-    board
-        The board.
-    command
-        The ssh command with the options of the shared connection.
-    folder
-        A temporary folder on this machine, removed when the connection is closed.
-    processes
-        Its processes.
+    `board`: the board. `command`: the ssh command with the options of the shared connection. `folder`: a temporary
+    folder on this machine, removed when the connection is closed. `processes`: its processes.
     """
 
     board: Board
@@ -100,19 +86,8 @@ class Channel:
     def script(self, text: str, *arguments: str, given: bytes = b"") -> str:
         """Run a shell script on the board and return its output.
 
-        Parameters
-        ----------
-        text
-            The script, a constant.
-        arguments
-            Its arguments, ``$1`` and so on.
-        given
-            Its standard input.
-
-        Raises
-        ------
-        DeployError
-            The connection failed, or the script ended with a status other than 0.
+        `text`: the script, a constant. `arguments`: its arguments, ``$1`` and so on. `given`: its standard input.
+        Raises DeployError: the connection failed, or the script ended with a status other than 0.
         """
         status, said, complaints = self.processes.run(
             self._call(script_line(text, *arguments)), given, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -136,10 +111,7 @@ class Channel:
         On a terminal the command gets a terminal too, so that Ctrl-C ends it. Control characters in the board's output
         are escaped.
 
-        Raises
-        ------
-        DeployError
-            The connection failed.
+        Raises DeployError: the connection failed.
         """
         terminal = ["-t", "-q"] if sys.stdin.isatty() and sys.stdout.isatty() else []
         stdin = None if terminal else subprocess.DEVNULL
@@ -158,10 +130,7 @@ class Channel:
     def hear(self, remote: str) -> tuple[int, str]:
         """Run a command on the board without a terminal; return its exit status and its output.
 
-        Raises
-        ------
-        DeployError
-            The connection failed.
+        Raises DeployError: the connection failed.
         """
         status, output, _ = self.processes.run(
             self._call(remote), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -229,21 +198,9 @@ def connect(
 ) -> Iterator[Channel]:
     """Open the shared connection and close it at the end.
 
-    Parameters
-    ----------
-    board
-        See :func:`parse_board`.
-    ssh
-        The ssh command with options of the user's own (``--ssh``, ``MODELPREP_SSH``).
-    options
-        Further ssh options; the user's take precedence.
-    processes
-        Processes that use it; None for a connection that no other thread stops.
-
-    Raises
-    ------
-    MissingTool
-        No ssh program on this machine.
+    `board`: see :func:`parse_board`. `ssh`: the ssh command with options of the user's own (``--ssh``,
+    ``MODELPREP_SSH``). `options`: further ssh options; the user's take precedence. `processes`: processes that use it;
+    None for a connection that no other thread stops. Raises MissingTool: no ssh program on this machine.
     """
     if not ssh or shutil.which(ssh[0]) is None:
         raise MissingTool(

@@ -27,19 +27,8 @@ KNOWN_IDS = frozenset(
 def document(parts: Sequence[TreePart], sha1s: Mapping[str, str], *, created: str) -> dict[str, object]:
     """Describe some parts of trees.
 
-    Parameters
-    ----------
-    parts
-        The included parts.
-    sha1s
-        SHA-1 of every file by ``tree/path``: required by SPDX 2.3 beside any better digest.
-    created
-        Date and time in UTC, ``2019-03-08T00:00:00Z``.
-
-    Returns
-    -------
-    dict
-        JSON-ready, in order of writing.
+    `parts`: the included parts. `sha1s`: SHA-1 of every file by ``tree/path``: required by SPDX 2.3 beside any better
+    digest. `created`: date and time in UTC, ``2019-03-08T00:00:00Z``. Returns JSON-ready, in order of writing.
     """
     licences: dict[str, str] = {}
     assets: dict[str, AssetUsed] = {}

@@ -44,10 +44,7 @@ class Sending:
 def choose(tools: Mapping[str, bool]) -> Method:
     """Choose the method: rsync if both ends have it (here 3.1 or newer), else tar, else sftp.
 
-    Raises
-    ------
-    DeployError
-        The board has none of them.
+    Raises DeployError: the board has none of them.
     """
     if tools.get("rsync") and _rsync_version() >= _RSYNC:
         return "rsync"
@@ -77,24 +74,10 @@ def send(
 ) -> None:
     """Send files to the staging folder.
 
-    Parameters
-    ----------
-    root
-        The tree that contains the files.
-    staging
-        The folder on the board; it exists.
-    files
-        What to send.
-    partial
-        What is in the staging folder already: path -> (size in bytes, sha256); a file is resumed if its beginning is
-        the same as ours.
-    progress
-        Called with bytes sent (or skipped).
-
-    Raises
-    ------
-    DeployError
-        The connection was cut, or the board could not write.
+    `root`: the tree that contains the files. `staging`: the folder on the board; it exists. `files`: what to send.
+    `partial`: what is in the staging folder already: path -> (size in bytes, sha256); a file is resumed if its
+    beginning is the same as ours. `progress`: called with bytes sent (or skipped). Raises DeployError: the connection
+    was cut, or the board could not write.
     """
     if method == "rsync":
         _rsync(channel, root, staging, files, progress)

@@ -41,16 +41,8 @@ _FILES = "\"${@d.getVar('MODELPREP_DIR').replace(' ', '?')}\""
 class Unit:
     """One BitBake recipe to write.
 
-    Parameters
-    ----------
-    name
-        Its ``PN``.
-    part
-        The tree, reduced to what this recipe installs.
-    direct
-        Path in the tree -> (URL, name in DL_DIR) of files that are installed unchanged.
-    needs
-        Recipes whose packages it needs at run time.
+    `name`: its ``PN``. `part`: the tree, reduced to what this recipe installs. `direct`: path in the tree -> (URL, name
+    in DL_DIR) of files that are installed unchanged. `needs`: recipes whose packages it needs at run time.
     """
 
     name: str
@@ -85,23 +77,10 @@ def plan_units(
 ) -> tuple[tuple[Unit, ...], dict[str, str]]:
     """Decide which recipes to write.
 
-    Parameters
-    ----------
-    parts
-        From :func:`modelprep.tree.selection.select`.
-    downloads
-        Returns URL and name in DL_DIR of a file that is installed unchanged, or None.
-
-    Raises
-    ------
-    UsageError
-        Two demos would become one recipe, or two trees one folder.
-
-    Returns
-    -------
-    tuple
-        The recipes, and the demos that are left out with the reason: one of their files was converted from a restricted
-        file.
+    `parts`: from :func:`modelprep.tree.selection.select`. `downloads`: returns URL and name in DL_DIR of a file that is
+    installed unchanged, or None. Raises UsageError: two demos would become one recipe, or two trees one folder. Returns
+    the recipes, and the demos that are left out with the reason: one of their files was converted from a restricted
+    file.
     """
     units: list[Unit] = []
     left_out: dict[str, str] = {}
@@ -134,13 +113,7 @@ def plan_units(
 
 
 def _check(path: str) -> None:
-    """Refuse a file name that a BitBake recipe cannot contain.
-
-    Raises
-    ------
-    RecipeError
-        It is one.
-    """
+    """Refuse a file name that a BitBake recipe cannot contain. Raises RecipeError: it is one."""
     try:
         bitbake_sh(path)
     except Unquotable as error:
@@ -189,23 +162,10 @@ def write_layer(
 ) -> Exported:
     """Write the layer.
 
-    Parameters
-    ----------
-    bundle_url
-        URL of the bundles; without one they are part of the layer.
-    release
-        The Yocto release that it is for.
-    layer_series
-        Newer releases that the layer is compatible with (``LAYERSERIES_COMPAT``).
-    listen
-        Receives the events of each bundle.
-
-    Raises
-    ------
-    UsageError
-        The release is unknown, or the bundle URL cannot be written into a recipe.
-    StorageError, DigestMismatch
-        As :func:`modelprep.deliver.bundle.write_bundle`.
+    `bundle_url`: URL of the bundles; without one they are part of the layer. `release`: the Yocto release that it is
+    for. `layer_series`: newer releases that the layer is compatible with (``LAYERSERIES_COMPAT``). `listen`: receives
+    the events of each bundle. Raises UsageError: the release is unknown, or the bundle URL cannot be written into a
+    recipe; StorageError, DigestMismatch: as :func:`modelprep.deliver.bundle.write_bundle`.
     """
     if release not in OLD_RELEASES + NEW_RELEASES:
         raise UsageError(
