@@ -47,14 +47,9 @@ def legacy_input(name: str, *shape: int) -> str:
 def weights(text: str, *, v1: bool = False, own_input: str = "") -> bytes:
     """Make the caffemodel of a net: its layers, each with blobs of small seeded numbers.
 
-    Parameters
-    ----------
-    text
-        The prototxt.
-    v1
-        True for the form that Caffe wrote until 2014, which Arm NN does not read: `layers`, blobs of four dimensions.
-    own_input
-        Name of a net-level input without dimensions, as ResNet-50's file has, in place of the input layer.
+    `text`: the prototxt. `v1`: true for the form that Caffe wrote until 2014, which Arm NN does not read: `layers`,
+    blobs of four dimensions. `own_input`: name of a net-level input without dimensions, as ResNet-50's file has, in
+    place of the input layer.
     """
     net = prepare.prepare(prototxt.read(text, origin="stand-in"))
     known = {each.name: each for each in infer.infer(net).layers}

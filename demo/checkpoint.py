@@ -15,13 +15,7 @@ _COPY = struct.pack("<BH", (64 - 1) << 2 | 2, 64)  # 64 bytes from 64 bytes back
 
 
 def zeros(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    """Write a checkpoint file.
-
-    Parameters
-    ----------
-    shapes
-        Variable -> its shape; all are float32.
-    """
+    """Write a checkpoint file. `shapes`: variable -> its shape; all are float32."""
     from modelprep.formats.tensorflow.messages import message
     from modelprep.formats.tensorflow.slices import Slice, slice_key
 
@@ -87,7 +81,7 @@ def _literal(data: bytes) -> bytes:
 
 
 def _block(out: bytearray, data: bytes, kind: int) -> bytes:
-    """Append a block with its trailer; give its handle."""
+    """Append a block with its trailer; return its handle."""
     from modelprep.formats.tensorflow.crc32c import crc32c, mask
 
     handle = _varint(len(out)) + _varint(len(data))

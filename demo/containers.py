@@ -1,6 +1,6 @@
 """gzip, tar.gz and zip files whose bytes depend on their content alone: no clock, no user, no compressor's mood.
 
-zlib and zlib-ng give different bytes for the same level, so everything is *stored*: a valid stream that nobody has to
+zlib and zlib-ng write different bytes for the same level, so everything is *stored*: a valid stream that nobody has to
 compress. The stand-in is small enough for that.
 """
 

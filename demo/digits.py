@@ -2,7 +2,7 @@
 
 The same bytes come out on every machine: only additions, multiplications, divisions and square roots are used, one
 operation at a time (IEEE 754 rounds each of them correctly), and Python's own generator, whose `random()` is documented
-to give the same sequence in every version.
+to return the same sequence in every version.
 """
 
 from __future__ import annotations
@@ -50,17 +50,8 @@ def labels(count: int, seed: str) -> list[int]:
 def draw(digits: list[int], seed: str) -> Any:
     """Draw digits.
 
-    Parameters
-    ----------
-    digits
-        What to draw, 0 to 9 each.
-    seed
-        Another seed, another hand.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (len(digits), 28, 28): ink is 255, paper 0, as in MNIST.
+    `digits`: what to draw, 0 to 9 each. `seed`: another seed, another hand. Returns uint8, shape (len(digits), 28, 28):
+    ink is 255, paper 0, as in MNIST.
     """
     import numpy as np
 

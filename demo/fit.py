@@ -1,4 +1,4 @@
-"""Least squares that give the same weights on every machine.
+"""Least squares with the same weights on every machine.
 
 What makes a fit differ from machine to machine is the order in which a BLAS adds. Here sums are either of integers
 small enough to be exact in float64 whatever the order, or done one elementwise operation at a time.
@@ -24,19 +24,9 @@ def integers(shape: tuple[int, ...], span: int, seed: str) -> Any:
 def ridge(features: Any, digits: list[int], *, classes: int = 10, ridge: float = 1e-3, levels: int = 4095) -> Any:
     """Fit one linear score a class: 1 for its own samples, 0 for the others.
 
-    Parameters
-    ----------
-    features
-        float64, shape (samples, features), not negative. They are fitted as `levels` steps of their largest value.
-    digits
-        The class of each sample.
-    ridge
-        Weight of the penalty, as a share of the mean diagonal.
-
-    Returns
-    -------
-    tuple
-        Weights, float64 (features, classes), and biases, float64 (classes,): for the features as given.
+    `features`: float64, shape (samples, features), not negative. They are fitted as `levels` steps of their largest
+    value. `digits`: the class of each sample. `ridge`: weight of the penalty, as a share of the mean diagonal. Returns
+    weights, float64 (features, classes), and biases, float64 (classes,): for the features as given.
     """
     import numpy as np
 
@@ -83,10 +73,7 @@ def solve(matrix: Any, right: Any) -> Any:
 def conv(images: Any, kernels: Any, pad: int = 0) -> Any:
     """Correlate (batch, in, h, w) with (out, in, k, k), exactly, for integer data.
 
-    Returns
-    -------
-    numpy.ndarray
-        float64 (batch, out, h', w').
+    Returns float64 (batch, out, h', w').
     """
     import numpy as np
 

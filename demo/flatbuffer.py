@@ -45,7 +45,7 @@ def write(root: Table, identifier: bytes) -> bytes:
 
 
 def _object(builder: Builder, value: Field) -> int:
-    """Write what a field refers to, children first; give its offset."""
+    """Write what a field refers to, children first; return its offset."""
     if isinstance(value, Table):
         return _table(builder, value)
     if isinstance(value, str):

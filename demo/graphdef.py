@@ -43,10 +43,7 @@ def reshape(name: str, tensor: str, shape: Sequence[int]) -> str:
 def classifier(given: str, answer: str, side: int, classes: int, inner: str = "net") -> bytes:
     """Make a binary GraphDef: a mean over the picture, one score a class of its three colours, softmax.
 
-    Parameters
-    ----------
-    given, answer
-        Names of the input (float, 1 x side x side x 3) and of the output (1 x classes).
+    `given`, `answer`: names of the input (float, 1 x side x side x 3) and of the output (1 x classes).
     """
     import numpy as np
 

@@ -17,19 +17,10 @@ if TYPE_CHECKING:
 
 
 def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[Url, bytes]:
-    """Return what lies at each URL: the file itself, or an archive with every member that some asset wants of it.
+    """Return what lies at each URL: the file itself, or an archive with every member that some asset needs of it.
 
-    Parameters
-    ----------
-    assets
-        The shared assets of the recipes, by id.
-    made
-        The stand-in's files, by asset id.
-
-    Raises
-    ------
-    ValueError
-        The stand-in makes a file for an asset that no recipe knows, or two assets want different files of one URL.
+    `assets`: the shared assets of the recipes, by id. `made`: the stand-in's files, by asset id. Raises ValueError: the
+    stand-in makes a file for an asset that no recipe knows, or two assets want different files of one URL.
     """
     found: dict[Url, bytes] = {}
     packed: dict[Url, dict[str, bytes]] = {}
@@ -44,7 +35,7 @@ def addresses(assets: Mapping[str, Asset], made: Mapping[str, Made]) -> dict[Url
             elif found.setdefault(source.url, item.data) != item.data:
                 raise ValueError(f"two files for {source.url}")
     for url, members in packed.items():
-        # An archive may be an asset of its own beside those that are its members; both must mean the same bytes.
+        # An archive may be an asset too, beside those that are its members; both must mean the same bytes.
         if found.setdefault(url, archive := pack(url, members)) != archive:
             raise ValueError(f"a file and another archive for {url}")
     return found
@@ -104,10 +95,7 @@ class Found:
 def read(folder: Path, assets: Mapping[str, Asset]) -> Found:
     """Read what a mirror folder has of some assets, out of archives where a source is one.
 
-    Raises
-    ------
-    ValueError
-        Two sources of one asset give different bytes.
+    Raises ValueError: two sources of one asset have different bytes.
     """
     from modelprep.fetch.urls import mirror_path
 
@@ -128,9 +116,7 @@ def read(folder: Path, assets: Mapping[str, Asset]) -> Found:
                     # The archive was made for other assets, and has their members only.
                     continue
             if contents.setdefault(asset_id, data) != data:
-                raise ValueError(
-                    f"the sources of '{asset_id}' in {folder} do not agree: {source.url} gives other bytes"
-                )
+                raise ValueError(f"the sources of '{asset_id}' in {folder} do not agree: {source.url} has other bytes")
     return Found(files, contents)
 
 

@@ -17,17 +17,8 @@ _ALGORITHMS = ("sha256", "sha384", "sha512", "sha1", "md5", "git")
 def overlay(recipes: Path, out: Path, found: Found) -> dict[Path, int]:
     """Write the overlay of a recipes folder.
 
-    Parameters
-    ----------
-    recipes, out
-        The shipped folder, the folder to write.
-    found
-        What the stand-in has. Assets that it has nothing of keep their digests.
-
-    Returns
-    -------
-    dict
-        Each file, relative -> how many values were replaced in it.
+    `recipes`, `out`: the shipped folder, the folder to write. `found`: what the stand-in has. Assets that it has
+    nothing of keep their digests. Returns each file, relative -> how many values were replaced in it.
     """
     counts: dict[Path, int] = {}
     for path in sorted(recipes.rglob("*")):

@@ -11,7 +11,7 @@ from demo import containers
 #: (column, row) of a block -> (red, green, blue), 0..255.
 Painter = Callable[[int, int], tuple[int, int, int]]
 
-# Huffman codes of DC categories 0..11, the ones that the JPEG standard gives as typical (ITU T.81, table K.3).
+# Huffman codes of DC categories 0..11, the typical ones of the JPEG standard (ITU T.81, table K.3).
 _DC_BITS = bytes([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 _DC_CODES = ((0b00, 2), (0b010, 3), (0b011, 3), (0b100, 3), (0b101, 3), (0b110, 3), (0b1110, 4), (0b11110, 5),
              (0b111110, 6), (0b1111110, 7), (0b11111110, 8), (0b111111110, 9))  # fmt: skip

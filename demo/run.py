@@ -45,7 +45,7 @@ def targets(recipes: Path, upstream: Path) -> list[str]:
 
 @contextmanager
 def served(folder: Path, rate: int) -> Iterator[str]:
-    """Serve a folder for the time of a block; give the address."""
+    """Serve a folder for the time of a block; yield the address."""
     from demo.serve import Server
 
     server = Server(folder, rate=rate)

@@ -42,16 +42,8 @@ _CHUNK = 16 * 1024
 class Server(ThreadingHTTPServer):
     """A mirror on loopback.
 
-    Parameters
-    ----------
-    root
-        Folder laid out ``<host>/<path>``.
-    port
-        0 takes a free one.
-    rate
-        Bytes a second on each connection; 0 for no brake.
-    faults
-        See :data:`FAULTS`.
+    `root`: folder laid out ``<host>/<path>``. `port`: 0 takes a free one. `rate`: bytes a second on each connection; 0
+    for no brake. `faults`: see :data:`FAULTS`.
     """
 
     daemon_threads = True
@@ -67,7 +59,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What to give to ``--mirror``."""
+        """The value for ``--mirror``."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def fault_of(self, path: str) -> Fault | None:

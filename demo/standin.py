@@ -20,7 +20,7 @@ RECIPES = _REPOSITORY / "recipes"
 
 
 def make(folder: Path, recipes: Path = RECIPES) -> list[Path]:
-    """Write the stand-in's files; give their paths."""
+    """Write the stand-in's files; return their paths."""
     from demo import layout
     from demo.families import make_all
     from modelprep.recipe.loader import load_shared
@@ -29,13 +29,13 @@ def make(folder: Path, recipes: Path = RECIPES) -> list[Path]:
 
 
 def make_overlay(folder: Path, out: Path, recipes: Path = RECIPES) -> dict[Path, int]:
-    """Write the overlay for the files that are in `folder`; give how many values were replaced, by file."""
+    """Write the overlay for the files that are in `folder`; return how many values were replaced, by file."""
     from demo import layout, overlay
     from modelprep.recipe.loader import load_shared
 
     found = layout.read(folder, load_shared(recipes / "assets"))
     if not found.contents:
-        raise SystemExit(f"{folder} holds nothing of these recipes; `standin.py make {folder}` writes it")
+        raise SystemExit(f"{folder} contains nothing of these recipes; `standin.py make {folder}` writes it")
     return overlay.overlay(recipes, out, found)
 
 

@@ -26,7 +26,7 @@ def table() -> str:
 
 
 def render() -> str:
-    """Return the whole page with its table made anew."""
+    """Return the whole page with its table made again."""
     text = PAGE.read_text("utf-8")
     head, _, rest = text.partition(BEGIN)
     return head + BEGIN + table() + END + rest.partition(END)[2]

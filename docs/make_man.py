@@ -38,7 +38,7 @@ ENVIRONMENT = {
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE": "As for every program that uses requests.",
 }
 FILES = {
-    "out/": "Where the finished trees go (--out); each holds MANIFEST.json and SHA256SUMS, Arm NN's run-tests.sh too.",
+    "out/": "Where the finished trees go (--out); each contains MANIFEST.json, SHA256SUMS and run-tests.sh.",
     "out/modelprep.lock": "Digests of files that nobody has published one for, as first downloaded (--lockfile).",
     "~/.cache/modelprep": "The store of downloads and conversions (--cache); in a checkout its folder cache/.",
 }
@@ -122,7 +122,7 @@ def section(path: str, command: Any) -> Iterator[str]:
 
 
 def exit_codes() -> Iterator[str]:
-    """Yield the exit codes, from the table in commands.md that the tests hold to the code."""
+    """Yield the exit codes, from the table in commands.md that the tests check against the code."""
     text = (DOCS / "commands.md").read_text("utf-8")
     for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", text[text.index("## Exit statuses") :], re.MULTILINE):
         yield f".TP\n.B {code}\n{escaped(meaning)}"
@@ -145,7 +145,7 @@ def render() -> str:
         ".SH DESCRIPTION",
         *paragraphs(
             "Recipes in, a board-ready folder out: each demo of the eIQ manual has a recipe that says where its models "
-            "and pictures come from, how they are converted, and what the test program wants them to be called.\n\n"
+            "and pictures come from, how they are converted, and the names that the test program expects.\n\n"
             "A TARGET is a group (armnn-caffe), a recipe (armnn-caffe/mnist, with a variant "
             "armnn-tf/inception-v3@frozen), a demo's own name (CaffeMnist-Armnn), a path to a recipe file, or 'all'."
             "\n\nResults go to standard output, everything else to standard error. With --json a command prints one "

@@ -1,7 +1,7 @@
 """Make the pictures of README.md from real runs: ``make pictures``, or ``python docs/make_pictures.py``.
 
 Serves the stand-in of ``demo/`` on this machine at a slow rate, runs ``modelprep fetch`` and ``modelprep check`` in a
-pseudo-terminal of 80x24 and writes docs/pictures/fetch.svg, an animated SVG without scripts or fonts of its own. Then
+pseudo-terminal of 80x24 and writes docs/pictures/fetch.svg, an animated SVG without scripts or fonts. Then
 takes docs/pictures/report.png, the report that the check wrote, with a headless Chromium. Pauses are shortened to
 :data:`LONGEST_PAUSE`, and the report's folder is given as :data:`FOLDER`; nothing else is edited.
 """
@@ -137,7 +137,7 @@ def runs(cells: list[tuple[str, str, bool]]) -> Iterator[Run]:
 
 
 def svg(frames: list[Frame], title: str) -> str:
-    """Return frames as an animated SVG; who wants no motion, or has no CSS, sees the last one."""
+    """Return frames as an animated SVG; without motion or CSS the last one is shown."""
     width, height = COLUMNS * CELL_X, LINES * CELL_Y
     stride = width + 100  # a letter that is wider than its cell does not show in the next frame
     length = frames[-1].at - frames[0].at + LAST

@@ -147,11 +147,13 @@ def _inside(schema: Mapping[str, Any], key: str) -> Iterator[tuple[str, ...]]:
 
 def rule_page() -> str:
     """Every rule of lint, by parser, with the board's message."""
-    text = "# Rules\n\nWhat `lint` and `check` hold a model to. *reject*: the board's parser refuses it; *crash*: the "
-    text += (
-        "program dies; *wrong*: it answers something else; *ignored* and *note* stop nothing. The column *board* is "
+    text = (
+        "# Rules\n\nWhat `lint` and `check` check a model against. *reject*: the board's parser refuses it; *crash*: "
     )
-    text += "a stable part of what the board prints.\n\n"
+    text += (
+        "the program dies; *wrong*: it answers something else; *ignored* and *note* stop nothing. The column *board* "
+    )
+    text += "is a stable part of what the board prints.\n\n"
     by_parser: dict[str, list[tuple[str, ...]]] = {}
     for rule in rules().values():
         row = (rule.id, rule.effect, cell(rule.says), code(rule.message), code(rule.mend))
@@ -195,7 +197,7 @@ PAGES = {
 
 
 def main() -> int:
-    """Write the pages, or compare them with what is there."""
+    """Write the pages, or compare them with the existing ones."""
     stale = []
     for name, render in PAGES.items():
         path, text = FOLDER / name, MADE + "\n" + render().rstrip() + "\n"

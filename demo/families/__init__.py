@@ -1,4 +1,4 @@
-"""What the stand-in upstream is made of: one module a family of demos, each with a `make` that gives its files.
+"""What the stand-in upstream is made of: one module a family of demos, each with a `make` that returns its files.
 
 A new family is a new module here: its `make` returns a list of :class:`Made`, and nothing else must be told of it.
 Which addresses a file is served at, and inside which archives, follows from the sources that the recipes name.
@@ -16,14 +16,9 @@ from pathlib import Path
 class Made:
     """One asset of the stand-in.
 
-    Parameters
-    ----------
-    asset
-        Id of the shared asset in ``recipes/assets`` that it stands for.
-    data
-        The asset's bytes. Where a source of it is an archive with a `member`, they become that member.
-    beside
-        Further members of such an archive: path -> bytes.
+    `asset`: id of the shared asset in ``recipes/assets`` that it stands for. `data`: the asset's bytes. Where a source
+    of it is an archive with a `member`, they become that member. `beside`: further members of such an archive: path ->
+    bytes.
     """
 
     asset: str

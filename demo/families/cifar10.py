@@ -1,4 +1,4 @@
-"""CIFAR-10: ten kinds of coloured shapes in place of ten kinds of things, and a linear classifier fitted to them."""
+"""CIFAR-10: ten kinds of coloured shapes instead of ten kinds of things, and a linear classifier fitted to them."""
 
 from __future__ import annotations
 

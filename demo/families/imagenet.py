@@ -13,7 +13,7 @@ from demo import containers, flatbuffer, graphdef, pictures
 from demo.families import Made
 from demo.flatbuffer import Table, Vector
 
-_BLOCKS = 28  # of 8x8 pixels: 224, the size that the network wants
+_BLOCKS = 28  # of 8x8 pixels: 224, the size that the network expects
 _CELLS = 7
 _CLASSES = 1001
 #: Picture -> (seed of its scene, class in a list that begins with a background class).
@@ -173,14 +173,8 @@ class _Writer:
 def model(answer: str, side: int = 224, *, floats: bool = False) -> bytes:
     """Write a classifier of the three scenes.
 
-    Parameters
-    ----------
-    answer
-        Name of the output, 1 x 1001; the input is called ``input``.
-    side
-        Of the input, 1 x side x side x 3.
-    floats
-        True for float32 (the input is 0..1), False for uint8.
+    `answer`: name of the output, 1 x 1001; the input is called ``input``. `side`: of the input, 1 x side x side x 3.
+    `floats`: true for float32 (the input is 0..1), False for uint8.
     """
     kind = _FLOAT32 if floats else _UINT8
     writer = _Writer(kind)

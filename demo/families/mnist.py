@@ -17,7 +17,7 @@ from demo.families import Made
 SERVED = 1000
 _TRAINED = 4000
 _TRAINED_NETS = 2000
-#: What least squares give lies around 0 and 1; a softmax wants more between them to be sure of itself.
+#: Least squares return values around 0 and 1; a softmax needs more between them for a clear answer.
 _SHARPNESS = 16.0
 
 
@@ -36,7 +36,7 @@ def make() -> list[Made]:
         Made("lenet-caffemodel", lenet()),
         Made("simple-mnist-tf", softmax_regression().encode("ascii")),
         Made("onnx-mnist", model, beside=beside),
-        # The archive is an asset of its own for onnx_test_runner.
+        # The archive is a separate asset, for onnx_test_runner.
         Made("onnx-mnist-tgz", containers.tar_gz({"mnist/model.onnx": model, **beside})),
     ]
 
@@ -63,7 +63,7 @@ def training() -> tuple[Any, list[int]]:
 
 
 def lenet() -> bytes:
-    """Make a LeNet of Arm's layout as a caffemodel; it takes grey values 0..255, as CaffeMnist-Armnn gives them."""
+    """Make a LeNet of Arm's layout as a caffemodel; it takes grey values 0..255, as CaffeMnist-Armnn passes them."""
     import numpy as np
 
     from modelprep.formats.protos import load
@@ -124,7 +124,7 @@ def lenet() -> bytes:
 
 
 def softmax_regression() -> str:
-    """Make the softmax regression as a text GraphDef; it takes 784 values 0..1, as TfMnist-Armnn gives them."""
+    """Make the softmax regression as a text GraphDef; it takes 784 values 0..1, as TfMnist-Armnn passes them."""
     import numpy as np
 
     pictures, labels = training()

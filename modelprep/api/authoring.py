@@ -49,7 +49,7 @@ def recipe_schema(*, assets: bool = False) -> Mapping[str, object]:
 
 
 def new_recipe(name: str, folder: AnyPath = ".") -> tuple[Path, Path | None]:
-    """Write a commented recipe that is valid as it stands, and the JSON Schema beside it. The command ``recipe new``.
+    """Write a commented, valid recipe, and the JSON Schema beside it. The command ``recipe new``.
 
     Parameters
     ----------

@@ -124,7 +124,7 @@ def deploy_many(
     listen: Listener | None = None,
     **options: Unpack[DeployManyOptions],
 ) -> Deployments:
-    """Copy finished demos to several boards at once, as :func:`deploy`; a failed board does not stop the others.
+    """Copy finished demos to several boards in parallel, as :func:`deploy`; a failed board does not stop the others.
 
     Parameters
     ----------

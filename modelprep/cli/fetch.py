@@ -109,7 +109,7 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
         )
         for demo in report.demos
     ]
-    # A line of its own has told of each file who delivered it.
+    # The line of each file has named its source already.
     output.table("", ["demo", "outcome", ">files", ">fetched", "from", ">seconds"], rows, spare="from")
     ready = [demo for demo in report.demos if demo.outcome in ("installed", "unchanged")]
     folders = sorted({demo.folder for demo in ready})

@@ -38,7 +38,7 @@ class Sink(Protocol):
 class Row:
     """One running task.
 
-    `label`: its name for people. `done`, `total`: bytes so far and in all; None if unknown. `base`, `since`: bytes
+    `label`: its name for people. `done`, `total`: bytes now and in all; None if unknown. `base`, `since`: bytes
     present at the start (a resumed download), and the time of the start: the rate counts from there.
     """
 

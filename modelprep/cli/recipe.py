@@ -59,7 +59,7 @@ def new(
     name: Annotated[str, common.Argument("NAME", "GROUP/NAME or NAME; letters, digits, dots, dashes.")],
     folder: Annotated[Path, common.option("--in", "Folder of recipes to write into.", "DIR")] = Path(),
 ) -> None:
-    """Write a commented recipe that is valid as it stands, GROUP/NAME.yaml, and its JSON Schema for your editor."""
+    """Write a commented recipe that is valid without changes, GROUP/NAME.yaml, and its JSON Schema for your editor."""
     path, schema_path = new_recipe(name, folder)
     lint = text.command("modelprep", "recipe", "lint", text.operand(str(path)))
     output.line(f"{path} written; `{lint}` checks it")

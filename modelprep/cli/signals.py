@@ -19,12 +19,12 @@ _LINE = b"error: interrupted\n"
 
 
 def end_at_once() -> None:
-    """From now on a signal ends the process at once: no work has begun that needs cleaning up."""
+    """From now on a signal ends the process immediately: no work has begun that needs cleaning up."""
     _handle_with(_end_at_once)
 
 
 def interrupt() -> None:
-    """From now on a signal raises KeyboardInterrupt with its number; a second one ends the process at once."""
+    """From now on a signal raises KeyboardInterrupt with its number; a second one ends the process immediately."""
     _handle_with(_interrupt)
 
 

@@ -131,7 +131,7 @@ def _capped(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]
 
 
 def _folded(cell: str, width: int) -> list[str]:
-    """Fold a cell; a style that begins it holds for all its lines."""
+    """Fold a cell; a style that begins it applies to all its lines."""
     if measure(cell) <= width:
         return [cell]
     plain = STYLE.sub("", cell)

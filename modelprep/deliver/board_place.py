@@ -63,7 +63,7 @@ def plain_place(text: str) -> str:
 
 
 def _cut(text: str) -> tuple[str, str, str]:
-    """Cut a place at the colon before the path, which a bracketed address may hold others before."""
+    """Cut a place at the colon before the path, before which a bracketed address may contain others."""
     end = text.rfind("]") + 1 if re.match(r"(?:[^@/:]*@)?\[", text) else 0
     login, colon, path = text[end:].partition(":")
     return text[:end] + login, colon, path

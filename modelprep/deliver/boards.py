@@ -15,8 +15,8 @@ from modelprep.deliver.remote import Board, Channel
 from modelprep.errors import UsageError
 from modelprep.store.disk import storage
 
-#: ssh options for several boards at once: nobody can answer eight prompts on one terminal, and the system's timeout for
-#: a board that is switched off is too long.
+#: ssh options for several boards in parallel: nobody can answer eight prompts on one terminal, and the system's timeout
+#: for a board that is switched off is too long.
 UNATTENDED = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=30")
 #: Prefix of a labgrid place. A host of that name needs its user name.
 LABGRID = "labgrid:"

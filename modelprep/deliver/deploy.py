@@ -139,7 +139,7 @@ def _manifest(text: str, channel: Channel, folder: str) -> Manifest:
 
 
 def _lines(paths: Sequence[str]) -> bytes:
-    """Write paths for a script, one per line. Raises StorageError: a path holds a newline."""
+    """Write paths for a script, one per line. Raises StorageError: a path contains a newline."""
     if odd := [path for path in paths if "\n" in path]:
         raise StorageError(
             "a file name contains a newline, which a list for a board cannot", where=quoting.line(odd[0])

@@ -61,7 +61,7 @@ class LavaJob:
     folder
         Folder of all files.
     job, definition
-        The job, with the test definition in it, and the test definition by itself.
+        The job, with the test definition in it, and the test definition alone.
     bundle
         The archive that the board fetches.
     url

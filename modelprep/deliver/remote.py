@@ -212,7 +212,7 @@ def connect(
         alive = ("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
         channel = Channel(board, (*ssh, *options, *shared, *alive), Path(folder), processes or Processes())
         end = [*channel.command, "-O", "exit", "--", board.login]
-        # The master holds the pipes of its sessions: their readers end only when it ends.
+        # The master keeps the pipes of its sessions open: their readers end only when it ends.
         channel.processes.close_with(end)
         try:
             yield channel

@@ -347,7 +347,7 @@ def test_the_documented_commands_make_the_standin_and_its_overlay(tmp_path, repo
     assert Catalogue([tmp_path / "re"]).names() == Catalogue([recipes]).names()
     run = subprocess.run([*command, "overlay", tmp_path / "re", tmp_path / "x"], cwd=repository, capture_output=True)
     assert run.returncode != 0
-    assert b"holds nothing of these recipes" in run.stderr
+    assert b"contains nothing of these recipes" in run.stderr
     assert not (tmp_path / "x").exists()
 
 
