@@ -16,9 +16,10 @@ def integers(shape: tuple[int, ...], span: int, seed: str) -> Any:
     """Return float64 integers between -`span` and `span`, seeded."""
     import numpy as np
 
-    random = Random(f"weights {seed}")
-    count = int(np.prod(shape))
-    return np.array([int(random.random() * (2 * span + 1)) - span for _ in range(count)], np.float64).reshape(shape)
+    *key, position = Random(f"weights {seed}").getstate()[1]
+    random = np.random.RandomState()
+    random.set_state(("MT19937", key, position))  # the same generator as Python's: the same numbers, thousands a call
+    return np.floor(random.random_sample(shape) * (2 * span + 1)) - span
 
 
 def ridge(features: Any, digits: list[int], *, classes: int = 10, ridge: float = 1e-3, levels: int = 4095) -> Any:

@@ -105,6 +105,7 @@ def test_a_block_runs_and_prints_what_the_page_shows(reader: Reader, number: int
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_blocks_hold_to_their_types(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="the examples are held to the types")
     program = tmp_path / "page.py"

@@ -84,6 +84,7 @@ def main() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_program_is_held_to_the_types(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="the program is held to the types")
     # An environment in which the package is installed: only then does it matter that it says it is typed.

@@ -79,7 +79,7 @@ def test_every_kind_of_proof_is_some_step_s() -> None:
 
 
 #: Proven by TensorFlow, which takes seconds to start.
-BY_TENSORFLOW = {"caffe.from_tf", "tf.to_onnx"}
+BY_TENSORFLOW = {"caffe.from_tf", "tf.freeze", "tf.to_onnx"}
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_every_way_to_name_a_saved_model_gives_the_same_frozen_graph(kind: str, 
     assert len(set(results[:6])) == len(set(results[6:])) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_kind_is_told_which_of_its_files_would_do(
     written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
