@@ -25,6 +25,7 @@ from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.shared_cache import REMOTE, from_remote
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
+from modelprep.fetch.turn import leave
 from modelprep.recipe.outside import is_downloaded
 from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
@@ -205,7 +206,11 @@ class Fetcher:
             )
         task.tell("start", bytes=planned.bytes_to_come)
         name = identity(asset, want)
-        waiting = lambda: task.tell("note", "another process is fetching it; waiting")  # noqa: E731
+
+        def waiting() -> None:
+            leave()
+            task.tell("note", "another process is fetching it; waiting")
+
         try:
             with self._store.lock(name, on_wait=waiting, stop=self._stop.is_set):
                 if (blob := self._find(asset, want)) is not None:
@@ -225,17 +230,9 @@ class Fetcher:
     def _from_store(self, asset: Asset, want: Want, blob: Blob, began: float, task: Task, server: str = "") -> Fetched:
         source = self._store.origin(blob.sha256) or "store"
         task.done(blob.size, "cached", source=source, server=server, bytes_fetched=0)
-        return Fetched(
-            asset=asset,
-            blob=blob,
-            source=source,
-            bytes_fetched=0,
-            seconds=time.monotonic() - began,
-            digests={**want.digests, "sha256": blob.sha256},
-            first_use=want.first_use_of(asset),
-            tried=(),
-            server=server,
-        )
+        digests = {**want.digests, "sha256": blob.sha256}
+        seconds, first_use = time.monotonic() - began, want.first_use_of(asset)
+        return Fetched(asset, blob, source, 0, seconds, digests, first_use, tried=(), server=server)
 
     def _from_candidates(self, planned: Planned, want: Want, name: str, began: float, task: Task) -> Work:
         asset = planned.asset
@@ -251,7 +248,10 @@ class Fetcher:
             task.tell("source", candidate.shown, source=candidate.shown, note=candidate.note)
             asked.add(candidate.url)
             try:
-                landed = self._obtain(candidate, want, name, task)
+                if candidate.source.member is not None:
+                    landed = self._from_archive(candidate, want, task)
+                else:
+                    landed = self._transfer(candidate, want, name, task)
                 self._check_unpinned(planned, landed, candidate, want)
             except SourceFailed as failure:
                 tried.append(Tried(candidate.shown, failure.text, failure, candidate.host))
@@ -268,21 +268,11 @@ class Fetcher:
             for other in planned.candidates if self._store.has_partials() else ():
                 if not other.is_local and other.source.member is None:
                     partial_of(self._store, other.url, name).discard()
-            task.done(
-                blob.size, candidate.shown,
-                source=candidate.shown, server=landed.server, bytes_fetched=landed.transferred,
-            )  # fmt: skip
-            return Fetched(
-                asset=asset,
-                blob=blob,
-                source=candidate.shown,
-                bytes_fetched=landed.transferred,
-                seconds=time.monotonic() - began,
-                digests=landed.digests,
-                first_use=want.first_use_of(asset),
-                tried=tuple(str(t) for t in tried),
-                server=landed.server,
-            )
+            source, server, transferred = candidate.shown, landed.server, landed.transferred
+            task.done(blob.size, source, source=source, server=server, bytes_fetched=transferred)
+            seconds, first_use = time.monotonic() - began, want.first_use_of(asset)
+            failed = tuple(str(t) for t in tried)
+            return Fetched(asset, blob, source, transferred, seconds, landed.digests, first_use, failed, server)
         offline, locked = self._policy.offline, asset.lock_key in self._lock and not asset.digests
         raise all_failed(asset, want, tried, offline=offline, locked=locked, known=self._known(), online=self.online)
 
@@ -292,15 +282,11 @@ class Fetcher:
                 self._store.set_alias(algorithm, value, blob.sha256)
         self._store.set_origin(blob.sha256, origin)
 
-    def _obtain(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
-        if candidate.source.member is not None:
-            return self._from_archive(candidate, want, task)
-        return self._transfer(candidate, want, name, task)
-
     def _transfer(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
         if candidate.is_local:
             from modelprep.fetch.local import copy_in
 
+            leave()
             try:
                 path = candidate.path
             except UsageError as error:
@@ -348,6 +334,7 @@ class Fetcher:
     # -- members of archives -------------------------------------------------------------------------------------
 
     def _from_archive(self, candidate: Candidate, want: Want, task: Task) -> Landed:
+        leave()
         archive, transferred, fresh = self._archive(candidate, task)
         try:
             landed = take_member(self._store, archive, candidate, want, task, self._policy.max_bytes)
