@@ -191,7 +191,7 @@ def _order(targets: Words, given: SimpleNamespace, tell: Listener, *, dry_run: b
         ssh=remote.ssh_words(given.ssh),
         release=load(given.bsp or DEFAULT).name,
         run=given.run,
-        compute=given.compute,
+        arguments=("-t", str(given.timeout), *(word for name in given.compute for word in ("-c", name))),
         dry_run=dry_run,
         retries=given.retries,
         junit=given.junit is not None,

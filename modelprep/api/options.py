@@ -250,6 +250,9 @@ class DeployOptions(PlanDeployOptions, total=False):
     compute: Annotated[
         Words, Option((), "With `run`: backend for the Arm NN tests (CpuRef).", "--compute -c", "BACKEND")
     ]
+    timeout: Annotated[
+        int, Option(3600, "With `run`: seconds after which a test is ended.", metavar="SECONDS", least=1, most=604800)
+    ]
     junit: Annotated[
         AnyPath | None,
         Option(

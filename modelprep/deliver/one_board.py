@@ -67,7 +67,7 @@ def apply_board(
     plans: Sequence[DeployPlan],
     *,
     run: bool = False,
-    compute: Sequence[str] = (),
+    arguments: Sequence[str] = (),
     junit: bool = False,
     aloud: bool = False,
     listen: Listener = silent,
@@ -75,17 +75,16 @@ def apply_board(
 ) -> Deployment:
     """Execute the plans, and with `run` run the tests of their demos.
 
-    `compute`: backends for the Arm NN tests. `junit`: also return the JUnit reports. `aloud`: stream the tests' tables
-    to standard output instead of keeping them. `before_tests`: called when all files are in place, before the tests of
-    each tree. Raises ModelprepError: as :func:`modelprep.deliver.deploy.apply_deploy` and
+    `arguments`: for ``run-tests.sh``, before the names of the tests. `junit`: also return the JUnit reports. `aloud`:
+    stream the tests' tables to standard output instead of keeping them. `before_tests`: called when all files are in
+    place, before the tests of each tree. Raises ModelprepError: as :func:`modelprep.deliver.deploy.apply_deploy` and
     :func:`modelprep.deliver.board_tests.hear_tests`.
     """
     trees = tuple(deploy.apply_deploy(channel, plan, listen=listen) for plan in plans)
-    words = [word for name in compute for word in ("-c", name)]
     tests = []
     for plan in plans if run else ():
         if names := names_of_tests(plan.part.manifest):
             before_tests(plan)
             folder = plan.board.folder
-            tests.append(board_tests.hear_tests(channel, folder, [*words, *names], aloud=aloud, junit=junit))
+            tests.append(board_tests.hear_tests(channel, folder, [*arguments, *names], aloud=aloud, junit=junit))
     return Deployment(channel.board.login, trees, tuple(tests))

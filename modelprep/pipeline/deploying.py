@@ -94,15 +94,15 @@ class Deployments:
 class Order:
     """The work for every board: trees, ssh command, release of the files, tests and retries.
 
-    `compute` names the tests' backends, `dry_run` only asks the board, `junit` returns the JUnit reports of one board
-    (those of several always are).
+    `arguments` are those of ``run-tests.sh``, `dry_run` only asks the board, `junit` returns the JUnit reports of one
+    board (those of several always are).
     """
 
     parts: tuple[TreePart, ...]
     ssh: tuple[str, ...]
     release: str
     run: bool = False
-    compute: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     dry_run: bool = False
     retries: int = 0
     junit: bool = False
@@ -121,7 +121,7 @@ class Order:
             channel,
             plans,
             run=self.run,
-            compute=self.compute,
+            arguments=self.arguments,
             junit=self.junit,
             aloud=aloud,
             listen=listen,

@@ -48,8 +48,9 @@ def script(commands: Iterable[BoardCommand], programs: Iterable[str] = ()) -> st
 
 def _functions(number: int, demo: BoardCommand) -> str:
     parsed = _parsed(demo)
-    # `command` ignores functions: a program with the name of one of the script's functions is still that program.
-    called = command("command", parsed.program, *parsed.arguments, environment=parsed.environment)
+    # `command` and `timeout` ignore functions: a program with the name of one of the script's is still that program.
+    before = command("command", environment=parsed.environment).removesuffix("command")
+    called = f"{before}$starter {command(parsed.program, *parsed.arguments)}"
     facts = {
         "demo": line(demo.demo),
         "program": parsed.program,

@@ -41,7 +41,7 @@ COMMANDS = {
 #: A verb that is one option of a command takes only what has a meaning then.
 PART_OF = {
     "count_hosts": {"targets", "out", "lockfile", "recipes"},
-    "deploy": {"targets", "out", "ssh", "run", "compute", "junit", "retries", "bsp", "soc", "recipes"},
+    "deploy": {"targets", "out", "ssh", "run", "compute", "timeout", "junit", "retries", "bsp", "soc", "recipes"},
     "find_pictures": {"targets", "out", "armnn", "bsp", "soc", "recipes"},
     "plan_deploy": {"targets", "out", "ssh", "bsp", "soc", "recipes"},
     "verify_mirror": set(),

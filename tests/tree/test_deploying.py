@@ -191,6 +191,10 @@ def test_the_tests_can_be_run_there_at_once(board: MakeBoard, tmp_path: Path) ->
         assert hear_tests(channel, str(server.home / "ArmnnTests"), []).status == 1
         program.write_text("#!/bin/sh\nexit 0\n")
         assert hear_tests(channel, str(server.home / "ArmnnTests"), ["-c", "CpuRef"]).ok
+        program.write_text("#!/bin/sh\nsleep 60\n")
+        run = hear_tests(channel, str(server.home / "ArmnnTests"), ["-t", "1"])
+        assert run.status == 1
+        assert "no end after 1 s" in run.output
 
 
 def test_an_unreachable_board_is_a_deploy_error(board: MakeBoard, tmp_path: Path) -> None:

@@ -86,6 +86,18 @@ def test_names_choose_and_backends_are_passed_on_to_armnn_tests_only(shell: list
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_a_demo_that_hangs_is_ended_and_the_next_ones_run(shell: list[str], tree: Path) -> None:
+    (tree / "TfMnist-Armnn").write_text("#!/bin/sh\ntrap '' TERM\necho begun\nexec sleep 60\n")
+    done = run(shell, tree, "-t", "1", "Mnist", "benchmark")
+    assert done.returncode == 1, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("TfMnist")]
+    assert "FAILED" in row
+    assert row.endswith("no end after 1 s: begun")
+    assert "2 passed, 1 failed, 1 without a program" in done.stdout
+    assert run(shell, tree, "-t", "soon").returncode == 2
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_listing_runs_nothing(shell: list[str], tree: Path) -> None:
     done = run(shell, tree, "-n")
     assert done.returncode == 0
