@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -95,15 +96,35 @@ def _is_command(step: Step) -> bool:
     return step.command and not any(param.required and param.kind == "any" for param in step.params.values())
 
 
+def _filled(step: str, params: Mapping[str, object]) -> dict[str, object]:
+    from modelprep.steps import find
+
+    return {name: params.get(name, param.default) for name, param in find(step).params.items()}
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Make a temporary folder beside a result, on its file system."""
+    import tempfile
+
+    from modelprep.formats.given import cannot_write
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
+    except OSError as error:
+        raise cannot_write(target, error) from None
+    with beside as folder:
+        yield Path(folder)
+
+
 def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Mapping[str, object]:
     """Run a step that makes a folder, which may exist already if it is empty; return the step's facts.
 
     Raises ModelprepError: as :func:`convert`.
     """
     with framed():
-        import tempfile
-
-        from modelprep.formats.given import cannot_write, require_input
+        from modelprep.formats.given import require_input
         from modelprep.steps import Call, find
 
         target = Path(output)
@@ -114,17 +135,10 @@ def make_folder(step: str, params: Mapping[str, object], output: AnyPath) -> Map
             raise UsageError("the result cannot go to standard output", got="-", expected="a folder: -o DIR")
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError("the output exists already", where=str(target), expected="a new or an empty folder")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
-        except OSError as error:
-            raise cannot_write(target, error) from None
-        with beside as folder:
-            made = Path(folder) / "made"
+        with _beside(target) as folder:
+            made = folder / "made"
             made.mkdir()
-            known = find(step)
-            filled = {name: params.get(name, param.default) for name, param in known.params.items()}
-            facts = known.run(Call(filled, made)) or {}
+            facts = find(step).run(Call(_filled(step, params), made)) or {}
             made.replace(target)
         return facts
 
@@ -161,11 +175,9 @@ def bake_twice(params: Mapping[str, object], output: AnyPath, *, force: bool = F
 
         pycaffe.interpreter()  # fail before any work if one engine is missing
         made = convert("caffe.bake", {**params, "engine": "native"}, output, force=force)
-        step = find("caffe.bake")
         with tempfile.TemporaryDirectory(prefix="modelprep-compare-") as folder:
             other = Path(folder) / "pycaffe.caffemodel"
-            filled = {name: params.get(name, param.default) for name, param in step.params.items()}
-            step.run(Call({**filled, "engine": "pycaffe"}, other))
+            find("caffe.bake").run(Call({**_filled("caffe.bake", params), "engine": "pycaffe"}, other))
             difference = compare(made.output, other)
         if difference is not None:
             layer = f", layer '{difference.layer}'" if difference.layer else ""
@@ -186,21 +198,15 @@ def to_onnx_external(
     Raises ModelprepError: as :func:`convert`.
     """
     with framed():
-        import tempfile
-
         from modelprep.formats.given import cannot_write, require_output
 
         target = Path(output)
         data = target.with_name(f"{target.name}.data")
         for path in (target, data):
             require_output(path, force=force)
-        try:
-            beside = tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}.", dir=target.parent)
-        except OSError as error:
-            raise cannot_write(target, error) from None
-        with beside as folder:
+        with _beside(target) as folder:
             named = {**params, "name": target.name}
-            made = convert("caffe.to_onnx_external", named, Path(folder) / "model", numbers=numbers)
+            made = convert("caffe.to_onnx_external", named, folder / "model", numbers=numbers)
             try:
                 (made.output / data.name).replace(data)
                 (made.output / target.name).replace(target)

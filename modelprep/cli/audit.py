@@ -60,17 +60,9 @@ def command(
 
 
 _STYLES: Mapping[str, tuple[Style, ...]] = {
-    "dead": ("red",),
-    "certificate": ("red",),
-    "page": ("yellow",),
-    "pointer": ("yellow",),
-    "size": ("yellow",),
-    "changed": ("yellow",),
-    "unclear": ("yellow",),
-    "moved": ("cyan",),
-    "alive": ("green",),
-    "skipped": ("dim",),
-}
+    "dead": ("red",), "certificate": ("red",), "moved": ("cyan",), "alive": ("green",), "skipped": ("dim",),
+    **dict.fromkeys(("page", "pointer", "size", "changed", "unclear"), ("yellow",)),
+}  # fmt: skip
 
 
 def _tell_no_network(output: Output, result: AuditReport) -> None:

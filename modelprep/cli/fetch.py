@@ -122,26 +122,18 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
         # A tree with a fixed folder on the board is copied there, any other into the ssh user's home directory.
         source, target = (f"{folder}/.", board) if board else (str(folder), "")
         copying = text.command("scp", "-r", text.operand(source), f"root@BOARD:{target}")
-        _tell_command(output, "copy to the board", copying)
+        output.line("copy to the board:")
+        output.typed(copying)
         runs = [demo.run for demo in mine if demo.run]
         if runs:
             more = f" (and {len(runs) - 1} more: modelprep show)" if len(runs) > 1 else ""
-            _tell_command(output, f"run there, in {board or folder.name}{more}", runs[0])
+            output.line(f"run there, in {board or folder.name}{more}:")
+            output.typed(runs[0])
     if report.pins_added:
         output.line(f"new pins in {plan.request.lock_path}: {', '.join(report.pins_added)} (commit that file)")
 
 
-def _tell_command(output: Output, what: str, command: str) -> None:
-    """Print a command to be copied behind what it is for: in a line, or below it where that is too narrow."""
-    output.line(f"{what}:")
-    output.typed(command)
-
-
 _STYLES: Mapping[str, tuple[Style, ...]] = {
-    "installed": ("green",),
-    "unchanged": (),
-    "nothing": ("dim",),
-    "absent": ("dim",),
-    "bring": ("yellow",),
+    "installed": ("green",), "unchanged": (), "nothing": ("dim",), "absent": ("dim",), "bring": ("yellow",),
     "failed": ("red",),
-}
+}  # fmt: skip

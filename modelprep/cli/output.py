@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from modelprep.api import text as quoting
-from modelprep.cli.table import STYLE, continued, measure, paragraph
+from modelprep.cli.table import STYLE, continued, measure, paragraph, write
 from modelprep.cli.table import Style as Style
 from modelprep.cli.table import layout as layout
 from modelprep.cli.table import paint as paint
@@ -243,12 +243,7 @@ class Output:
         if self._bars is not None:
             self._bars.write_above(stream, text)
             return
-        try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            # A terminal or pipe that is not UTF-8: a file name must not end the run.
-            encoding = stream.encoding or "ascii"
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        write(stream, text)
 
 
 def takes_colour(stream: TextIO) -> bool:

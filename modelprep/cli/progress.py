@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 from urllib.parse import urlsplit
 
 from modelprep.api.text import line
+from modelprep.cli.table import write
 from modelprep.cli.units import clock, mib, size_text
 from modelprep.events import Event
 from modelprep.structs import dataclass
@@ -27,11 +28,9 @@ class Sink(Protocol):
 
     err: TextIO
 
-    def note(self, text: str) -> None:
-        """Write an informational line."""
+    def note(self, text: str) -> None: ...  # noqa: D102
 
-    def warning(self, text: str) -> None:
-        """Write a warning."""
+    def warning(self, text: str) -> None: ...  # noqa: D102
 
 
 @dataclass
@@ -188,7 +187,7 @@ class Bars(Progress):
         """Write lines to a stream without tearing the bars below."""
         with self._lock:
             self._put(self._erase())
-            _write(stream, text)
+            write(stream, text)
             stream.flush()
             self._draw()
 
@@ -235,7 +234,7 @@ class Bars(Progress):
 
     def _put(self, text: str) -> None:
         if text:
-            _write(self._output.err, text)
+            write(self._output.err, text)
             self._output.err.flush()
 
 
@@ -256,14 +255,6 @@ def _bar(row: Row, width: int, columns: int) -> str:
     return f"{name}  {graph}{numbers}"
 
 
-def _write(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
 def tell(output: Sink, event: Event, seconds: float = 0.0) -> None:
     """Write an event as a line if it is of interest; `seconds` is how long the task took."""
     if event.data.get("no_network"):
@@ -271,10 +262,8 @@ def tell(output: Sink, event: Event, seconds: float = 0.0) -> None:
     label = event.label or event.task
     if event.kind == "warning":
         output.warning(event.text)
-    elif event.kind == "note":
-        output.note(event.text)
-    elif event.kind == "retry":
-        output.note(f"{label}: {event.text}" if label else event.text)
+    elif event.kind in ("note", "retry"):
+        output.note(f"{label}: {event.text}" if label and event.kind == "retry" else event.text)
     elif event.kind == "failed":
         output.note(f"{label}: failed: {event.text}")
     elif event.kind == "done" and event.task.startswith("fetch:"):

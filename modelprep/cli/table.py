@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TextIO
 
 from modelprep.api import text as quoting
 
@@ -29,6 +29,15 @@ _BREAKS = re.compile(r"(?<=[/\-_.,:;=@])|(?<=[a-z0-9])(?=[A-Z])")
 
 #: A word of a command as :mod:`modelprep.quoting` writes one.
 _SHELL_WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\")+")
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write to a stream that may not be UTF-8: a file name must not end the run."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def paint(text: str, *styles: Style) -> str:
@@ -167,11 +176,9 @@ def _painted(text: str, codes: str) -> str:
 def _cell(text: str) -> str:
     """Make one line of a cell, keeping its styles."""
     pieces = STYLE.split(text)
-    return "".join(_code(piece) if number % 2 else quoting.line(piece) for number, piece in enumerate(pieces))
-
-
-def _code(codes: str) -> str:
-    return f"\x1b[{_OURS};{codes}m"
+    return "".join(
+        f"\x1b[{_OURS};{piece}m" if number % 2 else quoting.line(piece) for number, piece in enumerate(pieces)
+    )
 
 
 def _words(text: str) -> list[str]:

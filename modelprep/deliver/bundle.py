@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from modelprep import quoting
 from modelprep.deliver import spdx
-from modelprep.errors import DigestMismatch, Interrupted, MissingTool, UsageError
+from modelprep.errors import Interrupted, MissingTool, UsageError
 from modelprep.events import Event, Listener
 from modelprep.installed import install_command
 from modelprep.store.disk import claim_temporary, storage, sweep_temporaries
+from modelprep.store.memo import hash_file
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile
-from modelprep.tree.selection import TreePart, run_tests
+from modelprep.tree.selection import TreePart, changed, run_tests
 
 #: 1980-01-01, in seconds since 1970.
 EARLIEST = 315532800
@@ -127,16 +128,21 @@ def _licences(parts: Sequence[TreePart], left_out: Mapping[str, str]) -> str:
     lines = ["Contents, their licences, and the source of each licence.", ""]
     for part in parts:
         for path, file in sorted(part.files.items()):
-            lines.append(quoting.line(f"{part.name}/{path}"))
-            for asset in file.provenance.assets:
-                said = f" ({asset.licence_source})" if asset.licence_source else ""
-                lines.append(quoting.line(f"    from {asset.name}: {asset.licence or 'unknown licence'}{said}"))
-                if asset.source:
-                    lines.append(quoting.line(f"        {asset.source}"))
+            lines += licence_lines(f"{part.name}/{path}", file, urls=True)
     if left_out:
         lines += ["", "Left out, because their licences do not allow redistribution; fetch them yourself:"]
         lines += [quoting.line(f"{name}: {said or 'restricted'}") for name, said in sorted(left_out.items())]
     return "\n".join(lines) + "\n"
+
+
+def licence_lines(name: str, file: InstalledFile, *, urls: bool = False) -> list[str]:
+    """Write the licences of the assets that a file is made from, and where each comes from."""
+    lines = [name]
+    for asset in file.provenance.assets:
+        said = f" ({asset.licence_source})" if asset.licence_source else ""
+        lines.append(f"    from {asset.name}: {asset.licence or 'unknown licence'}{said}")
+        lines += [f"        {asset.source}"] * (urls and bool(asset.source))
+    return [quoting.line(each) for each in lines]
 
 
 def write_bundle(
@@ -171,25 +177,21 @@ def write_bundle(
         temporary, descriptor = claim_temporary(output)
         try:
             with os.fdopen(descriptor, "wb", closefd=False) as raw:
-                with _writer(kind, raw, plan.moment) as archive:
+                with _writer(kind, raw, plan.moment) as add:
                     sha1s: dict[str, str] = {}
                     for entry in plan.entries:
                         with _open(entry, step, sha1s) as stream:
-                            archive.add(entry, stream)
+                            add(entry, stream)
                     document = _spdx(plan, sha1s)
-                    archive.add(document, io.BytesIO(document.data))
+                    add(document, io.BytesIO(document.data))
                 raw.flush()
                 os.fsync(raw.fileno())
-            digest = hashlib.sha256()
-            with temporary.open("rb") as written:
-                while chunk := written.read(1 << 20):
-                    digest.update(chunk)
-            size = temporary.stat().st_size
+            sha256, size = hash_file(temporary)
             temporary.replace(output)
         finally:
             temporary.unlink(missing_ok=True)
             os.close(descriptor)
-    return Bundled(output, size, digest.hexdigest(), len(plan.entries) + 1, plan.left_out)
+    return Bundled(output, size, sha256, len(plan.entries) + 1, plan.left_out)
 
 
 def tell_and_write(plan: BundlePlan, output: Path, listen: Listener) -> Bundled:
@@ -208,10 +210,8 @@ def tell_and_write(plan: BundlePlan, output: Path, listen: Listener) -> Bundled:
 class _Checked(io.RawIOBase):
     """Reads a file of a tree and checks size and digest against its manifest at the end."""
 
-    def __init__(self, raw: IO[bytes], entry: Entry, step: Callable[[int], None]) -> None:
-        self._raw = raw
-        self._entry = entry
-        self._step = step
+    def __init__(self, raw: IO[bytes], path: Path, file: InstalledFile, step: Callable[[int], None]) -> None:
+        self._raw, self._path, self._file, self._step = raw, path, file, step
         self._digest = hashlib.sha256()
         self.sha1 = hashlib.sha1(usedforsecurity=False)
         self._read = 0
@@ -229,95 +229,62 @@ class _Checked(io.RawIOBase):
         return int(count)
 
     def verify(self) -> None:
-        file = self._entry.file
-        assert file is not None
+        file = self._file
         if self._read != file.size or self._digest.hexdigest() != file.sha256:
-            raise changed(self._entry)
-
-
-def changed(entry: Entry) -> DigestMismatch:
-    """Make the error for a file that differs from the manifest of its tree."""
-    recipes = entry.file.demos if entry.file is not None else ()
-    return DigestMismatch(
-        "a file of the tree was changed since modelprep wrote it",
-        where=str(entry.source),
-        expected=f"sha256 {entry.file.sha256}" if entry.file is not None else None,
-        hint=quoting.command("modelprep", "fetch", *recipes),
-    )
+            raise changed(self._path, file)
 
 
 @contextmanager
 def _open(entry: Entry, step: Callable[[int], None], sha1s: dict[str, str]) -> Iterator[IO[bytes]]:
-    if entry.source is None:
+    if entry.source is None or entry.file is None:
         yield io.BytesIO(entry.data)
         step(len(entry.data))
         return
     try:
         raw = entry.source.open("rb", buffering=0)
     except FileNotFoundError:
-        raise changed(entry) from None
+        raise changed(entry.source, entry.file) from None
     with raw:
         if os.fstat(raw.fileno()).st_size != entry.size:
-            raise changed(entry)
-        checked = _Checked(raw, entry, step)
+            raise changed(entry.source, entry.file)
+        checked = _Checked(raw, entry.source, entry.file, step)
         yield io.BufferedReader(checked, 1 << 20)
         checked.verify()
         sha1s[entry.name] = checked.sha1.hexdigest()
 
 
-class _Archive(Protocol):
-    def add(self, entry: Entry, stream: IO[bytes]) -> None: ...
-
-
-class _Tar:
-    def __init__(self, out: IO[bytes], moment: int) -> None:
-        import tarfile
-
-        self.tar = tarfile.open(  # noqa: SIM115 - closed by _writer
-            fileobj=out, mode="w|", format=tarfile.PAX_FORMAT
-        )
-        self._moment = moment
-
-    def add(self, entry: Entry, stream: IO[bytes]) -> None:
-        import tarfile
-
-        info = tarfile.TarInfo(entry.name)
-        info.size, info.mtime = entry.size, self._moment
-        info.mode = 0o755 if entry.executable else 0o644
-        self.tar.addfile(info, stream)
-
-
-class _Zip:
-    def __init__(self, out: IO[bytes], moment: int) -> None:
-        import zipfile
-
-        self.zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
-        self._date = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).timetuple()[:6]
-
-    def add(self, entry: Entry, stream: IO[bytes]) -> None:
+@contextmanager
+def _writer(kind: str, raw: IO[bytes], moment: int) -> Iterator[Callable[[Entry, IO[bytes]], None]]:
+    """Open an archive; yield what adds an entry to it."""
+    if kind == ".zip":
         import shutil
         import zipfile
 
-        info = zipfile.ZipInfo(entry.name, self._date)
-        info.create_system = 3  # Unix, whatever this machine is: the modes below are Unix's
-        info.external_attr = (0o100755 if entry.executable else 0o100644) << 16
-        info.compress_type = zipfile.ZIP_DEFLATED
-        info.file_size = entry.size
-        with self.zip.open(info, "w", force_zip64=entry.size >= 1 << 31) as target:
-            shutil.copyfileobj(stream, target, 1 << 20)
+        date = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).timetuple()[:6]
+        with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as zipped:
 
+            def add(entry: Entry, stream: IO[bytes]) -> None:
+                info = zipfile.ZipInfo(entry.name, date)
+                info.create_system = 3  # Unix, whatever this machine is: the modes below are Unix's
+                info.external_attr = (0o100755 if entry.executable else 0o100644) << 16
+                info.compress_type = zipfile.ZIP_DEFLATED
+                info.file_size = entry.size
+                with zipped.open(info, "w", force_zip64=entry.size >= 1 << 31) as target:
+                    shutil.copyfileobj(stream, target, 1 << 20)
 
-@contextmanager
-def _writer(kind: str, raw: IO[bytes], moment: int) -> Iterator[_Archive]:
-    if kind == ".zip":
-        zipped = _Zip(raw, moment)
-        with zipped.zip:
-            yield zipped
+            yield add
         return
-    with _compressor(kind, raw) as stream:
-        tar = _Tar(stream, moment)
-        with tar.tar:
-            yield tar
+    import tarfile
+
+    with _compressor(kind, raw) as out, tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+
+        def add(entry: Entry, stream: IO[bytes]) -> None:
+            info = tarfile.TarInfo(entry.name)
+            info.size, info.mtime = entry.size, moment
+            info.mode = 0o755 if entry.executable else 0o644
+            tar.addfile(info, stream)
+
+        yield add
 
 
 @contextmanager

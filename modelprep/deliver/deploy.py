@@ -7,8 +7,6 @@ files in the staging folder.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +20,10 @@ from modelprep.deliver.remote import Channel
 from modelprep.deliver.transfer import Method, Sending
 from modelprep.errors import DeployError, DigestMismatch, StorageError
 from modelprep.events import Event, Listener, silent
-from modelprep.store.disk import CHUNK, human, storage
+from modelprep.store.disk import human
+from modelprep.store.memo import hash_file
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest, parse_manifest
-from modelprep.tree.selection import TreePart, run_tests
+from modelprep.tree.selection import TreePart, changed, run_tests
 
 #: Free space that must remain on a board, bytes.
 RESERVE = 1 << 20
@@ -157,20 +156,8 @@ def check_file(part: TreePart, file: InstalledFile) -> None:
     Raises DigestMismatch: the file was changed or removed.
     """
     path = part.folder / file.path
-    digest, size = hashlib.sha256(), 0
-    with storage(path, doing="read the tree"), contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    if (size, digest.hexdigest()) != (file.size, file.sha256):
-        raise DigestMismatch(
-            "a file of the tree was changed since modelprep wrote it"
-            if path.is_file()
-            else "a file of the tree is missing",
-            where=str(path),
-            expected=f"sha256 {file.sha256}",
-            hint=quoting.command("modelprep", "fetch", *file.demos),
-        )
+    if not path.is_file() or hash_file(path) != (file.sha256, file.size):
+        raise changed(path, file)
 
 
 def plan_deploy(part: TreePart, board: BoardState, *, taken: int = 0, check: FileCheck = check_file) -> DeployPlan:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from modelprep.deliver.bundle import plan_bundle, tell_and_write
+from modelprep.deliver.bundle import licence_lines, plan_bundle, tell_and_write
 from modelprep.deliver.spdx import KNOWN_IDS
 from modelprep.errors import RecipeError, UsageError, nearest
 from modelprep.events import Listener, silent
-from modelprep.quoting import Unquotable, bitbake, bitbake_item, bitbake_path, bitbake_prose, bitbake_sh, line
+from modelprep.quoting import Unquotable, bitbake, bitbake_item, bitbake_path, bitbake_prose, bitbake_sh
 from modelprep.recipe.text import url_fault
 from modelprep.store.disk import write_atomic
 from modelprep.tree.manifest import MANIFEST, SUMS, InstalledFile, Manifest
@@ -327,10 +327,7 @@ def _body(moves: Sequence[tuple[str, str, str]], mark: str) -> list[str]:
 def _licences(unit: Unit) -> str:
     lines = ["Files of this recipe, their licences, and the source of each licence.", ""]
     for path, file in sorted(unit.part.files.items()):
-        lines.append(line(path))
-        for asset in file.provenance.assets:
-            said = f" ({asset.licence_source})" if asset.licence_source else ""
-            lines.append(line(f"    from {asset.name}: {asset.licence or 'unknown licence'}{said}"))
+        lines += licence_lines(path, file)
     return "\n".join(lines) + "\n"
 
 

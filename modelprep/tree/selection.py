@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from modelprep.errors import RecipeError, UsageError
+from modelprep.errors import DigestMismatch, RecipeError, UsageError
 from modelprep.events import Event, Listener, silent
+from modelprep.quoting import command
 from modelprep.recipe.commands import fetch_command, fetch_commands
 from modelprep.recipe.schema import Recipe
 from modelprep.structs import dataclass, replace
@@ -92,6 +93,16 @@ def _part(folder: Path, name: str, manifest: Manifest, recipes: set[str], includ
             files[path] = replace(file, demos=users)
     demos = {recipe: demo for recipe, demo in manifest.demos.items() if recipe in recipes}
     return TreePart(folder, name, "", Manifest(name, demos, files), tuple(left_out))
+
+
+def changed(path: Path, file: InstalledFile) -> DigestMismatch:
+    """Make the error for a file that differs from the manifest of its tree, or is missing."""
+    return DigestMismatch(
+        f"a file of the tree {'was changed since modelprep wrote it' if path.is_file() else 'is missing'}",
+        where=str(path),
+        expected=f"sha256 {file.sha256}",
+        hint=command("modelprep", "fetch", *file.demos),
+    )
 
 
 def run_tests(manifest: Manifest, *, unfit: Callable[[RecipeError], None] | None = None) -> str:
