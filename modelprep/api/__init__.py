@@ -10,31 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelprep.api.auditing import audit as audit
-    from modelprep.api.auditing import count_hosts as count_hosts
-    from modelprep.api.checking import check as check
-    from modelprep.api.checking import find_pictures as find_pictures
-    from modelprep.api.checking import lint as lint
-    from modelprep.api.converting import convert as convert
-    from modelprep.api.delivering import bundle as bundle
-    from modelprep.api.delivering import export_lava as export_lava
-    from modelprep.api.delivering import export_yocto as export_yocto
-    from modelprep.api.deploying import deploy as deploy
-    from modelprep.api.deploying import deploy_many as deploy_many
-    from modelprep.api.deploying import plan_deploy as plan_deploy
-    from modelprep.api.deploying import read_boards as read_boards
-    from modelprep.api.fetching import cache_key as cache_key
-    from modelprep.api.fetching import catalogue as catalogue
-    from modelprep.api.fetching import fetch as fetch
-    from modelprep.api.fetching import list_demos as list_demos
-    from modelprep.api.fetching import plan as plan
-    from modelprep.api.fetching import run as run
-    from modelprep.api.inspecting import inspect as inspect
-    from modelprep.api.mirroring import mirror as mirror
-    from modelprep.api.mirroring import verify_mirror as verify_mirror
-    from modelprep.api.showing import show as show
-    from modelprep.api.updating import update_recipes as update_recipes
+    from modelprep.api.auditing import audit, count_hosts
+    from modelprep.api.checking import check, find_pictures, lint
+    from modelprep.api.converting import convert
+    from modelprep.api.delivering import bundle, export_lava, export_yocto
+    from modelprep.api.deploying import deploy, deploy_many, plan_deploy, read_boards
+    from modelprep.api.fetching import cache_key, catalogue, fetch, list_demos, plan, run
+    from modelprep.api.inspecting import inspect
+    from modelprep.api.mirroring import mirror, verify_mirror
+    from modelprep.api.showing import show
+    from modelprep.api.updating import update_recipes
 
+__all__ = [
+    "audit", "bundle", "cache_key", "catalogue", "check", "convert", "count_hosts", "deploy", "deploy_many",
+    "export_lava", "export_yocto", "fetch", "find_pictures", "inspect", "lint", "list_demos", "mirror", "plan",
+    "plan_deploy", "read_boards", "run", "show", "update_recipes", "verify_mirror",
+]  # fmt: skip
 #: Module -> the names that are imported from it when they are first used.
 HOMES = {
     "auditing": ("audit", "count_hosts"),

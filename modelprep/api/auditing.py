@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import Words, settle, verb, words
-from modelprep.api.frame import framed
+from modelprep.api.declaring import Unpack, Words, verb, words
+from modelprep.api.frame import verb_of
 from modelprep.api.options import AuditOptions, HostOptions
 from modelprep.events import Event, Listener
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
-
-    from typing_extensions import Unpack
 
     from modelprep.audit import AuditReport, HostReport, Subject
 
@@ -35,8 +33,7 @@ def audit(targets: Words = (), *, listen: Listener | None = None, **options: Unp
     ModelprepError
         A target is unknown, the lock file or the history cannot be read or written; Ctrl-C.
     """
-    given = settle(AuditOptions, options)
-    with framed(listen) as tell:
+    with verb_of(AuditOptions, options, listen) as (given, tell):
         from modelprep.audit import History, default_history, places
         from modelprep.pipeline.auditing import manners, run_audit
 
@@ -78,8 +75,7 @@ def count_hosts(targets: Words = (), *, listen: Listener | None = None, **option
     ModelprepError
         A target is unknown, or the lock file cannot be read.
     """
-    given = settle(HostOptions, options)
-    with framed(listen) as tell:
+    with verb_of(HostOptions, options, listen) as (given, tell):
         from modelprep.audit import count_hosts as count
 
         return count(_subjects(targets, given, tell))

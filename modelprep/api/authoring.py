@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import AnyPath, Paths, Words, places, settle, verb, words
-from modelprep.api.frame import framed
+from modelprep.api.declaring import AnyPath, Paths, Unpack, Words, places, verb, words
+from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import PinOptions, Recipes
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.pipeline.authoring import Linted
 
 
@@ -30,8 +28,7 @@ def lint_recipes(paths: Paths = (), **options: Unpack[Recipes]) -> tuple[Linted,
     UsageError
         A path does not exist, or a folder contains no recipes.
     """
-    given = settle(Recipes, options)
-    with framed():
+    with verb_of(Recipes, options) as (given, _):
         from modelprep.api.fetching import catalogue_of
         from modelprep.pipeline.authoring import lint_files, recipe_files
 
@@ -88,8 +85,7 @@ def pin_recipe(targets: Words, **options: Unpack[PinOptions]) -> Mapping[Path, l
     UsageError
         There is nothing to pin: no asset is pinned at first use, or none of them is in the lock file.
     """
-    given = settle(PinOptions, options)
-    with framed():
+    with verb_of(PinOptions, options) as (given, _):
         from modelprep.api.fetching import catalogue_of
         from modelprep.pipeline.authoring import pin_targets
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import Words, settle, verb, words
-from modelprep.api.frame import framed
+from modelprep.api.declaring import Unpack, Words, verb, words
+from modelprep.api.frame import verb_of
 from modelprep.api.options import Cache, GcOptions, VerifyOptions
 from modelprep.errors import DigestMismatch, UsageError
 from modelprep.events import Event, Listener
 from modelprep.structs import dataclass, facts
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.pipeline.repairing import Repaired
     from modelprep.store.maintenance import GcReport, StoreInfo, VerifyReport
 
@@ -22,8 +20,7 @@ if TYPE_CHECKING:
 @verb(Cache)
 def cache_info(**options: Unpack[Cache]) -> StoreInfo:
     """Say where the cache is and what is in it. The command ``cache info``."""
-    given = settle(Cache, options)
-    with framed():
+    with verb_of(Cache, options) as (given, _):
         from modelprep.store import Store, maintenance
 
         return maintenance.info(Store.open(given.cache))
@@ -62,8 +59,7 @@ def verify_cache(*, listen: Listener | None = None, **options: Unpack[VerifyOpti
     ModelprepError
         The cache cannot be read; Ctrl-C. What is corrupt is in the result.
     """
-    given = settle(VerifyOptions, options)
-    with framed(listen) as tell:
+    with verb_of(VerifyOptions, options, listen) as (given, tell):
         from modelprep.api.fetching import catalogue_of, request_of
         from modelprep.pipeline.inventory import plan_each
         from modelprep.pipeline.repairing import Repaired, repair
@@ -102,8 +98,7 @@ def collect_garbage(targets: Words = (), **options: Unpack[GcOptions]) -> GcRepo
     ModelprepError
         A recipe is broken, so its files are unknown; or a run is using the cache.
     """
-    given = settle(GcOptions, options)
-    with framed():
+    with verb_of(GcOptions, options) as (given, _):
         from modelprep.api.fetching import catalogue_of, request_of
         from modelprep.pipeline.inventory import blobs_in_use, blobs_needed, plan_each, recipes_in_use
         from modelprep.store import Store, maintenance

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelprep.api.again import repeat
-from modelprep.api.declaring import AnyPath, Words, settle, verb, words
-from modelprep.api.frame import framed
+from modelprep.api.declaring import AnyPath, Unpack, Words, settle, verb, words
+from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import CheckOptions, LintOptions, PictureOptions
 from modelprep.events import Listener
 from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
-
-    from typing_extensions import Unpack
 
     from modelprep.check.demos import Checked
     from modelprep.check.lint.findings import Finding
@@ -43,8 +41,7 @@ def check(targets: Words, *, listen: Listener | None = None, **options: Unpack[C
     ModelprepError
         A target is unknown, a recipe is broken, no demo has the variant of `against`; Ctrl-C.
     """
-    given = settle(CheckOptions, options)
-    with framed(listen) as tell:
+    with verb_of(CheckOptions, options, listen) as (given, tell):
         from modelprep.pipeline.checking import check_demos
 
         checked = check_demos(
@@ -96,8 +93,7 @@ def find_pictures(targets: Words, folder: AnyPath, **options: Unpack[PictureOpti
     CheckFailed, MissingTool
         The model cannot be run on this machine.
     """
-    given = settle(PictureOptions, options)
-    with framed():
+    with verb_of(PictureOptions, options) as (given, _):
         from modelprep.pipeline.checking import search_pictures
 
         chosen, known = _chosen(targets, given)
@@ -138,8 +134,7 @@ def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
     StorageError
         There is no such file.
     """
-    given = settle(LintOptions, options)
-    with framed():
+    with verb_of(LintOptions, options) as (given, _):
         from modelprep.check.lint import examine
 
         found = examine(

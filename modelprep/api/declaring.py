@@ -11,10 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from modelprep.errors import UsageError, nearest
 from modelprep.structs import dataclass
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack as Unpack
+else:
+    Unpack = dict  # annotations are not evaluated
 
 AnyPath = str | PathLike[str]
 #: One name or several: ``"armnn-caffe"`` and ``["armnn-caffe"]`` mean the same.

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import AnyPath, Words, settle, verb
-from modelprep.api.frame import framed
+from modelprep.api.declaring import AnyPath, Unpack, Words, verb
+from modelprep.api.frame import verb_of
 from modelprep.api.options import BundleOptions, LavaOptions, YoctoOptions
 from modelprep.events import Listener
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.deliver.bundle import Bundled
     from modelprep.deliver.lava import LavaJob
     from modelprep.deliver.yocto import Exported
@@ -40,8 +38,7 @@ def bundle(
     StorageError, Interrupted
         The disk is full or not writable; Ctrl-C. An earlier file of that name is still there.
     """
-    given = settle(BundleOptions, options)
-    with framed(listen) as tell:
+    with verb_of(BundleOptions, options, listen) as (given, tell):
         from modelprep.api.fetching import selected
         from modelprep.deliver.bundle import plan_bundle, tell_and_write
         from modelprep.tree.selection import select
@@ -69,8 +66,7 @@ def export_yocto(
     StorageError, DigestMismatch
         As :func:`bundle`.
     """
-    given = settle(YoctoOptions, options)
-    with framed(listen) as tell:
+    with verb_of(YoctoOptions, options, listen) as (given, tell):
         from modelprep.api.fetching import selected
         from modelprep.pipeline.exporting import export_yocto as export
         from modelprep.targets.bsp import load
@@ -106,8 +102,7 @@ def export_lava(
     StorageError, DigestMismatch
         As :func:`bundle`.
     """
-    given = settle(LavaOptions, options)
-    with framed(listen) as tell:
+    with verb_of(LavaOptions, options, listen) as (given, tell):
         from modelprep.api.fetching import selected
         from modelprep.deliver.lava import write_job
         from modelprep.tree.selection import select

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import AnyPath, Words, settle, verb, words
-from modelprep.api.frame import framed
+from modelprep.api.declaring import AnyPath, Unpack, Words, settle, verb, words
+from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import DeployManyOptions, DeployOptions, PlanDeployOptions
 from modelprep.errors import UsageError
 from modelprep.events import Listener, silent
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
-
-    from typing_extensions import Unpack
 
     from modelprep.deliver.deploy import DeployPlan
     from modelprep.deliver.one_board import Deployment
@@ -42,8 +40,7 @@ def plan_deploy(targets: Words, board: str, **options: Unpack[PlanDeployOptions]
     ModelprepError
         As :func:`deploy`.
     """
-    given = settle(PlanDeployOptions, options)
-    with framed():
+    with verb_of(PlanDeployOptions, options) as (given, _):
         from modelprep.deliver import boards, deploy, remote
 
         target = boards.parse_target(board)

@@ -6,17 +6,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from modelprep.api.declaring import settle, verb
-from modelprep.api.frame import framed
+from modelprep.api.declaring import Unpack, verb
+from modelprep.api.frame import verb_of
 from modelprep.api.options import DoctorOptions
 from modelprep.errors import ModelprepError
 from modelprep.installed import namesakes
 from modelprep.url import Url, redact_proxy
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 #: Program -> what it is for.
 TOOLS = {
@@ -44,8 +41,7 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
         JSON-ready: versions, ``extras``, ``plugins``, ``converters``, ``tools``, ``interpreters``, ``store``,
         ``out``, ``recipes``, ``mirrors`` and ``proxies``.
     """
-    given = settle(DoctorOptions, options)
-    with framed():
+    with verb_of(DoctorOptions, options) as (given, _):
         from modelprep.api.fetching import catalogue_of
         from modelprep.version import __version__
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelprep.api.declaring import Paths, Words, places, settle, verb, words
-from modelprep.api.frame import framed
+from modelprep.api.declaring import Paths, Unpack, Words, places, verb, words
+from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import KeyOptions, ListOptions, PlanOptions
 from modelprep.events import Event, Listener
-from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
-
-    from typing_extensions import Unpack
 
     from modelprep.errors import RecipeError
     from modelprep.pipeline.plan.request import Plan, PlannedDemo, Request
@@ -103,8 +100,7 @@ def plan(targets: Words, **options: Unpack[PlanOptions]) -> Plan:
     ModelprepError
         A target is unknown, a recipe is broken, the store or lock file cannot be read.
     """
-    given = settle(PlanOptions, options)
-    with framed():
+    with verb_of(PlanOptions, options) as (given, _):
         return decide(targets, given)
 
 
@@ -159,28 +155,16 @@ def fetch(targets: Words, *, listen: Listener | None = None, **options: Unpack[P
     return run(plan(targets, **options), listen=listen)
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Demos with their states.
-
-    `plan`: what fetching all of them would do. `broken`: errors of recipes that were left out.
-    """
-
-    plan: Plan
-    broken: Sequence[RecipeError]
-
-
 @verb(ListOptions)
-def listing(targets: Words = (), **options: Unpack[ListOptions]) -> Listing:
-    """List demos with their states, what is left to download, and recipes that are broken. The command ``list``.
+def listing(targets: Words = (), **options: Unpack[ListOptions]) -> tuple[Plan, Sequence[RecipeError]]:
+    """Plan the fetch of demos as listed; return it, and the errors of broken recipes. The command ``list``.
 
     Raises
     ------
     ModelprepError
         A target is unknown or its recipe is broken.
     """
-    given = settle(ListOptions, options)
-    with framed():
+    with verb_of(ListOptions, options) as (given, _):
         from modelprep.pipeline.inventory import sound_recipes
         from modelprep.pipeline.plan.planner import plan_recipes
 
@@ -191,7 +175,7 @@ def listing(targets: Words = (), **options: Unpack[ListOptions]) -> Listing:
 
             found = Board.choose(given.bsp, given.soc).recipes(found, known)
         # What a board's release changes is decided here; the request covers only what is fetched.
-        return Listing(plan_recipes(request_of(targets, given), found), broken)
+        return plan_recipes(request_of(targets, given), found), broken
 
 
 @verb(ListOptions)
@@ -211,38 +195,29 @@ def list_demos(
     ModelprepError
         A target is unknown or its recipe is broken.
     """
-    found = listing(targets, **options)
+    found, broken = listing(targets, **options)
     with framed(listen) as tell:
-        for error in found.broken:
+        for error in broken:
             tell(Event("warning", text=f"a recipe is broken: {error}", data=error.to_json()))
-        return found.plan.demos
-
-
-@dataclass(frozen=True)
-class CacheKeys:
-    """Keys for a CI cache. `key`: one for all recipes. `keys`: recipe -> its own key."""
-
-    key: str
-    keys: dict[str, str]
+        return found.demos
 
 
 @verb(KeyOptions)
-def cache_keys(targets: Words = (), **options: Unpack[KeyOptions]) -> CacheKeys:
-    """Return a key for a CI cache for each recipe, and one for all. The command ``cache key``.
+def cache_keys(targets: Words = (), **options: Unpack[KeyOptions]) -> tuple[str, dict[str, str]]:
+    """Return a key for a CI cache for all recipes, and one for each. The command ``cache key``.
 
     Raises
     ------
     ModelprepError
         A target is unknown, a recipe is broken, the lock file cannot be read.
     """
-    given = settle(KeyOptions, options)
-    with framed():
+    with verb_of(KeyOptions, options) as (given, _):
         from modelprep.pipeline.inventory import cache_key, cache_keys
 
         request = request_of(targets, given)
         board = {"armnn": given.armnn, "bsp": given.bsp, "soc": given.soc}
         keys = cache_keys(catalogue_of(given), request.targets, request.lock_path, **board)
-        return CacheKeys(cache_key(keys), keys)
+        return cache_key(keys), keys
 
 
 @verb(KeyOptions)
@@ -256,4 +231,4 @@ def cache_key(targets: Words = (), **options: Unpack[KeyOptions]) -> str:
     ModelprepError
         A target is unknown, a recipe is broken, the lock file cannot be read.
     """
-    return cache_keys(targets, **options).key
+    return cache_keys(targets, **options)[0]

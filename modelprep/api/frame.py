@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
+from modelprep.api.declaring import settle
 from modelprep.api.interrupts import after_imports
 from modelprep.errors import Interrupted, ModelprepError
 from modelprep.events import Event, Listener, orderly, silent
@@ -50,6 +52,16 @@ def framed(listen: Listener | None = silent) -> Iterator[Listener]:
         _leave(caught, hearing.raised)
     if hearing.raised is not None:
         _leave(hearing.raised, hearing.raised)
+
+
+@contextmanager
+def verb_of(
+    options: type, given: Mapping[str, Any], listen: Listener | None = silent
+) -> Iterator[tuple[SimpleNamespace, Listener]]:
+    """Settle the options of a verb, then run it as :func:`framed` does; yield both."""
+    settled = settle(options, given)
+    with framed(listen) as tell:
+        yield settled, tell
 
 
 def _leave(caught: BaseException, of_listener: BaseException | None) -> NoReturn:

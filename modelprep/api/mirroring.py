@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import AnyPath, Words, settle, verb
-from modelprep.api.frame import framed
+from modelprep.api.declaring import AnyPath, Unpack, Words, verb
+from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import MirrorOptions
 from modelprep.events import Listener
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.pipeline.mirroring import Mirrored, VerifiedMirror
 
 
@@ -39,8 +37,7 @@ def mirror(
     ModelprepError
         As :func:`modelprep.plan`; the folder cannot be written or is a mirror of the other layout; Ctrl-C.
     """
-    given = settle(MirrorOptions, options)
-    with framed(listen) as tell:
+    with verb_of(MirrorOptions, options, listen) as (given, tell):
         from modelprep.api.fetching import decide
         from modelprep.pipeline.mirroring import make_mirror
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from modelprep.api.declaring import settle, verb
-from modelprep.api.frame import framed
+from modelprep.api.declaring import Unpack, verb
+from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import ShowOptions
 from modelprep.errors import UsageError
 from modelprep.structs import facts
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.pipeline.plan.request import Plan, PlannedDemo
     from modelprep.recipe.schema import Asset, StepUse
     from modelprep.steps import Step
@@ -36,8 +34,7 @@ def show(target: str, **options: Unpack[ShowOptions]) -> dict[str, Any]:
     RecipeError
         The recipe is broken.
     """
-    given = settle(ShowOptions, options)
-    with framed():
+    with verb_of(ShowOptions, options) as (given, _):
         from modelprep.api.fetching import catalogue_of, decide
 
         known = catalogue_of(given)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import settle, verb
+from modelprep.api.declaring import Unpack, verb
 from modelprep.api.fetching import surroundings
-from modelprep.api.frame import framed
+from modelprep.api.frame import verb_of
 from modelprep.api.options import UpdateOptions
 from modelprep.events import Listener
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from modelprep.pipeline.recipe_updates import RecipeUpdate
 
 
@@ -41,8 +39,7 @@ def update_recipes(
     FetchError, DigestMismatch, StepError, StorageError
         The new version cannot be downloaded, verified, unpacked or pinned.
     """
-    given = settle(UpdateOptions, options)
-    with framed(listen) as tell:
+    with verb_of(UpdateOptions, options, listen) as (given, tell):
         from modelprep.pipeline.recipe_updates import update_recipes as update
 
         return update(surroundings(given), recipes=given.recipes, to=given.to, dry_run=dry_run, listen=tell)

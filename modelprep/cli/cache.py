@@ -96,7 +96,7 @@ def key(
 
     It is the same on every machine and covers only the given recipes.
     """
-    found = cache_keys(targets or (), **options)
-    output.result({"key": found.key, "recipes": list(found.keys), "keys": found.keys})
-    for line in [f"{text}  {name}" for name, text in found.keys.items()] if each else [found.key]:
+    key, keys = cache_keys(targets or (), **options)
+    output.result({"key": key, "recipes": list(keys), "keys": keys})
+    for line in [f"{text}  {name}" for name, text in keys.items()] if each else [key]:
         output.value(line)

@@ -35,14 +35,13 @@ def command(output: Output, targets: common.SomeTargets = None, **options: commo
     Status letters: P present, S stale (fetch would change something), M missing, B needs a file from you, - needs no
     files, x not on the board of --bsp.
     """
-    found = listing(targets or (), **options)
-    plan = found.plan
+    plan, broken = listing(targets or (), **options)
     if output.mode == "json":
         demos = [_facts(plan, demo) for demo in plan.demos]
-        output.result({"demos": demos, "broken": [error.to_json() for error in found.broken]})
+        output.result({"demos": demos, "broken": [error.to_json() for error in broken]})
     else:
         _tables(output, plan)
-        for error in found.broken:
+        for error in broken:
             output.warning(f"a recipe is broken: {error}")
         for text in dict.fromkeys(str(d.problem) for d in plan.demos if d.problem and d.state != "bring"):
             output.note(f"cannot be prepared now: {text}")
