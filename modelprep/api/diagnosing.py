@@ -43,6 +43,7 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
     """
     with verb_of(DoctorOptions, options) as (given, _):
         from modelprep.api.fetching import catalogue_of
+        from modelprep.store.maintenance import writable
         from modelprep.version import __version__
 
         folders = catalogue_of(given).folders
@@ -58,7 +59,7 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
             "tools": {name: shutil.which(name) for name in TOOLS},
             "interpreters": {name: _interpreter(os.environ.get(name), module) for name, (module, _) in PEERS.items()},
             "store": _store(given.cache),
-            "out": {"path": str(given.out), "writable": _writable(given.out)},
+            "out": {"path": str(given.out), "writable": writable(given.out.absolute())},
             "recipes": [{"folder": str(folder), "recipes": _count(folder)} for folder in folders],
             "mirrors": [_mirror(text, given.offline) for text in given.mirrors],
             "proxies": {name: redact_proxy(os.environ[name]) for name in _PROXIES if os.environ.get(name)},
@@ -153,13 +154,6 @@ def _store(cache: Path | None) -> dict[str, object]:
         says = "; ".join(filter(None, (error.what, error.hint)))
         return {"root": error.where, "writable": False, "free_bytes": None, "says": says}
     return {"root": str(info.root), "writable": info.writable, "free_bytes": info.free_bytes, "says": ""}
-
-
-def _writable(folder: Path) -> bool:
-    for place in (folder, *folder.absolute().parents):
-        if place.exists():
-            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
-    return False
 
 
 def _count(folder: Path) -> int:

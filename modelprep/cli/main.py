@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from modelprep.cli.output import Output
 
+#: Bytes of address space that a command needs in addition: libraries, and a stack for each thread.
+_NEEDED = 192 << 20
 #: The last message, if not even an error could be created.
 _LAST_WORDS = "error: modelprep cannot continue: {} ({})\n"
 
@@ -62,10 +64,10 @@ def invoke(arguments: list[str]) -> int:
 
     `arguments`: the words after ``modelprep``. Returns the exit status, as documented in ``docs/commands.md``.
     """
-    from modelprep.cli import memory, plain
+    from modelprep.cli import plain
 
     try:
-        memory.ensure()
+        _ensure_memory()
         status = plain.run(arguments)
         if status is None:
             from modelprep.cli import commands
@@ -79,6 +81,34 @@ def invoke(arguments: list[str]) -> int:
         return status
     _sink(arguments).error(error)
     return error.exit_code
+
+
+def _ensure_memory() -> None:
+    """Raise NotEnoughMemory before any work begins if the limit on address space (``ulimit -v``) is too low.
+
+    If memory runs out during an import, Python may raise misleading errors or hang; that cannot be handled later.
+    """
+    try:
+        import resource
+    except ImportError:  # no such limits on this system
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - `--version` shall not wait for `pathlib`
+            used = int(file.read().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError):
+        return
+    if limit - used < _NEEDED:
+        from modelprep.errors import NotEnoughMemory
+
+        raise NotEnoughMemory(
+            "not enough memory: the limit on address space is too low",
+            expected=f"{(used + _NEEDED) >> 20} MiB or more",
+            got=f"{limit >> 20} MiB",
+            hint="raise the limit: ulimit -v unlimited",
+        )
 
 
 def _sink(arguments: list[str]) -> Output:

@@ -123,7 +123,8 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                     yield path, path.stat()
 
 
-def _writable(root: Path) -> bool:
+def writable(root: Path) -> bool:
+    """Say whether a folder, or the nearest one above it that exists, can be written."""
     for place in (root, *root.parents):
         if place.exists():
             return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
@@ -139,7 +140,7 @@ def info(store: Store) -> StoreInfo:
     return StoreInfo(
         root=store.root,
         exists=store.root.is_dir(),
-        writable=_writable(store.root),
+        writable=writable(store.root),
         blobs=len(blobs),
         blob_bytes=sum(blobs),
         results=len(results),
