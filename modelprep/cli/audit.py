@@ -130,16 +130,10 @@ def _list(output: Output, rows: Sequence[Row]) -> None:
 
 def _tell_hosts(output: Output, result: HostReport) -> None:
     output.result(result.to_json())
-    rows = [
-        (
-            asset.key,
-            len(asset.hosts),
-            len(asset.archives) if asset.pinned else "-",
-            "yes" if asset.pinned else "no",
-            ", ".join(asset.hosts),
-        )
-        for asset in result.assets
-    ]
+    rows = []
+    for asset in result.assets:
+        archives, pinned = (len(asset.archives), "yes") if asset.pinned else ("-", "no")
+        rows.append((asset.key, len(asset.hosts), archives, pinned, ", ".join(asset.hosts)))
     output.table("independent hosts of each asset", ["asset", ">hosts", ">archives", "pinned", "which"], rows, key=0)
     output.line()
     alone = [(host, count, len(only), ", ".join(demos)) for host, (count, only, demos) in result.by_host.items()]

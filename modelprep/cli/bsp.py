@@ -19,15 +19,10 @@ def list_releases(output: Output) -> None:
     default, known = releases()
     output.result({"default": default, "releases": [each.to_json() for each in known]})
     columns = ("armnn", "tflite", "onnxruntime", "opencv")
-    rows = [
-        (
-            release.name,
-            *(each.version if (each := release.components.get(family)) else "-" for family in columns),
-            release.vela or "-",
-            release.neutron or "-",
-        )
-        for release in known
-    ]
+    rows = []
+    for each in known:
+        found = [each.components[family].version if family in each.components else "-" for family in columns]
+        rows.append((each.name, *found, each.vela or "-", each.neutron or "-"))
     names = ["release", "Arm NN", "TF Lite", "ONNX Runtime", "OpenCV", "Vela", "Neutron"]
     output.table("", names, rows, key=0)
     output.note(f"The default is {default}, the release that the manual UM11226 describes.")

@@ -23,7 +23,6 @@ A :class:`~modelprep.errors.ModelprepError` becomes one message and its exit sta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -63,10 +62,7 @@ def _parameter(name: str, kind: Any, option: Option) -> Parameter:
     made = Parameter(name, read, option, default)
     flag = made.flags[0]
     if read == list[str] | None:
-        value: Callable[[Any], Any] = (
-            (lambda given: pairs(given, flag)) if kind == Files else (lambda given: given or ())
-        )
-        return replace(made, default=None, value=value)
+        return replace(made, default=None, value=lambda given: pairs(given, flag) if kind == Files else given or ())
     if read is Path:
         return replace(made, default=Path(str(default)))
     if flag.startswith("--no-") and default is True:
@@ -103,9 +99,8 @@ class Command:
         found = [*self._more]
         for name, annotation in function.__annotations__.items():
             if name == "options":
-                options = re.fullmatch(r"common\.Unpack\[(\w+)\]", annotation)
-                assert options is not None
-                found += [_parameter(*each) for each in declared(function.__globals__[options[1]])]
+                options = annotation.removeprefix("common.Unpack[").removesuffix("]")
+                found += [_parameter(*each) for each in declared(function.__globals__[options])]
             elif name not in (*code.co_varnames[: self._given], "given", "return"):
                 kind, declaration = get_args(eval(annotation, function.__globals__))  # noqa: S307 - our own source
                 found.append(Parameter(name, kind, declaration, given.get(name, REQUIRED)))

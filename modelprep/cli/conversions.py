@@ -33,16 +33,10 @@ Verify = Annotated[
 
 #: Kind of a parameter -> the type that is parsed, and its metavar.
 _KINDS: Mapping[str, tuple[Any, str]] = {
-    "file": (Path, "FILE"),
-    "files": (list[Path], "FILE"),
-    "str": (str, "NAME"),
-    "strs": (list[str], "NAME"),
-    "int": (int, "N"),
-    "float": (float, "X"),
-    "bool": (bool, ""),
-    "map": (list[str], "NAME=VALUE"),
+    "file": (Path, "FILE"), "files": (list[Path], "FILE"), "str": (str, "NAME"), "strs": (list[str], "NAME"),
+    "int": (int, "N"), "float": (float, "X"), "bool": (bool, ""), "map": (list[str], "NAME=VALUE"),
     "any": (str, "VALUE"),
-}
+}  # fmt: skip
 Values = dict[str, Any]
 
 

@@ -117,15 +117,10 @@ def _of_board(outcome: BoardOutcome, *, done: bool) -> dict[str, object]:
 
 def _tell_all(output: Output, made: Deployments, *, done: bool) -> None:
     """Print what was sent to each board, the matrix of test by board, and the failures."""
-    rows = [
-        (
-            each.board,
-            "failed" if each.error is not None else "ok" if done else "reached",
-            *_counts(each.plans if each.error is None else ()),
-            each.attempts,
-        )
-        for each in made.boards
-    ]
+    rows = []
+    for each in made.boards:
+        state = "failed" if each.error is not None else "ok" if done else "reached"
+        rows.append((each.board, state, *_counts(() if each.error is not None else each.plans), each.attempts))
     output.table("", ["board", "files", ">sent" if done else ">to send", ">size", ">up to date", ">attempts"], rows)
     matrix = made.matrix
     for boards in _side_by_side(made.boards, max(map(len, matrix), default=0)) if matrix else ():

@@ -47,15 +47,11 @@ def _tell_plan(output: Output, plan: Plan) -> int:
     """Print what a run would do; return the exit status that is certain already."""
     found = outlook(plan)
     output.result(found.facts)
-    rows = [
-        (
-            output.style(demo.recipe.demo, "bold"),
-            demo.state if demo.problem is None or demo.state == "bring" else "cannot",
-            len(demo.files or demo.recipe.install),
-            "" if demo.state == "present" or demo.problem is not None else download_text(plan, demo),
-        )
-        for demo in plan.demos
-    ]
+    rows = []
+    for demo in plan.demos:
+        state = demo.state if demo.problem is None or demo.state == "bring" else "cannot"
+        size = "" if demo.state == "present" or demo.problem is not None else download_text(plan, demo)
+        rows.append((output.style(demo.recipe.demo, "bold"), state, len(demo.files or demo.recipe.install), size))
     output.table("", ["demo", "state", ">files", ">to download"], rows)
     if plan.to_fetch:
         output.line()
@@ -98,17 +94,11 @@ def _tell_report(output: Output, plan: Plan, report: Report) -> None:
                 output.error(demo.error)
         # One dead source may fail many demos; its error is printed once.
         tell_missing(output, report)
-    rows = [
-        (
-            demo.demo,
-            output.style(demo.outcome, *_STYLES[demo.outcome]),
-            len(demo.files),
-            size_text(demo.bytes_fetched) if demo.bytes_fetched else "-",
-            ", ".join(demo.sources) or "-",
-            f"{demo.seconds:.1f}",
-        )
-        for demo in report.demos
-    ]
+    rows = []
+    for demo in report.demos:
+        outcome, sources = output.style(demo.outcome, *_STYLES[demo.outcome]), ", ".join(demo.sources) or "-"
+        size = size_text(demo.bytes_fetched) if demo.bytes_fetched else "-"
+        rows.append((demo.demo, outcome, len(demo.files), size, sources, f"{demo.seconds:.1f}"))
     # The line of each file has named its source already.
     output.table("", ["demo", "outcome", ">files", ">fetched", "from", ">seconds"], rows, spare="from")
     ready = [demo for demo in report.demos if demo.outcome in ("installed", "unchanged")]

@@ -118,15 +118,12 @@ def _print_asset(output: Output, asset: dict[str, Any]) -> None:
     def line(text: str) -> None:
         output.fact(text, "      ", "        ")
 
-    marks = [
-        text
-        for text, wanted in (
-            ("here", asset["here"]),
-            ("slot: supply your file with --set", asset["provide"]),
-            ("restricted: do not redistribute", asset["restricted"]),
-        )
-        if wanted
-    ]
+    known = {
+        "here": "here",
+        "provide": "slot: supply your file with --set",
+        "restricted": "restricted: do not redistribute",
+    }
+    marks = [text for name, text in known.items() if asset[name]]
     name = asset["id"] if asset["id"] == asset["key"] else f"{asset['id']} ({asset['key']})"
     output.fact(f"{name}, {size_text(asset['size'])}{' [' + '; '.join(marks) + ']' if marks else ''}", "  ", "    ")
     if asset["summary"]:
