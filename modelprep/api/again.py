@@ -12,15 +12,10 @@ from modelprep.api.declaring import declared
 _BOARD = ("--bsp", "--soc", "--armnn")
 _CARRIED = ("--recipes", "--out", "--cache", "--mirror", "--lockfile", "--allow-private", *_BOARD)
 _VERBS: Mapping[str, type] = {
-    "fetch": options.PlanOptions,
-    "list": options.ListOptions,
-    "show": options.ShowOptions,
-    "check": options.CheckOptions,
-    "deploy": options.DeployOptions,
-    "bundle": options.BundleOptions,
-    "mirror": options.MirrorOptions,
-    "audit": options.AuditOptions,
-}
+    "fetch": options.PlanOptions, "list": options.ListOptions, "show": options.ShowOptions,
+    "check": options.CheckOptions, "deploy": options.DeployOptions, "bundle": options.BundleOptions,
+    "mirror": options.MirrorOptions, "audit": options.AuditOptions,
+}  # fmt: skip
 
 
 def given(words: Sequence[str]) -> list[tuple[str, str]]:

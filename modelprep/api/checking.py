@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelprep.check.demos import Checked
     from modelprep.check.lint.findings import Finding
     from modelprep.check.picture_search import PictureSearch
+    from modelprep.check.types import Verdict
 
 
 @verb(CheckOptions)
@@ -55,16 +56,11 @@ def check(targets: Words, *, listen: Listener | None = None, **options: Unpack[C
             listen=tell,
         )
         recipes = [("--recipes", str(each)) for each in given.recipes]
-        checked = [
-            replace(
-                one,
-                verdict=one.verdict
-                and replace(
-                    one.verdict, hint=repeat(one.verdict.hint, recipes), command=repeat(one.verdict.command, recipes)
-                ),
-            )
-            for one in checked
-        ]
+
+        def told(verdict: Verdict) -> Verdict:
+            return replace(verdict, hint=repeat(verdict.hint, recipes), command=repeat(verdict.command, recipes))
+
+        checked = [replace(one, verdict=one.verdict and told(one.verdict)) for one in checked]
         if given.html is not None:
             from modelprep.check.report.page import write_page
             from modelprep.check.summary import missing_commands

@@ -17,18 +17,9 @@ if TYPE_CHECKING:
 
 #: What :func:`modelprep.formats.sniff.recognise_model` returns -> the format's name here.
 _FORMATS = {
-    "prototxt": "caffe",
-    "caffemodel": "caffe",
-    "graphdef": "tf",
-    "text graph": "tf",
-    "saved model": "tf",
-    "tflite": "tflite",
-    "onnx": "onnx",
-    "idx": "idx",
-    "gzip": "idx",
-    "bzip2": "idx",
-    "xz": "idx",
-}
+    "prototxt": "caffe", "caffemodel": "caffe", "graphdef": "tf", "text graph": "tf", "saved model": "tf",
+    "tflite": "tflite", "onnx": "onnx", "idx": "idx", "gzip": "idx", "bzip2": "idx", "xz": "idx",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Annotated, TypedDict
 
 from modelprep.api.declaring import AnyPath, Files, Option, Paths, Words
 
+# fmt: off
 
 class Out(TypedDict, total=False):
     """Folder of the trees."""
@@ -18,15 +19,10 @@ class Out(TypedDict, total=False):
 class Cache(TypedDict, total=False):
     """Folder of the store."""
 
-    cache: Annotated[
-        AnyPath | None,
-        Option(
-            None,
-            "The cache (default: cache/ of a checkout, else the user's cache folder).",
-            metavar="DIR",
-            env="MODELPREP_CACHE",
-        ),
-    ]
+    cache: Annotated[AnyPath | None, Option(
+        None, "The cache (default: cache/ of a checkout, else the user's cache folder).", metavar="DIR",
+        env="MODELPREP_CACHE"
+    )]
 
 
 class Places(TypedDict, total=False):
@@ -42,36 +38,26 @@ class Sources(Places, total=False):
     """Sources of files."""
 
     archives: Annotated[bool, Option(True, "Also try the archives of last resort.", "--no-archives")]
-    allow_private: Annotated[
-        bool | None,
-        Option(
-            None,
-            "Allow loopback and private addresses, redirects included; or never (default: unless a public server "
-            "redirects there).",
-            "--allow-private/--no-allow-private",
-            env="MODELPREP_ALLOW_PRIVATE",
-        ),
-    ]
+    allow_private: Annotated[bool | None, Option(
+        None, "Allow loopback and private addresses, redirects included; or never (default: unless a public server "
+        "redirects there).", "--allow-private/--no-allow-private", env="MODELPREP_ALLOW_PRIVATE"
+    )]
 
 
 class Jobs(TypedDict, total=False):
     """How many downloads in parallel."""
 
-    jobs: Annotated[
-        int | None,
-        Option(
-            None, "Number of parallel downloads (default: 4 per host, 16 in all).", "--jobs -j", "N", least=1, most=64
-        ),
-    ]
+    jobs: Annotated[int | None, Option(
+        None, "Number of parallel downloads (default: 4 per host, 16 in all).", "--jobs -j", "N", least=1, most=64
+    )]
 
 
 class Lock(TypedDict, total=False):
     """Lock file with first-use checksums."""
 
-    lockfile: Annotated[
-        AnyPath | None,
-        Option(None, "Lock file with first-use checksums (default: modelprep.lock in `out`).", metavar="FILE"),
-    ]
+    lockfile: Annotated[AnyPath | None, Option(
+        None, "Lock file with first-use checksums (default: modelprep.lock in `out`).", metavar="FILE"
+    )]
 
 
 class Armnn(TypedDict, total=False):
@@ -85,25 +71,19 @@ class Armnn(TypedDict, total=False):
 class Board(TypedDict, total=False):
     """Target board."""
 
-    bsp: Annotated[
-        str | None,
-        Option(None, "i.MX Linux release of the board (`modelprep bsp list` shows them).", metavar="RELEASE"),
-    ]
+    bsp: Annotated[str | None, Option(
+        None, "i.MX Linux release of the board (`modelprep bsp list` shows them).", metavar="RELEASE"
+    )]
     soc: Annotated[str | None, Option(None, "SoC of the board: imx8mp, imx93 or imx95.", metavar="SOC")]
 
 
 class Recipes(TypedDict, total=False):
     """Recipes beside the shipped ones."""
 
-    recipes: Annotated[
-        Paths,
-        Option(
-            (),
-            "Your own recipes, which may replace shipped ones: a folder, an archive, or https://...tar.gz#sha256=... "
-            "(MODELPREP_RECIPES adds more).",
-            metavar="DIR",
-        ),
-    ]
+    recipes: Annotated[Paths, Option(
+        (), "Your own recipes, which may replace shipped ones: a folder, an archive, or https://...tar.gz#sha256=... "
+        "(MODELPREP_RECIPES adds more).", metavar="DIR"
+    )]
 
 
 class Restricted(TypedDict, total=False):
@@ -124,15 +104,10 @@ class PlanOptions(Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=
     image_files: Annotated[
         bool, Option(False, "With `bsp`: also prepare files that the board's image already contains.")
     ]
-    remote_cache: Annotated[
-        str | None,
-        Option(
-            None,
-            "A cache shared with other machines: https://, or s3://, gs://, az:// with the extra 'remote'.",
-            metavar="URL",
-            env="MODELPREP_REMOTE_CACHE",
-        ),
-    ]
+    remote_cache: Annotated[str | None, Option(
+        None, "A cache shared with other machines: https://, or s3://, gs://, az:// with the extra 'remote'.",
+        metavar="URL", env="MODELPREP_REMOTE_CACHE"
+    )]
     remote_cache_mode: Annotated[
         str, Option("read", "Only read the remote cache, or upload to it too.", metavar="read|write")
     ]
@@ -140,14 +115,10 @@ class PlanOptions(Out, Cache, Sources, Jobs, Lock, Armnn, Board, Recipes, total=
         bool, Option(False, "Use the remote cache for conversions too (mode write: upload them).")
     ]
     verify: Annotated[bool, Option(False, "Compare the numbers of conversions with those of their originals.")]
-    deny_licence_class: Annotated[
-        Words,
-        Option(
-            (),
-            "Refuse demos with a file of this licence class: non-commercial, restricted, unknown or permissive.",
-            metavar="CLASS",
-        ),
-    ]
+    deny_licence_class: Annotated[Words, Option(
+        (), "Refuse demos with a file of this licence class: non-commercial, restricted, unknown or permissive.",
+        metavar="CLASS"
+    )]
 
 
 class ListOptions(Out, Cache, Lock, Board, Recipes, total=False):
@@ -178,10 +149,9 @@ class CheckOptions(PictureOptions, Cache, total=False):
     """Options of ``check``."""
 
     lint_only: Annotated[bool, Option(False, "Only check the models against the parser's rules; run nothing.")]
-    iterations: Annotated[
-        int,
-        Option(0, "Like -i N on the board: N cases, no labels; 0 runs every case.", "--iterations -i", "N", least=0),
-    ]
+    iterations: Annotated[int, Option(
+        0, "Like -i N on the board: N cases, no labels; 0 runs every case.", "--iterations -i", "N", least=0
+    )]
     html: Annotated[AnyPath | None, Option(None, "Also write the report as an HTML page.", metavar="FILE")]
     against: Annotated[
         str | None, Option(None, "Compare with another variant's model (such as frozen).", metavar="VARIANT")
@@ -198,17 +168,13 @@ class AuditOptions(HostOptions, total=False):
     archives: Annotated[
         bool, Option(False, "Also check the archives of last resort (they limit requests).", "--archives/--no-archives")
     ]
-    history: Annotated[
-        AnyPath | None,
-        Option(None, "History file: when a source last worked (default: in the user's state folder).", metavar="FILE"),
-    ]
+    history: Annotated[AnyPath | None, Option(
+        None, "History file: when a source last worked (default: in the user's state folder).", metavar="FILE"
+    )]
     html: Annotated[AnyPath | None, Option(None, "Also write the report as an HTML page.", metavar="FILE")]
-    jobs: Annotated[
-        int,
-        Option(
-            8, "Number of hosts checked in parallel, one request at a time each.", "--jobs -j", "N", least=1, most=32
-        ),
-    ]
+    jobs: Annotated[int, Option(
+        8, "Number of hosts checked in parallel, one request at a time each.", "--jobs -j", "N", least=1, most=32
+    )]
     pause: Annotated[
         float, Option(0.5, "Seconds between two requests to one host.", metavar="SECONDS", least=0, most=60)
     ]
@@ -237,10 +203,9 @@ class BundleOptions(Restricted, Out, Board, Recipes, total=False):
 class PlanDeployOptions(Out, Board, Recipes, total=False):
     """Options of ``plan_deploy``."""
 
-    ssh: Annotated[
-        str | None,
-        Option(None, "The ssh command, with your options (default: ssh).", metavar="COMMAND", env="MODELPREP_SSH"),
-    ]
+    ssh: Annotated[str | None, Option(
+        None, "The ssh command, with your options (default: ssh).", metavar="COMMAND", env="MODELPREP_SSH"
+    )]
 
 
 class DeployOptions(PlanDeployOptions, total=False):
@@ -253,20 +218,13 @@ class DeployOptions(PlanDeployOptions, total=False):
     timeout: Annotated[
         int, Option(3600, "With `run`: seconds after which a test is ended.", metavar="SECONDS", least=1, most=604800)
     ]
-    junit: Annotated[
-        AnyPath | None,
-        Option(
-            None,
-            "With `run`: write a JUnit XML report of the tests here (of several boards: a folder, one file each).",
-            metavar="FILE",
-        ),
-    ]
-    retries: Annotated[
-        int,
-        Option(
-            0, "Number of retries when the connection fails or files arrive damaged.", metavar="N", least=0, most=20
-        ),
-    ]
+    junit: Annotated[AnyPath | None, Option(
+        None, "With `run`: write a JUnit XML report of the tests here (of several boards: a folder, one file each).",
+        metavar="FILE"
+    )]
+    retries: Annotated[int, Option(
+        0, "Number of retries when the connection fails or files arrive damaged.", metavar="N", least=0, most=20
+    )]
 
 
 class DeployManyOptions(DeployOptions, total=False):
@@ -278,14 +236,12 @@ class DeployManyOptions(DeployOptions, total=False):
 class YoctoOptions(Restricted, Out, Board, Recipes, total=False):
     """Options of ``export_yocto``."""
 
-    bundle_url: Annotated[
-        str,
-        Option("", "URL where you will host the converted files (default: they are part of the layer).", metavar="URL"),
-    ]
-    release: Annotated[
-        str | None,
-        Option(None, "Yocto release (default: that of --bsp where it is known, else scarthgap).", metavar="NAME"),
-    ]
+    bundle_url: Annotated[str, Option(
+        "", "URL where you will host the converted files (default: they are part of the layer).", metavar="URL"
+    )]
+    release: Annotated[str | None, Option(
+        None, "Yocto release (default: that of --bsp where it is known, else scarthgap).", metavar="NAME"
+    )]
     layer_series: Annotated[
         Words, Option((), "Also mark the layer compatible with this newer release.", metavar="NAME")
     ]
@@ -294,12 +250,9 @@ class YoctoOptions(Restricted, Out, Board, Recipes, total=False):
 class LavaOptions(Restricted, Out, Board, Recipes, total=False):
     """Options of ``export_lava``."""
 
-    bundle_url: Annotated[
-        str,
-        Option(
-            "", "URL where you will host the bundle, a folder or a file (default: file: and the folder).", metavar="URL"
-        ),
-    ]
+    bundle_url: Annotated[str, Option(
+        "", "URL where you will host the bundle, a folder or a file (default: file: and the folder).", metavar="URL"
+    )]
     device_type: Annotated[str, Option("", "LAVA device type (default: an NXP board with `soc`).", metavar="NAME")]
 
 
@@ -313,10 +266,9 @@ class GcOptions(Out, Cache, Lock, Recipes, total=False):
     """Options of ``collect_garbage``."""
 
     older_than: Annotated[float, Option(0.0, "Keep files younger than this many days.", metavar="DAYS", least=0)]
-    max_size: Annotated[
-        str | None,
-        Option(None, "Then remove the least recently used files, down to SIZE (such as 2GiB).", metavar="SIZE"),
-    ]
+    max_size: Annotated[str | None, Option(
+        None, "Then remove the least recently used files, down to SIZE (such as 2GiB).", metavar="SIZE"
+    )]
     dry_run: Annotated[bool, Option(False, "Show what would be removed; remove nothing.", "--dry-run -n")]
 
 
