@@ -36,7 +36,7 @@ $ modelprep fetch tflite/label-image@imx93
 or choose the board with `--soc imx93`, and `--bsp RELEASE` for the folders of its release ([bsp.md](bsp.md)).
 
 - **NPU**: the files are ready for the NPU. For i.MX 93 they are compiled with Vela on your host (extra `vela`); for
-  i.MX 8M Plus a quantised file is all that the VX delegate needs.
+  i.MX 8M Plus a quantized file is all that the VX delegate needs.
 - **CPU**: the demo runs on the processor's cores (on the Cortex-M33 where the model is part of a firmware, `.elf`).
 - **bring**: files that no public source has; the recipe says how they are made, and `--set` takes them.
 - **-**: NXP does not offer the demo on this board.

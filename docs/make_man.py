@@ -1,7 +1,7 @@
 """Write docs/man/modelprep.1 from the commands: ``python docs/make_man.py``; ``--check`` only compares.
 
-The page is generated from the very parsers that read the command line, so it cannot say what they do not know. It is
-kept in the repository because a wheel that made it while it is built would need everything that the command needs.
+The page is generated from the parsers that read the command line. It is kept in the repository because building it with
+the wheel would need everything that the command needs.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from modelprep.cli.commands import COMMANDS, app
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "man" / "modelprep.1"
 
-#: Variables that modelprep reads, with what they say.
+#: Variables that modelprep reads, and their meaning.
 ENVIRONMENT = {
-    "MODELPREP_CACHE": "The store, where --cache does not name it.",
-    "MODELPREP_RECIPES": "Folders of recipes of one's own, separated by colons; --recipes adds more.",
+    "MODELPREP_CACHE": "The cache, if --cache is not given.",
+    "MODELPREP_RECIPES": "Your own folders of recipes, separated by colons; --recipes adds more.",
     "MODELPREP_PYARMNN": "A Python interpreter that has pyarmnn (Debian's python3-pyarmnn): check then runs TensorFlow "
     "Lite models with a real Arm NN.",
     "MODELPREP_PYCAFFE": "A Python interpreter that has pycaffe: caffe bake --compare runs it.",
     "MODELPREP_SSH": "The ssh command with options that deploy calls instead of ssh.",
-    "MODELPREP_VELA": "The Vela compiler that tflite vela and the step tflite.vela run, where it is not on PATH.",
-    "MODELPREP_ONNX2TF": "The program onnx2tf that the step onnx.to_tflite runs, where it is not on PATH.",
+    "MODELPREP_VELA": "The Vela compiler that tflite vela and the step tflite.vela run, if it is not on PATH.",
+    "MODELPREP_ONNX2TF": "The program onnx2tf that the step onnx.to_tflite runs, if it is not on PATH.",
     "MODELPREP_QUANTIZER": "A Python interpreter that has ai-edge-quantizer, which the step tflite.quantise runs.",
-    "MODELPREP_REMOTE_CACHE": "A cache shared with other machines, where --remote-cache does not name it.",
+    "MODELPREP_REMOTE_CACHE": "A cache shared with other machines, if --remote-cache is not given.",
     "MODELPREP_REMOTE_CACHE_TOKEN": "A bearer token for that cache.",
-    "NO_COLOR": "No colours, on a terminal either.",
+    "NO_COLOR": "No colors, even on a terminal.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE": "As for every program that uses requests.",
 }
 FILES = {
     "out/": "Where the finished trees go (--out); each contains MANIFEST.json, SHA256SUMS and run-tests.sh.",
-    "out/modelprep.lock": "Digests of files that nobody has published one for, as first downloaded (--lockfile).",
-    "~/.cache/modelprep": "The store of downloads and conversions (--cache); in a checkout its folder cache/.",
+    "out/modelprep.lock": "Checksums of files without a published one, recorded at the first download (--lockfile).",
+    "~/.cache/modelprep": "The cache of downloads and conversions (--cache); in a checkout its folder cache/.",
 }
 EXAMPLES = (
     ("modelprep fetch armnn-caffe", "prepare a group of demos"),
@@ -55,7 +55,7 @@ EXAMPLES = (
 
 
 def escaped(text: str) -> str:
-    r"""Make text harmless for roff: backslashes, hyphens that are to stay hyphens, and dots that begin a line."""
+    r"""Escape text for roff: backslashes, hyphens, and dots that begin a line."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return "\n".join(f"\\&{line}" if line[:1] in (".", "'") else line for line in text.splitlines())
 
@@ -82,12 +82,12 @@ def usage(path: str, command: Any) -> str:
 
 
 def is_argument(parameter: Any) -> bool:
-    """Say whether a parameter stands by its place and not by a name."""
+    """Say whether a parameter is positional."""
     return str(parameter.param_type_name) == "argument"
 
 
 def metavar(parameter: Any) -> str:
-    """Return what stands for a parameter's value."""
+    """Return the placeholder of a parameter's value."""
     return str(parameter.metavar or parameter.name.upper())
 
 
@@ -106,7 +106,7 @@ def entry(parameter: Any) -> Iterator[str]:
 
 
 def section(path: str, command: Any) -> Iterator[str]:
-    """Yield what there is to say of one command, and of the commands below it."""
+    """Yield the section of one command, and of the commands below it."""
     if hasattr(command, "list_commands"):
         context = typer.Context(command)
         for name in command.list_commands(context):

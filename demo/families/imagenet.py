@@ -1,4 +1,4 @@
-"""Pictures drawn by code, and a quantised TensorFlow Lite network that knows them.
+"""Pictures drawn by code, and a quantized TensorFlow Lite network that knows them.
 
 The network has MobileNet's inputs and outputs, a mean over squares and one convolution: each of the three classes that
 the board's test asks for is a filter matched to its picture. It tells these three apart and nothing else.

@@ -124,7 +124,7 @@ def lint(model: AnyPath, **options: Unpack[LintOptions]) -> tuple[Finding, ...]:
     Raises
     ------
     UsageError
-        Unknown target, parser or test, or the file's format cannot be recognised.
+        Unknown target, parser or test, or the file's format cannot be recognized.
     MissingTool
         For the NPU: Vela is not installed.
     StorageError

@@ -188,7 +188,7 @@ class LintOptions(TypedDict, total=False):
         str, Option("armnn-19.02", "Target: a parser (armnn-19.02 and later) or the NPU (ethos-u).", "--for", "RUNTIME")
     ]
     parser: Annotated[
-        str | None, Option(None, "caffe, tf, tflite or onnx, if it cannot be recognised from the file.", metavar="KIND")
+        str | None, Option(None, "caffe, tf, tflite or onnx, if it cannot be recognized from the file.", metavar="KIND")
     ]
     test: Annotated[str | None, Option(None, "Also check what this board test requires.", metavar="NAME")]
     outputs: Annotated[Words, Option((), "Outputs that the application will request.", "--output", "NAME")]

@@ -17,7 +17,7 @@ from modelprep.structs import facts
 if TYPE_CHECKING:
     from modelprep.api.types import Plan, PlannedDemo
 
-#: State -> (letter, colour, meaning); scripts may rely on the letters.
+#: State -> (letter, color, meaning); scripts may rely on the letters.
 LETTERS: Mapping[str, tuple[str, Style, str]] = {
     "present": ("P", "green", "present"),
     "stale": ("S", "yellow", "stale: fetch would change something"),
@@ -78,12 +78,12 @@ def _tables(output: Output, plan: Plan) -> None:
 
 def _row(output: Output, plan: Plan, demo: PlannedDemo) -> tuple[object, ...]:
     recipe = demo.recipe
-    letter, colour, _ = LETTERS[demo.state]
+    letter, color, _ = LETTERS[demo.state]
     text = "-" if demo.state in ("present", "bring", "nothing") else download_text(plan, demo)
     name = recipe.name.rpartition("/")[2] if output.mode == "human" else recipe.name
     # The strictest class counts.
     licence = next(iter(licence_classes(recipe)), "")
-    return output.style(letter, colour), recipe.demo, name, recipe.absent if demo.state == "absent" else text, licence
+    return output.style(letter, color), recipe.demo, name, recipe.absent if demo.state == "absent" else text, licence
 
 
 def _facts(plan: Plan, demo: PlannedDemo) -> dict[str, object]:

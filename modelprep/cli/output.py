@@ -3,7 +3,7 @@
 Results go to stdout, everything else (progress, notes, warnings, errors for people) to stderr. Three modes:
 
 human
-    Tables and lines; progress bars if stderr is a terminal, else one line per finished task. Colours only on a
+    Tables and lines; progress bars if stderr is a terminal, else one line per finished task. Colors only on a
     terminal, never with ``NO_COLOR`` set or ``TERM=dumb``.
 json
     stdout is JSON only: one object (:meth:`Output.result`), or, for a command that called :meth:`Output.listener`, one
@@ -162,8 +162,8 @@ class Output:
             self._json(mapping, indent=2)
 
     def style(self, text: str, *styles: Style) -> str:
-        """Colour a text if stdout takes colours; else return it unchanged."""
-        return paint(text, *styles) if self.mode == "human" and takes_colour(self.out) else text
+        """Color a text if stdout takes colors; else return it unchanged."""
+        return paint(text, *styles) if self.mode == "human" and takes_color(self.out) else text
 
     # -- everything else -------------------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Output:
             self.out.flush()
 
     def _err_style(self, text: str, *styles: Style) -> str:
-        return paint(text, *styles) if takes_colour(self.err) else text
+        return paint(text, *styles) if takes_color(self.err) else text
 
     def _write(self, stream: TextIO, text: str) -> None:
         text = _rendered(text) + "\n"
@@ -246,8 +246,8 @@ class Output:
         write(stream, text)
 
 
-def takes_colour(stream: TextIO) -> bool:
-    """Say whether a stream is a terminal that takes colours (https://no-color.org)."""
+def takes_color(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal that takes colors (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

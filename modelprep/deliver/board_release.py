@@ -1,7 +1,7 @@
 """Recognise the i.MX Linux release of a board from its ``/etc``.
 
 NXP's images write ``/etc/build`` with the layers that they were built from, and their branch or commit;
-``/etc/os-release`` names the distribution. A release is recognised by its own name or by the commit that the facts
+``/etc/os-release`` names the distribution. A release is recognized by its own name or by the commit that the facts
 were read from.
 """
 

@@ -1,6 +1,6 @@
 """An SPDX 2.3 document of a delivery: which files, made from what, under which licence.
 
-Source of the format: the SPDX specification 2.3, JSON serialisation. The document does not depend on machine or date:
+Source of the format: the SPDX specification 2.3, JSON serialization. The document does not depend on machine or date:
 its name space is a digest of its contents, its date is ``SOURCE_DATE_EPOCH`` or the epoch.
 """
 
