@@ -101,6 +101,7 @@ def collect_garbage(targets: Words = (), **options: Unpack[GcOptions]) -> GcRepo
     with verb_of(GcOptions, options) as (given, _):
         from modelprep.api.fetching import catalogue_of, request_of
         from modelprep.pipeline.inventory import blobs_in_use, blobs_needed, plan_each, recipes_in_use
+        from modelprep.recipe.outside import DOWNLOADED, UNPACKED
         from modelprep.store import Store, maintenance
 
         known, store = catalogue_of(given), Store.open(given.cache)
@@ -116,6 +117,7 @@ def collect_garbage(targets: Words = (), **options: Unpack[GcOptions]) -> GcRepo
             older_than=given.older_than * 86400,
             max_bytes=None if given.max_size is None else parse_size(given.max_size),
             needed=lambda: blobs_needed(given.out, request.lock_path),
+            unpacked=(DOWNLOADED, UNPACKED),
             dry_run=given.dry_run,
         )
 

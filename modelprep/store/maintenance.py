@@ -6,11 +6,10 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.recipe.outside import DOWNLOADED, UNPACKED
 from modelprep.store.disk import free_space, storage
 from modelprep.store.leases import alone
 from modelprep.store.leftovers import leftovers
@@ -211,6 +210,7 @@ def gc(
     older_than: float = 0.0,
     max_bytes: int | None = None,
     needed: Callable[[], set[str]] = set,
+    unpacked: Sequence[str] = (),
     dry_run: bool = False,
 ) -> GcReport:
     """Remove unused files, with exclusive access to the store: a run that starts meanwhile waits.
@@ -230,6 +230,8 @@ def gc(
         Then also remove blobs of `keep`, the least recently used first, down to this size.
     needed
         Returns the blobs that `max_bytes` never removes.
+    unpacked
+        Folders of the store with unpacked archives of recipes, each under its digest.
     dry_run
         Only report.
 
@@ -243,7 +245,7 @@ def gc(
     with contextlib.nullcontext() if dry_run else alone(store.root):
         keeping = keep() if callable(keep) else keep
         evicted = set() if max_bytes is None else _least_recent(store, keeping, needed(), max_bytes)
-        report = _gc(store, keeping, evicted, older_than=older_than, dry_run=dry_run)
+        report = _gc(store, keeping, evicted, unpacked, older_than=older_than, dry_run=dry_run)
         over = 0 if max_bytes is None else max(0, report.kept_bytes - max_bytes)
         return replace(report, over_limit=over)
 
@@ -277,7 +279,9 @@ def _least_recent(store: Store, keep: set[str], needed: set[str], max_bytes: int
     return evicted
 
 
-def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, dry_run: bool) -> GcReport:
+def _gc(
+    store: Store, keep: set[str], evicted: set[str], unpacked: Sequence[str], *, older_than: float, dry_run: bool
+) -> GcReport:
     limit = time.time() - older_than
     removed: list[Removed] = []
 
@@ -318,7 +322,7 @@ def _gc(store: Store, keep: set[str], evicted: set[str], *, older_than: float, d
     for path, stat in _files(store.root / "quarantine"):
         if path.suffix != ".json" and old(stat):
             remove("quarantine", path, stat.st_size, path.with_suffix(".json"))
-    for path in (path for name in (DOWNLOADED, UNPACKED) for path in (store.root / name).glob("[!.]*")):
+    for path in (path for name in unpacked for path in (store.root / name).glob("[!.]*")):
         if path.name not in keep and old(path.stat()):
             removed.append(Removed("recipes", path.name, sum(file.stat().st_size for file in path.rglob("*"))))
             if not dry_run:
