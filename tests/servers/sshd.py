@@ -46,6 +46,7 @@ APPLETS = [
     "tar",
     "tee",
     "test",
+    "timeout",
     "tr",
     "true",
     "wc",
