@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.api.declaring import AnyPath, Unpack, Words, verb
+from modelprep.api.fetching import parts_of, selected
 from modelprep.api.frame import verb_of
 from modelprep.api.options import BundleOptions, LavaOptions, YoctoOptions
 from modelprep.events import Listener
@@ -39,13 +40,9 @@ def bundle(
         The disk is full or not writable; Ctrl-C. An earlier file of that name is still there.
     """
     with verb_of(BundleOptions, options, listen) as (given, tell):
-        from modelprep.api.fetching import selected
         from modelprep.deliver.bundle import plan_bundle, tell_and_write
-        from modelprep.tree.selection import select
 
-        recipes = selected(targets, given)
-        parts = select(given.out, recipes, include_restricted=given.include_restricted, listen=tell)
-        return tell_and_write(plan_bundle(parts), Path(output), tell)
+        return tell_and_write(plan_bundle(parts_of(targets, given, tell)), Path(output), tell)
 
 
 @verb(YoctoOptions)
@@ -67,7 +64,6 @@ def export_yocto(
         As :func:`bundle`.
     """
     with verb_of(YoctoOptions, options, listen) as (given, tell):
-        from modelprep.api.fetching import selected
         from modelprep.pipeline.exporting import export_yocto as export
         from modelprep.targets.bsp import load
 
@@ -103,12 +99,9 @@ def export_lava(
         As :func:`bundle`.
     """
     with verb_of(LavaOptions, options, listen) as (given, tell):
-        from modelprep.api.fetching import selected
         from modelprep.deliver.lava import write_job
-        from modelprep.tree.selection import select
 
-        recipes = selected(targets, given)
-        parts = select(given.out, recipes, include_restricted=given.include_restricted, listen=tell)
+        parts = parts_of(targets, given, tell)
         return write_job(
             Path(folder), parts, bundle_url=given.bundle_url, device_type=given.device_type, soc=given.soc, listen=tell
         )

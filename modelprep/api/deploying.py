@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.api.declaring import AnyPath, Unpack, Words, settle, verb, words
+from modelprep.api.declaring import AnyPath, Unpack, Words, verb, words
+from modelprep.api.fetching import parts_of
 from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import DeployManyOptions, DeployOptions, PlanDeployOptions
 from modelprep.errors import UsageError
-from modelprep.events import Listener, silent
+from modelprep.events import Listener
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from modelprep.deliver.deploy import DeployPlan
     from modelprep.deliver.one_board import Deployment
     from modelprep.pipeline.deploying import BoardOutcome, Deployments, Order
-    from modelprep.tree.selection import TreePart
 
 
 @verb(PlanDeployOptions)
@@ -44,7 +44,7 @@ def plan_deploy(targets: Words, board: str, **options: Unpack[PlanDeployOptions]
         from modelprep.deliver import boards, deploy, remote
 
         target = boards.parse_target(board)
-        parts = _parts(targets, given)
+        parts = parts_of(targets, given, restricted=True)
         with boards.reach(target, remote.ssh_words(given.ssh)) as channel:
             return tuple(deploy.plan_parts(channel, parts))
 
@@ -95,9 +95,7 @@ def deploy_one(
     `dry_run`: ask the board which files it has; change nothing. `aloud`: stream the tests' tables to standard output
     instead of keeping them. `before_tests`: called with all plans and a tree's plan, before the tests of each tree.
     """
-    given = settle(DeployOptions, options)
-    _check_tests_wanted(given)
-    with framed(listen) as tell:
+    with verb_of(DeployOptions, options, listen) as (given, tell):
         from modelprep.deliver.board_tests import junit_of
         from modelprep.deliver.boards import parse_target
         from modelprep.pipeline.deploying import deploy_board
@@ -146,9 +144,7 @@ def deploy_many(
     Interrupted
         Ctrl-C. A failure of one board is not raised: it is in that board's outcome.
     """
-    given = settle(DeployManyOptions, options)
-    _check_tests_wanted(given)
-    with framed(listen) as tell:
+    with verb_of(DeployManyOptions, options, listen) as (given, tell):
         from modelprep.deliver.boards import parse_targets
         from modelprep.pipeline.deploying import deploy_boards
 
@@ -173,18 +169,15 @@ def read_boards(file: AnyPath) -> list[str]:
         return boards.read_boards(Path(file))
 
 
-def _check_tests_wanted(given: SimpleNamespace) -> None:
-    if (given.junit is not None or given.compute) and not given.run:
-        raise UsageError("junit and compute need run=True")
-
-
 def _order(targets: Words, given: SimpleNamespace, tell: Listener, *, dry_run: bool) -> Order:
     from modelprep.deliver import remote
     from modelprep.pipeline.deploying import Order
     from modelprep.targets.bsp import DEFAULT, load
 
+    if (given.junit is not None or given.compute) and not given.run:
+        raise UsageError("junit and compute need run=True")
     return Order(
-        parts=_parts(targets, given, tell),
+        parts=parts_of(targets, given, tell, restricted=True),
         ssh=remote.ssh_words(given.ssh),
         release=load(given.bsp or DEFAULT).name,
         run=given.run,
@@ -193,11 +186,3 @@ def _order(targets: Words, given: SimpleNamespace, tell: Listener, *, dry_run: b
         retries=given.retries,
         junit=given.junit is not None,
     )
-
-
-def _parts(targets: Words, given: SimpleNamespace, tell: Listener = silent) -> tuple[TreePart, ...]:
-    """Return the parts of finished trees that belong to targets; restricted files may go to your own boards."""
-    from modelprep.api.fetching import selected
-    from modelprep.tree.selection import select
-
-    return select(given.out, selected(targets, given), include_restricted=True, listen=tell)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelprep.api.declaring import Paths, Unpack, Words, places, verb, words
 from modelprep.api.frame import framed, verb_of
 from modelprep.api.options import KeyOptions, ListOptions, PlanOptions
-from modelprep.events import Event, Listener
+from modelprep.events import Event, Listener, silent
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelprep.pipeline.run.report import Report
     from modelprep.recipe.catalogue import Catalogue
     from modelprep.recipe.schema import Recipe
+    from modelprep.tree.selection import TreePart
 
 
 @verb()
@@ -84,6 +85,16 @@ def selected(targets: Words, given: SimpleNamespace) -> list[Recipe]:
     from modelprep.pipeline.plan.board import select
 
     return select(catalogue_of(given), words(targets), bsp=given.bsp, soc=given.soc)
+
+
+def parts_of(
+    targets: Words, given: SimpleNamespace, listen: Listener = silent, *, restricted: bool = False
+) -> tuple[TreePart, ...]:
+    """Return the parts of finished trees that belong to targets; `restricted` files may go to your own boards."""
+    from modelprep.tree.selection import select
+
+    restricted = restricted or given.include_restricted
+    return select(given.out, selected(targets, given), include_restricted=restricted, listen=listen)
 
 
 @verb(PlanOptions)
