@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,17 +14,9 @@ def _run(call: Call) -> Mapping[str, object]:
 
     # The values were checked against STEP.params; their types are known.
     params = cast("Any", call.params)
-    decided = bake.plan(
-        Path(params["prototxt"]),
-        Path(params["weights"]),
-        bake.Options(
-            batch=params["batch"],
-            input=params["input"],
-            outputs=tuple(params["outputs"] or ()),
-            target=params["target"],
-            set=params["set"] or {},
-        ),
-    )
+    given = {name: params[name] for name in ("batch", "input", "target")}
+    options = bake.Options(outputs=tuple(params["outputs"] or ()), set=params["set"] or {}, **given)
+    decided = bake.plan(Path(params["prototxt"]), Path(params["weights"]), options)
     for text in decided.structure.warnings:
         call.warn(text)
     size = bake.write_plan(decided, call.output, progress=call.progress, engine=params["engine"])
@@ -41,13 +33,22 @@ def _run(call: Call) -> Mapping[str, object]:
     }
 
 
-def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
-    # The values as they are and the structure in binary, which is shorter than its text; old syntax grows by its new
-    # names (a V1 type is one byte, a V2 one a word) and every blob by its shape.
-    del params
-    weights, prototxt = sizes["weights"], sizes["prototxt"]
-    return None if weights is None or prototxt is None else weights + 2 * prototxt + (64 << 10)
+def room_of(times: int, more: int) -> Callable[[Mapping[str, object], Mapping[str, int | None]], int | None]:
+    """Return the room of a step that writes the weights, and at most `times` the prototxt's size and `more` bytes."""
 
+    def room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
+        del params
+        weights, prototxt = sizes["weights"], sizes["prototxt"]
+        return None if weights is None or prototxt is None else weights + times * prototxt + more
+
+    return room
+
+
+#: The parameters of each step that reads a net and its weights.
+MODEL: Mapping[str, Param] = {
+    "prototxt": Param("file", "The structure, in any syntax that Caffe reads (V0, V1, V2).", required=True),
+    "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),
+}
 
 STEP = Step(
     name="caffe.bake",
@@ -55,8 +56,7 @@ STEP = Step(
     summary="Bake a prototxt and its weights into one binary caffemodel, as Caffe's net.save() would.",
     example="deploy.prototxt net.caffemodel -o baked.caffemodel --batch 1",
     params={
-        "prototxt": Param("file", "The structure, in any syntax that Caffe reads (V0, V1, V2).", required=True),
-        "weights": Param("file", "The trained .caffemodel (V0, V1 or V2).", required=True),
+        **MODEL,
         "batch": Param("int", "First dimension of the inputs (default: unchanged).", least=1),
         "input": Param("str", "Name of the Input layer (its top keeps its name)."),
         "outputs": Param(
@@ -77,7 +77,9 @@ STEP = Step(
         "engine": Param("str", "native, or pycaffe for a real Caffe.", default="native", choices=("native", "pycaffe")),
     },
     run=_run,
-    room=_room,
+    # Binary structure is shorter than text; old syntax grows by its new names (a V1 type is one byte, a V2 one a word)
+    # and every blob by its shape.
+    room=room_of(2, 64 << 10),
     proof=Proven(
         "caffe",
         1e-6,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from modelprep.errors import StorageError
 from modelprep.steps import Call, Exempt, Param, Step
 
 
@@ -19,10 +18,7 @@ def _run(call: Call) -> Mapping[str, object]:
     prototxt = params["prototxt"]
     model = index(Path(params["weights"]))
     files = npy.plan(model, None if prototxt is None else Path(prototxt), tuple(params["layers"] or ()))
-    try:
-        size = npy.write(files, model.path, call.output, call.progress)
-    except OSError as error:
-        raise StorageError(f"cannot write the arrays: {error.strerror}", where=str(call.output)) from error
+    size = npy.write(files, model.path, call.output, call.progress)
     return {"files": {file.name: list(file.blob.shape) for file in files}, "size": size}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelprep.errors import RecipeError
-from modelprep.steps import Call, Param, Step
-from modelprep.steps.caffe_to_onnx import PARAMS, PROOF, room, run
+from modelprep.steps import Call, Param
+from modelprep.steps.caffe_to_onnx import STEP as IN_ONE_FILE
+from modelprep.steps.caffe_to_onnx import run
+from modelprep.structs import replace
 
 
 def _run(call: Call) -> Mapping[str, object]:
@@ -17,14 +19,13 @@ def _run(call: Call) -> Mapping[str, object]:
     return {**run(call, model, data), "files": [model.name, data.name]}
 
 
-STEP = Step(
+STEP = replace(
+    IN_ONE_FILE,
     name="caffe.to_onnx_external",
-    version=1,
     summary="Convert a Caffe net to ONNX with its weights in external data: NAME and NAME.data in a folder.",
-    params={**PARAMS, "name": Param("str", "The model's file name in the folder.", default="model.onnx")},
+    params={**IN_ONE_FILE.params, "name": Param("str", "The model's file name in the folder.", default="model.onnx")},
     run=_run,
-    room=room,
-    proof=PROOF,
     produces="folder",
+    example="",
     command=False,
 )

@@ -1,10 +1,10 @@
-"""Make a net say what Arm NN 19.02's Caffe parser wants said, and refuse what that parser would get wrong.
+"""Write what Arm NN 19.02's Caffe parser needs into a net, and refuse what that parser would get wrong.
 
 Caffe's defaults are not that parser's: an unset pooling method or LRN size is refused, an unset pooling stride becomes
-2^32 - 1, a dilation is passed over in silence. The rules' ids (CF01 to CF44) are those of the project's facts about
+2^32 - 1, a dilation is silently ignored. The rules' ids (CF01 to CF44) are those of the project's facts about
 the parser, read from its source (``src/armnnCaffeParser`` of the armnn repository, tag v19.02).
 
-A rewrite is made only where the values that the net computes stay what they are.
+A rewrite never changes the values that the net computes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe import forks
+from modelprep.formats.caffe.messages import chosen
 from modelprep.formats.caffe.shapes.base import Site
 from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes
 from modelprep.formats.caffe.shapes.windows import pooled, pooling_window
@@ -24,25 +25,25 @@ SUPPORTED = frozenset({
     "Input", "Convolution", "Pooling", "ReLU", "LRN", "InnerProduct", "Softmax", "Eltwise", "Concat", "BatchNorm",
     "Scale", "Split", "Dropout",
 })  # fmt: skip
-#: Ends of a net from which no wanted output is reached; the parser does not look at them (CF04).
+#: Ends of a net from which no output is reached; the parser ignores them (CF04).
 _HARMLESS_ENDS = ("Accuracy", "Silence")
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A rule that a layer goes against: which, where, why; `mended` when the rewrite took care of it."""
+    """A rule that a layer breaks: which, where, why; `fixed` if the rewrite fixed it."""
 
     rule: str
     layer: str
     why: str
-    mended: bool
+    fixed: bool
 
 
 @dataclass
 class Legalised:
-    """What the target asked for: changes made, blobs of zeros to add (layer, blob number), and warnings.
+    """What was done for the target: changes made, blobs of zeros to add (layer, blob number), and warnings.
 
-    `found` lists every rule that the net went against, mended or not, in the order of the layers.
+    `found` lists every rule that the net breaks, fixed or not, in the order of the layers.
     """
 
     changes: list[str] = field(default_factory=list)
@@ -60,19 +61,19 @@ class _Case:
     result: Legalised
 
     def refuse(self, rule: str, why: str) -> None:
-        self.result.found.append(Broken(rule, self.layer.name, why, mended=False))
+        self.result.found.append(Broken(rule, self.layer.name, why, fixed=False))
 
     def change(self, rule: str, what: str) -> None:
         self.result.changes.append(f"{self.layer.name}: {what} ({rule})")
-        self.result.found.append(Broken(rule, self.layer.name, what, mended=True))
+        self.result.found.append(Broken(rule, self.layer.name, what, fixed=True))
 
     def write(self, rule: str, message: Any, name: str) -> None:
-        """Write out a default that Caffe leaves unsaid."""
+        """Write a default that is not written."""
         if not message.HasField(name):
             value = getattr(message, name)
             setattr(message, name, value)
             enum = message.DESCRIPTOR.fields_by_name[name].enum_type
-            shown = enum.values_by_number[value].name if enum is not None else f"{value:g}"
+            shown = f"{value:g}" if enum is None else chosen(message, name)
             self.change(rule, f"{name}: {shown} written out")
 
     def rank(self, bottom: int = 0) -> int | None:
@@ -85,11 +86,11 @@ class _Case:
             self.refuse(rule, f"the parser takes {bottoms} bottoms and 1 tops, here are {got[0]} and {got[1]}")
 
     def axis_is_channels(self, rule: str, message: Any, name: str = "axis") -> None:
-        """Refuse any axis but 1: the parser works along that one whatever is written."""
+        """Refuse any axis but 1: the parser always works along that one."""
         rank = self.rank()
         axis = int(getattr(message, name))
         if axis != 1 and (rank is None or axis + rank != 1):
-            self.refuse(rule, f"{name} {axis} is not looked at: the parser takes axis 1")
+            self.refuse(rule, f"{name} {axis} is ignored: the parser takes axis 1")
 
 
 def legalise(net: Any, shapes: NetShapes) -> Legalised:
@@ -99,8 +100,7 @@ def legalise(net: Any, shapes: NetShapes) -> Legalised:
     reason with its rule's id.
     """
     result = examine(net, shapes)
-    problems = [(broken.rule, broken.layer, broken.why) for broken in result.found if not broken.mended]
-    if problems:
+    if problems := [broken for broken in result.found if not broken.fixed]:
         raise _refusal(problems)
     return result
 
@@ -112,9 +112,8 @@ def examine(net: Any, shapes: NetShapes) -> Legalised:
         case = _Case(layer, around, result)
         if layer.type not in SUPPORTED:
             if layer.type in _HARMLESS_ENDS or layer.type.endswith("Loss"):
-                result.warnings.append(
-                    f"layer '{layer.name}' ({layer.type}) is unknown to the parser; no output may need it"
-                )
+                what = f"layer '{layer.name}' ({layer.type}) is unknown to the parser; no output may depend on it"
+                result.warnings.append(what)
             else:
                 case.refuse("CF05", f"the layer type {layer.type} is not supported")
             continue
@@ -129,17 +128,16 @@ def examine(net: Any, shapes: NetShapes) -> Legalised:
     return result
 
 
-def _refusal(problems: list[tuple[str, str, str]]) -> StepError:
-    rule, layer, why = problems[0]
+def _refusal(problems: list[Broken]) -> StepError:
     hint = "bake without the target for another runtime, or cut the net with outputs: [...]"
     if len(problems) > 1:
-        more = [f"{rule} layer '{layer}': {why}" for rule, layer, why in problems[1:9]]
+        more = [f"{one.rule} layer '{one.layer}': {one.why}" for one in problems[1:9]]
         hint += "\nalso:\n" + "\n".join(more) + (f"\n... and {len(problems) - 9} more" if len(problems) > 9 else "")
     return StepError(
         "Arm NN 19.02's Caffe parser would refuse this net, or compute something else",
-        where=f"layer '{layer}'",
-        expected=f"what the parser takes (rule {rule})",
-        got=why,
+        where=f"layer '{problems[0].layer}'",
+        expected=f"what the parser takes (rule {problems[0].rule})",
+        got=problems[0].why,
         hint=hint,
     )
 
@@ -156,7 +154,7 @@ def _chains(net: Any, result: Legalised) -> None:
         for place, layer in enumerate(layers):
             if len(layer.top) != 1 or (place and list(layer.bottom) != [top]):
                 why = f"several layers make '{top}' and this one does not work in place with it alone"
-                result.found.append(Broken("CF17", layer.name, why, mended=False))
+                result.found.append(Broken("CF17", layer.name, why, fixed=False))
 
 
 def _input(case: _Case) -> None:
@@ -189,20 +187,18 @@ def _convolution(case: _Case) -> None:
     bottom = case.shapes.bottoms[0] if case.shapes.bottoms else None
     channels = bottom[1] if bottom is not None and len(bottom) == 4 else None
     if channels is not None and p.group > 1 and p.group == channels and p.num_output != channels:
-        case.refuse(
-            "CF24",
-            f"group = channels = {channels} is taken as depthwise with multiplier 1, but num_output is {p.num_output}",
-        )
+        why = f"group = channels = {channels} is taken as depthwise with multiplier 1, but num_output is {p.num_output}"
+        case.refuse("CF24", why)
 
 
 def _pooling(case: _Case) -> None:
     p = case.layer.pooling_param
-    if p.pool == p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_name["STOCHASTIC"].number:
+    if chosen(p, "pool") == "STOCHASTIC":
         case.refuse("CF25", "stochastic pooling is not supported")
     case.write("CF25", p, "pool")
     if p.HasField("global_pooling") and not p.global_pooling:
         p.ClearField("global_pooling")
-        case.change("CF29", "global_pooling: false taken out, as its mere presence counts")
+        case.change("CF29", "global_pooling: false removed, as its presence alone counts")
     if p.global_pooling:
         return
     if p.HasField("stride_h") or p.HasField("stride_w"):
@@ -220,16 +216,15 @@ def _pooling_size(case: _Case, p: Any) -> None:
         return
     kernel, stride, pad = pooling_window(Site(case.layer, case.shapes.bottoms), bottom[2:4])
     for i, axis in enumerate(("height", "width")):
-        dim, size, k = bottom[2 + i], kernel[i], kernel[i]
-        if dim is None or size is None or k is None:
+        dim, k = bottom[2 + i], kernel[i]
+        if dim is None or k is None:
             continue
         theirs = pooled(dim, k, stride[i], pad[i], floor=False, clip=False)
         if theirs != top[2 + i]:
             case.refuse("CF28", f"the pooled {axis} would be {theirs}, in Caffe it is {top[2 + i]}")
-    mode = p.DESCRIPTOR.fields_by_name.get("round_mode")
-    if mode is not None and p.HasField("round_mode"):
+    if p.HasField("round_mode"):
         p.ClearField("round_mode")
-        case.change("CF28", "round_mode taken out; rounding up gives the same size")
+        case.change("CF28", "round_mode removed; rounding up results in the same size")
 
 
 def _lrn(case: _Case) -> None:
@@ -247,20 +242,16 @@ def _inner_product(case: _Case) -> None:
         case.refuse("CF34", "transpose: true is taken in the opposite sense")
     elif p.HasField("transpose"):
         p.ClearField("transpose")
-        case.change("CF34", "transpose: false taken out, as it is read in the opposite sense")
+        case.change("CF34", "transpose: false removed, as it is read in the opposite sense")
     if not p.bias_term:
         p.ClearField("bias_term")
         case.result.zeros.add((case.layer.name, 1))
-        case.change("CF32", "a bias of zeros added, as the parser always wants one")
-
-
-def _softmax(case: _Case) -> None:
-    case.axis_is_channels("CF35", case.layer.softmax_param)
+        case.change("CF32", "a bias of zeros added, as the parser always requires one")
 
 
 def _eltwise(case: _Case) -> None:
     p = case.layer.eltwise_param
-    operation = p.DESCRIPTOR.fields_by_name["operation"].enum_type.values_by_number[p.operation].name
+    operation = chosen(p, "operation")
     if operation == "MAX":
         case.refuse("CF36", "the operation MAX is not supported")
     if any(value != 1 for value in p.coeff) and operation == "SUM":
@@ -291,10 +282,10 @@ def _scale(case: _Case) -> None:
         else:
             case.refuse("CF42", f"axis {p.axis}: the parser takes axis 1 only")
     if p.num_axes != 1:
-        case.refuse("CF43", f"num_axes {p.num_axes}: the parser wants one factor a channel")
+        case.refuse("CF43", f"num_axes {p.num_axes}: the parser takes one factor a channel")
     if p.HasField("bias_term") and not p.bias_term:
         p.ClearField("bias_term")
-        case.change("CF43", "bias_term: false taken out, as its mere presence asks for a bias")
+        case.change("CF43", "bias_term: false removed, as its presence alone adds a bias")
 
 
 _RULES: dict[str, Callable[[_Case], None]] = {
@@ -303,7 +294,7 @@ _RULES: dict[str, Callable[[_Case], None]] = {
     "Pooling": _pooling,
     "LRN": _lrn,
     "InnerProduct": _inner_product,
-    "Softmax": _softmax,
+    "Softmax": lambda case: case.axis_is_channels("CF35", case.layer.softmax_param),
     "Eltwise": _eltwise,
     "Concat": _concat,
     "BatchNorm": _batch_norm,

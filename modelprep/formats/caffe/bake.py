@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from modelprep.errors import StepError, StorageError
+from modelprep.errors import StepError
 from modelprep.formats.caffe import edits, forks, phase, prepare, prototxt, upgrades, weights, write
 from modelprep.formats.caffe.messages import generation
 from modelprep.formats.caffe.shapes.infer import NetShapes, infer
@@ -23,20 +23,12 @@ TARGETS = ("armnn-19.02",)
 
 @dataclass(frozen=True)
 class Options:
-    """What to change on the way.
+    """What to change.
 
-    Parameters
-    ----------
-    batch
-        First dimension of every input shape; None leaves it.
-    input
-        Name of the Input layer (its top keeps its own name); None leaves it.
-    outputs
-        Tops to keep; layers that they do not need are dropped. Empty: all layers stay.
-    target
-        ``armnn-19.02``, or None for exactly what Caffe would save.
-    set
-        Single fields by path, see :func:`modelprep.formats.caffe.edits.set_fields`.
+    `batch`: first dimension of every input shape. `input`: name of the Input layer (its top keeps its name). `outputs`:
+    tops to keep; layers that they do not need are dropped. `target`: ``armnn-19.02``, or None for exactly what Caffe
+    would save. `set`: single fields by path, see :func:`modelprep.formats.caffe.edits.set_fields`. What is None or
+    empty changes nothing.
     """
 
     batch: int | None = None
@@ -47,27 +39,17 @@ class Options:
 
     @property
     def edit(self) -> bool:
-        """Whether anything is to be changed at all."""
-        given = self.batch is not None or self.input is not None or self.target is not None
-        return given or bool(self.outputs or self.set)
+        """Whether anything is to be changed."""
+        return self != Options()
 
 
 @dataclass(frozen=True)
 class Structure:
     """A net made ready, without weights.
 
-    Parameters
-    ----------
-    net
-        As it will be written, without blobs.
-    text
-        The prototxt to give to a real Caffe for the same result: the original text where nothing was changed.
-    generation
-        Of the prototxt: ``V0``, ``V1`` or ``V2``.
-    changes, warnings
-        What was upgraded and edited; what the user should know.
-    zeros
-        Blobs of zeros that the target wants added.
+    `net`: as it will be written, without blobs. `text`: the prototxt from which a real Caffe makes the same result; the
+    original text if nothing was changed. `generation`: of the prototxt: ``V0``, ``V1`` or ``V2``. `changes`,
+    `warnings`: what was upgraded and edited; what the user should know. `zeros`: blobs of zeros that the target needs.
     """
 
     net: Any
@@ -91,23 +73,27 @@ class Plan:
 def structure(path: Path, options: Options | None = None) -> Structure:
     """Read a prototxt and make its net ready.
 
-    Raises StepError: not a prototxt, not a net, an edit that cannot be made, a net that the target would get wrong.
+    Raises StepError: not a prototxt, not a net, an impossible edit, a net that the target would compute wrongly.
     """
     options = options or Options()
     if options.target not in (None, *TARGETS):
         raise StepError(f"there is no target '{options.target}'", expected=", ".join(TARGETS))
     net = prototxt.read_file(path)
-    form = generation(net)
-    translated = ("PoolingParameter", "ceil_mode") in forks.fields_in(net)
-    changes = list(upgrades.upgrade(net))
+    form, translated = generation(net), ("PoolingParameter", "ceil_mode") in forks.fields_in(net)
+    changes = upgrades.upgrade(net)
     if not net.layer:
         raise StepError("the prototxt holds no layers", where=str(path), expected="layer { ... }")
     warnings: list[str] = []
     zeros: weights.Zeros = frozenset()
-    text = prototxt.write(net) if translated else _original(path)
     if options.edit:
         net = phase.filter_net(net)
-        changes += _edit(net, options)
+        if options.outputs:
+            changes += edits.keep_outputs(net, options.outputs)
+        changes += edits.set_fields(net, options.set)
+        if options.batch is not None:
+            changes += edits.set_batch(net, options.batch)
+        if options.input is not None:
+            changes += edits.rename_input(net, options.input)
         if options.target is not None:
             from modelprep.formats.caffe import armnn
 
@@ -115,30 +101,11 @@ def structure(path: Path, options: Options | None = None) -> Structure:
             changes += legal.changes
             warnings += legal.warnings
             zeros = frozenset(legal.zeros)
-        text = prototxt.write(net)
+    changed = translated or options.edit
+    text = prototxt.write(net) if changed else path.read_text("utf-8", errors="surrogateescape")
     ready = prepare.prepare(net, phase="TEST")
     shapes = infer(ready)
     return Structure(ready, shapes, text, form, tuple(changes), (*shapes.warnings, *warnings), zeros)
-
-
-def _edit(net: Any, options: Options) -> list[str]:
-    changes: list[str] = []
-    if options.outputs:
-        changes += edits.keep_outputs(net, options.outputs)
-    if options.set:
-        changes += edits.set_fields(net, options.set)
-    if options.batch is not None:
-        changes += edits.set_batch(net, options.batch)
-    if options.input is not None:
-        changes += edits.rename_input(net, options.input)
-    return changes
-
-
-def _original(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise StorageError(f"the prototxt cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def plan(prototxt_path: Path, weights_path: Path, options: Options | None = None) -> Plan:
@@ -152,11 +119,11 @@ def plan(prototxt_path: Path, weights_path: Path, options: Options | None = None
 
 
 def _silent(done: int, total: int | None) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def write_plan(decided: Plan, output: Path, *, progress: write.Progress = _silent, engine: Engine = "native") -> int:
-    """Do what was decided; give the size of the result in bytes.
+    """Write what was decided; return the size of the result in bytes.
 
     `engine`: ``native``, or ``pycaffe`` for a real Caffe (see :mod:`modelprep.formats.caffe.pycaffe`). Raises
     StepError, StorageError, MissingTool: as :func:`modelprep.formats.caffe.write.write` and
@@ -168,11 +135,8 @@ def write_plan(decided: Plan, output: Path, *, progress: write.Progress = _silen
         return total
     if decided.structure.zeros:
         names = ", ".join(sorted(name for name, _ in decided.structure.zeros))
-        raise StepError(
-            "Caffe cannot add the blobs of zeros that the target wants",
-            where=f"layer {names}",
-            hint="use engine: native",
-        )
+        what = "Caffe cannot add the blobs of zeros that the target needs"
+        raise StepError(what, where=f"layer {names}", hint="use engine: native")
     from modelprep.formats.caffe import pycaffe
 
     pycaffe.save(decided.structure.text, decided.model.path, output)
@@ -181,7 +145,7 @@ def write_plan(decided: Plan, output: Path, *, progress: write.Progress = _silen
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two files part; `layer` is the one the byte is in, in the first file."""
+    """Where two files differ first; `layer` is the one with that byte in the first file."""
 
     offset: int
     layer: str
@@ -205,8 +169,5 @@ def compare(first: Path, second: Path) -> Difference | None:
             if not left:
                 return None
             offset += len(left)
-    name = ""
-    for layer in index(first).layers:
-        if layer.offset <= offset < layer.offset + layer.length:
-            name = layer.name
-    return Difference(offset, name, sizes)
+    names = [one.name for one in index(first).layers if one.offset <= offset < one.offset + one.length]
+    return Difference(offset, "".join(names), sizes)

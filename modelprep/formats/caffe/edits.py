@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.caffe.messages import replace_layers
+from modelprep.formats.caffe.messages import chosen, replace_layers
 from modelprep.formats.protos import is_repeated
 
 #: Caffe counts in int: a dimension beyond fits no blob (``blob.cpp``, Blob::Reshape).
@@ -21,19 +21,14 @@ _SEGMENT = re.compile(r"(?P<name>[a-z0-9_]+)(?:\[(?P<index>\d+)\])?\Z")
 _SELECTOR = re.compile(r"(?P<what>layer|net)(?:\[(?P<where>[^\]]*)\])?\.(?P<path>.+)\Z", re.DOTALL)
 
 
-def inputs_of(net: Any) -> list[Any]:
-    """Return the net's Input layers."""
-    return [layer for layer in net.layer if layer.type == "Input"]
-
-
 def set_batch(net: Any, batch: int) -> list[str]:
-    """Set the first dimension of every input shape, and nothing else.
+    """Set the first dimension of every input shape.
 
     Raises StepError: there is no Input layer, or one has no shape to set.
     """
     if not 1 <= batch <= MAX_DIMENSION:
         raise StepError("there is no such batch", expected=f"1 to {MAX_DIMENSION}", got=str(batch))
-    layers = inputs_of(net)
+    layers = [layer for layer in net.layer if layer.type == "Input"]
     if not layers:
         others = [f"'{layer.name}' ({layer.type})" for layer in net.layer if not layer.bottom]
         raise StepError(
@@ -65,7 +60,7 @@ def rename_input(net: Any, name: str) -> list[str]:
     """
     if not name:
         raise StepError("the input layer needs a name", got="''", hint="the one that the board's program binds: data")
-    layers = inputs_of(net)
+    layers = [layer for layer in net.layer if layer.type == "Input"]
     if len(layers) != 1:
         raise StepError(
             "there must be exactly one Input layer to rename",
@@ -82,15 +77,15 @@ def rename_input(net: Any, name: str) -> list[str]:
 
 
 def keep_outputs(net: Any, outputs: Sequence[str]) -> list[str]:
-    """Drop every layer that the wanted tops do not need.
+    """Drop every layer that these tops do not need.
 
-    `net`: of one phase, with no Split layers yet. Raises StepError: a wanted top is made by no layer.
+    `net`: of one phase, with no Split layers yet. Raises StepError: no layer makes one of the tops.
     """
     tops = [top for layer in net.layer for top in layer.top]
     for output in outputs:
         if output not in tops:
             raise StepError(
-                f"no layer makes the wanted output '{output}'",
+                f"no layer makes the output '{output}'",
                 expected="the name of a top",
                 hint=nearest(output, sorted(set(tops))) or f"the net's last top is '{tops[-1]}'" if tops else None,
             )
@@ -102,7 +97,7 @@ def keep_outputs(net: Any, outputs: Sequence[str]) -> list[str]:
         if not made:
             dropped.append(layer.name)
             continue
-        # What is made here fresh is another blob of the same name further up; in place it is the same one.
+        # Above a layer that makes a top, another blob may have its name; in place it is the same blob.
         needed -= made
         needed.update(layer.bottom)
         kept.append(layer)
@@ -130,17 +125,14 @@ def set_fields(net: Any, edits: Mapping[str, object]) -> list[str]:
     changes: list[str] = []
     for selector, value in edits.items():
         targets, path = _targets(net, selector)
-        found = []
-        for target in targets:
-            change = _set(target, path, value, selector)
-            if change:
-                found.append(f"{getattr(target, 'name', '') or 'net'}: {change}")
+        made = [(_set(target, path, value, selector), target) for target in targets]
+        found = [f"{target.name or 'net'}: {change}" for change, target in made if change]
         if not found:
             raise StepError(
-                "an edit changes nothing: the value is there already",
+                "an edit changes nothing: the field already has this value",
                 where=selector,
                 got=f"{len(targets)} matches, all with {value!r}",
-                hint="take the edit out, or check that this is the right prototxt",
+                hint="remove the edit, or check that this is the right prototxt",
             )
         changes += found
     return changes
@@ -161,15 +153,12 @@ def _targets(net: Any, selector: str) -> tuple[list[Any], list[tuple[str, int | 
     for part in filter(None, (match["where"] or "").split(",")):
         key, equals, pattern = part.partition("=")
         if not equals or key.strip() not in ("name", "type"):
-            raise StepError(
-                "an edit's condition is malformed", got=part, expected="name=PATTERN or type=PATTERN", where=selector
-            )
+            expected = "name=PATTERN or type=PATTERN"
+            raise StepError("an edit's condition is malformed", got=part, expected=expected, where=selector)
         conditions[key.strip()] = pattern.strip()
-    found = [
-        layer
-        for layer in net.layer
-        if all(fnmatch.fnmatchcase(getattr(layer, key), pattern) for key, pattern in conditions.items())
-    ]
+    found = list(net.layer)
+    for key, pattern in conditions.items():
+        found = [layer for layer in found if fnmatch.fnmatchcase(getattr(layer, key), pattern)]
     if not found:
         hints = [nearest(p, sorted({getattr(layer, k) for layer in net.layer})) for k, p in conditions.items()]
         raise StepError("an edit matches no layer", where=selector, hint=next(filter(None, hints), None))
@@ -200,10 +189,8 @@ def _set(message: Any, path: list[tuple[str, int | None]], value: object, select
         raise StepError(f"there is no {name}[{index}]", where=selector, got=f"{size} of them")
     if rest:
         if field.message_type is None or (is_repeated(field) and index is None):
-            raise StepError(
-                f"the path leads through '{name}', which is {'a list' if is_repeated(field) else 'no message'}",
-                where=selector,
-            )
+            what = "a list" if is_repeated(field) else "no message"
+            raise StepError(f"the path leads through '{name}', which is {what}", where=selector)
         inner = getattr(message, name)
         return _set(inner if index is None else inner[index], rest, value, selector)
     if field.message_type is not None and value is not None:
@@ -213,22 +200,19 @@ def _set(message: Any, path: list[tuple[str, int | None]], value: object, select
     try:
         _assign(message, field, index, value)
     except (TypeError, ValueError) as error:
-        raise StepError(
-            f"'{name}' cannot take this value", where=selector, got=repr(value), expected=str(error)
-        ) from error
+        what = f"'{name}' cannot take this value"
+        raise StepError(what, where=selector, got=repr(value), expected=str(error)) from error
     if message.SerializeToString(deterministic=True) == before:
         return None
     return f"{name} {old} -> {_show(message, field, index)}"
 
 
 def _assign(message: Any, field: Any, index: int | None, value: object) -> None:
-    if value is None:
-        if index is not None:
-            del getattr(message, field.name)[index]
-        else:
-            message.ClearField(field.name)
-        return
-    if index is not None:
+    if value is None and index is None:
+        message.ClearField(field.name)
+    elif value is None:
+        del getattr(message, field.name)[index]
+    elif index is not None:
         getattr(message, field.name)[index] = _scalar(field, value)
     elif is_repeated(field):
         values = [_scalar(field, item) for item in (value if isinstance(value, list | tuple) else [value])]
@@ -255,6 +239,4 @@ def _show(message: Any, field: Any, index: int | None) -> str:
         return str(list(value) if index is None else value[index] if index < len(value) else "gone")
     if not message.HasField(field.name):
         return "(not written)"
-    if field.enum_type is not None:
-        return str(field.enum_type.values_by_number[value].name)
-    return str(value)
+    return chosen(message, field.name) if field.enum_type is not None else str(value)

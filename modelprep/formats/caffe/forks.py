@@ -1,8 +1,8 @@
-"""What Caffe's public forks add to its schema: fields, numbers, layer types; which fork a layer is written for.
+"""What Caffe's public forks add to its schema: fields, numbers, layer types; and which fork a layer is written for.
 
-Forks gave their fields numbers without asking each other: 201 is ``multibox_loss_param`` in SSD and something else in
-four others. In memory each field has a number of its own, from :data:`FIRST_NUMBER` on; the number of the fork that
-the layer belongs to is put in when a net is encoded (:func:`encode`). Facts: ``forks.tsv``.
+Forks number their fields independently: 201 is ``multibox_loss_param`` in SSD and something else in
+four others. In memory each field has a number of its own, from :data:`FIRST_NUMBER` on; encoding a
+net (:func:`encode`) writes the number of the fork that the layer belongs to. Facts: ``forks.tsv``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe import text_bytes
+from modelprep.formats.protowire import bytes_field
 
 #: Numbers of fork fields in memory; no file has such numbers.
 FIRST_NUMBER = 1 << 28
@@ -27,18 +28,10 @@ _MARKED = re.compile(rb"[\x80-\xff][\x80-\xff][\x80-\x83]\x80\x08|\xf4\x8f[\xbe\
 class Forks:
     """The table.
 
-    Parameters
-    ----------
-    titles
-        Name and repository of each fork, by its key.
-    types
-        Layer types that BVLC Caffe does not have, with the keys of the forks that do.
-    owners
-        Layer types that take a field of LayerParameter, by that field.
-    numbers
-        ``fork=number`` of each fork, by (message, field); see :meth:`of`.
-    schema
-        Rows for the schema table (see :mod:`modelprep.formats.protos`).
+    `titles`: name and repository of each fork, by its key. `types`: layer types that BVLC Caffe does not have, with the
+    keys of the forks that do. `owners`: layer types that take a field of LayerParameter, by that field. `numbers`:
+    ``fork=number`` of each fork, by (message, field); see :meth:`of`. `schema`: rows for the schema table (see
+    :mod:`modelprep.formats.protos`).
     """
 
     titles: Mapping[str, str]
@@ -48,7 +41,7 @@ class Forks:
     schema: str
 
     def of(self, field: tuple[str, str]) -> dict[str, int]:
-        """Return the number that each fork gives a field, by the fork's key."""
+        """Return the number of a field in each fork, by the fork's key."""
         return {key: int(number) for key, _, number in (part.partition("=") for part in self.numbers[field].split())}
 
 
@@ -60,8 +53,7 @@ def table() -> Forks:
     owners: dict[str, tuple[str, ...]] = {}
     numbers: dict[tuple[str, str], str] = {}
     rows = []
-    text = Path(__file__).with_name("forks.tsv").read_text("utf-8")
-    for line in text.splitlines():
+    for line in Path(__file__).with_name("forks.tsv").read_text("utf-8").splitlines():
         kind, *row = line.split("\t")
         if kind == "fork":
             titles[row[0]] = row[1]
@@ -127,30 +119,23 @@ def encode(message: Any) -> bytes:
     if _MARKED.search(data) is None:
         return data
     layers = getattr(message, "layer", None)
-    key = ""
-    if layers is None:
-        keys = forks_of(message)
-        if not keys and (used := list(fields_in(message))):
-            raise StepError(
-                "the layer has fields of several forks of Caffe, and no fork knows them all",
-                where=f"layer '{getattr(message, 'name', '')}' ({getattr(message, 'type', '')})",
-                got=", ".join(f"{name}: {named(tuple(table().of((owner, name))))}" for owner, name in used),
-            )
-        key = keys[0] if keys else ""
+    keys = forks_of(message) if layers is None else ()
+    if layers is None and not keys and (used := list(fields_in(message))):
+        raise StepError(
+            "the layer has fields of several forks of Caffe, and no fork knows them all",
+            where=f"layer '{getattr(message, 'name', '')}' ({getattr(message, 'type', '')})",
+            got=", ".join(f"{name}: {named(tuple(table().of((owner, name))))}" for owner, name in used),
+        )
 
     def number(field: Any) -> int:
         if field.number < FIRST_NUMBER:
             return int(field.number)
-        return table().of((field.containing_type.full_name.partition(".")[2], field.name))[key]
+        return table().of((field.containing_type.full_name.partition(".")[2], field.name))[keys[0]]
 
-    if layers is None:
-        return text_bytes.rewritten(data, message.DESCRIPTOR, string=text_bytes.restore, number=number)
-    from modelprep.formats.protowire import bytes_field
-
-    shell = type(message)()
-    shell.CopyFrom(message)
-    shell.ClearField("layer")
-    head = text_bytes.rewritten(
-        shell.SerializeToString(deterministic=True), shell.DESCRIPTOR, string=text_bytes.restore, number=number
-    )
-    return head + b"".join(bytes_field(100, encode(layer)) for layer in layers)
+    if layers is not None:
+        shell = type(message)()
+        shell.CopyFrom(message)
+        shell.ClearField("layer")
+        data = shell.SerializeToString(deterministic=True)
+    head = text_bytes.rewritten(data, message.DESCRIPTOR, string=text_bytes.restore, number=number)
+    return head + b"".join(bytes_field(100, encode(layer)) for layer in layers or ())

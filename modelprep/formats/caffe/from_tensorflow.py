@@ -31,7 +31,7 @@ def convert(
     """Fill a Caffe net with the constants of a TensorFlow graph.
 
     `constants`: layer name -> names of the Const nodes for its blobs, in the order of the blobs. `fields`: single
-    fields of the net by path, where the twin differs from it, see :func:`modelprep.formats.caffe.edits.set_fields`.
+    fields of the net by path, if the twin differs from it, see :func:`modelprep.formats.caffe.edits.set_fields`.
     Returns it as Caffe would save it, with blobs. Raises StepError: a constant is not there, is not float32, or has
     another number of values than its blob; a layer with weights is left out, or has a type whose layout is not known
     here.
@@ -93,12 +93,10 @@ def _constant(node: Any, where: str) -> tuple[tuple[int, ...], array[float]]:
         values.extend(tensor.float_val)
     total = count(dims) or 0
     if len(values) == 1:
-        # One value stands for all.
-        values = values * total
+        values = values * total  # one value for all
     if len(values) != total:
-        raise StepError(
-            f"the constant '{node.name}' is damaged", where=where, expected=f"{total} values", got=str(len(values))
-        )
+        what, got = f"the constant '{node.name}' is damaged", str(len(values))
+        raise StepError(what, where=where, expected=f"{total} values", got=got)
     return dims, values
 
 
@@ -112,16 +110,15 @@ def _ordered(
         found = dims
     elif layer.type == "Convolution" and len(dims) == 4:
         high, wide, inputs, outputs = dims
-        found = (outputs, inputs, high, wide)
-        result = array("f")
+        found, result = (outputs, inputs, high, wide), array("f")
         for o in range(outputs):
             for i in range(inputs):
                 result += values[i * outputs + o :: inputs * outputs]
     elif layer.type == "InnerProduct" and len(dims) == 2:
         inputs, outputs = dims
-        found = (outputs, inputs)
-        channels = _channels(layer)
-        result = array("f")
+        found, result = (outputs, inputs), array("f")
+        picture = layer.bottoms[0]
+        channels = (picture[1] if picture is not None and len(picture) == 4 else None) or 1
         for o in range(outputs):
             column = values[o::outputs]
             for c in range(channels):
@@ -140,11 +137,3 @@ def _ordered(
             got=f"{show(found)} (from {show(dims)})",
         )
     return result
-
-
-def _channels(layer: LayerShapes) -> int:
-    """How many channels a picture that is flattened has; 1 where nothing is flattened."""
-    bottom = layer.bottoms[0]
-    if bottom is None or len(bottom) != 4 or bottom[1] is None:
-        return 1
-    return bottom[1]

@@ -10,7 +10,7 @@ from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe import bake, forks, npy, weights
 from modelprep.formats.caffe.prepare import prepare
 from modelprep.formats.caffe.shapes.base import count, show
-from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes, infer
+from modelprep.formats.caffe.shapes.infer import LayerShapes, infer
 from modelprep.formats.caffe.wire.foreign import is_foreign
 from modelprep.formats.caffe.wire.index import ModelIndex, index
 
@@ -32,20 +32,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All of it.
+    """What is in a file.
 
-    Parameters
-    ----------
-    kind
-        ``prototxt`` or ``caffemodel``.
-    form
-        ``V0``, ``V1``, ``V2``.
-    rows
-        In the net's order; of a caffemodel the layers that it holds itself.
-    changes
-        What Caffe (and so the bake) would change in the structure.
-    notes, warnings
-        Further things worth knowing; what could not be found out, and why.
+    `kind`: ``prototxt`` or ``caffemodel``. `form`: ``V0``, ``V1``, ``V2``. `rows`: in the net's order; of a caffemodel
+    the layers that it holds itself. `changes`: what Caffe (and so the bake) would change in the structure. `notes`,
+    `warnings`: further facts; what could not be determined, and why.
     """
 
     kind: str
@@ -94,8 +85,7 @@ def inspect(path: Path, weights_path: Path | None = None) -> Report:
         size = path.stat().st_size
     except OSError as error:
         raise StorageError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
-    foreign = is_foreign(head)
-    if "text" in foreign:
+    if "text" in is_foreign(head):
         return _of_prototxt(path, size, weights_path)
     if weights_path is not None:
         raise StepError("weights go with a prototxt", where=str(path), expected="a prototxt", got="a binary file")
@@ -117,34 +107,31 @@ def _of_caffemodel(path: Path, size: int) -> Report:
     model = index(path)
     net = npy.own_net(model)
     warnings: list[str] = []
-    shapes: NetShapes | None = None
+    around: dict[str, LayerShapes] = {}
     try:
         shapes = infer(net)
         warnings += shapes.warnings
+        around = {layer.name: layer for layer in shapes.layers}
     except StepError as error:
         warnings.append(f"shapes are not known: {error.what} ({error.where})")
-    around = {layer.name: layer for layer in shapes.layers} if shapes is not None else {}
     rows = []
-    seen = set()
     for layer in net.layer:
         known = around.get(layer.name) or LayerShapes(layer.name, layer.type, (), (None,) * len(layer.top), None, None)
         rows.append(_row(known, model))
-        seen.add(layer.name)
-    for stored in model.layers:
-        if stored.name not in seen and stored.blobs:
-            warnings.append(f"layer '{stored.name}' holds weights and went in the upgrade")
-    return Report(
-        "caffemodel", model.form, model.name, size, tuple(rows), _upgrades(model, net), _notes(model), tuple(warnings)
-    )
+    kept = {layer.name for layer in net.layer}
+    gone = [stored.name for stored in model.layers if stored.name not in kept and stored.blobs]
+    warnings += [f"layer '{name}' has weights and was removed by the upgrade" for name in gone]
+    changes = _upgrades(model, net)
+    return Report("caffemodel", model.form, model.name, size, tuple(rows), changes, _notes(model), tuple(warnings))
 
 
 def _row(layer: LayerShapes, model: ModelIndex | None) -> Row:
+    parameters: int | None
     if model is None:
-        expected = layer.weights
-        counts = [count(shape) for shape in expected or ()]
+        counts = [None] if layer.weights is None else [count(shape) for shape in layer.weights]
         known = [value for value in counts if value is not None]
-        parameters = sum(known) if expected is not None and len(known) == len(counts) else None
-        blobs = tuple(show(shape) for shape in expected or ())
+        parameters = sum(known) if len(known) == len(counts) else None
+        blobs = tuple(show(shape) for shape in layer.weights or ())
     else:
         stored = next((other.blobs for other in model.layers if other.name == layer.name), ())
         parameters, blobs = sum(blob.count for blob in stored), tuple(show(blob.dims) for blob in stored)
@@ -152,13 +139,10 @@ def _row(layer: LayerShapes, model: ModelIndex | None) -> Row:
 
 
 def _set_up_changes(net: Any) -> tuple[str, ...]:
-    splits = [layer.name for layer in net.layer if layer.type == "Split"]
-    changes = []
-    if splits:
-        changes.append(f"{len(splits)} Split layers, one wherever several layers read one blob")
+    splits = sum(layer.type == "Split" for layer in net.layer)
     norms = sum(layer.type == "BatchNorm" and not any(forks.fields_in(layer)) for layer in net.layer)
-    if norms:
-        changes.append(f"{norms} BatchNorm layers get their three fixed param entries")
+    changes = [f"{splits} Split layers, one wherever several layers read one blob"] * bool(splits)
+    changes += [f"{norms} BatchNorm layers get their three fixed param entries"] * bool(norms)
     return tuple(changes)
 
 
@@ -168,22 +152,18 @@ def _upgrades(model: ModelIndex, net: Any) -> tuple[str, ...]:
         changes.append(f"{len(model.layers)} layers of the {model.form} form become V2 layers")
     raw = model.net()
     if raw.input:
-        changes.append(
-            f"the legacy input header ({', '.join(raw.input)}) becomes an Input layer, or goes if it has no shape"
-        )
+        names = ", ".join(raw.input)
+        changes.append(f"the legacy input header ({names}) becomes an Input layer, or is removed if it has no shape")
     if any(blob.legacy is not None for layer in model.layers for blob in layer.blobs):
         changes.append("blobs of the old num/channels/height/width form get a shape")
     training = [layer.name for layer in net.layer if layer.type in _TRAINING or layer.type.endswith("Loss")]
     if training:
-        changes.append(
-            f"nothing, as it is: this is a training net ({', '.join(training[:4])}), bake it with its deploy.prototxt"
-        )
-        return tuple(changes)
+        why = f"this is a training net ({', '.join(training[:4])}), bake it with its deploy.prototxt"
+        return (*changes, f"nothing, as it is: {why}")
     try:
         ready = prepare(net)
     except StepError as error:
-        changes.append(f"nothing, as it is: {error.what} ({error.where}); bake it with its deploy.prototxt")
-        return tuple(changes)
+        return (*changes, f"nothing, as it is: {error.what} ({error.where}); bake it with its deploy.prototxt")
     added = sum(layer.type == "Split" for layer in ready.layer) - sum(layer.type == "Split" for layer in net.layer)
     if added:
         changes.append(f"{added} Split layers are added, one wherever several layers read one blob")
@@ -191,14 +171,13 @@ def _upgrades(model: ModelIndex, net: Any) -> tuple[str, ...]:
 
 
 def _notes(model: ModelIndex) -> tuple[str, ...]:
-    notes = []
     blobs = [blob for layer in model.layers for blob in layer.blobs]
-    if not blobs:
-        notes.append("there are no weights in it")
-    if any(blob.has_diff for blob in blobs):
-        notes.append("gradients (diff) are stored too; the bake leaves them behind")
-    if any(blob.dtype == "float64" for blob in blobs):
-        notes.append("weights in double precision; the bake rounds them to single")
-    if any(segment.stride not in (4, 8) for blob in blobs for segment in blob.segments):
-        notes.append("weights that are not packed (an old writer); the bake packs them")
-    return tuple(notes)
+    notes = {
+        "there are no weights in it": not blobs,
+        "gradients (diff) are stored too; the bake does not copy them": any(blob.has_diff for blob in blobs),
+        "weights in double precision; the bake rounds them to single": any(blob.dtype == "float64" for blob in blobs),
+        "weights that are not packed (an old writer); the bake packs them": any(
+            segment.stride not in (4, 8) for blob in blobs for segment in blob.segments
+        ),
+    }
+    return tuple(text for text, holds in notes.items() if holds)

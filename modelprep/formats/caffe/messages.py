@@ -2,8 +2,8 @@
 
 The schema is ``schema.tsv`` and, for what public forks add, ``forks.tsv``. Its messages live in a descriptor pool of
 their own, so that they never meet those of a real caffe in the same process. Fields are reached as on any protobuf
-message. As the classes are made at run time, no type checker knows their fields: the aliases below say what is meant
-where a message is passed.
+message. As the classes are made at run time, no type checker knows their fields: the aliases below name them in
+signatures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_LAYERS = 20_000
 
 PHASES = {"TRAIN": TRAIN, "TEST": TEST}
 
-#: The types that BVLC Caffe 1.0 registers, whatever it was built with (``caffe.layer_type_list()``; REGISTER_LAYER_*
+#: The types that BVLC Caffe 1.0 registers, with any build options (``caffe.layer_type_list()``; REGISTER_LAYER_*
 #: in its sources), and those of the master branch after it (Clip, Swish).
 _BVLC_TYPES = (
     "AbsVal", "Accuracy", "ArgMax", "BNLL", "BatchNorm", "BatchReindex", "Bias", "Clip", "Concat", "ContrastiveLoss",
@@ -75,7 +75,7 @@ def chosen(message: Any, field: str) -> str:
 
 
 def replace_layers(net: NetParameter, layers: Sequence[LayerParameter]) -> None:
-    """Put `layers` in the place of a net's V2 layers (the list may hold the net's own layers)."""
+    """Replace a net's V2 layers by `layers` (which may be layers of the net)."""
     kept = [copy_of(layer) for layer in layers]
     net.ClearField("layer")
     net.layer.extend(kept)
@@ -95,7 +95,7 @@ def generation(net: NetParameter) -> str:
 def known_layer_types(*, of_forks: bool = False) -> tuple[str, ...]:
     """Return the layer types that BVLC Caffe knows, sorted; with `of_forks` those of its public forks too.
 
-    A type that is not among them is no error here: only Caffe itself can say what its build holds. Callers warn, with
+    Another type is no error here, as a build of Caffe may have more. Callers warn, with
     :func:`modelprep.errors.nearest` for the name that was perhaps meant.
     """
     return tuple(sorted({*_BVLC_TYPES, *forks.table().types} if of_forks else _BVLC_TYPES))

@@ -6,7 +6,6 @@ to a multiple of 64 bytes, then the numbers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ from modelprep.formats.caffe import phase, prototxt, upgrades
 from modelprep.formats.caffe.shapes.infer import NetShapes, infer
 from modelprep.formats.caffe.weights import BlobPlan, resolve
 from modelprep.formats.caffe.wire.index import ModelIndex
-from modelprep.formats.caffe.write import Mover, Progress
+from modelprep.formats.caffe.write import Piece, Progress, size_of
+from modelprep.formats.caffe.write import write as write_pieces
 
-#: What a layer's first and second blob are called in a file name, of whatever type the layer is: that is how the Arm
-#: Compute Library's own extractor names them (scripts/caffe_data_extractor.py), and how its examples read them. A third
-#: blob (of a BatchNorm) has no name there; here it gets its number.
+#: A layer's first and second blob in a file name, for any type of layer, as the Arm Compute Library's extractor names
+#: them (scripts/caffe_data_extractor.py) and its examples read them. A third blob (of a BatchNorm) gets its number.
 _SUFFIXES = ("w", "b")
 
 
@@ -61,10 +60,9 @@ def own_net(model: ModelIndex) -> Any:
 def plan(model: ModelIndex, prototxt_path: Path | None = None, layers: Sequence[str] = ()) -> list[NpyFile]:
     """Decide which files to write.
 
-    `prototxt_path`: the net, which says what shape the blobs of an old file really have (such a file stores a
-    fully-connected NxM as 1x1xNxM). Without it the net in the caffemodel itself is taken. `layers`: only these; empty
-    for all that have weights. Raises StepError: a layer that is not there, weights that do not fit, two layers with one
-    file name.
+    `prototxt_path`: the net, for the true shapes of an old file's blobs (which stores a fully-connected NxM as
+    1x1xNxM); None for the net in the caffemodel. `layers`: only these; empty for all that have weights. Raises
+    StepError: an unknown layer, weights that do not fit, two layers with one file name.
     """
     if prototxt_path is not None:
         net = prototxt.read_file(prototxt_path)
@@ -72,9 +70,11 @@ def plan(model: ModelIndex, prototxt_path: Path | None = None, layers: Sequence[
         net = phase.filter_net(net)
         shapes: NetShapes | None = infer(net)
     else:
-        net = own_net(model)
-        shapes = _infer_if_possible(net)
-    around = {layer.name: layer for layer in shapes.layers} if shapes is not None else {}
+        try:
+            shapes = infer(own_net(model))
+        except StepError:  # the shapes of a training net may depend on a database that is elsewhere
+            shapes = None
+    around = {layer.name: layer.weights for layer in shapes.layers} if shapes is not None else {}
     with_weights = [layer for layer in model.layers if layer.blobs]
     names = [layer.name for layer in with_weights]
     for wanted in layers:
@@ -86,8 +86,7 @@ def plan(model: ModelIndex, prototxt_path: Path | None = None, layers: Sequence[
     for layer in with_weights:
         if layers and layer.name not in layers:
             continue
-        known = around.get(layer.name)
-        expected = known.weights if known is not None else None
+        expected = around.get(layer.name)
         if expected is not None and len(expected) != len(layer.blobs):
             raise StepError(
                 f"the layer '{layer.name}' takes {len(expected)} blobs and the weights hold {len(layer.blobs)}",
@@ -111,14 +110,6 @@ def plan(model: ModelIndex, prototxt_path: Path | None = None, layers: Sequence[
     return list(files.values())
 
 
-def _infer_if_possible(net: Any) -> NetShapes | None:
-    """Infer, or give None: a training net's shapes may hang on a database that is elsewhere."""
-    try:
-        return infer(net)
-    except StepError:
-        return None
-
-
 def _file_stem(layer: str) -> str:
     stem = layer.replace("/", "_")
     if not stem or stem.startswith(".") or "\0" in stem or "\\" in stem or len(stem.encode()) > 200:
@@ -127,27 +118,17 @@ def _file_stem(layer: str) -> str:
 
 
 def write(files: Sequence[NpyFile], weights: Path, folder: Path, progress: Progress) -> int:
-    """Write the files into a folder; give the number of bytes in all.
+    """Write the files into a folder; return the number of bytes in all.
 
-    Raises StepError: the weights became shorter meanwhile.
+    Raises StepError: the weights became shorter meanwhile; StorageError: disk full, no permission.
     """
-    total = sum(len(header(file.blob.shape)) + file.blob.size for file in files)
-    done = 0
-    source = os.open(weights, os.O_RDONLY)
-    try:
-        for file in files:
-            target = os.open(folder / file.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            try:
-                mover = Mover(source, target, weights)
-                head = header(file.blob.shape)
-                mover.put(head)
-                done += len(head)
-                for size in mover.floats(file.blob):
-                    done += size
-                    progress(done, total)
-                mover.flush()
-            finally:
-                os.close(target)
-    finally:
-        os.close(source)
+    pieces: list[list[Piece]] = [[header(file.blob.shape), file.blob] for file in files]
+    total, done = sum(map(size_of, pieces)), 0
+
+    def report(moved: int, _: int | None) -> None:
+        progress(done + moved, total)
+
+    for file, each in zip(files, pieces, strict=True):
+        write_pieces(each, size_of(each), weights, folder / file.name, report)
+        done += size_of(each)
     return total

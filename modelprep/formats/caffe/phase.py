@@ -15,9 +15,9 @@ from modelprep.formats.caffe.messages import PHASES, NetParameter, copy_of, repl
 def filter_net(net: NetParameter, phase: str = "TEST", level: int = 0, stages: Sequence[str] = ()) -> NetParameter:
     """Make a copy of a net with only those layers that take part in a state.
 
-    `net`: an upgraded net; its own ``state`` gives further stages, while phase and level are set from here (as
-    pycaffe's ``Net(file, phase, level, stages)`` does). Raises StepError: when a layer has both include and exclude
-    rules; UsageError: when the phase is neither of the two.
+    `net`: an upgraded net; its own ``state`` adds stages, phase and level are the arguments (as in pycaffe's
+    ``Net(file, phase, level, stages)``). Raises StepError: a layer has both include and exclude rules; UsageError: the
+    phase is neither ``TEST`` nor ``TRAIN``.
     """
     if phase not in PHASES:
         raise UsageError(
@@ -27,23 +27,22 @@ def filter_net(net: NetParameter, phase: str = "TEST", level: int = 0, stages: S
     result.state.phase = PHASES[phase]
     result.state.level = level
     result.state.stage.extend(stages)
-    kept = [layer for layer in net.layer if takes_part(layer, result.state)]
-    replace_layers(result, kept)
+    replace_layers(result, [layer for layer in net.layer if _takes_part(layer, result.state)])
     return result
 
 
-def takes_part(layer: Any, state: Any) -> bool:
+def _takes_part(layer: Any, state: Any) -> bool:
     """Say whether a layer takes part in a NetState: any include rule met, or none there and no exclude rule met."""
     if layer.include and layer.exclude:
         raise StepError(
             "A layer has both include and exclude rules", where=f"layer '{layer.name}'", expected="one kind of rule"
         )
     if layer.include:
-        return any(meets(state, rule) for rule in layer.include)
-    return not any(meets(state, rule) for rule in layer.exclude)
+        return any(_meets(state, rule) for rule in layer.include)
+    return not any(_meets(state, rule) for rule in layer.exclude)
 
 
-def meets(state: Any, rule: Any) -> bool:
+def _meets(state: Any, rule: Any) -> bool:
     """Say whether a NetState meets a NetStateRule: every condition that the rule writes down holds."""
     if rule.HasField("phase") and rule.phase != state.phase:
         return False

@@ -48,7 +48,7 @@ with open(sys.argv[3], "wb") as file:
 def interpreter() -> list[str]:
     """Return the command that runs a Python with pycaffe.
 
-    Raises MissingTool: neither the variable nor conda is there.
+    Raises MissingTool: neither the variable is set nor conda installed.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen:
@@ -66,10 +66,10 @@ def interpreter() -> list[str]:
 
 
 def save(prototxt: str, weights: Path, output: Path, *, seconds: float = 1800.0) -> None:
-    """Have pycaffe load a net and save it: ``caffe.Net(prototxt, weights, TEST).save(output)``.
+    """Load a net with pycaffe and save it: ``caffe.Net(prototxt, weights, TEST).save(output)``.
 
-    `weights`, `output`: the caffemodel to read, and where the new one goes. Raises StepError: Caffe refused the net or
-    the weights; its own last lines are told; MissingTool: no interpreter, or one without Caffe.
+    `weights`, `output`: the caffemodels to read and to write. Raises StepError: Caffe refused the net or the weights,
+    with its last lines; MissingTool: no interpreter, or one without Caffe.
     """
     _call(_PROGRAM, prototxt.encode("utf-8", "surrogateescape"), weights, output, (), seconds)
 
@@ -78,10 +78,10 @@ def run(
     prototxt: bytes, weights: Path, inputs: Sequence[Path], blobs: Sequence[str], answers: Path, *,
     seconds: float = 1800.0,
 ) -> None:  # fmt: skip
-    """Have pycaffe run a net, once for each file of inputs.
+    """Run a net with pycaffe, once for each file of inputs.
 
-    `inputs`: ``.npz`` files: float32 arrays by the blob's name. `answers`: where they go: an ``.npz`` of arrays
-    ``RUN:PLACE``, both counted from 0. Raises StepError, MissingTool: as :func:`save`.
+    `inputs`: ``.npz`` files: float32 arrays by the blob's name. `answers`: the ``.npz`` to write: arrays ``RUN:PLACE``,
+    both counted from 0. Raises StepError, MissingTool: as :func:`save`.
     """
     _call(_RUN, prototxt, weights, answers, ("\n".join(blobs), *map(str, inputs)), seconds)
 
@@ -115,7 +115,7 @@ def _call(program: str, prototxt: bytes, weights: Path, output: Path, arguments:
             )
         if done.returncode == 0:
             raise StepError(
-                "the program that should be pycaffe ended well and wrote nothing",
+                "pycaffe ended with status 0 and wrote nothing",
                 where=" ".join(command),
                 expected=f"{VARIABLE}: a Python interpreter that can import caffe",
                 hint="see docs/pycaffe.md",

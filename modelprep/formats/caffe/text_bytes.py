@@ -31,7 +31,7 @@ codecs.register_error("modelprep-caffe", _escape)
 
 def decode(data: bytes) -> str:
     """Decode UTF-8; a byte that is none becomes a character of the private range."""
-    # Text that holds such characters itself is taken for bytes, or other bytes would be written for it.
+    # Text that contains such characters is treated as bytes, or other bytes would be written for it.
     parts = _OWN.split(data)
     return "".join(
         "".join(chr(_FIRST + byte) for byte in part) if index % 2 else part.decode("utf-8", "modelprep-caffe")

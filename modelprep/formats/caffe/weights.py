@@ -36,20 +36,20 @@ class BlobPlan:
 
 @dataclass(frozen=True)
 class WeightPlan:
-    """The blobs of every layer of the net, in the net's order; `notes` tell what of the weights is left behind."""
+    """The blobs of every layer of the net, in the net's order; `notes` say which weights are not used."""
 
     layers: tuple[tuple[BlobPlan, ...], ...]
     notes: tuple[str, ...] = ()
 
 
-#: Blobs that a rewrite adds and that hold nothing but zeros: (layer name, blob number).
+#: Blobs of zeros that a rewrite adds: (layer name, blob number).
 Zeros = frozenset[tuple[str, int]]
 
 
 def match(net: Any, shapes: NetShapes, index: ModelIndex, *, zeros: Zeros = frozenset()) -> WeightPlan:
-    """Attach its blobs to every layer.
+    """Assign its blobs to every layer.
 
-    `zeros`: blobs that are to be zeros, whatever the weights hold. Raises StepError: a layer's weights are missing,
+    `zeros`: blobs of zeros. Raises StepError: a layer's weights are missing,
     there are more or fewer blobs than it takes, or one has another shape.
     """
     return _Matcher(net, shapes, index, zeros).plan()
@@ -60,19 +60,15 @@ class _Matcher:
         self.net, self.shapes, self.index, self.zeros = net, shapes, index, zeros
         self.wanted = [None if layer.weights is None else list(layer.weights) for layer in shapes.layers]
         self.given: dict[int, tuple[BlobIndex, ...]] = {}
-        self.shared = self._shared()
-        self.notes: list[str] = []
-
-    def _shared(self) -> dict[tuple[int, int], str]:
-        """Blobs that several layers share by ``param { name: }``: (layer, blob) -> that name."""
-        layers = enumerate(self.net.layer)
-        return {(i, j): spec.name for i, layer in layers for j, spec in enumerate(layer.param) if spec.name}
+        # Blobs that several layers share by ``param { name: }``: (layer, blob) -> that name.
+        layers = enumerate(net.layer)
+        self.shared = {(i, j): spec.name for i, layer in layers for j, spec in enumerate(layer.param) if spec.name}
+        self.group: dict[str, BlobIndex] = {}
 
     def plan(self) -> WeightPlan:
         targets: dict[str, int] = {}
         for i, layer in enumerate(self.net.layer):
             targets.setdefault(layer.name, i)
-        group: dict[str, BlobIndex] = {}
         ignored: list[str] = []
         for layer in self.index.layers:
             target = targets.get(layer.name)
@@ -80,40 +76,37 @@ class _Matcher:
                 if layer.blobs:
                     ignored.append(layer.name)
                 continue
-            self._hold(target, layer.blobs)
+            self._check(target, layer.blobs)
             # A name written twice: Caffe copies both, so the last one stays.
             self.given[target] = layer.blobs
             for j, blob in enumerate(layer.blobs):
                 if (target, j) in self.shared:
-                    group[self.shared[target, j]] = blob
-        self._note(ignored)
-        missing = [i for i in range(len(self.net.layer)) if self._lacks(i, group)]
-        if missing:
+                    self.group[self.shared[target, j]] = blob
+        layers = range(len(self.net.layer))
+        if missing := [i for i in layers if self._lacks(i)]:
             raise self._missing(missing)
-        layers = tuple(self._layer(i, group) for i in range(len(self.net.layer)))
-        return WeightPlan(layers, tuple(self.notes))
+        return WeightPlan(tuple(map(self._layer, layers)), self._notes(ignored))
 
-    def _from_group(self, i: int, j: int, group: dict[str, BlobIndex]) -> BlobIndex | None:
-        name = self.shared.get((i, j))
-        return None if name is None else group.get(name)
+    def _from_group(self, i: int, j: int) -> BlobIndex | None:
+        return self.group.get(self.shared.get((i, j), ""))
 
-    def _lacks(self, i: int, group: dict[str, BlobIndex]) -> bool:
-        """Whether a blob of the layer can come from nowhere."""
+    def _lacks(self, i: int) -> bool:
+        """Return whether there is no source for a blob of the layer."""
         wanted = self.wanted[i]
         if not wanted or i in self.given:
             return False
         name = self.net.layer[i].name
-        return any((name, j) not in self.zeros and not self._from_group(i, j, group) for j in range(len(wanted)))
+        return any((name, j) not in self.zeros and not self._from_group(i, j) for j in range(len(wanted)))
 
     def _missing(self, layers: list[int]) -> StepError:
         first = layers[0]
         names = [other.name for other in self.index.layers if other.blobs]
-        hint = nearest(self.net.layer[first].name, names) or "are these the weights of this net, and is the file whole?"
+        hint = nearest(self.net.layer[first].name, names) or "are these the weights of this net? is the file complete?"
         if any(layer.name == self.net.layer[first].name for layer in list(self.net.layer)[:first]):
             hint = "two layers of the net have this name, and Caffe gives the weights to the first alone: rename one"
         if len(layers) > 1:
             others = [self.net.layer[i].name for i in layers[1:9]] + (["..."] if len(layers) > 9 else [])
-            hint += f"\nnothing either for {len(layers) - 1} more: {', '.join(others)}"
+            hint += f"\nweights are missing for {len(layers) - 1} more: {', '.join(others)}"
         return self._error(
             first,
             f"the weights hold nothing for the layer '{self.net.layer[first].name}'",
@@ -122,24 +115,24 @@ class _Matcher:
             hint=hint,
         )
 
-    def _note(self, ignored: Sequence[str]) -> None:
-        if ignored:
-            listed = ", ".join(ignored[:8]) + (", ..." if len(ignored) > 8 else "")
-            self.notes.append(f"{len(ignored)} layers of the weights are not in the net and stay behind: {listed}")
-        if any(blob.has_diff for layer in self.index.layers for blob in layer.blobs):
-            self.notes.append("gradients (diff) stored with the weights stay behind")
-        if any(blob.dtype == "float64" for layer in self.index.layers for blob in layer.blobs):
-            self.notes.append("weights stored in double precision are rounded to single, as Caffe does on loading")
+    def _notes(self, ignored: Sequence[str]) -> tuple[str, ...]:
+        listed = ", ".join(ignored[:8]) + (", ..." if len(ignored) > 8 else "")
+        blobs = [blob for layer in self.index.layers for blob in layer.blobs]
+        notes = {
+            f"{len(ignored)} layers of the weights are not in the net and are not used: {listed}": bool(ignored),
+            "gradients (diff) stored with the weights are not used": any(blob.has_diff for blob in blobs),
+            "weights stored in double precision are rounded to single, as Caffe does on loading": any(
+                blob.dtype == "float64" for blob in blobs
+            ),
+        }
+        return tuple(text for text, holds in notes.items() if holds)
 
-    def _zeros(self, i: int) -> int:
-        """How many of the layer's blobs come from no file; they are always its last."""
-        return sum(1 for name, _ in self.zeros if name == self.net.layer[i].name)
-
-    def _hold(self, i: int, blobs: tuple[BlobIndex, ...]) -> None:
+    def _check(self, i: int, blobs: tuple[BlobIndex, ...]) -> None:
         wanted, name = self.wanted[i], self.net.layer[i].name
         if wanted is None:
             return
-        from_file = wanted[: len(wanted) - self._zeros(i)]
+        # Blobs of zeros are always the last.
+        from_file = wanted[: len(wanted) - sum(layer == name for layer, _ in self.zeros)]
         if len(from_file) != len(blobs):
             raise self._error(
                 i,
@@ -150,16 +143,12 @@ class _Matcher:
             )
         for j, (shape, blob) in enumerate(zip(from_file, blobs, strict=True)):
             if resolve(shape, blob) is None:
-                raise self._error(
-                    i,
-                    f"blob {j} of the layer '{name}' has another shape in the weights",
-                    expected=show(shape),
-                    got=show(blob.dims),
-                    hint="the weights belong to another net, or the prototxt was edited "
-                    "(num_output, kernel, group, input size)",
-                )
+                edited = "(num_output, kernel, group, input size)"
+                hint = f"the weights belong to another net, or the prototxt was edited {edited}"
+                what = f"blob {j} of the layer '{name}' has another shape in the weights"
+                raise self._error(i, what, expected=show(shape), got=show(blob.dims), hint=hint)
 
-    def _layer(self, i: int, group: dict[str, BlobIndex]) -> tuple[BlobPlan, ...]:
+    def _layer(self, i: int) -> tuple[BlobPlan, ...]:
         layer, wanted, blobs = self.net.layer[i], self.wanted[i], self.given.get(i)
         if wanted is None:
             return tuple(BlobPlan(blob.dims, blob) for blob in blobs or ())
@@ -168,19 +157,15 @@ class _Matcher:
             if (layer.name, j) in self.zeros:
                 plans.append(BlobPlan(_known(shape), None))
                 continue
-            source = self._from_group(i, j, group) or (blobs[j] if blobs is not None else None)
+            source = self._from_group(i, j) or (blobs[j] if blobs is not None else None)
             assert source is not None  # _lacks found none such
             final = resolve(shape, source)
             # A shared blob may have another shape of the same count (share_mode PERMISSIVE).
             if final is None and blobs is None and count(shape) == source.count:
                 final = _known(shape)
             if final is None:
-                raise self._error(
-                    i,
-                    f"the shared blob {j} of the layer '{layer.name}' has another shape in the weights",
-                    expected=show(shape),
-                    got=show(source.dims),
-                )
+                what = f"the shared blob {j} of the layer '{layer.name}' has another shape in the weights"
+                raise self._error(i, what, expected=show(shape), got=show(source.dims))
             plans.append(BlobPlan(final, source))
         return tuple(plans)
 
@@ -196,7 +181,7 @@ def _blob_hint(wanted: int, got: int) -> str:
     if got == wanted + 1:
         return "the weights have a bias that the prototxt switches off (bias_term: false), or belong to another net"
     if got == wanted - 1:
-        return "the prototxt wants a bias that the weights do not have (bias_term), or they belong to another net"
+        return "the prototxt has a bias that the weights do not have (bias_term), or they belong to another net"
     return "the weights belong to another net, or to another layer type of the same name"
 
 
@@ -206,7 +191,7 @@ def _known(shape: Shape) -> tuple[int, ...]:
 
 
 def resolve(shape: Shape, blob: BlobIndex) -> tuple[int, ...] | None:
-    """Return the shape that a stored blob has in a net that wants `shape`; None if it does not fit.
+    """Return the shape that a stored blob has in a net that requires `shape`; None if it does not fit.
 
     Caffe's own rule: the four legacy numbers, where written, decide, with leading ones for missing axes (a
     fully-connected NxM is stored as 1x1xNxM, a bias as 1x1x1xN); otherwise the shapes must be equal.
@@ -215,9 +200,5 @@ def resolve(shape: Shape, blob: BlobIndex) -> tuple[int, ...] | None:
         return blob.dims
     if blob.legacy is None:
         return blob.dims if fits(shape, blob.dims) else None
-    if len(shape) > 4:
-        return None
     missing = 4 - len(shape)
-    if not fits((1,) * missing + shape, blob.legacy):
-        return None
-    return blob.legacy[missing:]
+    return blob.legacy[missing:] if missing >= 0 and fits((1,) * missing + shape, blob.legacy) else None

@@ -1,7 +1,7 @@
 """Write a NetParameter whose weights are moved from another file, as Caffe itself would write it.
 
-Heads (a few hundred bytes a layer) are encoded here; the floats go from file to file without being looked at: inside
-the kernel (``copy_file_range``, else ``sendfile``) where they lie at the same place within a page in both files, else
+Heads (a few hundred bytes a layer) are encoded here; the floats go from file to file unread: inside
+the kernel (``copy_file_range``, else ``sendfile``) where they have the same offset within a page in both files, else
 through buffers that a second thread fills while the first one writes. Measured on 575 MB of warm ext4: ``cp`` 0.14 s,
 ``copy_file_range`` 0.14 s aligned and 0.24 s not (every page is then touched twice), one buffer of 1 MiB 0.16 s.
 
@@ -92,25 +92,33 @@ def _blob(blob: BlobPlan) -> list[Piece]:
 
 
 def write(pieces: list[Piece], total: int, weights: Path, output: Path, progress: Progress) -> None:
-    """Write the pieces at `output`, where nothing may lie yet; nothing stays there when it fails.
+    """Write the pieces to the new file `output`, which is removed on failure.
 
     Raises StepError: the weights became shorter meanwhile; StorageError: disk full, no permission.
     """
-    source = os.open(weights, os.O_RDONLY)
+    with _opened(weights) as source, _created(output) as target, _storage(output):
+        mover = Mover(source, target, weights)
+        done = 0
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                mover.put(piece)
+                done += len(piece)
+                continue
+            for size in mover.floats(piece):
+                done += size
+                progress(done, total)
+        mover.flush()
+        progress(total, total)
+
+
+@contextlib.contextmanager
+def _opened(weights: Path) -> Iterator[int]:
     try:
-        with _created(output) as target, _storage(output):
-            mover = Mover(source, target, weights)
-            done = 0
-            for piece in pieces:
-                if isinstance(piece, bytes):
-                    mover.put(piece)
-                    done += len(piece)
-                    continue
-                for size in mover.floats(piece):
-                    done += size
-                    progress(done, total)
-            mover.flush()
-            progress(total, total)
+        source = os.open(weights, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(weights)) from error
+    try:
+        yield source
     finally:
         os.close(source)
 
@@ -155,7 +163,7 @@ class Mover:
             self.ways.insert(0, self._copy_file_range)
 
     def put(self, data: bytes) -> None:
-        """Write bytes, a little later."""
+        """Write bytes, buffered."""
         self.buffer += data
         if len(self.buffer) >= _CHUNK:
             self.flush()
@@ -171,7 +179,7 @@ class Mover:
             view = view[os.write(self.target, view) :]
 
     def floats(self, blob: BlobPlan) -> Iterator[int]:
-        """Write a blob's numbers as float32; yields how many bytes came, again and again."""
+        """Write a blob's numbers as float32; yield the number of bytes of each part."""
         source = blob.source
         if source is None:
             for start in range(0, blob.size, _CHUNK):
@@ -205,7 +213,7 @@ class Mover:
                 moved = self.ways[0](offset, size)
             except OSError:
                 # The file systems differ, or one of them cannot do this: take the next way, for good. The last one,
-                # plain reading and writing, says what is really wrong.
+                # plain reading and writing, raises the real error.
                 moved = 0
             # Some file systems answer 0 to copy_file_range where there is something.
             if moved:
@@ -264,7 +272,7 @@ class Mover:
         return moved
 
     def _fill(self, window: memoryview, offset: int) -> int:
-        """Read into a buffer; give how much came."""
+        """Read into a buffer; return the number of bytes."""
         if hasattr(os, "preadv"):
             moved = os.preadv(self.source, [window], offset)
         else:
@@ -335,15 +343,9 @@ def numbers(path: Path, blob: BlobPlan) -> list[float]:
 
     Raises StorageError: the file cannot be read.
     """
-    try:
-        source = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(path)) from error
-    try:
+    with _opened(path) as source:
         mover = _Collected(source, path)
         for _ in mover.floats(blob):
             pass
         mover.flush()
-    finally:
-        os.close(source)
     return list(struct.unpack(f"<{blob.count}f", mover.data))

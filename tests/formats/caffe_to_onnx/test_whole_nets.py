@@ -104,7 +104,7 @@ def test_what_no_layer_reads_becomes_an_output_and_keep_chooses_others(make: Mak
     assert [value.name for value in graph.output] == ["a", "b"]
     assert "Sigmoid" not in {node.op_type for node in graph.node}
     assert any("'s' dropped" in change for change in plan.changes)
-    with pytest.raises(StepError, match="no layer makes the wanted output 'nope'"):
+    with pytest.raises(StepError, match="no layer makes the output 'nope'"):
         oracles.convert(folder, keep=("nope",))
 
 
@@ -258,6 +258,8 @@ def test_a_net_of_old_syntax_is_converted_as_what_caffe_makes_of_it(make: Make) 
             "adaptive threshold",
         ),
         (layer("DetectionOutput", "detection_output_param { num_classes: 3 }", "l c c"), "more than 2 axes"),
+        (layer("PriorBox", "prior_box_param { min_size: 3 aspect_ratio: 0 flip: true }", "data data"), "positive"),
+        (layer("PriorBox", "prior_box_param { min_size: inf }", "data data"), "positive"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_exact_is_refused_by_layer(make: Make, layers: str, why: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Prototxt files: text to message and back, and what a file is that is no prototxt."""
+"""Prototxt files: text to message and back, and what a file is instead."""
 
 from __future__ import annotations
 
@@ -24,20 +24,25 @@ _EXPECTED = "a network in Caffe's text format (name: ..., layer { ... })"
 def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>") -> Any:
     """Read a prototxt.
 
-    Raises StepError: when it is not well formed, with line, column, the layer around and the nearest known name; or
-    when it is no prototxt at all, with what it looks like.
+    Raises StepError: it is not well formed (with line, column, the layer and the nearest known name), or no prototxt
+    (with what it looks like).
     """
-    _refuse_foreign(text, origin)
-    result = new(message)
+    head = text[:4096]
+    if "\0" in head or head.lstrip("\ufeff \t\r\n").startswith("<") or head.startswith("version https://git-lfs"):
+        raise _foreign(origin, _text_looks_like(text))
+    if not text.strip():
+        raise _foreign(origin, "an empty file")
+    result, is_net = new(message), message == "NetParameter"
     try:
         read_into(result, text, origin, _text_looks_like)
     except StepError:
-        if message == "NetParameter":
+        if is_net:
             _refuse_other(text, origin)
         raise
-    if message == "NetParameter" and not (result.layer or result.layers):
+    count = len(result.layer) + len(result.layers) if is_net else 1
+    if not count:
         _refuse_other(text, origin)
-    if message == "NetParameter" and (count := len(result.layer) + len(result.layers)) > MAX_LAYERS:
+    if count > MAX_LAYERS:
         raise StepError("the net has too many layers", where=origin, expected=f"at most {MAX_LAYERS}", got=str(count))
     if not result.IsInitialized():
         missing = ", ".join(result.FindInitializationErrors())
@@ -46,7 +51,7 @@ def read(text: str, *, message: str = "NetParameter", origin: str = "<prototxt>"
 
 
 def read_bytes(data: bytes, *, message: str = "NetParameter", origin: str = "<prototxt>") -> Any:
-    """Read a prototxt from bytes: as :func:`read`, and what is no UTF-8 text is named for what it is."""
+    """Read a prototxt from bytes, as :func:`read`; the error for bytes that are no UTF-8 text says what they are."""
     if len(data) > MAX_SIZE:
         raise StepError(
             "the prototxt is too large", where=origin, expected=f"at most {MAX_SIZE} bytes", got=f"{len(data)} bytes"
@@ -76,32 +81,18 @@ def read_file(path: Path, *, message: str = "NetParameter") -> Any:
     return read_bytes(data, message=message, origin=str(path))
 
 
-def _refuse_foreign(text: str, origin: str) -> None:
-    head = text[:4096]
-    if "\0" in head or head.lstrip("\ufeff \t\r\n").startswith("<") or head.startswith("version https://git-lfs"):
-        raise _foreign(origin, _text_looks_like(text))
-    if not text.strip():
-        raise _foreign(origin, "an empty file")
-
-
 def _refuse_other(text: str, origin: str) -> None:
     from modelprep.formats.caffe.prototxt.others import recognise
 
     other = recognise(text)
     if other is not None:
-        raise StepError(
-            f"this is not a net but {other.text}", where=origin, expected=_EXPECTED, hint=other.hint
-        ) from None
+        what = f"this is not a net but {other.text}"
+        raise StepError(what, where=origin, expected=_EXPECTED, hint=other.hint) from None
 
 
 def _foreign(origin: str, looks_like: str) -> StepError:
-    return StepError(
-        "this is not a prototxt",
-        where=origin,
-        expected=_EXPECTED,
-        looks_like=looks_like,
-        hint="fetch the file again from its raw address" if "page" in looks_like or "LFS" in looks_like else None,
-    )
+    hint = "fetch the file again from its raw address" if "page" in looks_like or "LFS" in looks_like else None
+    return StepError("this is not a prototxt", where=origin, expected=_EXPECTED, looks_like=looks_like, hint=hint)
 
 
 def _text_looks_like(text: str) -> str:
@@ -111,9 +102,7 @@ def _text_looks_like(text: str) -> str:
     found = sniff.looks_like(head.encode("utf-8", "replace")[: sniff.HEAD])
     if found not in ("", "text"):
         return found
-    if head.lstrip().startswith(("import ", "from ", "def ", "#!")):
-        return "a script"
-    return ""
+    return "a script" if head.lstrip().startswith(("import ", "from ", "def ", "#!")) else ""
 
 
 def _binary_looks_like(data: bytes) -> str:
@@ -122,5 +111,5 @@ def _binary_looks_like(data: bytes) -> str:
         return found
     # A NetParameter begins with its name (field 1) or a layer (fields 2 and 100).
     if data[:1] in (b"\x0a", b"\x12") or data[:2] == b"\xa2\x06":
-        return "a binary caffemodel, where the text form is wanted"
+        return "a binary caffemodel, where the text form is expected"
     return "binary data"

@@ -1,4 +1,4 @@
-"""Texts that are given for a net and are another file: a solver, a label map, a TensorFlow graph, a configuration.
+"""Texts that are given as a net and are another file: a solver, a label map, a TensorFlow graph, a configuration.
 
 All are protobuf text of other messages. They are told apart by the names of their outermost fields, which are read
 without a schema.
@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from modelprep.errors import StepError
 from modelprep.formats.caffe import text_bytes
 from modelprep.formats.caffe.messages import message_class
-from modelprep.formats.caffe.prototxt import tokens
-from modelprep.formats.caffe.prototxt.lexer import END, Lexer
-from modelprep.formats.caffe.prototxt.tokens import IDENTIFIER, STRING
+from modelprep.formats.caffe.prototxt.lexer import END, IDENTIFIER, STRING, Lexer, unescape
 
 #: A field that only a net has.
 _NETS_OWN = frozenset({"layer", "layers", "input_dim", "input_shape"})
@@ -82,10 +80,10 @@ def _outline(text: str) -> dict[str, str]:
                 name = lexer.word
                 found.setdefault(name, "")
             elif depth == 0 and lexer.kind == STRING and before == ":" and not found.get(name):
-                found[name] = text_bytes.decode(tokens.unescape(lexer.word))
+                found[name] = text_bytes.decode(unescape(lexer.word))
             depth += lexer.at("{<") - lexer.at("}>")
             before = lexer.word
             lexer.advance()
     except (StepError, ValueError):
-        pass  # what stands before the fault is enough to tell
+        pass  # the fields before the fault are enough
     return found

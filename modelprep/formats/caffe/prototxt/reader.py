@@ -1,10 +1,9 @@
 """Read protobuf's text format into a message of a schema of ours.
 
-A parser of our own, and not ``google.protobuf.text_format``: errors carry line, column, the layer they stand in and the
-nearest known names, duplicates are refused as Caffe's own reader (C++) refuses them, nesting is bounded, and the
-behaviour is the same on every protobuf. See ``docs/decisions/0004-caffe-schema.md``. Here is the grammar; the text's
-tokens are in :mod:`~modelprep.formats.caffe.prototxt.lexer`, a field's values in
-:mod:`~modelprep.formats.caffe.prototxt.values`.
+Not ``google.protobuf.text_format``: errors carry line, column, the layer and the nearest known names, duplicates are
+refused as Caffe's own reader (C++) refuses them, nesting is bounded, and the behaviour is the same on every protobuf.
+See ``docs/decisions/0004-caffe-schema.md``. Here is the grammar; :mod:`~modelprep.formats.caffe.prototxt.lexer` has the
+tokens, :mod:`~modelprep.formats.caffe.prototxt.values` the values of fields.
 """
 
 from __future__ import annotations
@@ -13,41 +12,32 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from modelprep.errors import nearest
-from modelprep.formats.caffe.prototxt.fields import MESSAGE, Field, Plan, plan_of
-from modelprep.formats.caffe.prototxt.lexer import END, Lexer
-from modelprep.formats.caffe.prototxt.tokens import IDENTIFIER
-from modelprep.formats.caffe.prototxt.values import value_of
+from modelprep.formats.caffe.prototxt.lexer import END, IDENTIFIER, Lexer
+from modelprep.formats.caffe.prototxt.values import MESSAGE, Field, Plan, plan_of, value_of
 
 #: Messages within messages; Caffe's own schema needs five.
 MAX_DEPTH = 64
 
 
 def read_into(message: Any, text: str, origin: str, looks_like: Callable[[str], str]) -> None:
-    """Read a whole text into a message.
+    """Read a whole text into an empty message; what was read before an error stays in it.
 
-    `message`: an empty message; what was read before an error stays in it. Raises StepError: the text is not well
-    formed, or does not fit the message.
+    Raises StepError: the text is not well formed, or does not fit the message.
     """
-    _Reader(Lexer(text, origin, looks_like), plan_of(message.DESCRIPTOR)).read(message)
+    root = plan_of(message.DESCRIPTOR)
+    _Reader(Lexer(text, origin, looks_like), root).read(message, root, "", 0)
 
 
 class _Reader:
     def __init__(self, text: Lexer, root: Plan) -> None:
-        self._text = text
-        self._root = root
+        self._text, self._root = text, root
 
-    def read(self, message: Any) -> None:
-        self._fields(message, self._root, "", 0)
-
-    def _fields(self, message: Any, plan: Plan, closing: str, opened: int) -> None:
+    def read(self, message: Any, plan: Plan, closing: str, opened: int) -> None:
         text = self._text
         seen: set[str] = set()
         while True:
             if text.kind != IDENTIFIER:
-                if closing and text.at(closing):
-                    text.advance()
-                    return
-                if text.kind == END and not closing:
+                if text.take(closing) if closing else text.kind == END:
                     return
                 self._refuse_field(plan, closing, opened)
             name = text.word
@@ -62,13 +52,8 @@ class _Reader:
                     )
                 seen.add(name)
             text.advance()
-            if one.type == MESSAGE:
-                if text.at(":"):
-                    text.advance()
-            else:
-                if not text.at(":"):
-                    text.fail(f"A ':' is missing after '{name}'", expected=f"{name}: <value>", got=text.found())
-                text.advance()
+            if not text.take(":") and one.type != MESSAGE:
+                text.fail(f"A ':' is missing after '{name}'", expected=f"{name}: <value>", got=text.found())
             if one.repeated and text.at("["):
                 self._list(message, one)
             elif one.type == MESSAGE:
@@ -78,51 +63,43 @@ class _Reader:
             else:
                 setattr(message, name, value_of(text, one))
             text.fields_read += 1
-            if text.at(";,"):
-                text.advance()
+            text.take(";,")
 
     def _list(self, message: Any, one: Field) -> None:
         text = self._text
         text.advance()
-        if text.at("]"):
-            text.advance()
+        if text.take("]"):
             return
-        values = getattr(message, one.name)
         while True:
             if one.type == MESSAGE:
                 self._submessage(message, one)
             else:
-                values.append(value_of(text, one))
-            if text.at(","):
-                text.advance()
-            elif text.at("]"):
-                text.advance()
+                getattr(message, one.name).append(value_of(text, one))
+            if text.take("]"):
                 return
-            else:
-                text.fail(f"The list of '{one.name}' does not go on", expected="',' or ']'", got=text.found())
+            if not text.take(","):
+                what = f"A comma or the end of the list of '{one.name}' is missing"
+                text.fail(what, expected="',' or ']'", got=text.found())
 
     def _submessage(self, message: Any, one: Field) -> None:
         text = self._text
         if not text.at("{<"):
-            text.fail(
-                f"'{one.name}' is a message, so a '{{' follows it",
-                expected=f"{one.name} {{ ... }}",
-                got=text.found(),
-            )
+            what = f"'{one.name}' is a message, so a '{{' follows it"
+            text.fail(what, expected=f"{one.name} {{ ... }}", got=text.found())
         if len(text.inside) >= MAX_DEPTH:
             text.fail(f"Messages are nested more than {MAX_DEPTH} deep")
         opened = text.offset or 0
         closing = "}" if text.word == "{" else ">"
         if one.child is None:
             one.child = plan_of(one.descriptor.message_type)
+        inner = getattr(message, one.name)
         if one.repeated:
-            inner = getattr(message, one.name).add()
+            inner = inner.add()
         else:
-            inner = getattr(message, one.name)
             inner.SetInParent()
         text.inside.append((one.name, inner))
         text.advance()
-        self._fields(inner, one.child, closing, opened)
+        self.read(inner, one.child, closing, opened)
         text.inside.pop()
 
     def _refuse_field(self, plan: Plan, closing: str, opened: int) -> NoReturn:

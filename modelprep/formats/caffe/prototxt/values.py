@@ -1,94 +1,126 @@
-"""Values of the text format: numbers, truths, names of an enumeration, strings, each as its field wants it."""
+"""What a message's fields are and which values each takes: numbers, booleans, names of an enumeration, strings."""
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import nearest
 from modelprep.formats.caffe import text_bytes
-from modelprep.formats.caffe.prototxt import fields, tokens
-from modelprep.formats.caffe.prototxt.fields import Field
-from modelprep.formats.caffe.prototxt.lexer import Lexer
-from modelprep.formats.caffe.prototxt.tokens import IDENTIFIER, NUMBER, STRING
+from modelprep.formats.caffe.prototxt import lexer
+from modelprep.formats.caffe.prototxt.lexer import IDENTIFIER, NUMBER, STRING, Lexer
+from modelprep.formats.protos import is_repeated
 
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+# Numbers of FieldDescriptor.type (descriptor.proto).
+DOUBLE, FLOAT, BOOL, TEXT, MESSAGE, BYTES, ENUM = 1, 2, 8, 9, 11, 12, 14
+
+
+_INT32, _INT64 = ((-(1 << bits - 1), (1 << bits - 1) - 1, f"int{bits}") for bits in (32, 64))
+_UINT32, _UINT64 = ((0, (1 << bits) - 1, f"uint{bits}") for bits in (32, 64))
+_RANGES = {
+    3: _INT64, 16: _INT64, 18: _INT64,
+    5: _INT32, 15: _INT32, 17: _INT32, 4: _UINT64, 6: _UINT64, 13: _UINT32, 7: _UINT32,
+}  # fmt: skip
 _MAX_FLOAT = 3.4028234663852886e38
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 
 
-def value_of(text: Lexer, one: Field) -> Any:
-    """Read the value that stands at `text`, and step behind it.
+@dataclass(slots=True)
+class Field:
+    """One field; `wanted`: the type of a whole number, from `low` to `high`; `values`: of an enumeration."""
 
-    Returns what the message takes; the number of a named value of an enumeration. Raises StepError: the field takes no
-    such value.
+    name: str
+    type: int
+    repeated: bool
+    descriptor: Any
+    low: int = 0
+    high: int = 0
+    wanted: str = ""
+    values: dict[str, int] = field(default_factory=dict)
+    child: Plan | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """A message's fields by name; children are filled in when first met."""
+
+    descriptor: Any
+    fields: dict[str, Field]
+
+
+# By descriptor, whose pool outlives the process's use of it (schemas are cached).
+_PLANS: dict[Any, Plan] = {}
+
+
+def plan_of(descriptor: Descriptor) -> Plan:
+    """Return the fields of a message by name; made once for each type of message."""
+    plan = _PLANS.get(descriptor)
+    if plan is None:
+        plan = Plan(descriptor, {})
+        for one in descriptor.fields:
+            kind = int(one.type)
+            low, high, wanted = _RANGES.get(kind, (0, 0, ""))
+            values = {value.name: value.number for value in one.enum_type.values} if one.enum_type is not None else {}
+            plan.fields[one.name] = Field(one.name, kind, is_repeated(one), one, low, high, wanted, values)
+        _PLANS[descriptor] = plan
+    return plan
+
+
+def value_of(text: Lexer, one: Field) -> Any:
+    """Read the next value of `text`, as the message takes it; of an enumeration the number.
+
+    Raises StepError: the field takes no such value.
     """
     if one.wanted:
         return _integer(text, one)
     kind = one.type
-    if kind in (fields.STRING, fields.BYTES):
+    if kind in (TEXT, BYTES):
         return _string(text, one)
-    if kind in (fields.FLOAT, fields.DOUBLE):
+    if kind in (FLOAT, DOUBLE):
         return _float(text, one)
-    if kind == fields.ENUM:
+    if kind == ENUM:
         return _enum(text, one)
     # Groups are the only other type, and no schema of ours has any.
-    assert kind == fields.BOOL, kind
+    assert kind == BOOL, kind
     return _bool(text, one)
-
-
-def _minus(text: Lexer) -> bool:
-    if text.at("-"):
-        text.advance()
-        return True
-    return False
 
 
 def _integer(text: Lexer, one: Field) -> int:
     offset = text.offset
-    negative = _minus(text)
-    value = tokens.integer(text.word) if text.kind == NUMBER else None
+    negative = text.take("-")
+    value = lexer.integer(text.word) if text.kind == NUMBER else None
     if value is None:
-        text.fail(
-            f"'{one.name}' takes a whole number",
-            offset=offset,
-            expected=f"a number of type {one.wanted}",
-            got=text.found(),
-        )
+        expected = f"a number of type {one.wanted}"
+        text.fail(f"'{one.name}' takes a whole number", offset=offset, expected=expected, got=text.found())
     value = -value if negative else value
     if not one.low <= value <= one.high:
         shown = str(value) if abs(value) < 1 << 80 else text.found()
-        text.fail(
-            f"The value of '{one.name}' is out of range",
-            offset=offset,
-            expected=f"{one.wanted}: {one.low} to {one.high}",
-            got=shown,
-        )
+        expected = f"{one.wanted}: {one.low} to {one.high}"
+        text.fail(f"The value of '{one.name}' is out of range", offset=offset, expected=expected, got=shown)
     text.advance()
     return value
 
 
 def _float(text: Lexer, one: Field) -> float:
     offset = text.offset
-    negative = _minus(text)
+    negative = text.take("-")
     value: float | None = None
     if text.kind == NUMBER:
-        value = tokens.decimal(text.word)
+        value = lexer.decimal(text.word)
     elif text.kind == IDENTIFIER:
-        value = {"inf": float("inf"), "infinity": float("inf"), "nan": float("nan")}.get(text.word.lower())
+        value = float(text.word) if text.word.lower() in ("inf", "infinity", "nan") else None
     if value is None:
         text.fail(f"'{one.name}' takes a number", offset=offset, expected="a decimal number", got=text.found())
     if text.kind == NUMBER and (
-        value == float("inf") or (one.type == fields.FLOAT and value > _MAX_FLOAT and not _fits_float(value))
+        value == float("inf") or (one.type == FLOAT and value > _MAX_FLOAT and not _fits_float(value))
     ):
-        text.fail(
-            f"The value of '{one.name}' is out of range",
-            offset=offset,
-            expected="at most 3.4028235e+38 (write inf for infinity)"
-            if one.type == fields.FLOAT
-            else "a finite double",
-            got=text.found(),
-        )
-    if one.type == fields.FLOAT and _MAX_FLOAT < value < float("inf"):
+        expected = "at most 3.4028235e+38 (write inf for infinity)" if one.type == FLOAT else "a finite double"
+        text.fail(f"The value of '{one.name}' is out of range", offset=offset, expected=expected, got=text.found())
+    if one.type == FLOAT and _MAX_FLOAT < value < float("inf"):
         # It rounds down to the largest float32; protobuf in pure Python would make infinity of it.
         value = _MAX_FLOAT
     text.advance()
@@ -100,17 +132,13 @@ def _bool(text: Lexer, one: Field) -> bool:
     if text.kind == IDENTIFIER:
         value = _BOOLS.get(text.word)
     elif text.kind == NUMBER:
-        number = tokens.integer(text.word)
+        number = lexer.integer(text.word)
         value = bool(number) if number in (0, 1) else None
     if value is None:
         lowered = text.word.lower()
         hint = f"did you mean {lowered}?" if lowered in _BOOLS else None
-        text.fail(
-            f"'{one.name}' is either true or false",
-            expected="true, false, t, f, 1 or 0",
-            got=text.found(),
-            hint=hint,
-        )
+        what = f"'{one.name}' is either true or false"
+        text.fail(what, expected="true, false, t, f, 1 or 0", got=text.found(), hint=hint)
     text.advance()
     return value
 
@@ -122,33 +150,19 @@ def _enum(text: Lexer, one: Field) -> int:
         if value is None:
             known = list(one.values)
             hint = nearest(text.word, known) or nearest(text.word.upper(), known) or None
-            text.fail(
-                f"'{one.name}' has no value '{text.word}'",
-                expected=_some(known),
-                got=text.word,
-                hint=hint,
-            )
+            text.fail(f"'{one.name}' has no value '{text.word}'", expected=_some(known), got=text.word, hint=hint)
     else:
-        negative = _minus(text)
-        number = tokens.integer(text.word) if text.kind == NUMBER else None
+        negative = text.take("-")
+        number = lexer.integer(text.word) if text.kind == NUMBER else None
         if number is None:
             quoted = text.kind == STRING and text.word[1:-1] in one.values
             hint = f"write it without quotes: {text.word[1:-1]}" if quoted else None
-            text.fail(
-                f"'{one.name}' takes one of a few names",
-                offset=offset,
-                expected=_some(list(one.values)),
-                got=text.found(),
-                hint=hint,
-            )
+            what, expected = f"'{one.name}' takes one of a few names", _some(list(one.values))
+            text.fail(what, offset=offset, expected=expected, got=text.found(), hint=hint)
         value = -number if negative else number
         if value not in one.values.values():
-            text.fail(
-                f"'{one.name}' has no value {value}",
-                offset=offset,
-                expected=_some([f"{name} ({code})" for name, code in one.values.items()]),
-                got=str(value),
-            )
+            expected = _some([f"{name} ({code})" for name, code in one.values.items()])
+            text.fail(f"'{one.name}' has no value {value}", offset=offset, expected=expected, got=str(value))
     text.advance()
     return value
 
@@ -163,12 +177,12 @@ def _string(text: Lexer, one: Field) -> str | bytes:
     parts = []
     while text.kind == STRING:
         try:
-            parts.append(tokens.unescape(text.word))
+            parts.append(lexer.unescape(text.word))
         except ValueError as error:
             text.fail(f"The string of '{one.name}' holds a bad escape: {error}")
         text.advance()
     whole = b"".join(parts)
-    return whole if one.type == fields.BYTES else text_bytes.decode(whole)
+    return whole if one.type == BYTES else text_bytes.decode(whole)
 
 
 def _fits_float(value: float) -> bool:

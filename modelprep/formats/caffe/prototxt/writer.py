@@ -26,9 +26,11 @@ def write(message: Any) -> str:
 
 
 def _fields(message: Any, indent: str, lines: list[str]) -> None:
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
     for descriptor, value in message.ListFields():
         name, kind = descriptor.name, int(descriptor.type)
-        values = value if _many(value) else (value,)
+        values = value if hasattr(value, "extend") else (value,)
         if kind == _MESSAGE:
             for inner in values:
                 lines.append(f"{indent}{name} {{")
@@ -38,21 +40,11 @@ def _fields(message: Any, indent: str, lines: list[str]) -> None:
             lines.append(f"{indent}{name}: [{', '.join(_scalar(descriptor, kind, one) for one in values)}]")
         else:
             lines.extend(f"{indent}{name}: {_scalar(descriptor, kind, one)}" for one in values)
-    _unknown(message, indent, lines)
-
-
-def _unknown(message: Any, indent: str, lines: list[str]) -> None:
-    from google.protobuf import unknown_fields
-
-    unknown: Any = unknown_fields.UnknownFieldSet(message)
+    unknown: Any = UnknownFieldSet(message)
     lines.extend(
         f"{indent}# field {one.field_number} (wire type {one.wire_type}) is not in the schema and is left out"
         for one in unknown
     )
-
-
-def _many(value: Any) -> bool:
-    return hasattr(value, "extend")
 
 
 def _scalar(descriptor: Any, kind: int, value: Any) -> str:
@@ -80,7 +72,7 @@ def shortest_float(value: float) -> str:
     wanted = struct.pack("<f", value)
     for digits in range(6, 9):
         text = f"{value:.{digits}g}"
-        # A rounded-up text may lie beyond the largest float32.
+        # A rounded-up text may be beyond the largest float32.
         if abs(float(text)) <= 3.4028235677973366e38 and struct.pack("<f", float(text)) == wanted:
             return text
     return f"{value:.9g}"
@@ -88,7 +80,7 @@ def shortest_float(value: float) -> str:
 
 def _special(value: float) -> str:
     if math.isnan(value):
-        # The sign of a NaN is all that the text format can say of it.
+        # The text format has only the sign of a NaN.
         return "nan" if math.copysign(1.0, value) > 0 else "-nan"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"

@@ -1,4 +1,4 @@
-"""What the shape rules share: dimensions, shapes, and the layer that a rule looks at."""
+"""What the shape rules share: dimensions, shapes, and the layer that a rule is applied to."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def count(shape: Shape, start: int = 0, stop: int | None = None) -> int | None:
 
 
 def show(shape: Sequence[Dim] | None) -> str:
-    """Write a shape as people do: ``10x3x227x227``, ``?`` for what is not known, ``scalar`` for no axes."""
+    """Format a shape: ``10x3x227x227``, ``?`` for what is not known, ``scalar`` for no axes."""
     if shape is None:
         return "unknown"
     return "x".join("?" if dim is None else str(dim) for dim in shape) or "scalar"

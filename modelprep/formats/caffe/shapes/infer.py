@@ -1,8 +1,8 @@
 """Which shape every blob of a net has, and which shape every layer's weights must have.
 
-A rule a layer type, in :mod:`modelprep.formats.caffe.shapes.rules`; here is the walk over the net. A dimension that
-cannot be known (the channels of a database, what lies behind a layer type nobody knows) is None and stays None, so
-that all that can be checked still is.
+The rules, one a layer type, are in :mod:`modelprep.formats.caffe.shapes.rules`; here is the walk over the net. A
+dimension that cannot be known (the channels of a database, the tops of an unknown layer type) is None, and everything
+else is still checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modelprep.formats.caffe.shapes.base import Inferred, Shape, Site, count, sh
 
 @dataclass(frozen=True)
 class LayerShapes:
-    """One layer of a net with the shapes around it; `weights` is None for a type that nobody knows."""
+    """One layer of a net with the shapes around it; `weights` is None for an unknown type."""
 
     name: str
     type: str

@@ -251,7 +251,7 @@ def _tile(site: Site) -> Inferred:
 
 
 def _loss(site: Site) -> Inferred:
-    # A loss is a scalar; SoftmaxWithLoss may give the probabilities as a second top.
+    # A loss is a scalar; the second top of SoftmaxWithLoss, if any, has the probabilities.
     return Inferred(((), site.bottoms[0] if site.bottoms else None))
 
 

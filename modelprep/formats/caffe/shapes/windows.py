@@ -1,4 +1,4 @@
-"""Shape rules of the layers that slide a window: convolution, its transpose, pooling and their kin."""
+"""Shape rules of the layers that slide a window: convolution, its transpose, pooling and similar ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _pair(param: Any, name: str) -> tuple[int, int] | None:
 def convolution_window(site: Site, axes: int) -> tuple[list[int], list[int], list[int], list[int]]:
     """Return kernel, stride, pad and dilation of a convolution, one value a spatial axis.
 
-    Raises StepError: missing, contradictory or zero where Caffe wants more.
+    Raises StepError: a value is missing, contradictory, or zero where Caffe requires more.
     """
     p = site.layer.convolution_param
     name = "kernel_size" if p.kernel_size else "kernel"
@@ -64,7 +64,7 @@ def _convolve(site: Site) -> Inferred:
     if outputs < 1 or p.group < 1:
         raise site.fail("num_output and group must be at least 1", got=f"num_output {outputs}, group {p.group}")
     bottom = site.bottoms[0]
-    # Where the number of axes is not known a picture is meant: Caffe nets of other ranks give their shape.
+    # An unknown number of axes means a picture: Caffe nets of other ranks write their shape.
     rank = 4 if bottom is None else len(bottom)
     axis = site.axis(p.axis, rank)
     kernel, stride, pad, dilation = convolution_window(site, rank - axis - 1)
@@ -89,7 +89,7 @@ def _convolve(site: Site) -> Inferred:
             if dim is None:
                 spatial.append(None)
                 continue
-            # Like C++, towards zero: a window that overhangs by less than a stride still gives one value.
+            # Like C++, towards zero: a window that overhangs by less than a stride still results in one value.
             size = s * (dim - 1) + extent - 2 * q if transposed else int((dim + 2 * q - extent) / s) + 1
             if size < 1:
                 raise _too_large(site, dim + 2 * q, extent)
@@ -167,7 +167,7 @@ def _lrn(site: Site) -> Inferred:
 
 
 def _mvn(site: Site) -> Inferred:
-    """Return four axes, whatever the bottom has: Caffe reshapes the top by the old (num, channels, height, width)."""
+    """Return four axes for any bottom: Caffe reshapes the top by the old (num, channels, height, width)."""
     bottom = site.known[0]
     if len(bottom) > 4:
         raise site.fail("MVN takes four axes at most", got=show(bottom))

@@ -1,8 +1,8 @@
 """Caffe to ONNX: a prototxt and a caffemodel become one ONNX model that computes the same.
 
 :mod:`plan` decides (reads the net, matches the weights, builds the graph), :mod:`write` moves the weights,
-:mod:`verify` holds the graph against the onnx package. One module a family of layers converts them; which layer type is
-converted by which rule, and why others are refused, stands in :mod:`registry`.
+:mod:`verify` checks the graph with the onnx package. One module a family of layers converts them; which layer type is
+converted by which rule, and why others are refused, is in :mod:`registry`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def convert(
 
 
 def batch(value: object) -> int | Literal["dynamic"] | None:
-    """Read what a user gives as a batch: a number, ``dynamic``, or nothing.
+    """Read a batch option: a number, ``dynamic``, or nothing.
 
     Raises UsageError: it is something else.
     """

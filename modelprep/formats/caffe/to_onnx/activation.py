@@ -43,7 +43,7 @@ def _power(layer: Layer) -> None:
         try:
             constant = 1.0 if power == 0 else math.pow(shift, power)
         except (ValueError, OverflowError, ZeroDivisionError):
-            raise layer.refuse("it gives no number", got=f"{shift:g} to the power of {power:g}") from None
+            raise layer.refuse("the result is not a number", got=f"{shift:g} to the power of {power:g}") from None
         shape = layer.op("Shape", value)
         layer.op("Expand", layer.number("value", constant), shape, out=out)
         return

@@ -108,7 +108,7 @@ def _bn(layer: Layer) -> None:
     """Convert the BN of forks: scale and shift where it has two blobs (SegNet), statistics too with four (PSPNet)."""
     p = layer.proto.bn_param
     if len(layer.blobs) not in (2, 4) or layer.rank < 2:
-        raise layer.refuse("forks give it two blobs or four", got=f"{len(layer.blobs)} blobs, {layer.rank} axes")
+        raise layer.refuse("in forks it has two blobs or four", got=f"{len(layer.blobs)} blobs, {layer.rank} axes")
     channels = (layer.blobs[0].count,)
     if len(layer.blobs) == 4:
         parts = [layer.weight(i, name, channels) for i, name in enumerate(("scale", "bias", "mean", "variance"))]

@@ -59,7 +59,7 @@ def _overhang(bottom: Tensor, top: Tensor, axis: int, window: tuple[int, int, in
 
 
 def _im2col(layer: Layer) -> None:
-    """Unroll windows by a convolution whose kernels hold a single one each: x * 1 + y * 0 + ... is x itself."""
+    """Unroll windows by a convolution whose kernels have a single 1 each: x * 1 + y * 0 + ... is x itself."""
     axis, spatial, (kernel, stride, pad, dilation) = _windows(layer)
     if axis != 1 or not spatial:
         raise layer.refuse("windows are unrolled behind axis 1 only", got=f"axis {axis}")

@@ -120,7 +120,7 @@ class Layer:
         return self.graph.integers(f"{self.name}/{part}", values, dims)
 
     def weight(self, number: int, part: str, dims: Sequence[int] | None = None) -> str:
-        """Add one of the layer's blobs as a constant, in another shape of the same count where `dims` says so."""
+        """Add one of the layer's blobs as a constant, in the shape `dims`, if any, of the same count."""
         blob = self.blobs[number]
         return self.graph.constant(f"{self.name}/{part}", blob.shape if dims is None else dims, blob)
 

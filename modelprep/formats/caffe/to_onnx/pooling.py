@@ -40,7 +40,7 @@ class _Windows:
         return [min(start + self.kernel, self.size + self.pad) - start for start in starts]
 
     def empty(self) -> bool:
-        """Whether a window holds no cell of the input at all."""
+        """Return whether a window has no cell of the input."""
         return (self.count - 1) * self.stride - self.pad >= self.size or self.kernel <= self.pad
 
 
@@ -51,7 +51,7 @@ def _pool(
     if method == _STOCHASTIC:
         raise layer.refuse("stochastic pooling draws random numbers; Caffe cannot run it for inference on a CPU either")
     if any(axis.empty() for axis in axes):
-        why = "a pooling window lies beyond the input altogether, and Caffe's result there is undefined"
+        why = "a pooling window is entirely beyond the input, and Caffe's result there is undefined"
         raise layer.refuse(why, got=f"{axes[0].size}x{axes[1].size} into {axes[0].count}x{axes[1].count}")
     whole = all(w.count == 1 and w.kernel == w.size and not w.pad for w in axes)
     if whole and not mask:

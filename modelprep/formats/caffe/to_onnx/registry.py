@@ -13,7 +13,7 @@ CONVERSIONS: Mapping[str, Conversion] = {
 }
 
 _TRAINING = "it belongs to training; --keep TOP drops the layers that an output does not need"
-_DATA = "it reads data from elsewhere; take the net's deploy.prototxt, whose Input layer says the shape"
+_DATA = "it reads data from elsewhere; take the net's deploy.prototxt, whose Input layer has the shape"
 
 #: Layer type -> why there is no exact conversion.
 REFUSED: Mapping[str, str] = {
@@ -29,6 +29,6 @@ REFUSED: Mapping[str, str] = {
     "PSROIPooling": "ONNX has no operator that averages a part of the channels for each bin",
     "SyncBN": "its statistics belong to a training on several machines; convert the net's deploy.prototxt, with BN",
     "HardSigmoid": "forks of Caffe do not agree on its slope and offset",
-    "Python": "what it computes stands in a Python module, not in the net",
+    "Python": "what it computes is defined in a Python module, not in the net",
     "LSTMUnit": "it is a part of Caffe's own LSTM, and no layer of a net",
 }  # fmt: skip

@@ -24,35 +24,29 @@ MAX_BOXES_A_CELL = 256
 MAX_BOXES = 500_000
 
 
-def aspect_ratios(p: Any) -> list[float]:
-    """Return the ratios in the order in which Caffe makes its boxes, without the 1 that comes first."""
-    ratios = [1.0]
-    for ratio in p.aspect_ratio:
-        if any(abs(ratio - known) < 1e-6 for known in ratios):
-            continue
-        ratios.append(ratio)
-        if p.flip:
-            ratios.append(float32(1.0 / ratio))
-    return ratios[1:]
-
-
 def _sizes(layer: Layer) -> list[tuple[float, float]]:
     """Return width and height of the boxes of one cell, in pixels."""
     p = layer.proto.prior_box_param
     if p.max_size and len(p.max_size) != len(p.min_size):
-        raise layer.refuse("there must be a max_size for each min_size, or none",
-                           got=f"{len(p.min_size)} and {len(p.max_size)}")  # fmt: skip
+        got = f"{len(p.min_size)} and {len(p.max_size)}"
+        raise layer.refuse("there must be a max_size for each min_size, or none", got=got)
+    if not all(0 < value < math.inf for value in (*p.min_size, *p.max_size, *p.aspect_ratio)):
+        raise layer.refuse("sizes and aspect ratios of boxes must be positive")
     if any(size != int(size) for size in (*p.min_size, *p.max_size)):
         layer.warnings.append(
             f"layer '{layer.name}': sizes of boxes are cut to whole numbers, as SSD's Caffe does (OpenCV does not)"
         )
+    ratios = [1.0]
+    for ratio in p.aspect_ratio:
+        if all(abs(ratio - known) >= 1e-6 for known in ratios):
+            ratios += [ratio, float32(1.0 / ratio)] if p.flip else [ratio]
     boxes = []
     for i, size in enumerate(map(int, p.min_size)):
         boxes.append((float(size), float(size)))
         if p.max_size:
             both = float32(math.sqrt(size * int(p.max_size[i])))
             boxes.append((both, both))
-        for ratio in aspect_ratios(p):
+        for ratio in ratios:
             if abs(ratio - 1.0) >= 1e-6:
                 root = float32(math.sqrt(ratio))
                 boxes.append((float32(size * root), float32(size / root)))
@@ -139,11 +133,11 @@ class _Detection:
         prior_shape = [2, self.priors, 4] if self.shared else [2, self.priors, 1, 4]
         both = layer.op("Reshape", layer.bottoms[2].name, layer.integers("prior_shape", prior_shape), part="priors")
         for i, half in enumerate(halves):
-            layer.graph.node("Gather", [both, layer.integers(f"half{i}", [i])], [half], f"{layer.name}/half{i}",
-                             {"axis": 0})  # fmt: skip
-        prior = halves[0]
+            inputs = [both, layer.integers(f"half{i}", [i])]
+            layer.graph.node("Gather", inputs, [half], f"{layer.name}/half{i}", {"axis": 0})
+        prior, variances = halves
         if not p.variance_encoded_in_target:
-            loc = layer.op("Mul", loc, halves[1], part="scaled_loc")
+            loc = layer.op("Mul", loc, variances, part="scaled_loc")
         if p.code_type == _CORNER:
             return layer.op("Add", prior, loc, out=out, part="decoded")
         last = len(shape) - 1
@@ -182,10 +176,10 @@ class _Detection:
         if best < 1:
             raise layer.refuse("top_k leaves no box", got=str(nms.top_k))
         values, places = (layer.graph.claim(f"{layer.name}/{part}") for part in ("best_scores", "best_places"))
-        layer.graph.node("TopK", [scores, layer.integers("top_k", [best])], [values, places], f"{layer.name}/best",
-                         {"axis": 2})  # fmt: skip
+        top_k = layer.integers("top_k", [best])
+        layer.graph.node("TopK", [scores, top_k], [values, places], f"{layer.name}/best", {"axis": 2})
         corners = self._corners(places, best, wanted)
-        # Each class of each image is a batch of its own: the boxes before the suppression differ from class to class.
+        # Each class of each image is a separate batch: the boxes before the suppression differ from class to class.
         flat_scores = layer.op("Reshape", values, layer.integers("one_class", [-1, 1, best]), part="flat_scores")
         threshold = p.confidence_threshold if p.HasField("confidence_threshold") else _LOWEST
         selected = layer.op(
@@ -193,11 +187,11 @@ class _Detection:
             layer.floats("nms_threshold", [nms.nms_threshold]), layer.floats("score_threshold", [threshold]),
         )  # fmt: skip
         kept = self._kept(selected, values, best)
-        # In memory order the boxes lie by image, class and falling score: that is Caffe's order of rows.
+        # In memory the boxes are ordered by image, class and falling score: that is Caffe's order of rows.
         at = layer.op("Transpose", layer.op("NonZero", kept), part="at", perm=[1, 0])
         image, place = (layer.slice(at, [1], [i], [i + 1], part=part) for i, part in ((0, "image"), (1, "place")))
-        label = layer.op("Gather", wanted, layer.op("Div", place, layer.integers("per_class", [best]), part="class"),
-                         part="label", axis=0)  # fmt: skip
+        class_ = layer.op("Div", place, layer.integers("per_class", [best]), part="class")
+        label = layer.op("Gather", wanted, class_, part="label", axis=0)
         flat_values = layer.op("Reshape", values, layer.integers("flat_values", [-1, many * best]), part="all_scores")
         score = layer.over("Unsqueeze", layer.op("GatherND", flat_values, at, part="row_scores"), [1], part="score")
         flat_boxes = layer.op("Reshape", corners, layer.integers("flat_boxes", [-1, many * best, 4]), part="all_boxes")
@@ -219,13 +213,13 @@ class _Detection:
             # Expand to the classes that are looked at, so that places can be looked up for each of them.
             spread = layer.op("Expand", spread, layer.integers("each_class", [1, many, 1, 1]), part="boxes_of_class")
         else:
-            spread = layer.op("Transpose", layer.op("Gather", boxes, wanted, part="wanted_boxes", axis=2),
-                              part="boxes_of_class", perm=[0, 2, 1, 3])  # fmt: skip
+            some = layer.op("Gather", boxes, wanted, part="wanted_boxes", axis=2)
+            spread = layer.op("Transpose", some, part="boxes_of_class", perm=[0, 2, 1, 3])
         found = layer.op("GatherElements", spread, repeated, part="best_boxes", axis=2)
         return layer.op("Reshape", found, layer.integers("one_class_boxes", [-1, best, 4]), part="corners")
 
     def _ordered(self, corners: str) -> str:
-        """Make boxes whose corners are swapped empty: Caffe lets those overlap with nothing, ONNX would swap them."""
+        """Make boxes with swapped corners empty: in Caffe those overlap with nothing, ONNX would swap them."""
         layer = self.layer
         if self.p.code_type == _CENTER_SIZE:
             return corners  # a size is a power of e
@@ -250,10 +244,10 @@ class _Detection:
         if keep == 0:
             raise layer.refuse("keep_top_k leaves no box", got="0")
         top, at = (layer.graph.claim(f"{layer.name}/{part}") for part in ("top_scores", "top_places"))
-        layer.graph.node("TopK", [rows, layer.integers("keep_top_k", [keep])], [top, at], f"{layer.name}/keep",
-                         {"axis": 1})  # fmt: skip
-        empty = layer.op("Expand", layer.number("unmarked", 0.0), layer.op("Shape", rows, part="mask_shape"),
-                         part="empty_mask")  # fmt: skip
+        most = layer.integers("keep_top_k", [keep])
+        layer.graph.node("TopK", [rows, most], [top, at], f"{layer.name}/keep", {"axis": 1})
+        unmarked, shape = layer.number("unmarked", 0.0), layer.op("Shape", rows, part="mask_shape")
+        empty = layer.op("Expand", unmarked, shape, part="empty_mask")
         return layer.op("ScatterElements", empty, at, self._above(top, part="top_kept"), part="kept", axis=1)
 
     def _above(self, value: str, part: str) -> str:
@@ -262,16 +256,14 @@ class _Detection:
         return layer.cast_to_float(layer.op("Greater", value, lowest, part=f"{part}_flags"), part=part)
 
     def _none_found(self, at: str, values: str) -> str:
-        """Return one row of (image, -1, ...) for each image where nothing at all was found, else no rows."""
+        """Return one row of (image, -1, ...) for each image if nothing was found, else no rows."""
         layer = self.layer
         images = layer.slice(layer.op("Shape", values, part="scores_shape"), [0], [0], [1], part="images")
         found = layer.slice(layer.op("Shape", at, part="found_shape"), [0], [0], [1], part="found_count")
         none = layer.op("Equal", found, layer.integers("zero", [0]), part="none")
         count = layer.op("Mul", images, layer.op("Cast", none, part="none_i", to=7), part="filler_rows")
-        numbers = layer.op(
-            "Range", layer.integers("from", [0], ()), layer.over("Squeeze", count, [0], part="filler_end"),
-            layer.integers("by", [1], ()),
-        )  # fmt: skip
+        first, end = layer.integers("from", [0], ()), layer.over("Squeeze", count, [0], part="filler_end")
+        numbers = layer.op("Range", first, end, layer.integers("by", [1], ()))
         first = layer.over("Unsqueeze", layer.cast_to_float(numbers, part="filler_f"), [1], part="filler_images")
         rest = layer.op("Concat", count, layer.integers("six", [6]), part="filler_shape", axis=0)
         minus = layer.op("Expand", layer.number("minus_one", -1.0), rest, part="filler_values")

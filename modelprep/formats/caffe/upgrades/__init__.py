@@ -1,18 +1,18 @@
 """All upgrades of a net to today's form, in the order in which Caffe makes them (``UpgradeNetAsNeeded``).
 
-The single upgrades change a net in place and say in words what they changed; an empty list means that there was nothing
-to do. Source: the behaviour of Caffe 1.0, util/upgrade_proto.cpp.
+Each upgrade changes a net in place and returns what it changed, in words. Source: the behaviour of Caffe 1.0,
+util/upgrade_proto.cpp.
 """
 
 from __future__ import annotations
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe import forks
-from modelprep.formats.caffe.messages import LayerParameter, NetParameter, copy_of, new, replace_layers
+from modelprep.formats.caffe.messages import NetParameter, chosen, copy_of, new, replace_layers
 from modelprep.formats.caffe.upgrades.v0 import upgrade_v0
 from modelprep.formats.caffe.upgrades.v1 import upgrade_data_transformation, upgrade_v1
 
-#: The name that Caffe gives the Input layer it makes of a legacy header, whatever the input blob is called.
+#: The name of the Input layer that Caffe makes of a legacy header, for any name of the input blob.
 LEGACY_INPUT_LAYER = "input"
 #: Mean, variance and the moving average's factor.
 BATCH_NORM_BLOBS = 3
@@ -21,26 +21,18 @@ BATCH_NORM_BLOBS = 3
 def upgrade(net: NetParameter) -> list[str]:
     """Bring a net to today's form, in place.
 
-    Returns what was changed, in words; empty when the net was in today's form. Raises StepError: when the net cannot be
-    upgraded; see the single upgrades.
+    Returns what was changed, in words; empty if nothing was. Raises StepError: the net cannot be upgraded.
     """
-    return [
-        *upgrade_v0(net),
-        *upgrade_data_transformation(net),
-        *upgrade_v1(net),
-        *upgrade_inputs(net),
-        *upgrade_batch_norm(net),
-        *upgrade_ceil_mode(net),
-    ]
+    steps = (upgrade_v0, upgrade_data_transformation, upgrade_v1, _inputs, _batch_norm, _ceil_mode)
+    return [change for step in steps for change in step(net)]
 
 
-def upgrade_inputs(net: NetParameter) -> list[str]:
+def _inputs(net: NetParameter) -> list[str]:
     """Turn a legacy header (``input`` with ``input_shape`` or ``input_dim``) into a first layer of type Input.
 
-    In place. All inputs become tops of one layer named ``input``. Shapes win over dimensions where both are there. An
-    ``input`` with neither (as old caffemodels have it) is dropped: there the net's shapes come from elsewhere.
-
-    Raises StepError: when there are fewer shapes or dimensions than the inputs need (Caffe reads past the end there).
+    All inputs become tops of one layer named ``input``. Shapes have priority over dimensions. An ``input`` with neither
+    (as old caffemodels have it) is dropped: its shape comes from elsewhere. Fewer shapes or dimensions than the inputs
+    need are refused (Caffe reads past the end).
     """
     if not net.input:
         return []
@@ -65,13 +57,9 @@ def upgrade_inputs(net: NetParameter) -> list[str]:
         layer = new("LayerParameter")
         layer.name, layer.type = LEGACY_INPUT_LAYER, "Input"
         layer.top.extend(names)
-        layer.input_param.SetInParent()
         for index in range(len(names)):
-            shape = layer.input_param.shape.add()
-            if shapes:
-                shape.CopyFrom(shapes[index])
-            else:
-                shape.dim.extend(dims[4 * index : 4 * index + 4])
+            dim = shapes[index].dim if shapes else dims[4 * index : 4 * index + 4]
+            layer.input_param.shape.add(dim=dim)
         replace_layers(net, [layer, *net.layer])
         said = f"the header's input {', '.join(names)} became an Input layer named '{LEGACY_INPUT_LAYER}'"
     for name in ("input", "input_shape", "input_dim"):
@@ -79,54 +67,44 @@ def upgrade_inputs(net: NetParameter) -> list[str]:
     return [said]
 
 
-def _is_old_batch_norm(layer: LayerParameter) -> bool:
-    return layer.type == "BatchNorm" and len(layer.param) == BATCH_NORM_BLOBS and not any(forks.fields_in(layer))
+def _batch_norm(net: NetParameter) -> list[str]:
+    """Set learning rate and decay to 0 in the three ``param`` entries that old BatchNorm layers had to carry.
 
-
-def upgrade_batch_norm(net: NetParameter) -> list[str]:
-    """Fix the three ``param`` entries that old BatchNorm layers had to carry, in place.
-
-    Their learning rate and decay become 0, whatever was written; a name stays. Layers with fewer entries get theirs
-    when Caffe sets them up (see ``prepare``).
+    A name stays. Layers with fewer entries get theirs when Caffe sets them up (see ``prepare``).
     """
     said = []
     for layer in net.layer:
-        if not _is_old_batch_norm(layer):
+        if layer.type != "BatchNorm" or len(layer.param) != BATCH_NORM_BLOBS or any(forks.fields_in(layer)):
             continue
         before = [copy_of(spec) for spec in layer.param]
         for spec in layer.param:
-            spec.lr_mult = 0.0
-            spec.decay_mult = 0.0
+            spec.lr_mult = spec.decay_mult = 0.0
         if list(layer.param) != before:
             said.append(f"layer '{layer.name}': lr_mult and decay_mult of an old BatchNorm were set to 0")
     return said
 
 
-def upgrade_ceil_mode(net: NetParameter) -> list[str]:
-    """Write ``ceil_mode`` of a Pooling layer as BVLC Caffe's ``round_mode``, in place.
+def _ceil_mode(net: NetParameter) -> list[str]:
+    """Write ``ceil_mode`` of a Pooling layer as BVLC Caffe's ``round_mode``; refuse a contradiction.
 
-    The field is that of a pull request to Caffe (3057) that many published nets are written for, and of OpenCV's
-    reader: false rounds the pooled size down, true up, which is what a layer without either does.
-
-    Raises StepError: both are written, and say different things.
+    The field comes from a pull request to Caffe (3057) that many published nets are written for, and from OpenCV's
+    reader: false rounds the pooled size down, true up, which is the default.
     """
     said = []
     for layer in net.layer:
         p = layer.pooling_param
         if not layer.HasField("pooling_param") or not p.HasField("ceil_mode"):
             continue
-        up, down = (p.DESCRIPTOR.fields_by_name["round_mode"].enum_type.values_by_name[n] for n in ("CEIL", "FLOOR"))
-        mode = up if p.ceil_mode else down
-        if p.HasField("round_mode") and p.round_mode != mode.number:
+        if p.HasField("round_mode") and (mode := chosen(p, "round_mode")) != ("CEIL" if p.ceil_mode else "FLOOR"):
             raise StepError(
                 "ceil_mode and round_mode contradict each other",
                 where=f"layer '{layer.name}' ({layer.type})",
-                got=f"ceil_mode: {str(p.ceil_mode).lower()}, round_mode: {(down if p.ceil_mode else up).name}",
+                got=f"ceil_mode: {str(p.ceil_mode).lower()}, round_mode: {mode}",
             )
-        if mode is down:
-            p.round_mode = down.number
-            said.append(f"layer '{layer.name}': ceil_mode: false became round_mode: FLOOR")
+        if p.ceil_mode:
+            said.append(f"layer '{layer.name}': ceil_mode: true was removed, Caffe rounds up without it")
         else:
-            said.append(f"layer '{layer.name}': ceil_mode: true was taken out, Caffe rounds up without it")
+            p.round_mode = p.DESCRIPTOR.fields_by_name["round_mode"].enum_type.values_by_name["FLOOR"].number
+            said.append(f"layer '{layer.name}': ceil_mode: false became round_mode: FLOOR")
         p.ClearField("ceil_mode")
     return said

@@ -63,7 +63,7 @@ _FIELDS: dict[str, dict[str, tuple[str, str]]] = {
     "det_crop_mode": {"window_data": (_WINDOW, "crop_mode")},
     "hdf5_output_param": {"hdf5_output": ("", "hdf5_output_param")},
 }  # fmt: skip
-_HANDLED = {"name", "type", "blobs", "blobs_lr", "weight_decay", *_FIELDS}
+_COPIED = ("name", "type", "blobs", "blobs_lr", "weight_decay")
 
 
 def upgrade_v0(net: NetParameter) -> list[str]:
@@ -72,7 +72,7 @@ def upgrade_v0(net: NetParameter) -> list[str]:
     Of the net's own fields name, inputs, input dimensions and ``force_backward`` stay; V0 knew no others.
 
     Returns what was changed, and which fields were dropped because the layer's type has no use for them (Caffe warns of
-    them and goes on too). Raises StepError: on an unknown layer type, a padding layer that Caffe cannot fold, or an
+    them and continues too). Raises StepError: an unknown layer type, a padding layer that Caffe cannot fold, or an
     unknown bottom.
     """
     if not any(layer.HasField("layer") for layer in net.layers):
@@ -117,12 +117,8 @@ def _fold_padding(net: NetParameter) -> list[V1LayerParameter]:
             source = made_by[blob]
             if source is None or source.layer.type != "padding":
                 continue
-            if (
-                layer.layer.type not in ("conv", "pool")
-                or len(layer.bottom) != 1
-                or len(source.bottom) != 1
-                or len(source.top) != 1
-            ):
+            alone = all(len(blobs) == 1 for blobs in (layer.bottom, source.bottom, source.top))
+            if layer.layer.type not in ("conv", "pool") or not alone:
                 raise StepError(
                     "A padding layer that Caffe cannot fold",
                     where=f"{_title(source)}, read by {_title(layer)} of type '{layer.layer.type}'",
@@ -136,7 +132,7 @@ def _fold_padding(net: NetParameter) -> list[V1LayerParameter]:
 
 
 def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> list[str]:
-    """Fill a V1 layer from one that holds a V0 layer; give what could not be carried over."""
+    """Fill a V1 layer from one that holds a V0 layer; return what could not be carried over."""
     dropped = []
     layer.bottom.extend(old.bottom)
     layer.top.extend(old.top)
@@ -159,23 +155,18 @@ def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> list[str]:
     layer.blobs.extend(v0.blobs)
     layer.blobs_lr.extend(v0.blobs_lr)
     layer.weight_decay.extend(v0.weight_decay)
-    for descriptor, value in v0.ListFields():
-        if descriptor.name in _HANDLED and descriptor.name not in _FIELDS:
-            continue
-        places = _FIELDS.get(descriptor.name, {})
-        place = places.get("") or places.get(v0.type)
-        if place is None:
-            dropped.append(
-                f"{_title(old)}: '{descriptor.name}' was dropped, since a V0 layer of type '{v0.type}' does not know it"
-            )
-            continue
-        _put(layer, place, value)
+    for field, value in v0.ListFields():
+        places = _FIELDS.get(field.name, {})
+        if place := places.get("") or places.get(v0.type):
+            _put(layer, *place, value)
+        elif field.name not in _COPIED:
+            why = f"since a V0 layer of type '{v0.type}' does not know it"
+            dropped.append(f"{_title(old)}: '{field.name}' was dropped, {why}")
     return dropped
 
 
-def _put(layer: V1LayerParameter, place: tuple[str, str], value: object) -> None:
-    holder = getattr(layer, place[0]) if place[0] else layer
-    name = place[1]
+def _put(layer: V1LayerParameter, parameter: str, name: str, value: object) -> None:
+    holder = getattr(layer, parameter) if parameter else layer
     target = getattr(holder, name)
     if hasattr(target, "append"):
         target.append(value)

@@ -6,7 +6,7 @@ The behaviour is that of ``UpgradeV1Net`` and ``UpgradeNetDataTransformation`` o
 from __future__ import annotations
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.messages import LayerParameter, NetParameter, V1LayerParameter, new
+from modelprep.formats.caffe.messages import LayerParameter, NetParameter, V1LayerParameter, chosen, new
 
 #: V1 enum values and the type strings of V2.
 V1_TYPES = {
@@ -22,24 +22,19 @@ V1_TYPES = {
     "TANH": "TanH", "WINDOW_DATA": "WindowData", "THRESHOLD": "Threshold",
 }  # fmt: skip
 
-#: V1 types whose own parameters once held what is in ``transform_param`` now.
+#: V1 types whose parameters once had the fields of ``transform_param``.
 _DATA_TYPES = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
 _TRANSFORM = ("scale", "mean_file", "crop_size", "mirror")
-
-
-def _v1_type(layer: V1LayerParameter) -> str:
-    known = layer.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
-    return str(known[layer.type].name)
+#: Four lists with an entry for each blob, which became one list of ParamSpec.
+_OF_BLOBS = {"param": "name", "blob_share_mode": "share_mode", "blobs_lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
 def upgrade_data_transformation(net: NetParameter) -> list[str]:
     """Move scale, mean_file, crop_size and mirror of V1 data layers to ``transform_param``, in place.
 
-    As in Caffe, once one layer needs it every data layer gets a ``transform_param``, be it an empty one.
-
-    Returns what was changed.
+    As in Caffe, if one layer needs it, every data layer gets a ``transform_param``. Returns what was changed.
     """
-    data = [(layer, name) for layer in net.layers if (name := _DATA_TYPES.get(_v1_type(layer)))]
+    data = [(layer, name) for layer in net.layers if (name := _DATA_TYPES.get(chosen(layer, "type")))]
     if not any(getattr(layer, name).HasField(one) for layer, name in data for one in _TRANSFORM):
         return []
     said = []
@@ -81,13 +76,11 @@ def _upgrade_layer(old: V1LayerParameter) -> LayerParameter:
     layer = new("LayerParameter")
     if old.HasField("layer"):
         raise StepError("a V0 layer is left inside a V1 layer", where=f"layers '{old.name}'")
-    same = layer.DESCRIPTOR.fields_by_name
     for descriptor, value in old.ListFields():
         name = descriptor.name
-        if name in ("type", "param", "blob_share_mode", "blobs_lr", "weight_decay"):
+        if name == "type" or name in _OF_BLOBS:
             continue
-        # Every other field of a V1 layer has its like in V2 under the same name.
-        assert name in same, name
+        # V2 has a field of the same name for every other field of V1.
         target = getattr(layer, name)
         if hasattr(target, "extend"):
             target.extend(value)
@@ -96,15 +89,9 @@ def _upgrade_layer(old: V1LayerParameter) -> LayerParameter:
         else:
             setattr(layer, name, value)
     if old.HasField("type"):
-        layer.type = V1_TYPES[_v1_type(old)]
-    # Four lists, one entry a blob, became one ParamSpec a blob.
-    for values, name in (
-        (old.param, "name"),
-        (old.blob_share_mode, "share_mode"),
-        (old.blobs_lr, "lr_mult"),
-        (old.weight_decay, "decay_mult"),
-    ):
-        for index, value in enumerate(values):
+        layer.type = V1_TYPES[chosen(old, "type")]
+    for v1, name in _OF_BLOBS.items():
+        for index, value in enumerate(getattr(old, v1)):
             if index == len(layer.param):
                 layer.param.add()
             setattr(layer.param[index], name, value)

@@ -1,13 +1,11 @@
 """Protocol-buffer bytes of a big file, read field by field through one small buffer.
 
-A caffemodel is one message of up to 2 GiB whose bulk is float arrays. Parsing it needs four times its size in memory;
-walking it needs the few bytes of each field's head. Nothing here knows Caffe: see
-:mod:`modelprep.formats.caffe.wire.index`.
+A caffemodel is one message of up to 2 GiB, most of it float arrays. Parsing it needs four times its size in memory;
+walking it needs the few bytes of each field's head. :mod:`modelprep.formats.caffe.wire.index` knows the fields.
 
-This is :mod:`modelprep.formats.protowire` for files that are never in a buffer, and stays apart from it for three
-reasons. Reading is by ``pread`` through a window, not by a memory map: memory stays bounded whatever a file holds, and
-a file that another process cuts short ends in an error and not in a SIGBUS. The number of fields is bounded. And every
-length is explained to the user where it is wrong, in terms of the file and of the layer that was being read.
+This is :mod:`modelprep.formats.protowire` for files that are never in a buffer, and separate from it for three reasons.
+Reading is by ``pread`` through a window, not by a memory map: memory stays bounded, and a file that another process
+truncates ends in an error, not in a SIGBUS. The number of fields is bounded. Errors name the file, layer and byte.
 """
 
 from __future__ import annotations
@@ -31,14 +29,8 @@ _WINDOW = 1 << 16
 class Field:
     """One field as it is in the file.
 
-    Parameters
-    ----------
-    offset
-        Where its tag starts (bytes from the file's start).
-    start, end
-        Where its value lies; for a varint the bytes of the varint.
-    value
-        The number, for a varint; 0 otherwise.
+    `offset`: where its tag starts (bytes from the file's start). `start`, `end`: where its value is; of a varint its
+    bytes. `value`: the number of a varint, else 0.
     """
 
     number: int
@@ -50,30 +42,22 @@ class Field:
 
 
 class WireReader:
-    """A file's fields, every length held against the enclosing message's end.
+    """A file's fields, every length checked against the enclosing message's end.
 
-    `fd`: open for reading; stays the caller's. `max_fields`: how many fields may be read in all: bounds the time that a
-    hostile file can take.
+    `fd`: open for reading; the caller closes it. `max_fields`: how many fields may be read in all, which bounds the
+    time for a hostile file.
     """
 
     def __init__(self, path: Path, fd: int, size: int, *, max_fields: int = 1_000_000) -> None:
         self.path, self.size = path, size
-        self.context = ""
-        self._fd = fd
+        self.context, self._fd = "", fd
         self._base, self._buffer = 0, b""
-        self._left = max_fields
-        self._max_fields = max_fields
+        self._left = self._max_fields = max_fields
 
     def fail(
-        self,
-        what: str,
-        offset: int,
-        *,
-        expected: str | None = None,
-        got: str | None = None,
-        looks: str | None = None,
+        self, what: str, offset: int, *, expected: str | None = None, got: str | None = None, looks: str | None = None,
         hint: str | None = None,
-    ) -> StepError:
+    ) -> StepError:  # fmt: skip
         """Make the error for this place; the caller raises it."""
         place = f"{self.path}: {self.context + ', ' if self.context else ''}byte {offset}"
         looks = looks or looks_like(self.slice(0, min(512, self.size)))
@@ -100,7 +84,7 @@ class WireReader:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def varint(self, offset: int, end: int, *, limit: int = 10, what: str = "number") -> tuple[int, int]:
-        """Read a varint of at most `limit` bytes; give it and where the next byte is.
+        """Read a varint of at most `limit` bytes; return it and the offset of the next byte.
 
         Raises StepError: it runs past `end`, is longer than `limit` bytes, or does not fit 64 bits.
         """
@@ -135,19 +119,17 @@ class WireReader:
         Raises StepError: a length leads out of the message, a group or an unknown wire type, field number 0, too many
         fields.
         """
-        offset = start
-        while offset < end:
-            field = self.field_at(offset, end)
+        while start < end:
+            field = self.field_at(start, end)
             yield field
-            offset = field.end
+            start = field.end
 
     def field_at(self, offset: int, end: int) -> Field:
         """Read the head of the field at `offset`, inside a message that ends at `end`; errors as of :meth:`fields`."""
         self._left -= 1
         if self._left < 0:
-            raise self.fail(
-                f"more than {self._max_fields:,} fields: no Caffe writes such a file", offset, looks="damaged bytes"
-            )
+            what = f"more than {self._max_fields:,} fields: no Caffe writes such a file"
+            raise self.fail(what, offset, looks="damaged bytes")
         tag, start = self.varint(offset, end, limit=5, what="field tag")
         number, wire = tag >> 3, tag & 7
         if number == 0 or number >= NUMBERS:
@@ -158,12 +140,8 @@ class WireReader:
         if wire == BYTES:
             length, start = self.varint(start, end, what="length")
             if length > MAX_MESSAGE:
-                raise self.fail(
-                    "a length that no protobuf message can have",
-                    offset,
-                    expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
-                    got=f"{signed(length)} bytes for field {number}",
-                )
+                what, expected = "a length that no protobuf message can have", f"at most {MAX_MESSAGE} bytes (2 GiB)"
+                raise self.fail(what, offset, expected=expected, got=f"{signed(length)} bytes for field {number}")
         elif wire in (FIXED32, FIXED64):
             length = 4 if wire == FIXED32 else 8
         else:
@@ -177,11 +155,9 @@ class WireReader:
     def run(self, offset: int, end: int, tag: int, width: int) -> int:
         """Count the equal one-byte tags that follow each other every ``1 + width`` bytes from `offset` on.
 
-        That is how a repeated number that is not packed is in a file: tag, value, tag, value. Done by slices, as
-        there can be a hundred million of them.
+        Repeated numbers that are not packed are so written: tag, value, tag, value. There can be a hundred million.
         """
-        step, count = 1 + width, 0
-        mark = bytes([tag])
+        step, count, mark = 1 + width, 0, bytes([tag])
         most = (_WINDOW // step) * step
         while offset < end:
             whole = min(most, (end - offset) // step * step)
@@ -196,17 +172,13 @@ class WireReader:
         return count
 
     def expect(self, field: Field, wire: int, name: str) -> None:
-        """Hold a known field to its wire type.
+        """Check a known field's wire type.
 
         Raises StepError: it has another one: damaged bytes, or another kind of message.
         """
         if field.wire != wire:
-            raise self.fail(
-                f"the field '{name}' has the wrong wire type",
-                field.offset,
-                expected=WIRE_NAMES[wire],
-                got=WIRE_NAMES[field.wire],
-            )
+            what = f"the field '{name}' has the wrong wire type"
+            raise self.fail(what, field.offset, expected=WIRE_NAMES[wire], got=WIRE_NAMES[field.wire])
 
     def text(self, field: Field, name: str, *, limit: int = 1 << 16) -> str:
         """Read a string field.
@@ -215,10 +187,8 @@ class WireReader:
         :func:`modelprep.formats.caffe.text_bytes.decode` keeps it.
         """
         self.expect(field, BYTES, name)
-        if field.end - field.start > limit:
-            raise self.fail(
-                f"the field '{name}' is {field.end - field.start} bytes long", field.offset, expected=f"up to {limit}"
-            )
+        if (size := field.end - field.start) > limit:
+            raise self.fail(f"the field '{name}' is {size} bytes long", field.offset, expected=f"up to {limit}")
         raw = self.slice(field.start, field.end)
         text = text_bytes.decode(raw)
         if not text_bytes.is_plain(text) and any(byte < 0x20 for byte in raw):

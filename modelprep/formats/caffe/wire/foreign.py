@@ -1,4 +1,4 @@
-"""What a file that is no caffemodel looks like, told from its first bytes."""
+"""What a file that is no caffemodel looks like, by its first bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TEXTS = ("web page", "xml", "json", "text", "prototxt", "text graph")
 
 
 def looks_like(head: bytes) -> str:
-    """Say what these first bytes (:data:`modelprep.formats.sniff.HEAD` of them) are; an empty string when unknown."""
+    """Say what these first bytes (:data:`modelprep.formats.sniff.HEAD` of them) are; an empty string if unknown."""
     found = _recognise(head)
     return found.text if found else ""
 
@@ -26,8 +26,8 @@ def is_foreign(head: bytes) -> str:
 
 def _recognise(head: bytes) -> Kind | None:
     found = recognise(head)
-    # Models are told apart among texts only: the first fields of a caffemodel that is damaged help nobody.
+    # Kinds of models are told apart among texts only: the first fields of a damaged caffemodel mean nothing.
     text = recognise_model(head) if found is not None and found.name == "text" else None
     if text is not None and text.name == "prototxt":
-        return Kind(text.name, "a prototxt (text), where the binary .caffemodel is wanted")
+        return Kind(text.name, "a prototxt (text), where the binary .caffemodel is expected")
     return text or found

@@ -1,4 +1,4 @@
-"""Where everything is in a caffemodel: layers, blobs, shapes, float payloads; not one float is read.
+"""Where everything is in a caffemodel: layers, blobs, shapes, float payloads; no floats are read.
 
 The three generations of the format are told apart by where the layers lie: ``layer`` (field 100, V2), ``layers``
 (field 2, V1), and V1 layers that hold a V0 layer in their field 1. Field numbers: ``schema.tsv``.
@@ -7,6 +7,7 @@ The three generations of the format are told apart by where the layers lie: ``la
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from modelprep.formats.caffe.messages import MAX_LAYERS
 from modelprep.formats.caffe.wire import Field, WireReader
 from modelprep.formats.caffe.wire.foreign import is_foreign
 from modelprep.formats.caffe.wire.model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment
-from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT
+from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT, signed
 from modelprep.formats.sniff import HEAD, looks_like_model
 
 __all__ = ["BlobIndex", "LayerIndex", "ModelIndex", "Segment", "index"]
 
-#: Bounds on what a file may hold; each is far above any net that Caffe was seen to write.
+#: Bounds on a file's contents, far above any net that Caffe was seen to write.
 MAX_BLOBS = 200_000
 MAX_SEGMENTS = 500_000
 #: ``kMaxBlobAxes`` of Caffe, and its bound on a blob's element count.
@@ -31,55 +32,41 @@ MAX_COUNT = 2**31 - 1
 def index(path: Path) -> ModelIndex:
     """Index a caffemodel without reading its weights.
 
-    Raises StepError: no caffemodel, cut short, damaged, or beyond the bounds above; says the layer and the byte.
+    Raises StepError: no caffemodel, cut short, damaged, or beyond the bounds above; with layer and byte.
     StorageError: it cannot be read.
     """
     try:
-        return _indexed(path)
+        with path.open("rb", buffering=0) as file:
+            _refuse_foreign(path, os.pread(file.fileno(), 512, 0))
+            if (size := os.fstat(file.fileno()).st_size) > MAX_MESSAGE:
+                raise StepError(
+                    "the file is larger than a protobuf message can be",
+                    where=str(path),
+                    expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
+                    got=f"{size} bytes",
+                    hint="Caffe itself cannot read it, nor can Arm NN",
+                )
+            return _Indexer(WireReader(path, file.fileno(), size)).model()
     except OSError as error:
         raise StorageError(f"the weights cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def _indexed(path: Path) -> ModelIndex:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        size = os.fstat(fd).st_size
-        head = os.pread(fd, 512, 0)
-        _refuse_foreign(path, head)
-        if size > MAX_MESSAGE:
-            raise StepError(
-                "the file is larger than a protobuf message can be",
-                where=str(path),
-                expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
-                got=f"{size} bytes",
-                hint="Caffe itself cannot read it, nor can Arm NN",
-            )
-        return _Indexer(WireReader(path, fd, size)).model()
-    finally:
-        os.close(fd)
-
-
 def _refuse_foreign(path: Path, head: bytes) -> None:
-    looks = is_foreign(head)
-    if not looks:
-        return
-    hint = None
-    if "HDF5" in looks:
-        hint = "a .caffemodel.h5 must be saved again by Caffe, with snapshot_format: BINARYPROTO"
-    elif "prototxt" in looks:
-        hint = "give the prototxt as the structure and the .caffemodel as the weights"
-    raise StepError(
-        "this is not a caffemodel", where=str(path), expected="a binary NetParameter", looks_like=looks, hint=hint
-    )
+    if looks := is_foreign(head):
+        hint = None
+        if "HDF5" in looks:
+            hint = "a .caffemodel.h5 must be saved again by Caffe, with snapshot_format: BINARYPROTO"
+        elif "prototxt" in looks:
+            hint = "give the prototxt as the structure and the .caffemodel as the weights"
+        what, expected = "this is not a caffemodel", "a binary NetParameter"
+        raise StepError(what, where=str(path), expected=expected, looks_like=looks, hint=hint)
 
 
 class _Indexer:
-    """Walks one file; the counters bound what the index itself may take."""
+    """Walks one file; the counters bound the size of the index."""
 
     def __init__(self, reader: WireReader) -> None:
-        self.reader = reader
-        self.blobs = 0
-        self.segments = 0
+        self.reader, self.blobs, self.segments = reader, 0, 0
 
     def model(self) -> ModelIndex:
         reader = self.reader
@@ -99,11 +86,8 @@ class _Indexer:
                 if field.number == 1:
                     name, names = self._net_name(field), names + 1
                     if names > 2:
-                        raise reader.fail(
-                            "the net's name is written again and again",
-                            field.offset,
-                            looks="a TensorFlow GraphDef or another protobuf message",
-                        )
+                        looks = "a TensorFlow GraphDef or another protobuf message"
+                        raise reader.fail("the net's name is written more than twice", field.offset, looks=looks)
                 _extend(rest, field)
             if len(v1) + len(v2) > MAX_LAYERS:
                 raise reader.fail(f"more than {MAX_LAYERS:,} layers", field.offset, looks="damaged bytes")
@@ -127,14 +111,10 @@ class _Indexer:
 
     def _net_name(self, field: Field) -> str:
         if field.wire == VARINT:
-            raise self.reader.fail(
-                "this is not a caffemodel",
-                field.offset,
-                expected="the net's name in field 1",
-                got="a number",
-                looks=looks_like_model(self.reader.slice(0, min(HEAD, self.reader.size)))
-                or "a protobuf message of another kind (it starts with a number)",
-            )
+            looks = looks_like_model(self.reader.slice(0, min(HEAD, self.reader.size)))
+            looks = looks or "a protobuf message of another kind (it starts with a number)"
+            what, expected = "this is not a caffemodel", "the net's name in field 1"
+            raise self.reader.fail(what, field.offset, expected=expected, got="a number", looks=looks)
         return self.reader.text(field, "name")
 
     def _layer(self, field: Field, position: int, form: Form) -> LayerIndex:
@@ -162,9 +142,7 @@ class _Indexer:
                     type_ = reader.text(inner, "type")
                 _extend(rest, inner)
         if old is not None:
-            return LayerIndex(
-                old.name, old.type, "V0", field.start, field.end - field.start, old.blobs, tuple(rest), old.inner
-            )
+            return replace(old, offset=field.start, length=field.end - field.start, rest=tuple(rest))
         return LayerIndex(name, type_, form, field.start, field.end - field.start, tuple(blobs), tuple(rest))
 
     def _v0_layer(self, field: Field, position: int) -> LayerIndex:
@@ -192,10 +170,9 @@ class _Indexer:
         if self.blobs > MAX_BLOBS:
             raise reader.fail(f"more than {MAX_BLOBS:,} blobs", field.offset, looks="damaged bytes")
         shape: list[int] | None = None
-        legacy = [0, 0, 0, 0]
-        has_legacy = has_diff = False
-        floats: list[Segment] = []
-        doubles: list[Segment] = []
+        legacy: dict[int, int] = {}
+        has_diff = False
+        found: dict[int, list[Segment]] = {4: [], 8: []}
         offset = field.start
         while offset < field.end:
             inner = reader.field_at(offset, field.end)
@@ -206,36 +183,34 @@ class _Indexer:
                 if inner.number in (6, 9):
                     has_diff = True
                 elif segment.count:
-                    self._append(floats if width == 4 else doubles, segment, width)
+                    found[width].append(segment)
+                    self.segments += 1
+                    if self.segments > MAX_SEGMENTS:
+                        what = f"numbers in more than {MAX_SEGMENTS:,} pieces"
+                        raise reader.fail(what, segment.offset, got=f"width {width}")
             elif inner.number == 7:
                 reader.expect(inner, BYTES, "shape")
                 shape = (shape or []) + self._shape(inner)
             elif inner.number <= 4:
                 reader.expect(inner, VARINT, ("num", "channels", "height", "width")[inner.number - 1])
-                legacy[inner.number - 1] = self._dim(inner.value, inner)
-                has_legacy = True
+                legacy[inner.number] = self._dim(inner.value, inner)
         if shape is not None and len(shape) > MAX_AXES:
             raise reader.fail(f"a blob of {len(shape)} axes", field.offset, expected=f"at most {MAX_AXES}")
-        chosen = doubles or floats
+        segments = tuple(found[8] or found[4])
         blob = BlobIndex(
-            field.start,
-            field.end - field.start,
-            None if shape is None else tuple(shape),
-            (legacy[0], legacy[1], legacy[2], legacy[3]) if has_legacy else None,
-            "float64" if doubles else "float32",
-            tuple(chosen),
-            sum(segment.count for segment in chosen),
-            has_diff,
-        )
-        self._hold_count(blob, field)
+            field.start, field.end - field.start, None if shape is None else tuple(shape),
+            tuple(legacy.get(i, 0) for i in range(1, 5)) if legacy else None, "float64" if found[8] else "float32",
+            segments, sum(segment.count for segment in segments), has_diff,
+        )  # fmt: skip
+        self._check_count(blob, field)
         return blob
 
-    def _hold_count(self, blob: BlobIndex, field: Field) -> None:
+    def _check_count(self, blob: BlobIndex, field: Field) -> None:
         count = prod(blob.dims)
         if count > MAX_COUNT:
             raise self.reader.fail("a blob of more than 2^31 - 1 numbers", field.offset, got=f"shape {blob.dims}")
         if blob.legacy is None and blob.shape is None:
-            # Neither is written: a scalar for Caffe. Nothing but an empty or a single number fits it.
+            # Neither is written: a scalar for Caffe, which takes one number or none.
             count = 1 if blob.count == 1 else 0
         if count != blob.count:
             raise self.reader.fail(
@@ -251,24 +226,15 @@ class _Indexer:
         length = field.end - field.start
         if field.wire == BYTES:
             if length % width:
-                raise reader.fail(
-                    f"an array of {width}-byte numbers is {length} bytes long", field.offset, looks="damaged bytes"
-                )
+                what = f"an array of {width}-byte numbers is {length} bytes long"
+                raise reader.fail(what, field.offset, looks="damaged bytes")
             return Segment(field.start, length // width, width), field.end
         reader.expect(field, FIXED32 if width == 4 else FIXED64, "data")
         if field.start - field.offset != 1:
-            raise reader.fail("a tag is longer than it need be", field.offset)
+            raise reader.fail("a tag is longer than necessary", field.offset)
         tag = field.number << 3 | field.wire
         count = reader.run(field.offset, end, tag, width)
         return Segment(field.start, count, width + 1), field.offset + count * (width + 1)
-
-    def _append(self, segments: list[Segment], segment: Segment, width: int) -> None:
-        segments.append(segment)
-        self.segments += 1
-        if self.segments > MAX_SEGMENTS:
-            raise self.reader.fail(
-                f"numbers in more than {MAX_SEGMENTS:,} pieces", segment.offset, got=f"width {width}"
-            )
 
     def _shape(self, field: Field) -> list[int]:
         dims: list[int] = []
@@ -291,8 +257,7 @@ class _Indexer:
 
     def _dim(self, value: int, field: Field) -> int:
         if value > MAX_COUNT:
-            signed = value - (1 << 64) if value >> 63 else value
-            raise self.reader.fail("a dimension that no blob can have", field.offset, got=str(signed))
+            raise self.reader.fail("a dimension that no blob can have", field.offset, got=str(signed(value)))
         return value
 
 

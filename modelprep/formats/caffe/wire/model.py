@@ -1,4 +1,4 @@
-"""What is known of a caffemodel once it has been indexed: layers, blobs, byte ranges.
+"""What the index of a caffemodel holds: layers, blobs, byte ranges.
 
 :mod:`modelprep.formats.caffe.wire.index` fills these structs.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelprep.errors import StepError
-from modelprep.formats.protowire import varint
+from modelprep.formats.protowire import WireError, bytes_field
 
 Form = Literal["V0", "V1", "V2"]
 Range = tuple[int, int]
@@ -33,24 +33,16 @@ class Segment:
 class BlobIndex:
     """One BlobProto.
 
-    Parameters
-    ----------
-    offset, length
-        Of the message in the file, in bytes.
-    legacy
-        (num, channels, height, width) where any of these is written, else None. Caffe prefers these to `shape`.
-    dtype
-        ``float32`` for ``data``, ``float64`` for ``double_data`` (which wins where both are there, as in Caffe).
-    segments, count
-        Where the numbers lie, and how many there are in all.
-    has_diff
-        Gradients are stored too; nobody needs them for inference, so they are left behind.
+    `offset`, `length`: of the message in the file, in bytes. `legacy`: (num, channels, height, width) if any of these
+    is written, else None; Caffe prefers these to `shape`. `dtype`: ``float32`` for ``data``, ``float64`` for
+    ``double_data``, which is preferred to ``data``, as in Caffe. `segments`, `count`: where the numbers are, and how
+    many. `has_diff`: gradients are stored too; they are not needed for inference and not copied.
     """
 
     offset: int
     length: int
     shape: tuple[int, ...] | None
-    legacy: tuple[int, int, int, int] | None
+    legacy: tuple[int, ...] | None
     dtype: Literal["float32", "float64"]
     segments: tuple[Segment, ...]
     count: int
@@ -58,7 +50,7 @@ class BlobIndex:
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """The shape as Caffe sees it: the legacy four where written, else ``shape``."""
+        """The shape for Caffe: the legacy four if written, else ``shape``."""
         return self.legacy if self.legacy is not None else (self.shape or ())
 
 
@@ -108,37 +100,27 @@ class ModelIndex:
     def structure(self) -> bytes:
         """Return the file's NetParameter without its blobs, still in its own form (V0, V1 or V2).
 
-        Strings that are not UTF-8 are as Python's protobuf can hold them (:mod:`modelprep.formats.caffe.text_bytes`).
+        For strings that are not UTF-8 see :mod:`modelprep.formats.caffe.text_bytes`.
 
-        Raises StepError: the structure alone is larger than `MAX_STRUCTURE`: no net is.
+        Raises StepError: the structure alone is larger than `MAX_STRUCTURE`.
         """
+        from modelprep.formats.caffe.messages import message_class
+        from modelprep.formats.caffe.text_bytes import readable
+
         spans = [*self.rest, *(r for layer in self.layers for r in (*layer.rest, *layer.inner))]
         if sum(end - start for start, end in spans) > MAX_STRUCTURE:
             raise StepError("the net's structure alone is beyond 64 MiB", where=str(self.path))
-        fd = os.open(self.path, os.O_RDONLY)
-        try:
+        with self.path.open("rb", buffering=0) as file:
 
             def read(ranges: tuple[Range, ...]) -> bytes:
-                return b"".join(os.pread(fd, end - start, start) for start, end in ranges)
+                return b"".join(os.pread(file.fileno(), end - start, start) for start, end in ranges)
 
             parts = [read(self.rest)]
             for layer in self.layers:
-                body = read(layer.rest)
-                if layer.form == "V0":
-                    inner = read(layer.inner)
-                    body = b"\x0a" + varint(len(inner)) + inner + body
-                parts += [b"\xa2\x06" if layer.form == "V2" else b"\x12", varint(len(body)), body]
-        finally:
-            os.close(fd)
-        return _readable(b"".join(parts))
-
-
-def _readable(data: bytes) -> bytes:
-    from modelprep.formats.caffe.messages import message_class
-    from modelprep.formats.caffe.text_bytes import readable
-    from modelprep.formats.protowire import WireError
-
-    try:
-        return readable(data, message_class("NetParameter").DESCRIPTOR)
-    except WireError:  # damaged inside a layer's fields: whoever parses it says so
-        return data
+                inner = bytes_field(1, read(layer.inner)) if layer.form == "V0" else b""
+                parts.append(bytes_field(100 if layer.form == "V2" else 2, inner + read(layer.rest)))
+        data = b"".join(parts)
+        try:
+            return readable(data, message_class("NetParameter").DESCRIPTOR)
+        except WireError:  # damaged inside a layer's fields, which the parser of the message reports
+            return data

@@ -10,8 +10,7 @@ from modelprep.errors import StepError, UsageError
 from modelprep.formats.caffe import prototxt
 from modelprep.formats.caffe.messages import copy_of, generation, known_layer_types, new
 from modelprep.formats.caffe.phase import filter_net
-from modelprep.formats.caffe.prepare import prepare
-from modelprep.formats.caffe.splits import insert_splits
+from modelprep.formats.caffe.prepare import insert_splits, prepare
 from modelprep.formats.caffe.upgrades import upgrade
 from modelprep.formats.caffe.upgrades.v1 import V1_TYPES
 
