@@ -71,6 +71,10 @@ def catalogue(work: Path, rounds: int) -> list[Row]:
     return [whole, one]
 
 
+#: Files of one recipe: a recipe may have 1 MiB.
+_IN_A_RECIPE = 1000
+
+
 def trees(work: Path, rounds: int, sizes: tuple[int, ...] = (100, 1000, 10_000)) -> list[Row]:
     """Install trees of more and more files, and run again: how the seconds grow with the number (1 is linear)."""
     found = []
@@ -78,21 +82,23 @@ def trees(work: Path, rounds: int, sizes: tuple[int, ...] = (100, 1000, 10_000))
     for count in sizes:
         place = work / str(count)
         (place / "recipes" / "bench").mkdir(parents=True)
-        assets, install = [], []
-        for number in range(count):
-            data = f"{number:06d}".encode() * 40
-            (place / "recipes" / f"{number}.bin").write_bytes(data)
-            uri = (place / "recipes" / f"{number}.bin").resolve().as_uri()
-            digest = hashlib.sha256(data).hexdigest()
-            assets.append(f"  f{number}: {{urls: ['{uri}'], sha256: {digest}, size: 240, pinned_by: bench}}\n")
-            install.append(f"  {number}.bin: $f{number}\n")
-        text = "schema: 1\ndemo: Bench\nstatus: ready\ntree: Bench\nassets:\n" + "".join(assets)
-        (place / "recipes" / "bench" / "bench.yaml").write_text(text + "install:\n" + "".join(install))
+        for start in range(0, count, _IN_A_RECIPE):
+            assets, install = [], []
+            for number in range(start, min(start + _IN_A_RECIPE, count)):
+                data = f"{number:06d}".encode() * 40
+                (place / "recipes" / f"{number}.bin").write_bytes(data)
+                uri = (place / "recipes" / f"{number}.bin").resolve().as_uri()
+                digest = hashlib.sha256(data).hexdigest()
+                assets.append(f"  f{number}: {{urls: ['{uri}'], sha256: {digest}, size: 240, pinned_by: bench}}\n")
+                install.append(f"  {number}.bin: $f{number}\n")
+            text = f"schema: 1\ndemo: Bench {start}\nstatus: ready\ntree: Bench\nassets:\n" + "".join(assets)
+            text += "install:\n" + "".join(install)
+            (place / "recipes" / "bench" / f"b{start}.yaml").write_text(text)
         modelprep = Command(work)
 
         def fetch(place: Path = place, modelprep: Command = modelprep) -> Cost:
             places = ("--recipes", place / "recipes", "--out", place / "out", "--cache", place / "cache")
-            return modelprep("fetch", "bench/bench", "-q", *places)
+            return modelprep("fetch", "bench", "-q", *places)
 
         first.append(fetch())
         again.append(min((fetch() for _ in range(max(1, rounds))), key=lambda cost: cost.seconds))
@@ -111,10 +117,11 @@ def stores(work: Path, rounds: int, sizes: tuple[int, ...] = (1000, 10_000, 100_
     code = (
         "import hashlib, os, sys\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[1])\n"
         "from modelprep.store import Store\nstore = Store.open(Path(sys.argv[2]))\n"
-        "for number in range(int(sys.argv[3])):\n"
-        "    data = str(number).encode(); digest = hashlib.sha256(data).hexdigest()\n"
-        "    path = store.blob_path(digest); path.parent.mkdir(parents=True, exist_ok=True)\n"
-        "    path.write_bytes(data); store.remember(path, digest)\n"
+        "with store.recording():\n"
+        "    for number in range(int(sys.argv[3])):\n"
+        "        data = str(number).encode(); digest = hashlib.sha256(data).hexdigest()\n"
+        "        path = store.blob_path(digest); path.parent.mkdir(parents=True, exist_ok=True)\n"
+        "        path.write_bytes(data); store.remember(path, digest)\n"
     )
     recipes = work / "recipes"
     (recipes / "bench").mkdir(parents=True)

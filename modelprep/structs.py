@@ -57,16 +57,17 @@ else:
         return found
 
     def _init(self, /, *args, **given):
-        spec = _spec(type(self))
+        spec = type(self).__dict__.get("_spec_of_fields") or _spec(type(self))
         values = self.__dict__
         values.update(spec.defaults)
         if args:
-            if len(args) > len(spec.places) or not given.keys().isdisjoint(spec.places[: len(args)]):
+            if len(args) > len(spec.places) or (given and not given.keys().isdisjoint(spec.places[: len(args)])):
                 raise TypeError(f"{type(self).__name__}() takes each of {', '.join(spec.places)} once")
-            values.update(zip(spec.places, args, strict=False))
-        values.update(given)
-        if len(values) != len(spec.fields):
-            raise TypeError(f"{type(self).__name__}() knows no {', '.join(given.keys() - spec.fields.keys())}")
+            values.update(zip(spec.places, args))  # noqa: B905 - those left out have their defaults
+        if given:
+            values.update(given)
+            if len(values) != len(spec.fields):
+                raise TypeError(f"{type(self).__name__}() knows no {', '.join(given.keys() - spec.fields.keys())}")
         for name in spec.special:
             if values[name] is _MISSING:
                 if (factory := spec.fields[name].factory) is _MISSING:
@@ -162,8 +163,9 @@ else:
     def replace(instance, /, **changes):
         """Return an instance with other values for some fields: as the standard library's function."""
         cls = type(instance)
-        spec = _spec(cls)
-        values = {name: instance.__dict__[name] for name in spec.fields}
+        spec, held = _spec(cls), instance.__dict__
+        # It may hold cached properties too.
+        values = held.copy() if len(held) == len(spec.fields) else {name: held[name] for name in spec.fields}
         values.update(changes)
         if len(values) != len(spec.fields):
             raise TypeError(f"{cls.__name__} has no {', '.join(changes.keys() - spec.fields.keys())}")

@@ -137,10 +137,10 @@ def name_of(asset: Asset) -> str:
 
 def pinned(asset: Asset, pins: Mapping[str, Pin]) -> tuple[Mapping[str, str], int | None]:
     """Return the digests and the size that an asset must have; `pins` of the lock file."""
-    pin = pins.get(asset.lock_key)
+    pin = pins.get(asset.lock_key) if pins else None
     if pin is not None and (asset.digests.weak() or not (asset.digests or asset.members)):
         return {**asset.digests.values, "sha256": pin.sha256}, pin.size
-    return dict(asset.digests.values), asset.size
+    return asset.digests.values, asset.size
 
 
 def want_of(asset: Asset, pins: Mapping[str, Pin]) -> Want:

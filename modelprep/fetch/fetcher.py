@@ -109,6 +109,10 @@ class Fetcher:
         """Make every running fetch, in any thread, end soon with Interrupted; partial files are kept."""
         self._stop.set()
 
+    @cached_property
+    def _resumes(self) -> bool:
+        return self._store.has_partials()
+
     # -- deciding ------------------------------------------------------------------------------------------------
 
     def plan(self, asset: Asset, names: tuple[str, ...] = ()) -> Planned:
@@ -119,10 +123,11 @@ class Fetcher:
         digests, size = pinned(asset, self._lock)
         here = self._find_by(digests) if digests else self._find(asset, self.want(asset))
         mirrors, archives = self._policy.mirrors, self._policy.archives
-        places = partial(candidates, asset, mirrors=mirrors, archives=archives, pinned=Digests(digests))
+        known = asset.digests if digests is asset.digests.values else Digests(digests)
+        places = partial(candidates, asset, mirrors=mirrors, archives=archives, pinned=known)
         if here is not None:
             return Planned(asset, here, places, 0, 0, names)
-        resumable = self._resumable(asset, self.want(asset), places) if self._store.has_partials() else 0
+        resumable = self._resumable(asset, self.want(asset), places) if self._resumes else 0
         to_come = size
         sources = asset.sources
         if sources and all(s.member for s in sources):

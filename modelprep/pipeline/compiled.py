@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from modelprep.store.memo import settled
 from modelprep.version import __version__
 
 FOLDER = "catalogues"
+#: So many recipes are searched for in the file's text; for more it is divided into lines.
+_SEARCHES = 4
 
 
 class Compiled:
@@ -53,14 +55,17 @@ class Compiled:
         )
         self._seen: dict[str, os.stat_result] = {}
         self._changed = False
+        #: Lines by name, and those that have not been divided yet.
         self._lines: dict[str, str] = {}
+        self._text = ""
+        self._searches = 0
         with suppress(OSError, ValueError):
-            self._lines = self._read()
+            self._text = self._read()
 
     def get(self, name: str, path: Path) -> Recipe | None:
         """Return a recipe as it was read from the same file before; None if it is not known."""
         self._seen[name] = path.stat()
-        line = self._lines.get(name)
+        line = self._line(name)
         if line is None:
             return None
         try:
@@ -81,15 +86,17 @@ class Compiled:
                 self._lines[name] = line
                 self._changed = True
 
-    def save(self, names: Collection[str]) -> None:
-        """Write down what has been noted, of the recipes that there are; a store that takes nothing is no matter."""
+    def save(self, names: Callable[[], Collection[str]]) -> None:
+        """Write down what has been noted, of the recipes whose names are returned, if the store can be written to."""
         if not self._changed:
             return
         if not self.has_store:
             _waiting[self._path] = self, names
             return
         self._changed = False
-        lines = [f"{name}\t{line}" for name, line in self._lines.items() if name in names and "\n" not in name]
+        self._divide()
+        known = set(names())
+        lines = [f"{name}\t{line}" for name, line in self._lines.items() if name in known and "\n" not in name]
         rest = "\n".join([self._head, *lines]).encode()
         with suppress(ModelprepError, OSError):
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -100,19 +107,34 @@ class Compiled:
         """Whether the store is there."""
         return self._store.is_dir()
 
-    def _read(self) -> dict[str, str]:
+    def _line(self, name: str) -> str | None:
+        """Return the line of a recipe; those of the first ones are searched for, as a command may need few of them."""
+        self._searches += 1
+        if self._text and self._searches <= _SEARCHES and name not in self._lines:
+            start = f"\n{name}\t"
+            at = self._text.find(start) + len(start)
+            return self._text[at : self._text.find("\n", at)] if at >= len(start) else None
+        self._divide()
+        return self._lines.get(name)
+
+    def _divide(self) -> None:
+        lines = self._text.split("\n")[1:-1]
+        self._lines, self._text = dict(line.split("\t", 1) for line in lines) | self._lines, ""
+
+    def _read(self) -> str:
+        """Return the lines, each between two line ends; nothing if the file is not to be used."""
         with opened(self._path) as file:
             if any(_foreign(facts) for facts in (os.fstat(file.fileno()), self._path.parent.stat())):
-                return {}
+                return ""
             digest, _, rest = file.read().partition(b"\n")
         if hashlib.sha256(rest).hexdigest().encode() != digest:
-            return {}
-        head, *lines = rest.decode().split("\n")
-        return dict(line.split("\t", 1) for line in lines) if head == self._head else {}
+            return ""
+        text, head = f"{rest.decode()}\n", f"{self._head}\n"
+        return text[len(head) - 1 :] if text.startswith(head) else ""
 
 
 #: What could not be written yet, since the store was not there.
-_waiting: dict[Path, tuple[Compiled, Collection[str]]] = {}
+_waiting: dict[Path, tuple[Compiled, Callable[[], Collection[str]]]] = {}
 
 
 def save_waiting() -> None:

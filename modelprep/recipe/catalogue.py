@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,11 +121,32 @@ class Catalogue:
             if not folder.is_dir():
                 raise UsageError(f"the recipe folder {folder} does not exist", where=str(folder))
         self.shared = SharedAssets([folder / ASSETS_FOLDER for folder in self.folders], self.folders)
-        self._paths: dict[str, list[Path]] = {}
+        self._recipes: dict[tuple[str, str], Recipe] = {}
+
+    @cached_property
+    def _paths(self) -> dict[str, list[str]]:
+        """Name of each recipe -> its files, the last one shadows the others."""
+        found: dict[str, list[str]] = {}
         for folder in self.folders:
             for name, path in _scan(folder):
-                self._paths.setdefault(name, []).append(path)
-        self._recipes: dict[tuple[str, str], Recipe] = {}
+                found.setdefault(name, []).append(path)
+        return found
+
+    def _files(self, name: str) -> Sequence[str]:
+        """Return the files of one recipe as in `_paths`, which need not be known for it."""
+        group, _, stem = name.partition("/")
+        if "_paths" in vars(self) or "/" in stem or any(group in ("", each.resolve().name) for each in self.folders):
+            return self._paths.get(name, ())
+        found: list[str] = []
+        if group == ASSETS_FOLDER or "." in (group[0], stem[:1]):
+            return found
+        for folder in self.folders:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                # Listed, since names of files may not depend on their capitals here, and those of recipes do.
+                entries = os.listdir(folder / group) if group in os.listdir(folder) else ()  # noqa: PTH208
+                names = [f"{stem}{suffix}" for suffix in _SUFFIXES if f"{stem}{suffix}" in entries]
+                found += filter(os.path.isfile, [f"{folder}/{group}/{name}" for name in names])
+        return found
 
     def __repr__(self) -> str:
         return f"<Catalogue: {', '.join(map(str, self.folders))}>"
@@ -144,19 +167,19 @@ class Catalogue:
 
     def path(self, name: str) -> Path:
         """Return the file of a recipe; the last folder that has it wins."""
-        if name not in self._paths:
+        if not (files := self._files(name)):
             raise self._unknown(name)
-        return self._paths[name][-1]
+        return Path(files[-1])
 
     def layers(self, name: str) -> tuple[Layer, ...]:
         """Return the folders in their order, each with its file of a recipe; the last file shadows the others."""
-        files = self._paths.get(name, ())
+        files = self._files(name)
         shipped = shipped_folder()
         return tuple(
             Layer(
                 folder,
                 self.origins.get(folder, "shipped" if folder == shipped else ""),
-                next((path for path in files if root_of(path, self.folders) == folder), None),
+                next((path for path in map(Path, files) if root_of(path, self.folders) == folder), None),
             )
             for folder in self.folders
         )
@@ -183,8 +206,8 @@ class Catalogue:
                 )
                 if self._kept is not None and not variant:
                     self._kept.put(name, path, recipe, text)
-            below = self._paths[name][:-1]
-            self._recipes[name, variant] = replace(recipe, shadows=below[-1]) if below else recipe
+            below = self._files(name)[:-1]
+            self._recipes[name, variant] = replace(recipe, shadows=Path(below[-1])) if below else recipe
         return self._recipes[name, variant]
 
     def _as_before(self, name: str, path: Path) -> Recipe | None:
@@ -199,7 +222,7 @@ class Catalogue:
     def keep(self) -> None:
         """Write down what has been read, for the next process."""
         if self._kept is not None:
-            self._kept.save(self._paths)
+            self._kept.save(self.names)
 
     def resolve(self, targets: Sequence[str]) -> list[Recipe]:
         """Return the recipes of targets, each once, in their order.
@@ -252,7 +275,7 @@ class Catalogue:
         if at and _is_path(plain):
             return [self._from_path(plain, variant)]
         name = plain.strip("/")
-        if name in self._paths:
+        if self._files(name):
             return [self.recipe(name, variant)]
         members = self.names() if name == "all" else [each for each in self.names() if each.startswith(f"{name}/")]
         if members:
@@ -297,7 +320,7 @@ class Catalogue:
             )
         resolved = path.resolve()
         for name, paths in self._paths.items():
-            if paths[-1].resolve() == resolved:
+            if Path(paths[-1]).resolve() == resolved:
                 return self.recipe(name, variant)
         return self.load_file(path, variant)
 
@@ -351,14 +374,14 @@ def _is_path(target: str) -> bool:
     return target.endswith(_SUFFIXES)
 
 
-def _scan(folder: Path) -> Iterator[tuple[str, Path]]:
+def _scan(folder: Path) -> Iterator[tuple[str, str]]:
     """List the recipes of a folder: ``group/stem`` for files in its folders, its own name as group for files in it."""
     for entry in _entries(folder):
         if entry.is_dir():
             if entry.name != ASSETS_FOLDER:
-                yield from _recipes_of(folder / entry.name, entry.name, _entries(folder / entry.name))
+                yield from _recipes_of(entry.name, _entries(folder / entry.name))
         else:
-            yield from _recipes_of(folder, folder.resolve().name, [entry])
+            yield from _recipes_of(folder.resolve().name, [entry])
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -366,8 +389,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted((each for each in entries if each.name[:1] != "."), key=lambda each: each.name)
 
 
-def _recipes_of(folder: Path, group: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tuple[str, Path]]:
+def _recipes_of(group: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tuple[str, str]]:
     for entry in entries:
         stem, _, suffix = entry.name.rpartition(".")
         if f".{suffix}" in _SUFFIXES and entry.is_file():
-            yield f"{group}/{stem}", folder / entry.name
+            yield f"{group}/{stem}", entry.path

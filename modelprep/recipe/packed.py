@@ -6,7 +6,7 @@ What :mod:`modelprep.recipe.loader` gave once need not be parsed and checked aga
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -34,8 +34,8 @@ class Kept(Protocol):
     def put(self, name: str, path: Path, recipe: Recipe, text: str) -> None:
         """Take note of a recipe that was read from this text since :meth:`get` did not know it."""
 
-    def save(self, names: Collection[str]) -> None:
-        """Write down what has been noted, of the recipes that there are."""
+    def save(self, names: Callable[[], Collection[str]]) -> None:
+        """Write down what has been noted, of the recipes whose names are returned."""
 
 
 def pack(recipe: Recipe) -> Packed | None:

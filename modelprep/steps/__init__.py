@@ -307,6 +307,7 @@ def _is_there(module: str) -> bool:
     return find_spec(module) is not None
 
 
+@lru_cache(maxsize=256)
 def _load(stem: str) -> Step | None:
     from importlib import import_module
 

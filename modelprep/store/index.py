@@ -40,7 +40,7 @@ class Index:
         self.path = path
         self._texts: dict[str, str] = {}
         #: Lines that came after those of which `_texts` was made.
-        self._unread = "\n"
+        self._unread = bytearray(b"\n")
         self._searches = 0
         self._lines = 0
         self._offset = 0
@@ -54,11 +54,11 @@ class Index:
         """Return the value of `key`, or None; records of other processes are seen."""
         with self._mutex:
             self._catch_up()
-            if self._unread != "\n" and self._searches < SEARCHES:
+            if len(self._unread) > 1 and self._searches < SEARCHES:
                 self._searches += 1
-                start = f"\n[{json.dumps(key)},"
+                start = f"\n[{json.dumps(key)},".encode()
                 if (at := self._unread.rfind(start)) >= 0:
-                    return _value(self._unread[at + len(start) : self._unread.index("\n", at + 1) - 1])
+                    return _value(self._unread[at + len(start) : self._unread.index(b"\n", at + 1) - 1])
             else:
                 self._read()
             return _value(self._texts.get(key, "null"))
@@ -127,10 +127,11 @@ class Index:
             self._texts[key] = text
 
     def _read(self) -> None:
-        for key, text in _RECORD.findall(self._unread):
+        self._lines += self._unread.count(b"\n") - 1
+        for key, text in _RECORD.findall(self._unread.decode("ascii", "replace")):
             with contextlib.suppress(ValueError):
                 self._set(json.loads(f'"{key}"') if "\\" in key else key, text)
-        self._unread = "\n"
+        self._unread = bytearray(b"\n")
 
     def _catch_up(self) -> None:
         if self._unwritten:  # read once a block; what others write meanwhile is seen after it
@@ -144,13 +145,13 @@ class Index:
                 if stat.st_size == self._offset:
                     return
                 file.seek(self._offset)
-                data = file.read(stat.st_size - self._offset)
+                before = len(self._unread)
+                file.seek(self._offset)
+                self._unread += file.read(stat.st_size - self._offset)
         except OSError:
             return
-        whole = data.rfind(b"\n") + 1  # a line still being written is read next time
-        self._unread += data[:whole].decode("ascii", "replace")
-        self._lines += data.count(b"\n")
-        self._offset += whole
+        del self._unread[self._unread.rfind(b"\n") + 1 :]  # a line still being written is read next time
+        self._offset += len(self._unread) - before
 
     def _rewrite(self) -> None:
         # A record appended by another process between our reading and our rename is lost: it costs one re-hash.
@@ -171,7 +172,7 @@ def _line(key: str, text: str) -> str:
     return f"[{json.dumps(key)},{text}]\n"
 
 
-def _value(text: str) -> Any:
+def _value(text: str | bytearray) -> Any:
     """Return the value of a JSON text, None where it was torn."""
     try:
         return json.loads(text)

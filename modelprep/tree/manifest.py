@@ -8,7 +8,7 @@ dates and no paths of the machine, so that the same recipes and the same inputs 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,13 @@ def read_manifest(folder: Path) -> Manifest:
                 raise _damaged(path, "too large for a manifest")
         except FileNotFoundError:
             return Manifest(tree=folder.name)
-    return parse_manifest(data, str(path))
+    return _parsed(data, str(path))
+
+
+#: A run looks at a tree's manifest once for each of its demos.
+@lru_cache(maxsize=2)
+def _parsed(data: bytes, origin: str) -> Manifest:
+    return parse_manifest(data, origin)
 
 
 def parse_manifest(text: str | bytes, origin: str) -> Manifest:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -30,12 +30,12 @@ _KINDS = {
 def check_steps(recipe: Recipe) -> list[RecipeError]:
     """Return the problems of a recipe's steps, in their order; its references are valid."""
     errors = check_uses(recipe.steps)
-    produces: dict[str, str] = {}
+    makers: dict[str, tuple[StepUse, str]] = {}
     for use in recipe.steps:
         with suppress(RecipeError):  # reported above
-            produces[use.id] = steps.find(use.uses).produces
-    for name, place, ref in _uses(recipe):
-        errors.extend(_check_ref(recipe, produces, name, place, ref))
+            makers[use.id] = use, steps.find(use.uses).produces
+    for name, place, ref in _uses(recipe, makers):
+        errors.extend(_check_ref(*makers[ref.name], name, place, ref))
     return errors
 
 
@@ -151,30 +151,29 @@ def _show(value: object) -> str:
 
 def references(recipe: Recipe) -> list[Ref]:
     """List every reference in a recipe's steps and install entries."""
-    return [ref for _, _, ref in _uses(recipe)]
+    found = [ref for use in recipe.steps for value in use.params.values() for ref in _refs(value)]
+    return [*found, *recipe.install.values()]
 
 
-def _uses(recipe: Recipe) -> list[tuple[str, str, Ref]]:
-    """List every reference: (its owner, its place, the reference)."""
+def _uses(recipe: Recipe, names: Collection[str]) -> list[tuple[str, str, Ref]]:
+    """List the references to some assets or steps: (its owner, its place, the reference)."""
     found = [
         (f"the parameter '{name}'", _place(use, f"with.{name}", recipe), ref)
         for use in recipe.steps
         for name, value in use.params.items()
         for ref in _refs(value)
+        if ref.name in names
     ]
     found += [
         (f"the entry '{name}'", f"{recipe.places.get(name, recipe.path)} (install)", ref)
         for name, ref in recipe.install.items()
+        if ref.name in names
     ]
     return found
 
 
-def _check_ref(recipe: Recipe, produces: Mapping[str, str], name: str, place: str, ref: Ref) -> list[RecipeError]:
+def _check_ref(use: StepUse, kind: str, name: str, place: str, ref: Ref) -> list[RecipeError]:
     fills = name.startswith("the entry '") and name.endswith("/'")
-    kind = produces.get(ref.name)
-    use = next((each for each in recipe.steps if each.id == ref.name), None)
-    if kind is None or use is None:
-        return []
     inside = made_by(use)
     if fills:
         if kind == "file":
