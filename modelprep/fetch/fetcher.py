@@ -109,16 +109,13 @@ class Fetcher:
         """Make every running fetch, in any thread, end soon with Interrupted; partial files are kept."""
         self._stop.set()
 
-    @cached_property
-    def _resumes(self) -> bool:
-        return self._store.has_partials()
-
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def plan(self, asset: Asset, names: tuple[str, ...] = ()) -> Planned:
+    def plan(self, asset: Asset, names: tuple[str, ...] = (), *, partials: bool | None = None) -> Planned:
         """Plan a fetch of `asset`: whether it is cached, its sources, the bytes to download. Uses no network.
 
-        `names` are the paths where it is installed unchanged (:mod:`modelprep.fetch.plausible`).
+        `names` are the paths where it is installed unchanged (:mod:`modelprep.fetch.plausible`); `partials` says whether
+        the store has partial downloads, if the caller knows.
         """
         digests, size = pinned(asset, self._lock)
         here = self._find_by(digests) if digests else self._find(asset, self.want(asset))
@@ -127,7 +124,8 @@ class Fetcher:
         places = partial(candidates, asset, mirrors=mirrors, archives=archives, pinned=known)
         if here is not None:
             return Planned(asset, here, places, 0, 0, names)
-        resumable = self._resumable(asset, self.want(asset), places) if self._resumes else 0
+        partials = self._store.has_partials() if partials is None else partials
+        resumable = self._resumable(asset, self.want(asset), places) if partials else 0
         to_come = size
         sources = asset.sources
         if sources and all(s.member for s in sources):

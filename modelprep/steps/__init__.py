@@ -19,6 +19,8 @@ from modelprep.errors import MissingTool, RecipeError, nearest
 from modelprep.structs import dataclass, field, replace
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from modelprep.steps._plugins import Plugin
 
 ParamKind = Literal["file", "files", "str", "strs", "int", "float", "bool", "map", "any"]
@@ -301,18 +303,14 @@ def _own(family: str = "") -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _is_there(module: str) -> bool:
+def _module(stem: str) -> ModuleType | None:
+    from importlib import import_module
     from importlib.util import find_spec
 
-    return find_spec(module) is not None
+    name = f"{__name__}.{stem}"
+    return import_module(name) if find_spec(name) is not None else None
 
 
-@lru_cache(maxsize=256)
 def _load(stem: str) -> Step | None:
-    from importlib import import_module
-
-    module = f"{__name__}.{stem}"
-    if stem.startswith("_") or not _is_there(module):
-        return None
-    step = getattr(import_module(module), "STEP", None)
+    step = None if stem.startswith("_") else getattr(_module(stem), "STEP", None)
     return step if isinstance(step, Step) else None

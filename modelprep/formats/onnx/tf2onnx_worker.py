@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from modelprep.formats.onnx import lazy_tensorflow
+
 MAX_MODEL = 2**31 - 1
 #: Exit codes told apart by the caller.
 DONE, REFUSED, TOO_LARGE = 0, 3, 4
@@ -93,6 +95,8 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
     from tf2onnx import convert as tool
     from tf2onnx import graph as tool_graph
 
+    # The tool freezes the graph once more and drops the result, a copy of all weights.
+    tool.tf_loader.freeze_session = lambda *_, **__: None
     order_nodes(tool_graph.Node)
     keep_constants(tool_graph.Node)
     nchw = [port(name) for name in orders["nchw"]]
@@ -185,6 +189,7 @@ def main() -> int:
     # TensorFlow's import makes a million objects, all of which stay, and brings Keras, which no frozen graph needs.
     gc.disable()
     sys.modules["keras"] = None  # type: ignore[assignment]  # how Python is told that a module is not to be had
+    lazy_tensorflow.install()
     orders = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     try:
         facts = convert(orders)

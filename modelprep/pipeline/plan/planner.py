@@ -136,12 +136,12 @@ class _Planner:
             for path, (identity, inner) in demo.files.items():
                 if not inner:
                     places.setdefault(identity, []).append(path)
+        partials = self.store.has_partials()
         for identity in sorted(needed & self.assets.keys()):
             asset = self.assets[identity]
             if asset.override is None:
-                self.assets[identity] = replace(
-                    asset, fetch=self.fetcher.plan(asset.asset, tuple(places.get(identity, ())))
-                )
+                fetch = self.fetcher.plan(asset.asset, tuple(places.get(identity, ())), partials=partials)
+                self.assets[identity] = replace(asset, fetch=fetch)
         return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store, shared)
 
     def _demo(self, blank: PlannedDemo) -> PlannedDemo:

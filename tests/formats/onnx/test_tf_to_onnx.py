@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,82 @@ def test_the_command_reads_text_graphs_of_arm_s_examples(upstream: Path, tmp_pat
     facts: Any = json.loads(done.stdout)
     assert facts["facts"]["outputs"] == ["Softmax"]
     assert onnx.load(str(out)).graph.input[0].name == "Placeholder"
+
+
+KINDS = """
+import sys
+import tensorflow as tf
+tf1 = tf.compat.v1
+tf1.disable_eager_execution()
+
+def pictures():
+    return tf1.placeholder(tf.float32, [1, 8, 8, 3], name="input")
+
+def loop():
+    x = tf1.placeholder(tf.float32, [4], name="input")
+    return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2 + tf.cast(i, tf.float32)), [0, x])[1]
+
+def choice():
+    x = tf1.placeholder(tf.float32, [4], name="input")
+    return tf.cond(tf.reduce_sum(x) > 0, lambda: x * 2, lambda: x - 1)
+
+def old_loop():
+    tf1.disable_control_flow_v2()
+    try:
+        return loop()
+    finally:
+        tf1.enable_control_flow_v2()
+
+def resized():
+    return tf.image.resize(tf1.image.resize_nearest_neighbor(pictures(), [16, 16]), [5, 7])
+
+def depthwise():
+    y = tf.nn.depthwise_conv2d(pictures(), tf.fill([3, 3, 3, 2], 0.5), [1, 1, 1, 1], "SAME")
+    y = tf.quantization.fake_quant_with_min_max_args(y, 0, 6)
+    return tf.concat(tf.split(tf.nn.space_to_depth(y, 2), 4, axis=-1)[::-1], -1)
+
+def boxes():
+    x = tf1.placeholder(tf.float32, [10, 4], name="input")
+    return tf.gather(x, tf.image.non_max_suppression(x, x[:, 0], 5))
+
+def words():
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([1, 2], tf.int64)), -1)
+    return table.lookup(tf1.placeholder(tf.string, [2], name="input"))
+
+for make in (loop, choice, old_loop, resized, depthwise, boxes, words):
+    with tf1.Graph().as_default() as graph:
+        tf.identity(make(), name="result")
+    with open(f"{sys.argv[1]}/{make.__name__}.pb", "wb") as file:
+        file.write(graph.as_graph_def().SerializeToString())
+"""
+CONVERT = """
+import json, sys
+from pathlib import Path
+from modelprep.formats.onnx import lazy_tensorflow, tf2onnx_worker
+way = sys.argv.pop()
+if way == "whole":
+    lazy_tensorflow.install = lambda: None
+for graph in sorted(Path(sys.argv[1]).glob("*.pb")):
+    sys.argv[1] = str(graph.with_suffix(".json"))
+    orders = {"graph": str(graph), "output": str(graph.with_suffix(f".{way}")), "inputs": ["input"],
+              "outputs": ["result"], "opset": 13, "nchw": [], "nchw_outputs": [], "shapes": {}}
+    Path(sys.argv[1]).write_text(json.dumps(orders))
+    print(graph.stem, tf2onnx_worker.main())
+"""
+
+
+def test_parts_of_tensorflow_convert_as_the_whole(tmp_path: Path) -> None:
+    def said(code: str, *words: str) -> list[str]:
+        command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path), *words]
+        environment = {**os.environ, "PYTHONHASHSEED": "0", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.splitlines()
+
+    said(KINDS)
+    parts, whole = said(CONVERT, "parts"), said(CONVERT, "whole")
+    assert parts == whole
+    converted = [
+        path for path in tmp_path.glob("*.whole") if path.with_suffix(".parts").read_bytes() == path.read_bytes()
+    ]
+    assert len(converted) >= 6
+    assert {path.stem for path in converted} == {path.stem for path in tmp_path.glob("*.parts")}
