@@ -111,23 +111,20 @@ class Fetcher:
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def plan(self, asset: Asset, names: tuple[str, ...] = (), *, partials: bool | None = None) -> Planned:
+    def plan(self, asset: Asset, names: tuple[str, ...] = (), *, resumes: bool = True) -> Planned:
         """Plan a fetch of `asset`: whether it is cached, its sources, the bytes to download. Uses no network.
 
-        `names` are the paths where it is installed unchanged (:mod:`modelprep.fetch.plausible`); `partials` says whether
-        the store has partial downloads, if the caller knows.
+        `names` are the paths where it is installed unchanged (:mod:`modelprep.fetch.plausible`). Without `resumes`, no
+        partial download is looked for.
         """
         digests, size = pinned(asset, self._lock)
         here = self._find_by(digests) if digests else self._find(asset, self.want(asset))
-        mirrors, archives = self._policy.mirrors, self._policy.archives
-        known = asset.digests if digests is asset.digests.values else Digests(digests)
+        mirrors, archives, known = self._policy.mirrors, self._policy.archives, asset.digests or Digests(digests)
         places = partial(candidates, asset, mirrors=mirrors, archives=archives, pinned=known)
         if here is not None:
             return Planned(asset, here, places, 0, 0, names)
-        partials = self._store.has_partials() if partials is None else partials
-        resumable = self._resumable(asset, self.want(asset), places) if partials else 0
-        to_come = size
-        sources = asset.sources
+        resumable = self._resumable(asset, self.want(asset), places) if resumes and self._store.has_partials() else 0
+        to_come, sources = size, asset.sources
         if sources and all(s.member for s in sources):
             here = self._archive_here(sources[0])
             to_come = 0 if here is not None else sources[0].size

@@ -136,11 +136,11 @@ class _Planner:
             for path, (identity, inner) in demo.files.items():
                 if not inner:
                     places.setdefault(identity, []).append(path)
-        partials = self.store.has_partials()
+        resumes = self.store.has_partials()
         for identity in sorted(needed & self.assets.keys()):
             asset = self.assets[identity]
             if asset.override is None:
-                fetch = self.fetcher.plan(asset.asset, tuple(places.get(identity, ())), partials=partials)
+                fetch = self.fetcher.plan(asset.asset, tuple(places.get(identity, ())), resumes=resumes)
                 self.assets[identity] = replace(asset, fetch=fetch)
         return Plan(self.request, demos, self.assets, self.steps, self.pins, self.store, shared)
 
