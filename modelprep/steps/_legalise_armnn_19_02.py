@@ -186,8 +186,8 @@ def _rank(nodes: dict[str, Node], reference: str) -> int | None:
     """Tell how many dimensions the parser gives to what a node makes; None if that cannot be told."""
     from modelprep.formats.tensorflow.graphdef import encode_graph
     from modelprep.targets.armnn.network import Stop
+    from modelprep.targets.armnn.program import tensorflow_shapes
     from modelprep.targets.armnn.tf_graph import encoded
-    from modelprep.targets.armnn.walk import tensorflow_shapes
 
     name = input_name(reference)
     graph = Graph(list(nodes.values()))

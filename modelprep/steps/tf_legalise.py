@@ -65,8 +65,8 @@ def _verify(call: Call, graph: Graph, outputs: list[str], target: str) -> None:
     """Check the result as on the board: a graph at which it would stop must not be a success."""
     from modelprep.formats.tensorflow.graphdef import encode_graph
     from modelprep.targets.armnn.network import Stop
+    from modelprep.targets.armnn.program import tensorflow_shapes
     from modelprep.targets.armnn.tf_graph import encoded
-    from modelprep.targets.armnn.walk import tensorflow_shapes
 
     try:
         tensorflow_shapes(encoded(encode_graph(graph)), outputs)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelprep.formats.caffe import messages, prototxt
-from modelprep.targets.armnn.walk import Wanted, walk
+from modelprep.targets.armnn.program import Binding, walk
 
 DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 28 dim: 28 } } }\n'
 HEAD = (
@@ -176,7 +176,7 @@ def test_the_walk_ends_as_the_board_did(tmp_path: Path, what: str) -> None:
     content, status, message = BOARD[what]
     path = tmp_path / "lenet_iter_9000.caffemodel"
     path.write_bytes(content)
-    _, stop = walk(path, "caffe", Wanted(["data"], ["prob"], {}, 784))
+    _, stop = walk(path, "caffe", Binding("data", ["prob"], 784))
     assert (stop.status if stop else 0) == status
     said = "\n".join(stop.said("CaffeMnist-Armnn")) if stop else ""
     assert message in said
@@ -186,7 +186,7 @@ def test_a_shape_that_the_test_passes_takes_the_place_of_the_batch_only(tmp_path
     def answer(sizes: str) -> str:
         path = tmp_path / "VGG_CNN_S.caffemodel"
         path.write_bytes(net("", dense(3 * 4), "data", data=DATA.replace("dim: 1 dim: 1 dim: 28 dim: 28", sizes)))
-        _, stop = walk(path, "caffe", Wanted(["data"], ["prob"], {"data": (1, 3, 2, 2)}, 12))
+        _, stop = walk(path, "caffe", Binding("data", ["prob"], 12, shapes={"data": (1, 3, 2, 2)}))
         return stop.message if stop else ""
 
     assert answer("dim: 10 dim: 3 dim: 2 dim: 2") == ""
@@ -204,7 +204,7 @@ def test_a_layer_that_is_cut_off_cannot_be_parsed(tmp_path: Path) -> None:
     for cut in range(len(content)):
         path = tmp_path / f"{cut}.caffemodel"
         path.write_bytes(content[:cut])
-        _, stop = walk(path, "caffe", Wanted(["data"], ["prob"], {}, 784))
+        _, stop = walk(path, "caffe", Binding("data", ["prob"], 784))
         assert stop is not None
         answers.add(stop.message)
     assert answers >= {

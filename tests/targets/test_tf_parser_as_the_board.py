@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import text_format
 
 from modelprep.formats.tensorflow.messages import message
-from modelprep.targets.armnn.walk import Wanted, walk
+from modelprep.targets.armnn.program import Binding, walk
 
 
 def n(name: str, op: str, inputs: Sequence[str] = (), **attrs: str) -> str:
@@ -178,8 +178,8 @@ BOARD: Mapping[str, tuple[str, int, str]] = {
 
 
 def answer(path: Path, *, text: bool = False) -> tuple[int, str]:
-    wanted = (Wanted(["Placeholder"], ["Softmax"], {"Placeholder": (1, 784, 1, 1)}, 784, text=True) if text
-              else Wanted(["input"], ["x"], {"input": (1, 224, 224, 3)}, 224 * 224 * 3))  # fmt: skip
+    wanted = (Binding("Placeholder", ["Softmax"], 784, shapes={"Placeholder": (1, 784, 1, 1)}, text=True) if text
+              else Binding("input", ["x"], 224 * 224 * 3, shapes={"input": (1, 224, 224, 3)}))  # fmt: skip
     _, stop = walk(path, "tf", wanted)
     return (stop.status, "\n".join(stop.said("TfMobileNet-Armnn"))) if stop else (0, "")
 

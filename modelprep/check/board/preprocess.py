@@ -15,7 +15,7 @@ from modelprep.errors import StepError
 from modelprep.formats.picture import decode as pictures
 from modelprep.formats.picture import resize
 from modelprep.targets.armnn.arithmetic import u32
-from modelprep.targets.armnn.network import ABORTED, CRASHED, Stop
+from modelprep.targets.armnn.network import ABORTED, CRASHED, crash
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,7 +143,7 @@ def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -
     claimed = u32(rows * columns)
     if claimed > pixels + _SLACK:
         # Measured with the real program: beyond the heap's first pages it crashes at once, else when memory is freed.
-        raise Stop.signal(CRASHED if claimed > _FIRST_PAGES else ABORTED, "C4", f"{rows} x {columns} pixels")
+        raise crash("", "C4", f"{rows} x {columns} pixels", status=CRASHED if claimed > _FIRST_PAGES else ABORTED)
     values: NDArray[np.float32] = np.zeros(pixels, np.float32)
     shown = min(claimed, pixels)
     values[:shown] = np.frombuffer(images, np.uint8, shown, 16 + index * pixels)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelprep.check.lint.findings import Finding
-from modelprep.check.lint.request import Asked, Parser
+from modelprep.check.lint.request import Asked, Parser, binding
 from modelprep.targets.armnn.network import Network, Stop
-from modelprep.targets.armnn.walk import PARSERS, Wanted, walk
+from modelprep.targets.armnn.program import PARSERS, walk
 
 _REFUSED = ("reject", "crash")
 
@@ -29,7 +28,7 @@ class Examined:
 
 @dataclass(frozen=True)
 class Walked:
-    """Where a parser stops; see :func:`modelprep.targets.armnn.walk.walk`."""
+    """Where a parser stops; see :func:`modelprep.targets.armnn.program.walk`."""
 
     path: Path
     parser: Parser
@@ -70,7 +69,4 @@ def act_out(path: Path, parser: Parser, asked: Asked) -> Walked | None:
     """Simulate a test's parser on a model; None without a test, or if its parser is not simulated."""
     if parser not in PARSERS or not asked.outputs or not asked.input_name:
         return None
-    shapes = {asked.input_name: asked.input_shape} if asked.shape_passed else {}
-    size = math.prod(asked.input_shape)
-    wanted = Wanted((asked.input_name,), asked.outputs, shapes, size, bool(asked.text))
-    return Walked(path, parser, asked.program, *walk(path, parser, wanted))
+    return Walked(path, parser, asked.program, *walk(path, parser, binding(asked)))

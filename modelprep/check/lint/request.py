@@ -52,4 +52,5 @@ def binding(asked: Asked) -> Binding:
     from math import prod
 
     elements = prod(asked.input_shape) if asked.input_name else None
-    return Binding(asked.input_name, asked.outputs, elements, asked.fed, asked.room)
+    shapes = {asked.input_name: asked.input_shape} if asked.shape_passed else {}
+    return Binding(asked.input_name, asked.outputs, elements, asked.fed, asked.room, shapes, bool(asked.text))

@@ -15,7 +15,7 @@ from modelprep.errors import MissingTool
 from modelprep.installed import install_command
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn.network import Network
-from modelprep.targets.armnn.walk import Wanted, walk
+from modelprep.targets.armnn.program import Binding, walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ def ready(
         known = network
         for text in (False, True) if parser == "tf" else ():
             if known is None:
-                known, _ = walk(path, parser, Wanted((input_name,), outputs, {input_name: shape}, text=text))
+                known, _ = walk(path, parser, Binding(input_name, outputs, shapes={input_name: shape}, text=text))
         return reference.ready(path, parser, input_name, outputs, version, known)
 
     if find_spec("numpy") is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.formats.protowire import BYTES, FIXED32, Buffer, WireError, fields
 from modelprep.targets.armnn.caffe_records import Record
-from modelprep.targets.armnn.network import CRASHED, Constant, Info, Shape, Stop
+from modelprep.targets.armnn.network import Constant, Info, Shape, Stop, crash
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class LayerMessage:
         blob = self.blobs[number]
         short = 4 * (shape.elements - blob.count)
         if blob.count and short > (_PAGE if 4 * blob.count >= _MAPPED else _MAPPED):
-            raise Stop.signal(CRASHED, "CF33")
+            raise crash("", "CF33")
         values = self._values(blob)
 
         def filled() -> NDArray[Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelprep.targets.armnn.arithmetic import ceiling, divided, f32, i64, to_i32, to_u32, u32
 from modelprep.targets.armnn.caffe_layer import LayerMessage
 from modelprep.targets.armnn.caffe_parser import CaffeParser, Operator, parameters
-from modelprep.targets.armnn.network import Constant, Info, Shape, Stop
+from modelprep.targets.armnn.network import Constant, Info, Shape, Stop, crash
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -263,7 +263,7 @@ def _concat(parser: CaffeParser, layer: LayerMessage) -> None:
     made = parser.network.add("Merger", layer.name, inputs=len(layer.bottoms), origins=origins, rank=4, axis=1)
     shape = Shape(sizes)
     if not layer.tops:
-        raise Stop.signal(139, "CF38")
+        raise crash("", "CF38")
     parser.finish(layer, made, shape)
 
 
@@ -277,7 +277,7 @@ def _batch_norm(parser: CaffeParser, layer: LayerMessage) -> None:
     channels = shape.at(1)
     mean, variance = layer.blob(0, channels), layer.blob(1, channels)
     if len(layer.blobs) < 3 or not layer.blobs[2].count:
-        raise Stop.signal(139, "CF41")
+        raise crash("", "CF41")
     factor = layer.blob(2, layer.blobs[2].count)
 
     def scaled(values: Callable[[], NDArray[Any]]) -> Callable[[], NDArray[Any]]:

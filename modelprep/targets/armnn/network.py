@@ -6,7 +6,7 @@ Source: ``src/armnn/{Tensor,Layer,Graph,Network}.cpp`` at tag v19.02, in words o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,48 +30,35 @@ DType = Literal["float32", "int32", "uint8", "bool"]
 class Stop(Exception):
     """Where Arm NN stops, and what it says.
 
-    Parameters
-    ----------
-    message
-        What it prints, without the place in its source; empty for a signal.
-    rule
-        The rule in ``armnn_rules.tsv`` that the model goes against.
-    status
-        The program's exit status.
-    running
-        Whether it happens only once the first test case is run.
+    `message`: what it prints, without the place in its source; of a signal, the cause for people. `rule`: the rule in
+    ``armnn_rules.tsv`` that the model breaks. `status`: the program's exit status. `running`: whether it happens only
+    when the first test case is run.
     """
 
     def __init__(
-        self,
-        message: str,
-        rule: str = "C3",
-        where: str = "",
-        *,
-        speaker: Speaker = "armnn",
-        status: int = 1,
+        self, message: str, rule: str = "C3", where: str = "", *, speaker: Speaker = "armnn", status: int = 1,
         running: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.message, self.rule, self.where = message, rule, where
         self.speaker, self.status, self.running = speaker, status, running
-
-    @classmethod
-    def signal(cls, status: int, rule: str = "C3", where: str = "", *, running: bool = False) -> Self:
-        """Make the stop of a program that a signal ends."""
-        return cls("", rule, where, speaker="signal", status=status, running=running)
 
     def said(self, program: str) -> tuple[str, ...]:
         """Return the lines that a test program prints."""
         if self.speaker == "signal":
             return ()
         if self.speaker == "std":
-            return (f"WARNING: {program}: An error has occurred when running the classifier inference tests: "
-                    f"{self.message}",)  # fmt: skip
+            lead = "An error has occurred when running the classifier inference tests"
+            return (f"WARNING: {program}: {lead}: {self.message}",)
         if self.speaker == "load":
             return (f"An error occurred when preparing the network workloads:  {self.message}",
                     "Armnn Error: IRuntime::LoadNetwork failed")  # fmt: skip
         return (f"Armnn Error: {self.message}",)
+
+
+def crash(why: str = "", rule: str = "C3", where: str = "", *, status: int = CRASHED, running: bool = False) -> Stop:
+    """Return the stop of a program that a signal ends; `why` is for people, the board prints nothing."""
+    return Stop(why, rule, where, speaker="signal", status=status, running=running)
 
 
 class Shape(tuple[int, ...]):
@@ -115,8 +102,8 @@ class Info:
 class Constant:
     """Weights of a layer.
 
-    `values`: gives them as an array of that shape; called only when the network is run. `missing`: whether there are no
-    values at all, so that whoever reads them crashes.
+    `values`: returns an array of that shape; called only to run the network. `missing`: there are no values at all, so
+    that reading them crashes.
     """
 
     info: Info
@@ -197,6 +184,11 @@ class Layer:
         return slot
 
     @property
+    def sources(self) -> list[Layer]:
+        """The layers whose outputs it takes."""
+        return [slot.layer for slot in self.inputs if slot is not None]
+
+    @property
     def shapes(self) -> list[Shape]:
         """The shapes of what it takes."""
         return [self.source(index).shape for index in range(len(self.inputs))]
@@ -222,38 +214,26 @@ class Network:
         self._erased: set[Layer] = set()
 
     def add(
-        self,
-        kind: str,
-        name: str,
-        *,
-        inputs: int = 1,
-        outputs: int = 1,
-        constants: dict[str, Constant] | None = None,
-        before: Layer | None = None,
-        **params: Any,
-    ) -> Layer:
+        self, kind: str, name: str, *, inputs: int = 1, outputs: int = 1, constants: dict[str, Constant] | None = None,
+        before: Layer | None = None, **params: Any,
+    ) -> Layer:  # fmt: skip
         """Add a layer without connections.
 
         `before`: put it before this one, once the layers are sorted; by default behind all that is no output. Raises
-        Stop where it is more than a board has memory for.
+        Stop: it is more than a board has memory for.
         """
         self._room -= 1 + outputs
         if self._room < 0:
             raise Stop("std::bad_alloc", "C3", name, speaker="std")
         layer = Layer(kind, name, params, constants or {}, [None] * inputs)
         layer.outputs = [Slot(layer, index) for index in range(outputs)]
-        if kind == "Input":
-            place = self._count[kind]
-        elif kind == "Output":
-            place = len(self.layers)
-        elif before is not None:
+        if before is not None:
             self._before.setdefault(before, []).append(layer)
             return layer
-        else:
-            place = len(self.layers) - self._count["Output"]
+        behind = self._count["Input"] if kind == "Input" else len(self.layers)
+        self.layers.insert(behind - (self._count["Output"] if kind not in self._count else 0), layer)
         if kind in self._count:
             self._count[kind] += 1
-        self.layers.insert(place, layer)
         return layer
 
     def erase(self, layer: Layer) -> None:
@@ -273,29 +253,10 @@ class Network:
             self.layers = [layer for layer in placed if layer not in self._erased]
             self._before, self._erased = {}, set()
         depth: dict[Layer, int] = {}
-        for layer in self._sources_first():
-            if layer.kind == "Input":
-                depth[layer] = 0
-            else:
-                depth[layer] = 1 + max((depth[slot.layer] for slot in layer.inputs if slot is not None), default=0)
+        for layer in topological(self.layers, lambda layer: layer.sources) or ():
+            depth[layer] = 0 if layer.kind == "Input" else 1 + max((depth[one] for one in layer.sources), default=0)
         deepest = len(self.layers) + 1
         self.layers.sort(key=lambda layer: deepest if layer.kind == "Output" else depth[layer])
-
-    def _sources_first(self) -> Iterator[Layer]:
-        done: set[int] = set()
-        for layer in self.layers:
-            waiting = [layer]
-            while waiting:
-                one = waiting[-1]
-                if id(one) in done:
-                    waiting.pop()
-                    continue
-                missing = [slot.layer for slot in one.inputs if slot is not None and id(slot.layer) not in done]
-                if missing:
-                    waiting.extend(missing)
-                else:
-                    done.add(id(waiting.pop()))
-                    yield one
 
 
 def topological(targets: Sequence[Any], inputs_of: Callable[[Any], Sequence[Any]]) -> list[Any] | None:

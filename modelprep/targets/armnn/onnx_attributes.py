@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelprep.targets.armnn.network import Stop
-from modelprep.targets.armnn.stops import crash
+from modelprep.targets.armnn.network import Stop, crash
 
 #: AttributeProto.AttributeType by number.
 _KINDS = {

@@ -9,9 +9,8 @@ from typing import Any
 from modelprep.formats.onnx.model import FLOAT, INT64, TYPES
 from modelprep.targets.armnn import onnx_attributes as read
 from modelprep.targets.armnn.arithmetic import u32
-from modelprep.targets.armnn.network import DIVIDED, Constant, Info, Shape, Stop
+from modelprep.targets.armnn.network import DIVIDED, Constant, Info, Shape, Stop, crash
 from modelprep.targets.armnn.onnx_parser import NO_ELEMENT, Known, Parser, check_float, check_type, listed
-from modelprep.targets.armnn.stops import crash
 
 _Size = tuple[int, int]
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from modelprep.formats.onnx.model import FLOAT, INT32, INT64, RAW, TYPES, Payload
 from modelprep.targets.armnn import onnx_attributes, optimiser
-from modelprep.targets.armnn.network import Constant, Info, Layer, Network, Shape, Slot, Stop
-from modelprep.targets.armnn.stops import crash
+from modelprep.targets.armnn.network import Constant, Info, Layer, Network, Shape, Slot, Stop, crash
 
 #: What the C++ library says where a message of the parser asks for more than it is given.
 TOO_FEW = "boost::too_few_args: format-string referred to more arguments than were passed"

@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, floor, to_u32, u32
-from modelprep.targets.armnn.network import DIVIDED, Layer, Network, Shape, Stop
+from modelprep.targets.armnn.network import DIVIDED, Layer, Network, Shape, Stop, crash
 from modelprep.targets.armnn.reshapes import merge_reshapes
-from modelprep.targets.armnn.stops import crash
 
 
 def optimise(network: Network) -> None:
@@ -102,7 +101,7 @@ def _pooling(layer: Layer) -> Shape:
 
 def _slid(layer: Layer, size: int, before: int, after: int, kernel: int, stride: int) -> int:
     if stride == 0:
-        raise Stop.signal(DIVIDED, "CF21" if layer.params["layout"] == "NCHW" else "TF12", layer.name)
+        raise crash("", "CF21" if layer.params["layout"] == "NCHW" else "TF12", layer.name, status=DIVIDED)
     return u32(1 + u32(size + before + after - kernel) // stride)
 
 

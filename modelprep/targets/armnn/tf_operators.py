@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelprep.targets.armnn.arithmetic import i32, u32
-from modelprep.targets.armnn.network import CRASHED, DIVIDED, Constant, DType, Info, Shape, Slot, Stop
+from modelprep.targets.armnn.network import DIVIDED, Constant, DType, Info, Shape, Slot, Stop, crash
 from modelprep.targets.armnn.tf_pairs import PAIRS
 from modelprep.targets.armnn.tf_parser import (
     FLOAT,
@@ -134,7 +134,7 @@ def _reshape(parser: TfParser, node: Any) -> Operation:
         if known < 0:
             raise Stop("bad numeric conversion: negative overflow", "TF25", speaker="std")
         if known == 0:
-            raise Stop.signal(DIVIDED, "TF25")
+            raise crash("", "TF25", status=DIVIDED)
         sizes[sizes.index(-1)] = slot.shape.elements // known
     target = Shape(sizes)
     return parser.reshaped(node, target, slot)
@@ -201,14 +201,14 @@ def _split(parser: TfParser, node: Any) -> Operation:
         raise Stop(f"Dimension {axis} for split is not supported by Armnn. Node {node.name}", "TF24")
     count = u32(attribute(node, "num_split", "i", "TF24"))
     if len(inputs) < 2 or index > 1:
-        raise Stop.signal(CRASHED, "TF24")
+        raise crash("", "TF24")
     slot = inputs[1 - index].slot
     if len(slot.shape) != 4:
         raise Stop(f"The number of dimensions: {len(slot.shape)} for input tensors of the split op should be 4", "TF24")
     if axis > 5:
-        raise Stop.signal(CRASHED, "TF24")
+        raise crash("", "TF24")
     if count == 0:
-        raise Stop.signal(DIVIDED, "TF24")
+        raise crash("", "TF24", status=DIVIDED)
     sizes = list(slot.shape)
     if axis < 4:  # the two numbers behind the fourth are 0, which splits evenly, and split nothing
         if sizes[axis] % count:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import u32
-from modelprep.targets.armnn.network import BUS_ERROR, DType, Info, Shape, Slot, Stop
+from modelprep.targets.armnn.network import BUS_ERROR, DType, Info, Shape, Slot, Stop, crash
 from modelprep.targets.armnn.tf_parser import Operation, Operator, TfParser, attribute, data_format
 
 
@@ -18,7 +18,7 @@ def _laid_on(parser: TfParser, node: Any, guide: Slot, slot: Slot, *, last: bool
     """Reshape an operand so that its first dimension lies on one axis of another: the last, or the third from last."""
     axis = len(guide.shape) - (1 if last else 3)
     if axis < 0:
-        raise Stop.signal(BUS_ERROR, "TF21")
+        raise crash("", "TF21", status=BUS_ERROR)
     sizes = [1] * len(guide.shape)
     sizes[axis] = slot.shape[0]
     return parser.reshaped(node, Shape(sizes), slot).slots[0]

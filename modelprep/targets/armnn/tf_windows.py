@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, f32, to_u32, u32
-from modelprep.targets.armnn.network import CRASHED, DIVIDED, Constant, Info, Shape, Stop
+from modelprep.targets.armnn.network import DIVIDED, Constant, Info, Shape, Stop, crash
 from modelprep.targets.armnn.optimiser import axes, placed
 from modelprep.targets.armnn.tf_parser import (
     Operation,
@@ -26,7 +26,7 @@ from modelprep.targets.armnn.tf_parser import (
 def _axis_value(values: list[int], axis: int) -> int:
     """Return one of a window's numbers; behind a list that is too short lie zeros, but behind an empty one nothing."""
     if not values:
-        raise Stop.signal(CRASHED, "TF12")
+        raise crash("", "TF12")
     return values[axis] if axis < len(values) else 0
 
 
@@ -38,7 +38,7 @@ def _same_padding(size: int, kernel: int, stride: int, padding: str) -> tuple[in
     if padding != "SAME":
         return 0, 0
     if stride == 0:
-        raise Stop.signal(DIVIDED, "TF12")
+        raise crash("", "TF12", status=DIVIDED)
     needed = u32(u32(u32(size + stride - 1) // stride - 1) * stride + kernel)
     over = max(needed - size, 0)
     return over // 2, over - over // 2

@@ -10,9 +10,8 @@ from typing import cast
 from modelprep.errors import StepError
 from modelprep.formats.tflite.model import Operator
 from modelprep.targets.armnn import detection
-from modelprep.targets.armnn.network import DIVIDED, Shape, Stop
-from modelprep.targets.armnn.stops import Refused, crash
-from modelprep.targets.armnn.tflite_parser import Operation, Parser
+from modelprep.targets.armnn.network import DIVIDED, Shape, Stop, crash
+from modelprep.targets.armnn.tflite_parser import Operation, Parser, Refused
 from modelprep.targets.armnn.tflite_reading import OPTIONS, Reading, check_count, input_at
 
 _ELEMENTWISE = {

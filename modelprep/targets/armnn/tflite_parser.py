@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelprep.formats.tflite.model import Model, Operator, Subgraph, Tensor
-from modelprep.targets.armnn.network import Constant, DType, Info, Layer, Network, Shape, Slot, Stop
-from modelprep.targets.armnn.stops import Refused, crash
+from modelprep.targets.armnn.network import Constant, DType, Info, Layer, Network, Shape, Slot, Stop, crash
 
 _TYPES: dict[str, DType] = {"UINT8": "uint8", "FLOAT32": "float32", "INT32": "int32"}
 #: Bytes of an element.
@@ -22,6 +21,10 @@ LAST_CODE = 102
 Data = Callable[[int], "bytes | memoryview"]
 #: Reads one operator.
 Operation = Callable[["Parser", Operator], None]
+
+
+class Refused(Stop):
+    """A ParseException: the parser reads the other operators too, then fails."""
 
 
 def parse(model: Model, operators: Mapping[str, Operation], data: Data) -> tuple[Network, list[Stop]]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from modelprep.formats.tflite.model import Operator, Tensor
-from modelprep.targets.armnn.network import DIVIDED, Layer
-from modelprep.targets.armnn.stops import Refused, crash
-from modelprep.targets.armnn.tflite_parser import Parser
+from modelprep.targets.armnn.network import DIVIDED, Layer, crash
+from modelprep.targets.armnn.tflite_parser import Parser, Refused
 
 _FUSED = {"RELU": ("ReLu", 0.0, 0.0), "RELU6": ("BoundedReLu", 6.0, 0.0), "TANH": ("TanH", 1.0, 1.0)}
 #: A word of each table of options that the parser reads: without the table it reads through a null pointer.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from modelprep.targets.armnn.arithmetic import f32, u32
-from modelprep.targets.armnn.network import CRASHED, Info, Layer, Network, Shape, Stop
+from modelprep.targets.armnn.network import Info, Layer, Network, Shape, Stop, crash
 from modelprep.targets.armnn.optimiser import axes
 
 #: The largest signed number of 32 bits.
@@ -30,36 +30,16 @@ def load(network: Network) -> None:
             rule(layer)
 
 
-def first_run(network: Network, fed: Info, size: int) -> None:
-    """Check what running the first test case brings to light.
-
-    Raises Stop: the run stops or crashes.
-    """
-    if fed.shape.elements != size:
-        raise Stop("Input tensor has incorrect size", "CF15", "input", running=True)
-    inputs = [layer for layer in network.layers if layer.kind == "Input"]
-    if len(inputs) != 1:
-        raise Stop("Number of inputs provided does not match network.", "C4", inputs[-1].name, running=True)
-    outputs = [layer for layer in network.layers if layer.kind == "Output"]
-    if len(outputs) > 1:
-        # A test binds its own outputs, from 0 on.
-        bound = {binding for binding, _ in network.outputs.values()}
-        extra = [layer.params["id"] for layer in outputs if layer.params["id"] not in bound]
-        if extra:
-            raise Stop(f"No tensor supplied for output {extra[0]}", "ON17", outputs[-1].name, running=True)
-    run_layers(network)
-
-
-def run_layers(network: Network) -> None:
+def run(network: Network) -> None:
     """Check what running the layers of a loaded network brings to light, whatever it is fed.
 
     Raises Stop: a layer stops or crashes.
     """
     for layer in network.layers:
-        run(layer)
+        _run(layer)
 
 
-def run(layer: Layer) -> None:
+def _run(layer: Layer) -> None:
     """Check what running a layer brings to light."""
     try:
         if layer.kind in ("BatchNormalization", "Normalization"):
@@ -83,10 +63,10 @@ def run(layer: Layer) -> None:
     if layer.kind == "FullyConnected" and weights is not None:
         read = layer.shapes[0].elements // max(1, layer.shapes[0].at(0)) * layer.out.shape.at(1)
         if 4 * (read - weights.shape.elements) > _FAR:
-            raise Stop.signal(CRASHED, "C3", layer.name, running=True)
+            raise crash("", "C3", layer.name, running=True)
     # 19.02 resizes bytes by planes: more of them than the result has are written behind its memory.
     if layer.params.get("by_planes") and layer.shapes[0].at(1) > layer.out.shape.at(1):
-        raise Stop.signal(CRASHED, "TL19", layer.name, running=True)
+        raise crash("", "TL19", layer.name, running=True)
     # The type of the first input decides what is written.
     given = layer.source().info if layer.inputs else None
     if (
@@ -94,12 +74,12 @@ def run(layer: Layer) -> None:
         and given.dtype == "float32"
         and any(s.info and s.info.dtype == "uint8" for s in layer.outputs)
     ):
-        raise Stop.signal(CRASHED, "TL29", layer.name, running=True)
+        raise crash("", "TL29", layer.name, running=True)
     if lost or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
         # No memory stands behind weights without values, behind an output that nobody takes, or behind all of a tensor
         # whose size does not fit in 32 bits; a mean over nothing never comes to an end of it.
         rule = {"Splitter": "TF24", "Mean": "TF30"}.get(layer.kind, "CF33")
-        raise Stop.signal(CRASHED, rule, layer.name, running=True)
+        raise crash("", rule, layer.name, running=True)
 
 
 def _whole(layer: Layer) -> list[int]:
