@@ -367,7 +367,7 @@ def test_floats_written_into_bytes_end_the_program_by_a_signal(tmp_path: Path) -
 
 
 def test_19_02_resizes_bytes_as_if_the_rows_were_planes_and_20_08_does_not(tmp_path: Path) -> None:
-    from modelprep.targets.armnn import compute, files, optimiser
+    from modelprep.targets.armnn import compute, files, optimizer
 
     path = tmp_path / "net.tflite"
     g = Graph()
@@ -382,7 +382,7 @@ def test_19_02_resizes_bytes_as_if_the_rows_were_planes_and_20_08_does_not(tmp_p
     def answer(version: str) -> Any:
         network, stops = files.tflite_network(path, version)
         assert not stops
-        optimiser.optimise(network)
+        optimizer.optimize(network)
         return compute.run(network, {network.inputs["in"][0]: pixels})[network.outputs["out"][0]]
 
     # Along a row each second pixel lies between two; the last has none beyond it.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.check.runtimes.base import Ready
 from modelprep.errors import MissingTool, StepError
-from modelprep.targets.armnn import compute, files, optimiser
+from modelprep.targets.armnn import files, optimizer
 from modelprep.targets.armnn.network import Network, Stop
 
 if TYPE_CHECKING:
@@ -51,12 +51,14 @@ def ready(
     `path`, `parser`, `input_name`, `outputs`: as for :func:`modelprep.check.runtimes.host.ready`; without a network,
     only parsers of :data:`READERS`. Raises MissingTool: Arm NN does not load it, or a layer of it is not modelled.
     """
+    from modelprep.targets.armnn import compute
+
     try:
         if network is None:
             network, stops = READERS[parser](path, version)
             if stops:
                 raise stops[0]
-            optimiser.optimise(network)
+            optimizer.optimize(network)
         number, fed = network.inputs[input_name]
         bound = [network.outputs[name] for name in outputs]
     except (Stop, KeyError) as error:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 import struct
 
-_WORD = 0xFFFFFFFF
-
 
 def u32(value: int) -> int:
     """Wrap a whole number to 32 bits, unsigned."""
-    return value & _WORD
+    return value & 0xFFFFFFFF
 
 
-def i32(value: int) -> int:
-    """Wrap a whole number to 32 bits, two's complement."""
-    value &= _WORD
-    return value - (1 << 32) if value >> 31 else value
+def i32(value: int, bits: int = 32) -> int:
+    """Wrap a whole number to 32 bits (or `bits`), two's complement."""
+    half = 1 << bits - 1
+    return (value + half) % (2 * half) - half
 
 
 def i64(value: int) -> int:
     """Wrap a whole number to 64 bits, two's complement."""
-    value &= (1 << 64) - 1
-    return value - (1 << 64) if value >> 63 else value
+    return i32(value, 64)
 
 
 def f32(value: float) -> float:
@@ -43,23 +40,19 @@ def divided(dividend: float, divisor: float) -> float:
 
 def to_u32(value: float) -> int:
     """Cast to unsigned 32 bits as x86-64 does: by way of 64 bits, what does not fit there becomes 0."""
-    if math.isnan(value) or math.isinf(value) or abs(value) >= 1 << 63:
-        return 0
-    return u32(int(value))
+    return u32(int(value)) if math.isfinite(value) and abs(value) < 1 << 63 else 0
 
 
 def to_i32(value: float) -> int:
     """Cast to signed 32 bits as x86-64 does: what does not fit becomes the lowest number."""
-    if math.isnan(value) or math.isinf(value) or not -(1 << 31) <= int(value) < 1 << 31:
-        return -(1 << 31)
-    return int(value)
+    return int(value) if math.isfinite(value) and -(1 << 31) <= int(value) < 1 << 31 else -(1 << 31)
 
 
 def ceiling(value: float) -> float:
     """Round up; infinity and no number stay what they are."""
-    return value if math.isnan(value) or math.isinf(value) else float(math.ceil(value))
+    return float(math.ceil(value)) if math.isfinite(value) else value
 
 
 def floor(value: float) -> float:
     """Round down; infinity and no number stay what they are."""
-    return value if math.isnan(value) or math.isinf(value) else float(math.floor(value))
+    return float(math.floor(value)) if math.isfinite(value) else value

@@ -289,7 +289,7 @@ def _batch_norm(parser: CaffeParser, layer: LayerMessage) -> None:
 
         return read
 
-    _normalise(parser, layer, shape, mean=scaled(mean), variance=scaled(variance), epsilon=p.eps)
+    _normalize(parser, layer, shape, mean=scaled(mean), variance=scaled(variance), epsilon=p.eps)
 
 
 def _scale(parser: CaffeParser, layer: LayerMessage) -> None:
@@ -301,10 +301,10 @@ def _scale(parser: CaffeParser, layer: LayerMessage) -> None:
     channels = shape.at(1)
     gamma = layer.blob(0, channels)
     beta = layer.blob(1, channels) if p.HasField("bias_term") else None
-    _normalise(parser, layer, shape, gamma=gamma, beta=beta, epsilon=0.0)
+    _normalize(parser, layer, shape, gamma=gamma, beta=beta, epsilon=0.0)
 
 
-def _normalise(
+def _normalize(
     parser: CaffeParser,
     layer: LayerMessage,
     shape: Shape,
@@ -312,7 +312,7 @@ def _normalise(
     epsilon: float,
     **values: Callable[[], NDArray[Any]] | None,
 ) -> None:
-    """Add a batch normalisation; what is not given does nothing."""
+    """Add a batch normalization; what is not given does nothing."""
     each = Shape((shape.at(1),))
 
     def all_of(number: float) -> Callable[[], NDArray[Any]]:

@@ -7,16 +7,17 @@ ignores is ignored, and bytes are rounded as the reference backend rounds them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modelprep.errors import MissingTool
 from modelprep.targets.armnn import compute_windows as windows
 from modelprep.targets.armnn.detection import detect
-from modelprep.targets.armnn.network import Info, Layer, Network
-from modelprep.targets.armnn.optimiser import axes, cut
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.targets.armnn.network import DType, Info, Layer, Network
+from modelprep.targets.armnn.optimizer import axes, cut
 
 Values = Sequence[Any]
 
@@ -24,12 +25,10 @@ Values = Sequence[Any]
 def run(network: Network, fed: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[Any]]:
     """Run a network.
 
-    `network`: optimised. `fed`: binding number -> values of an input: float32, uint8 or int32, any shape of as many
+    `network`: optimized. `fed`: binding number -> values of an input: float32, uint8 or int32, any shape of as many
     elements. Returns binding number -> values of an output, of the shape and type that the network notes. Raises
     MissingTool: it has a layer that is not modelled here.
     """
-    import numpy as np
-
     made: dict[int, list[Any]] = {}
     found: dict[int, NDArray[Any]] = {}
     left = {id(slot): len(slot.takers) for layer in network.layers for slot in layer.outputs}
@@ -53,52 +52,23 @@ def run(network: Network, fed: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[
 
 
 def _run(layer: Layer, values: Values) -> list[Any]:
-    import numpy as np
-
-    if layer.kind == "DetectionPostProcess":
-        return _detection(layer, values)
     if layer.kind in _AS_STORED:
         shapes = [slot.shape for slot in layer.outputs]
         results = _AS_STORED[layer.kind](layer, values)
         return [np.asarray(value).reshape(shape) for value, shape in zip(results, shapes, strict=True)]
-    given = [slot.info for slot in layer.inputs if slot is not None]
     info = layer.out.noted
     if info.dtype == "uint8" and layer.kind in ("Convolution2d", "DepthwiseConvolution2d"):
         return [windows.convolve_bytes(layer, values[0]).reshape(info.shape)]
     compute = _REAL.get(layer.kind)
     if compute is None:
         raise MissingTool(f"a layer of kind {layer.kind} is not modelled here", where=layer.name)
-    result = compute(layer, [_real(value, one) for value, one in zip(values, given, strict=True)])
+    result = compute(layer, [_real(value, layer.source(place).noted) for place, value in enumerate(values)])
     return [_stored(np.asarray(result).reshape(info.shape), info)]
 
 
-def _detection(layer: Layer, values: Values) -> list[Any]:
-    """Find boxes; 19.02 reads the memory of scores and anchors as the type of the boxes, whatever theirs is."""
-    import numpy as np
-
-    anchors = layer.constants["anchors"]
-    infos = [slot.info for slot in layer.inputs if slot is not None] + [anchors.info]
-    values = [*values, anchors.values()]
-    if not layer.params.get("as_boxes"):
-        encodings, scores, boxes = (_real(value, info) for value, info in zip(values, infos, strict=True))
-        return list(detect(encodings, scores, boxes, layer.params["options"]))
-    dtype = np.dtype("uint8" if infos[0] is not None and infos[0].dtype == "uint8" else "float32")
-    given = []
-    for value, info in zip(values, infos, strict=True):
-        memory = np.ascontiguousarray(value).tobytes().ljust(dtype.itemsize * value.size, b"\0")
-        stored = np.frombuffer(memory, dtype, value.size).reshape(value.shape)
-        if dtype == np.uint8 and info is not None:
-            stored = (stored.astype(np.int64) - info.offset).astype(np.float32) * np.float32(info.scale)
-        given.append(stored)
-    encodings, scores, boxes = given
-    return list(detect(encodings, scores, boxes, layer.params["options"]))
-
-
-def _real(values: Any, info: Info | None) -> Any:
+def _real(values: Any, info: Info) -> Any:
     """Return the real numbers that stored ones stand for (armnn::Dequantize)."""
-    import numpy as np
-
-    if info is None or info.dtype == "float32":
+    if info.dtype == "float32":
         return np.asarray(values, np.float32)
     if info.dtype == "int32" and info.scale == 0:
         return np.asarray(values).astype(np.float32)
@@ -107,8 +77,6 @@ def _real(values: Any, info: Info | None) -> Any:
 
 def _stored(values: Any, info: Info) -> Any:
     """Round real numbers to what is stored (armnn::Quantize): halves away from zero."""
-    import numpy as np
-
     if info.dtype != "uint8":
         return values.astype(info.dtype)
     scaled = values / np.float32(info.scale)
@@ -119,42 +87,29 @@ def _stored(values: Any, info: Info) -> Any:
 # -- layers that move numbers about as they are stored ----------------------------------------------------------------
 
 
-def _merger(layer: Layer, values: Values) -> list[Any]:
-    import numpy as np
+def _box(origin: Sequence[int], sizes: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(at, at + size) for at, size in zip(origin, sizes, strict=True))
 
+
+def _merger(layer: Layer, values: Values) -> list[Any]:
     found = np.zeros(layer.out.shape, values[0].dtype)
     for value, origin in zip(values, layer.params["origins"], strict=True):
-        found[tuple(slice(at, at + size) for at, size in zip(origin, value.shape, strict=True))] = value
+        found[_box(origin, value.shape)] = value
     return [found]
 
 
 def _splitter(layer: Layer, values: Values) -> list[Any]:
-    return [
-        values[0][tuple(slice(at, at + size) for at, size in zip(origin, slot.shape, strict=True))]
-        for origin, slot in zip(layer.params["origins"], layer.outputs, strict=True)
-    ]
-
-
-def _permute(layer: Layer, values: Values) -> list[Any]:
-    import numpy as np
-
-    return [values[0].transpose(np.argsort(layer.params["mapping"]))]
+    places = zip(layer.params["origins"], layer.outputs, strict=True)
+    return [values[0][_box(origin, slot.shape)] for origin, slot in places]
 
 
 def _pad(layer: Layer, values: Values) -> list[Any]:
-    import numpy as np
-
     found = np.zeros(layer.out.shape, values[0].dtype)
-    place = tuple(
-        slice(front, front + size) for (front, _), size in zip(layer.params["pads"], values[0].shape, strict=True)
-    )
-    found[place] = values[0]
+    found[_box([front for front, _ in layer.params["pads"]], values[0].shape)] = values[0]
     return [found]
 
 
 def _strided_slice(layer: Layer, values: Values) -> list[Any]:
-    import numpy as np
-
     found = values[0]
     for axis, size in enumerate(values[0].shape):
         start, stop, stride = cut(layer.params, axis, size)
@@ -163,8 +118,6 @@ def _strided_slice(layer: Layer, values: Values) -> list[Any]:
 
 
 def _space_to_batch(layer: Layer, values: Values) -> list[Any]:
-    import numpy as np
-
     (down, across), pads = layer.params["block"], layer.params["pads"]
     x = np.pad(values[0], ((0, 0), pads[0], pads[1], (0, 0)))
     batch, height, width, depth = x.shape
@@ -181,24 +134,37 @@ def _batch_to_space(layer: Layer, values: Values) -> list[Any]:
     return [x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]]
 
 
+def _detection(layer: Layer, values: Values) -> list[Any]:
+    """Find boxes; 19.02 reads the memory of scores and anchors as the type of the boxes, whatever theirs is."""
+    anchors = layer.constants["anchors"]
+    infos = [layer.source(0).noted, layer.source(1).noted, anchors.info]
+    values = [*values, anchors.values()]
+    if layer.params.get("as_boxes"):
+        read_as: DType = "uint8" if infos[0].dtype == "uint8" else "float32"
+        size = np.dtype(read_as).itemsize
+        memory = [np.ascontiguousarray(value).tobytes().ljust(size * value.size, b"\0") for value in values]
+        values = [np.frombuffer(m, read_as, v.size).reshape(v.shape) for m, v in zip(memory, values, strict=True)]
+        infos = [replace(info, dtype=read_as) for info in infos]
+    encodings, scores, boxes = map(_real, values, infos)
+    return list(detect(encodings, scores, boxes, layer.params["options"]))
+
+
 _AS_STORED: Mapping[str, Callable[[Layer, Values], list[Any]]] = {
     "Constant": lambda layer, _: [layer.constants["output"].values()],
     "Reshape": lambda _, values: [values[0]],
     "Merger": _merger,
     "Splitter": _splitter,
-    "Permute": _permute,
     "Pad": _pad,
     "StridedSlice": _strided_slice,
     "SpaceToBatchNd": _space_to_batch,
     "BatchToSpaceNd": _batch_to_space,
+    "DetectionPostProcess": _detection,
 }
 
 # -- layers that compute with real numbers ----------------------------------------------------------------------------
 
 
 def _activation(layer: Layer, values: Values) -> Any:
-    import numpy as np
-
     x, a, b = values[0], np.float32(layer.params.get("a", 0)), np.float32(layer.params.get("b", 0))
     functions: Mapping[str, Callable[[], Any]] = {
         "ReLu": lambda: np.maximum(x, np.float32(0)),
@@ -207,17 +173,11 @@ def _activation(layer: Layer, values: Values) -> Any:
         "TanH": lambda: a * np.tanh(b * x),
         "LeakyReLu": lambda: np.where(x > 0, x, x * a),
         "SoftReLu": lambda: np.log(np.float32(1) + np.exp(x)),
-        "Linear": lambda: a * x + b,
-        "Abs": lambda: np.abs(x),
-        "Sqrt": lambda: np.sqrt(x),
-        "Square": lambda: x * x,
     }
     return functions[layer.params["function"]]()
 
 
 def _softmax(layer: Layer, values: Values) -> Any:
-    import numpy as np
-
     # Rows of the second dimension, as many as the first says, whatever comes behind.
     rows, columns = values[0].shape[:2]
     found = np.zeros(values[0].size, np.float32)
@@ -227,28 +187,24 @@ def _softmax(layer: Layer, values: Values) -> Any:
     return found
 
 
-def _fully_connected(layer: Layer, values: Values) -> Any:
-    import numpy as np
+def _constant(layer: Layer, name: str) -> Any:
+    return _real(layer.constants[name].values(), layer.constants[name].info)
 
+
+def _fully_connected(layer: Layer, values: Values) -> Any:
     outputs = layer.out.shape[1]
     rows = values[0].reshape(values[0].shape[0], -1)
     count = rows.shape[1]
-    weights = layer.constants["weights"]
-    flat = np.resize(_real(weights.values(), weights.info).reshape(-1), outputs * count)
+    flat = np.resize(_constant(layer, "weights").reshape(-1), outputs * count)
     found = rows @ (flat.reshape(outputs, count).T if layer.params["transpose"] else flat.reshape(count, outputs))
-    if (bias := layer.constants.get("bias")) is not None:
-        found = found + np.resize(_real(bias.values(), bias.info), outputs)
-    return found
+    return found + np.resize(_constant(layer, "bias"), outputs) if "bias" in layer.constants else found
 
 
 def _batch_norm(layer: Layer, values: Values) -> Any:
-    import numpy as np
-
     shape = [1] * values[0].ndim
     shape[axes(layer.params["layout"])[0]] = -1
     mean, variance, beta, gamma = (
-        _real(one.values(), one.info).reshape(shape)
-        for one in (layer.constants[name] for name in ("mean", "variance", "beta", "gamma"))
+        _constant(layer, name).reshape(shape) for name in ("mean", "variance", "beta", "gamma")
     )
     by = gamma / np.sqrt(variance + np.float32(layer.params["epsilon"]))
     return by * values[0] + (beta - by * mean)
@@ -259,38 +215,22 @@ def _mean(layer: Layer, values: Values) -> Any:
     return values[0].mean(axis=tuple(dict.fromkeys(over)), dtype="f4")
 
 
-def _two(name: str) -> Callable[[Layer, Values], Any]:
-    def compute(_: Layer, values: Values) -> Any:
-        import numpy as np
-
-        return getattr(np, name)(values[0], values[1])
-
-    return compute
-
-
-def _rsqrt(_: Layer, values: Values) -> Any:
-    import numpy as np
-
-    return np.float32(1) / np.sqrt(values[0])
-
-
 _REAL: Mapping[str, Callable[[Layer, Values], Any]] = {
     "Activation": _activation,
     "Softmax": _softmax,
     "FullyConnected": _fully_connected,
     "BatchNormalization": _batch_norm,
     "Mean": _mean,
-    "Convolution2d": lambda layer, values: windows.convolve(layer, values[0]),
-    "DepthwiseConvolution2d": lambda layer, values: windows.convolve(layer, values[0]),
-    "Pooling2d": lambda layer, values: windows.pool(layer, values[0]),
-    "ResizeBilinear": lambda layer, values: windows.resize(layer, values[0]),
-    "Addition": _two("add"),
-    "Subtraction": _two("subtract"),
-    "Multiplication": _two("multiply"),
-    "Division": _two("divide"),
-    "Maximum": _two("maximum"),
-    "Minimum": _two("minimum"),
-    "Equal": _two("equal"),
-    "Greater": _two("greater"),
-    "Rsqrt": _rsqrt,
+    **dict.fromkeys(("Convolution2d", "DepthwiseConvolution2d"), windows.convolve),
+    "Pooling2d": windows.pool,
+    "ResizeBilinear": windows.resize,
+    "Addition": lambda _, values: values[0] + values[1],
+    "Subtraction": lambda _, values: values[0] - values[1],
+    "Multiplication": lambda _, values: values[0] * values[1],
+    "Division": lambda _, values: values[0] / values[1],
+    "Maximum": lambda _, values: np.maximum(*values),
+    "Minimum": lambda _, values: np.minimum(*values),
+    "Equal": lambda _, values: values[0] == values[1],
+    "Greater": lambda _, values: values[0] > values[1],
+    "Rsqrt": lambda _, values: np.float32(1) / np.sqrt(values[0]),
 }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from modelprep.formats.picture.resize import bilinear
 from modelprep.targets.armnn.network import Layer
-from modelprep.targets.armnn.optimiser import axes
+from modelprep.targets.armnn.optimizer import axes
 
 
 def _heights_first(layer: Layer, values: Any) -> Any:
@@ -25,8 +29,6 @@ def _out(layer: Layer) -> tuple[int, int]:
 
 def _patches(layer: Layer, x: Any, window: tuple[int, int], fill: float = 0) -> Any:
     """Return every window of x (batch, height, width, channels) as (batch, rows, columns, channels, *window)."""
-    import numpy as np
-
     p, (rows, columns) = layer.params, _out(layer)
     if p["pad_top"] >> 30 or p["pad_left"] >> 30:
         # Less padding than none, as 32 bits hold it: nothing but padding is looked at.
@@ -52,8 +54,6 @@ def _kernels(layer: Layer, weights: Any) -> Any:
 
 
 def _convolved(layer: Layer, x: Any, weights: Any) -> Any:
-    import numpy as np
-
     kernels = _kernels(layer, weights)
     patches = _patches(layer, _heights_first(layer, x), kernels.shape[2:])
     if layer.kind == "DepthwiseConvolution2d":
@@ -65,9 +65,9 @@ def _convolved(layer: Layer, x: Any, weights: Any) -> Any:
     return (patches.reshape(-1, kernels[0].size) @ kernels.reshape(len(kernels), -1).T).reshape(*shape, -1)
 
 
-def convolve(layer: Layer, x: Any) -> Any:
+def convolve(layer: Layer, values: Sequence[Any]) -> Any:
     """Convolve float32 values."""
-    found = _convolved(layer, x, layer.constants["weights"].values())
+    found = _convolved(layer, values[0], layer.constants["weights"].values())
     if (bias := layer.constants.get("bias")) is not None:
         found = found + bias.values().reshape(-1)
     return _as_laid_out(layer, found)
@@ -75,8 +75,6 @@ def convolve(layer: Layer, x: Any) -> Any:
 
 def convolve_bytes(layer: Layer, x: Any) -> Any:
     """Convolve bytes: whole sums, scaled by a 32-bit fixed-point factor with gemmlowp's rounding."""
-    import numpy as np
-
     given, made, weights = layer.source().noted, layer.out.noted, layer.constants["weights"]
     # Sums of products of bytes stay far below 2**53: doubles hold them exactly, and multiply fast.
     kernels = weights.values().astype(np.float64) - weights.info.offset
@@ -90,10 +88,6 @@ def convolve_bytes(layer: Layer, x: Any) -> Any:
 
 def _scaled(sums: Any, factor: float) -> Any:
     """Multiply whole numbers by a factor below one (ConvImpl.cpp: QuantizedMultiplierSmallerThanOne)."""
-    import math
-
-    import numpy as np
-
     fraction, exponent = math.frexp(factor)
     fixed, shift = math.floor(fraction * (1 << 31) + 0.5), -exponent
     if fixed == 1 << 31:
@@ -105,24 +99,19 @@ def _scaled(sums: Any, factor: float) -> Any:
     return (high >> shift) + ((high & mask) > (mask >> 1) + (high < 0))
 
 
-def pool(layer: Layer, x: Any) -> Any:
+def pool(layer: Layer, values: Sequence[Any]) -> Any:
     """Take the highest or the mean of windows; padding counts or not, as the parser has it."""
-    import numpy as np
-
-    p = layer.params
-    x = _heights_first(layer, x)
+    p, x = layer.params, _heights_first(layer, values[0])
+    highest, lowest = p["algorithm"] == "max", -np.finfo(np.float32).max
     if not (p["stride_x"] or p["stride_y"]):
-        rest = (1, 2)
-        return _as_laid_out(
-            layer, x.max(rest, keepdims=True) if p["algorithm"] == "max" else x.mean(rest, np.float32, keepdims=True)
-        )
+        whole = x.max((1, 2), keepdims=True) if highest else x.mean((1, 2), np.float32, keepdims=True)
+        return _as_laid_out(layer, whole)
     window = (p["pool_height"], p["pool_width"])
     if 0 in window:
-        return np.full(layer.out.shape, -np.finfo(np.float32).max if p["algorithm"] == "max" else np.nan, np.float32)
-    if p["algorithm"] == "max":
-        found = _patches(layer, x, window, -np.finfo(np.float32).max).max(axis=(-1, -2))
-        found = np.where(found == -np.finfo(np.float32).max, 0, found)
-        return _as_laid_out(layer, found)
+        return np.full(layer.out.shape, lowest if highest else np.nan, np.float32)
+    if highest:
+        found = _patches(layer, x, window, lowest).max(axis=(-1, -2))
+        return _as_laid_out(layer, np.where(found == lowest, 0, found))
     sums = _patches(layer, x, window).sum(axis=(-1, -2), dtype=np.float32)
     rows, columns = _out(layer)
     down = _reach(x.shape[1], p["pool_height"], p["stride_y"], p["pad_top"], p["pad_bottom"], rows, p["exclude"])
@@ -133,20 +122,14 @@ def pool(layer: Layer, x: Any) -> Any:
 
 def _reach(size: int, window: int, stride: int, front: int, back: int, count: int, exclude: bool) -> list[int]:
     """Return over how many places each window's mean is taken."""
-    found = []
-    for place in range(count):
-        start = place * stride - front
-        end = min(start + window, size + back)
-        if exclude:
-            start, end = max(0, start), min(end, size)
-        found.append(max(0, end - start))
-    return found
+    low, high = (0, size) if exclude else (-front, size + back)
+    starts = [place * stride - front for place in range(count)]
+    return [max(0, min(start + window, size + back, high) - max(low, start)) for start in starts]
 
 
-def resize(layer: Layer, x: Any) -> Any:
+def resize(layer: Layer, values: Sequence[Any]) -> Any:
     """Resize float32 values; by planes where 19.02 takes the second dimension for the channels."""
-    import numpy as np
-
+    x = values[0]
     if layer.params.get("by_planes"):
         found: Any = np.zeros(layer.out.shape, np.float32)
         planes = bilinear(x.transpose(0, 2, 3, 1), *layer.out.shape[2:]).transpose(0, 3, 1, 2)

@@ -90,7 +90,7 @@ class Shape(tuple[int, ...]):
 
 @dataclass(frozen=True)
 class Info:
-    """What a tensor is: shape, element type, and for uint8 its quantisation."""
+    """What a tensor is: shape, element type, and for uint8 its quantization."""
 
     shape: Shape
     dtype: DType = "float32"

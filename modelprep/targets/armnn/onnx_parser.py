@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelprep.formats.onnx.model import FLOAT, INT32, INT64, RAW, TYPES, Payload
-from modelprep.targets.armnn import onnx_attributes, optimiser
+from modelprep.targets.armnn import onnx_attributes, optimizer
 from modelprep.targets.armnn.network import Constant, Info, Layer, Network, Shape, Slot, Stop, crash
 
 #: What the C++ library says where a message of the parser asks for more than it is given.
@@ -228,7 +228,7 @@ class Parser:
         if self.of(name).info is None:
             stub = Layer("", "")
             layer.inputs = [Slot(stub, 0, Info(shape)) for shape in shapes]
-            inferred = optimiser.inferred(layer)
+            inferred = optimizer.inferred(layer)
             layer.inputs = [None] * len(shapes)
             assert inferred is not None, "every layer of this parser infers a shape"
             self.known[name] = Known(Info(inferred))

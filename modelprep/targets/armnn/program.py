@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelprep.targets.armnn import optimiser, workloads
+from modelprep.targets.armnn import optimizer, workloads
 from modelprep.targets.armnn.network import DType, Network, Stop, crash, topological
 
 
@@ -47,7 +47,7 @@ def carry_on(
             if name not in network.outputs:
                 raise unbound("output", name)
         _check_connections(network)
-        optimiser.optimise(network)
+        optimizer.optimize(network)
         workloads.load(network)
         if binding.elements is not None:
             _first_run(network, binding, *size)
@@ -142,7 +142,7 @@ def tensorflow_shapes(graph: Any, outputs: Sequence[str]) -> Mapping[str, Sequen
 
     shapes = {node.name: _written_shape(node) for node in graph.node if node.op == "Placeholder"}
     network = tf_parser.TfParser(shapes, outputs, tf_operators.OPERATORS).parse(graph)
-    optimiser.optimise(network)
+    optimizer.optimize(network)
     workloads.load(network)
     workloads.run(network)
     return {name: info.shape for name, (_, info) in network.outputs.items()}

@@ -1,4 +1,4 @@
-"""How Arm NN's optimiser merges reshapes: equal ones of one output, and one behind another.
+"""How Arm NN's optimizer merges reshapes: equal ones of one output, and one behind another.
 
 Source: ``src/armnn/Optimizer.cpp`` and ``src/armnn/optimizations/`` at tag v19.02.
 """

@@ -1,4 +1,4 @@
-"""The operations of Arm NN's TensorFlow parser that slide a window, normalise or resize.
+"""The operations of Arm NN's TensorFlow parser that slide a window, normalize or resize.
 
 Source: ``src/armnnTfParser/TfParser.cpp`` at tag v19.02.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, f32, to_u32, u32
 from modelprep.targets.armnn.network import DIVIDED, Constant, Info, Shape, Stop, crash
-from modelprep.targets.armnn.optimiser import axes, placed
+from modelprep.targets.armnn.optimizer import axes, placed
 from modelprep.targets.armnn.tf_parser import (
     Operation,
     TfParser,

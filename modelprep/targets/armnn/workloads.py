@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from modelprep.targets.armnn.arithmetic import f32, u32
 from modelprep.targets.armnn.network import Info, Layer, Network, Shape, Stop, crash
-from modelprep.targets.armnn.optimiser import axes
+from modelprep.targets.armnn.optimizer import axes
 
 #: The largest signed number of 32 bits.
 _LARGEST = (1 << 31) - 1
@@ -20,7 +20,7 @@ _FAR = 1 << 24
 
 
 def load(network: Network) -> None:
-    """Check an optimised network as loading it does, layer by layer.
+    """Check an optimized network as loading it does, layer by layer.
 
     Raises Stop: a descriptor does not take what it is given.
     """
@@ -158,7 +158,7 @@ def _fully_connected(layer: Layer) -> None:
         raise _refuse(layer, "Input tensor must have 2 or 4 dimensions.")
     _rank(layer, layer.constants["weights"].shape, 2, "weight")
     _bias_rank(layer)
-    _quantised(layer)
+    _quantized(layer)
 
 
 def _bias_rank(layer: Layer) -> None:
@@ -186,7 +186,7 @@ def _convolution(layer: Layer) -> None:
                                  f"(provided {weights[1]}) multiplied by channel_multiplier "
                                  f"(provided {weights[0]}).")  # fmt: skip
     _bias_rank(layer)
-    _quantised(layer)
+    _quantized(layer)
 
 
 def _four_dimensions(layer: Layer) -> None:
@@ -276,7 +276,7 @@ def _type(layer: Layer, info: Info | None, dtype: str, what: str) -> None:
         raise _refuse(layer, f"Expected data type {_NAMES[dtype]} but got {_NAMES[info.dtype]} for {what} tensor.")
 
 
-def _quantised(layer: Layer) -> None:
+def _quantized(layer: Layer) -> None:
     """Check types and scales of the weights of a convolution or a fully connected layer."""
     given, made, weights = layer.source().noted, layer.out.noted, layer.constants["weights"].info
     if layer.kind == "Convolution2d":

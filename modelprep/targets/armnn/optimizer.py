@@ -1,4 +1,4 @@
-"""What Arm NN's optimiser does to a network before it is loaded: reshapes merged, shapes inferred, backends chosen.
+"""What Arm NN's optimizer does to a network before it is loaded: reshapes merged, shapes inferred, backends chosen.
 
 Source: ``src/armnn/Network.cpp`` (Optimize), ``src/armnn/optimizations/``, ``src/armnn/layers/*Layer.cpp`` at tag
 v19.02. Every layer infers the shape of its output again; one that differs from what the parser noted is refused. The
@@ -17,7 +17,7 @@ from modelprep.targets.armnn.network import DIVIDED, Layer, Network, Shape, Stop
 from modelprep.targets.armnn.reshapes import merge_reshapes
 
 
-def optimise(network: Network) -> None:
+def optimize(network: Network) -> None:
     """Do in place what ``armnn::Optimize`` does.
 
     Raises Stop: a noted shape is not the inferred one, or no backend computes with a layer's element type.
