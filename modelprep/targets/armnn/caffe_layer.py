@@ -34,7 +34,7 @@ class Blob:
 
 @dataclass
 class LayerMessage:
-    """A layer as the parser's second pass sees it."""
+    """A layer as the parser's second pass sees it; `message`: its parameters, without its blobs."""
 
     name: str
     kind: str
@@ -82,7 +82,7 @@ class LayerMessage:
         def filled() -> NDArray[Any]:
             import numpy as np
 
-            # What lies behind a blob that is too short is anybody's guess; zeros stand for it.
+            # What lies behind a blob that is too short is unknown; zeros stand for it.
             return np.resize(np.concatenate([values(), np.zeros(shape.elements, np.float32)]), shape)
 
         return Constant(Info(shape), filled, missing=not blob.count)
@@ -120,15 +120,13 @@ def read_layer(data: Buffer, record: Record) -> LayerMessage:
             else:
                 rest.append(data[begin:stop])
         message.ParseFromString(b"".join(rest))
-        tops, bottoms = [text(top) for top in message.top], [text(bottom) for bottom in message.bottom]
-        made = LayerMessage(text(message.name), text(message.type), tops, bottoms, blobs, message, data)
+        tops, bottoms = list(map(text, message.top)), list(map(text, message.bottom))
     except (WireError, DecodeError):
         raise broken from None
-    if record.tops and made.tops:
-        made.tops[0] = record.tops[0]
-    if record.bottoms and made.bottoms:
-        made.bottoms[0] = record.bottoms[0]
-    return made
+    for read, renamed in ((tops, record.tops), (bottoms, record.bottoms)):
+        if read and renamed:
+            read[0] = renamed[0]
+    return LayerMessage(text(message.name), text(message.type), tops, bottoms, blobs, message, data)
 
 
 def _blob(data: Buffer, start: int, end: int) -> Blob:

@@ -6,12 +6,13 @@ for their presence (pooling method, strides, ``bias_term`` of Scale), whatever C
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, f32, i64, to_i32, to_u32, u32
 from modelprep.targets.armnn.caffe_layer import LayerMessage
-from modelprep.targets.armnn.caffe_parser import CaffeParser, Operator, parameters
+from modelprep.targets.armnn.caffe_parser import CaffeParser, Operator
 from modelprep.targets.armnn.network import Constant, Info, Shape, Stop, crash
 
 if TYPE_CHECKING:
@@ -28,22 +29,25 @@ def _counts(layer: LayerMessage, bottoms: int, tops: int, rule: str) -> None:
                        "present.", rule)  # fmt: skip
 
 
+def _one(parser: CaffeParser, layer: LayerMessage, rule: str) -> Shape:
+    """Refuse a layer that has not one bottom and one top; return the shape of its bottom."""
+    _counts(layer, 1, 1, rule)
+    return parser.slot(layer.bottoms[0]).shape
+
+
 def _input(parser: CaffeParser, layer: LayerMessage) -> None:
     _counts(layer, 0, 1, "CF11")
     made = parser.network.add("Input", layer.name, inputs=0, id=len(parser.network.inputs))
-    shapes = parameters(layer, "input_param").shape
-    own = [int(size) for size in shapes[0].dim] if shapes else []
-    shape = Shape(own) if own else None
+    shapes = layer.message.input_param.shape
+    own = Shape(shapes[0].dim) if shapes and shapes[0].dim else None
     passed = parser.shapes.get(layer.name)
-    if passed is not None:
-        if own and (len(own) < len(passed) or list(own[1:4]) != list(passed[1:4])):
-            raise Stop(f"Parsed input shape for '{layer.name}' is incompatible with the override provided.", "CF12")
-        shape = Shape(passed)
+    if passed is not None and own and (len(own) < len(passed) or own[1:4] != passed[1:4]):
+        raise Stop(f"Parsed input shape for '{layer.name}' is incompatible with the override provided.", "CF12")
+    shape = own if passed is None else Shape(passed)
     if shape is None:
         raise Stop(f"No input descriptor given for '{layer.name}' and no input shape found in caffe model.", "CF13")
-    info = Info(shape)
-    parser.bind_input(made, info)
-    made.out.info = info
+    made.out.info = Info(shape)
+    parser.bind_input(made, made.out.info)
     parser.set_slot(layer.tops[0], made.out)
 
 
@@ -62,15 +66,12 @@ def _single(p: Any, exact: str, fallback: str, default: int) -> int:
 
 
 def _reached(size: int, pad: int, kernel: int, stride: int) -> int:
-    steps = to_i32(divided(f32(i64(size + u32(2 * pad) - kernel)), stride))
-    return steps + 1
+    return to_i32(divided(f32(i64(size + u32(2 * pad) - kernel)), stride)) + 1
 
 
 def _count(*sizes: int) -> int:
     """Multiply sizes as the parser does for a vector: 64 bits, and no negative ones."""
-    total = 1
-    for size in sizes:
-        total = i64(total * size)
+    total = i64(math.prod(sizes))
     if total < 0:
         raise Stop("bad numeric conversion: negative overflow", "CF21", speaker="std")
     if total > 1 << 32:
@@ -85,9 +86,7 @@ def _weights(values: Callable[[], NDArray[Any]], shape: Shape, start: int = 0) -
 
 
 def _convolution(parser: CaffeParser, layer: LayerMessage) -> None:
-    _counts(layer, 1, 1, "CF21")
-    p = parameters(layer, "convolution_param")
-    shape = parser.slot(layer.bottoms[0]).shape
+    shape, p = _one(parser, layer, "CF21"), layer.message.convolution_param
     groups = p.group if p.HasField("group") else 1
     kernel = _pair(p, "kernel", "kernel_size", _NOT_FOUND)
     stride = _pair(p, "stride", "stride", 1)
@@ -116,24 +115,17 @@ def _convolution(parser: CaffeParser, layer: LayerMessage) -> None:
     if bias:
         constants["bias"] = _weights(layer.blob(1, p.num_output), Shape((p.num_output,)))
     kind = "DepthwiseConvolution2d" if depthwise else "Convolution2d"
-    made = parser.network.add(kind, layer.name, constants=constants, **window)
-    parser.finish(layer, made, Shape((shape[0], p.num_output, rows, columns)))
+    parser.add(layer, kind, Shape((shape[0], p.num_output, rows, columns)), constants=constants, **window)
 
 
 def _grouped(
-    parser: CaffeParser,
-    layer: LayerMessage,
-    window: Mapping[str, Any],
-    kernel: tuple[int, int],
-    reached: tuple[int, int],
-    *,
-    bias: bool,
-) -> None:
+    parser: CaffeParser, layer: LayerMessage, window: Mapping[str, Any], kernel: tuple[int, int],
+    reached: tuple[int, int], *, bias: bool,
+) -> None:  # fmt: skip
     """Add a splitter, one convolution a group, and a merger."""
-    p = parameters(layer, "convolution_param")
-    slot, groups = parser.slot(layer.bottoms[0]), p.group
-    shape = slot.shape
-    part = Shape((shape[0], shape[1] // groups, shape[2], shape[3]))
+    p, slot = layer.message.convolution_param, parser.slot(layer.bottoms[0])
+    groups, shape = p.group, slot.shape
+    part = Shape((shape[0], shape[1] // groups, *shape[2:]))
     filters = p.num_output // groups
     splitter = parser.network.add("Splitter", f"splitter_{layer.bottoms[0]}", outputs=groups)
     splitter.params = {"origins": [(0, part[1] * group, 0, 0) for group in range(groups)], "views": [part] * groups}
@@ -163,9 +155,7 @@ def _grouped(
 
 
 def _pooling(parser: CaffeParser, layer: LayerMessage) -> None:
-    _counts(layer, 1, 1, "CF25")
-    p = parameters(layer, "pooling_param")
-    shape = parser.slot(layer.bottoms[0]).shape
+    shape, p = _one(parser, layer, "CF25"), layer.message.pooling_param
     whole = p.HasField("global_pooling")
     kernel_h = _single(p, "kernel_h", "kernel_size", _NOT_FOUND)
     kernel_w = _single(p, "kernel_w", "kernel_size", _NOT_FOUND)
@@ -180,72 +170,59 @@ def _pooling(parser: CaffeParser, layer: LayerMessage) -> None:
         raise Stop(f"No Pooling Method Defined for {layer.name}", "CF25")
     if p.pool == 2:
         raise Stop(f"Pooling Layer: Stochastic Pooling Not Supported. Layer={layer.name}", "CF25")
-    made = parser.network.add(
-        "Pooling2d", layer.name, layout="NCHW", algorithm="max" if p.pool == 0 else "average", exclude=False,
-        rounding="ceiling", pad_left=pad_w, pad_right=pad_w, pad_top=pad_h, pad_bottom=pad_h, stride_x=stride,
-        stride_y=stride, pool_width=kernel_w, pool_height=kernel_h,
-    )  # fmt: skip
 
     def pooled(size: int, pad: int, kernel: int) -> int:
         return u32(to_u32(ceiling(divided(u32(size + 2 * pad - kernel), stride))) + 1)
 
     batch, channels = shape.at(0), shape.at(1)
-    parser.finish(layer, made, Shape((batch, channels, pooled(shape.at(2), pad_h, kernel_h),
-                                      pooled(shape.at(3), pad_w, kernel_w))))  # fmt: skip
+    rows, columns = pooled(shape.at(2), pad_h, kernel_h), pooled(shape.at(3), pad_w, kernel_w)
+    parser.add(
+        layer, "Pooling2d", Shape((batch, channels, rows, columns)), layout="NCHW", exclude=False, rounding="ceiling",
+        algorithm="max" if p.pool == 0 else "average", pad_left=pad_w, pad_right=pad_w, pad_top=pad_h,
+        pad_bottom=pad_h, stride_x=stride, stride_y=stride, pool_width=kernel_w, pool_height=kernel_h,
+    )  # fmt: skip
 
 
 def _relu(parser: CaffeParser, layer: LayerMessage) -> None:
-    _counts(layer, 1, 1, "CF30")
-    slope = parameters(layer, "relu_param").negative_slope
-    shape = parser.slot(layer.bottoms[0]).shape
-    made = parser.network.add("Activation", layer.name, function="LeakyReLu" if slope else "ReLu", a=slope)
-    parser.finish(layer, made, shape)
+    shape, slope = _one(parser, layer, "CF30"), layer.message.relu_param.negative_slope
+    parser.add(layer, "Activation", shape, function="LeakyReLu" if slope else "ReLu", a=slope)
 
 
 def _lrn(parser: CaffeParser, layer: LayerMessage) -> None:
-    _counts(layer, 1, 1, "CF31")
-    p = parameters(layer, "lrn_param")
-    shape = parser.slot(layer.bottoms[0]).shape
+    shape, p = _one(parser, layer, "CF31"), layer.message.lrn_param
     for name, called in (("local_size", "local_size"), ("alpha", "Alpha"), ("beta", "Beta")):
         if not p.HasField(name):
             raise Stop(f"{called} not defined for LRN layer {layer.name}", "CF31")
     within = p.HasField("norm_region") and p.norm_region == 1
-    made = parser.network.add(
-        "Normalization", layer.name, layout="NCHW", channel="Within" if within else "Across", method="LocalBrightness",
-        norm_size=p.local_size, alpha=divided(p.alpha, p.local_size), beta=p.beta, k=p.k if p.HasField("k") else 1.0,
+    parser.add(
+        layer, "Normalization", shape, layout="NCHW", channel="Within" if within else "Across",
+        method="LocalBrightness", norm_size=p.local_size, alpha=divided(p.alpha, p.local_size), beta=p.beta,
+        k=p.k if p.HasField("k") else 1.0,
     )  # fmt: skip
-    parser.finish(layer, made, shape)
 
 
 def _inner_product(parser: CaffeParser, layer: LayerMessage) -> None:
-    p = parameters(layer, "inner_product_param")
-    _counts(layer, 1, 1, "CF32")
-    shape = parser.slot(layer.bottoms[0]).shape
-    taken = shape.at(1)
-    for size in shape[2:]:
-        taken = u32(taken * size)
+    shape, p = _one(parser, layer, "CF32"), layer.message.inner_product_param
+    taken = u32(shape.at(1) * math.prod(shape[2:]))
     constants = {"weights": layer.pointer(0, Shape((p.num_output, taken))),
                  "bias": layer.pointer(1, Shape((p.num_output,)))}  # fmt: skip
-    made = parser.network.add("FullyConnected", layer.name, constants=constants,
-                              transpose=p.transpose if p.HasField("transpose") else True)  # fmt: skip
-    parser.finish(layer, made, Shape((shape[0], p.num_output)))
+    transpose = p.transpose if p.HasField("transpose") else True
+    parser.add(layer, "FullyConnected", Shape((shape[0], p.num_output)), constants=constants, transpose=transpose)
 
 
 def _softmax(parser: CaffeParser, layer: LayerMessage) -> None:
-    _counts(layer, 1, 1, "CF35")
-    shape = parser.slot(layer.bottoms[0]).shape
-    parser.finish(layer, parser.network.add("Softmax", layer.name, beta=1.0), shape)
+    parser.add(layer, "Softmax", _one(parser, layer, "CF35"), beta=1.0)
 
 
 def _eltwise(parser: CaffeParser, layer: LayerMessage) -> None:
     _counts(layer, 2, 1, "CF36")
     shape = parser.slot(layer.bottoms[0]).shape
-    p = parameters(layer, "eltwise_param")
+    p = layer.message.eltwise_param
     operation = p.operation if p.HasField("operation") else 1
     kind = {0: "Multiplication", 1: "Addition"}.get(operation)
     if kind is None:
         raise Stop(f"Unsupported operation {operation} in Eltwise layer {layer.name}", "CF36")
-    parser.finish(layer, parser.network.add(kind, layer.name, inputs=2), shape)
+    parser.add(layer, kind, shape, inputs=2)
 
 
 def _concat(parser: CaffeParser, layer: LayerMessage) -> None:
@@ -260,17 +237,14 @@ def _concat(parser: CaffeParser, layer: LayerMessage) -> None:
         origins.append((0, channels, 0, 0))
         channels = u32(channels + shape[1])
     sizes[1] = channels
-    made = parser.network.add("Merger", layer.name, inputs=len(layer.bottoms), origins=origins, rank=4, axis=1)
     shape = Shape(sizes)
     if not layer.tops:
         raise crash("", "CF38")
-    parser.finish(layer, made, shape)
+    parser.add(layer, "Merger", shape, inputs=len(layer.bottoms), origins=origins, rank=4, axis=1)
 
 
 def _batch_norm(parser: CaffeParser, layer: LayerMessage) -> None:
-    _counts(layer, 1, 1, "CF41")
-    shape = parser.slot(layer.bottoms[0]).shape
-    p = parameters(layer, "batch_norm_param")
+    shape, p = _one(parser, layer, "CF41"), layer.message.batch_norm_param
     if p.HasField("use_global_stats") and not p.use_global_stats:
         raise Stop(f"Error parsing Batch Norm layer '{layer.name}': Parameter 'use_global_stats' is set to false, "
                    "which is unsupported (value used for training).", "CF40")  # fmt: skip
@@ -293,9 +267,7 @@ def _batch_norm(parser: CaffeParser, layer: LayerMessage) -> None:
 
 
 def _scale(parser: CaffeParser, layer: LayerMessage) -> None:
-    _counts(layer, 1, 1, "CF42")
-    shape = parser.slot(layer.bottoms[0]).shape
-    p = parameters(layer, "scale_param")
+    shape, p = _one(parser, layer, "CF42"), layer.message.scale_param
     if p.axis != 1:
         raise Stop(f"Loading Scale Layer: Only axis 1 is supported currently. Layer={layer.name} Axis={p.axis}", "CF42")
     channels = shape.at(1)
@@ -305,13 +277,9 @@ def _scale(parser: CaffeParser, layer: LayerMessage) -> None:
 
 
 def _normalize(
-    parser: CaffeParser,
-    layer: LayerMessage,
-    shape: Shape,
-    *,
-    epsilon: float,
+    parser: CaffeParser, layer: LayerMessage, shape: Shape, *, epsilon: float,
     **values: Callable[[], NDArray[Any]] | None,
-) -> None:
+) -> None:  # fmt: skip
     """Add a batch normalization; what is not given does nothing."""
     each = Shape((shape.at(1),))
 
@@ -325,8 +293,7 @@ def _normalize(
 
     neutral = {"mean": 0.0, "variance": 1.0, "beta": 0.0, "gamma": 1.0}
     constants = {name: Constant(Info(each), values.get(name) or all_of(number)) for name, number in neutral.items()}
-    made = parser.network.add("BatchNormalization", layer.name, constants=constants, layout="NCHW", epsilon=epsilon)
-    parser.finish(layer, made, shape)
+    parser.add(layer, "BatchNormalization", shape, constants=constants, layout="NCHW", epsilon=epsilon)
 
 
 def _split(parser: CaffeParser, layer: LayerMessage) -> None:

@@ -118,8 +118,9 @@ class CaffeParser:
             raise Stop(f"Attempting to add duplicate entry for Caffe top '{top}'", "CF19")
         self._slots[top] = slot
 
-    def finish(self, layer: LayerMessage, made: Layer, shape: Shape) -> None:
-        """Connect a layer to its bottoms, and note what it makes."""
+    def add(self, layer: LayerMessage, kind: str, shape: Shape, **params: Any) -> None:
+        """Add a layer, connect it to its bottoms, and note what it makes."""
+        made = self.network.add(kind, layer.name, **params)
         for index, bottom in enumerate(layer.bottoms):
             self.slot(bottom).connect(made, index)
         made.out.info = Info(shape)
@@ -130,8 +131,3 @@ class CaffeParser:
         if layer.name in self.network.inputs:
             raise Stop(f"Id {layer.params['id']} used by more than one {layer.name} layer", "C4", layer.name)
         self.network.inputs[layer.name] = (layer.params["id"], info)
-
-
-def parameters(layer: LayerMessage, name: str) -> Any:
-    """Return a layer's parameters (``pooling_param``)."""
-    return getattr(layer.message, name)

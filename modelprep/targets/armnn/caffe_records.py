@@ -163,7 +163,11 @@ def _layer(stream: _Stream, record: Record) -> None:
             if size < 0:
                 raise Stop("bad numeric conversion: negative overflow", "CF08", "file", speaker="std")
             if number in (1, 2, 3, 4):
-                _name(record, number, stream.text(start, size))
+                text = stream.text(start, size)
+                if number > 2:
+                    (record.bottoms if number == 3 else record.tops).append(text)
+                else:
+                    setattr(record, "name" if number == 1 else "kind", text)
                 continue
             stream.seek(start + size)
         elif wire in (FIXED64, FIXED32):
@@ -172,17 +176,6 @@ def _layer(stream: _Stream, record: Record) -> None:
             raise Stop("Encounted an unknown field type", "CF08", "file")
         if stream.failed:
             return
-
-
-def _name(record: Record, number: int, text: str) -> None:
-    if number == 1:
-        record.name = text
-    elif number == 2:
-        record.kind = text
-    elif number == 3:
-        record.bottoms.append(text)
-    else:
-        record.tops.append(text)
 
 
 def chain_in_place(layers: list[Record]) -> None:

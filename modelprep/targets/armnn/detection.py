@@ -34,22 +34,12 @@ IOU_MESSAGE = (
 
 @dataclass(frozen=True)
 class Options:
-    """What the operator's own options say, as Arm NN reads them: what is not there is 0.
+    """The operator's options as Arm NN reads them; a missing one is 0.
 
-    Parameters
-    ----------
-    max_detections, max_classes
-        At most so many detections, and classes of one box; their product is what the outputs have room for.
-    detections_per_class
-        For the regular way; 1 where it is not given (TensorFlow Lite takes 100 then).
-    classes
-        Without the background.
-    score_threshold, iou_threshold
-        From which score on a box counts; above which overlap the lower of two boxes is dropped.
-    scales
-        By which the encodings of y, x, height and width are divided.
-    regular
-        A suppression for each class, not one over the best class of each box.
+    `max_classes`: of one box. `detections_per_class`: for the regular way; 1 if it is not given (TensorFlow Lite takes
+    100 then). `classes`: without the background. `score_threshold`: from which score on a box counts. `iou_threshold`:
+    above which overlap the lower of two boxes is dropped. `scales`: divisors of the encodings of y, x, height and
+    width. `regular`: a suppression for each class, not one over the best class of each box.
     """
 
     max_detections: int
@@ -62,10 +52,14 @@ class Options:
     regular: bool
 
     @property
+    def room(self) -> int:
+        """Detections that the outputs have room for."""
+        return self.max_detections * self.max_classes
+
+    @property
     def sizes(self) -> tuple[int, int, int, int]:
         """Elements of boxes, classes, scores and number of detections, as the parser makes them."""
-        room = self.max_detections * self.max_classes
-        return 4 * room, room, room, 1
+        return 4 * self.room, self.room, self.room, 1
 
 
 def read_options(data: bytes, where: str = "") -> Options:
@@ -127,7 +121,7 @@ def detect(
         )
     corners = _corners(encodings.reshape(-1, 4), anchors.reshape(-1, 4), options)
     chosen = (_regular if options.regular else _fast)(corners, scores, options)
-    room = options.max_detections * options.max_classes
+    room = options.room
     boxes, classes, values = (np.zeros((1, room, *more), np.float32) for more in ((4,), (), ()))
     for place, (box, number, score) in enumerate(chosen[:room]):
         boxes[0, place], classes[0, place], values[0, place] = corners[box], number, score

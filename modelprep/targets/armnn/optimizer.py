@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from modelprep.targets.armnn.arithmetic import ceiling, divided, floor, to_u32, u32
+from modelprep.targets.armnn.arithmetic import ceiling, divided, floor, i32, to_u32, u32
 from modelprep.targets.armnn.network import DIVIDED, Layer, Network, Shape, Stop, crash
 from modelprep.targets.armnn.reshapes import merge_reshapes
 
@@ -58,10 +58,6 @@ def inferred(layer: Layer) -> Shape | None:
     return None if rule is None else rule(layer)
 
 
-def _same(layer: Layer) -> Shape:
-    return layer.shapes[0]
-
-
 def _elementwise(layer: Layer) -> Shape:
     first, second = layer.shapes
     return Shape(max(first.at(i), second.at(i)) for i in range(len(first)))
@@ -84,6 +80,26 @@ def axes(layout: str) -> tuple[int, int, int]:
 def placed(layout: str, batch: int, channels: int, height: int, width: int) -> Shape:
     """Return a shape whose axes are in the order of a layout."""
     return Shape((batch, height, width, channels) if layout == "NHWC" else (batch, channels, height, width))
+
+
+def same_padding(size: int, window: int, stride: int, padding: str, rule: str) -> tuple[int, int]:
+    """Return the padding before and behind of TensorFlow's ``SAME``; none for another word."""
+    if padding != "SAME":
+        return 0, 0
+    if stride == 0:
+        raise crash("a stride of 0", rule, status=DIVIDED)
+    extra = max(u32(u32(u32(size + stride - 1) // stride - 1) * stride + window) - size, 0)
+    return extra // 2, extra - extra // 2
+
+
+def left_open(sizes: Sequence[int], given: Shape, rule: str) -> int:
+    """Return the size that a single -1 among others stands for in a reshape."""
+    others = i32(-math.prod(sizes))
+    if others < 0:
+        raise Stop("bad numeric conversion: negative overflow", rule, speaker="std")
+    if others == 0:
+        raise crash("a division by zero", rule, status=DIVIDED)
+    return given.elements // others
 
 
 def _pooling(layer: Layer) -> Shape:
@@ -129,15 +145,6 @@ def _fully_connected(layer: Layer) -> Shape:
     weights = layer.constants["weights"].shape
     batch = layer.shapes[0].at(0)
     return Shape((batch, weights.at(0 if layer.params["transpose"] else 1)))
-
-
-def _reshape(layer: Layer) -> Shape:
-    target: Shape = layer.params["target"]
-    return target
-
-
-def _constant(layer: Layer) -> Shape:
-    return layer.constants["output"].shape
 
 
 def _mean(layer: Layer) -> Shape:
@@ -272,18 +279,15 @@ def cut(params: Mapping[str, Any], axis: int, size: int) -> tuple[int, int, int]
     return start, max(0, min(stop, size)) if stride > 0 else max(-1, min(stop, size - 1)), stride
 
 
-def _detection(layer: Layer) -> Shape:
-    options = layer.params["options"]
-    return Shape((1, options.max_detections * options.max_classes, 4))
-
-
 _RULES: Mapping[str, Callable[[Layer], Shape]] = {
-    **dict.fromkeys(("Activation", "BatchNormalization", "Normalization", "Rsqrt", "Softmax"), _same),
+    **dict.fromkeys(
+        ("Activation", "BatchNormalization", "Normalization", "Rsqrt", "Softmax"), lambda layer: layer.shapes[0]
+    ),
     **dict.fromkeys(
         ("Addition", "Division", "Equal", "Greater", "Maximum", "Minimum", "Multiplication", "Subtraction"),
         _elementwise,
     ),
-    "Constant": _constant,
+    "Constant": lambda layer: layer.constants["output"].shape,
     "Convolution2d": _convolution,
     "DepthwiseConvolution2d": _depthwise,
     "FullyConnected": _fully_connected,
@@ -291,12 +295,12 @@ _RULES: Mapping[str, Callable[[Layer], Shape]] = {
     "Mean": _mean,
     "Merger": _merger,
     "Pooling2d": _pooling,
-    "Reshape": _reshape,
+    "Reshape": lambda layer: Shape(layer.params["target"]),
     "ResizeBilinear": _resize,
     "SpaceToBatchNd": _space_to_batch,
     "BatchToSpaceNd": _batch_to_space,
     "StridedSlice": _strided_slice,
-    "DetectionPostProcess": _detection,
+    "DetectionPostProcess": lambda layer: Shape((1, layer.params["options"].room, 4)),
 }
 
 

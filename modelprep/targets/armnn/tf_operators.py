@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.targets.armnn.arithmetic import i32, u32
 from modelprep.targets.armnn.network import DIVIDED, Constant, DType, Info, Shape, Slot, Stop, crash
+from modelprep.targets.armnn.optimizer import left_open
 from modelprep.targets.armnn.tf_pairs import PAIRS
-from modelprep.targets.armnn.tf_parser import (
+from modelprep.targets.armnn.tf_parser import (  # fmt: skip
     FLOAT,
     INT32,
     Operation,
@@ -66,13 +67,12 @@ def _const(parser: TfParser, node: Any) -> Operation:
 
         code = "<f4" if dtype == "float32" else "<i4"
         if content:
-            # What lies behind content that is too short is anybody's guess; zeros stand for it.
+            # What lies behind content that is too short is unknown; zeros stand for it.
             return np.frombuffer(content.ljust(4 * shape.elements, b"\0"), code).reshape(shape)
         given = np.array(listed, code)
         return np.concatenate([given, np.full(shape.elements - len(given), given[-1], code)]).reshape(shape)
 
-    constant = Constant(Info(shape, dtype), values)
-    return _constant(parser, node, constant)
+    return _constant(parser, node, Constant(Info(shape, dtype), values))
 
 
 def _constant(parser: TfParser, node: Any, constant: Constant) -> Operation:
@@ -120,24 +120,16 @@ def _shape(parser: TfParser, node: Any) -> Operation:
 
 def _reshape(parser: TfParser, node: Any) -> Operation:
     taken, wanted = parser.inputs(node, 2)
-    if not parser.constant(wanted.operation.node.name, "int32"):
-        raise Stop(f"ArmNN only supports Reshape layers with constant shapes. Input {wanted.operation.node.name} Node "
-                   f"{node.name}", "TF25")  # fmt: skip
+    if wanted.operation.held("int32") is None:
+        raise Stop(f"ArmNN only supports Reshape layers with constant shapes. Input {wanted.name} Node {node.name}",
+                   "TF25")  # fmt: skip
     slot = taken.slot
     sizes = [int(size) for size in wanted.operation.numbers]
     if -1 in sizes:
         if sizes.count(-1) > 1:
             raise Stop("At most one component of shape can be -1", "TF25")
-        known = -1
-        for size in sizes:
-            known = i32(known * size)
-        if known < 0:
-            raise Stop("bad numeric conversion: negative overflow", "TF25", speaker="std")
-        if known == 0:
-            raise crash("", "TF25", status=DIVIDED)
-        sizes[sizes.index(-1)] = slot.shape.elements // known
-    target = Shape(sizes)
-    return parser.reshaped(node, target, slot)
+        sizes[sizes.index(-1)] = left_open(sizes, slot.shape, "TF25")
+    return parser.reshaped(node, Shape(sizes), slot)
 
 
 def _squeeze(parser: TfParser, node: Any) -> Operation:
@@ -159,18 +151,16 @@ def _expand_dims(parser: TfParser, node: Any) -> Operation:
         raise Stop(f"Cannot expand dimension {axis} in input tensor with {len(sizes)} dimension", "TF31")
     sizes.insert(axis if axis >= 0 else len(sizes) + 1 + axis, 1)
     if len(sizes) > 4:
-        raise Stop(
-            f"Unsupported number of dimensions: {len(sizes)} for output shape for ExpandDims {node.name}", "TF31"
-        )
-    target = Shape(sizes)
-    return parser.reshaped(node, target, slot)
+        text = f"Unsupported number of dimensions: {len(sizes)} for output shape for ExpandDims {node.name}"
+        raise Stop(text, "TF31")
+    return parser.reshaped(node, Shape(sizes), slot)
 
 
 def _constant_axis(parser: TfParser, node: Any, rule: str) -> tuple[list[Any], int, int]:
     """Find the first input that is a constant of whole numbers, and its first number."""
     inputs = parser.inputs(node)
     for index, taken in enumerate(inputs):
-        if parser.constant(taken.operation.node.name, "int32"):
+        if taken.operation.held("int32") is not None:
             return inputs, index, u32(int(taken.operation.numbers[0]))
     raise Stop("ArmNN only supports operators with constant axis.", rule)
 
@@ -227,10 +217,10 @@ def _split(parser: TfParser, node: Any) -> Operation:
 def _pad(parser: TfParser, node: Any) -> Operation:
     taken, wanted = parser.inputs(node, 2)
     slot = taken.slot
-    if not wanted.operation.is_constant("int32") or wanted.operation.constant is None:
-        raise Stop(f"ArmNN only supports Pad with constant padding. Input {wanted.operation.node.name}. Node "
-                   f"{node.name}", "TF29")  # fmt: skip
-    shape, sizes = wanted.operation.constant.shape, slot.shape
+    constant = wanted.operation.held("int32")
+    if constant is None:
+        raise Stop(f"ArmNN only supports Pad with constant padding. Input {wanted.name}. Node {node.name}", "TF29")
+    shape, sizes = constant.shape, slot.shape
     # The parser's own messages for these three are ill-formed: formatting them fails.
     ill = Stop("boost::bad_format_string: format-string is ill-formed", "TF29", speaker="std")
     if shape[0] != len(sizes) or shape.at(1) != 2:
@@ -238,7 +228,7 @@ def _pad(parser: TfParser, node: Any) -> Operation:
     numbers = [int(number) for number in wanted.operation.numbers]
     if min(numbers) < 0:
         raise ill
-    pads = [(numbers[2 * axis], numbers[2 * axis + 1]) for axis in range(len(sizes))]
+    pads = list(zip(numbers[::2], numbers[1::2], strict=True))
     padded = Shape(size + before + after for size, (before, after) in zip(sizes, pads, strict=True))
     return parser.layer("Pad", node, Info(padded, slot.dtype), slot, pads=pads)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from modelprep.targets.armnn.arithmetic import u32
 from modelprep.targets.armnn.network import BUS_ERROR, DType, Info, Shape, Slot, Stop, crash
-from modelprep.targets.armnn.tf_parser import Operation, Operator, TfParser, attribute, data_format
+from modelprep.targets.armnn.tf_parser import Operation, Operator, TfParser, attribute, check_format, text
 
 
 def _laid_on(parser: TfParser, node: Any, guide: Slot, slot: Slot, *, last: bool = True) -> Slot:
@@ -102,18 +102,15 @@ def _leaky(parser: TfParser, node: Any, alpha: int, other: Any) -> float | None:
     if node.op != "Mul":
         return None
     inputs = parser.inputs(node, 2)
-    if inputs[1 - alpha].operation.node.name != other.name:
+    if inputs[1 - alpha].name != other.name:
         return None
-    factor = inputs[alpha].operation
-    if not parser.constant(factor.node.name, "float32") or factor.constant is None:
-        return None
-    return float(factor.constant.values().reshape(-1)[0]) if factor.constant.shape.elements == 1 else None
+    factor = inputs[alpha].operation.held("float32")
+    return None if factor is None or factor.shape.elements != 1 else float(factor.values().reshape(-1)[0])
 
 
 def _sub(parser: TfParser, node: Any) -> Operation:
     first, second = _pair(parser, node)
-    flat = len(first.shape) == 1
-    flat_second = len(second.shape) == 1
+    flat, flat_second = len(first.shape) == 1, len(second.shape) == 1
     if flat:
         first = _laid_on(parser, node, second, first)
     if flat_second:
@@ -123,10 +120,9 @@ def _sub(parser: TfParser, node: Any) -> Operation:
 
 def _add(parser: TfParser, node: Any) -> Operation:
     first, second = (taken.operation for taken in parser.inputs(node, 2))
-    if first.node.op == "MatMul" and parser.constant(second.node.name, "float32"):
-        return _dense(parser, first.node, node)
-    if parser.constant(first.node.name, "float32") and second.node.op == "MatMul":
-        return _dense(parser, second.node, node)
+    for product, bias in ((first, second), (second, first)):
+        if product.node.op == "MatMul" and bias.held("float32") is not None:
+            return _dense(parser, product.node, node)
     return _sum(parser, node)
 
 
@@ -148,8 +144,8 @@ def _bias_add(parser: TfParser, node: Any) -> Operation:
     first, second = left.slot, right.slot
     if len(second.shape) != 1:
         raise Stop(f"Unsupported bias for BiasAdd. It should be a 1D vector. Got {len(second.shape)} dimensions for "
-                   f"input {right.operation.node.name}. Node {node.name}", "TF21")  # fmt: skip
-    layout = data_format(node, "BiasAdd")
+                   f"input {right.name}. Node {node.name}", "TF21")  # fmt: skip
+    layout = check_format(node, text(node, "data_format", "TF11"), "BiasAdd")
     info = _larger(first, second) if len(first.shape) == 1 else first.noted
     laid = _laid_on(parser, node, first, second, last=layout == "NHWC")
     return parser.layer("Addition", node, info, first, laid)
@@ -194,25 +190,22 @@ def _mat_mul(parser: TfParser, node: Any) -> Operation:
 
 def _dense(parser: TfParser, product: Any, total: Any) -> Operation:
     """Make a MatMul, with a following Add of a constant where there is one, a fully connected layer."""
-    bias = None
-    if total is not None:
-        bias = next(t.operation for t in parser.inputs(total, 2) if parser.constant(t.operation.node.name, "float32"))
+    sums = [] if total is None else parser.inputs(total, 2)
+    bias = next((held for t in sums if (held := t.operation.held("float32")) is not None), None)
     first, second = parser.inputs(product, 2)
-    if parser.constant(first.operation.node.name, "float32"):
-        weights, taken = first.operation.constant, second
-    elif parser.constant(second.operation.node.name, "float32"):
-        weights, taken = second.operation.constant, first
-    else:
+    weights, taken = first.operation.held("float32"), second
+    if weights is None:
+        weights, taken = second.operation.held("float32"), first
+    if weights is None:
         raise Stop("ArmNN only supports fully connected layers with constant weights. Inputs "
-                   f"{first.operation.node.name} and {second.operation.node.name}. MatMulNode {product.name}", "TF17",
+                   f"{first.name} and {second.name}. MatMulNode {product.name}", "TF17",
                    f"{product.name} ({product.op})")  # fmt: skip
-    assert weights is not None, "asked for above"
     constants = {"weights": weights}
-    if bias is not None and bias.constant is not None:
-        if weights.shape.at(1) != bias.constant.shape[0]:
+    if bias is not None:
+        if weights.shape.at(1) != bias.shape[0]:
             raise Stop(f"Shape of matmul weights and bias do not match. AddNode {total.name}. MatMulNode "
                        f"{product.name}", "TF17")  # fmt: skip
-        constants["bias"] = bias.constant
+        constants["bias"] = bias
     node = product if total is None else total
     layer = parser.network.add("FullyConnected", node.name, constants=constants, transpose=False)
     slot = taken.slot  # which may only now become a layer

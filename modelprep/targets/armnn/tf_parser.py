@@ -25,14 +25,7 @@ _KINDS = {"list": 1, "s": 2, "i": 3, "f": 4, "b": 5, "type": 6, "shape": 7, "ten
 class Operation:
     """A node that was parsed.
 
-    Parameters
-    ----------
-    slots
-        Its outputs; empty until they are made where `make` defers that.
-    make
-        Makes the outputs.
-    constant, values
-        Of a constant (or a Shape): what it is, and its numbers.
+    `slots`: its outputs; empty until `make` makes them. `constant`: the value of a constant (or a Shape).
     """
 
     node: Any
@@ -40,18 +33,17 @@ class Operation:
     make: Callable[[], list[Slot]] | None = None
     constant: Constant | None = None
 
-    def is_constant(self, dtype: DType) -> bool:
-        """Say whether it is a constant of a type."""
-        return self.constant is not None and self.constant.info.dtype == dtype
+    def held(self, dtype: DType) -> Constant | None:
+        """Return its value if it is a constant of a type."""
+        return self.constant if self.constant is not None and self.constant.info.dtype == dtype else None
 
     def slot(self, index: int) -> Slot:
         """Return an output; makes its layer where nobody asked before."""
         if not self.slots and self.make is not None:
             self.slots = self.make()
         if index >= len(self.slots):
-            raise Stop(
-                f"The requested output slot #{index} for {self.node.name} does not exist", "TF10", self.node.name
-            )
+            text = f"The requested output slot #{index} for {self.node.name} does not exist"
+            raise Stop(text, "TF10", self.node.name)
         return self.slots[index]
 
     @property
@@ -67,6 +59,11 @@ class Taken:
 
     operation: Operation
     index: int
+
+    @property
+    def name(self) -> str:
+        """The node that makes it, Identity nodes passed over."""
+        return str(self.operation.node.name)
 
     @property
     def slot(self) -> Slot:
@@ -149,11 +146,7 @@ class TfParser:
             raise
 
     def _parse(self, node: Any) -> None:
-        dtype = FLOAT
-        for name in ("T", "dtype"):
-            if name in node.attr:
-                dtype = node.attr[name].type
-                break
+        dtype = next((node.attr[name].type for name in ("T", "dtype") if name in node.attr), FLOAT)
         if dtype not in (FLOAT, INT32) and node.op != "Const":
             raise Stop("Currently only FLOAT and INT32 are supported for tensorflow nodes (apart from Const). Got "
                        f"{type_name(dtype)} for Node {node.name}", "TF04")  # fmt: skip
@@ -186,10 +179,6 @@ class TfParser:
                 raise Stop(f"Node with name '{source.name}' has not been parsed", "TF34")
             found.append(Taken(self._parsed[source.name], index))
         return found
-
-    def constant(self, name: str, dtype: DType) -> bool:
-        """Say whether a node of that name was parsed to a constant of a type."""
-        return name in self._parsed and self._parsed[name].is_constant(dtype)
 
     def layer(self, kind: str, node: Any, info: Info, *slots: Slot, **params: Any) -> Operation:
         """Add a layer that takes outputs."""
@@ -235,18 +224,12 @@ def text(node: Any, name: str, rule: str) -> str:
     return bytes(attribute(node, name, "s", rule)).decode("utf-8", "surrogateescape")
 
 
-def data_format(node: Any, called: str) -> str:
-    """Return the layout; the parser knows two."""
-    layout = text(node, "data_format", "TF11")
-    check_format(node, layout, called)
-    return layout
-
-
-def check_format(node: Any, layout: str, called: str) -> None:
-    """Refuse a layout that the parser does not know."""
+def check_format(node: Any, layout: str, called: str) -> str:
+    """Return a layout; one that the parser does not know is refused."""
     if layout not in ("NHWC", "NCHW"):
         raise Stop(f"Unsupported data format {layout} passed for {called} node {node.name}. Only NHWC and NCHW "
                    "supported", "TF11")  # fmt: skip
+    return layout
 
 
 def check_padding(node: Any, padding: str) -> None:

@@ -5,19 +5,19 @@ Source: ``src/armnnTfParser/TfParser.cpp`` at tag v19.02.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, f32, to_u32, u32
-from modelprep.targets.armnn.network import DIVIDED, Constant, Info, Shape, Stop, crash
-from modelprep.targets.armnn.optimizer import axes, placed
-from modelprep.targets.armnn.tf_parser import (
+from modelprep.targets.armnn.network import Constant, Info, Shape, Stop, crash
+from modelprep.targets.armnn.optimizer import axes, placed, same_padding
+from modelprep.targets.armnn.tf_parser import (  # fmt: skip
     Operation,
+    Operator,
     TfParser,
     attribute,
     check_format,
     check_padding,
-    data_format,
     text,
     whole_numbers,
 )
@@ -32,16 +32,6 @@ def _axis_value(values: list[int], axis: int) -> int:
 
 def _output(size: int, kernel: int, stride: int, padding: str) -> int:
     return to_u32(ceiling(divided(size if padding == "SAME" else u32(size - kernel + 1), stride)))
-
-
-def _same_padding(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
-    if padding != "SAME":
-        return 0, 0
-    if stride == 0:
-        raise crash("", "TF12", status=DIVIDED)
-    needed = u32(u32(u32(size + stride - 1) // stride - 1) * stride + kernel)
-    over = max(needed - size, 0)
-    return over // 2, over - over // 2
 
 
 def _permuted(constant: Constant, order: tuple[int, int, int, int]) -> Constant:
@@ -61,8 +51,8 @@ def _slid(
     stride_x, stride_y = _axis_value(strides, width), _axis_value(strides, height)
     rows, columns = sizes.at(height), sizes.at(width)
     made = _output(rows, kernel[0], stride_y, padding), _output(columns, kernel[1], stride_x, padding)
-    top, bottom = _same_padding(rows, kernel[0], stride_y, padding)
-    left, right = _same_padding(columns, kernel[1], stride_x, padding)
+    top, bottom = same_padding(rows, kernel[0], stride_y, padding, "TF12")
+    left, right = same_padding(columns, kernel[1], stride_x, padding, "TF12")
     window = {"stride_x": stride_x, "stride_y": stride_y, "pad_top": top, "pad_bottom": bottom, "pad_left": left,
               "pad_right": right}  # fmt: skip
     return window, *made
@@ -72,15 +62,13 @@ def _convolution(parser: TfParser, node: Any) -> Operation:
     depthwise = node.op == "DepthwiseConv2dNative"
     taken, filters = parser.inputs(node, 2)
     slot = taken.slot
-    constant = filters.operation.constant
-    name = filters.operation.node.name
-    if not parser.constant(name, "float32") or constant is None:
-        if depthwise:
-            raise Stop("ArmNN only supports Depthwise Convolution layer with constant weights. Non const input found "
-                       f"{name} for node {node.name}", "TF13")  # fmt: skip
-        raise Stop(
-            f"ArmNN only supports Convolution layers with constant weights for {node.name}, input {name}", "TF13"
-        )
+    constant = filters.operation.held("float32")
+    if constant is None and depthwise:
+        raise Stop("ArmNN only supports Depthwise Convolution layer with constant weights. Non const input found "
+                   f"{filters.name} for node {node.name}", "TF13")  # fmt: skip
+    if constant is None:
+        raise Stop(f"ArmNN only supports Convolution layers with constant weights for {node.name}, input "
+                   f"{filters.name}", "TF13")  # fmt: skip
     padding = text(node, "padding", "TF12")
     layout = text(node, "data_format", "TF11")
     strides = whole_numbers(node, "strides", "TF12")
@@ -103,7 +91,7 @@ def _convolution(parser: TfParser, node: Any) -> Operation:
     return parser.layer(kind, node, info, slot, constants={"weights": weights}, layout=layout, **window)
 
 
-def _pooling(pool: str) -> Callable[[TfParser, Any], Operation]:
+def _pooling(pool: str) -> Operator:
     def operator(parser: TfParser, node: Any) -> Operation:
         slot = parser.inputs(node, 1)[0].slot
         padding = text(node, "padding", "TF12")
@@ -132,12 +120,12 @@ def _batch_norm(parser: TfParser, node: Any) -> Operation:
     for called, name, one in zip(
         ("scale", "offset", "mean", "variance"), ("gamma", "beta", "mean", "variance"), rest, strict=True
     ):
-        constant = one.operation.constant
-        if not parser.constant(one.operation.node.name, "float32") or constant is None:
-            raise Stop(f"ArmNN only supports FusedBatchNormalization layers with constant {called}. Input "
-                       f"{one.operation.node.name}. Node {node.name}", "TF16")  # fmt: skip
+        constant = one.operation.held("float32")
+        if constant is None:
+            raise Stop(f"ArmNN only supports FusedBatchNormalization layers with constant {called}. Input {one.name}. "
+                       f"Node {node.name}", "TF16")  # fmt: skip
         constants[name] = constant
-    layout = data_format(node, "FusedBatchNorm")
+    layout = check_format(node, text(node, "data_format", "TF11"), "FusedBatchNorm")
     epsilon = attribute(node, "epsilon", "f", "TF16")
     layer = parser.network.add("BatchNormalization", node.name, constants=constants, layout=layout, epsilon=epsilon)
     slot = taken.slot  # which may only now become a layer
@@ -158,12 +146,12 @@ def _lrn(parser: TfParser, node: Any) -> Operation:
 
 def _resize(parser: TfParser, node: Any) -> Operation:
     taken, wanted = parser.inputs(node, 2)
-    if not parser.constant(wanted.operation.node.name, "int32"):
-        raise Stop(f"ArmNN only supports ResizeBilinear layers with constant sizes. Input "
-                   f"{wanted.operation.node.name}. Node {node.name}", "TF27")  # fmt: skip
-    if attribute(node, "align_corners", "b", "TF27", required=False):
-        raise Stop("ArmNN only supports ResizeBilinear layers with align_corners set to false. Node "
+    if wanted.operation.held("int32") is None:
+        raise Stop(f"ArmNN only supports ResizeBilinear layers with constant sizes. Input {wanted.name}. Node "
                    f"{node.name}", "TF27")  # fmt: skip
+    if attribute(node, "align_corners", "b", "TF27", required=False):
+        raise Stop(f"ArmNN only supports ResizeBilinear layers with align_corners set to false. Node {node.name}",
+                   "TF27")  # fmt: skip
     numbers = [u32(int(number)) for number in wanted.operation.numbers]
     slot = taken.slot
     height, width = _axis_value(numbers, 0), _axis_value(numbers, 1)
@@ -171,7 +159,7 @@ def _resize(parser: TfParser, node: Any) -> Operation:
     return parser.layer("ResizeBilinear", node, Info(shape), slot, layout="NHWC", height=height, width=width)
 
 
-WINDOWS: Mapping[str, Callable[[TfParser, Any], Operation]] = {
+WINDOWS: Mapping[str, Operator] = {
     "AvgPool": _pooling("average"),
     "Conv2D": _convolution,
     "DepthwiseConv2dNative": _convolution,

@@ -11,6 +11,7 @@ from modelprep.errors import StepError
 from modelprep.formats.tflite.model import Operator
 from modelprep.targets.armnn import detection
 from modelprep.targets.armnn.network import DIVIDED, Shape, Stop, crash
+from modelprep.targets.armnn.optimizer import left_open
 from modelprep.targets.armnn.tflite_parser import Operation, Parser, Refused
 from modelprep.targets.armnn.tflite_reading import OPTIONS, Reading, check_count, input_at
 
@@ -124,13 +125,7 @@ def _reshape(at: Reading) -> None:
     if dims.count(-1) > 1:
         raise Refused("At most one component of shape can be -1", "TL13")
     if -1 in dims:
-        rest = -math.prod(dims)
-        if rest < 0:
-            text = "bad numeric conversion: negative overflow"
-            raise Stop(text, "TL13", speaker="std")
-        if rest == 0:
-            raise crash("a division by zero", "TL13", status=DIVIDED)
-        dims[dims.index(-1)] = given.shape.elements // rest
+        dims[dims.index(-1)] = left_open(dims, given.shape, "TL13")
     try:
         made = replace(given, shape=Shape(dims))
     except Stop as stop:
@@ -253,7 +248,7 @@ def _detection(at: Reading) -> None:
         "DetectionPostProcess", "DetectionPostProcess", inputs=2, outputs=4, constants={"anchors": anchors},
         options=options,
     )  # fmt: skip
-    room = options.max_detections * options.max_classes
+    room = options.room
     shapes = [Shape(dims) for dims in ((1, room, 4), (1, room), (1, room), (1,))]
     at.parser.overridden.extend(shapes)
     for slot, tensor, shape in zip(layer.outputs, outputs, shapes, strict=True):

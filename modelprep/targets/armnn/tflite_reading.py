@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from modelprep.formats.tflite.model import Operator, Tensor
-from modelprep.targets.armnn.network import DIVIDED, Layer, crash
+from modelprep.targets.armnn.network import Layer, crash
+from modelprep.targets.armnn.optimizer import same_padding
 from modelprep.targets.armnn.tflite_parser import Parser, Refused
 
 _FUSED = {"RELU": ("ReLu", 0.0, 0.0), "RELU6": ("BoundedReLu", 6.0, 0.0), "TANH": ("TanH", 1.0, 1.0)}
@@ -100,17 +101,10 @@ class Reading:
 
     def pads(self, down: tuple[int, int, int], across: tuple[int, int, int]) -> dict[str, Any]:
         """Return the padding of (size, window, stride) downwards and across."""
-        top, bottom = self._padding(*down)
-        left, right = self._padding(*across)
+        padding = str(self.options["padding"])
+        top, bottom = same_padding(*down, padding, "TL27")
+        left, right = same_padding(*across, padding, "TL27")
         return {"pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right}
-
-    def _padding(self, size: int, window: int, stride: int) -> tuple[int, int]:
-        if self.options["padding"] != "SAME":
-            return 0, 0
-        if stride == 0:
-            raise crash("a stride of 0", "TL27", status=DIVIDED)
-        extra = max(0, ((size + stride - 1) // stride - 1) * stride + window - size)
-        return extra // 2, extra - extra // 2
 
 
 def check_count(found: int, allowed: Sequence[int], what: str, rule: str = "TL26") -> None:
