@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modelprep.errors import StepError
 from modelprep.formats.tensorflow.graphdef import Graph, input_name
-from modelprep.targets.armnn_19_02 import TF_RULES
+from modelprep.targets.armnn_rules import rules
 from modelprep.targets.armnn_tf import Finding
 
 #: How many groups are listed.
@@ -24,7 +24,7 @@ def refusal(target: str, graph: Graph, findings: Sequence[Finding]) -> StepError
     lines = []
     for (rule, op, detail), ones in groups.items():
         extra = f" ({detail})" if detail else ""
-        many = f"{op} ({len(ones)} nodes, the first is {ones[0].node}): {TF_RULES[rule]}{extra} [{rule}]"
+        many = f"{op} ({len(ones)} nodes, the first is {ones[0].node}): {rules()[rule].sentence}{extra} [{rule}]"
         lines.append(many if len(ones) > 1 else str(ones[0]))
     more = len(lines) - _SHOWN
     return StepError(

@@ -19,17 +19,10 @@ _PARSERS = {"CF": "caffe", "TF": "tf", "TL": "tflite", "ON": "onnx", "C": "any",
 class Rule:
     """One thing a parser does.
 
-    Parameters
-    ----------
-    id
-        ``CF02``; the letters name the parser.
-    about
-        Layer, operation or part of the file.
-    message
-        A stable part of what the board prints, empty if it prints nothing.
-    mend
-        The command that fixes it; empty if there is none. Words in capitals stand for the file (``MODEL``), the result
-        (``OUT``), a deploy file (``DEPLOY``), a checkpoint, and the names asked for (``INPUT``, ``OUTPUT``).
+    `id`: ``CF02``; the letters name the parser. `about`: layer, operation or part of the file. `message`: a stable part
+    of what the board prints, empty if it prints nothing. `mend`: the command that fixes it; empty if there is none.
+    Words in capitals stand for the file (``MODEL``), the result (``OUT``), a deploy file (``DEPLOY``), a checkpoint,
+    and the names asked for (``INPUT``, ``OUTPUT``).
     """
 
     id: str
@@ -43,6 +36,11 @@ class Rule:
     def parser(self) -> str:
         """``caffe``, ``tf``, ``tflite``, ``onnx`` or ``any``; ``ethos-u`` of the NPU's compiler."""
         return _PARSERS[self.id.rstrip("0123456789")]
+
+    @property
+    def sentence(self) -> str:
+        """The rule, with what the board prints."""
+        return f"{self.says} ('{self.message}')" if self.message else self.says
 
 
 @cache

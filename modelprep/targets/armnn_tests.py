@@ -22,9 +22,8 @@ SOURCES: Mapping[str, str] = {
 class Case:
     """One test case of a picture test.
 
-    `label`: Class that must come first (counted as the network's output counts). `box`, `confidence`, `detections`: for
-    the detection tests: the box (``box_form`` says how it is given), its score, how many boxes are expected. All within
-    one per cent.
+    `label`: class that must come first, as the network's output counts. `box`, `confidence`, `detections`: of the
+    detection tests, within one per cent; ``box_form`` says how the box is written.
     """
 
     file: str
@@ -37,35 +36,17 @@ class Case:
 
 @dataclass(frozen=True)
 class BoardTest:
-    """One test program: the files it opens, the names it binds, what it feeds and what it wants to see.
+    """One test program: the files it opens, the names it binds, what it feeds and what it expects.
 
-    Parameters
-    ----------
-    text
-        True where the model is read as protobuf text.
-    input_name, input_dtype, input_shape
-        The binding asked for and the shape that the test's data fill.
-    shape_passed
-        True where the test passes `input_shape` to the parser, so that the file's batch does not matter.
-    classes
-        Elements of a classifier's output, None if not known.
-    preprocess
-        ``kind``, ``size`` ([height, width]), ``layout``, ``mean``, ``stddev``, ``scale``, ``raw_bytes``, ``centred``:
-        see :class:`modelprep.check.board.preprocess.Preprocessing`.
-    default_ids
-        Test cases that run when no ``-i`` is given; the case 0 always runs first as a warm-up.
-    cases
-        Of picture tests, by id.
-    files, labels
-        Of record tests (MNIST, CIFAR-10): data files; the labels those hold for the default ids.
-    names
-        Which list of class names the labels count in.
-    manual
-        Section of NXP's manual.
-    box_tolerance
-        What the one per cent of the detection tests is of: ``both`` numbers, or the one ``found``.
-    note
-        What a host cannot see of this test, for reports.
+    `text`: whether the model is read as protobuf text. `input_name`, `input_dtype`, `input_shape`: the binding asked
+    for and the shape that the test's data fill. `shape_passed`: whether the test passes `input_shape` to the parser, so
+    that the file's batch does not matter. `classes`: elements of a classifier's output, None if not known.
+    `preprocess`: ``kind``, ``size`` ([height, width]), ``layout``, ``mean``, ``stddev``, ``scale``, ``raw_bytes``,
+    ``centred``: see :class:`modelprep.check.board.preprocess.Preprocessing`. `default_ids`: test cases that run when no
+    ``-i`` is given; the case 0 always runs first as a warm-up. `cases`: of picture tests, by id. `files`, `labels`: of
+    record tests (MNIST, CIFAR-10): data files; the labels those hold for the default ids. `names`: which list of class
+    names the labels count in. `manual`: section of NXP's manual. `box_tolerance`: what the one per cent of the
+    detection tests is of: ``both`` numbers, or the one ``found``. `note`: what a host cannot see of this test.
     """
 
     name: str
@@ -137,40 +118,21 @@ def _merge(entry: dict[str, Any], change: Mapping[str, Any]) -> None:
 
 def _build(name: str, version: str, entry: Mapping[str, Any]) -> BoardTest:
     given = entry["input"]
+    rest = {key: value for key, value in entry.items() if key not in ("input", "cases") and value is not None}
+    rest["manual"] = str(entry.get("manual", ""))
+    for key in ("outputs", "default_ids", "files"):
+        rest[key] = tuple(entry.get(key, ()))
     return BoardTest(
-        name=name,
-        version=version,
-        parser=entry["parser"],
-        model=entry["model"],
-        text=entry.get("text", False),
-        input_name=given["name"],
-        input_dtype=given["dtype"],
-        input_shape=tuple(given["shape"]),
-        shape_passed=given.get("override", False),
-        outputs=tuple(entry.get("outputs", ())),
-        classes=entry.get("classes"),
-        preprocess=entry["preprocess"],
-        default_ids=tuple(entry["default_ids"]),
-        cases=tuple(_case(case) for case in entry.get("cases", ())),
-        files=tuple(entry.get("files", ())),
-        labels=entry.get("labels", {}),
-        names=entry.get("names", ""),
-        manual=str(entry.get("manual", "")),
-        box_tolerance=entry.get("box_tolerance", "both"),
-        note=entry.get("note") or "",
-    )
+        name=name, version=version, input_name=given["name"], input_dtype=given["dtype"],
+        input_shape=tuple(given["shape"]), shape_passed=given.get("override", False),
+        cases=tuple(map(_case, entry.get("cases", ()))), **rest,
+    )  # fmt: skip
 
 
 def _case(entry: Mapping[str, Any]) -> Case:
     form = next((form for form in ("centre_px", "corners") if f"box_{form}" in entry), "")
-    return Case(
-        file=entry["file"],
-        label=entry["label"],
-        box=tuple(entry.get(f"box_{form}", ())),
-        box_form=form,  # type: ignore[arg-type]  # one of the two literals or empty, by the line above
-        confidence=entry.get("confidence"),
-        detections=entry.get("detections"),
-    )
+    rest = {key: value for key, value in entry.items() if not key.startswith("box_")}
+    return Case(box=tuple(entry.get(f"box_{form}", ())), box_form=form, **rest)  # type: ignore[arg-type]  # one of them
 
 
 @cache

@@ -6,13 +6,14 @@ step ``tf.legalise``, which refuses what is left after its rewriting, and by the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from modelprep.formats.tensorflow.attrs import payload_in, read_numbers, small_numbers
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.tensor import dtype_name
-from modelprep.targets.armnn_19_02 import TF_IGNORED_OPS, TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS, TF_RULES
+from modelprep.targets.armnn_19_02 import TF_IGNORED_OPS, TF_NEUTRAL_ATTRS, TF_OPS, TF_RENAMED_OPS
+from modelprep.targets.armnn_rules import rules
 
 FLOAT, INT32 = 1, 3
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "ReadVariableOp"})
@@ -29,15 +30,14 @@ class Finding:
 
     def __str__(self) -> str:
         extra = f" ({self.detail})" if self.detail else ""
-        return f"{self.node} ({self.op}): {TF_RULES[self.rule]}{extra} [{self.rule}]"
+        return f"{self.node} ({self.op}): {rules()[self.rule].sentence}{extra} [{self.rule}]"
 
 
 def judge(graph: Graph) -> list[Finding]:
     """List every rule of the parser that a graph breaks, node by node (all of them, not the first)."""
     nodes = graph.by_name()
-    found: list[Finding] = []
     placeholders = [node for node in graph.nodes if node.op == "Placeholder"]
-    found += [Finding("TF07", node.name, node.op, f"the input is {placeholders[0].name}") for node in placeholders[1:]]
+    found = [Finding("TF07", node.name, node.op, f"the input is {placeholders[0].name}") for node in placeholders[1:]]
     for node in graph.nodes:
         if node.op in TF_IGNORED_OPS:
             continue
@@ -57,21 +57,20 @@ def judge(graph: Graph) -> list[Finding]:
 def neutral(node: Node, name: str) -> bool:
     """Say whether an attribute that came after TensorFlow 1.12 has a value at which leaving it out changes nothing."""
     harmless = TF_NEUTRAL_ATTRS.get(name)
-    if harmless is ...:
-        return True
     if harmless == "DT_FLOAT":
         return node.dtype(name) in (0, FLOAT)
     if harmless == []:
         return not node.numbers(name)
-    return harmless is False and not node.flag(name)
+    return harmless is ... or (harmless is False and not node.flag(name))
 
 
 _Broken = Iterator[tuple[str, str]]
+_Check = Callable[[Node, dict[str, Node]], _Broken]
 
 
 def _judge(node: Node, nodes: dict[str, Node]) -> _Broken:
     known = TF_OPS[node.op]
-    count = _input_count(node)
+    count = known.inputs if known.inputs is not None else node.number("N") + (node.op == "ConcatV2")
     if len(node.inputs) != count:
         yield "TF31" if node.op == "ExpandDims" else "TF34", f"{len(node.inputs)} instead of {count}"
         return
@@ -91,19 +90,10 @@ def _judge(node: Node, nodes: dict[str, Node]) -> _Broken:
         # The parser asks for attributes by name and never looks at others; what matters is a meaning that gets lost.
         if name in TF_NEUTRAL_ATTRS and name not in known.attrs and not neutral(node, name):
             yield ("TF27" if name == "half_pixel_centers" else "TF12" if name == "explicit_paddings" else "TF04"), name
-    if (missing := _REQUIRED.get(node.op)) is not None:
-        rule, names = missing
-        yield from ((rule, f"{name} is missing") for name in names if name not in node.attrs)
-    check = _CHECKS.get(node.op)
-    if check is not None:
-        yield from check(node, nodes)
-
-
-def _input_count(node: Node) -> int:
-    known = TF_OPS[node.op].inputs
-    if known is not None:
-        return known
-    return node.number("N") + (node.op == "ConcatV2")
+    rule, names = _REQUIRED.get(node.op, ("", ()))
+    yield from ((rule, f"{name} is missing") for name in names if name not in node.attrs)
+    if node.op in _CHECKS:
+        yield from _CHECKS[node.op](node, nodes)
 
 
 def _judge_const(node: Node) -> _Broken:
@@ -182,16 +172,13 @@ def _judge_matmul(node: Node, nodes: dict[str, Node]) -> _Broken:
         yield "TF18", ""
 
 
-def _judge_concat(node: Node, nodes: dict[str, Node]) -> _Broken:
-    axis = ints(constant(nodes, node.inputs[-1]))
-    if axis not in ([1], [3]):
-        yield "TF23", f"axis {axis[0] if axis else 'not constant'}"
+def _judge_axis(rule: str, place: int) -> _Check:
+    def check(node: Node, nodes: dict[str, Node]) -> _Broken:
+        axis = ints(constant(nodes, node.inputs[place]))
+        if axis not in ([1], [3]):
+            yield rule, f"axis {axis[0] if axis else 'not constant'}"
 
-
-def _judge_split(node: Node, nodes: dict[str, Node]) -> _Broken:
-    axis = ints(constant(nodes, node.inputs[0]))
-    if axis not in ([1], [3]):
-        yield "TF24", f"axis {axis[0] if axis else 'not constant'}"
+    return check
 
 
 def _judge_reshape(node: Node, nodes: dict[str, Node]) -> _Broken:
@@ -231,7 +218,7 @@ _REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _CHECKS = {
     "AvgPool": _judge_window,
     "BiasAdd": _judge_bias,
-    "ConcatV2": _judge_concat,
+    "ConcatV2": _judge_axis("TF23", -1),
     "Conv2D": _judge_convolution,
     "DepthwiseConv2dNative": _judge_convolution,
     "FusedBatchNorm": _judge_norm,
@@ -242,5 +229,5 @@ _CHECKS = {
     "Reshape": _judge_reshape,
     "ResizeBilinear": _judge_resize,
     "Shape": _judge_shape,
-    "Split": _judge_split,
+    "Split": _judge_axis("TF24", 0),
 }

@@ -24,18 +24,10 @@ FAMILIES = ("armnn", "tflite", "onnxruntime", "opencv", "tensorflow", "eiq_examp
 
 @dataclass(frozen=True)
 class Component:
-    """One runtime of a release.
+    """One runtime of a release; what the layers do not state is empty.
 
-    Parameters
-    ----------
-    version
-        ``2.16.2``; empty if the layers do not state it.
-    folder
-        Of its demo programs on the board; empty if the layers do not state it.
-    parsers
-        Of Arm NN: the parsers built in by default.
-    commit
-        Of Arm NN: the commit that the release builds.
+    `version`: ``2.16.2``. `folder`: of its demo programs on the board. `parsers`, `commit`: of Arm NN: the parsers
+    built in by default, and the commit that the release builds.
     """
 
     version: str = ""
@@ -48,22 +40,11 @@ class Component:
 class Bsp:
     """One release.
 
-    Parameters
-    ----------
-    name
-        ``L6.6.36-2.1.0``.
-    source
-        Repository, ref and commit of the layers that the facts were read from.
-    components
-        Family (:data:`FAMILIES`) -> component. A family that is not here is not in the release.
-    vela, neutron
-        Version of the NPU compilers for i.MX 93 and i.MX 95; empty if there is none.
-    delegates
-        TensorFlow Lite delegates of the release.
-    on_image
-        Files of the full image, as paths on the board; one may end in a pattern (``*.jpg``).
-    yocto
-        Name of its Yocto release; empty if the sources do not state it.
+    `name`: ``L6.6.36-2.1.0``. `source`: repository, ref and commit of the layers that the facts were read from.
+    `components`: family (:data:`FAMILIES`) -> component; a family that is not here is not in the release. `vela`,
+    `neutron`: version of the NPU compilers for i.MX 93 and i.MX 95; empty if there is none. `delegates`: TensorFlow
+    Lite delegates of the release. `on_image`: files of the full image, as paths on the board; one may end in a pattern
+    (``*.jpg``). `yocto`: name of its Yocto release; empty if the sources do not state it.
     """
 
     name: str
@@ -121,25 +102,13 @@ def _facts() -> Mapping[str, Bsp]:
 
 def _release(entry: Mapping[str, Any]) -> Bsp:
     components = {
-        family: Component(
-            version=fact.get("version", ""),
-            folder=fact.get("folder", ""),
-            parsers=tuple(fact.get("parsers", ())),
-            commit=fact.get("commit", ""),
-        )
+        family: Component(**{**fact, "parsers": tuple(fact.get("parsers", ()))})
         for family in FAMILIES
         if (fact := entry.get(family)) is not None
     }
-    return Bsp(
-        name=entry["name"],
-        source=entry["source"],
-        components=components,
-        vela=entry.get("vela", ""),
-        neutron=entry.get("neutron", ""),
-        yocto=entry.get("yocto", ""),
-        delegates=tuple(entry["delegates"]),
-        on_image=tuple(each["path"] for each in entry.get("on_image", ())),
-    )
+    rest = {key: entry[key] for key in ("name", "source", "vela", "neutron", "yocto") if key in entry}
+    on_image = tuple(each["path"] for each in entry.get("on_image", ()))
+    return Bsp(components=components, delegates=tuple(entry["delegates"]), on_image=on_image, **rest)
 
 
 def _order(name: str) -> tuple[int, ...]:
@@ -175,6 +144,5 @@ def check_soc(soc: str) -> str:
     """
     if soc in SOCS:
         return soc
-    raise UsageError(
-        f"the SoC '{soc}' is not known", expected=f"one of {', '.join(SOCS)}", hint=nearest(soc, SOCS) or None
-    )
+    known = f"one of {', '.join(SOCS)}"
+    raise UsageError(f"the SoC '{soc}' is not known", expected=known, hint=nearest(soc, SOCS) or None)

@@ -56,7 +56,7 @@ Answer = tuple[bytes, int, str]
 BOARD: Mapping[str, Answer] = {
     "a convolution": (GOOD, 0, ""),
     # -- what the parser ignores
-    "dilation is not looked at": (net(convolution("kernel_size: 5 dilation: 2"), {**X, **dense(2304)}), 0, ""),
+    "dilation is ignored": (net(convolution("kernel_size: 5 dilation: 2"), {**X, **dense(2304)}), 0, ""),
     "bytes behind the last layer": (GOOD + b"\xff" * 16, 0, ""),
     "the axis of an inner product": (
         net("", dense(784), "data", head=HEAD.replace("num_output: 10", "num_output: 10 axis: 2")), 0, ""),
