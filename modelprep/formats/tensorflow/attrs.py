@@ -47,26 +47,21 @@ def read_shape(shape: Buffer) -> tuple[int, ...] | None:
 
 def varint_in(buffer: Buffer | None, wanted: int) -> int:
     """Return the number in field `wanted` of a message (the last one counts); 0 if there is none."""
-    found = 0
-    for number, kind, value, *_ in protowire.fields(buffer) if buffer is not None else ():
-        if number == wanted and kind == VARINT:
-            found = value
-    return found
+    found = [value for number, kind, value, *_ in protowire.fields(buffer or b"") if (number, kind) == (wanted, VARINT)]
+    return found[-1] if found else 0
 
 
 def payload_in(buffer: Buffer | None, wanted: int) -> Buffer | None:
     """Return the bytes in field `wanted` of a message (the last ones count); None if there are none."""
-    found = None
-    for number, kind, value, _, stop in protowire.fields(buffer) if buffer is not None else ():
-        if number == wanted and kind == BYTES and buffer is not None:
-            found = buffer[value:stop]
-    return found
+    given = buffer or b""
+    found = [(v, stop) for number, kind, v, _, stop in protowire.fields(given) if (number, kind) == (wanted, BYTES)]
+    return given[slice(*found[-1])] if found else None
 
 
 def attr_float(buffer: Buffer | None) -> float | None:
     """Read an AttrValue that is a number with a fraction; None if it is another kind."""
-    for number, kind, value, *_ in protowire.fields(buffer) if buffer is not None else ():
-        if number == 4 and kind == FIXED32:
+    for number, kind, value, *_ in protowire.fields(buffer or b""):
+        if (number, kind) == (4, FIXED32):
             return float(struct.unpack("<f", value.to_bytes(4, "little"))[0])
     return None
 

@@ -7,6 +7,7 @@ Source: TensorFlow ``core/framework/{graph,node_def,attr_value}.proto``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from modelprep.formats.mapped import MappedFile
 from modelprep.formats.output import writing
 from modelprep.formats.protowire import BYTES, Buffer, WireError, bytes_field, bytes_header
 from modelprep.formats.sniff import HEAD, looks_like_model
-from modelprep.formats.tensorflow.attrs import (
+from modelprep.formats.tensorflow.attrs import (  # fmt: skip
     TensorHead,
     attr_float,
     payload_in,
@@ -29,7 +30,6 @@ from modelprep.formats.tensorflow.attrs import (
 )
 
 _T = TypeVar("_T")
-_OWN = "TensorFlow graph"
 
 #: An attribute's encoded AttrValue, as pieces where it is made of several buffers.
 Attr = Buffer | tuple[Buffer, ...]
@@ -41,14 +41,8 @@ VARIABLE_OPS = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 class Node:
     """One node.
 
-    Parameters
-    ----------
-    inputs
-        ``name``, ``name:k`` or ``^name`` (a control input).
-    attrs
-        Encoded AttrValue by attribute name.
-    rest
-        Further fields (debug info, full type), encoded with their tags.
+    `inputs`: ``name``, ``name:k`` or ``^name`` (a control input). `attrs`: encoded AttrValue by attribute name. `rest`:
+    further fields (debug info, full type), encoded with their tags.
     """
 
     name: str
@@ -93,21 +87,13 @@ class Node:
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Return the shape in an attribute (-1: size unknown); None if there is none or the rank is unknown."""
-
-        def read(value: Buffer | None) -> tuple[int, ...] | None:
-            shape = payload_in(value, 7)
-            return None if shape is None else read_shape(shape)
-
-        return self._decoded(name, read)
+        return self._decoded(name, lambda value: None if (shape := payload_in(value, 7)) is None else read_shape(shape))
 
     def tensor(self, name: str = "value") -> TensorHead | None:
         """Return what the TensorProto in an attribute says of itself, without its values; None if there is none."""
-
-        def read(value: Buffer | None) -> TensorHead | None:
-            tensor = payload_in(value, 8)
-            return None if tensor is None else TensorHead.read(tensor)
-
-        return self._decoded(name, read)
+        return self._decoded(
+            name, lambda value: None if (tensor := payload_in(value, 8)) is None else TensorHead.read(tensor)
+        )
 
     def _decoded(self, name: str, read: Callable[[Buffer | None], _T]) -> _T:
         try:
@@ -144,8 +130,7 @@ class Graph:
         """
         nodes = {node.name: node for node in self.nodes}
         if len(nodes) != len(self.nodes):
-            seen: set[str] = set()
-            twice = next(node.name for node in self.nodes if node.name in seen or seen.add(node.name))  # type: ignore[func-returns-value]
+            twice = next(name for name, count in Counter(node.name for node in self.nodes).items() if count > 1)
             raise StepError(f"two nodes are called '{twice}'", where=self.name)
         return nodes
 
@@ -169,14 +154,16 @@ def parse_graph(data: Buffer, name: str = "") -> Graph:
         raise _not_a_graph(data, name, error) from None
     graph.rest = b"".join(rest)
     if not graph.nodes:
-        raise StepError(
-            "the graph has no nodes", where=name, looks_like=looks_like_model(bytes(data[:HEAD]), _OWN) or None
-        )
+        raise StepError("the graph has no nodes", where=name, looks_like=_looks_like(data))
     return graph
 
 
+def _looks_like(data: Buffer) -> str | None:
+    return looks_like_model(bytes(data[:HEAD]), "TensorFlow graph") or None
+
+
 def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
-    looks = looks_like_model(bytes(data[:HEAD]), _OWN) or None
+    looks = _looks_like(data)
     return StepError(
         "this is no GraphDef, or it is damaged",
         where=f"{name}, offset {error.offset}" if name else f"offset {error.offset}",
@@ -192,21 +179,15 @@ def _node(data: Buffer, start: int, end: int) -> Node:
     rest = []
     try:
         for number, kind, value, begin, stop in protowire.fields(data, start, end):
-            if kind != BYTES:
+            if kind != BYTES or number > 5:
                 rest.append(bytes(data[begin:stop]))
             elif number == 5:
                 key, attr = _attr(data, value, stop)
                 node.attrs[key] = attr
             elif number == 3:
                 node.inputs.append(str(data[value:stop], "utf-8"))
-            elif number == 1:
-                node.name = str(data[value:stop], "utf-8")
-            elif number == 2:
-                node.op = str(data[value:stop], "utf-8")
-            elif number == 4:
-                node.device = str(data[value:stop], "utf-8")
             else:
-                rest.append(bytes(data[begin:stop]))
+                setattr(node, {1: "name", 2: "op", 4: "device"}[number], str(data[value:stop], "utf-8"))
     except UnicodeDecodeError:
         raise WireError("a node's text is not UTF-8", start) from None
     if not node.name or not node.op:

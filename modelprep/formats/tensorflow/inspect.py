@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from modelprep.formats.mapped import MappedFile
-from modelprep.formats.protowire import VARINT, fields
+from modelprep.formats.tensorflow.attrs import varint_in
 from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS, Node
 from modelprep.formats.tensorflow.read import file_of, read_any_graph
 from modelprep.formats.tensorflow.rewire import inputs_of, outputs_of
@@ -19,14 +19,8 @@ from modelprep.formats.tensorflow.text import looks_like_text
 class NodeFacts:
     """One node.
 
-    Parameters
-    ----------
-    dtype
-        Of its value (attribute dtype or T); empty if the node does not say.
-    shape
-        Of a constant, or as declared by a placeholder or variable; -1 is unknown, None says nothing.
-    bytes
-        Encoded size of a constant's value.
+    `dtype`: of its value (attribute dtype or T); empty if the node does not say. `shape`: of a constant, or as declared
+    by a placeholder or variable; -1 is unknown, None says nothing. `bytes`: encoded size of a constant's value.
     """
 
     name: str
@@ -83,17 +77,7 @@ class GraphFacts:
             "operations": dict(self.operations),
             "variables": self.variables,
             "constant_bytes": self.constant_bytes,
-            "nodes": [
-                {
-                    "name": node.name,
-                    "op": node.op,
-                    "dtype": node.dtype,
-                    "shape": None if node.shape is None else list(node.shape),
-                    "bytes": node.bytes,
-                    "inputs": list(node.inputs),
-                }
-                for node in self.nodes
-            ],
+            "nodes": [asdict(node) for node in self.nodes],
         }
 
 
@@ -107,12 +91,9 @@ def inspect(path: Path) -> GraphFacts:
         text = looks_like_text(bytes(file.view[:4096]))
     graph, wrapper = read_any_graph(path)
     nodes = {node.name: _facts(node) for node in graph.nodes}
-    producer = next(
-        (value for number, kind, value, *_ in fields(graph.versions or b"") if (number, kind) == (1, VARINT)), 0
-    )
     return GraphFacts(
         wrapper.kind if wrapper is not None else "text" if text else "binary",
-        producer,
+        varint_in(graph.versions, 1),
         tuple(nodes.values()),
         tuple(nodes[node.name] for node in inputs_of(graph)),
         tuple(nodes[node.name] for node in outputs_of(graph)),

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from modelprep.formats.tensorflow.attrs import small_numbers
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.size_values import INT32, RULES, Shape, Size, Symbol, Value, numbers, over, times
+
+_T = TypeVar("_T")
 
 
 class Known:
@@ -77,15 +80,49 @@ class Known:
             return None if head is None else head.shape
         if (value := self.values.get(node.name)) is not None:
             return () if value.scalar else (len(value.items),)
-        shapes = [self.shape(reference) for reference in data]
-        if not shapes:
-            return None
-        if node.op in _SAME:
-            return shapes[0]
-        if node.op in _BROADCAST:
-            return broadcast(shapes)
         rule = _SHAPES.get(node.op)
-        return rule(self, node, data, shapes) if rule is not None else None
+        try:
+            return rule(_Taken(self, node, data)) if rule is not None and data else None
+        except _Unknown:
+            return None
+
+
+class _Unknown(Exception):
+    """A size or shape that a rule needs cannot be told."""
+
+
+def _sure(value: _T | None) -> _T:
+    if value is None:
+        raise _Unknown
+    return value
+
+
+class _Taken:
+    """A node, and what is known of its inputs; raises _Unknown for what is not known or not there."""
+
+    def __init__(self, known: Known, node: Node, data: list[str]) -> None:
+        self.known, self.node, self.data = known, node, data
+
+    def _reference(self, place: int) -> str:
+        return self.data[place] if place < len(self.data) else ""
+
+    def shape(self, place: int = 0, rank: int | None = None) -> tuple[Size, ...]:
+        """Return the shape of an input, which must have `rank` dimensions if that is given."""
+        shape = _sure(self.known.shape(self._reference(place)))
+        return _sure(shape if rank in (None, len(shape)) else None)
+
+    def value(self, place: int) -> Value:
+        """Return the value of an input."""
+        return _sure(self.known.value(self._reference(place)))
+
+    def ints(self, place: int) -> list[int]:
+        """Return the numbers of an input."""
+        return _sure(self.known.ints(self._reference(place)))
+
+    def axis(self, place: int, rank: int) -> int:
+        """Return the axis that an input names."""
+        axis = self.ints(place)
+        return _sure(axis[0] % rank if axis and rank else None)
 
 
 def ordered(graph: Graph) -> list[Node]:
@@ -131,159 +168,136 @@ def reshaped(shape: Shape, wanted: Value) -> Shape:
     return tuple(hole if size == -1 else size for size in wanted.items)
 
 
-#: The shape of the first input.
-_SAME = frozenset((
+#: Operations whose result has the shape of the first input.
+_SAME = ((
     "Identity", "Relu", "Relu6", "Elu", "Selu", "LeakyRelu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax",
     "Rsqrt", "LogSoftmax", "Sqrt", "Square", "Exp", "Log", "Neg", "Abs", "Floor", "Cast", "BiasAdd", "LRN",
     "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "StopGradient", "PreventGradient",
     "CheckNumerics", "Snapshot",
 ))  # fmt: skip
-_BROADCAST = frozenset((
+_BROADCAST = ((
     "Add", "AddV2", "Sub", "Mul", "RealDiv", "Div", "Maximum", "Minimum", "GreaterEqual", "Greater", "Less",
     "LessEqual", "SelectV2", "SquaredDifference",
 ))  # fmt: skip
 
 
-def _spatial(node: Node, shape: Shape, kernel: Sequence[Size]) -> list[Size] | None:
-    """Return height and width after a window has gone over a picture."""
-    if shape is None or len(shape) != 4:
-        return None
-    at = 2 if node.string("data_format") == b"NCHW" else 1
+def _window(at: _Taken, kernel: Sequence[Size], channels: Size) -> Shape:
+    """Return a picture's shape after a window has gone over it; `channels`: None for those of the input."""
+    node, shape = at.node, at.shape(rank=4)
     strides, dilations = node.numbers("strides"), node.numbers("dilations") or [1] * 4
     if len(strides) != 4 or len(dilations) != 4:
         return None
-    result: list[Size] = []
-    for axis, size in enumerate(kernel):
-        have, step = shape[at + axis], strides[at + axis]
-        if not isinstance(have, int) or not isinstance(size, int) or step < 1:
-            result.append(None)
-        elif node.string("padding") == b"SAME":
-            result.append(math.ceil(have / step))
-        elif node.string("padding") == b"VALID":
-            result.append(max(0, math.ceil((have - (size - 1) * dilations[at + axis]) / step)))
-        else:
-            result.append(None)
-    return result
-
-
-def _picture(node: Node, batch: Size, spatial: Sequence[Size], channels: Size) -> Shape:
-    if node.string("data_format") == b"NCHW":
-        return (batch, channels, *spatial)
-    return (batch, *spatial, channels)
-
-
-def _convolution(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    kernel = shapes[1] if len(shapes) > 1 else None
-    if shapes[0] is None or kernel is None or len(kernel) != 4:
-        return None
-    spatial = _spatial(node, shapes[0], kernel[:2])
-    channels = times(kernel[2:]) if node.op == "DepthwiseConv2dNative" else kernel[3]
-    return None if spatial is None else _picture(node, shapes[0][0], spatial, channels)
-
-
-def _pool(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    sizes = node.numbers("ksize")
-    if shapes[0] is None or len(sizes) != 4:
-        return None
     nchw = node.string("data_format") == b"NCHW"
-    spatial = _spatial(node, shapes[0], sizes[2:] if nchw else sizes[1:3])
-    return None if spatial is None else _picture(node, shapes[0][0], spatial, shapes[0][1 if nchw else 3])
+    first, padding = 2 if nchw else 1, node.string("padding")
+    spatial: list[Size] = []
+    for axis, size in enumerate(kernel, first):
+        have, step = shape[axis], strides[axis]
+        if not isinstance(have, int) or not isinstance(size, int) or step < 1 or padding not in (b"SAME", b"VALID"):
+            spatial.append(None)
+        else:
+            reach = 0 if padding == b"SAME" else (size - 1) * dilations[axis]
+            spatial.append(max(0, math.ceil((have - reach) / step)))
+    return (shape[0], channels, *spatial) if nchw else (shape[0], *spatial, channels)
 
 
-def _matmul(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    left, right = shapes[0], shapes[1] if len(shapes) > 1 else None
-    rows = None if left is None or len(left) != 2 else left[1 if node.flag("transpose_a") else 0]
-    columns = None if right is None or len(right) != 2 else right[0 if node.flag("transpose_b") else 1]
+def _convolution(at: _Taken) -> Shape:
+    kernel = at.shape(1, rank=4)
+    return _window(at, kernel[:2], times(kernel[2:]) if at.node.op == "DepthwiseConv2dNative" else kernel[3])
+
+
+def _pool(at: _Taken) -> Shape:
+    sizes, nchw = at.node.numbers("ksize"), at.node.string("data_format") == b"NCHW"
+    if len(sizes) != 4:
+        return None
+    return _window(at, sizes[2:] if nchw else sizes[1:3], at.shape(rank=4)[1 if nchw else 3])
+
+
+def _matmul(at: _Taken) -> Shape:
+    shapes = [at.known.shape(reference) for reference in at.data]
+    places = (int(at.node.flag("transpose_a")), int(not at.node.flag("transpose_b")))
+    rows, columns = (
+        shape[place] if shape is not None and len(shape) == 2 else None
+        for shape, place in zip([*shapes, None][:2], places, strict=True)
+    )
     return (rows, columns)
 
 
-def _reshape(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    wanted = known.value(data[1]) if len(data) > 1 else None
-    return None if wanted is None else reshaped(shapes[0], wanted)
+def _reshape(at: _Taken) -> Shape:
+    return reshaped(at.known.shape(at.data[0]), at.value(1))
 
 
-def _squeeze(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    if shapes[0] is None:
+def _squeeze(at: _Taken) -> Shape:
+    shape = at.shape()
+    axes = {axis % len(shape) for axis in at.node.numbers("squeeze_dims") if shape}
+    if not axes and not all(isinstance(size, int) for size in shape):
         return None
-    axes = {axis % len(shapes[0]) for axis in node.numbers("squeeze_dims") if shapes[0]}
-    if not axes and not all(isinstance(size, int) for size in shapes[0]):
+    return tuple(size for i, size in enumerate(shape) if (i not in axes if axes else size != 1))
+
+
+def _expand(at: _Taken) -> Shape:
+    shape, axis = at.shape(), at.ints(1)
+    if not axis:
         return None
-    return tuple(size for i, size in enumerate(shapes[0]) if (i not in axes if axes else size != 1))
+    place = axis[0] + len(shape) + 1 if axis[0] < 0 else axis[0]
+    return (*shape[:place], 1, *shape[place:])
 
 
-def _expand(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    axis = known.ints(data[1]) if len(data) > 1 else None
-    if shapes[0] is None or not axis:
-        return None
-    at = axis[0] + len(shapes[0]) + 1 if axis[0] < 0 else axis[0]
-    return (*shapes[0][:at], 1, *shapes[0][at:])
+def _reduce(at: _Taken) -> Shape:
+    shape, axes = at.shape(), at.ints(1)
+    gone = {axis % len(shape) for axis in axes if shape}
+    keep = at.node.flag("keep_dims")
+    return tuple(1 if i in gone else size for i, size in enumerate(shape) if keep or i not in gone)
 
 
-def _reduce(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:
-    axes = known.ints(data[1]) if len(data) > 1 else None
-    if shapes[0] is None or axes is None:
-        return None
-    gone = {axis % len(shapes[0]) for axis in axes if shapes[0]}
-    keep = node.flag("keep_dims")
-    return tuple(1 if i in gone else size for i, size in enumerate(shapes[0]) if keep or i not in gone)
-
-
-def _concat(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    axis, first = known.ints(data[-1]), shapes[0]
-    if not axis or first is None or any(shape is None or len(shape) != len(first) for shape in shapes[:-1]):
-        return None
-    at = axis[0] % len(first) if first else 0
-    sizes = [shape[at] for shape in shapes[:-1] if shape is not None]
+def _concat(at: _Taken) -> Shape:
+    first = at.shape()
+    place = at.axis(-1, len(first))
+    sizes = [at.shape(number, len(first))[place] for number in range(len(at.data) - 1)]
     total = sum(size for size in sizes if isinstance(size, int)) if all(isinstance(s, int) for s in sizes) else None
-    return tuple(total if i == at else size for i, size in enumerate(first))
+    return tuple(total if i == place else size for i, size in enumerate(first))
 
 
-def _pad(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    head = known.nodes[input_name(data[1])].tensor() if len(data) > 1 and input_name(data[1]) in known.nodes else None
-    pads = small_numbers(head, INT32)
-    if shapes[0] is None or pads is None:
+def _pad(at: _Taken) -> Shape:
+    shape, source = at.shape(), at.known.nodes.get(input_name(at.data[1])) if len(at.data) > 1 else None
+    pads = small_numbers(source.tensor(), INT32) if source is not None else None
+    if pads is None:
         return None
-    pads += [pads[-1] if pads else 0] * (2 * len(shapes[0]) - len(pads))
+    pads += [pads[-1] if pads else 0] * (2 * len(shape) - len(pads))
     more = [before + after for before, after in zip(pads[::2], pads[1::2], strict=False)]
     return tuple(
-        size + add if isinstance(size, int) else None if add else size
-        for size, add in zip(shapes[0], more, strict=False)
+        size + add if isinstance(size, int) else None if add else size for size, add in zip(shape, more, strict=False)
     )
 
 
-def _transpose(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    order = known.ints(data[1]) if len(data) > 1 else None
-    if shapes[0] is None or order is None or sorted(order) != list(range(len(shapes[0]))):
-        return None
-    return tuple(shapes[0][axis] for axis in order)
+def _transpose(at: _Taken) -> Shape:
+    shape, order = at.shape(), at.ints(1)
+    return tuple(shape[axis] for axis in order) if sorted(order) == list(range(len(shape))) else None
 
 
-def _split(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:
-    axis, shape = known.ints(data[0]), shapes[1] if len(shapes) > 1 else None
-    if not axis or not shape:
-        return None
-    at = axis[0] % len(shape)
-    return tuple(over(size, node.number("num_split") or 1) if i == at else size for i, size in enumerate(shape))
+def _split(at: _Taken) -> Shape:
+    shape = at.shape(1)
+    place = at.axis(0, len(shape))
+    return tuple(over(size, at.node.number("num_split") or 1) if i == place else size for i, size in enumerate(shape))
 
 
-def _resize(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    size = known.value(data[1]) if len(data) > 1 else None
-    if shapes[0] is None or len(shapes[0]) != 4 or size is None or len(size.items) != 2:
-        return None
-    return (shapes[0][0], *size.items, shapes[0][3])
+def _resize(at: _Taken) -> Shape:
+    shape, size = at.shape(rank=4), at.value(1)
+    return (shape[0], *size.items, shape[3]) if len(size.items) == 2 else None
 
 
-def _filled(known: Known, node: Node, data: list[str], shapes: list[Shape]) -> Shape:  # noqa: ARG001
-    value = known.value(data[0])
-    return None if value is None or value.scalar else value.items
+def _filled(at: _Taken) -> Shape:
+    value = at.value(0)
+    return None if value.scalar else value.items
 
 
-_SHAPES: Mapping[str, Callable[[Known, Node, list[str], list[Shape]], Shape]] = {
+_SHAPES: Mapping[str, Callable[[_Taken], Shape]] = {
+    **dict.fromkeys(_SAME, _Taken.shape),
+    **dict.fromkeys(_BROADCAST, lambda at: broadcast([at.known.shape(reference) for reference in at.data])),
     "Conv2D": _convolution, "DepthwiseConv2dNative": _convolution, "MaxPool": _pool, "AvgPool": _pool,
     "MatMul": _matmul, "Reshape": _reshape, "Squeeze": _squeeze, "ExpandDims": _expand,
     **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Prod"), _reduce),
     "ConcatV2": _concat, "Pad": _pad, "PadV2": _pad, "Transpose": _transpose, "Split": _split,
     "ResizeBilinear": _resize, "ResizeNearestNeighbor": _resize,
     **dict.fromkeys(("RandomUniform", "RandomStandardNormal", "Fill"), _filled),
-    "Select": lambda known, node, data, shapes: shapes[1] if len(shapes) > 1 else None,  # noqa: ARG005
+    "Select": lambda at: at.shape(1),
 }  # fmt: skip

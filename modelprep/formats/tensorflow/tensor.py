@@ -17,20 +17,10 @@ from modelprep.formats.protowire import Buffer, bytes_field, bytes_header, numbe
 class DType:
     """An element type.
 
-    Parameters
-    ----------
-    number
-        Its value in the enum DataType.
-    name
-        As in ``tf.float32``.
-    size
-        Bytes an element in memory; 0 where elements have no fixed size.
-    code
-        Its :mod:`struct` code where elements are whole numbers, else an empty string.
-    field
-        Number of the TensorProto field that lists its values.
-    content
-        Whether TensorFlow writes more than one element as ``tensor_content`` (raw little-endian memory).
+    `number`: its value in the enum DataType. `name`: as in ``tf.float32``. `size`: bytes an element in memory; 0 where
+    elements have no fixed size. `code`: its :mod:`struct` code where elements are whole numbers, else empty. `field`:
+    number of the TensorProto field that lists its values. `content`: whether TensorFlow writes more than one element as
+    ``tensor_content`` (raw little-endian memory).
     """
 
     number: int

@@ -31,14 +31,8 @@ _TEXT = ((re.compile(rb"\s*(meta_info_def|graph_def)\s*\{"), META_GRAPH),
 class Wrapper:
     """What a graph is in.
 
-    Parameters
-    ----------
-    kind
-        :data:`META_GRAPH` or :data:`SAVED_MODEL`.
-    tags
-        Of the meta graph that it is, in a SavedModel.
-    outputs
-        The nodes that its signature for serving answers with; empty if it has none.
+    `kind`: :data:`META_GRAPH` or :data:`SAVED_MODEL`. `tags`: of the meta graph that it is, in a SavedModel. `outputs`:
+    the nodes that its signature for serving answers with; empty if it has none.
     """
 
     kind: str

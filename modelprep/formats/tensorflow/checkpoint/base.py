@@ -25,14 +25,8 @@ MAX_ELEMENTS = 1 << 40
 class Stored:
     """What a checkpoint says of one tensor.
 
-    Parameters
-    ----------
-    dtype
-        Number in the enum DataType.
-    shape
-        Of the whole tensor.
-    slices
-        The parts it is stored as; empty if it is stored whole.
+    `dtype`: number in the enum DataType. `shape`: of the whole tensor. `slices`: the parts it is stored as; empty if it
+    is stored whole.
     """
 
     dtype: int
@@ -126,10 +120,7 @@ class Checkpoint(ABC):
 
 
 def parsed(kind: str, data: Buffer, what: str, where: str) -> Any:
-    """Parse a message of a checkpoint.
-
-    Raises StepError: it is damaged.
-    """
+    """Parse a message of a checkpoint; raises StepError if it is damaged."""
     from google.protobuf.message import DecodeError
 
     from modelprep.formats.tensorflow.messages import message
