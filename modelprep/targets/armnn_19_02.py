@@ -32,14 +32,8 @@ _WINDOW = {"strides": None, "padding": None, "data_format": b"NHWC"}
 #: NodeDef.op -> what the parser makes of it.
 TF_OPS: Mapping[str, TfOp] = {
     "Const": TfOp(0, ("dtype", "value"), {"value": None, "dtype": None}),
-    **dict.fromkeys(
-        ("Add", "Equal", "Greater", "Maximum", "Minimum", "Mul", "RealDiv", "Sub"),
-        TfOp(2, ("T",)),
-    ),
-    **dict.fromkeys(
-        ("Identity", "Relu", "Relu6", "Rsqrt", "Sigmoid", "Softmax", "Softplus", "Tanh"),
-        TfOp(1, ("T",)),
-    ),
+    **dict.fromkeys(("Add", "Equal", "Greater", "Maximum", "Minimum", "Mul", "RealDiv", "Sub"), TfOp(2, ("T",))),
+    **dict.fromkeys(("Identity", "Relu", "Relu6", "Rsqrt", "Sigmoid", "Softmax", "Softplus", "Tanh"), TfOp(1, ("T",))),
     "AddN": TfOp(None, ("N", "T")),
     "AvgPool": TfOp(1, ("T", "data_format", "ksize", "padding", "strides"), {**_WINDOW, "ksize": None}),
     "BiasAdd": TfOp(2, ("T", "data_format"), _FORMAT),

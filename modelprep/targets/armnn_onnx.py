@@ -145,11 +145,7 @@ def _constants(graph: Any, parser: Parser, raw: frozenset[str]) -> Iterator[Prob
 
 
 def _node(
-    node: Any,
-    constants: set[str],
-    dims: Mapping[str, list[int]],
-    types: Mapping[str, int],
-    shaped: Collection[str],
+    node: Any, constants: set[str], dims: Mapping[str, list[int]], types: Mapping[str, int], shaped: Collection[str]
 ) -> Iterator[tuple[str, str, str]]:
     op, inputs = node.op_type, list(node.input)
     given = {attribute.name: attribute for attribute in node.attribute}

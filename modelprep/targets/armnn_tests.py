@@ -14,7 +14,7 @@ BASE_VERSION = "19.02"
 #: Which source a version's tests and parsers were read from, where the board's may be another.
 SOURCES: Mapping[str, str] = {
     "19.02": "tag v19.02 (120196d3); NXP's L4.14.78 and L4.14.98 ship dbfb8549 of the day before, whose TensorFlow "
-    "parser differs in Split and Concat, with the further test options +i=MODEL and +o=OUTPUT",
+    "parser differs in Split and Concat, with the further test options +i=MODEL and +o=OUTPUT"
 }
 
 
@@ -89,8 +89,7 @@ def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
     """
     if version not in versions():
         raise UsageError(
-            f"unknown Arm NN version: {version}",
-            hint=nearest(version, versions()) or f"known: {', '.join(versions())}",
+            f"unknown Arm NN version: {version}", hint=nearest(version, versions()) or f"known: {', '.join(versions())}"
         )
     entries: dict[str, dict[str, Any]] = {name: dict(entry) for name, entry in _document()["tests"].items()}
     for step in versions()[1 : versions().index(version) + 1]:

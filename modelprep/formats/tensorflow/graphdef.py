@@ -167,11 +167,9 @@ def _not_a_graph(data: Buffer, name: str, error: WireError) -> StepError:
     return StepError(
         "this is no GraphDef, or it is damaged",
         where=f"{name}, offset {error.offset}" if name else f"offset {error.offset}",
-        expected="nodes in protobuf's binary form (or text that begins with 'node {')",
-        got=error.reason,
-        looks_like=looks,
-        hint=None if looks else "fetch it again, or compare its digest and size with the original's",
-    )
+        expected="nodes in protobuf's binary form (or text that begins with 'node {')", got=error.reason,
+        looks_like=looks, hint=None if looks else "fetch it again, or compare its digest and size with the original's",
+    )  # fmt: skip
 
 
 def _node(data: Buffer, start: int, end: int) -> Node:

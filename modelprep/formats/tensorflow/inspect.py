@@ -92,12 +92,10 @@ def inspect(path: Path) -> GraphFacts:
     graph, wrapper = read_any_graph(path)
     nodes = {node.name: _facts(node) for node in graph.nodes}
     return GraphFacts(
-        wrapper.kind if wrapper is not None else "text" if text else "binary",
-        varint_in(graph.versions, 1),
-        tuple(nodes.values()),
-        tuple(nodes[node.name] for node in inputs_of(graph)),
+        wrapper.kind if wrapper is not None else "text" if text else "binary", varint_in(graph.versions, 1),
+        tuple(nodes.values()), tuple(nodes[node.name] for node in inputs_of(graph)),
         tuple(nodes[node.name] for node in outputs_of(graph)),
-    )
+    )  # fmt: skip
 
 
 def _facts(node: Node) -> NodeFacts:

@@ -26,12 +26,9 @@ def read_graph(path: Path, name: str = "") -> Graph:
     graph, wrapper = read_any_graph(path, name)
     if wrapper is not None:
         raise StepError(
-            f"this is {wrapper.kind}, not a GraphDef",
-            where=graph.name,
-            expected="a GraphDef (.pb, .pbtxt)",
-            looks_like=wrapper.kind,
-            hint=way_on(str(file_of(path)), graph, wrapper),
-        )
+            f"this is {wrapper.kind}, not a GraphDef", where=graph.name, expected="a GraphDef (.pb, .pbtxt)",
+            looks_like=wrapper.kind, hint=way_on(str(file_of(path)), graph, wrapper),
+        )  # fmt: skip
     return graph
 
 
@@ -63,11 +60,9 @@ def read_any_graph(path: Path, name: str = "") -> tuple[Graph, Wrapper | None]:
         return parse_graph(text_to_binary(path, name), file.name), None
     if kind := text_kind(head):
         raise StepError(
-            f"this is {kind} as text",
-            where=file.name,
-            expected="its binary form, or a GraphDef",
+            f"this is {kind} as text", where=file.name, expected="its binary form, or a GraphDef",
             hint="save it again in binary form: as_text=False",
-        )
+        )  # fmt: skip
     wrapper = unwrap(file.view)
     graph = parse_graph(file.view if wrapper is None else wrapper.graph, file.name)
     graph.file = file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from modelprep.formats.tensorflow.attrs import small_numbers
 from modelprep.formats.tensorflow.graphdef import Node
@@ -84,10 +85,7 @@ def _vstrided(node: Node, given: list[Value]) -> Value | None:
         return None
     if node.number("ellipsis_mask") or node.number("new_axis_mask"):
         return None
-    begin, end, step = (one.items[0] for one in where)
-    assert isinstance(begin, int)
-    assert isinstance(end, int)
-    assert isinstance(step, int)
+    begin, end, step = (cast("int", one.items[0]) for one in where)
     if node.number("shrink_axis_mask") & 1:
         place = begin + len(source.items) if begin < 0 else begin
         return Value((source.items[place],), scalar=True) if 0 <= place < len(source.items) else None
@@ -97,7 +95,7 @@ def _vstrided(node: Node, given: list[Value]) -> Value | None:
     return Value(source.items[picked])
 
 
-def _vslice(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
+def _vslice(_: Node, given: list[Value]) -> Value | None:
     source, *where = given
     whole = [place for one in where for place in one.items if isinstance(place, int)]
     if len(whole) != 2:
@@ -106,41 +104,24 @@ def _vslice(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
     return Value(source.items[start:] if many == -1 else source.items[start : start + many])
 
 
-def _vgather(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
+def _vgather(_: Node, given: list[Value]) -> Value | None:
     places = given[1].items
     if not all(isinstance(place, int) and -1 < place < len(given[0].items) for place in places):
         return None
     return Value(tuple(given[0].items[place] for place in places if isinstance(place, int)), scalar=given[1].scalar)
 
 
-def _vpack(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
-    return Value(tuple(one.items[0] for one in given)) if all(one.scalar for one in given) else None
-
-
-def _vconcat(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
+def _vconcat(_: Node, given: list[Value]) -> Value | None:
     return None if any(one.scalar for one in given[:-1]) else Value(tuple(i for one in given[:-1] for i in one.items))
 
 
-def _vprod(node: Node, given: list[Value]) -> Value | None:
-    product = times(given[0].items)
-    return Value((product,), scalar=not node.flag("keep_dims"))
-
-
-def _vexpand(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
-    return Value(given[0].items) if given[0].scalar else None
-
-
-def _vsqueeze(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
-    return Value(given[0].items, scalar=True) if len(given[0].items) == 1 else None
-
-
-def _vreshape(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
+def _vreshape(_: Node, given: list[Value]) -> Value | None:
     wanted = given[1].items
     return Value(given[0].items, scalar=not wanted) if len(wanted) < 2 else None
 
 
 def _pairwise(do: Callable[[Size, Size], Size]) -> Callable[[Node, list[Value]], Value | None]:
-    def rule(node: Node, given: list[Value]) -> Value | None:  # noqa: ARG001
+    def rule(_: Node, given: list[Value]) -> Value | None:
         if len(given) != 2:
             return None
         many = max(len(one.items) for one in given)
@@ -158,10 +139,14 @@ def _of_ints(do: Callable[[int, int], int]) -> Callable[[Size, Size], Size]:
 
 #: Operations on such tensors.
 RULES: Mapping[str, Callable[[Node, list[Value]], Value | None]] = {
-    "Identity": lambda node, given: given[0],  # noqa: ARG005
+    "Identity": lambda _, given: given[0],
+    "Pack": lambda _, given: Value(tuple(one.items[0] for one in given)) if all(one.scalar for one in given) else None,
+    "Prod": lambda node, given: Value((times(given[0].items),), scalar=not node.flag("keep_dims")),
+    "ExpandDims": lambda _, given: Value(given[0].items) if given[0].scalar else None,
+    "Squeeze": lambda _, given: Value(given[0].items, scalar=True) if len(given[0].items) == 1 else None,
     "Cast": lambda node, given: given[0] if node.dtype("DstT") in (INT32, INT64) else None,
-    "StridedSlice": _vstrided, "Slice": _vslice, "Gather": _vgather, "GatherV2": _vgather, "Pack": _vpack,
-    "ConcatV2": _vconcat, "Prod": _vprod, "ExpandDims": _vexpand, "Squeeze": _vsqueeze, "Reshape": _vreshape,
+    "StridedSlice": _vstrided, "Slice": _vslice, "Gather": _vgather, "GatherV2": _vgather,
+    "ConcatV2": _vconcat, "Reshape": _vreshape,
     "Mul": _pairwise(lambda a, b: times((a, b))), "FloorDiv": _pairwise(over),
     **dict.fromkeys(("Add", "AddV2"), _pairwise(_of_ints(lambda a, b: a + b))),
     "Sub": _pairwise(_of_ints(lambda a, b: a - b)),

@@ -110,11 +110,9 @@ class Table:
         end = handle.offset + handle.size + TRAILER_SIZE
         if end > len(self._data):
             self._bad(
-                f"{wanted} cannot be read: its block reaches beyond the end of the file",
-                handle.offset,
-                f"{len(self._data)} bytes",
-                f"at least {end} bytes",
-            )
+                f"{wanted} cannot be read: its block reaches beyond the end of the file", handle.offset,
+                f"{len(self._data)} bytes", f"at least {end} bytes",
+            )  # fmt: skip
         block = self._data[handle.offset : end]
         kind = block[handle.size]
         stored = unmask(int.from_bytes(block[handle.size + 1 :], "little"))
@@ -161,9 +159,6 @@ class Table:
 
     def _bad(self, what: str, offset: int, got: str, expected: str | None = None) -> NoReturn:
         raise StepError(
-            what,
-            where=f"{self.name}, offset {offset}",
-            expected=expected,
-            got=got or None,
+            what, where=f"{self.name}, offset {offset}", expected=expected, got=got or None,
             hint="the file is damaged: fetch it again, or compare its digest with the original's",
-        )
+        )  # fmt: skip

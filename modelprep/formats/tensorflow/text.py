@@ -145,11 +145,9 @@ class _Cutter:
                     yield self._cut(position)
         if depth:
             raise StepError(
-                "the text ends inside a node",
-                where=self._place(self._size),
-                expected=f"{depth} closing braces more",
+                "the text ends inside a node", where=self._place(self._size), expected=f"{depth} closing braces more",
                 hint="the file is truncated: fetch it again",
-            )
+            )  # fmt: skip
         yield self._cut(self._size)
 
     def _string(self, start: int, quote: bytes) -> int:
@@ -246,8 +244,6 @@ def _error(name: str, error: Exception, piece: _Piece) -> StepError:
     if line:
         place = f"{name}:{piece.line + line - 1}:{column + (piece.column - 1 if line == 1 else 0)}"
     return StepError(
-        "the text is no GraphDef",
-        where=place,
-        got=re.sub(r"^\d+:\d+ : ", "", str(error)),
+        "the text is no GraphDef", where=place, got=re.sub(r"^\d+:\d+ : ", "", str(error)),
         hint="look at that line: a field that TensorFlow does not know, or a value of the wrong kind",
-    )
+    )  # fmt: skip

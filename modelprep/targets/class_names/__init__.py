@@ -25,9 +25,7 @@ _COCO = (
     "drier, toothbrush"
 )
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
-_SOME = {
-    "inception21k_zero_based": {3694: "great white shark"},
-}
+_SOME = {"inception21k_zero_based": {3694: "great white shark"}}
 
 
 @cache

@@ -56,11 +56,9 @@ class Checkpoint(ABC):
         if stored is None:
             names = sorted(self.stored)
             raise StepError(
-                f"the checkpoint holds no tensor '{name}'",
-                where=self.name,
-                got=f"{len(names)} tensors",
+                f"the checkpoint holds no tensor '{name}'", where=self.name, got=f"{len(names)} tensors",
                 hint=nearest(name, names) or f"it holds {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
-            )
+            )  # fmt: skip
         dtype = DTYPES.get(stored.dtype)
         if dtype is None:
             raise StepError(f"tensor '{name}' has an element type that no constant can hold", where=self.name,

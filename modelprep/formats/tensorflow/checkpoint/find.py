@@ -58,12 +58,9 @@ def files_of(path: Path) -> tuple[Path, dict[str, Path]]:
         return prefix, {}
     if data:
         raise UsageError(
-            "the checkpoint's index is not there",
-            where=str(path),
-            expected=str(index),
-            got=", ".join(list(data)[:4]),
+            "the checkpoint's index is not there", where=str(path), expected=str(index), got=", ".join(list(data)[:4]),
             hint="a V2 checkpoint is an index and its data files: they are needed both",
-        )
+        )  # fmt: skip
     known = sorted(entry.name for entry in path.parent.glob("*")) if path.parent.is_dir() else []
     raise UsageError(
         "there is no such checkpoint",

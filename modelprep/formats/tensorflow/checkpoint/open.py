@@ -30,11 +30,9 @@ def open_checkpoint(path: Path, shards: Mapping[str, Path] | None = None) -> Che
     index, found = (path, {}) if shards else files_of(path)
     if (latest := latest_in(index)) is not None:
         raise StepError(
-            "this is TensorFlow's list of checkpoints, not a checkpoint",
-            where=str(index),
-            got=f"a list whose latest is '{latest}'",
-            hint=f"name that checkpoint: {latest}.index, with its data files",
-        )
+            "this is TensorFlow's list of checkpoints, not a checkpoint", where=str(index),
+            got=f"a list whose latest is '{latest}'", hint=f"name that checkpoint: {latest}.index, with its data files",
+        )  # fmt: skip
     file = MappedFile(index)
     table = Table(file.view, file.name)
     if _is_bundle(table, file.name):

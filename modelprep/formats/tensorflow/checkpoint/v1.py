@@ -78,11 +78,9 @@ class CheckpointV1(Checkpoint):
     def _expect(self, name: str, expected: int, got: int, what: str, entry: Entry) -> None:
         if expected != got:
             raise StepError(
-                f"tensor '{name}' does not fill its shape",
-                where=f"{self.name}, offset {entry.block.offset}",
-                expected=f"{expected} {what}",
-                got=f"{got} {what}",
-            )
+                f"tensor '{name}' does not fill its shape", where=f"{self.name}, offset {entry.block.offset}",
+                expected=f"{expected} {what}", got=f"{got} {what}",
+            )  # fmt: skip
 
 
 def _numbers(proto: Buffer, field: int, code: str, name: str, where: str) -> memoryview:

@@ -53,11 +53,9 @@ class CheckpointV2(Checkpoint):
         header = self._parse("BundleHeaderProto", entry.value if entry else b"", "the header")
         if header.endianness != _LITTLE:
             raise StepError(
-                "the checkpoint was written on a big-endian machine",
-                where=self.name,
-                expected="little-endian values",
+                "the checkpoint was written on a big-endian machine", where=self.name, expected="little-endian values",
                 hint="save it again on a little-endian machine",
-            )
+            )  # fmt: skip
         return header
 
     def _parse(self, kind: str, data: Buffer, what: str) -> Any:
@@ -105,11 +103,9 @@ class CheckpointV2(Checkpoint):
             return Tensor(dtype, shape, strings=_strings(data, element_count(shape), bundle.crc32c, name, place))
         if len(data) != element_count(shape) * dtype.size:
             raise StepError(
-                f"tensor '{name}' does not fill its shape",
-                where=place,
-                expected=f"{element_count(shape) * dtype.size} bytes",
-                got=f"{len(data)} bytes",
-            )
+                f"tensor '{name}' does not fill its shape", where=place,
+                expected=f"{element_count(shape) * dtype.size} bytes", got=f"{len(data)} bytes",
+            )  # fmt: skip
         _verify(data, bundle.crc32c, name, place)
         return Tensor(dtype, shape, data)
 
@@ -118,12 +114,10 @@ class CheckpointV2(Checkpoint):
         place = f"{shard.name}, offset {bundle.offset}"
         if bundle.offset < 0 or bundle.size < 0 or bundle.offset + bundle.size > shard.size:
             raise StepError(
-                f"tensor '{name}' cannot be read: it lies beyond the end of the file",
-                where=place,
-                expected=f"a file of at least {bundle.offset + bundle.size} bytes",
-                got=f"{shard.size} bytes",
+                f"tensor '{name}' cannot be read: it lies beyond the end of the file", where=place,
+                expected=f"a file of at least {bundle.offset + bundle.size} bytes", got=f"{shard.size} bytes",
                 hint="the data file is truncated, or belongs to another index: fetch both again",
-            )
+            )  # fmt: skip
         return shard.view[bundle.offset : bundle.offset + bundle.size], place
 
     def _shard(self, name: str, number: int) -> MappedFile:
@@ -131,12 +125,10 @@ class CheckpointV2(Checkpoint):
             if number not in self._shards:
                 here = ", ".join(shard for shard, _ in self._shards.values())
                 raise StepError(
-                    f"tensor '{name}' cannot be read: its data file is missing",
-                    where=self.name,
-                    expected=f"data-{number:05}-of-{self._shard_count:05} beside the index",
-                    got=here or "no data file",
+                    f"tensor '{name}' cannot be read: its data file is missing", where=self.name,
+                    expected=f"data-{number:05}-of-{self._shard_count:05} beside the index", got=here or "no data file",
                     hint="a V2 checkpoint is an index and all of its data files",
-                )
+                )  # fmt: skip
             shard, path = self._shards[number]
             self._mapped[number] = MappedFile(path, shard if path.name != shard else "")
             self._files.append(self._mapped[number])
