@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.protowire import WireError, fields
 from modelprep.targets import armnn_onnx
-from modelprep.targets.armnn import onnx_layers, onnx_parser, tflite_operators, tflite_parser
+from modelprep.targets.armnn import onnx_layers, onnx_parser, tf_graph, tflite_operators, tflite_parser
 from modelprep.targets.armnn.network import Layer, Network, Stop
 from modelprep.targets.armnn_tests import BASE_VERSION
 
@@ -44,34 +42,12 @@ def onnx_network(path: Path, version: str) -> tuple[Network, list[Stop]]:
         model = reader.read_header(path)
         proto, payloads = model.proto, model.payloads
     except StepError:
-        proto = _message(path.read_bytes())
+        proto = tf_graph.parsed(path.read_bytes(), reader.messages("ModelProto"))
         if proto is None:
             return Network(), [Stop("Failed to parse graph file", "ON22", path.name)]
     parser = armnn_onnx.parser_of(version)
-    layers = {name: layer for name, layer in onnx_layers.OPERATIONS.items() if name in parser.ops}
-    operations = onnx_parser.Operations(layers, onnx_layers.fully_connected)
+    operations = {name: layer for name, layer in onnx_layers.OPERATIONS.items() if name in parser.ops}
     return onnx_parser.parse(proto, operations, raw_data=parser.raw_data, payloads=payloads)
-
-
-def _message(data: bytes) -> Any:
-    """Parse a ModelProto as the C++ library does: the tag 0, or one that ends a group, ends it; None if it fails."""
-    from google.protobuf.message import DecodeError
-
-    from modelprep.formats.onnx.model import messages
-
-    end = 0
-    try:
-        for *_, stop in fields(data):
-            end = stop
-    except WireError:
-        if end < len(data) and data[end] and data[end] & 7 != 4:
-            return None
-    proto = messages("ModelProto")()
-    try:
-        proto.ParseFromString(data[:end])
-    except DecodeError:
-        return None
-    return proto
 
 
 def tflite_network(path: Path, version: str) -> tuple[Network, list[Stop]]:

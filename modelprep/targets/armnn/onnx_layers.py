@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from modelprep.formats.onnx.model import FLOAT, INT64, TYPES
 from modelprep.targets.armnn import onnx_attributes as read
 from modelprep.targets.armnn.arithmetic import u32
 from modelprep.targets.armnn.network import DIVIDED, Constant, Info, Shape, Stop, crash
-from modelprep.targets.armnn.onnx_parser import NO_ELEMENT, Known, Parser, check_float, check_type, listed
+from modelprep.targets.armnn.onnx_parser import NO_ELEMENT, Known, Operations, Parser, check_float, check_type, listed
 
 _Size = tuple[int, int]
 
@@ -316,7 +316,8 @@ def _first(names: Any) -> str:
     return str(names[0])
 
 
-OPERATIONS: Mapping[str, Callable[[Parser, Any], None]] = {
+OPERATIONS: Operations = {
+    "MatMul": fully_connected,
     "BatchNormalization": _batch_norm,
     "GlobalAveragePool": _global_pool,
     "AveragePool": _pool,

@@ -22,16 +22,8 @@ TOO_FEW = "boost::too_few_args: format-string referred to more arguments than we
 NO_ELEMENT = "CHECK failed: (index) < (current_size_): "
 
 
-@dataclass(frozen=True)
-class Operations:
-    """What the parser makes of each operation.
-
-    `layers`: by operation: called with the parser and the node. `fully_connected`: makes a layer of a MatMul, and of
-    the Add behind it or None.
-    """
-
-    layers: Mapping[str, Callable[[Parser, Any], None]]
-    fully_connected: Callable[[Parser, Any, Any], None]
+#: By operation, called with the parser and the node; that of MatMul also with the Add behind it or None.
+Operations = Mapping[str, Callable[..., None]]
 
 
 @dataclass
@@ -150,14 +142,13 @@ class Parser:
         operation = node.op_type
         if operation == "MatMul":
             if self._uses[index] != len(self._fused[index]):
-                self.operations.fully_connected(self, node, None)
+                self.operations["MatMul"](self, node, None)
         elif self._fused[index] and operation == "Add":
-            self.operations.fully_connected(self, self.graph.node[self._fused[index][0]], node)
+            self.operations["MatMul"](self, self.graph.node[self._fused[index][0]], node)
         elif not self._fused[index]:
-            layer = self.operations.layers.get(operation)
-            if layer is None:
+            if operation not in self.operations:
                 raise Stop(f"Unsupported operation {operation} for node '{node.name}'", "ON01")
-            layer(self, node)
+            self.operations[operation](self, node)
 
     def _find_fully_connected(self) -> None:
         makers: dict[str, int] = {}

@@ -25,13 +25,11 @@ def read(path: Path, *, text: bool) -> Any:
 
     Raises Stop: it is no GraphDef of that form.
     """
+    from modelprep.formats.tensorflow.messages import message
+
     if text:
         return _text(path)
-    content = path.read_bytes()
-    graph = _parsed(content)
-    if graph is None:
-        end = _ends_early(content)
-        graph = None if end is None else _parsed(content[:end])
+    graph = parsed(path.read_bytes(), message("GraphDef"))
     if graph is None:
         raise Stop(f"Failed to parse protobuf file {path}", "TF02", path.name)
     return graph
@@ -42,21 +40,23 @@ def encoded(pieces: Iterable[Buffer]) -> Any:
 
     Raises Stop: it is damaged.
     """
-    graph = _parsed(b"".join(pieces))
+    from modelprep.formats.tensorflow.messages import message
+
+    graph = parsed(b"".join(pieces), message("GraphDef"))
     if graph is None:
         raise Stop("Failed to parse protobuf file", "TF02", "file")
     return graph
 
 
-def _parsed(content: bytes) -> Any:
+def parsed(content: bytes, kind: Any) -> Any:
+    """Parse a message of a class as the C++ library does, which may end early; None if it fails."""
     from google.protobuf.message import DecodeError
 
-    from modelprep.formats.tensorflow.messages import message
-
     try:
-        return message("GraphDef").FromString(content)
+        return kind.FromString(content)
     except DecodeError:
-        return None
+        end = _ends_early(content)
+        return None if end is None else parsed(content[:end], kind)
 
 
 def _ends_early(content: bytes) -> int | None:

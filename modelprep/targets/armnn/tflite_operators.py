@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
 from modelprep.errors import StepError
-from modelprep.formats.tflite.model import Operator
 from modelprep.targets.armnn import detection
 from modelprep.targets.armnn.network import DIVIDED, Shape, Stop, crash
 from modelprep.targets.armnn.optimizer import left_open
-from modelprep.targets.armnn.tflite_parser import Operation, Parser, Refused
-from modelprep.targets.armnn.tflite_reading import OPTIONS, Reading, check_count, input_at
+from modelprep.targets.armnn.tflite_parser import OPTIONS, Operation, Reading, Refused, check_count, input_at
 
 _ELEMENTWISE = {
     "ADD": ("Addition", "Add"), "SUB": ("Subtraction", "Sub"), "MUL": ("Multiplication", "Mul"),
@@ -21,15 +19,15 @@ _ELEMENTWISE = {
 }  # fmt: skip
 
 
-def _later(at: Reading) -> None:
-    """Keep an operator of a later parser as a layer that nothing is asked of."""
+def later(at: Reading) -> None:
+    """Keep an operator of a later parser as a layer that is not checked."""
     inputs, outputs = at.inputs(), at.outputs(len(at.operator.outputs))
     variable = [tensor.index for tensor in inputs if tensor.bytes == 0]
     layer = at.layer("Unmodelled", at.operator.name, inputs=len(variable), outputs=len(outputs))
     for slot, tensor in zip(layer.outputs, outputs, strict=True):
-        slot.info = at.parser.info(tensor)
-    at.parser.takes(layer, *variable)
-    at.parser.makes(layer, at.operator.outputs)
+        slot.info = at.info(tensor)
+    at.takes(layer, *variable)
+    at.makes(layer, at.operator.outputs)
 
 
 def _convolution(at: Reading) -> None:
@@ -40,8 +38,7 @@ def _convolution(at: Reading) -> None:
     if depthwise:
         check_count(at.unsigned("depth_multiplier"), (1,), "CHECKED_NON_NEGATIVE(options->depth_multiplier)", "TL11")
     inputs, outputs = at.inputs(2, 3), at.outputs()
-    info = at.parser.info
-    given, weight = info(inputs[0]), info(inputs[1])
+    given, weight = at.info(inputs[0]), at.info(inputs[1])
     height, width = given.shape.at(1), given.shape.at(2)
     window = weight.shape.at(1), weight.shape.at(2)
     order: tuple[int, ...] = ()
@@ -51,9 +48,9 @@ def _convolution(at: Reading) -> None:
             raise crash("a division by zero", "TL27", status=DIVIDED)
         weight, order = replace(weight, shape=Shape((*window, channels, total // channels))), (3, 2, 0, 1)
     pads = at.pads((height, window[0], down), (width, window[1], across))
-    constants = {"weights": at.parser.constant(inputs[1], weight, order)}
+    constants = {"weights": at.constant(inputs[1], weight, order)}
     if len(inputs) == 3:
-        constants["bias"] = at.parser.constant(inputs[2])
+        constants["bias"] = at.constant(inputs[2])
     kind, name = ("DepthwiseConvolution2d", "DepthwiseConv2D") if depthwise else ("Convolution2d", "Conv2D")
     at.add(kind, name, outputs[0], at.operator.inputs[:1], constants=constants, stride_y=down, stride_x=across,
            layout="NHWC", **pads)  # fmt: skip
@@ -65,7 +62,7 @@ def _pool(at: Reading) -> None:
     across, down = at.unsigned("stride_w"), at.unsigned("stride_h")
     width, height = at.unsigned("filter_width"), at.unsigned("filter_height")
     (source,) = at.inputs(1)
-    shape = at.parser.info(source).shape
+    shape = at.info(source).shape
     sizes = shape.at(1), shape.at(2)
     pads = at.pads((sizes[0], height, down), (sizes[1], width, across))
     outputs = at.outputs()
@@ -94,14 +91,14 @@ def _activation(at: Reading) -> None:
 
 def _elementwise(at: Reading) -> None:
     inputs, outputs = at.inputs(2), at.outputs()
-    infos = [at.parser.info(tensor) for tensor in inputs]
+    infos = [at.info(tensor) for tensor in inputs]
     kind, name = _ELEMENTWISE[at.operator.name]
     layer = at.layer(kind, name, inputs=2)
-    layer.out.info = at.parser.info(outputs[0])
+    layer.out.info = at.info(outputs[0])
     sources = at.operator.inputs
     ranks = [len(info.shape) for info in infos]
     if ranks[0] == ranks[1]:
-        at.parser.takes(layer, *sources)
+        at.takes(layer, *sources)
     else:
         # The operand of lower rank is reshaped and becomes the first, whichever it was.
         low = 1 if ranks[1] < ranks[0] else 0
@@ -109,8 +106,8 @@ def _elementwise(at: Reading) -> None:
         between = at.parser.network.add("Reshape", f"Reshape_for:{layer.name}", target=shape)
         between.out.info = replace(infos[low], shape=shape)
         between.out.connect(layer)
-        at.parser.takes(between, sources[low])
-        at.parser.takes(layer, sources[1 - low], first=1)
+        at.takes(between, sources[low])
+        at.takes(layer, sources[1 - low], first=1)
     if at.operator.name in OPTIONS:
         at.need_options()
     at.finish(layer, ())
@@ -118,8 +115,8 @@ def _elementwise(at: Reading) -> None:
 
 def _reshape(at: Reading) -> None:
     inputs, outputs = at.inputs(), at.outputs()
-    given = at.parser.info(input_at(inputs, 0))
-    noted = at.parser.info(outputs[0])
+    given = at.info(input_at(inputs, 0))
+    noted = at.info(outputs[0])
     at.need_options()
     dims = list(cast("tuple[int, ...]", at.options["new_shape"]))
     if dims.count(-1) > 1:
@@ -144,7 +141,7 @@ def _squeeze(at: Reading) -> None:
     (source,) = at.inputs(1)
     at.outputs()
     at.need_options()
-    given = at.parser.info(source)
+    given = at.info(source)
     axes = cast("tuple[int, ...]", at.options["squeeze_dims"])
     negative = next((axis for axis in axes if axis < 0), None)
     if negative is not None:
@@ -161,19 +158,19 @@ def _fully_connected(at: Reading) -> None:
     at.need_options()
     at.check_fused()
     inputs, outputs = at.inputs(), at.outputs()
-    rank = len(at.parser.info(input_at(inputs, 1)).shape)
+    rank = len(at.info(input_at(inputs, 1)).shape)
     if rank != 2:
         raise Refused(f"Dimension {rank} for Fully Connected weights is not supported by Armnn.", "TL12")
-    constants = {"weights": at.parser.constant(inputs[1])}
+    constants = {"weights": at.constant(inputs[1])}
     if len(inputs) == 3:
-        constants["bias"] = at.parser.constant(inputs[2])
+        constants["bias"] = at.constant(inputs[2])
     at.add("FullyConnected", "FullyConnected", outputs[0], at.operator.inputs[:1], constants=constants, transpose=True)
 
 
 def _mean(at: Reading) -> None:
     inputs, outputs = at.inputs(), at.outputs()
     axes = at.numbers(input_at(inputs, 1), "TL15")
-    given, made = at.parser.info(inputs[0]), at.parser.info(outputs[0])
+    given, made = at.info(inputs[0]), at.info(outputs[0])
     layer = at.layer("Mean", "Mean", axes=axes, keep_dims=len(given.shape) == len(made.shape), lite=True)
     layer.out.info = made
     at.finish(layer, at.operator.inputs[:1])
@@ -217,12 +214,12 @@ def _concatenation(at: Reading) -> None:
     at.need_options()
     at.check_fused()
     inputs, outputs = at.inputs(), at.outputs()
-    rank = len(at.parser.info(input_at(inputs, 0)).shape)
+    rank = len(at.info(input_at(inputs, 0)).shape)
     # C++: the remainder has the sign of the dividend, and -1 becomes a very large axis.
     axis = int(math.fmod(rank + at.whole("axis"), rank)) & 0xFFFFFFFF
     origins, reach = [], 0
     for tensor in inputs:
-        shape = at.parser.info(tensor).shape
+        shape = at.info(tensor).shape
         if len(shape) != rank:
             raise Refused(
                 f"The number of dimensions: {len(shape)} for input tensors of the concatenation op should be {rank}",
@@ -243,7 +240,7 @@ def _detection(at: Reading) -> None:
         raise Stop(detection.IOU_MESSAGE, "TL20") from None
     if not 0 < options.iou_threshold <= 1:
         raise Stop(detection.IOU_MESSAGE, "TL20")
-    anchors = at.parser.constant(input_at(inputs, 2))
+    anchors = at.constant(input_at(inputs, 2))
     layer = at.layer(
         "DetectionPostProcess", "DetectionPostProcess", inputs=2, outputs=4, constants={"anchors": anchors},
         options=options,
@@ -252,37 +249,25 @@ def _detection(at: Reading) -> None:
     shapes = [Shape(dims) for dims in ((1, room, 4), (1, room), (1, room), (1,))]
     at.parser.overridden.extend(shapes)
     for slot, tensor, shape in zip(layer.outputs, outputs, shapes, strict=True):
-        slot.info = at.parser.info(tensor, shape)
-    at.parser.takes(layer, *at.operator.inputs[:2])
-    at.parser.makes(layer, at.operator.outputs)
+        slot.info = at.info(tensor, shape)
+    at.takes(layer, *at.operator.inputs[:2])
+    at.makes(layer, at.operator.outputs)
 
 
-def _reader(read: Callable[[Reading], None]) -> Operation:
-    def operation(parser: Parser, operator: Operator) -> None:
-        read(Reading(parser, operator))
-
-    return operation
-
-
-#: For an operator that only later parsers know.
-later: Operation = _reader(_later)
 OPERATORS: Mapping[str, Operation] = {
-    name: _reader(read)
-    for name, read in {
-        **dict.fromkeys(_ELEMENTWISE, _elementwise),
-        **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _convolution),
-        **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), _pool),
-        **dict.fromkeys(("RELU", "RELU6", "LOGISTIC"), _activation),
-        **dict.fromkeys(("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"), _batch),
-        "SOFTMAX": _softmax,
-        "RESHAPE": _reshape,
-        "SQUEEZE": _squeeze,
-        "FULLY_CONNECTED": _fully_connected,
-        "MEAN": _mean,
-        "PAD": _pad,
-        "RESIZE_BILINEAR": _resize,
-        "STRIDED_SLICE": _strided_slice,
-        "CONCATENATION": _concatenation,
-        "CUSTOM": _detection,
-    }.items()
+    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _convolution),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), _pool),
+    **dict.fromkeys(("RELU", "RELU6", "LOGISTIC"), _activation),
+    **dict.fromkeys(("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"), _batch),
+    "SOFTMAX": _softmax,
+    "RESHAPE": _reshape,
+    "SQUEEZE": _squeeze,
+    "FULLY_CONNECTED": _fully_connected,
+    "MEAN": _mean,
+    "PAD": _pad,
+    "RESIZE_BILINEAR": _resize,
+    "STRIDED_SLICE": _strided_slice,
+    "CONCATENATION": _concatenation,
+    "CUSTOM": _detection,
 }

@@ -7,20 +7,29 @@ messages of all of them are printed, the first one first. The binding number of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from modelprep.formats.tflite.model import Model, Operator, Subgraph, Tensor
 from modelprep.targets.armnn.network import Constant, DType, Info, Layer, Network, Shape, Slot, Stop, crash
+from modelprep.targets.armnn.optimizer import same_padding
 
 _TYPES: dict[str, DType] = {"UINT8": "uint8", "FLOAT32": "float32", "INT32": "int32"}
 #: Bytes of an element.
 WIDTH: dict[DType, int] = {"uint8": 1, "float32": 4, "int32": 4}
 #: The highest operator code of the schema that the parser is built with (TensorFlow 1.13). It prints codes as letters.
 LAST_CODE = 102
+_FUSED = {"RELU": ("ReLu", 0.0, 0.0), "RELU6": ("BoundedReLu", 6.0, 0.0), "TANH": ("TanH", 1.0, 1.0)}
+#: A word of each table of options that the parser reads: without the table it reads through a null pointer.
+OPTIONS = {
+    "CONV_2D": "stride_w", "DEPTHWISE_CONV_2D": "depth_multiplier", "AVERAGE_POOL_2D": "filter_width",
+    "MAX_POOL_2D": "filter_width", "SOFTMAX": "beta", "CONCATENATION": "axis", "FULLY_CONNECTED": "weights_format",
+    "SQUEEZE": "squeeze_dims", "STRIDED_SLICE": "begin_mask", "RESHAPE": "new_shape",
+    **dict.fromkeys(("ADD", "SUB", "MUL"), "fused_activation_function"),
+}  # fmt: skip
 #: Reads the data of a buffer, by its number.
 Data = Callable[[int], "bytes | memoryview"]
-#: Reads one operator.
-Operation = Callable[["Parser", Operator], None]
+#: Makes the layers of one operator.
+Operation = Callable[["Reading"], None]
 
 
 class Refused(Stop):
@@ -105,7 +114,7 @@ class Parser:
         read = self.operators.get(operator.name)
         if read is None:
             raise Refused(f"Operator not supported. subgraph:0 operator:{operator.index}", "TL03")
-        read(self, operator)
+        read(Reading(self, operator))
 
     def _set_up(self) -> None:
         """Make the layers of inputs, outputs and constants."""
@@ -177,7 +186,7 @@ class Parser:
         """Make a constant of a tensor's buffer, its axes in another order where one is given."""
         info = info or self.info(tensor)
         where = f"tensor {tensor.index} '{tensor.name}'"
-        self._buffer(tensor)
+        self.check_buffer(tensor)
         count, size = info.shape.elements, size_of(info)
         if count > tensor.bytes or size > tensor.bytes:
             raise Refused(
@@ -195,22 +204,13 @@ class Parser:
         shape = Shape(info.shape[axis] for axis in order) if order else info.shape
         return Constant(Info(shape, info.dtype, info.scale, info.offset), read)
 
-    def _buffer(self, tensor: Tensor) -> None:
+    def check_buffer(self, tensor: Tensor) -> None:
+        """Refuse a tensor whose buffer is not there."""
         if tensor.bytes < 0:
             raise Refused(
                 f"GetBuffer was called with an invalid buffer index. buffer index:{tensor.buffer}", "TL23",
                 f"tensor {tensor.index} '{tensor.name}'",
             )  # fmt: skip
-
-    def numbers(self, tensor: Tensor, rule: str, *, signed: bool = False) -> list[int]:
-        """Return what the parser copies out of a tensor's buffer into a list of 32-bit numbers."""
-        info = self.info(tensor)
-        self._buffer(tensor)
-        size, count = size_of(info), info.shape.elements
-        if size and not tensor.bytes:
-            raise crash(f"'{tensor.name}' is not constant", rule)
-        data = bytes(self.data(tensor.buffer)[:size]).ljust(4 * count, b"\0") if size else b""
-        return [int.from_bytes(data[4 * i : 4 * i + 4], "little", signed=signed) for i in range(count)]
 
     def takes(self, layer: Layer, *indices: int, first: int = 0) -> None:
         """Note which tensors a layer's inputs take, from input `first` on."""
@@ -231,3 +231,110 @@ class Parser:
                     "TL23", f"tensor {index}",
                 )  # fmt: skip
             self._makers[index] = slot
+
+
+class Reading:
+    """One operator, and what most of them ask of the parser."""
+
+    def __init__(self, parser: Parser, operator: Operator) -> None:
+        self.parser, self.operator, self.options = parser, operator, operator.options
+        self.info, self.constant, self.takes, self.makes = parser.info, parser.constant, parser.takes, parser.makes
+
+    def need_options(self) -> None:
+        """Crash where the file has no options."""
+        if OPTIONS[self.operator.name] not in self.options:
+            raise crash("the file has no options for it", "TL25")
+
+    def check_fused(self) -> str:
+        """Return the fused activation, which must be known."""
+        word = str(self.options["fused_activation_function"])
+        if word != "NONE" and word not in _FUSED:
+            raise Refused(f"TfLite parser doesn't suppport fused activation: {word}", "TL08")
+        return word
+
+    def inputs(self, *counts: int) -> list[Tensor]:
+        """Return the input tensors, of one of these numbers."""
+        found = [self.parser.existing(index) for index in self.operator.inputs]
+        check_count(len(found), counts, "inputs.size()")
+        return found
+
+    def outputs(self, count: int = 1, rule: str = "TL26") -> list[Tensor]:
+        """Return the output tensors."""
+        found = []
+        for index in self.operator.outputs:
+            if index < 0:
+                raise Refused(f"'operatorPtr->outputs[i]' must be non-negative, received: {index}", "TL07")
+            if index >= len(self.parser.tensors):
+                raise Refused(f"GetOutputs was called with an invalid tensor index. subgraph:0 tensor:{index}", "TL23")
+            found.append(self.parser.tensors[index])
+        check_count(len(found), (count,), "outputs.size()", rule)
+        return found
+
+    def unsigned(self, name: str) -> int:
+        """Return an option that must not be negative."""
+        value = cast("int", self.options[name])
+        if value < 0:
+            raise Refused(f"'options->{name}' must be non-negative, received: {value}", "TL27")
+        return value
+
+    def whole(self, name: str) -> int:
+        """Return an option as a whole number."""
+        return int(cast("int", self.options[name]))
+
+    def numbers(self, tensor: Tensor, rule: str = "TL24", *, signed: bool = False) -> list[int]:
+        """Return what the parser copies out of a tensor's buffer into a list of 32-bit numbers."""
+        info = self.info(tensor)
+        self.parser.check_buffer(tensor)
+        size, count = size_of(info), info.shape.elements
+        if size and not tensor.bytes:
+            raise crash(f"'{tensor.name}' is not constant", rule)
+        data = bytes(self.parser.data(tensor.buffer)[:size]).ljust(4 * count, b"\0") if size else b""
+        return [int.from_bytes(data[4 * i : 4 * i + 4], "little", signed=signed) for i in range(count)]
+
+    def pairs(self, tensor: Tensor, rule: str = "TL24") -> list[tuple[int, int]]:
+        """Return them two by two."""
+        values = self.numbers(tensor, rule)
+        return list(zip(values[::2], values[1::2], strict=False))
+
+    def layer(self, kind: str, name: str, **params: Any) -> Layer:
+        """Add a layer, named as the parser does."""
+        return self.parser.network.add(kind, f"{name}:0:{self.operator.index}", **params)
+
+    def add(self, kind: str, name: str, made: Tensor, sources: Sequence[int], **params: Any) -> None:
+        """Add a layer that makes one tensor, connected."""
+        layer = self.layer(kind, name, **params)
+        layer.out.info = self.parser.info(made)
+        self.finish(layer, sources)
+
+    def finish(self, layer: Layer, sources: Sequence[int]) -> None:
+        """Connect a layer whose output is set, with the fused activation behind it."""
+        self.parser.takes(layer, *sources)
+        if "fused_activation_function" in self.options and self.operator.name not in ("MAXIMUM", "MINIMUM"):
+            word = self.check_fused()
+            if word != "NONE":
+                function, a, b = _FUSED[word]
+                behind = self.parser.network.add("Activation", f"{layer.name}:{word}", function=function, a=a, b=b)
+                layer.out.connect(behind)
+                behind.out.info = layer.out.info
+                layer = behind
+        self.parser.makes(layer, self.operator.outputs[:1])
+
+    def pads(self, down: tuple[int, int, int], across: tuple[int, int, int]) -> dict[str, Any]:
+        """Return the padding of (size, window, stride) downwards and across."""
+        padding = str(self.options["padding"])
+        top, bottom = same_padding(*down, padding, "TL27")
+        left, right = same_padding(*across, padding, "TL27")
+        return {"pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right}
+
+
+def check_count(found: int, allowed: Sequence[int], what: str, rule: str = "TL26") -> None:
+    """Refuse a number that is not among those allowed."""
+    if allowed and found not in allowed:
+        raise Refused(f"{what} = {found} is not valid, not in {{{', '.join(map(str, allowed))}}}.", rule)
+
+
+def input_at(tensors: Sequence[Tensor], place: int) -> Tensor:
+    """Return an input that the parser does not count first."""
+    if place >= len(tensors):
+        raise crash(f"it has {len(tensors)} inputs", "TL26")
+    return tensors[place]

@@ -7,7 +7,8 @@ workloads at tag v19.02.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from modelprep.targets.armnn.arithmetic import f32, u32
 from modelprep.targets.armnn.network import Info, Layer, Network, Shape, Stop, crash
@@ -30,6 +31,14 @@ def load(network: Network) -> None:
             rule(layer)
 
 
+#: The axes of its input that a layer asks for when it is run.
+_AXES: Mapping[str, Callable[[Mapping[str, Any]], Sequence[int]]] = {
+    **dict.fromkeys(("BatchNormalization", "Normalization"), lambda params: axes(params["layout"])),
+    "Softmax": lambda _: (1,),
+    "Mean": lambda params: params["axes"],
+}
+
+
 def run(network: Network) -> None:
     """Check what running the layers of a loaded network brings to light, whatever it is fed.
 
@@ -41,20 +50,16 @@ def run(network: Network) -> None:
 
 def _run(layer: Layer) -> None:
     """Check what running a layer brings to light."""
+    asked = _AXES.get(layer.kind)
     try:
-        if layer.kind in ("BatchNormalization", "Normalization"):
-            for axis in axes(layer.params["layout"]):
-                layer.shapes[0].at(axis)
-        elif layer.kind == "Softmax":
-            layer.shapes[0].at(1)
-        elif layer.kind == "Mean":
-            for axis in layer.params["axes"]:
-                layer.shapes[0].at(axis)
+        for axis in asked(layer.params) if asked is not None else ():
+            layer.shapes[0].at(axis)
     except Stop as stop:
         rule = ("TL15" if layer.params.get("lite") else "TF30") if layer.kind == "Mean" else stop.rule
         raise Stop(stop.message, rule, layer.name, running=True) from None
     weights, bias = layer.constants.get("weights"), layer.constants.get("bias")
-    if layer.kind == "Pooling2d" and max(*_whole(layer), *layer.shapes[0], *layer.out.shape) > _LARGEST:
+    numbers = [value for value in layer.params.values() if isinstance(value, int)]
+    if layer.kind == "Pooling2d" and max(*numbers, *layer.shapes[0], *layer.out.shape) > _LARGEST:
         raise Stop("bad numeric conversion: positive overflow", "CF26", layer.name, speaker="std", running=True)
     if "Convolution2d" in layer.kind and bias is not None and not bias.shape.elements:
         raise Stop("Bias is enabled but the bias data is invalid", "CF21", layer.name, running=True)
@@ -69,11 +74,8 @@ def _run(layer: Layer) -> None:
         raise crash("", "TL19", layer.name, running=True)
     # The type of the first input decides what is written.
     given = layer.source().info if layer.inputs else None
-    if (
-        given is not None
-        and given.dtype == "float32"
-        and any(s.info and s.info.dtype == "uint8" for s in layer.outputs)
-    ):
+    made = {slot.info.dtype for slot in layer.outputs if slot.info is not None}
+    if given is not None and given.dtype == "float32" and "uint8" in made:
         raise crash("", "TL29", layer.name, running=True)
     if lost or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
         # No memory stands behind weights without values, behind an output that nobody takes, or behind all of a tensor
@@ -82,17 +84,11 @@ def _run(layer: Layer) -> None:
         raise crash("", rule, layer.name, running=True)
 
 
-def _whole(layer: Layer) -> list[int]:
-    """Return the whole numbers of a descriptor."""
-    return [value for value in layer.params.values() if isinstance(value, int)]
-
-
 # -- descriptors ---------------------------------------------------------------------------------------------------
 
 
-def _refuse(layer: Layer, text: str, descriptor: str = "") -> Stop:
-    name = descriptor or f"{layer.kind}QueueDescriptor"
-    return Stop(f"{name}: {text}", "C3", layer.name, speaker="load")
+def _refuse(layer: Layer, text: str) -> Stop:
+    return Stop(f"{layer.kind}QueueDescriptor: {text}", "C3", layer.name, speaker="load")
 
 
 def _rank(layer: Layer, shape: Shape, rank: int, what: str) -> None:
@@ -122,15 +118,7 @@ def _broadcast(layer: Layer) -> None:
 
 
 def _splitter(layer: Layer) -> None:
-    shape = layer.shapes[0]
-    for number, (origin, slot) in enumerate(zip(layer.params["origins"], layer.outputs, strict=True)):
-        if len(origin) != len(shape):
-            raise _refuse(layer, "Window origin have to have the same dimensionality as the input tensor. Window "
-                                 f"origin (index: {number}) has {len(origin)} dimensions, the input tensor has "
-                                 f"{len(shape)} dimensions.")  # fmt: skip
-        if any(u32(at + size) > whole for at, size, whole in zip(origin, slot.shape, shape, strict=False)):
-            raise _refuse(layer, "Window extent coordinates must be smaller or equal than the size of the input in "
-                                 "that coord.")  # fmt: skip
+    _windows(layer, [slot.shape for slot in layer.outputs], layer.shapes[0], "input")
 
 
 def _merger(layer: Layer) -> None:
@@ -139,16 +127,19 @@ def _merger(layer: Layer) -> None:
     first, axis = layer.shapes[0], layer.params["axis"]
     if axis > len(first):
         raise Stop("Invalid Concatenation Axis provided", "TF23", layer.name, speaker="load")
-    if len(first) - axis == 1:
-        return
-    out = layer.out.shape
-    for number, (origin, shape) in enumerate(zip(layer.params["origins"], layer.shapes, strict=True)):
-        if len(origin) != len(out):
-            raise _refuse(layer, "Window origin have to have the same dimensionality as the output tensor. Window "
-                                 f"origin (index: {number}) has {len(origin)} dimensions, the output tensor has "
-                                 f"{len(out)} dimensions.")  # fmt: skip
-        if any(u32(at + size) > whole for at, size, whole in zip(origin, shape, out, strict=False)):
-            raise _refuse(layer, "Window extent coordinates must be smaller or equal than the size of the output in "
+    if len(first) - axis != 1:
+        _windows(layer, layer.shapes, layer.out.shape, "output")
+
+
+def _windows(layer: Layer, parts: Sequence[Shape], whole: Shape, what: str) -> None:
+    """Check where the parts of a tensor lie in it; `what`: which of the layer's tensors is the whole one."""
+    for number, (origin, part) in enumerate(zip(layer.params["origins"], parts, strict=True)):
+        if len(origin) != len(whole):
+            raise _refuse(layer, f"Window origin have to have the same dimensionality as the {what} tensor. Window "
+                                 f"origin (index: {number}) has {len(origin)} dimensions, the {what} tensor has "
+                                 f"{len(whole)} dimensions.")  # fmt: skip
+        if any(u32(at + size) > most for at, size, most in zip(origin, part, whole, strict=False)):
+            raise _refuse(layer, f"Window extent coordinates must be smaller or equal than the size of the {what} in "
                                  "that coord.")  # fmt: skip
 
 
@@ -226,12 +217,11 @@ def _gather(layer: Layer) -> None:
 def _space_to_batch(layer: Layer) -> None:
     _four_dimensions(layer)
     block, pads, shape = layer.params["block"], layer.params["pads"], layer.shapes[0]
-    for wrong, text in (
-        (len(block) != 2, "Block Shape must contain 2 spatial dimensions"),
-        (len(pads) != len(block), "Pad List must contain the same number of dimensions as Block Shape."),
-    ):
-        if wrong:
-            raise Stop(text, "TL28", layer.name, speaker="load")
+    if len(block) != 2:
+        raise Stop("Block Shape must contain 2 spatial dimensions", "TL28", layer.name, speaker="load")
+    if len(pads) != len(block):
+        text = "Pad List must contain the same number of dimensions as Block Shape."
+        raise Stop(text, "TL28", layer.name, speaker="load")
     channels, height, width = axes(layer.params["layout"])
     down, across = shape[height] + sum(pads[0]), shape[width] + sum(pads[1])
     count, made = shape[0] * down * across * shape[channels], layer.out.shape.elements
