@@ -43,14 +43,16 @@ TARGETS = tuple(f"armnn-{version}" for version in PARSERS)
 
 #: Attributes that the parser reads, with the AttributeProto.type that it asks for.
 _ATTRIBUTES = {
-    "auto_pad": (3, "a STRING"),
-    "dilations": (7, "INTS"),
-    "epsilon": (1, "a FLOAT"),
-    "group": (2, "an INT"),
-    "kernel_shape": (7, "INTS"),
-    "pads": (7, "INTS"),
-    "strides": (7, "INTS"),
-}
+    "auto_pad": (3, "a STRING"), "epsilon": (1, "a FLOAT"), "group": (2, "an INT"),
+    **dict.fromkeys(("dilations", "kernel_shape", "pads", "strides"), (7, "INTS")),
+}  # fmt: skip
+
+
+#: Operator -> fewest and most inputs, and the rule for another number.
+_INPUTS = {
+    "Conv": (2, 3, "ON11"), "Reshape": (2, 2, "ON08"), "Add": (2, 2, "ON15"), "MatMul": (2, 2, "ON16"),
+    "BatchNormalization": (5, 5, "ON14"),
+}  # fmt: skip
 
 
 def parser_of(version: str) -> Parser:
@@ -163,11 +165,9 @@ def _node(
     for name in computing:
         if types.get(name, FLOAT) != FLOAT:
             yield "ON06", f"its input '{name}' is not FLOAT", "reject"
-    limits = {"Conv": (2, 3), "Reshape": (2, 2), "Add": (2, 2), "MatMul": (2, 2), "BatchNormalization": (5, 5)}
-    low, high = limits.get(op, (1, 1))
+    low, high, rule = _INPUTS.get(op, (1, 1, "ON13"))
     if not low <= len(inputs) <= high:
-        rule = {"Reshape": "ON08", "Conv": "ON11", "BatchNormalization": "ON14", "Add": "ON15", "MatMul": "ON16"}
-        yield rule.get(op, "ON13"), f"it has {len(inputs)} inputs", "reject"
+        yield rule, f"it has {len(inputs)} inputs", "reject"
         return
     if op == "Reshape":
         yield from _reshape(inputs, node.output[0] if node.output else "", constants, types, shaped)

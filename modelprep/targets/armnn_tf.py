@@ -131,7 +131,7 @@ def _judge_window(node: Node, nodes: dict[str, Node]) -> _Broken:
             yield "TF12", f"{name} {node.numbers(name) or 'missing'}"
 
 
-def _judge_format(node: Node, nodes: dict[str, Node]) -> _Broken:  # noqa: ARG001
+def _judge_format(node: Node, _: dict[str, Node]) -> _Broken:
     if node.string("data_format") not in (b"NHWC", b"NCHW"):
         yield "TF11", node.string("data_format").decode("utf-8", "replace")
 
@@ -188,7 +188,7 @@ def _judge_reshape(node: Node, nodes: dict[str, Node]) -> _Broken:
         yield "TF25", "" if values is None else str(values)
 
 
-def _judge_shape(node: Node, nodes: dict[str, Node]) -> _Broken:  # noqa: ARG001
+def _judge_shape(node: Node, _: dict[str, Node]) -> _Broken:
     if node.dtype("out_type") != INT32:
         yield "TF26", dtype_name(node.dtype("out_type"))
 
@@ -215,19 +215,10 @@ _REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "Mean": ("TF30", ("keep_dims",)),
     "Split": ("TF24", ("num_split",)),
 }
-_CHECKS = {
-    "AvgPool": _judge_window,
-    "BiasAdd": _judge_bias,
-    "ConcatV2": _judge_axis("TF23", -1),
-    "Conv2D": _judge_convolution,
-    "DepthwiseConv2dNative": _judge_convolution,
-    "FusedBatchNorm": _judge_norm,
-    "MatMul": _judge_matmul,
-    "MaxPool": _judge_window,
-    "Mean": _judge_mean,
-    "Pad": _judge_pad,
-    "Reshape": _judge_reshape,
-    "ResizeBilinear": _judge_resize,
-    "Shape": _judge_shape,
+_CHECKS: Mapping[str, _Check] = {
+    **dict.fromkeys(("AvgPool", "MaxPool"), _judge_window), "BiasAdd": _judge_bias,
+    "ConcatV2": _judge_axis("TF23", -1), **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), _judge_convolution),
+    "FusedBatchNorm": _judge_norm, "MatMul": _judge_matmul, "Mean": _judge_mean, "Pad": _judge_pad,
+    "Reshape": _judge_reshape, "ResizeBilinear": _judge_resize, "Shape": _judge_shape,
     "Split": _judge_axis("TF24", 0),
-}
+}  # fmt: skip

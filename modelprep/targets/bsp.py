@@ -76,19 +76,14 @@ class Bsp:
 
     def to_json(self) -> dict[str, object]:
         """Return the facts as JSON-ready values."""
-        return {
-            "bsp": self.name,
-            "source": self.source,
-            "yocto": self.yocto,
-            "components": {
-                family: {"version": each.version, "folder": each.folder, "parsers": list(each.parsers)}
-                for family, each in self.components.items()
-            },
-            "vela": self.vela,
-            "neutron": self.neutron,
-            "delegates": list(self.delegates),
-            "on_image": list(self.on_image),
+        components = {
+            family: {"version": each.version, "folder": each.folder, "parsers": list(each.parsers)}
+            for family, each in self.components.items()
         }
+        return {
+            "bsp": self.name, "source": self.source, "yocto": self.yocto, "components": components, "vela": self.vela,
+            "neutron": self.neutron, "delegates": list(self.delegates), "on_image": list(self.on_image),
+        }  # fmt: skip
 
 
 @cache
@@ -131,10 +126,9 @@ def load(name: str) -> Bsp:
     if plain in known:
         return known[plain]
     raise UsageError(
-        f"there is no BSP release '{name}' in the facts",
-        expected="a release that `modelprep bsp list` shows",
+        f"there is no BSP release '{name}' in the facts", expected="a release that `modelprep bsp list` shows",
         hint=nearest(plain, list(known)) or "modelprep bsp list",
-    )
+    )  # fmt: skip
 
 
 def check_soc(soc: str) -> str:

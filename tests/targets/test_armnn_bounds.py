@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from modelprep.formats.onnx.graphs import claim
 from modelprep.targets.armnn.caffe_records import records
 from modelprep.targets.armnn.network import Info, Network, Shape, Stop, topological
-from modelprep.targets.armnn.optimizer import _overlap
-from modelprep.targets.armnn.reshapes import merge_reshapes
+from modelprep.targets.armnn.optimizer import _overlap, merge_reshapes
 
 
 def test_a_chain_of_reshapes_becomes_one() -> None:

@@ -70,15 +70,11 @@ class GraphFacts:
     def to_json(self) -> dict[str, object]:
         """Return what ``inspect --json`` prints."""
         return {
-            "form": self.form,
-            "producer": self.producer,
-            "inputs": [node.name for node in self.inputs],
-            "outputs": [node.name for node in self.outputs],
-            "operations": dict(self.operations),
-            "variables": self.variables,
-            "constant_bytes": self.constant_bytes,
+            "form": self.form, "producer": self.producer, "inputs": [node.name for node in self.inputs],
+            "outputs": [node.name for node in self.outputs], "operations": dict(self.operations),
+            "variables": self.variables, "constant_bytes": self.constant_bytes,
             "nodes": [asdict(node) for node in self.nodes],
-        }
+        }  # fmt: skip
 
 
 def inspect(path: Path) -> GraphFacts:

@@ -10,6 +10,7 @@ from modelprep.formats.tensorflow.attrs import read_strings
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 
 _COLOCATED = b"loc:@"
+_LIST = "list the nodes with: modelprep tf inspect"
 _NO_VALUE = frozenset(
     {"Assert", "Assign", "AssignVariableOp", "Const", "NoOp", "SaveSlices", "SaveV2", "ShardedFilename"}
 )
@@ -20,18 +21,14 @@ def require(graph: Graph, names: Iterable[str], role: str) -> None:
 
     Raises StepError: one is not; the nearest names and the graph's own `role` nodes are listed.
     """
-    known = [node.name for node in graph.nodes]
-    have = set(known)
+    known = {node.name: None for node in graph.nodes}
     for name in names:
-        if name not in have:
+        if name not in known:
             listed = inputs_of(graph) if role == "input" else outputs_of(graph)
-            close = nearest(name, known)
             raise StepError(
-                f"there is no {role} node called '{name}'",
-                where=graph.name,
-                got=f"{role}s of the graph: {', '.join(node.name for node in listed[:12]) or 'none'}",
-                hint=close or "list the nodes with: modelprep tf inspect",
-            )
+                f"there is no {role} node called '{name}'", where=graph.name,
+                got=f"{role}s of the graph: {_list(listed)}", hint=nearest(name, list(known)) or _LIST,
+            )  # fmt: skip
 
 
 def inputs_of(graph: Graph) -> list[Node]:
@@ -97,11 +94,9 @@ def rename_nodes(graph: Graph, names: Mapping[str, str]) -> int:
     for old, new in names.items():
         if old not in have:
             raise StepError(
-                f"there is no node called '{old}'",
-                where=graph.name,
+                f"there is no node called '{old}'", where=graph.name, hint=nearest(old, sorted(have)) or _LIST,
                 got=f"inputs {_list(inputs_of(graph))}; outputs {_list(outputs_of(graph))}",
-                hint=nearest(old, sorted(have)) or "list the nodes with: modelprep tf inspect",
-            )
+            )  # fmt: skip
         if new in have and new not in names:
             raise StepError(f"the name '{new}' is taken by another node", where=graph.name,
                             hint="choose another name, or rename that node, too")  # fmt: skip

@@ -71,11 +71,9 @@ class Slice:
     def normal(self, shape: tuple[int, ...]) -> Slice:
         """Write dimensions that are whole as whole, so that equal slices of one tensor compare equal."""
         starts, lengths = self.within(shape)
+        boxes = zip(starts, lengths, shape, strict=True)
         return Slice(
-            tuple(
-                (0, FULL) if start == 0 and count == size else (start, count)
-                for start, count, size in zip(starts, lengths, shape, strict=True)
-            )
+            tuple((0, FULL) if (start, count) == (0, size) else (start, count) for start, count, size in boxes)
         )
 
     def __str__(self) -> str:
@@ -84,22 +82,15 @@ class Slice:
 
 def slice_key(name: str, part: Slice) -> bytes:
     """Make the key under which a checkpoint holds slice `part` of tensor `name`."""
-    key = bytearray(_ordered_number(0))
-    key += _ordered_string(name.encode())
-    key += _ordered_number(len(part.extents))
-    for start, length in part.extents:
-        key += _ordered_signed(start) + _ordered_signed(length)
-    return bytes(key)
+    # 00 01 ends the string, so a zero byte inside is followed by ff; ff itself does not occur in UTF-8
+    text = name.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x01"
+    numbers = (_ordered_signed(number) for extent in part.extents for number in extent)
+    return b"".join((_ordered_number(0), text, _ordered_number(len(part.extents)), *numbers))
 
 
 def _ordered_number(value: int) -> bytes:
     digits = value.to_bytes((value.bit_length() + 7) // 8, "big")
     return bytes([len(digits)]) + digits
-
-
-def _ordered_string(value: bytes) -> bytes:
-    # 00 01 ends the string, so a zero byte inside is followed by ff; ff itself does not occur in UTF-8
-    return value.replace(b"\x00", b"\x00\xff") + b"\x00\x01"
 
 
 def _ordered_signed(value: int) -> bytes:
@@ -114,22 +105,17 @@ def _ordered_signed(value: int) -> bytes:
     return bytes(digits)
 
 
-def copy_box(
-    target: bytearray,
-    target_box: tuple[tuple[int, ...], tuple[int, ...]],
-    source: memoryview,
-    source_box: tuple[tuple[int, ...], tuple[int, ...]],
-    itemsize: int,
-) -> int:
+_Box = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def copy_box(target: bytearray, target_box: _Box, source: memoryview, source_box: _Box, itemsize: int) -> int:
     """Copy what two boxes of one tensor have in common.
 
     `target`, `source`: row-major elements of each box. `target_box`, `source_box`: (starts, lengths) of each within the
     tensor, in elements. `itemsize`: bytes an element. Returns how many elements were copied.
     """
     lows = tuple(map(max, target_box[0], source_box[0]))
-    highs = tuple(
-        min(a + m, b + n) for a, m, b, n in zip(target_box[0], target_box[1], source_box[0], source_box[1], strict=True)
-    )
+    highs = (min(a + m, b + n) for a, m, b, n in zip(*target_box, *source_box, strict=True))
     counts = tuple(high - low for low, high in zip(lows, highs, strict=True))
     if any(count <= 0 for count in counts):
         return 0
@@ -160,7 +146,4 @@ def copy_box(
 
 
 def _strides(lengths: tuple[int, ...], itemsize: int) -> list[int]:
-    strides = [itemsize] * len(lengths)
-    for dimension in range(len(lengths) - 2, -1, -1):
-        strides[dimension] = strides[dimension + 1] * lengths[dimension + 1]
-    return strides
+    return [itemsize * math.prod(lengths[place + 1 :]) for place in range(len(lengths))]

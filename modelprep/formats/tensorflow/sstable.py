@@ -69,16 +69,13 @@ class Table:
             from modelprep.formats.sniff import HEAD, looks_like_model
 
             looks = looks_like_model(bytes(self._data[:HEAD]))
+            hint = "compare the file's size with the original; a download that broke off looks like this"
             raise StepError(
-                "this is no checkpoint table, or its end is missing",
-                where=f"{self.name}, offset {max(0, size - 8)}",
-                expected=f"a footer that ends in the magic number {MAGIC:#x}",
+                "this is no checkpoint table, or its end is missing", where=f"{self.name}, offset {max(0, size - 8)}",
+                expected=f"a footer that ends in the magic number {MAGIC:#x}", looks_like=looks or None,
                 got=f"{bytes(self._data[-8:]).hex() or 'nothing'} at the end of {size} bytes",
-                looks_like=looks or None,
-                hint=None
-                if looks
-                else "compare the file's size with the original; a download that broke off looks like this",
-            )
+                hint=None if looks else hint,
+            )  # fmt: skip
         footer = self._data[size - FOOTER_SIZE : size - 8]
         try:
             numbers, position = [], 0
@@ -92,14 +89,10 @@ class Table:
     def get(self, key: bytes, wanted: str) -> Entry | None:
         """Find the entry of this `key`; `wanted` says for messages what is being looked for ("tensor 'w'")."""
         position = bisect_left(self._last_keys, key)
-        if position == len(self._index):
-            return None
-        for entry in self._entries(self._index[position][1], wanted):
-            if entry.key == key:
-                return entry
-            if entry.key > key:
-                break
-        return None
+        blocks = self._index[position : position + 1]
+        entries = (entry for _, handle in blocks for entry in self._entries(handle, wanted))
+        found = next((entry for entry in entries if entry.key >= key), None)
+        return found if found is not None and found.key == key else None
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield all entries in the order of their keys, reading (and verifying) every block."""

@@ -88,10 +88,9 @@ def graph_to_text(graph: Graph) -> Iterator[bytes]:
 
     for node in graph.nodes:
         yield text(b"".join(encode_node(node)), f"node '{node.name}'")
-    if graph.library is not None:
-        yield text(bytes_field(2, graph.library), "the function library")
-    if graph.versions is not None:
-        yield text(bytes_field(4, graph.versions), "the version")
+    for number, part, what in ((2, graph.library, "the function library"), (4, graph.versions, "the version")):
+        if part is not None:
+            yield text(bytes_field(number, part), what)
     if graph.rest:
         yield text(graph.rest, "the rest of the graph")
 

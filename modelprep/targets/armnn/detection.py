@@ -90,24 +90,10 @@ def detect(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Do what Arm NN does with a network's raw boxes.
 
-    Parameters
-    ----------
-    encodings
-        float32 (..., boxes, 4): y, x, height, width relative to the anchors.
-    scores
-        float32 (..., boxes, 1 + classes); the first column is the background.
-    anchors
-        float32 (boxes, 4): centre y, centre x, height, width.
-
-    Returns
-    -------
-    tuple
-        float32 boxes (1, room, 4) as top, left, bottom, right; classes (1, room); scores (1, room); number (1,).
-
-    Raises
-    ------
-    StepError
-        The three do not fit each other or the options.
+    `encodings`: float32 (..., boxes, 4): y, x, height, width relative to the anchors. `scores`: float32 (..., boxes,
+    1 + classes); the first column is the background. `anchors`: float32 (boxes, 4): center y, center x, height, width.
+    Returns float32 boxes (1, room, 4) as top, left, bottom, right; classes (1, room); scores (1, room); number (1,).
+    Raises StepError: the three do not fit each other or the options.
     """
     import numpy as np
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from modelprep.formats.onnx.model import FLOAT, INT64, TYPES
 from modelprep.targets.armnn import onnx_attributes as read
 from modelprep.targets.armnn.arithmetic import u32
 from modelprep.targets.armnn.network import DIVIDED, Constant, Info, Shape, Stop, crash
-from modelprep.targets.armnn.onnx_parser import NO_ELEMENT, Known, Operations, Parser, check_float, check_type, listed
+from modelprep.targets.armnn.onnx_parser import NO_ELEMENT, Known, Operations, Parser, check_type, listed
 
 _Size = tuple[int, int]
 
 
+def _floats(parser: Parser, node: Any, inputs: Sequence[int], rule: str, called: str = "node") -> None:
+    """Refuse a node with another number of inputs or outputs, or of which an input is not float."""
+    read.sizes(node, inputs, (1,), rule, called)
+    for name in node.input:
+        check_type(parser, node, name, FLOAT)
+
+
 def fully_connected(parser: Parser, product: Any, add: Any) -> None:
     """Make a layer of a MatMul, and of the Add behind it that becomes its bias."""
-    read.sizes(product, (2,), (1,), "ON16", "matmulNode")
-    check_float(parser, product)
+    _floats(parser, product, (2,), "ON16", "matmulNode")
     source, weight = _split(parser, product)
     constants = {}
     if add is not None:
-        read.sizes(add, (2,), (1,), "ON15", "addNode->")
-        check_float(parser, add)
+        _floats(parser, add, (2,), "ON15", "addNode->")
         bias = _split(parser, add)[1]
         _one_dimension(parser, bias)
         if parser.shape(weight).at(1) != parser.shape(bias).at(0):
@@ -34,8 +39,9 @@ def fully_connected(parser: Parser, product: Any, add: Any) -> None:
             )  # fmt: skip
         constants["bias"] = parser.weights(bias)
     constants["weights"] = parser.weights(weight)
-    layer = parser.network.add("FullyConnected", product.name, constants=constants, transpose=False)
-    parser.finish(layer, product if add is None else add, [source], parser.shape(source))
+    node = product if add is None else add
+    parser.add("FullyConnected", node, [source], parser.shape(source), product.name, constants=constants,
+               transpose=False)  # fmt: skip
 
 
 def _split(parser: Parser, node: Any) -> tuple[str, str]:
@@ -59,10 +65,8 @@ def _one_dimension(parser: Parser, name: str) -> None:
 
 
 def _constant(parser: Parser, node: Any) -> None:
-    if len(node.attribute) != 1:
-        raise Stop(
-            f"static_cast<size_t>(node.attribute_size()) = {len(node.attribute)} is not valid, not in {{1}}.", "ON07"
-        )
+    if (count := len(node.attribute)) != 1:
+        raise Stop(f"static_cast<size_t>(node.attribute_size()) = {count} is not valid, not in {{1}}.", "ON07")
     tensor = node.attribute[0].t if node.attribute[0].HasField("t") else None
     if tensor is None:
         raise Stop(f"Value not found for Constant node '{node.name}'", "ON07")
@@ -87,29 +91,27 @@ def _global_pool(parser: Parser, node: Any) -> None:
     source = _first(node.input)
     shape = parser.shape(source)
     # The descriptor's own strides are 0, which means the whole picture to the layer.
-    layer = parser.network.add(
-        "Pooling2d", node.name, algorithm="average", pool_width=shape.at(3), pool_height=shape.at(2), stride_x=0,
+    width, height = shape.at(3), shape.at(2)
+    _first(node.output)
+    parser.add(
+        "Pooling2d", node, [source], shape, algorithm="average", pool_width=width, pool_height=height, stride_x=0,
         stride_y=0, layout="NCHW", rounding="floor", exclude=True, **_pads((0, 0), (0, 0)),
     )  # fmt: skip
-    _first(node.output)
-    parser.finish(layer, node, [source], shape)
 
 
 def _pool(parser: Parser, node: Any) -> None:
     counts = node.op_type == "AveragePool" and bool(read.whole(node, "count_include_pad", 0))
-    read.sizes(node, (1,), (1,), "ON13")
-    check_float(parser, node)
+    _floats(parser, node, (1,), "ON13")
     if not any(attribute.name == "kernel_shape" for attribute in node.attribute):
         raise Stop(f"Could not find required attribute kernel_shape in node {node.name}", "ON13")
     given = read.wholes(node, "kernel_shape")
     source = node.input[0]
     height, width = read.pair(given, "kernel_shape")
     window = _window(parser, node, source, lambda: (height, width))
-    layer = parser.network.add(
-        "Pooling2d", node.name, algorithm="max" if node.op_type == "MaxPool" else "average", pool_width=width,
-        pool_height=height, layout="NCHW", rounding="floor", exclude=not counts, **window,
+    parser.add(
+        "Pooling2d", node, [source], parser.shape(source), algorithm="max" if node.op_type == "MaxPool" else "average",
+        pool_width=width, pool_height=height, layout="NCHW", rounding="floor", exclude=not counts, **window,
     )  # fmt: skip
-    parser.finish(layer, node, [source], parser.shape(source))
 
 
 def _pads(down: _Size, across: _Size) -> dict[str, Any]:
@@ -197,17 +199,14 @@ def _reshape_layer(parser: Parser, source: str, name: str, layer_name: str) -> N
 
 
 def _activation(parser: Parser, node: Any) -> None:
-    read.sizes(node, (1,), (1,), "ON13")
-    check_float(parser, node)
+    _floats(parser, node, (1,), "ON13")
     function = {"Relu": "ReLu", "Sigmoid": "Sigmoid", "Tanh": "TanH", "LeakyRelu": "LeakyReLu"}[node.op_type]
     a = read.real(node, "alpha", 0.01) if function == "LeakyReLu" else 1.0
-    layer = parser.network.add("Activation", node.name, function=function, a=a, b=1.0)
-    parser.finish(layer, node, node.input, parser.shape(node.input[0]))
+    parser.add("Activation", node, node.input, parser.shape(node.input[0]), function=function, a=a, b=1.0)
 
 
 def _conv(parser: Parser, node: Any) -> None:
-    read.sizes(node, (2, 3), (1,), "ON11")
-    check_float(parser, node)
+    _floats(parser, node, (2, 3), "ON11")
     source, weight = node.input[:2]
     shape = parser.shape(source)
     if len(shape) != 4:
@@ -239,8 +238,7 @@ def _conv(parser: Parser, node: Any) -> None:
             raise Stop(f"Bias '{node.input[2]}' should be constant in Conv layer '{node.name}'", "ON11")
         constants["bias"] = parser.weights(node.input[2])
     kind = "DepthwiseConvolution2d" if group > 1 else "Convolution2d"
-    layer = parser.network.add(kind, node.name, constants=constants, layout="NCHW", **window)
-    parser.finish(layer, node, [source], shape)
+    parser.add(kind, node, [source], shape, constants=constants, layout="NCHW", **window)
 
 
 def _depthwise(parser: Parser, name: str, weights: Constant) -> Constant:
@@ -261,8 +259,7 @@ def _kernel(parser: Parser, node: Any, weight: str) -> _Size:
 
 
 def _add(parser: Parser, node: Any) -> None:
-    read.sizes(node, (2,), (1,), "ON15")
-    check_float(parser, node)
+    _floats(parser, node, (2,), "ON15")
     names = list(node.input[:2])
     ranks = [len(parser.shape(name)) for name in names]
     if ranks[0] != ranks[1]:
@@ -296,18 +293,15 @@ def _prepended(parser: Parser, name: str, rank: int) -> str:
 
 
 def _batch_norm(parser: Parser, node: Any) -> None:
-    read.sizes(node, (5,), (1,), "ON14")
-    check_float(parser, node)
+    _floats(parser, node, (5,), "ON14")
     for name in node.input[1:]:
         if not parser.constant(name):
             raise Stop(f"Input tensor '{name}' should be constant in BatchNormalization node '{node.name}'", "ON14")
     epsilon = read.real(node, "epsilon", 1e-5)
-    constants = {
-        what: parser.weights(name)
-        for what, name in zip(("gamma", "beta", "mean", "variance"), node.input[1:], strict=True)
-    }
-    layer = parser.network.add("BatchNormalization", node.name, constants=constants, epsilon=epsilon, layout="NCHW")
-    parser.finish(layer, node, node.input[:1], parser.shape(node.input[0]))
+    names = zip(("gamma", "beta", "mean", "variance"), node.input[1:], strict=True)
+    constants = {what: parser.weights(name) for what, name in names}
+    parser.add("BatchNormalization", node, node.input[:1], parser.shape(node.input[0]), constants=constants,
+               epsilon=epsilon, layout="NCHW")  # fmt: skip
 
 
 def _first(names: Any) -> str:

@@ -207,9 +207,12 @@ class Parser:
         for number, name in enumerate(names):
             self._takers.setdefault(name, []).append((layer, number))
 
-    def finish(self, layer: Layer, node: Any, inputs: Sequence[str], *shapes: Shape) -> None:
-        """Set a layer's output to the noted one, or else to the inferred one from `shapes`, and its connections."""
-        self.note(layer, node, *shapes)
+    def add(
+        self, kind: str, node: Any, inputs: Sequence[str], shape: Shape, name: str | None = None, **params: Any
+    ) -> None:  # fmt: skip
+        """Add a layer that takes tensors, the first of this shape, and makes a node's first output."""
+        layer = self.network.add(kind, node.name if name is None else name, **params)
+        self.note(layer, node, shape)
         self.takes(layer, *inputs)
         self.makes(layer, node.output[0])
 
@@ -258,12 +261,6 @@ class Parser:
     def reshaped(self, info: Info, dims: Sequence[int]) -> Info:
         """Return the same with another shape."""
         return replace(info, shape=Shape(dims))
-
-
-def check_float(parser: Parser, node: Any) -> None:
-    """See that all inputs of a node are float."""
-    for name in node.input:
-        check_type(parser, node, name, FLOAT)
 
 
 def check_type(parser: Parser, node: Any, name: str, wanted: int, rule: str = "ON06") -> None:

@@ -40,13 +40,8 @@ def names(listing: str) -> dict[int, str]:
         if listing == "imagenet_1001_background_first":
             classes.insert(0, "background")
         return dict(enumerate(classes))
-    if listing == "voc20_zero_based":
-        return dict(enumerate(_VOC.split()))
-    if listing == "coco90_zero_based":
-        return dict(enumerate(_COCO.split(", ")))
-    if listing == "cifar10":
-        return dict(enumerate(_CIFAR10.split()))
-    return _SOME.get(listing, {})
+    known = {"voc20_zero_based": _VOC.split(), "coco90_zero_based": _COCO.split(", "), "cifar10": _CIFAR10.split()}
+    return dict(enumerate(known[listing])) if listing in known else _SOME.get(listing, {})
 
 
 def label(listing: str, number: int) -> str:

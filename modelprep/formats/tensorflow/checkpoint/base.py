@@ -16,7 +16,6 @@ from modelprep.formats.tensorflow.tensor import DTYPES, STRING, Tensor, dtype_na
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-
 #: A tensor of more elements than this is no weight but a damaged or hostile shape.
 MAX_ELEMENTS = 1 << 40
 

@@ -21,24 +21,12 @@ _MOST = 1 << 20
 def files_of(path: Path) -> tuple[Path, dict[str, Path]]:
     """Find a checkpoint's files.
 
-    Parameters
-    ----------
-    path
-        A V1 file; the index, a data file or the ``.meta`` of a V2 checkpoint; its prefix (``model.ckpt``); the list of
-        checkpoints called ``checkpoint``, of which the latest is taken; or a folder with such a list, with one
-        checkpoint, or of a SavedModel.
+    `path`: a V1 file; the index, a data file or the ``.meta`` of a V2 checkpoint; its prefix (``model.ckpt``); the list
+    of checkpoints called ``checkpoint``, of which the latest is taken; or a folder with such a list, with one
+    checkpoint, or of a SavedModel. Returns the V1 file or the V2 index, and the data files by name (none for V1).
 
-    Returns
-    -------
-    tuple
-        The V1 file or the V2 index, and the data files by name (none for V1).
-
-    Raises
-    ------
-    UsageError
-        There is no such file; or of a V2 checkpoint the data or the graph are there, and not the index.
-    StepError
-        A folder holds no checkpoint, or several; a list names one that is not there.
+    Raises UsageError: there is no such file; or the data or the graph of a V2 checkpoint exist without the index.
+    StepError: a folder holds no checkpoint, or several; a list names one that does not exist.
     """
     if path.is_dir():
         return _in_folder(path)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
-from modelprep.formats.protowire import Buffer, WireError, read_varint
+from modelprep.formats.protowire import WireError, read_varint
 from modelprep.formats.tensorflow.checkpoint.base import Checkpoint, Stored, parsed
 from modelprep.formats.tensorflow.crc32c import crc32c, unmask
 from modelprep.formats.tensorflow.slices import Slice, slice_key
@@ -50,16 +51,13 @@ class CheckpointV2(Checkpoint):
 
     def _header(self) -> Any:
         entry = self._table.get(b"", "the header")
-        header = self._parse("BundleHeaderProto", entry.value if entry else b"", "the header")
+        header = parsed("BundleHeaderProto", entry.value if entry else b"", "the header", self.name)
         if header.endianness != _LITTLE:
             raise StepError(
                 "the checkpoint was written on a big-endian machine", where=self.name, expected="little-endian values",
                 hint="save it again on a little-endian machine",
             )  # fmt: skip
         return header
-
-    def _parse(self, kind: str, data: Buffer, what: str) -> Any:
-        return parsed(kind, data, what, self.name)
 
     def _number(self, shards: Mapping[str, Path]) -> dict[int, tuple[str, Path]]:
         numbered: dict[int, tuple[str, Path]] = {}
@@ -75,7 +73,7 @@ class CheckpointV2(Checkpoint):
         if not entry.key or entry.key.startswith(b"\x00"):
             return  # the header; the slices of partitioned tensors, which are found by the tensor's own entry
         name = entry.key.decode("utf-8", "replace")
-        bundle = self._parse("BundleEntryProto", entry.value, f"the entry of tensor '{name}'")
+        bundle = parsed("BundleEntryProto", entry.value, f"the entry of tensor '{name}'", self.name)
         self._entries[name] = bundle
         self._places[name] = entry.block.offset
         slices = tuple(Slice.of_proto(part.extent) for part in bundle.slices)
@@ -83,7 +81,7 @@ class CheckpointV2(Checkpoint):
 
     def _name_objects(self) -> None:
         blob = self.read(_OBJECT_GRAPH).strings
-        graph = self._parse("TrackableObjectGraph", blob[0] if blob else b"", "the object graph")
+        graph = parsed("TrackableObjectGraph", blob[0] if blob else b"", "the object graph", self.name)
         for node in graph.nodes:
             for attribute in node.attributes:
                 if attribute.full_name and attribute.checkpoint_key in self.stored:
@@ -96,7 +94,7 @@ class CheckpointV2(Checkpoint):
             entry = self._table.get(slice_key(name, part), f"tensor '{name}'")
             if entry is None:
                 raise StepError(f"tensor '{name}' is listed but part {part} is missing", where=self.name)
-            bundle = self._parse("BundleEntryProto", entry.value, f"the entry of tensor '{name}', part {part}")
+            bundle = parsed("BundleEntryProto", entry.value, f"the entry of tensor '{name}', part {part}", self.name)
         dtype = DTYPES[stored.dtype]
         data, place = self._bytes(name, bundle)
         if dtype.number == STRING:
@@ -139,12 +137,10 @@ def _verify(data: memoryview, masked: int, name: str, place: str) -> None:
     found, stored = crc32c(data), unmask(masked)
     if found != stored:
         raise StepError(
-            f"tensor '{name}' cannot be read: its {len(data)} bytes are damaged",
-            where=place,
-            expected=f"CRC-32C {stored:#010x}",
-            got=f"CRC-32C {found:#010x}",
+            f"tensor '{name}' cannot be read: its {len(data)} bytes are damaged", where=place,
+            expected=f"CRC-32C {stored:#010x}", got=f"CRC-32C {found:#010x}",
             hint="the file is damaged: fetch it again, or compare its digest with the original's",
-        )
+        )  # fmt: skip
 
 
 def _strings(data: memoryview, count: int, masked: int, name: str, place: str) -> tuple[bytes, ...]:
@@ -169,9 +165,5 @@ def _strings(data: memoryview, count: int, masked: int, name: str, place: str) -
     if found != unmask(masked):
         raise StepError(f"string tensor '{name}' is damaged: it fails its checksum", where=place,
                         expected=f"CRC-32C {unmask(masked):#010x}", got=f"CRC-32C {found:#010x}")  # fmt: skip
-    values = []
-    position += 4
-    for length in lengths:
-        values.append(bytes(data[position : position + length]))
-        position += length
-    return tuple(values)
+    ends = list(accumulate(lengths, initial=position + 4))
+    return tuple(bytes(data[start:end]) for start, end in pairwise(ends))
