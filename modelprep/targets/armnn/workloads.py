@@ -132,7 +132,7 @@ def _merger(layer: Layer) -> None:
 
 
 def _windows(layer: Layer, parts: Sequence[Shape], whole: Shape, what: str) -> None:
-    """Check where the parts of a tensor lie in it; `what`: which of the layer's tensors is the whole one."""
+    """Check that the parts of a tensor are inside it; `what`: which of the layer's tensors is the whole one."""
     for number, (origin, part) in enumerate(zip(layer.params["origins"], parts, strict=True)):
         if len(origin) != len(whole):
             raise _refuse(layer, f"Window origin have to have the same dimensionality as the {what} tensor. Window "
