@@ -10,16 +10,15 @@ import errno
 import os
 import random
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from threading import Event as Flag
 
-from modelprep.errors import Interrupted
+from modelprep.errors import Interrupted, StorageError
 from modelprep.fetch import encoded, segments, share
 from modelprep.fetch.digests import MultiHash, all_digests, digests_of, first_difference, hash_path
 from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.network_errors import Broken
-from modelprep.fetch.partials import Landed, partial_of
+from modelprep.fetch.partials import Landed, boot_id, may_continue, partial_of
 from modelprep.fetch.pieces import first_bytes, up_to
 from modelprep.fetch.plausible import ends_itself
 from modelprep.fetch.policy import Policy
@@ -29,15 +28,18 @@ from modelprep.fetch.transport import Answer, Transport
 from modelprep.fetch.turn import leave
 from modelprep.formats.archive.decompress import MAX_RATIO, RATIO_FLOOR
 from modelprep.store import Store, Validator
-from modelprep.store.copying import WORTH_A_THREAD, BackgroundHash
+from modelprep.store.copying import WORTH_A_THREAD, BackgroundHash, Hashes
 from modelprep.store.disk import ensure_free, human, storage_error, write_all
 from modelprep.store.syncing import EarlyWriting
+from modelprep.store.twin import Twin
 from modelprep.url import Url
 
 #: An attempt that gained this many bytes resets the count of attempts.
 GAIN = 64 * 1024
 #: Maximum number of attempts per URL, whatever they gain.
 MOST_ATTEMPTS = 200
+#: Bytes from which on a second copy is written at once.
+TWIN = 64 << 20
 #: Bytes that are inspected before anything is written.
 SNIFF = 1024
 
@@ -45,16 +47,8 @@ SNIFF = 1024
 class Download:
     """One file from one URL.
 
-    Parameters
-    ----------
-    url
-        The URL.
-    want
-        The expected file.
-    lock
-        Name of the lock that the caller holds; with the URL it names the partial.
-    stop
-        Set to stop the download.
+    The caller holds `lock`, which with the URL names the partial; setting `stop` stops the download. With `twin` a
+    large file is written twice, since a tree will need a copy of it.
     """
 
     def __init__(
@@ -67,6 +61,8 @@ class Download:
         lock: str,
         task: Task,
         stop: Flag,
+        *,
+        twin: bool = False,
     ) -> None:
         self._store = store
         self._policy = policy
@@ -87,19 +83,11 @@ class Download:
         self._plain = False
         #: Maximum number of connections used at once; 0 if there must not be more than one.
         self._connections = 1
+        self._wants_twin = twin
+        self._twin: Twin | None = None
 
     def run(self) -> Landed:
-        """Fetch it.
-
-        Raises
-        ------
-        SourceFailed
-            The URL cannot deliver the file.
-        StorageError
-            The disk is full or not writable.
-        Interrupted
-            `stop` was set. The partial file is kept for the next run.
-        """
+        """Fetch it, or raise SourceFailed, StorageError or (the partial file is kept) Interrupted."""
         failures, best, restarted = 0, self._partial.size, False
         before = best
         for attempt in range(1, MOST_ATTEMPTS + 1):
@@ -131,6 +119,8 @@ class Download:
                 continue
             difference = first_difference(self._want.digests, landed.digests)
             if difference is None:
+                if self._twin is not None:
+                    self._store.keep_twin(landed.digests["sha256"], self._twin.path)
                 return landed
             if (self._resumed or self._connections > 1) and not restarted:
                 # The earlier bytes may be another object's, or the server's ranges may be wrong: download it all once
@@ -147,7 +137,7 @@ class Download:
         self._path, have = self._partial.path, self._partial.size
         held = self._partial.validator if have and self._partial.url == self._url.key else None
         pinned = bool(self._want.digests)
-        have = have if _may_continue(held, pinned=pinned) and not self._plain else 0
+        have = have if may_continue(held, pinned=pinned) and not self._plain else 0
         self._ranged, self._plain = have > 0, False
         if held is not None and have and held.total == have:
             self._resumed = True
@@ -268,13 +258,15 @@ class Download:
         total = answer.total if answer.total is not None else self._want.size
         size = start
         path = self._partial.path
+        self._drop_twin()  # of an earlier attempt
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
         except OSError as error:
             raise storage_error(error, path) from error
+        hashes = self._with_twin(total) if start == 0 and not answer.validator.encoding else self._hashes
         small = total is not None and total - start < WORTH_A_THREAD
-        hashing = contextlib.nullcontext(self._hashes) if small else BackgroundHash(self._hashes)
-        with os.fdopen(descriptor, "wb", buffering=0), hashing as background:
+        hashing = contextlib.nullcontext(hashes) if small else BackgroundHash(hashes)
+        with self._twin or contextlib.nullcontext(), os.fdopen(descriptor, "wb", buffering=0), hashing as background:
             os.ftruncate(descriptor, start)
             os.lseek(descriptor, start, os.SEEK_SET)
             piece, early = head or next(pieces, b""), EarlyWriting(descriptor, start)
@@ -294,6 +286,19 @@ class Download:
                 if self._stop.is_set():
                     raise Interrupted(f"stopped while fetching {self._want.name}")
                 piece = next(pieces, b"")
+
+    def _with_twin(self, total: int | None) -> Hashes:
+        """Return the hashes, which also write a second copy if it is needed."""
+        assert self._hashes is not None
+        if self._wants_twin and (total or 0) >= TWIN:
+            with contextlib.suppress(OSError, StorageError):
+                self._twin = Twin(self._hashes, self._store.new_file())
+        return self._twin or self._hashes
+
+    def _drop_twin(self) -> None:
+        if self._twin is not None:
+            self._twin.drop()
+            self._twin = None
 
     def _too_long(self, size: int) -> None:
         looks = describe(self._partial.path)
@@ -366,6 +371,7 @@ class Download:
 
     def _forget(self) -> None:
         self._hashes = None
+        self._drop_twin()
         self._partial.discard()
         self._path.unlink(missing_ok=True)
 
@@ -382,19 +388,3 @@ class Download:
         self._task.tell("retry", text, seconds=round(seconds, 2), **more)
         if self._stop.wait(seconds):
             raise Interrupted(f"stopped while fetching {self._want.name}")
-
-
-def _may_continue(held: Validator | None, *, pinned: bool) -> bool:
-    if held is None or not held.condition:
-        return False
-    # After a power cut a file may contain blocks of zeros. Only a digest can detect that.
-    return pinned or (bool(held.boot) and held.boot == boot_id())
-
-
-@lru_cache(maxsize=1)
-def boot_id() -> str:
-    """Return the boot id of the machine; empty if the system has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""

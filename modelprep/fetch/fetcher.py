@@ -53,6 +53,8 @@ class Fetcher:
         Returns assets that a wrong file may turn out to be; called only for a wrong file.
     remote
         A cache shared with other machines, tried before all sources.
+    twins
+        Whether trees on the store's file system need copies of the files that they install.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class Fetcher:
         listen: Listener = silent,
         known: Callable[[], Iterable[Asset]] = tuple,
         remote: RemoteCache | None = None,
+        twins: bool = False,
     ) -> None:
         check_mirrors(policy.mirrors)
         self._store = store
@@ -77,6 +80,7 @@ class Fetcher:
         self._listen = listen
         self._known = known
         self._remote = remote
+        self._twins = twins
         self._stop = Flag()
         self.online = False  #: whether a host has answered
         self.landing = Landing(store)
@@ -251,7 +255,8 @@ class Fetcher:
                 if candidate.source.member is not None:
                     landed = self._from_archive(candidate, want, task)
                 else:
-                    landed = self._transfer(candidate, want, name, task)
+                    twin = self._twins and bool(planned.names)
+                    landed = self._transfer(candidate, want, name, task, twin=twin)
                 self._check_unpinned(planned, landed, candidate, want)
             except SourceFailed as failure:
                 tried.append(Tried(candidate.shown, failure.text, failure, candidate.host))
@@ -282,7 +287,7 @@ class Fetcher:
                 self._store.set_alias(algorithm, value, blob.sha256)
         self._store.set_origin(blob.sha256, origin)
 
-    def _transfer(self, candidate: Candidate, want: Want, name: str, task: Task) -> Landed:
+    def _transfer(self, candidate: Candidate, want: Want, name: str, task: Task, *, twin: bool = False) -> Landed:
         if candidate.is_local:
             from modelprep.fetch.local import copy_in
 
@@ -294,8 +299,9 @@ class Fetcher:
             return copy_in(self._store, path, want, task, self._stop)
         from modelprep.fetch.download import Download
 
+        through = self._transport_for(candidate)
         return Download(
-            self._store, self._policy, self._transport_for(candidate), candidate.url, want, name, task, self._stop
+            self._store, self._policy, through, candidate.url, want, name, task, self._stop, twin=twin
         ).run()
 
     def fetch_archive(self, planned: Planned) -> tuple[Source, Blob]:

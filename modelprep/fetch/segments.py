@@ -25,7 +25,7 @@ SMALLEST = 8
 #: Maximum number of pieces in memory beyond one per connection.
 AHEAD = 2
 #: Seconds before further connections may join, and the minimum remaining time then.
-WATCHED, WORTH = 0.25, 2.0
+WATCHED, WORTH = 0.1, 2.0
 #: Seconds between looks at whether to stop.
 _LOOK = 0.1
 

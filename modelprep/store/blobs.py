@@ -48,6 +48,8 @@ class Blobs:
         self._session = Session(root / "scratch")
         #: State of each blob when this process hashed it.
         self._hashed: dict[str, list[int]] = {}
+        #: Second copies of blobs (:mod:`modelprep.store.twin`): path and state when written.
+        self._twins: dict[str, tuple[Path, list[int]]] = {}
         #: Folders with names that are not synchronised yet.
         self._changed: set[Path] = set()
         named_by(root, "--cache DIR (or MODELPREP_CACHE)")
@@ -108,6 +110,8 @@ class Blobs:
     ) -> None:
         """Copy a blob to a new name (or a `claimed` one) and hash it; durably with `sync`.
 
+        A second copy that was written and hashed during the download is renamed instead (:meth:`keep_twin`).
+
         Raises
         ------
         CorruptBlob
@@ -115,6 +119,10 @@ class Blobs:
         StorageError
             It cannot be read, or `target` cannot be written.
         """
+        if not (claimed or sync) and self._rename_twin(blob, target):
+            if progress is not None:
+                progress(blob.size, blob.size)
+            return
         with storage(blob.path, doing="read"):
             before = blob.path.stat()
         found, size = copy_hashed(blob.path, target, progress=progress, claimed=claimed, sync=sync)
@@ -122,6 +130,21 @@ class Blobs:
             self._condemn(blob.sha256, found, size)
             raise CorruptBlob(blob.sha256, str(blob.path))
         self._was_hashed(blob.sha256, blob.path, before)
+
+    def keep_twin(self, sha256: str, path: Path) -> None:
+        """Keep a second copy of a blob, a new file of which every byte was hashed, for the first :meth:`copy`."""
+        with contextlib.suppress(OSError):
+            self._twins[sha256] = (path, state_of(path.stat()))
+
+    def _rename_twin(self, blob: Blob, target: Path) -> bool:
+        path, state = self._twins.pop(blob.sha256, (target, []))
+        try:
+            if state_of(path.stat()) != state or state[0] != blob.size or os.path.lexists(target):
+                return False
+            path.rename(target)
+        except OSError:  # it is gone, or the target is on another file system
+            return False
+        return True
 
     def link(self, blob: Blob, target: Path) -> None:
         """Hard-link a blob under a second name; it is hashed first unless this process has done so.

@@ -19,7 +19,7 @@ from servers.disks import mounted
 from servers.http import LONG_AGO, PAGE, Behaviour, FaultServer, closed_port
 
 from modelprep.errors import DigestMismatch, FetchError, Interrupted, StorageError
-from modelprep.fetch import download
+from modelprep.fetch import download, partials
 from modelprep.store import maintenance
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
@@ -220,7 +220,8 @@ def test_an_unpinned_partial_is_not_continued_after_a_restart_of_the_machine(
     url = server.put("/m", data, cut_at=1_000_000, times=1)
     with pytest.raises(FetchError):
         bench.fetch(asset(url, pin="first-use"), attempts=1)
-    monkeypatch.setattr(download, "boot_id", lambda: "another")
+    for module in (download, partials):
+        monkeypatch.setattr(module, "boot_id", lambda: "another")
     assert bench.fetch(asset(url, pin="first-use")).blob.path.read_bytes() == data
     assert server.log[-1].range == ""
 

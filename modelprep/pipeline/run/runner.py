@@ -29,7 +29,7 @@ from modelprep.pipeline.run.thread_pools import LATER, Lane, Outcome
 from modelprep.recipe.lockfile import Pin, format_lock, read_lock
 from modelprep.recipe.schema import Asset
 from modelprep.store import Blob, Result
-from modelprep.store.disk import abandoned_temporaries, require_folder, write_atomic
+from modelprep.store.disk import abandoned_temporaries, device_of, require_folder, write_atomic
 from modelprep.store.leftovers import sweep
 from modelprep.structs import dataclass, field
 
@@ -119,13 +119,15 @@ class _Run:
             # A tree is written by one thread at a time anyway, and a single writer is fastest.
             "install": Lane(1, self._outcomes),
         }
+        request = self.plan.request
         self._fetcher = Fetcher(
             self.plan.store,
-            self.plan.request.policy,
+            request.policy,
             lock=self.plan.pins,
             listen=self.listen,
             known=self.plan.known,
             remote=self.remote,
+            twins=not request.link and device_of(request.out) == device_of(self.plan.store.root),
         )
         self._stepper = StepRunner(
             self.plan.store, self.plan.steps, self.listen, self.stopping, self.remote, self.plan.assets
