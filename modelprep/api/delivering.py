@@ -40,9 +40,9 @@ def bundle(
         The disk is full or not writable; Ctrl-C. An earlier file of that name is still there.
     """
     with verb_of(BundleOptions, options, listen) as (given, tell):
-        from modelprep.deliver.bundle import plan_bundle, tell_and_write
+        from modelprep.deliver.bundle import plan_bundle, write_bundle
 
-        return tell_and_write(plan_bundle(parts_of(targets, given, tell)), Path(output), tell)
+        return write_bundle(plan_bundle(parts_of(targets, given, tell)), Path(output), tell)
 
 
 @verb(YoctoOptions)

@@ -85,14 +85,14 @@ def deploy_one(
     board: str,
     *,
     dry_run: bool = False,
-    aloud: bool = False,
+    streamed: bool = False,
     before_tests: Callable[[BoardOutcome, DeployPlan], object] = lambda _outcome, _plan: None,
     listen: Listener | None = None,
     **options: Unpack[DeployOptions],
 ) -> BoardOutcome:
     """Deploy to one board as :func:`deploy` does, and return the plans too; for programs with a terminal.
 
-    `dry_run`: ask the board which files it has; change nothing. `aloud`: stream the tests' tables to standard output
+    `dry_run`: ask the board which files it has; change nothing. `streamed`: stream the tests' tables to standard output
     instead of keeping them. `before_tests`: called with all plans and a tree's plan, before the tests of each tree.
     """
     with verb_of(DeployOptions, options, listen) as (given, tell):
@@ -102,7 +102,7 @@ def deploy_one(
 
         target = parse_target(board)
         order = _order(targets, given, tell, dry_run=dry_run)
-        made = deploy_board(order, target, tell, aloud=aloud, before_tests=before_tests)
+        made = deploy_board(order, target, tell, streamed=streamed, before_tests=before_tests)
         if given.junit is not None and made.deployment is not None:
             from modelprep.store.disk import write_atomic
 

@@ -14,7 +14,7 @@ from modelprep.errors import Interrupted, ModelprepError
 from modelprep.events import Event, Listener, orderly, silent
 
 
-class _Hearing:
+class _OwnListener:
     """A caller's listener, which is never called again once it has raised.
 
     Its exception ends the work in the same way as Ctrl-C, which leaves nothing half-written.
@@ -44,14 +44,14 @@ def framed(listen: Listener | None = silent) -> Iterator[Listener]:
     :class:`~modelprep.errors.StorageError`, and a bug in modelprep says so; ``__cause__`` is the original exception;
     BaseException: the listener's own exception, unchanged (its KeyboardInterrupt is Interrupted, too).
     """
-    hearing = _Hearing(_default() if listen is None else listen)
+    own = _OwnListener(_default() if listen is None else listen)
     try:
         with after_imports():
-            yield orderly(hearing)
+            yield orderly(own)
     except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - told apart below
-        _leave(caught, hearing.raised)
-    if hearing.raised is not None:
-        _leave(hearing.raised, hearing.raised)
+        _leave(caught, own.raised)
+    if own.raised is not None:
+        _leave(own.raised, own.raised)
 
 
 @contextmanager

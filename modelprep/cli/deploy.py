@@ -89,7 +89,13 @@ def _one(output: Output, demos: list[str], board: str, options: DeployOptions, *
 
     listen = _only_warnings(output) if dry_run else output.listener()
     made = deploy_one(
-        demos, board, dry_run=dry_run, aloud=output.mode == "human", before_tests=before_tests, listen=listen, **options
+        demos,
+        board,
+        dry_run=dry_run,
+        streamed=output.mode == "human",
+        before_tests=before_tests,
+        listen=listen,
+        **options,
     )
     output.close()
     tests = made.deployment.tests if made.deployment is not None else ()

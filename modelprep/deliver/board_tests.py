@@ -41,18 +41,18 @@ class BoardRun:
         return self.status == 0
 
 
-def hear_tests(
-    channel: Channel, folder: str, arguments: Sequence[str], *, aloud: bool = False, junit: bool = False
+def run_board_tests(
+    channel: Channel, folder: str, arguments: Sequence[str], *, streamed: bool = False, junit: bool = False
 ) -> BoardRun:
     """Run ``run-tests.sh`` on the board and return its result.
 
-    `folder`: the tree on the board. `arguments`: for the script: ``-c BACKEND``, names. `aloud`: stream its table to
+    `folder`: the tree on the board. `arguments`: for the script: ``-c BACKEND``, names. `streamed`: stream its table to
     standard output instead of keeping it. `junit`: also return its JUnit XML report. Raises DeployError: the connection
     failed.
     """
     report = channel.script("mktemp /tmp/modelprep.XXXXXX").strip() if junit else ""
     remote = command("sh", f"{folder}/run-tests.sh", *(["-j", report] if report else []), *arguments)
-    status, said = (channel.interactive(remote), "") if aloud else channel.hear(remote)
+    status, said = (channel.interactive(remote), "") if streamed else channel.capture(remote)
     xml = channel.script('cat "$1"; rm -f "$1"', report) if report else ""
     return BoardRun(folder, status, said, xml)
 

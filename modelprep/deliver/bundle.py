@@ -18,8 +18,8 @@ from typing import IO, Any
 
 from modelprep import quoting
 from modelprep.deliver import spdx
-from modelprep.errors import Interrupted, MissingTool, UsageError
-from modelprep.events import Event, Listener
+from modelprep.errors import MissingTool, UsageError
+from modelprep.events import Event, Listener, silent
 from modelprep.installed import install_command
 from modelprep.store.disk import claim_temporary, storage, sweep_temporaries
 from modelprep.store.memo import hash_file
@@ -145,31 +145,23 @@ def licence_lines(name: str, file: InstalledFile, *, urls: bool = False) -> list
     return [quoting.line(each) for each in lines]
 
 
-def write_bundle(
-    plan: BundlePlan,
-    output: Path,
-    *,
-    progress: Callable[[int, int | None], object] | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Bundled:
+def write_bundle(plan: BundlePlan, output: Path, listen: Listener = silent) -> Bundled:
     """Write a bundle; the archive type follows from the name (:data:`KINDS`).
 
     Raises UsageError: unknown archive type; DigestMismatch: a file of a tree has changed since it was installed;
     MissingTool: ``.tar.zst`` without the zstandard module; StorageError: disk full or no permission; the final name is
-    unchanged.
+    unchanged. `listen` receives the events of a task ``bundle:<name>``.
     """
     kind = next((kind for kind in KINDS if output.name.endswith(kind)), None)
     if kind is None:
         raise UsageError(f"unknown archive type: '{output.name}'", expected=f"a name that ends in {', '.join(KINDS)}")
-    done = 0
+    task, label, done = f"bundle:{output.name}", output.name, 0
+    listen(Event("start", task=task, label=label, done=0, total=plan.size))
 
     def step(count: int) -> None:
         nonlocal done
-        if stop():
-            raise Interrupted("stopped while writing the bundle")
         done += count
-        if progress is not None:
-            progress(done, plan.size)
+        listen(Event("progress", task=task, label=label, done=done, total=plan.size))
 
     with storage(output, needed=plan.size, doing="write the bundle"):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -191,20 +183,8 @@ def write_bundle(
         finally:
             temporary.unlink(missing_ok=True)
             os.close(descriptor)
-    return Bundled(output, size, sha256, len(plan.entries) + 1, plan.left_out)
-
-
-def tell_and_write(plan: BundlePlan, output: Path, listen: Listener) -> Bundled:
-    """Write a bundle as :func:`write_bundle` does, with the events of a task ``bundle:<name>``."""
-    task, label = f"bundle:{output.name}", output.name
-    listen(Event("start", task=task, label=label, done=0, total=plan.size))
-    made = write_bundle(
-        plan,
-        output,
-        progress=lambda done, total: listen(Event("progress", task=task, label=label, done=done, total=total)),
-    )
     listen(Event("done", task=task, done=plan.size, total=plan.size))
-    return made
+    return Bundled(output, size, sha256, len(plan.entries) + 1, plan.left_out)
 
 
 class _Checked(io.RawIOBase):

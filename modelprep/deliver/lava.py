@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelprep import quoting
-from modelprep.deliver.bundle import Bundled, plan_bundle, tell_and_write
+from modelprep.deliver.bundle import Bundled, plan_bundle, write_bundle
 from modelprep.errors import UsageError
 from modelprep.events import Listener, silent
 from modelprep.recipe.text import url_fault
@@ -106,7 +106,7 @@ def write_job(
             hint="--device-type imx8mp-evk",
         )
     name = urlsplit(bundle_url).path.rpartition("/")[2] if bundle_url.endswith(".tar.gz") else ARCHIVE
-    bundle = tell_and_write(plan_bundle(parts), folder / name, listen)
+    bundle = write_bundle(plan_bundle(parts), folder / name, listen)
     url = bundle_url if bundle_url.endswith(".tar.gz") else f"{bundle_url.rstrip('/')}/{name}" if bundle_url else ""
     url = url or bundle.path.resolve().as_uri()
     definition = _definition(parts, url, name, bundle.sha256)

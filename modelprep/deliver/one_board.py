@@ -69,16 +69,16 @@ def apply_board(
     run: bool = False,
     arguments: Sequence[str] = (),
     junit: bool = False,
-    aloud: bool = False,
+    streamed: bool = False,
     listen: Listener = silent,
     before_tests: Callable[[DeployPlan], object] = lambda _plan: None,
 ) -> Deployment:
     """Execute the plans, and with `run` run the tests of their demos.
 
-    `arguments`: for ``run-tests.sh``, before the names of the tests. `junit`: also return the JUnit reports. `aloud`:
-    stream the tests' tables to standard output instead of keeping them. `before_tests`: called when all files are in
-    place, before the tests of each tree. Raises ModelprepError: as :func:`modelprep.deliver.deploy.apply_deploy` and
-    :func:`modelprep.deliver.board_tests.hear_tests`.
+    `arguments`: for ``run-tests.sh``, before the names of the tests. `junit`: also return the JUnit reports.
+    `streamed`: stream the tests' tables to standard output instead of keeping them. `before_tests`: called when all
+    files are in place, before the tests of each tree. Raises ModelprepError: as
+    :func:`modelprep.deliver.deploy.apply_deploy` and :func:`modelprep.deliver.board_tests.run_board_tests`.
     """
     trees = tuple(deploy.apply_deploy(channel, plan, listen=listen) for plan in plans)
     tests = []
@@ -86,5 +86,7 @@ def apply_board(
         if names := names_of_tests(plan.part.manifest):
             before_tests(plan)
             folder = plan.board.folder
-            tests.append(board_tests.hear_tests(channel, folder, [*arguments, *names], aloud=aloud, junit=junit))
+            tests.append(
+                board_tests.run_board_tests(channel, folder, [*arguments, *names], streamed=streamed, junit=junit)
+            )
     return Deployment(channel.board.login, trees, tuple(tests))

@@ -127,7 +127,7 @@ class Channel:
             raise self.failed(status, "", "")
         return status
 
-    def hear(self, remote: str) -> tuple[int, str]:
+    def capture(self, remote: str) -> tuple[int, str]:
         """Run a command on the board without a terminal; return its exit status and its output.
 
         Raises DeployError: the connection failed.

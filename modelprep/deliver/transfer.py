@@ -201,20 +201,20 @@ def _rsync(channel: Channel, root: Path, staging: str, files: Sequence[Sending],
     ]  # fmt: skip
     seen = 0
 
-    def hear(stdout: IO[bytes]) -> None:
+    def read(stdout: IO[bytes]) -> None:
         nonlocal seen
         for count in _byte_counts(stdout):
             progress(max(0, count - seen))
             seen = max(seen, count)
 
-    status, said = _converse(channel, command, os.fsencode("".join(f"./{file.path}\0" for file in files)), hear)
+    status, said = _converse(channel, command, os.fsencode("".join(f"./{file.path}\0" for file in files)), read)
     if status:
         # rsync's exit statuses for a cut connection; 255 is ssh's.
         raise channel.failed(255 if status in (10, 12, 20, 30) else status, said, "rsync could not send the files")
 
 
 def _converse(
-    channel: Channel, command: Sequence[str], given: bytes, hear: Callable[[IO[bytes]], None]
+    channel: Channel, command: Sequence[str], given: bytes, read: Callable[[IO[bytes]], None]
 ) -> tuple[int, str]:
     """Run a local program with input and a reader of its output; return its exit status and stderr.
 
@@ -226,7 +226,7 @@ def _converse(
         process = channel.processes.start(command, stdin=names, stdout=subprocess.PIPE, stderr=complaints)
         assert process.stdout is not None
         with _reaped(process, process.stdout):
-            hear(process.stdout)
+            read(process.stdout)
             status = process.wait()
         complaints.seek(0)
         return status, complaints.read(1 << 16).decode(errors="replace")
@@ -253,7 +253,7 @@ def _sftp(
 
     greeted: list[bytes] = []
 
-    def hear(stdout: IO[bytes]) -> None:
+    def read(stdout: IO[bytes]) -> None:
         # sftp prints each command of a batch when it starts; the previous one is done then.
         number = 0
         for line in stdout:
@@ -267,7 +267,7 @@ def _sftp(
             progress(files[-1].size)
 
     command = ["sftp", "-S", str(channel.program()), "-b", "-", "--", channel.board.in_a_path]
-    status, said = _converse(channel, command, os.fsencode("".join(lines)), hear)
+    status, said = _converse(channel, command, os.fsencode("".join(lines)), read)
     if status and not greeted and channel.answers():
         raise DeployError(
             "the board has no tar and no rsync, and its ssh server offers no sftp: nothing can be sent",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from modelprep.deliver.bundle import licence_lines, plan_bundle, tell_and_write
+from modelprep.deliver.bundle import licence_lines, plan_bundle, write_bundle
 from modelprep.deliver.spdx import KNOWN_IDS
 from modelprep.errors import RecipeError, UsageError, nearest
 from modelprep.events import Listener, silent
@@ -198,7 +198,7 @@ def write_layer(
             archive = (folder / "bundles" if bundle_url else home / "files") / f"{unit.name}.tar.gz"
             files = {file.path: file for file in unit.bundled}
             part = replace(unit.part, manifest=Manifest(unit.part.name, {}, files))
-            made = tell_and_write(plan_bundle([part]), archive, listen)
+            made = write_bundle(plan_bundle([part]), archive, listen)
             place = f"{bundle_url.rstrip('/')}/{archive.name}" if bundle_url else f"file://{archive.name}"
             bundle = (place, made.sha256)
             if bundle_url:

@@ -114,7 +114,7 @@ class Order:
         *,
         listen: Listener,
         before_tests: Callable[[DeployPlan], object],
-        aloud: bool = False,
+        streamed: bool = False,
     ) -> Deployment:
         """Send files and run tests; see :func:`modelprep.deliver.one_board.apply_board`."""
         return apply_board(
@@ -123,7 +123,7 @@ class Order:
             run=self.run,
             arguments=self.arguments,
             junit=self.junit,
-            aloud=aloud,
+            streamed=streamed,
             listen=listen,
             before_tests=before_tests,
         )
@@ -134,12 +134,12 @@ def deploy_board(
     target: Target,
     listen: Listener,
     *,
-    aloud: bool = False,
+    streamed: bool = False,
     before_tests: Callable[[BoardOutcome, DeployPlan], object] = lambda _outcome, _plan: None,
 ) -> BoardOutcome:
     """Deploy to one board, which may ask for a password on the terminal; raises what planning and sending raise.
 
-    `before_tests` is called with all plans and the tree's plan before the tests of each tree; `aloud` streams the
+    `before_tests` is called with all plans and the tree's plan before the tests of each tree; `streamed` streams the
     tests' tables to standard output.
     """
 
@@ -150,7 +150,7 @@ def deploy_board(
             if order.dry_run:
                 return planned
             made = order.apply(
-                channel, plans, aloud=aloud, listen=listen, before_tests=lambda plan: before_tests(planned, plan)
+                channel, plans, streamed=streamed, listen=listen, before_tests=lambda plan: before_tests(planned, plan)
             )
             return replace(planned, deployment=made)
 

@@ -15,7 +15,7 @@ import pytest
 from servers.disks import mounted
 from servers.sshd import BoardServer
 
-from modelprep.deliver.board_tests import BoardRun, hear_tests, junit_of
+from modelprep.deliver.board_tests import BoardRun, junit_of, run_board_tests
 from modelprep.deliver.deploy import Deployed, DeployPlan, apply_deploy, plan_deploy, plan_parts, probe, target_of
 from modelprep.deliver.remote import Board, connect, failed, parse_board, ssh_words
 from modelprep.deliver.transfer import _feed, choose
@@ -188,11 +188,11 @@ def test_the_tests_can_be_run_there_at_once(board: MakeBoard, tmp_path: Path) ->
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     with connect(Board(server.login), ssh_words(server.ssh)) as channel:
-        assert hear_tests(channel, str(server.home / "ArmnnTests"), []).status == 1
+        assert run_board_tests(channel, str(server.home / "ArmnnTests"), []).status == 1
         program.write_text("#!/bin/sh\nexit 0\n")
-        assert hear_tests(channel, str(server.home / "ArmnnTests"), ["-c", "CpuRef"]).ok
+        assert run_board_tests(channel, str(server.home / "ArmnnTests"), ["-c", "CpuRef"]).ok
         program.write_text("#!/bin/sh\nsleep 60\n")
-        run = hear_tests(channel, str(server.home / "ArmnnTests"), ["-t", "1"])
+        run = run_board_tests(channel, str(server.home / "ArmnnTests"), ["-t", "1"])
         assert run.status == 1
         assert "no end after 1 s" in run.output
 
