@@ -52,7 +52,7 @@ def doctor(**options: Unpack[DoctorOptions]) -> dict[str, Any]:
             "python": sys.version.split()[0],
             "executable": sys.executable,
             "namesakes": namesakes(),
-            "dependencies": _versions(_DEPENDENCIES),
+            "dependencies": {name: _version(name) for name in _DEPENDENCIES},
             "extras": _extras(),
             "plugins": _plugins(),
             "converters": _converters(),
@@ -85,10 +85,6 @@ def _version(module: str) -> str | None:
 
     names = _DISTRIBUTIONS.get(module, (module,))
     return next((found.version for name in names for found in distributions(name=name)), None)
-
-
-def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
-    return {name: _version(name) for name in names}
 
 
 def _extras() -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from modelprep.structs import facts
 
 if TYPE_CHECKING:
     from modelprep.api.types import BoardOutcome, BoardRun, Deployments, DeployPlan
-    from modelprep.events import Listener
+    from modelprep.events import Event
 
 
 @common.command(
@@ -87,7 +87,11 @@ def _one(output: Output, demos: list[str], board: str, options: DeployOptions, *
         output.line(f"\n{plan.part.name}:")
         output.out.flush()
 
-    listen = _only_warnings(output) if dry_run else output.listener()
+    def warn(event: Event) -> None:
+        if event.kind == "warning":
+            output.warning(event.text)
+
+    listen = warn if dry_run else output.listener()  # a dry run's JSON is one object
     made = deploy_one(
         demos,
         board,
@@ -106,11 +110,6 @@ def _one(output: Output, demos: list[str], board: str, options: DeployOptions, *
             output.value(each.output.rstrip())
     output.result(_result(made.plans, made.login, done=not dry_run, tests=tests))
     return made.exit_status
-
-
-def _only_warnings(output: Output) -> Listener:
-    """Return a listener for a dry run, whose JSON is one object."""
-    return lambda event: output.warning(event.text) if event.kind == "warning" else None
 
 
 def _of_board(outcome: BoardOutcome, *, done: bool) -> dict[str, object]:

@@ -13,11 +13,6 @@ from modelprep.structs import facts
 app = common.group("Write recipes for another build system (Yocto) or a job for a board farm (LAVA).")
 
 
-@app.callback()
-def export() -> None:
-    """Write recipes for another build system (Yocto) or a job for a board farm (LAVA)."""
-
-
 @app.command()
 @common.command("modelprep export yocto armnn-caffe meta-models")
 def yocto(

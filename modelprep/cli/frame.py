@@ -19,10 +19,7 @@ def perform(
     quiet: bool = False,
     verbose: bool = False,
 ) -> int:
-    """Open the output, run, and turn exceptions into a message; return the exit status.
-
-    `words`: the words after ``modelprep``. `given`: the parsed values.
-    """
+    """Open the output, run with the parsed values, and turn exceptions into a message; return the exit status."""
     output = Output("json" if json else "quiet" if quiet else "human", verbose=verbose)
     try:
         output.words = _typed(words)

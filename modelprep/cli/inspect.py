@@ -178,7 +178,7 @@ def _onnx(output: Output, path: Path, facts: Any, *, nodes: bool, weights: bool)
         output.line()
         output.table(
             "Nodes", ["operator", "name", "inputs", "outputs"],
-            [(n["op"], n["name"], _names(n["inputs"]), _names(n["outputs"])) for n in facts["nodes"]],
+            [(n["op"], n["name"], ", ".join(n["inputs"]), ", ".join(n["outputs"])) for n in facts["nodes"]],
         )  # fmt: skip
     if weights:
         output.line()
@@ -186,10 +186,6 @@ def _onnx(output: Output, path: Path, facts: Any, *, nodes: bool, weights: bool)
             "Initializers", ["name", "type", "shape", ">bytes"],
             [(w["name"], str(w["dtype"]).lower(), _shape(w["shape"]), w["bytes"]) for w in facts["weights"]],
         )  # fmt: skip
-
-
-def _names(names: Any) -> str:
-    return ", ".join(names)
 
 
 def _shape(dims: Any) -> str:

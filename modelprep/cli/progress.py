@@ -37,8 +37,8 @@ class Sink(Protocol):
 class Row:
     """One running task.
 
-    `label`: its name for people. `done`, `total`: bytes now and in all; None if unknown. `base`, `since`: bytes
-    present at the start (a resumed download), and the time of the start: the rate counts from there.
+    `done`, `total`: bytes now and in all; None if unknown. `base`, `since`: bytes present at the start (a resumed
+    download), and the time of the start: the rate counts from there.
     """
 
     label: str
@@ -59,10 +59,7 @@ class Row:
 
 
 class Progress:
-    """Follows the events of a run; :class:`Lines` and :class:`Bars` decide what is shown.
-
-    `output`: the sink; its mode decides what is shown.
-    """
+    """Follows the events of a run; :class:`Lines` and :class:`Bars` decide what is shown."""
 
     #: Seconds between two calls of :meth:`_tick`.
     interval = HEARTBEAT
