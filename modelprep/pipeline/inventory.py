@@ -14,7 +14,6 @@ from modelprep.recipe.lockfile import read_lock
 from modelprep.recipe.outside import LOCK_PREFIX
 from modelprep.recipe.schema import Recipe
 from modelprep.store import Store
-from modelprep.store.maintenance import made_by
 from modelprep.tree.manifest import MANIFEST, read_manifest
 
 
@@ -87,7 +86,11 @@ def blobs_in_use(plans: Sequence[Plan]) -> set[str]:
         if isinstance(demo.problem, MissingTool)
         for use in demo.recipe.steps
     }
-    return used | (made_by(plans[0].store, lacking) if lacking else set())
+    if lacking:
+        from modelprep.store.maintenance import made_by
+
+        used |= made_by(plans[0].store, lacking)
+    return used
 
 
 def recipes_in_use(catalogue: Catalogue, lock_path: Path) -> set[str]:
