@@ -17,7 +17,7 @@ _OPS_19_02 = frozenset({
     "MatMul",
 })  # fmt: skip
 FLOAT, INT32, INT64 = 1, 6, 7
-#: Dimensions that are looked at, from the last one on: the parser takes no more than four.
+#: Dimensions that are compared, from the last one on: the parser takes no more than four.
 _MOST = 8
 
 

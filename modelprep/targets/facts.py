@@ -13,4 +13,4 @@ def read_facts(name: str) -> dict[str, Any]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = resources.files("modelprep.targets").joinpath(name).read_text("utf-8")
-    return dict(yaml.load(text, Loader=loader))  # noqa: S506 - a safe loader, and a file of our own
+    return dict(yaml.load(text, Loader=loader))  # noqa: S506 - a safe loader, and a file of this package

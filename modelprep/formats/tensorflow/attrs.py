@@ -15,7 +15,7 @@ from modelprep.formats.tensorflow.tensor import Tensor, element_count, tensor_pr
 
 @dataclass(frozen=True)
 class TensorHead:
-    """A TensorProto in a graph: its element type, its shape, its bytes as they stand."""
+    """A TensorProto in a graph: its element type, its shape, its encoded bytes."""
 
     dtype: int
     shape: tuple[int, ...]

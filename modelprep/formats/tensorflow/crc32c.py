@@ -1,7 +1,7 @@
 """CRC-32C (Castagnoli), the checksum of TensorFlow's checkpoints.
 
 Checkpoints of 100 MB are verified byte by byte, which google-crc32c does through the processor's own instruction at
-10 GB/s. Where its wheel is missing it has plain Python of its own, slow, which gives the right answer, too.
+10 GB/s. Where its wheel is missing, it falls back to plain Python, which is slow but right.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 
 Buffer = bytes | bytearray | memoryview
 
-#: google-crc32c wants ``bytes``; a mapped file is handed over in copies of this many bytes, small enough for the cache.
+#: google-crc32c requires ``bytes``: a mapped file is passed in copies of this many bytes, which fit the CPU's cache.
 _CHUNK = 1 << 18
 _MASK_DELTA = 0xA282EAD8
 

@@ -228,7 +228,7 @@ def encode_node(node: Node, *, in_order: bool = True) -> list[Buffer]:
 def encode_graph(graph: Graph, nodes: Iterable[Node] | None = None, *, in_order: bool = True) -> Iterator[Buffer]:
     """Encode a GraphDef as pieces to be written one after another.
 
-    `nodes`: in place of the graph's own; may be made while it is walked over, so that only one constant is in memory.
+    `nodes`: instead of the graph's; may be made while it is walked over, so that only one constant is in memory.
     `in_order`: see :func:`encode_node`. A graph that was read and is written as it came has its bytes of before.
     """
     for node in graph.nodes if nodes is None else nodes:

@@ -1,4 +1,4 @@
-"""TensorFlow's own messages, from the table beside this module, in a descriptor pool of our own."""
+"""TensorFlow's own messages, from the table beside this module, in a separate descriptor pool."""
 
 from __future__ import annotations
 

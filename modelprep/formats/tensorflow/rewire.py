@@ -17,7 +17,7 @@ _NO_VALUE = frozenset(
 
 
 def require(graph: Graph, names: Iterable[str], role: str) -> None:
-    """Make sure that nodes are there.
+    """Check that nodes exist.
 
     Raises StepError: one is not; the nearest names and the graph's own `role` nodes are listed.
     """

@@ -1,4 +1,4 @@
-"""Small tensors of whole numbers that a graph makes of its own shapes, worked out without running it.
+"""Small tensors of whole numbers that a graph computes from its shapes, evaluated without running it.
 
 A size that the graph leaves open (a placeholder's batch) is a symbol, so that ``Shape``, ``StridedSlice`` and ``Pack``
 chains can be followed through it. What cannot be told is None.

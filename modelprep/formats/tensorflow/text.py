@@ -29,7 +29,7 @@ LONG = 1 << 12
 _STRUCTURE = re.compile(rb"""["'#{}<>]""")
 _SEPARATOR = re.compile(rb"\s*[;,]")
 _NEWLINE, _BACKSLASH = b"\n", ord("\\")
-#: So that no text can hold a stand-in of its own.
+#: So that no text can contain a stand-in.
 _NONCE = secrets.token_hex(16)
 _STAND_IN = re.compile(rb"modelprep %b \d{8}" % _NONCE.encode())
 #: What a text GraphDef begins with, after blanks and comments.
@@ -42,7 +42,7 @@ def looks_like_text(head: bytes) -> bool:
 
 
 def encoded_fields(path: Path, name: str = "", *, strictly: Any = None) -> Iterator[bytes]:
-    """Parse a text GraphDef and give each of its top-level fields in binary form, one after another.
+    """Parse a text GraphDef and yield each of its top-level fields in binary form.
 
     `strictly`: a GraphDef class: parse by it and as protobuf's C++ parser does, which refuses a value that is given
     twice in one message, and takes text in any encoding. Raises StepError: the text is no GraphDef; line and column are

@@ -31,7 +31,7 @@ def f32(value: float) -> float:
 
 
 def divided(dividend: float, divisor: float) -> float:
-    """Divide in single precision; by zero gives infinity, and zero by zero no number."""
+    """Divide in single precision; a division by zero returns infinity, zero by zero not a number."""
     top, bottom = f32(dividend), f32(divisor)
     if bottom == 0.0:
         return math.nan if top == 0.0 or math.isnan(top) else math.copysign(math.inf, top)

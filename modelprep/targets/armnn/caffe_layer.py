@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOBS, _DATA = 7, 5
-#: Bytes from which memory is mapped by itself, and of a page: reading further behind a blob than its memory goes
+#: Bytes from which an allocation has its own mapping, and of a page: reading further behind a blob than its memory
 #: crashes (measured with the real program; a little less may crash, too).
 _MAPPED, _PAGE = 1 << 17, 1 << 12
 
@@ -66,7 +66,7 @@ class LayerMessage:
         return self._values(blob)
 
     def pointer(self, number: int, shape: Shape) -> Constant:
-        """Return a blob whose size nobody checks, as a constant of a shape.
+        """Return a blob whose size is not checked, as a constant of a shape.
 
         Raises Stop: it is not there.
         """

@@ -47,7 +47,9 @@ def _input(parser: CaffeParser, layer: LayerMessage) -> None:
     if shape is None:
         raise Stop(f"No input descriptor given for '{layer.name}' and no input shape found in caffe model.", "CF13")
     made.out.info = Info(shape)
-    parser.bind_input(made, made.out.info)
+    if layer.name in parser.network.inputs:
+        raise Stop(f"Id {made.params['id']} used by more than one {layer.name} layer", "C4", layer.name)
+    parser.network.inputs[layer.name] = (made.params["id"], made.out.info)
     parser.set_slot(layer.tops[0], made.out)
 
 

@@ -1,4 +1,4 @@
-"""Arm NN's Caffe parser acted out: the layers that an output needs, in the order in which the parser comes to them.
+"""A simulation of Arm NN's Caffe parser: the layers that an output needs, in the parser's order.
 
 Source: ``src/armnnCaffeParser/{RecordByRecordCaffeParser,CaffeParser}.cpp`` at tag v19.02. What the parser does not
 read (axes, dilations, coefficients, bytes behind the last layer) is not read here.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelprep.formats.protowire import Buffer
 from modelprep.targets.armnn.caffe_layer import LayerMessage, read_layer
 from modelprep.targets.armnn.caffe_records import Record, chain_in_place, records
-from modelprep.targets.armnn.network import Info, Layer, Network, Shape, Slot, Stop, topological
+from modelprep.targets.armnn.network import Info, Network, Shape, Slot, Stop, topological
 
 if TYPE_CHECKING:
     from modelprep.formats.mapped import MappedFile
@@ -125,9 +125,3 @@ class CaffeParser:
             self.slot(bottom).connect(made, index)
         made.out.info = Info(shape)
         self.set_slot(layer.tops[0], made.out)
-
-    def bind_input(self, layer: Layer, info: Info) -> None:
-        """Note an input."""
-        if layer.name in self.network.inputs:
-            raise Stop(f"Id {layer.params['id']} used by more than one {layer.name} layer", "C4", layer.name)
-        self.network.inputs[layer.name] = (layer.params["id"], info)

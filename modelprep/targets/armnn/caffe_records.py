@@ -63,7 +63,7 @@ class _Stream:
         return number, first & 7
 
     def number(self) -> int:
-        """Read a base-128 number; the end of the file reads as bytes that go on."""
+        """Read a base-128 number; the end of the file reads as bytes that continue it."""
         value = 0
         for shift in range(0, 7 * _LONGEST_NUMBER, 7):
             byte = self.byte()
@@ -95,7 +95,7 @@ class _Stream:
 def records(data: Buffer) -> tuple[list[Record], list[str]]:
     """Walk a file: its layers, and the names of its net-level inputs.
 
-    Raises Stop: the reader gives up.
+    Raises Stop: the reader refuses the file.
     """
     stream = _Stream(data)
     layers: list[Record] = []

@@ -31,7 +31,7 @@ def _patches(layer: Layer, x: Any, window: tuple[int, int], fill: float = 0) -> 
     """Return every window of x (batch, height, width, channels) as (batch, rows, columns, channels, *window)."""
     p, (rows, columns) = layer.params, _out(layer)
     if p["pad_top"] >> 30 or p["pad_left"] >> 30:
-        # Less padding than none, as 32 bits hold it: nothing but padding is looked at.
+        # Negative padding wraps to 32 bits: the windows see only padding.
         return np.full((x.shape[0], rows, columns, x.shape[3], *window), fill, x.dtype)
     reach = [
         max(0, (count - 1) * stride + size - front - x.shape[axis])
@@ -59,7 +59,7 @@ def _convolved(layer: Layer, x: Any, weights: Any) -> Any:
     if layer.kind == "DepthwiseConvolution2d":
         found = np.einsum("bijchw,mchw->bijcm", patches, kernels, optimize=True)
         return found.reshape(*found.shape[:3], -1)
-    # Channels beyond those of the weights are not looked at.
+    # Channels beyond those of the weights are ignored.
     patches = patches[:, :, :, : kernels.shape[1]]
     shape = patches.shape[:3]
     return (patches.reshape(-1, kernels[0].size) @ kernels.reshape(len(kernels), -1).T).reshape(*shape, -1)

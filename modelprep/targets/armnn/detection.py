@@ -137,7 +137,7 @@ def _fast(corners: Any, scores: Any, options: Options) -> _Chosen:
     # Of equal scores the first stays on top of a heap of one.
     best = own.argmax(axis=1)[:, None] if each == 1 else np.array([highest(each, row) for row in own])
     flat = np.take_along_axis(own, best, axis=1).reshape(-1)
-    # One score a box is looked at, though with several classes a box there are as many times more of them.
+    # Only the first scores are read, one a box, although several classes a box have as many times more of them.
     kept = _suppress(corners, flat[: len(corners)], options.max_detections, options)
     return [(i // each, int(best.reshape(-1)[i]), float(flat[i])) for i in kept]
 

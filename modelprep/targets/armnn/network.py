@@ -1,6 +1,6 @@
 """The network that a parser of Arm NN builds: layers, the slots that join them, and what stops it.
 
-Source: ``src/armnn/{Tensor,Layer,Graph,Network}.cpp`` at tag v19.02, in words of our own.
+Source: ``src/armnn/{Tensor,Layer,Graph,Network}.cpp`` at tag v19.02.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Exit statuses of a program that a signal ended, as a shell tells them.
 ABORTED, BUS_ERROR, DIVIDED, CRASHED = 134, 135, 136, 139
 #: Who says it: Arm NN ("Armnn Error: ..."), the standard library by way of the test program, the loading of a
-#: network, or nobody where a signal ends the program.
+#: network, or no one if a signal ends the program.
 Speaker = Literal["armnn", "std", "load", "signal"]
 _MOST_DIMENSIONS = 4
 #: Layers and outputs that a network may have: more than any model has, and than a board has memory for.

@@ -45,7 +45,7 @@ def fully_connected(parser: Parser, product: Any, add: Any) -> None:
 
 
 def _split(parser: Parser, node: Any) -> tuple[str, str]:
-    """Tell the computed operand from the constant one."""
+    """Return the computed operand and the constant one."""
     one, two = node.input[:2]
     if parser.constant(one):
         return two, one

@@ -264,7 +264,7 @@ class Parser:
 
 
 def check_type(parser: Parser, node: Any, name: str, wanted: int, rule: str = "ON06") -> None:
-    """See that a tensor is of a type."""
+    """Refuse a tensor of another type."""
     dtype = parser.of(name).dtype
     if dtype != wanted:
         raise Stop(

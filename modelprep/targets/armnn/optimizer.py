@@ -36,9 +36,9 @@ def optimize(network: Network) -> None:
 
 
 def merge_reshapes(network: Network) -> None:
-    """Walk from the last layer to the first; what nobody takes any more is erased on the way.
+    """Merge from the last layer to the first; layers that become unused are erased.
 
-    A merge changes the depth of nothing but what lies behind it, so that the layers yet to come keep their order.
+    A merge changes only the depth of the layers behind it, so that the remaining layers keep their order.
     """
     network.sort()
     waiting, left = list(network.layers), _SORTED

@@ -1,6 +1,6 @@
 """The operations of Arm NN's TensorFlow parser that combine two tensors: sums, products, comparisons, matrices.
 
-Operands of unequal rank are reshaped onto one axis, and only their first dimension is looked at for that.
+Operands of unequal rank are reshaped onto one axis, and only their first dimension counts for that.
 Source: ``src/armnnTfParser/TfParser.cpp`` at tag v19.02.
 """
 

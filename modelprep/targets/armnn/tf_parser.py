@@ -1,6 +1,6 @@
-"""Arm NN's TensorFlow parser acted out: the nodes that an output needs, in the order in which the parser comes to them.
+"""A simulation of Arm NN's TensorFlow parser: the nodes that an output needs, in the parser's order.
 
-Constants, MatMul and Mul become layers only when somebody takes them, so a fault in them shows where they are taken.
+Constants, MatMul and Mul become layers only when another node uses them, so errors in them appear at that node.
 Source: ``src/armnnTfParser/TfParser.cpp`` at tag v19.02.
 """
 
@@ -38,7 +38,7 @@ class Operation:
         return self.constant if self.constant is not None and self.constant.info.dtype == dtype else None
 
     def slot(self, index: int) -> Slot:
-        """Return an output; makes its layer where nobody asked before."""
+        """Return an output; its layer is made on the first call."""
         if not self.slots and self.make is not None:
             self.slots = self.make()
         if index >= len(self.slots):
@@ -189,7 +189,7 @@ class TfParser:
         return Operation(node, made.outputs)
 
     def reshaped(self, node: Any, target: Shape, slot: Slot) -> Operation:
-        """Add a layer that gives an output another shape."""
+        """Add a layer that reshapes an output."""
         return self.layer("Reshape", node, Info(target, slot.dtype), slot, target=target)
 
 

@@ -75,7 +75,7 @@ class Parser:
     def run(self) -> None:
         """Read the graph.
 
-        Raises Stop: what ends the parser at once.
+        Raises Stop: an error that ends the parser immediately.
         """
         for operator in self.graph.operators:
             try:
@@ -98,7 +98,7 @@ class Parser:
                 self._makers[index].connect(layer, number)
 
     def _end(self, stop: Stop) -> None:
-        """Note what ends the parser at once; the messages of operators refused before have been printed."""
+        """Note an error that ends the parser; the messages of operators refused before it are already printed."""
         if self.stops:
             self.stops[0].status = stop.status
         self.stops.append(stop)

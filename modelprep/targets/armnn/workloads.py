@@ -78,8 +78,8 @@ def _run(layer: Layer) -> None:
     if given is not None and given.dtype == "float32" and "uint8" in made:
         raise crash("", "TL29", layer.name, running=True)
     if lost or (weights is not None and weights.missing) or not all(slot.takers for slot in layer.outputs):
-        # No memory stands behind weights without values, behind an output that nobody takes, or behind all of a tensor
-        # whose size does not fit in 32 bits; a mean over nothing never comes to an end of it.
+        # There is no memory for weights without values, for an unused output, or for all of a tensor whose size does
+        # not fit in 32 bits; a mean over no elements never ends.
         rule = {"Splitter": "TF24", "Mean": "TF30"}.get(layer.kind, "CF33")
         raise crash("", rule, layer.name, running=True)
 

@@ -32,7 +32,7 @@ _SOME = {"inception21k_zero_based": {3694: "great white shark"}}
 def names(listing: str) -> dict[int, str]:
     """Return class number -> name of a listing as :class:`~modelprep.targets.armnn_tests.BoardTest` names it.
 
-    A list known in part (Inception 21k) gives the classes that a test asks for; an unknown listing is empty.
+    Of a list known in part (Inception 21k) only the classes that a test needs are there; an unknown listing is empty.
     """
     if listing.startswith("imagenet_"):
         text = resources.files(__name__).joinpath("imagenet.txt").read_text("utf-8")

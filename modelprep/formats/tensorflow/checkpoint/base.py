@@ -100,7 +100,7 @@ class Checkpoint(ABC):
         """Read a part that is stored exactly so."""
 
     def forget(self) -> None:
-        """Let go of the memory of what has been read so far (see :meth:`MappedFile.forget`)."""
+        """Release the memory of what has been read (see :meth:`MappedFile.forget`)."""
         for file in self._files:
             file.forget()
 

@@ -37,7 +37,6 @@ class CheckpointV2(Checkpoint):
         super().__init__(file.name, [file])
         self._table = table
         self._entries: dict[str, Any] = {}
-        self._places: dict[str, int] = {}
         header = self._header()
         self._shard_count = int(header.num_shards)
         self._shards = self._number(shards)
@@ -75,7 +74,6 @@ class CheckpointV2(Checkpoint):
         name = entry.key.decode("utf-8", "replace")
         bundle = parsed("BundleEntryProto", entry.value, f"the entry of tensor '{name}'", self.name)
         self._entries[name] = bundle
-        self._places[name] = entry.block.offset
         slices = tuple(Slice.of_proto(part.extent) for part in bundle.slices)
         self.stored[name] = Stored(bundle.dtype, tuple(dim.size for dim in bundle.shape.dim), slices)
 
