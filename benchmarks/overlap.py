@@ -30,10 +30,9 @@ def demos(work: Path, rounds: int, *, full: bool = True) -> list[Row]:
     from demo.layout import Found, addresses, write
     from demo.overlay import overlay
     from modelprep.fetch.urls import mirror_path
-    from modelprep.recipe.catalogue import Catalogue
-    from modelprep.recipe.loader import load_shared
+    from modelprep.recipe.catalogue import Catalogue, SharedAssets
 
-    assets, made = load_shared(ROOT / "recipes" / "assets"), make_all()
+    assets, made = SharedAssets([ROOT / "recipes" / "assets"]), make_all()
     catalogue = Catalogue([ROOT / "recipes"])
     recipes = [catalogue.recipe(name) for name in catalogue.names() if name.startswith("armnn-")]
     recipes = [

@@ -30,10 +30,9 @@ FIRST = ("armnn-caffe/mnist", "armnn-onnx/mnist", "armnn-tf/mnist", "armnn-tflit
 def targets(recipes: Path, upstream: Path) -> list[str]:
     """Name the recipes that the stand-in in `upstream` has every asset of."""
     from demo.layout import read
-    from modelprep.recipe.catalogue import Catalogue
-    from modelprep.recipe.loader import load_shared
+    from modelprep.recipe.catalogue import Catalogue, SharedAssets
 
-    held = read(upstream, load_shared(recipes / "assets")).contents
+    held = read(upstream, SharedAssets([recipes / "assets"])).contents
     catalogue = Catalogue([recipes])
     found = []
     for name in catalogue.names():

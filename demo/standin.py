@@ -23,17 +23,17 @@ def make(folder: Path, recipes: Path = RECIPES) -> list[Path]:
     """Write the stand-in's files; return their paths."""
     from demo import layout
     from demo.families import make_all
-    from modelprep.recipe.loader import load_shared
+    from modelprep.recipe.catalogue import SharedAssets
 
-    return layout.write(folder, layout.addresses(load_shared(recipes / "assets"), make_all()))
+    return layout.write(folder, layout.addresses(SharedAssets([recipes / "assets"]), make_all()))
 
 
 def make_overlay(folder: Path, out: Path, recipes: Path = RECIPES) -> dict[Path, int]:
     """Write the overlay for the files that are in `folder`; return how many values were replaced, by file."""
     from demo import layout, overlay
-    from modelprep.recipe.loader import load_shared
+    from modelprep.recipe.catalogue import SharedAssets
 
-    found = layout.read(folder, load_shared(recipes / "assets"))
+    found = layout.read(folder, SharedAssets([recipes / "assets"]))
     if not found.contents:
         raise SystemExit(f"{folder} contains nothing of these recipes; `standin.py make {folder}` writes it")
     return overlay.overlay(recipes, out, found)

@@ -70,9 +70,9 @@ def standin_mirror(factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     def make(folder: Path) -> None:
         from demo import layout
         from demo.standin import RECIPES, make_overlay
-        from modelprep.recipe.loader import load_shared
+        from modelprep.recipe.catalogue import SharedAssets
 
-        layout.write(folder / "mirror", layout.addresses(load_shared(RECIPES / "assets"), made))
+        layout.write(folder / "mirror", layout.addresses(SharedAssets([RECIPES / "assets"]), made))
         make_overlay(folder / "mirror", folder / "recipes")
 
     folder = once(factory, "standin-mirror", make)

@@ -12,6 +12,7 @@ from modelprep.errors import RecipeError
 from modelprep.quoting import line, yaml
 from modelprep.recipe import yaml_tree
 from modelprep.recipe.lockfile import FIRST_USE, Pin
+from modelprep.recipe.problems import Placed
 from modelprep.recipe.yaml_tree import Scalar
 from modelprep.structs import dataclass
 
@@ -64,11 +65,11 @@ def _pin(node: yaml_tree.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
     return [*changes, _Change(_start(key), _end(mark), lines)]
 
 
-def _start(node: yaml_tree.Placed) -> tuple[int, int]:
+def _start(node: Placed) -> tuple[int, int]:
     return node.start.line, node.start.column
 
 
-def _end(node: yaml_tree.Placed) -> tuple[int, int]:
+def _end(node: Placed) -> tuple[int, int]:
     return node.end.line, node.end.column
 
 

@@ -12,14 +12,12 @@ from typing import Any
 
 from modelprep.errors import RecipeError
 from modelprep.recipe import tables, yaml_tree
-from modelprep.recipe.asset import check_files, make_asset
-from modelprep.recipe.local import shared_files
+from modelprep.recipe.asset import as_written, check_asset, make_asset
 from modelprep.recipe.matrix import Matrix, read_matrix
 from modelprep.recipe.overlay import overlay
-from modelprep.recipe.problems import Problems, flatten, one_of
-from modelprep.recipe.references import Names, check_places, references, value_of
-from modelprep.recipe.scalars import BAD
-from modelprep.recipe.schema import ALGORITHMS, Asset, Recipe, Ref, StepUse, Tolerance
+from modelprep.recipe.problems import BAD, Problems, flatten, one_of
+from modelprep.recipe.references import Names, check_places, parse_ref, references, value_of
+from modelprep.recipe.schema import Asset, Recipe, StepUse, Tolerance
 from modelprep.recipe.shapes import Table
 from modelprep.recipe.text import name_fault, parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
@@ -28,8 +26,19 @@ from modelprep.structs import replace
 #: Returns problems of steps: called for a recipe that cannot be read, so that all problems are reported at once.
 StepChecker = Callable[[Sequence[StepUse]], Sequence[RecipeError]]
 
+#: Keys whose values are fields of the struct.
+_AS_WRITTEN = frozenset({
+    "summary", "manual", "status", "why", "tree", "board", "interactive", "runs_on", "manual_errors", "prints", "notes",
+})  # fmt: skip
 
-def load_recipe(
+
+def load_recipe(path: Path, **options: Any) -> Recipe:
+    """Read one recipe from its file: see :func:`parse_recipe`."""
+    return parse_recipe(yaml_tree.read_text(path), path, **options)
+
+
+def parse_recipe(
+    text: str,
     path: Path,
     *,
     name: str | None = None,
@@ -38,12 +47,12 @@ def load_recipe(
     root: Path | None = None,
     check: StepChecker | None = None,
 ) -> Recipe:
-    """Read one recipe.
+    """Read a recipe from the text of its file.
 
     Parameters
     ----------
     path
-        The YAML file.
+        The YAML file, for messages and ``file:`` URLs.
     name
         ``group/stem``; by default from the file's folder and name.
     shared
@@ -61,21 +70,6 @@ def load_recipe(
     RecipeError
         The file has a problem (:class:`~modelprep.recipe.problems.RecipeErrors`: several).
     """
-    text = yaml_tree.read_text(path)
-    return parse_recipe(text, path, name=name, shared=shared, variant=variant, root=root, check=check)
-
-
-def parse_recipe(
-    text: str,
-    path: Path,
-    *,
-    name: str | None = None,
-    shared: Mapping[str, Asset] | None = None,
-    variant: str = "",
-    root: Path | None = None,
-    check: StepChecker | None = None,
-) -> Recipe:
-    """Read a recipe from text, as :func:`load_recipe`; `path` is used in messages only."""
     problems = Problems(path)
     top = yaml_tree.compose(text, path, problems)
     matrix = read_matrix(top, problems)
@@ -87,16 +81,14 @@ def parse_recipe(
         problems.add(f"the name of the recipe's file or folder is not valid: {fault}", top, got=name)
     table = tables.RECIPE.read(top, "", problems)
     shared = {} if shared is None else shared
-    assets = _table(table, "assets")
-    steps = [step for step in table.get("steps", ()) if isinstance(step, Table)]
+    assets: Table | None = table.get("assets")
+    steps: list[Table] = table.get("steps", [])
     names = Names(assets.node.entries if assets is not None else {}, steps, problems)
     used = {} if assets is None else _shared_assets(assets, shared, problems)
     needs = _check_steps(names, problems)
     _check_install(table, names, problems)
-    if assets is not None:
-        for key in assets:
-            _check_asset(assets[key], f"assets.{key}", problems)
-            check_files(assets[key], f"assets.{key}", path, root, problems)
+    for key, asset in (assets or {}).items():
+        check_asset(asset, f"assets.{key}", path, root, problems)
     order = names.order(needs)
     if problems.found and check is not None:
         problems.extend(check([_step(step, path) for step in steps if "id" in step and "uses" in step]))
@@ -108,34 +100,6 @@ def default_name(path: Path) -> str:
     """Return the name of a recipe file from its path: ``group/stem``."""
     resolved = path.resolve()
     return f"{resolved.parent.name}/{resolved.stem}"
-
-
-def load_shared(folder: Path) -> Mapping[str, Asset]:
-    """Read all shared assets of a folder (``recipes/assets``); no two files may declare the same id."""
-    found: dict[str, Asset] = {}
-    places: dict[str, str] = {}
-    errors: list[RecipeError] = []
-    for path in shared_files(folder):
-        try:
-            catalogue = SharedFile(path, root=folder)
-            problems = Problems(path)
-            for asset_id in catalogue.check():
-                place = catalogue.where(asset_id)
-                if asset_id in places:
-                    hint = f"the first is at {places[asset_id]}"
-                    problems.found.append(
-                        RecipeError(f"the asset '{asset_id}' is declared twice", where=place, hint=hint)
-                    )
-                    continue
-                places[asset_id] = place
-                found[asset_id] = catalogue[asset_id]
-            problems.raise_any()
-        except RecipeError as error:
-            errors.append(error)
-    everything = Problems(folder)
-    everything.extend(errors)
-    everything.raise_any()
-    return found
 
 
 class SharedFile:
@@ -162,8 +126,7 @@ class SharedFile:
             problems, at = Problems(self.path), f"assets.{asset_id}"
             table = tables.ASSET.read(self._entries.entries[asset_id], at, problems)
             if table is not BAD:
-                _check_asset(table, at, problems)
-                check_files(table, at, self.path, self.root, problems)
+                check_asset(table, at, self.path, self.root, problems)
             problems.raise_any()
             self._made[asset_id] = make_asset(asset_id, table, self.path, shared=asset_id)
         return self._made[asset_id]
@@ -177,18 +140,10 @@ class SharedFile:
         """Check the whole file and list its ids."""
         problems = Problems(self.path)
         table = tables.ASSETS_FILE.read(self._root, "", problems)
-        assets = _table(table, "assets")
-        if assets is not None:
-            for asset_id, asset in assets.items():
-                _check_asset(asset, f"assets.{asset_id}", problems)
-                check_files(asset, f"assets.{asset_id}", self.path, self.root, problems)
+        for asset_id, asset in table.get("assets", {}).items():
+            check_asset(asset, f"assets.{asset_id}", self.path, self.root, problems)
         problems.raise_any()
         return list(self)
-
-
-def _table(table: Table, key: str) -> Table | None:
-    value = table.get(key)
-    return value if isinstance(value, Table) else None
 
 
 def _with_variant(root: yaml_tree.Mapping, variant: str, matrix: Matrix, problems: Problems) -> yaml_tree.Mapping:
@@ -231,14 +186,8 @@ def _shared_assets(assets: Table, shared: Mapping[str, Asset], problems: Problem
         except RecipeError as error:
             problems.extend(flatten(error))
             continue
-        found[key] = _with(asset, key, table)
+        found[key] = replace(asset, id=key, **as_written(table, ("provide", "summary")))
     return found
-
-
-def _with(asset: Asset, key: str, table: Table) -> Asset:
-    return replace(
-        asset, id=key, provide=table.get("provide", asset.provide), summary=table.get("summary", asset.summary)
-    )
 
 
 def _check_steps(names: Names, problems: Problems) -> dict[str, list[str]]:
@@ -262,7 +211,7 @@ def _check_steps(names: Names, problems: Problems) -> dict[str, list[str]]:
 
 
 def _check_install(table: Table, names: Names, problems: Problems) -> None:
-    install = _table(table, "install")
+    install: Table | None = table.get("install")
     if install is None:
         return
     for place in install:
@@ -270,30 +219,6 @@ def _check_install(table: Table, names: Names, problems: Problems) -> None:
         if isinstance(node, Scalar):
             names.check(node, f"install.{place}", folder=place.endswith("/"))
     check_places(install, problems)
-
-
-def _check_asset(table: Table, at: str, problems: Problems) -> None:
-    """Check that an asset with sources has a digest or a pin."""
-    if "use" in table.node.entries:
-        return
-    there = table.node.entries
-    pinned = [name for name in ALGORITHMS if name in there]
-    if "urls" in there and not pinned and "pin" not in there and "members" not in there:
-        problems.add(
-            "the asset has sources and no digest", table.node, at,
-            expected=f"one of {', '.join(ALGORITHMS)}, members, or pin: first-use",
-            hint="pin: first-use records the digest of the first download in modelprep.lock; never invent one",
-        )  # fmt: skip
-    if "pinned_by" in there and not pinned and "members" not in there:
-        problems.add("'pinned_by' needs a digest", there["pinned_by"], at)
-    urls = table.get("urls")
-    seen: dict[tuple[str, str], int] = {}
-    for index, source in enumerate(urls if isinstance(urls, list) else ()):
-        key = (source, "") if isinstance(source, str) else (source.get("url", ""), source.get("member", ""))
-        if seen.setdefault(key, index) != index and key[0]:
-            node = table.place("urls")
-            assert isinstance(node, yaml_tree.Sequence)
-            problems.add("the source occurs twice", node.items[index], f"{at}.urls[{index}]", got=key[0])
 
 
 def _recipe(
@@ -313,26 +238,16 @@ def _recipe(
         name=name,
         demo=table["demo"],
         path=path,
-        summary=table.get("summary", ""),
-        manual=table.get("manual", ""),
-        status=table.get("status", "ready"),
-        why=table.get("why", ""),
-        tree=table.get("tree", ""),
-        board=table.get("board", ""),
         assets=assets,
         steps=tuple(_step(step, path) for step in steps),
-        install={place: _ref(ref) for place, ref in table.get("install", {}).items()},
+        install={place: parse_ref(ref) for place, ref in table.get("install", {}).items()},
         run=parse_command(table["run"]) if "run" in table else None,
-        interactive=table.get("interactive", False),
-        runs_on=table.get("runs_on", ""),
         expect=expect,
-        manual_errors=tuple(table.get("manual_errors", ())),
-        prints=tuple(table.get("prints", ())),
-        notes=tuple(table.get("notes", ())),
         variant=variant,
         variants=summaries | {key: value.get("summary", "") for key, value in table.get("variants", {}).items()},
         matrix=made,
         places={place: where(table["install"].place(place)) for place in table.get("install", ())},
+        **as_written(table, _AS_WRITTEN),
     )
 
 
@@ -347,9 +262,3 @@ def _step(table: Table, path: Path) -> StepUse:
     if isinstance(given_params := table.get("with"), yaml_tree.Mapping):
         places |= {f"with.{key}": where(node) for key, node in given_params.keys.items()}
     return StepUse(table["id"], table["uses"], params, tolerance, places)
-
-
-def _ref(text: str) -> Ref:
-    from modelprep.recipe.references import parse_ref
-
-    return parse_ref(text)

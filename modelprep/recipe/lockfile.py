@@ -51,8 +51,7 @@ def read_lock(path: Path) -> dict[str, Pin]:
     if not path.exists():
         return {}
     from modelprep.recipe import yaml_tree
-    from modelprep.recipe.problems import Problems
-    from modelprep.recipe.scalars import BAD
+    from modelprep.recipe.problems import BAD, Problems
 
     text = yaml_tree.read_text(path)
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):

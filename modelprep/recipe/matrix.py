@@ -13,8 +13,7 @@ from itertools import islice, product
 from pathlib import Path
 
 from modelprep.recipe import tables, yaml_tree
-from modelprep.recipe.problems import Problems, one_of
-from modelprep.recipe.scalars import BAD
+from modelprep.recipe.problems import BAD, Problems, one_of
 from modelprep.recipe.yaml_tree import Mapping, Node, Scalar, Sequence
 from modelprep.structs import dataclass
 

@@ -8,22 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final
 
 from modelprep.errors import RecipeError, nearest
 from modelprep.url import scrub
 
+#: Result of reading a wrong value, whose problem has been recorded.
+BAD: Final = object()
 
-class Placed(Protocol):
-    """Something with a place in its file (line and column from 0)."""
+
+class Placed:
+    """A node's place: the parser's marks of its start and end."""
+
+    __slots__ = ("end", "start")
+
+    def __init__(self, start: Any, end: Any = None) -> None:
+        self.start, self.end = start, end
 
     @property
     def line(self) -> int:
         """Line, counted from 0."""
+        return int(self.start.line)
 
     @property
     def column(self) -> int:
         """Column, counted from 0."""
+        return int(self.start.column)
 
 
 class RecipeErrors(RecipeError):
@@ -82,12 +92,13 @@ class Problems:
         expected: str | None = None,
         got: str | None = None,
         hint: str | None = None,
-    ) -> None:
-        """Record one problem: a sentence, the wrong node, and its key path (``assets.weights.urls[1].sha256``)."""
+    ) -> Any:
+        """Record one problem: a sentence, the wrong node, its key path (``assets.weights.urls[1]``); return `BAD`."""
         # The value may be a misplaced URL, whose secrets must not be shown.
         where = scrub(self.where(place) + (f" ({at})" if at else ""))
         what, got = scrub(what), scrub(got) if got else got
         self.found.append(RecipeError(what, where=where, expected=expected, got=got, hint=hint or None))
+        return BAD
 
     def extend(self, errors: Sequence[RecipeError]) -> None:
         """Add problems that were found elsewhere (another file, the check of steps)."""

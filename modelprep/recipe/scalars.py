@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar
 
 from modelprep.recipe import yaml_tree
 from modelprep.recipe.problems import Problems
 from modelprep.recipe.yaml_tree import Node, Scalar, kind_of, shorten
 from modelprep.structs import dataclass
-
-#: Result of `read` for a wrong value, whose problem has been recorded.
-BAD: Final = object()
 
 JsonSchema = dict[str, Any]
 
@@ -42,8 +39,6 @@ class Text:
         Returns why a string is wrong (a sentence), or None; must agree with `pattern`.
     numbers
         True if a bare number is accepted as text (a manual's section ``8.1``).
-    empty
-        True if an empty string is accepted.
     shown
         Returns the text of a wrong string for messages; by default the string itself, shortened.
     """
@@ -52,42 +47,32 @@ class Text:
     pattern: str = ""
     fault: Callable[[str], str | None] | None = None
     numbers: bool = False
-    empty: bool = False
-    hint: str | None = None
     shown: Callable[[str], str] | None = None
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Return the string."""
         if not isinstance(node, Scalar):
-            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
-            return BAD
+            return problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
         value = node.value
         if isinstance(value, int | float) and not isinstance(value, bool) and self.numbers:
             value = node.text
         if not isinstance(value, str):
             hint = f"quote it: '{shorten(node.text)}'" if node.text else None
-            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node), hint=hint)
-            return BAD
-        if not value.strip() and not self.empty:
-            problems.add("the text is empty", node, at, expected=self.what, hint="leave the key out instead")
-            return BAD
+            return problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node), hint=hint)
+        if not value.strip():
+            return problems.add("the text is empty", node, at, expected=self.what, hint="leave the key out instead")
         fault = self.fault(value) if self.fault else None
         if fault is None and self.pattern and not re.search(self.pattern, value):
             fault = f"not {self.what}"
         if fault is not None:
             got = f"'{shorten(self.shown(value))}'" if self.shown else kind_of(node)
-            problems.add(fault, node, at, expected=self.what, got=got, hint=self.hint)
-            return BAD
+            return problems.add(fault, node, at, expected=self.what, got=got)
         return value
 
     def schema(self) -> JsonSchema:
         """Describe it."""
         made: JsonSchema = {"type": ["string", "number"] if self.numbers else "string"}
-        if self.pattern:
-            made["pattern"] = self.pattern
-        elif not self.empty:
-            made["pattern"] = r"\S"
-        return made
+        return {**made, "pattern": self.pattern or r"\S"}
 
 
 @dataclass(eq=False, repr=False)
@@ -101,29 +86,25 @@ class Hex:
         """Return the digest in lower case."""
         expected = f"{self.length} hexadecimal digits"
         if not isinstance(node, Scalar):
-            problems.add(f"wrong type of value for {self.algorithm}", node, at, expected=expected, got=kind_of(node))
-            return BAD
+            return problems.add(
+                f"wrong type of value for {self.algorithm}", node, at, expected=expected, got=kind_of(node)
+            )
         # The text, not the value: 40 digits with an e could be a number.
         text = node.text
         if len(text) != self.length:
+            from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH
+
+            fitting = [name for name in ALGORITHMS if HEX_LENGTH[name] == len(text)]
             got = f"{len(text)} characters: {shorten(text, 24)}"
-            problems.add(
+            return problems.add(
                 f"a {self.algorithm} digest of the wrong length", node, at, expected=expected, got=got,
-                hint=self._other(text),
+                hint=f"it has the length of {' or '.join(fitting)}" if fitting else None,
             )  # fmt: skip
-            return BAD
         if not re.fullmatch("[0-9a-fA-F]*", text):
             odd = next(char for char in text if char not in "0123456789abcdefABCDEF")
             got = f"the character '{shorten(odd)}'"
-            problems.add(f"a {self.algorithm} digest is hexadecimal", node, at, expected=expected, got=got)
-            return BAD
+            return problems.add(f"a {self.algorithm} digest is hexadecimal", node, at, expected=expected, got=got)
         return text.lower()
-
-    def _other(self, text: str) -> str | None:
-        from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH
-
-        fitting = [name for name in ALGORITHMS if HEX_LENGTH[name] == len(text)]
-        return f"it has the length of {' or '.join(fitting)}" if fitting else None
 
     def schema(self) -> JsonSchema:
         """Describe it."""
@@ -133,51 +114,37 @@ class Hex:
 
 
 @dataclass(eq=False, repr=False)
-class Int:
-    """A whole number in a range."""
-
-    what: str
-    least: int = 0
-    most: int = 2**63 - 1
-
-    def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return the number."""
-        value = node.value if isinstance(node, Scalar) else None
-        if isinstance(value, bool) or not isinstance(value, int):
-            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
-            return BAD
-        if not self.least <= value <= self.most:
-            problems.add("the number is out of range", node, at, expected=self.what, got=str(value))
-            return BAD
-        return value
-
-    def schema(self) -> JsonSchema:
-        """Describe it."""
-        return {"type": "integer", "minimum": self.least, "maximum": self.most}
-
-
-@dataclass(eq=False, repr=False)
 class Number:
     """A number in a range, whole or not."""
 
     what: str
     least: float = 0.0
     most: float = 1.0
+    kind: ClassVar[str] = "number"
+    types: ClassVar[tuple[type[int | float], ...]] = (int, float)
 
     def read(self, node: Node, at: str, problems: Problems) -> Any:
-        """Return the number as a float."""
+        """Return the number."""
         value = node.value if isinstance(node, Scalar) else None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
-            return BAD
+        if isinstance(value, bool) or not isinstance(value, self.types):
+            return problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
         if not self.least <= value <= self.most:
-            problems.add("the number is out of range", node, at, expected=self.what, got=str(value))
-            return BAD
-        return float(value)
+            return problems.add("the number is out of range", node, at, expected=self.what, got=str(value))
+        return self.types[-1](value)
 
     def schema(self) -> JsonSchema:
         """Describe it."""
-        return {"type": "number", "minimum": self.least, "maximum": self.most}
+        return {"type": self.kind, "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(eq=False, repr=False)
+class Int(Number):
+    """A whole number in a range."""
+
+    least: float = 0
+    most: float = 2**63 - 1
+    kind: ClassVar[str] = "integer"
+    types: ClassVar[tuple[type[int | float], ...]] = (int,)
 
 
 @dataclass(eq=False, repr=False)
@@ -188,8 +155,7 @@ class Bool:
         """Return the boolean."""
         value = node.value if isinstance(node, Scalar) else None
         if not isinstance(value, bool):
-            problems.add("wrong type of value", node, at, expected="true or false", got=kind_of(node))
-            return BAD
+            return problems.add("wrong type of value", node, at, expected="true or false", got=kind_of(node))
         return value
 
     def schema(self) -> JsonSchema:
@@ -209,8 +175,7 @@ class Choice:
         if isinstance(value, bool) or value not in self.allowed:
             hint = problems.near(value, [str(name) for name in self.allowed]) if isinstance(value, str) else ""
             expected = f"one of {words(self.allowed)}" if len(self.allowed) > 1 else str(self.allowed[0])
-            problems.add("unknown value", node, at, expected=expected, got=kind_of(node), hint=hint)
-            return BAD
+            return problems.add("unknown value", node, at, expected=expected, got=kind_of(node), hint=hint)
         return value
 
     def schema(self) -> JsonSchema:

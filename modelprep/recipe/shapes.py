@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from modelprep.recipe import yaml_tree
-from modelprep.recipe.problems import Problems
-from modelprep.recipe.scalars import BAD, JsonSchema, Text, words
+from modelprep.recipe.problems import BAD, Problems
+from modelprep.recipe.scalars import JsonSchema, Text, words
 from modelprep.recipe.yaml_tree import Node, Scalar, kind_of, shorten
 from modelprep.structs import dataclass
 
@@ -58,16 +58,13 @@ class ListOf:
             if self.single and isinstance(node, Scalar):
                 value = self.element.read(node, at, problems)
                 return BAD if value is BAD else [value]
-            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
-            return BAD
+            return problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
         if len(node.items) < self.least:
             what = "the list is too short" if node.items else "the list is empty"
-            problems.add(what, node, at, expected=self.what)
-            return BAD
+            return problems.add(what, node, at, expected=self.what)
         if len(node.items) > self.most:
             expected = f"at most {self.most} entries"
-            problems.add("the list is too long", node, at, expected=expected, got=str(len(node.items)))
-            return BAD
+            return problems.add("the list is too long", node, at, expected=expected, got=str(len(node.items)))
         read = [self.element.read(item, f"{at}[{index}]", problems) for index, item in enumerate(node.items)]
         return BAD if any(value is BAD for value in read) else read
 
@@ -91,11 +88,9 @@ class MapOf:
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Return a :class:`Table` of the valid values."""
         if not isinstance(node, yaml_tree.Mapping):
-            problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
-            return BAD
+            return problems.add("wrong type of value", node, at, expected=self.what, got=kind_of(node))
         if len(node.entries) < self.least:
-            problems.add("the mapping is empty", node, at, expected=self.what)
-            return BAD
+            return problems.add("the mapping is empty", node, at, expected=self.what)
         table = Table(node)
         for key, value_node in node.entries.items():
             here = f"{at}.{key}" if at else key
@@ -164,8 +159,7 @@ class Struct:
     def read(self, node: Node, at: str, problems: Problems) -> Any:
         """Return a :class:`Table` of the valid values; keys with problems are left out."""
         if not isinstance(node, yaml_tree.Mapping):
-            problems.add("wrong type of value", node, at, expected=f"{self.what} (a mapping)", got=kind_of(node))
-            return BAD
+            return problems.add("wrong type of value", node, at, expected=f"{self.what} (a mapping)", got=kind_of(node))
         table = Table(node)
         for key, value_node in node.entries.items():
             here = f"{at}.{key}" if at else key

@@ -14,7 +14,7 @@ from typing import Any, Union
 
 from modelprep.errors import RecipeError
 from modelprep.quoting import line
-from modelprep.recipe.problems import Problems
+from modelprep.recipe.problems import Placed, Problems
 from modelprep.recipe.text import forbidden
 from modelprep.regular import opened
 
@@ -31,25 +31,6 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-
-
-class Placed:
-    """A node's place: the parser's marks of its start and end."""
-
-    __slots__ = ("end", "start")
-
-    def __init__(self, start: Any, end: Any = None) -> None:
-        self.start, self.end = start, end
-
-    @property
-    def line(self) -> int:
-        """Line, counted from 0."""
-        return int(self.start.line)
-
-    @property
-    def column(self) -> int:
-        """Column, counted from 0."""
-        return int(self.start.column)
 
 
 class Scalar(Placed):

@@ -14,8 +14,7 @@ import threading
 import pytest
 import yaml
 
-from modelprep.recipe.catalogue import Catalogue
-from modelprep.recipe.loader import load_shared
+from modelprep.recipe.catalogue import Catalogue, SharedAssets
 
 ALGORITHMS = {"sha256", "sha384", "sha512", "sha1", "md5", "git"}
 #: The recipes that the spine was built with; the demo must have every asset of them.
@@ -37,7 +36,7 @@ def recipes(repository, tmp_path_factory):
 def files(made, recipes):
     from demo.layout import addresses
 
-    return addresses(load_shared(recipes / "assets"), made)
+    return addresses(SharedAssets([recipes / "assets"]), made)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +54,7 @@ def overlaid(tmp_path_factory, recipes, standin):
     from demo.overlay import overlay
 
     out = tmp_path_factory.mktemp("overlay")
-    return out, overlay(recipes, out, read(standin, load_shared(recipes / "assets")))
+    return out, overlay(recipes, out, read(standin, SharedAssets([recipes / "assets"])))
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def test_every_digest_of_the_overlay_is_that_of_the_file_at_every_address(overla
     from modelprep.fetch.urls import mirror_path
     from modelprep.formats.archive.members import extract_member
 
-    assets = load_shared(overlaid[0] / "assets")
+    assets = SharedAssets([overlaid[0] / "assets"])
     for asset_id in made:
         asset = assets[asset_id]
         assert asset.sources
@@ -166,7 +165,7 @@ def test_every_digest_of_the_overlay_is_that_of_the_file_at_every_address(overla
 
 
 def test_the_standin_lies_at_addresses_that_the_shipped_recipes_name(recipes, files):
-    named = {source.url for asset in load_shared(recipes / "assets").values() for source in asset.sources}
+    named = {source.url for asset in SharedAssets([recipes / "assets"]).values() for source in asset.sources}
     assert set(files) <= named
 
 
@@ -181,7 +180,7 @@ def test_the_demo_covers_every_recipe_that_it_has_the_assets_of(recipes, standin
 def test_the_shipped_digests_are_not_those_of_the_standin(recipes, made):
     from demo.layout import digest
 
-    assets = load_shared(recipes / "assets")
+    assets = SharedAssets([recipes / "assets"])
     for asset_id, item in made.items():
         best = assets[asset_id].digests.best()
         if best is not None:
@@ -359,7 +358,7 @@ def test_sources_of_one_asset_that_do_not_agree_are_an_error(recipes, standin, t
     odd.unlink()
     odd.write_bytes(b"other")
     with pytest.raises(ValueError, match="mnist-t10k-labels"):
-        read(tmp_path / "up", load_shared(recipes / "assets"))
+        read(tmp_path / "up", SharedAssets([recipes / "assets"]))
 
 
 def test_the_makefile_has_a_target_for_each_group(repository):

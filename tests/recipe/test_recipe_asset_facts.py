@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelprep.recipe.catalogue import Catalogue
-from modelprep.recipe.loader import load_shared
+from modelprep.recipe.catalogue import Catalogue, SharedAssets
 from modelprep.recipe.schema import Asset
 
 #: Not files that can be fetched as they are: whole source trees, and what was never published or is made by a script.
@@ -76,7 +75,7 @@ def later(facts_text: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def assets(repository: Path) -> Mapping[str, Asset]:
-    return load_shared(repository / "recipes" / "assets")
+    return SharedAssets([repository / "recipes" / "assets"])
 
 
 @pytest.fixture(scope="module")

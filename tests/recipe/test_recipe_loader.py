@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from modelprep.errors import RecipeError
 from modelprep.recipe import loader, yaml_tree
 from modelprep.recipe import text as text_rules
+from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.problems import RecipeErrors, flatten
 from modelprep.recipe.schema import Asset, Digests, Ref, Source
 
@@ -400,12 +401,17 @@ def test_an_unknown_key_in_a_variant_is_seen_without_choosing_it() -> None:
 
 
 def test_shared_assets_declared_twice_name_both_places(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.yaml").write_text(f"schema: 1\nassets:\n{ASSET}", encoding="utf-8")
-    with pytest.raises(RecipeError, match="declared twice") as caught:
-        loader.load_shared(tmp_path)
-    assert caught.value.where == f"{tmp_path}/b.yaml:3:3"
-    assert caught.value.hint == f"the first is at {tmp_path}/a.yaml:3:3"
+    from modelprep.pipeline.authoring import lint_files
+
+    files = [tmp_path / "assets" / f"{name}.yaml" for name in ("a", "b")]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_text(f"schema: 1\nassets:\n{ASSET}", encoding="utf-8")
+    sound, twice = lint_files(files, Catalogue([tmp_path]))
+    assert sound.errors == ()
+    assert "declared in two files" in twice.errors[0].what
+    assert twice.errors[0].where == f"{files[1]}:3:3"
+    assert twice.errors[0].hint == f"the first is at {files[0]}:3:3"
 
 
 @pytest.mark.slow

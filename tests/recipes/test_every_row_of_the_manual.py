@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelprep.recipe.catalogue import Catalogue
-from modelprep.recipe.loader import load_shared
+from modelprep.recipe.catalogue import Catalogue, SharedAssets
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.recipe.spread import source_of
 
@@ -176,7 +175,7 @@ def test_the_hedgehog_is_a_slot() -> None:
 
 @pytest.fixture(scope="module")
 def shared(repository: Any) -> Mapping[str, Asset]:
-    return load_shared(repository / "recipes" / "assets")
+    return SharedAssets([repository / "recipes" / "assets"])
 
 
 def used() -> set[str]:
