@@ -7,7 +7,7 @@ status. An error consists of facts, so that the text on a terminal and the objec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -61,21 +61,15 @@ class ModelprepError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Steps run in separate processes: the facts must survive pickling.
-        return _rebuild, (type(self), self.args[0], {**self._facts(), "brief": self.brief})
+        return _rebuild, (type(self), self.args[0], self._facts())
 
-    def _facts(self) -> dict[str, object]:
-        return {
-            "where": self.where,
-            "expected": self.expected,
-            "got": self.got,
-            "looks_like": self.looks_like,
-            "hint": self.hint,
-            "tried": self.tried,
-        }
+    def _facts(self) -> dict[str, Any]:
+        names = ("where", "expected", "got", "looks_like", "hint", "tried", "brief")
+        return {name: getattr(self, name) for name in names}
 
     def but(self, *, hint: str) -> Self:
         """Return the same error with another hint."""
-        return type(self)(self.what, **{**self._facts(), "brief": self.brief, "hint": hint})  # type: ignore[arg-type]
+        return type(self)(self.what, **{**self._facts(), "hint": hint})
 
     def renamed(self, names: Mapping[str, str]) -> Self:
         """Return the same error with the user's paths instead of the store's."""
@@ -88,14 +82,14 @@ class ModelprepError(Exception):
                     value = value.replace(path, name)
             return value
 
-        facts = {name: shown(value) for name, value in {**self._facts(), "brief": self.brief}.items()}
-        return type(self)(str(shown(self.what)), **facts)  # type: ignore[arg-type]
+        facts: dict[str, Any] = {name: shown(value) for name, value in self._facts().items()}
+        return type(self)(str(shown(self.what)), **facts)
 
     def to_json(self) -> dict[str, object]:
         """Return the facts as a JSON-ready mapping, empty ones left out."""
         facts: dict[str, object] = {"error": self.kind, "exit_code": self.exit_code, "what": self.what}
         for name, value in self._facts().items():
-            if value:
+            if value and name != "brief":
                 facts[name] = list(value) if isinstance(value, tuple) else value
         return facts
 
@@ -105,28 +99,21 @@ class ModelprepError(Exception):
     def text(self, *, verbose: bool = False) -> str:
         """Write the error for a person; `verbose` shows all attempts."""
         lines = [self.what]
-        for label, value in (
-            ("where", self.where),
-            ("expected", self.expected),
-            ("got", self.got),
-            ("looks like", self.looks_like),
-        ):
-            if value:
-                first, *rest = value.splitlines() or [""]
-                lines.append(f"  {label + ':':<11} {first}")
-                lines.extend(f"  {'':<11} {line}" for line in rest)
-        lines.extend(
-            f"  {'tried:':<11} {line}" for line in (self.tried if verbose or self.brief is None else self.brief)
-        )
-        if self.hint:
-            first, *rest = self.hint.splitlines()
-            lines.append(f"  {'next:':<11} {first}")
-            lines.extend(f"  {'':<11} {line}" for line in rest)
+
+        def add(label: str, value: str | None) -> None:
+            for number, line in enumerate(value.splitlines() if value else ()):
+                lines.append(f"  {'' if number else label + ':':<11} {line}")
+
+        for name in ("where", "expected", "got", "looks_like"):
+            add(name.replace("_", " "), getattr(self, name))
+        tried = self.tried if verbose or self.brief is None else self.brief
+        lines.extend(f"  {'tried:':<11} {line}" for line in tried)
+        add("next", self.hint)
         return "\n".join(lines)
 
 
-def _rebuild(cls: type[ModelprepError], what: str, facts: dict[str, object]) -> ModelprepError:
-    return cls(what, **facts)  # type: ignore[arg-type]  # the facts came out of the same class
+def _rebuild(cls: type[ModelprepError], what: str, facts: dict[str, Any]) -> ModelprepError:
+    return cls(what, **facts)
 
 
 class CheckFailed(ModelprepError):

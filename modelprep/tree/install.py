@@ -12,7 +12,7 @@ from modelprep.events import Event, Listener, silent
 from modelprep.store import Blob, Store
 from modelprep.store.disk import set_mode, storage, storage_error, sync_file, sync_folder
 from modelprep.store.syncing import sync_all
-from modelprep.structs import dataclass
+from modelprep.structs import dataclass, field
 from modelprep.tree.journal import Reserved, interrupted, journal
 from modelprep.tree.manifest import RUN_TESTS
 from modelprep.tree.places import place, tree_lock
@@ -76,70 +76,67 @@ def apply_install(
         return _Installation(fresh, store, link, listen, stop or (lambda: False), task).run()
 
 
+@dataclass(eq=False)
 class _Installation:
     """One application of a plan, while the tree's lock is held."""
 
-    def __init__(
-        self, plan: InstallPlan, store: Store, link: bool, listen: Listener, stop: Callable[[], bool], task: str
-    ) -> None:
-        self._plan = plan
-        self._store = store
-        self._link = link
-        self._listen = listen
-        self._stop = stop
-        self._task = task
-        self._aside: list[tuple[str, str]] = []
-        self._removed: list[str] = []
-        self._bytes = 0
-        self._folders: set[Path] = set()
-        self._total = sum(action.blob.size for action in plan.writes)
+    plan: InstallPlan
+    store: Store
+    link: bool
+    listen: Listener
+    stop: Callable[[], bool]
+    task: str
+    aside: list[tuple[str, str]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    folders: set[Path] = field(default_factory=set)
+    done: int = 0  # bytes
 
     def run(self) -> Installed:
-        folder = self._plan.folder
-        own = damaged_lists(folder, self._plan.manifest)
+        folder = self.plan.folder
+        own = damaged_lists(folder, self.plan.manifest)
         if own:
-            own_files(self._plan.manifest, self._unfit)
-        contents = {action.path: (action.blob.sha256, action.blob.size) for action in self._plan.writes}
-        with journal(folder, self._plan.demo.recipe, contents, own) as reserved:
-            for batch in _batches(self._plan.writes):
+            own_files(self.plan.manifest, self._unfit)
+        contents = {action.path: (action.blob.sha256, action.blob.size) for action in self.plan.writes}
+        with journal(folder, self.plan.demo.recipe, contents, own) as reserved:
+            for batch in _batches(self.plan.writes):
                 self._put(batch, reserved)
             with storage(folder, doing="install"):
-                sync_all(self._folders)
-            for leaving in self._plan.leaving:
+                sync_all(self.folders)
+            for leaving in self.plan.leaving:
                 target = place(folder, leaving.path)
                 if leaving.verb == "remove":
                     self._remove(target)
-                    self._removed.append(leaving.path)
+                    self.removed.append(leaving.path)
                 elif leaving.verb == "leave":
-                    self._warn(f"{target} is no longer part of {self._plan.demo.demo}; it is kept: {leaving.reason}")
+                    self._warn(f"{target} is no longer part of {self.plan.demo.demo}; it is kept: {leaving.reason}")
             for name, text in own.items():
                 self._write(folder / name, text.encode(), reserved)
         return Installed(
-            written=tuple(action.path for action in self._plan.writes),
-            kept=tuple(action.path for action in self._plan.actions if action.verb in ("keep", "adopt")),
-            removed=tuple(self._removed),
-            repaired=tuple(own) if self._plan.manifest.text() == self._plan.before.text() else (),
-            set_aside=tuple(self._aside),
-            bytes_written=self._bytes,
+            written=tuple(action.path for action in self.plan.writes),
+            kept=tuple(action.path for action in self.plan.actions if action.verb in ("keep", "adopt")),
+            removed=tuple(self.removed),
+            repaired=tuple(own) if self.plan.manifest.text() == self.plan.before.text() else (),
+            set_aside=tuple(self.aside),
+            bytes_written=self.done,
         )
 
     def _put(self, batch: list[Action], reserved: Reserved) -> None:
         """Write some files under temporary names, synchronise them together, and rename them."""
-        targets = {action.path: place(self._plan.folder, action.path) for action in batch}
+        targets = {action.path: place(self.plan.folder, action.path) for action in batch}
         written: list[Action] = []
         try:
             for action in batch:
                 target, temporary = targets[action.path], reserved.temporary[action.path]
                 with storage(target.parent, doing="make the folder"):
                     target.parent.mkdir(parents=True, exist_ok=True)
-                self._folders.add(target.parent)
-                if not (self._link and self._hard_link(action.blob, temporary)):
+                self.folders.add(target.parent)
+                if not (self.link and self._hard_link(action.blob, temporary)):
                     self._copy(action.blob, temporary, target)
                 written.append(action)
         finally:  # also if the disk is full or the user stops it: complete files are installed
-            with storage(self._plan.folder, doing="install"):
+            with storage(self.plan.folder, doing="install"):
                 sync_all(reserved.temporary[action.path] for action in written)
-            with self._store.recording():
+            with self.store.recording():
                 for action in written:
                     self._land(action, targets[action.path], reserved)
 
@@ -148,7 +145,7 @@ class _Installation:
             self._set_aside(action, target)
         with storage(target, doing="install"):
             reserved.put(action.path, target)
-        self._store.remember(target, action.blob.sha256)
+        self.store.remember(target, action.blob.sha256)
 
     def _write(self, target: Path, data: bytes, reserved: Reserved) -> None:
         temporary = reserved.temporary[target.name]
@@ -164,32 +161,27 @@ class _Installation:
 
     def _hard_link(self, blob: Blob, temporary: Path) -> bool:
         try:
-            self._store.link(blob, temporary)
+            self.store.link(blob, temporary)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES):
                 raise storage_error(error, temporary, doing="link") from error
-            self._listen(
-                Event(
-                    "note",
-                    task=self._task,
-                    text=f"hard links to the cache are not possible in {temporary.parent}; copying",
-                )
-            )
-            self._link = False
+            text = f"hard links to the cache are not possible in {temporary.parent}; copying"
+            self.listen(Event("note", task=self.task, text=text))
+            self.link = False
             return False
         return True
 
     def _copy(self, blob: Blob, temporary: Path, target: Path) -> None:
-        begun = self._bytes
+        begun, total = self.done, sum(action.blob.size for action in self.plan.writes)
 
         def progress(done: int, _: int | None) -> None:
-            if self._stop():
+            if self.stop():
                 raise Interrupted("stopped while installing")
-            self._bytes = begun + done
-            self._listen(Event("progress", task=self._task, label=target.name, done=self._bytes, total=self._total))
+            self.done = begun + done
+            self.listen(Event("progress", task=self.task, label=target.name, done=self.done, total=total))
 
         with storage(target, needed=blob.size, doing="install"):
-            self._store.copy(blob, temporary, progress=progress, sync=False)
+            self.store.copy(blob, temporary, progress=progress, sync=False)
 
     def _set_aside(self, action: Action, target: Path) -> None:
         kept = _free_name(target)
@@ -200,14 +192,14 @@ class _Installation:
                     os.link(target, kept, follow_symlinks=False)
             except OSError:
                 target.rename(kept)
-        self._aside.append((action.path, kept.name))
+        self.aside.append((action.path, kept.name))
         self._warn(f"{target} had local changes ({action.reason}); saved as {kept.name}")
 
     def _remove(self, target: Path) -> None:
         with storage(target, doing="remove"):
             target.unlink(missing_ok=True)
         for folder in target.parents:
-            if folder == self._plan.folder:
+            if folder == self.plan.folder:
                 break
             try:
                 folder.rmdir()
@@ -215,10 +207,10 @@ class _Installation:
                 break
 
     def _unfit(self, error: RecipeError) -> None:
-        self._warn(f"{RUN_TESTS} leaves a demo out: {error.what} ({error.got or self._plan.demo.demo})")
+        self._warn(f"{RUN_TESTS} leaves a demo out: {error.what} ({error.got or self.plan.demo.demo})")
 
     def _warn(self, text: str) -> None:
-        self._listen(Event("warning", task=self._task, text=text))
+        self.listen(Event("warning", task=self.task, text=text))
 
 
 def _batches(actions: Sequence[Action]) -> Iterator[list[Action]]:

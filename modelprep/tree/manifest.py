@@ -246,19 +246,13 @@ def _file(entry: dict[str, Any]) -> InstalledFile:
 
 
 def _demo_json(demo: InstalledDemo) -> dict[str, object]:
-    return {
-        "recipe": demo.recipe,
-        "demo": demo.demo,
-        "key": demo.key,
-        "summary": demo.summary,
-        "manual": demo.manual,
-        "run": demo.run,
-        "board": demo.board,
-        "variant": demo.variant,
-        **({"programs": demo.programs} if demo.programs else {}),
-        **({"interactive": True} if demo.interactive else {}),
-        "expect": plain(demo.expect),
-    }
+    optional = ("programs", "interactive")
+    facts = {name: value for name, value in vars(demo).items() if value or name not in optional}
+    return {**facts, "expect": plain(demo.expect)}
+
+
+def _asset_facts(asset: AssetUsed) -> dict[str, object]:
+    return {"name": asset.name, "source": asset.source, "canonical_url": asset.canonical_url, **vars(asset)}
 
 
 def _file_json(file: InstalledFile) -> dict[str, object]:
@@ -268,18 +262,7 @@ def _file_json(file: InstalledFile) -> dict[str, object]:
         "size": file.size,
         "demos": sorted(file.demos),
         "assets": [
-            {
-                "name": asset.name,
-                "source": asset.source,
-                "canonical_url": asset.canonical_url,
-                "sha256": asset.sha256,
-                "size": asset.size,
-                "licence": asset.licence,
-                "licence_source": asset.licence_source,
-                "pinned_by": asset.pinned_by,
-                "restricted": asset.restricted,
-                **({"warning": asset.warning} if asset.warning else {}),
-            }
+            {name: value for name, value in _asset_facts(asset).items() if value or name != "warning"}
             for asset in sorted(file.provenance.assets, key=lambda asset: asset.name)
         ],
         "steps": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -85,19 +86,9 @@ class InstallPlan:
 
 def demo_entry(recipe: Recipe, key: str) -> InstalledDemo:
     """Make the manifest's entry for a recipe."""
-    return InstalledDemo(
-        recipe=recipe.name,
-        demo=recipe.demo,
-        key=key,
-        summary=recipe.summary,
-        manual=recipe.manual,
-        run=str(recipe.run or ""),
-        board=recipe.board,
-        variant=recipe.variant,
-        programs=recipe.programs,
-        interactive=recipe.interactive,
-        expect=recipe.expect,
-    )
+    same = ("demo", "summary", "manual", "board", "variant", "programs", "interactive", "expect")
+    facts = {name: getattr(recipe, name) for name in same}
+    return InstalledDemo(recipe=recipe.name, key=key, run=str(recipe.run or ""), **facts)
 
 
 def plan_install(
@@ -125,17 +116,8 @@ def plan_install(
         ),
         *_unlisted(folder, records.written.get(demo.recipe, {}), {*files, *before.files}, store),
     )
-    return InstallPlan(
-        folder=folder,
-        demo=demo,
-        actions=actions,
-        leaving=leaving,
-        manifest=_after(folder, demo, files, provenance, before),
-        before=before,
-        files=files,
-        provenance=provenance,
-        peers=frozenset(peers),
-    )
+    after = _after(folder, demo, files, provenance, before)
+    return InstallPlan(folder, demo, actions, leaving, after, before, files, provenance, frozenset(peers))
 
 
 def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, records: Records, store: Store) -> Action:
@@ -158,16 +140,18 @@ def _action(folder: Path, path: str, blob: Blob, manifest: Manifest, records: Re
     if found.st_size == blob.size and store.digest_of(target)[0] == blob.sha256:
         return Action(path, "keep", blob, "in place") if known else Action(path, "adopt", blob, "found in place")
     ours = records.contents(path) | ({(known.sha256, known.size)} if known else set())
-    if _holds(target, found.st_size, ours, store):
+    if _holds(target, found, ours, store):
         return Action(path, "replace", blob, "the recipe has changed")
     if known is None:
         return Action(path, "set-aside", blob, "modelprep did not write this file")
     return Action(path, "set-aside", blob, "changed since modelprep wrote it")
 
 
-def _holds(path: Path, size: int, contents: Collection[Content], store: Store) -> bool:
-    """Say whether a file of `size` bytes has one of some contents; hashed only if one has this size."""
-    return any(size == each for _, each in contents) and (store.digest_of(path)[0], size) in contents
+def _holds(path: Path, found: os.stat_result, contents: Collection[Content], store: Store) -> bool:
+    """Say whether a regular file has one of some contents; hashed only if one has its size."""
+    if not stat.S_ISREG(found.st_mode) or all(found.st_size != size for _, size in contents):
+        return False
+    return (store.digest_of(path)[0], found.st_size) in contents
 
 
 def _refuse_conflicts(
@@ -199,7 +183,7 @@ def _leaving(folder: Path, entry: InstalledFile, recipe: str, records: Records, 
         except FileNotFoundError:
             return Leaving(entry.path, "release", "already removed")
     ours = records.contents(entry.path) | {(entry.sha256, entry.size)}
-    if stat.S_ISREG(found.st_mode) and _holds(target, found.st_size, ours, store):
+    if _holds(target, found, ours, store):
         return Leaving(entry.path, "remove", "no longer in the recipe")
     return Leaving(entry.path, "leave", "changed since modelprep wrote it")
 
@@ -211,8 +195,7 @@ def _unlisted(
     for path, contents in written.items():
         with contextlib.suppress(StorageError, OSError):
             target = place(folder, path)
-            found = target.lstat()
-            if path not in listed and stat.S_ISREG(found.st_mode) and _holds(target, found.st_size, contents, store):
+            if path not in listed and _holds(target, target.lstat(), contents, store):
                 yield Leaving(path, "remove", "left by a killed installation")
 
 
