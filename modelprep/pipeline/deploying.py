@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelprep.deliver import boards, matrix
@@ -17,7 +17,6 @@ from modelprep.deliver.deploy import DeployPlan, check_file
 from modelprep.deliver.matrix import TestResult
 from modelprep.deliver.one_board import Deployment, apply_board, plan_board
 from modelprep.deliver.processes import Processes
-from modelprep.deliver.remote import Channel
 from modelprep.errors import ConnectionLost, DigestMismatch, Interrupted, ModelprepError
 from modelprep.events import Event, Listener
 from modelprep.pipeline.run.errors import as_error
@@ -107,27 +106,6 @@ class Order:
     retries: int = 0
     junit: bool = False
 
-    def apply(
-        self,
-        channel: Channel,
-        plans: Sequence[DeployPlan],
-        *,
-        listen: Listener,
-        before_tests: Callable[[DeployPlan], object],
-        streamed: bool = False,
-    ) -> Deployment:
-        """Send files and run tests; see :func:`modelprep.deliver.one_board.apply_board`."""
-        return apply_board(
-            channel,
-            plans,
-            run=self.run,
-            arguments=self.arguments,
-            junit=self.junit,
-            streamed=streamed,
-            listen=listen,
-            before_tests=before_tests,
-        )
-
 
 def deploy_board(
     order: Order,
@@ -144,17 +122,34 @@ def deploy_board(
     """
 
     def attempt() -> BoardOutcome:
-        with boards.reach(target, order.ssh) as channel:
-            plans = plan_board(channel, order.parts, order.release, listen=listen)
-            planned = BoardOutcome(target.name, channel.board.login, plans)
-            if order.dry_run:
-                return planned
-            made = order.apply(
-                channel, plans, streamed=streamed, listen=listen, before_tests=lambda plan: before_tests(planned, plan)
-            )
-            return replace(planned, deployment=made)
+        return _once(order, target, listen, lambda _plans: listen, before_tests, streamed=streamed)
 
     return _retried(order, target, attempt, listen, time.sleep)
+
+
+def _once(
+    order: Order,
+    target: Target,
+    listen: Listener,
+    hearing: Callable[[Sequence[DeployPlan]], Listener],
+    before_tests: Callable[[BoardOutcome, DeployPlan], object],
+    *,
+    check: Callable[[TreePart, InstalledFile], None] = check_file,
+    streamed: bool = False,
+    unattended: bool = False,
+    processes: Processes | None = None,
+) -> BoardOutcome:
+    """Deploy to one board; `hearing` returns the listener of what is sent for the plans."""
+    with boards.reach(target, order.ssh, unattended=unattended, processes=processes) as channel:
+        plans = plan_board(channel, order.parts, order.release, check=check, listen=listen)
+        planned = BoardOutcome(target.name, channel.board.login, plans)
+        if order.dry_run:
+            return planned
+        deployment = apply_board(
+            channel, plans, run=order.run, arguments=order.arguments, junit=order.junit, streamed=streamed,
+            listen=hearing(plans), before_tests=lambda plan: before_tests(planned, plan),
+        )  # fmt: skip
+        return replace(planned, deployment=deployment)
 
 
 def deploy_boards(
@@ -192,29 +187,29 @@ def _write_reports(folder: Path, targets: Sequence[Target], made: Deployments) -
         write_atomic(folder / names[outcome.board], document)
 
 
+@dataclass(eq=False)
 class _Work:
     """Work on the boards, which any thread may stop."""
 
-    def __init__(self, order: Order, listen: Listener) -> None:
-        self._order = order
-        self._listen = listen
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-        self._running: list[Processes] = []
-        self._check = _CheckedOnce()
+    order: Order
+    listen: Listener
+    check: _CheckedOnce = field(default_factory=lambda: _CheckedOnce())
+    stopped: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    running: list[Processes] = field(default_factory=list)
 
     def stop(self) -> None:
         """End running programs, and start no new ones."""
-        self._stopped.set()
-        with self._lock:
-            for processes in self._running:
+        self.stopped.set()
+        with self.lock:
+            for processes in self.running:
                 processes.stop()
 
     def _processes(self) -> Processes:
         made = Processes()
-        with self._lock:
-            self._running.append(made)
-            if self._stopped.is_set():
+        with self.lock:
+            self.running.append(made)
+            if self.stopped.is_set():
                 made.stop()
         return made
 
@@ -229,44 +224,47 @@ class _Work:
             return self._attempt(target, task)
 
         try:
-            made = _retried(self._order, target, attempt, self._listen, self._stopped.wait)
+            made = _retried(self.order, target, attempt, self.listen, self.stopped.wait)
         except Exception as caught:  # a failed board does not stop the others
-            if self._stopped.is_set() or isinstance(caught, Interrupted):
+            if self.stopped.is_set() or isinstance(caught, Interrupted):
                 raise Interrupted("stopped while connected to a board") from caught
             error = as_error(caught)
             if target.key not in (error.where or ""):
                 error.where = f"{target.name}: {error.where}" if error.where else target.name
-            self._listen(Event("failed", task=task, label=target.name, text=error.what, data=error.to_json()))
+            self.listen(Event("failed", task=task, label=target.name, text=error.what, data=error.to_json()))
             return BoardOutcome(target.name, error=error, attempts=attempts)
         return replace(made, attempts=attempts)
 
     def _attempt(self, target: Target, task: str) -> BoardOutcome:
-        order, listen = self._order, self._listen
+        order, listen = self.order, self.listen
         listen(Event("start", task=task, label=target.name))
         tests = f"tests:{target.name}"
         testing = False
 
-        def before_tests(_plan: DeployPlan) -> None:
+        def before_tests(_outcome: BoardOutcome, _plan: DeployPlan) -> None:
             nonlocal testing
             if not testing:
                 testing = True
                 listen(Event("done", task=task, label=target.name))
                 listen(Event("start", task=tests, label=f"{target.name}: tests"))
 
+        def hearing(plans: Sequence[DeployPlan]) -> Listener:
+            return _as_one_task(listen, task, target.name, sum(plan.size for plan in plans))
+
         try:
-            with boards.reach(target, order.ssh, unattended=True, processes=self._processes()) as channel:
-                plans = plan_board(channel, order.parts, order.release, check=self._check, listen=listen)
-                if order.dry_run:
-                    listen(Event("done", task=task, label=target.name))
-                    return BoardOutcome(target.name, channel.board.login, plans)
-                told = _as_one_task(listen, task, target.name, sum(plan.size for plan in plans))
-                deployment = order.apply(channel, plans, listen=told, before_tests=before_tests)
+            made = _once(
+                order, target, listen, hearing, before_tests,
+                check=self.check, unattended=True, processes=self._processes(),
+            )  # fmt: skip
         finally:
             if testing:
                 listen(Event("done", task=tests, label=target.name))
-        results = matrix.results_of(deployment.tests)
-        listen(Event("done", task=task, label=target.name, text=_summary(deployment, results)))
-        return BoardOutcome(target.name, deployment.board, plans, deployment, results)
+        if made.deployment is None:
+            listen(Event("done", task=task, label=target.name))
+            return made
+        results = matrix.results_of(made.deployment.tests)
+        listen(Event("done", task=task, label=target.name, text=_summary(made.deployment, results)))
+        return replace(made, results=results)
 
 
 def _retried(
@@ -312,16 +310,15 @@ def _as_one_task(listen: Listener, task: str, label: str, total: int) -> Listene
     return hear
 
 
+@dataclass(eq=False)
 class _CheckedOnce:
     """Checks a file of a tree once, however many boards it goes to."""
 
-    def __init__(self, check: Callable[[TreePart, InstalledFile], None] = check_file) -> None:
-        self._check = check
-        self._lock = threading.Lock()
-        self._good: set[tuple[Path, str]] = set()
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    good: set[tuple[Path, str]] = field(default_factory=set)
 
     def __call__(self, part: TreePart, file: InstalledFile) -> None:
-        with self._lock:
-            if (part.folder, file.path) not in self._good:
-                self._check(part, file)
-                self._good.add((part.folder, file.path))
+        with self.lock:
+            if (part.folder, file.path) not in self.good:
+                check_file(part, file)
+                self.good.add((part.folder, file.path))

@@ -10,6 +10,9 @@ from modelprep.pipeline.plan.request import Plan, PlannedAsset
 from modelprep.store.disk import device_of, free_space, human, require_folder
 from modelprep.structs import dataclass
 
+#: Certain bytes, upper bound of the steps' bytes, files of unknown size.
+_Load = tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class Room:
@@ -47,19 +50,12 @@ class Room:
             return ""
         return (
             f"there may not be enough disk space in {', '.join(map(str, self.places))}: up to {human(self.at_most)} "
-            "may be written, "
-            f"{human(self.free)} are free"
+            f"may be written, {human(self.free)} are free"
         )
 
     def to_json(self) -> dict[str, object]:
         """Return it JSON-ready."""
-        return {
-            "places": [str(place) for place in self.places],
-            "needed": self.needed,
-            "at_most": self.at_most,
-            "free": self.free,
-            "unknown": self.unknown,
-        }
+        return {**vars(self), "places": [str(place) for place in self.places]}
 
 
 def rooms(plan: Plan) -> tuple[Room, ...]:
@@ -69,16 +65,11 @@ def rooms(plan: Plan) -> tuple[Room, ...]:
     by_device: dict[int, list[Path]] = {}
     for place in loads:
         by_device.setdefault(device_of(place), []).append(place)
-    return tuple(
-        Room(
-            places=tuple(places),
-            needed=sum(loads[place].sure for place in places),
-            at_most=sum(loads[place].sure + loads[place].made for place in places),
-            free=free_space(places[0]),
-            unknown=sum(loads[place].unknown for place in places),
-        )
-        for places in by_device.values()
-    )
+    found = []
+    for places in by_device.values():
+        sure, made, unknown = map(sum, zip(*(loads[place] for place in places), strict=True))
+        found.append(Room(tuple(places), sure, sure + made, free_space(places[0]), unknown))
+    return tuple(found)
 
 
 def check_room(plan: Plan) -> None:
@@ -113,7 +104,7 @@ def _store_load(plan: Plan, most: _Bounds) -> _Load:
         size = most.of(step.identity, "")
         made += size or 0
         unknown += size is None
-    return _Load(sure, made, unknown)
+    return sure, made, unknown
 
 
 def _tree_load(plan: Plan, most: _Bounds) -> _Load:
@@ -139,16 +130,7 @@ def _tree_load(plan: Plan, most: _Bounds) -> _Load:
     for identity in {identity for identity, _ in copies}:
         times = max(count for (step, _), count in copies.items() if step == identity)
         made += times * (most.of(identity, "") or 0)
-    return _Load(sure, made, unknown)
-
-
-@dataclass(frozen=True)
-class _Load:
-    """Certain bytes, upper bound of the steps' bytes, files of unknown size."""
-
-    sure: int
-    made: int
-    unknown: int
+    return sure, made, unknown
 
 
 class _Bounds:

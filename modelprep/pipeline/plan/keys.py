@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from modelprep.pipeline.plan.binding import Bound, bind
+from modelprep.pipeline.plan.request import PlannedStep
 from modelprep.pipeline.plan.validate import check_steps, made_by, references
 from modelprep.recipe.lockfile import FIRST_USE, Pin
 from modelprep.recipe.schema import Asset, Recipe, Source
-from modelprep.recipe.spread import resolve
+from modelprep.recipe.spread import fills_folder, resolve, source_of
 from modelprep.structs import replace
-from modelprep.tree.manifest import plain
+from modelprep.tree.manifest import Manifest, plain
 
 _SCHEMA = 1
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -54,6 +55,19 @@ def source_name(source: Source) -> str:
     if source.url.is_local:
         url = f"file:{url.rpartition('/')[2]}"
     return f"{url}#{source.member}" if source.member else url
+
+
+def used_assets(recipe: Recipe) -> list[Asset]:
+    """Return the assets that a step or an entry of ``install`` refers to."""
+    used = {ref.name for ref in references(recipe)}
+    return [asset for asset in recipe.assets.values() if asset.id in used]
+
+
+def identify_steps(recipe: Recipe, names: dict[str, str]) -> None:
+    """Add the identities of a recipe's steps to those of its assets, by name."""
+    for use in recipe.steps:
+        bound = bind(recipe, use)
+        names[use.id] = step_identity(bound, {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()})
 
 
 def step_identity(bound: Bound, inputs: Mapping[str, tuple[str, str]]) -> str:
@@ -101,17 +115,49 @@ def demo_key(recipe: Recipe, files: Files, assets: Iterable[Asset]) -> str:
     )
 
 
+def planned_files(
+    recipe: Recipe,
+    names: Mapping[str, str],
+    assets: Sequence[Asset],
+    steps: Mapping[str, PlannedStep],
+    manifest: Callable[[], Manifest],
+) -> Files:
+    """Return destination -> (identity, inner path) for all that a recipe installs.
+
+    The files in a step's folder are known if the store has its result or its parameters name them. Else they are the
+    files that the manifest lists for the demo, if its key is unchanged; if not, the entry stays a folder until the step
+    has run. `names` maps each asset and step to its identity; `manifest` is called only if a folder's files are
+    unknown.
+    """
+    uses = {use.id: use for use in recipe.steps}
+
+    def made(name: str) -> Collection[str] | None:
+        result = steps[names[name]].result
+        return result.outputs if result is not None else made_by(uses[name]) or None
+
+    files = files_of(recipe, names, made)
+    if not any(map(fills_folder, files)):
+        return files
+    return _installed(recipe, names, assets, manifest()) or files
+
+
+def _installed(recipe: Recipe, names: Mapping[str, str], assets: Sequence[Asset], manifest: Manifest) -> Files | None:
+    entry = manifest.demos.get(recipe.name)
+    owned = [path for path, file in manifest.files.items() if recipe.name in file.demos]
+    found = {path: ref for path in owned if (ref := source_of(recipe, path)) is not None}
+    if entry is None or len(found) != len(owned):
+        return None
+    there = {path: (names[ref.name], ref.inner) for path, ref in found.items()}
+    return there if demo_key(recipe, there, assets) == entry.key else None
+
+
 def recipe_key(recipe: Recipe, pins: Mapping[str, Pin]) -> str:
     """Return a recipe's part of ``cache key``: like the key of a planned demo, without the recipe's folder."""
     if wrong := check_steps(recipe):
         raise wrong[0]
-    used = {ref.name for ref in references(recipe)}
-    assets = [asset for asset in recipe.assets.values() if asset.id in used]
+    assets = used_assets(recipe)
     names = {asset.id: asset_identity(asset, pins) for asset in assets}
-    for use in recipe.steps:
-        bound = bind(recipe, use)
-        inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
-        names[use.id] = step_identity(bound, inputs)
+    identify_steps(recipe, names)
     uses = {use.id: use for use in recipe.steps}
     files = files_of(recipe, names, lambda name: made_by(uses[name]) or None)
     return demo_key(replace(recipe, name=recipe.name.rpartition("/")[2]), files, assets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from modelprep.errors import StepError
@@ -25,40 +25,25 @@ def doubt(path: Path, want: Want, places: Sequence[str]) -> str:
 
 def _damage(path: Path, names: Sequence[str]) -> str:
     """Say why a model cannot be read, by the reader of the format of its name."""
-    suffix = next((found for name in names if (found := name.lower().rpartition(".")[2]) in _READERS), "")
-    if not suffix:
-        return ""
+    formats = ("tflite", "onnx", "caffemodel", "pb")
+    suffix = next((found for name in names if (found := name.lower().rpartition(".")[2]) in formats), "")
     try:
-        _READERS[suffix](path)
+        if suffix == "tflite":
+            from modelprep.formats.tflite.model import read
+
+            read(path)
+        elif suffix == "onnx":
+            from modelprep.formats.onnx.model import read_header
+
+            read_header(path)
+        elif suffix == "caffemodel":
+            from modelprep.formats.caffe.wire.index import index
+
+            index(path)
+        elif suffix == "pb":
+            from modelprep.formats.tensorflow.read import read_any_graph
+
+            read_any_graph(path)
     except StepError as error:
         return f"damaged: {error.what}"
     return ""
-
-
-def _tflite(path: Path) -> None:
-    from modelprep.formats.tflite.model import read
-
-    read(path)
-
-
-def _onnx(path: Path) -> None:
-    from modelprep.formats.onnx.model import read_header
-
-    read_header(path)
-
-
-def _caffe(path: Path) -> None:
-    from modelprep.formats.caffe.wire.index import index
-
-    index(path)
-
-
-def _tensorflow(path: Path) -> None:
-    from modelprep.formats.tensorflow.read import read_any_graph
-
-    read_any_graph(path)
-
-
-_READERS: dict[str, Callable[[Path], None]] = {
-    "tflite": _tflite, "onnx": _onnx, "caffemodel": _caffe, "pb": _tensorflow,
-}  # fmt: skip

@@ -12,10 +12,9 @@ from types import MappingProxyType
 from modelprep.errors import ModelprepError, NeedsBringing, RecipeError, StepError, UsageError, nearest
 from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.binding import Bound, bind
-from modelprep.pipeline.plan.folders import planned_files
-from modelprep.pipeline.plan.keys import asset_identity, demo_key, step_identity
+from modelprep.pipeline.plan.keys import asset_identity, demo_key, planned_files, step_identity, used_assets
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep, Request, State
-from modelprep.pipeline.plan.validate import check_steps, references
+from modelprep.pipeline.plan.validate import check_steps
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.commands import fetch_command
 from modelprep.recipe.lockfile import Pin, read_lock
@@ -51,14 +50,8 @@ def _recipes(request: Request, catalogue: Catalogue) -> list[Recipe]:
         return catalogue.resolve(request.targets)
     from modelprep.pipeline.plan.board import select
 
-    return select(
-        catalogue,
-        request.targets,
-        bsp=request.bsp,
-        soc=request.soc,
-        armnn=request.armnn,
-        image_files=request.image_files,
-    )
+    board = {name: getattr(request, name) for name in ("bsp", "soc", "armnn", "image_files")}
+    return select(catalogue, request.targets, **board)
 
 
 def meanings(recipes: Iterable[Recipe], pins: Mapping[str, Pin]) -> dict[str, dict[tuple[str, str], str]]:
@@ -152,17 +145,13 @@ class _Planner:
             if recipe.status == "bring-your-own":
                 raise _bring(recipe, ())
             return replace(blank, state="nothing", key=demo_key(recipe, {}, ()))
-        names: dict[str, str] = {}
         if wrong := check_steps(recipe):
             raise wrong[0]
-        used = {ref.name for ref in references(recipe)}
-        assets = [asset for asset in recipe.assets.values() if asset.id in used]
+        assets = used_assets(recipe)
         empty = [a for a in assets if not a.sources and (recipe.name, a.id) not in self.chosen]
-        for asset in assets:
-            names[asset.id] = self._asset(recipe, asset)
+        names = {asset.id: self._asset(recipe, asset) for asset in assets}
         for use in recipe.steps:
-            bound = bind(recipe, use)
-            names[use.id] = self._step(recipe, bound, names)
+            names[use.id] = self._step(recipe, bind(recipe, use), names)
         files = planned_files(recipe, names, assets, self.steps, lambda: self._manifest(blank.folder))
         key = demo_key(recipe, files, assets)
         if empty:
@@ -247,13 +236,8 @@ class _Planner:
         inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
         identity = step_identity(bound, inputs)
         if identity not in self.steps:
-            planned = PlannedStep(
-                identity=identity,
-                task=f"step:{recipe.name}#{bound.use.id}",
-                label=f"{recipe.name.rpartition('/')[2]}: {bound.step.name}",
-                bound=bound,
-                inputs=inputs,
-            )
+            label = f"{recipe.name.rpartition('/')[2]}: {bound.step.name}"
+            planned = PlannedStep(identity, f"step:{recipe.name}#{bound.use.id}", label, bound, inputs)
             digests = self._input_digests(planned)
             if digests is not None:
                 key = result_key(bound.step.name, bound.step.version, bound.plain, digests)
@@ -301,13 +285,7 @@ class _Planner:
             mine, theirs = self._sha256_of(source), self._sha256_of(claimed)
             if source == claimed or mine is None or theirs is None or mine == theirs:
                 continue
-            raise UsageError(
-                f"{other} installs other bytes at '{path}'",
-                where=target,
-                expected=f"sha256 {theirs}",
-                got=f"sha256 {mine}",
-                hint="prepare one of the two in another folder with --out",
-            )
+            raise two_in_one_place(other, path, target, theirs, mine)
 
     def _sha256_of(self, source: tuple[str, str]) -> str | None:
         identity, inner = source
@@ -333,6 +311,17 @@ class _Planner:
         if entry.key != demo.key or not self.whole[demo.folder]:
             return "stale"
         return "present" if files_in_place(demo.folder, manifest, demo.recipe.name, self.store) else "stale"
+
+
+def two_in_one_place(other: str, path: str, target: str, theirs: str, mine: str) -> UsageError:
+    """Return the error of two demos with different bytes (sha256) at one path."""
+    return UsageError(
+        f"{other} installs other bytes at '{path}'",
+        where=target,
+        expected=f"sha256 {theirs}",
+        got=f"sha256 {mine}",
+        hint="prepare one of the two in another folder with --out",
+    )
 
 
 def output_of(step: PlannedStep, result: Result, inner: str) -> str:

@@ -34,9 +34,9 @@ def check_steps(recipe: Recipe) -> list[RecipeError]:
     for use in recipe.steps:
         with suppress(RecipeError):  # reported above
             makers[use.id] = use, steps.find(use.uses).produces
-    for name, place, ref in _uses(recipe, makers):
-        errors.extend(_check_ref(*makers[ref.name], name, place, ref))
-    return errors
+    uses = _uses(recipe, makers)
+    found = (_check_ref(*makers[ref.name], name, place, ref) for name, place, ref in uses)
+    return errors + [error for error in found if error is not None]
 
 
 def check_uses(uses: Sequence[StepUse]) -> list[RecipeError]:
@@ -172,44 +172,29 @@ def _uses(recipe: Recipe, names: Collection[str]) -> list[tuple[str, str, Ref]]:
     return found
 
 
-def _check_ref(use: StepUse, kind: str, name: str, place: str, ref: Ref) -> list[RecipeError]:
-    fills = name.startswith("the entry '") and name.endswith("/'")
+def _check_ref(use: StepUse, kind: str, name: str, place: str, ref: Ref) -> RecipeError | None:
     inside = made_by(use)
-    if fills:
+    expected = f"one of {', '.join(inside)}" if inside else None
+    if name.startswith("the entry '") and name.endswith("/'"):  # it fills a folder
         if kind == "file":
-            hint = "end the place with the file's name in the tree"
-            return [
-                RecipeError(f"{name} is a folder, and ${ref.name} is one file", where=place, got=str(ref), hint=hint)
-            ]
-        if inside and not spread("./", ref, inside):
-            what = f"{name} needs files that the step '{ref.name}' does not make"
-            return [RecipeError(what, where=place, expected=f"one of {', '.join(inside)}", got=str(ref))]
-        return []
-    if kind == "folder" and not ref.inner:
-        hint = f"write {ref}/{inside[0]}" if inside else f"write {ref}/path/of/the/file"
-        return [
-            RecipeError(
-                f"{name} refers to a whole folder: ${ref.name} ({use.uses})", where=place, got=str(ref), hint=hint
-            )
-        ]
-    if kind == "file" and ref.inner:
+            what, expected = f"{name} is a folder, and ${ref.name} is one file", None
+            hint: str | None = "end the place with the file's name in the tree"
+        elif inside and not spread("./", ref, inside):
+            what, hint = f"{name} needs files that the step '{ref.name}' does not make", None
+        else:
+            return None
+    elif kind == "folder" and not ref.inner:
+        what, expected = f"{name} refers to a whole folder: ${ref.name} ({use.uses})", None
+        hint = f"write {ref}/{inside[0] if inside else 'path/of/the/file'}"
+    elif kind == "file" and ref.inner:
+        what, expected = f"{name} refers to a path inside ${ref.name}, which is one file", None
         hint = f"write ${ref.name}"
-        return [
-            RecipeError(
-                f"{name} refers to a path inside ${ref.name}, which is one file", where=place, got=str(ref), hint=hint
-            )
-        ]
-    if ref.inner and inside and ref.inner not in inside:
-        return [
-            RecipeError(
-                f"{name} refers to a file that the step '{ref.name}' does not make",
-                where=place,
-                expected=f"one of {', '.join(inside)}",
-                got=str(ref),
-                hint=nearest(ref.inner, inside, 1) or None,
-            )
-        ]
-    return []
+    elif ref.inner and inside and ref.inner not in inside:
+        what = f"{name} refers to a file that the step '{ref.name}' does not make"
+        hint = nearest(ref.inner, inside, 1) or None
+    else:
+        return None
+    return RecipeError(what, where=place, expected=expected, got=str(ref), hint=hint)
 
 
 def made_by(use: StepUse) -> list[str]:

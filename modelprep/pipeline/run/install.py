@@ -4,44 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from modelprep.errors import CorruptBlob, UsageError
+from modelprep.errors import CorruptBlob
 from modelprep.events import Event, Listener
-from modelprep.pipeline.plan.binding import bind
-from modelprep.pipeline.plan.keys import asset_identity, demo_key, files_of, step_identity
-from modelprep.pipeline.plan.planner import output_of
+from modelprep.pipeline.plan.keys import asset_identity, demo_key, files_of, identify_steps, used_assets
+from modelprep.pipeline.plan.planner import output_of, two_in_one_place
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
-from modelprep.pipeline.plan.validate import references
 from modelprep.pipeline.run.provenance import provenance
 from modelprep.pipeline.run.restore import Restorer
 from modelprep.recipe.lockfile import Pin
 from modelprep.recipe.spread import fills_folder
 from modelprep.store import Blob, Result
-from modelprep.structs import replace
+from modelprep.structs import dataclass, field, replace
 from modelprep.tree.install import Installed, apply_install
 from modelprep.tree.plan import demo_entry, plan_install
 
 
+@dataclass(eq=False)
 class Installer:
     """Installs the demos of one run, which fills `blobs` and `results` by identity and `pins` with those it adds."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        blobs: Mapping[str, Blob],
-        results: Mapping[str, Result],
-        pins: Mapping[str, Pin],
-        listen: Listener,
-        stop: Callable[[], bool],
-        restore: Restorer,
-    ) -> None:
-        self._plan = plan
-        self._blobs = blobs
-        self._results = results
-        self._pins = pins
-        self._listen = listen
-        self._stop = stop
-        self._restore = restore
-        self._landed: dict[str, tuple[str, str]] = {}
+    plan: Plan
+    blobs: Mapping[str, Blob]
+    results: Mapping[str, Result]
+    pins: Mapping[str, Pin]
+    listen: Listener
+    stop: Callable[[], bool]
+    restore: Restorer
+    landed: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def install(self, demo: PlannedDemo, patience: int = 100) -> Installed:
         """Install one demo into its tree; a corrupt cached file is restored and the installation continues.
@@ -55,17 +44,15 @@ class Installer:
         except CorruptBlob as corrupt:
             if patience == 0:
                 raise
-            self._restore.blob(demo, corrupt)
+            self.restore.blob(demo, corrupt)
             return self.install(demo, patience - 1)
 
     def _spread(self, demo: PlannedDemo) -> PlannedDemo:
         """Return a demo with its folders' files, which are known once the steps have run."""
         if not any(map(fills_folder, demo.files)):
             return demo
-        files = files_of(demo.recipe, demo.names, lambda name: self._results[demo.names[name]].outputs)
-        used = {ref.name for ref in references(demo.recipe)}
-        assets = [asset for asset in demo.recipe.assets.values() if asset.id in used]
-        return replace(demo, files=files, key=demo_key(demo.recipe, files, assets))
+        files = files_of(demo.recipe, demo.names, lambda name: self.results[demo.names[name]].outputs)
+        return replace(demo, files=files, key=demo_key(demo.recipe, files, used_assets(demo.recipe)))
 
     def _install(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> Installed:
         self._refuse_two_in_one_place(demo, files)
@@ -73,60 +60,51 @@ class Installer:
             demo.folder,
             demo_entry(demo.recipe, self._key(demo)),
             files,
-            provenance(self._plan, demo, self._blobs),
-            self._plan.store,
-            peers=[other.recipe.name for other in self._plan.demos if other.problem is None],
+            provenance(self.plan, demo, self.blobs),
+            self.plan.store,
+            peers=[other.recipe.name for other in self.plan.demos if other.problem is None],
         )
-        link = self._plan.request.link
-        done = apply_install(decided, self._plan.store, link=link, listen=self._listen, stop=self._stop)
+        link = self.plan.request.link
+        done = apply_install(decided, self.plan.store, link=link, listen=self.listen, stop=self.stop)
         text = f"{len(done.written)} of {len(files)} files written to {demo.folder}"
         if done.repaired:
             text += f"; repaired {', '.join(done.repaired)}"
         data: dict[str, object] = {"written": list(done.written), "folder": str(demo.folder)}
-        self._listen(Event("done", task=demo.install_task, label=demo.recipe.demo, text=text, data=data))
+        self.listen(Event("done", task=demo.install_task, label=demo.recipe.demo, text=text, data=data))
         return done
 
     def _files(self, demo: PlannedDemo) -> Iterator[tuple[str, Blob]]:
         """Yield destination -> bytes."""
         for path, (identity, inner) in demo.files.items():
-            if identity in self._plan.assets:
-                yield path, self._blobs[identity]
+            if identity in self.plan.assets:
+                yield path, self.blobs[identity]
                 continue
-            sha256 = output_of(self._plan.steps[identity], self._results[identity], inner)
-            blob = self._plan.store.get(sha256)
+            sha256 = output_of(self.plan.steps[identity], self.results[identity], inner)
+            blob = self.plan.store.get(sha256)
             if blob is None:
-                raise CorruptBlob(sha256, str(self._plan.store.blob_path(sha256)))
+                raise CorruptBlob(sha256, str(self.plan.store.blob_path(sha256)))
             yield path, blob
 
     def _refuse_two_in_one_place(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> None:
         """Refuse two demos of this run with different bytes at one path, which planning could not know."""
         for path, blob in files.items():
             target = str(demo.folder / path)
-            other, sha256 = self._landed.setdefault(target, (demo.recipe.name, blob.sha256))
+            other, sha256 = self.landed.setdefault(target, (demo.recipe.name, blob.sha256))
             if sha256 != blob.sha256:
-                raise UsageError(
-                    f"{other} installs other bytes at '{path}'",
-                    where=target,
-                    expected=f"sha256 {sha256}",
-                    got=f"sha256 {blob.sha256}",
-                    hint="prepare one of the two in another folder with --out",
-                )
+                raise two_in_one_place(other, path, target, sha256, blob.sha256)
 
     def _key(self, demo: PlannedDemo) -> str:
         """Return the demo's key with the pins that this run added, as the next run will compute it."""
-        if not self._pins:
+        if not self.pins:
             return demo.key
-        pins = {**self._plan.pins, **self._pins}
+        pins = {**self.plan.pins, **self.pins}
         names: dict[str, str] = {}
         assets = [asset for asset in demo.recipe.assets.values() if asset.id in demo.names]
         for asset in assets:
-            planned = self._plan.assets[demo.names[asset.id]]
+            planned = self.plan.assets[demo.names[asset.id]]
             names[asset.id] = asset_identity(asset, pins, planned.sha256 if planned.override is not None else None)
-        for use in demo.recipe.steps:
-            # Bound again: the plan may contain an equal step of another recipe, with that recipe's names.
-            bound = bind(demo.recipe, use)
-            inputs = {slot: (names[ref.name], ref.inner) for slot, ref in bound.files.items()}
-            names[use.id] = step_identity(bound, inputs)
+        # Bound again: the plan may contain an equal step of another recipe, with that recipe's names.
+        identify_steps(demo.recipe, names)
         made = {demo.names[name]: name for name in names}
         files = {path: (names[made[identity]], inner) for path, (identity, inner) in demo.files.items()}
         return demo_key(demo.recipe, files, assets)

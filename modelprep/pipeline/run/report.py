@@ -82,20 +82,13 @@ class DemoReport:
 
     def to_json(self) -> dict[str, object]:
         """Return it JSON-ready."""
+        apart = ("board", "error", "missing")
         facts: dict[str, object] = {
-            "recipe": self.recipe,
-            "demo": self.demo,
-            "folder": str(self.folder),
-            "outcome": self.outcome,
-            "files": list(self.files),
-            "written": list(self.written),
-            "removed": list(self.removed),
-            "bytes_fetched": self.bytes_fetched,
-            "sources": list(self.sources),
-            "seconds": round(self.seconds, 3),
-            "run": self.run,
-            "warnings": list(self.warnings),
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+            if name not in apart
         }
+        facts |= {"folder": str(self.folder), "seconds": round(self.seconds, 3)}
         if self.error is not None:
             facts["error"] = self.error.to_json()
         if self.missing:

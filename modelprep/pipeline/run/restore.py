@@ -12,29 +12,21 @@ from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.pipeline.run.steps import StepRunner
 from modelprep.store import Blob, Result
+from modelprep.structs import dataclass, field
 
 
+@dataclass(eq=False)
 class Restorer:
     """Restores corrupt files of a run, in the thread that found them, and updates the run's parts."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        fetcher: Fetcher,
-        steps: StepRunner,
-        blobs: MutableMapping[str, Blob],
-        results: MutableMapping[str, Result],
-        fetched: MutableMapping[str, Fetched],
-        listen: Listener,
-    ) -> None:
-        self._plan = plan
-        self._fetcher = fetcher
-        self._steps = steps
-        self._blobs = blobs
-        self._results = results
-        self._fetched = fetched
-        self._listen = listen
-        self._one_at_a_time = threading.RLock()
+    plan: Plan
+    fetcher: Fetcher
+    steps: StepRunner
+    blobs: MutableMapping[str, Blob]
+    results: MutableMapping[str, Result]
+    fetched: MutableMapping[str, Fetched]
+    listen: Listener
+    one_at_a_time: threading.RLock = field(default_factory=threading.RLock)
 
     def blob(self, demo: PlannedDemo, corrupt: CorruptBlob) -> None:
         """Restore the blob of a demo's file that was corrupt and quarantined."""
@@ -47,39 +39,39 @@ class Restorer:
     def ensure(self, identity: str, inner: str) -> None:
         """Ensure that a file of an asset or step is cached and matches its digest."""
         if not self._is_sound(identity, inner):
-            with self._one_at_a_time:
+            with self.one_at_a_time:
                 if not self._is_sound(identity, inner):
                     self._again(identity, inner)
 
     def _is_sound(self, identity: str, inner: str) -> bool:
         sha256 = self._digest(identity, inner)
-        blob = self._plan.store.sound(sha256) if sha256 is not None else None
-        if blob is not None and identity in self._plan.assets:
-            self._blobs[identity] = blob
+        blob = self.plan.store.sound(sha256) if sha256 is not None else None
+        if blob is not None and identity in self.plan.assets:
+            self.blobs[identity] = blob
         return blob is not None
 
     def _digest(self, identity: str, inner: str) -> str | None:
-        if (planned := self._plan.assets.get(identity)) is not None:
-            blob = self._blobs.get(identity)
+        if (planned := self.plan.assets.get(identity)) is not None:
+            blob = self.blobs.get(identity)
             return blob.sha256 if blob is not None else planned.sha256
-        result = self._results.get(identity)
-        return output_of(self._plan.steps[identity], result, inner) if result is not None else None
+        result = self.results.get(identity)
+        return output_of(self.plan.steps[identity], result, inner) if result is not None else None
 
     def _again(self, identity: str, inner: str) -> None:
         sha256 = self._digest(identity, inner)
-        planned = self._plan.assets.get(identity)
-        task = f"fetch:{planned.asset.key}" if planned is not None else self._plan.steps[identity].task
+        planned = self.plan.assets.get(identity)
+        task = f"fetch:{planned.asset.key}" if planned is not None else self.plan.steps[identity].task
         if sha256 is not None:
             text = f"the cached file with sha256 {sha256[:16]}... is missing or corrupt: restoring it"
-            self._listen(Event("warning", task=task, text=text))
+            self.listen(Event("warning", task=task, text=text))
         if planned is None:
-            step = self._plan.steps[identity]
+            step = self.plan.steps[identity]
             for below in step.inputs.values():
                 self.ensure(*below)
-            self._results[identity] = self._steps.run(step, self._blobs, self._results, self.ensure)
+            self.results[identity] = self.steps.run(step, self.blobs, self.results, self.ensure)
         elif planned.override is not None:
-            self._blobs[identity] = self._plan.store.adopt(planned.override)
+            self.blobs[identity] = self.plan.store.adopt(planned.override)
         else:
             names = planned.fetch.names if planned.fetch is not None else ()
-            fetched = self._fetcher.fetch(self._fetcher.plan(planned.asset, names))
-            self._fetched[identity], self._blobs[identity] = fetched, fetched.blob
+            fetched = self.fetcher.fetch(self.fetcher.plan(planned.asset, names))
+            self.fetched[identity], self.blobs[identity] = fetched, fetched.blob

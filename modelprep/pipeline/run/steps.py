@@ -15,29 +15,22 @@ from modelprep.pipeline.plan.request import PlannedAsset, PlannedStep
 from modelprep.pipeline.run import verify
 from modelprep.steps import Call
 from modelprep.store import Blob, Result, Store, result_key
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from modelprep.store.remote import RemoteCache
 
 
+@dataclass(eq=False)
 class StepRunner:
     """Runs planned steps; a true `stop` ends one, `remote` is asked before one runs, `assets` name files in errors."""
 
-    def __init__(
-        self,
-        store: Store,
-        steps: Mapping[str, PlannedStep],
-        listen: Listener,
-        stop: Callable[[], bool],
-        remote: RemoteCache | None = None,
-        assets: Mapping[str, PlannedAsset] = MappingProxyType({}),
-    ) -> None:
-        self._assets = assets
-        self._store = store
-        self._remote = remote
-        self._steps = steps
-        self._listen = listen
-        self._stop = stop
+    store: Store
+    steps: Mapping[str, PlannedStep]
+    listen: Listener
+    stop: Callable[[], bool]
+    remote: RemoteCache | None = None
+    assets: Mapping[str, PlannedAsset] = MappingProxyType({})
 
     def run(
         self,
@@ -52,27 +45,27 @@ class StepRunner:
         unless this process has done so before, and restores a corrupt one.
         """
         key, _ = self._key(step, blobs, results)
-        if (made := self._store.result(key)) is not None:
+        if (made := self.store.result(key)) is not None:
             return made
         for identity, inner in step.inputs.values():
             ensure(identity, inner)
         key, digests = self._key(step, blobs, results)
 
         def waiting() -> None:
-            self._listen(Event("note", task=step.task, text=f"{step.label}: another process is running it; waiting"))
+            self.listen(Event("note", task=step.task, text=f"{step.label}: another process is running it; waiting"))
 
-        with self._store.lock(f"step-{key}", on_wait=waiting, stop=self._stop):
-            if (made := self._store.result(key)) is not None:
+        with self.store.lock(f"step-{key}", on_wait=waiting, stop=self.stop):
+            if (made := self.store.result(key)) is not None:
                 return made
-            if self._remote is not None and (made := self._remote.result(key, self._store)) is not None:
+            if self.remote is not None and (made := self.remote.result(key, self.store)) is not None:
                 return made
             try:
                 made = self._make(step, digests)
             except ModelprepError as error:
                 raise error.renamed(self._names(step, digests)) from error
-            self._store.put_result(key, made)
-        if self._remote is not None:
-            self._remote.save_result(key, made, self._store)
+            self.store.put_result(key, made)
+        if self.remote is not None:
+            self.remote.save_result(key, made, self.store)
         return made
 
     def _key(
@@ -81,8 +74,8 @@ class StepRunner:
         """Return the key of a step's result, and the digest of each input."""
         digests: dict[str, str] = {}
         for slot, (identity, inner) in step.inputs.items():
-            if identity in self._steps:
-                digests[slot] = output_of(self._steps[identity], results[identity], inner)
+            if identity in self.steps:
+                digests[slot] = output_of(self.steps[identity], results[identity], inner)
             else:
                 digests[slot] = blobs[identity].sha256
         return result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests), digests
@@ -91,36 +84,36 @@ class StepRunner:
         """Return the user's name of each input, by its path in the store."""
         found = {}
         for slot, (identity, inner) in step.inputs.items():
-            if identity in self._steps:
-                name = f"the output of {self._steps[identity].label}" + (f" ({inner})" if inner else "")
-            elif (asset := self._assets.get(identity)) is not None:
+            if identity in self.steps:
+                name = f"the output of {self.steps[identity].label}" + (f" ({inner})" if inner else "")
+            elif (asset := self.assets.get(identity)) is not None:
                 name = str(asset.override or asset.asset.filename or asset.asset.id)
             else:
                 continue
-            found[str(self._store.blob_path(digests[slot]))] = name
+            found[str(self.store.blob_path(digests[slot]))] = name
         return found
 
     def _make(self, step: PlannedStep, digests: Mapping[str, str]) -> Result:
         warnings: list[str] = []
 
         def progress(done: int, total: int | None) -> None:
-            if self._stop():
+            if self.stop():
                 raise Interrupted("stopped while a step was running")
-            self._listen(Event("progress", task=step.task, label=step.label, done=done, total=total))
+            self.listen(Event("progress", task=step.task, label=step.label, done=done, total=total))
 
         kind = step.bound.step
-        with self._store.scratch() as scratch:
+        with self.store.scratch() as scratch:
             output = scratch / "output"
             if kind.produces == "folder":
                 output.mkdir()
-            params = step.bound.params({slot: self._store.blob_path(sha256) for slot, sha256 in digests.items()})
+            params = step.bound.params({slot: self.store.blob_path(sha256) for slot, sha256 in digests.items()})
             if kind.cpu_bound:
                 # Child processes are not needed by a run that has nothing to do.
                 from modelprep.pipeline.run.subprocess import Job, run_apart
 
                 job = Job(kind.name, params, output)
                 facts = run_apart(
-                    job, progress=progress, warn=warnings.append, stop=self._stop, log=scratch / "printed.log"
+                    job, progress=progress, warn=warnings.append, stop=self.stop, log=scratch / "printed.log"
                 )
             else:
                 facts = kind.run(Call(params, output, progress, warnings.append)) or {}
@@ -133,7 +126,7 @@ class StepRunner:
         if kind.produces == "file":
             if not output.is_file() or output.is_symlink():
                 raise StepError(f"the step '{kind.name}' made no file", where=step.task)
-            return {"": self._store.adopt(output, move=True).sha256}
+            return {"": self.store.adopt(output, move=True).sha256}
         found: dict[str, str] = {}
         for folder, names, files in os.walk(output):
             names.sort()
@@ -141,7 +134,7 @@ class StepRunner:
                 path = Path(folder) / name
                 if path.is_symlink() or not path.is_file():
                     raise StepError(f"the step '{kind.name}' made something that is not a file", where=name)
-                found[path.relative_to(output).as_posix()] = self._store.adopt(path, move=True).sha256
+                found[path.relative_to(output).as_posix()] = self.store.adopt(path, move=True).sha256
         if not found:
             raise StepError(f"the step '{kind.name}' made no files", where=step.task)
         return found
