@@ -30,7 +30,7 @@ class Event:
     label
         Text beside a progress bar.
     done, total
-        Bytes so far and in all; None if unknown.
+        Bytes until now and in total; None if unknown.
     text
         A sentence, for notes, warnings, retries and failures.
     data

@@ -35,7 +35,7 @@ def install_command(*extras: str, upgrade: bool = False) -> str:
     Notes
     -----
     pipx leaves ``pipx_metadata.json`` and uv's tools ``uv-receipt.toml`` in the environment; an environment made by uv
-    has a line ``uv = VERSION`` in ``pyvenv.cfg`` and no pip of its own.
+    has a line ``uv = VERSION`` in ``pyvenv.cfg`` and contains no pip.
     """
     chosen = f"[{','.join(extras)}]" if extras else ""
     newer = ["--upgrade"] if upgrade else []

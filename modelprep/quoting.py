@@ -50,7 +50,7 @@ def sh(text: str) -> str:
     Raises
     ------
     Unquotable
-        The text holds a NUL.
+        The text contains a NUL.
     """
     if "\0" in text:
         raise Unquotable("a shell word", text)
@@ -70,7 +70,7 @@ def command(*words: str, environment: Mapping[str, str] | None = None) -> str:
     Raises
     ------
     Unquotable
-        A word holds a NUL, a variable's name is no identifier, or there is no program.
+        A word contains a NUL, a variable's name is no identifier, or there is no program.
     """
     if not words or not words[0]:
         raise Unquotable("a command", "")
@@ -99,7 +99,7 @@ def bitbake(text: str) -> str:
     Raises
     ------
     Unquotable
-        The text holds a control character, ``${``, or both kinds of quotes: BitBake has no escapes for them.
+        The text contains a control character, ``${``, or both kinds of quotes: BitBake has no escapes for them.
     """
     if _CONTROL.search(text) or "${" in text or ('"' in text and "'" in text):
         raise Unquotable("a BitBake value", text)
@@ -250,7 +250,7 @@ def yaml(text: str) -> str:
     Raises
     ------
     Unquotable
-        The text holds a lone surrogate, which YAML cannot.
+        The text contains a lone surrogate, which YAML cannot.
     """
     import json as library
 
@@ -276,24 +276,12 @@ def yaml_document(value: object) -> str:
             return True
 
     def text(dumper: Dumper, data: str) -> Any:
+        yaml(data)  # refuses a lone surrogate
         block = "\n" in data and not _UNSAFE.search(data) and not re.search(r"[ \t]\n|\A\s", data)
         return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|" if block else None)
 
     Dumper.add_representer(str, text)
-    _refuse_surrogates(value)
     return str(dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=False, width=1000))
-
-
-def _refuse_surrogates(value: object) -> None:
-    if isinstance(value, str):
-        yaml(value)
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            _refuse_surrogates(key)
-            _refuse_surrogates(each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            _refuse_surrogates(each)
 
 
 # -- sha256sum ---------------------------------------------------------------------------------------------------------
@@ -308,7 +296,7 @@ def sums_line(digest: str, path: str) -> str:
     Raises
     ------
     Unquotable
-        The name is empty or holds a NUL.
+        The name is empty or contains a NUL.
     """
     if not path or "\0" in path:
         raise Unquotable("a name in a list of sums", path)

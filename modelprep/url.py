@@ -131,7 +131,7 @@ class Url:
 
     def _query_is_public(self) -> bool:
         return self.public or all(
-            name in PUBLIC_PARAMETERS and "//" not in unquote(value)  # a URL in a URL may have secrets of its own
+            name in PUBLIC_PARAMETERS and "//" not in unquote(value)  # a URL in a URL may have other secrets
             for name, value in parameters(self.parts.query)
         )
 
@@ -174,7 +174,7 @@ class Url:
 
 
 def _is_plain(raw: str) -> bool:
-    """Return whether a URL is nothing but scheme, host and path in plain letters: nothing in it is to be changed."""
+    """Return whether a URL consists of scheme, host and path in plain letters: nothing in it needs a change."""
     scheme, _, rest = raw.partition("://")
     plain = scheme in ("https", "http") and rest.isascii() and rest.isprintable() and rest[:1] not in ("", "/")
     return plain and not any(mark in rest for mark in "?#@:[]\\ ")

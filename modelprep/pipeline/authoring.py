@@ -57,7 +57,7 @@ def _recipes_below(folder: Path) -> list[Path]:
 
 
 def lint_files(paths: Sequence[Path], catalogue: Catalogue) -> list[Linted]:
-    """Check files, each separately; a file below a folder called ``assets`` holds shared assets."""
+    """Check files, each separately; a file below a folder called ``assets`` contains shared assets."""
     seen: dict[tuple[Path, str], str] = {}
     return [
         _lint_assets(path, seen) if path.parent.name == "assets" else _lint_recipe(path, catalogue) for path in paths

@@ -104,7 +104,7 @@ def _paths(params: Mapping[str, object]) -> list[Path]:
 
 
 def _check(step: Step, params: Mapping[str, object]) -> None:
-    """Check parameters like those of a recipe, with references in place of files."""
+    """Check parameters like those of a recipe, with references instead of files."""
     stand_in = Ref("file")
     as_in_recipe: dict[str, object] = {}
     for name, value in params.items():

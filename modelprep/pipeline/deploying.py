@@ -1,4 +1,4 @@
-"""Deploy finished demos to several boards at once: a failed board does not stop the others."""
+"""Deploy finished demos to several boards in parallel: a failed board does not stop the others."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ def _as_one_task(listen: Listener, task: str, label: str, total: int) -> Listene
 
 @dataclass(eq=False)
 class _CheckedOnce:
-    """Checks a file of a tree once, however many boards it goes to."""
+    """Checks a file of a tree once, however many boards it is sent to."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     good: set[tuple[Path, str]] = field(default_factory=set)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -67,8 +67,7 @@ def export_yocto(
     )
 
 
-def _without_restricted(part: TreePart, downloads: object) -> TreePart:
-    assert callable(downloads)
+def _without_restricted(part: TreePart, downloads: Callable[[InstalledFile], object]) -> TreePart:
     held = {
         path: file
         for path, file in part.files.items()

@@ -16,11 +16,12 @@ from modelprep.deliver import mirror
 from modelprep.deliver.mirror import Damage, MirrorFile
 from modelprep.errors import CorruptBlob, Interrupted, ModelprepError, RecipeError
 from modelprep.events import Event, Listener, silent
-from modelprep.fetch import Fetcher, urls
+from modelprep.fetch import urls
 from modelprep.fetch.sources import places_in_mirror
 from modelprep.pipeline.plan.request import Plan, PlannedAsset
 from modelprep.pipeline.run.errors import as_error
 from modelprep.pipeline.run.report import worst
+from modelprep.pipeline.run.restore import fetcher_of
 from modelprep.recipe.schema import Asset, Source
 from modelprep.store import Blob
 from modelprep.url import Url
@@ -88,8 +89,7 @@ class _Making:
         layout = "flat" if self.bitbake else "tree"
         self.index = mirror.read_index(self.folder, layout)
         mirror.check_layout(self.folder, self.index, layout)
-        plan = self.plan
-        self.fetcher = Fetcher(plan.store, plan.request.policy, lock=plan.pins, listen=self.listen, known=plan.known)
+        self.fetcher = fetcher_of(self.plan, self.listen)
         left_out: dict[str, str] = {}
         failed: dict[str, ModelprepError] = {
             demo.recipe.name: demo.problem for demo in self.plan.demos if isinstance(demo.problem, RecipeError)
@@ -140,7 +140,7 @@ class _Making:
                     source, blob = future.result()
                 except Interrupted:
                     raise
-                except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+                except Exception as error:  # noqa: BLE001 - whatever it is, the others continue
                     failed[planned.asset.key] = as_error(error)
                 else:
                     found.append((planned, source, blob))

@@ -82,7 +82,7 @@ def _manifest(folder: Path) -> Manifest | StorageError:
 
 def _as_made(recipe: Recipe, demo: InstalledDemo, catalogue: Catalogue) -> Prepared:
     if recipe.variant and recipe.variant != demo.variant:
-        return Prepared(recipe, f"the tree holds {_named(demo)}, which is judged as {recipe.name}@{recipe.variant}")
+        return Prepared(recipe, f"the tree contains {_named(demo)}, which is judged as {recipe.name}@{recipe.variant}")
     if demo.variant in recipe.variants and not recipe.variant:
         [recipe] = catalogue.resolve([f"{recipe.path}@{demo.variant}"])
     version = str(demo.expect.get("armnn") or "")

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from modelprep.errors import ModelprepError
 from modelprep.events import Listener, silent
-from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.request import Plan
-from modelprep.pipeline.run.restore import Restorer
+from modelprep.pipeline.run.restore import Restorer, fetcher_of
 from modelprep.pipeline.run.steps import StepRunner
 from modelprep.store.maintenance import VerifyReport
 
@@ -58,8 +57,5 @@ def _lost(plan: Plan, report: VerifyReport) -> Iterator[tuple[str, str]]:
 
 
 def _restorer(plan: Plan, listen: Listener) -> Restorer:
-    store = plan.store
-    fetcher = Fetcher(store, plan.request.policy, lock=plan.pins, listen=listen, known=plan.known)
-    steps = StepRunner(store, plan.steps, listen, lambda: False)
-    results = {identity: step.result for identity, step in plan.steps.items() if step.result is not None}
-    return Restorer(plan, fetcher, steps, {}, results, {}, listen)
+    steps = StepRunner(plan.store, plan.steps, listen, lambda: False)
+    return Restorer(plan, fetcher_of(plan, listen), steps, {}, dict(plan.results), {}, listen)

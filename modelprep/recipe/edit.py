@@ -14,18 +14,12 @@ from modelprep.recipe import yaml_tree
 from modelprep.recipe.lockfile import FIRST_USE, Pin
 from modelprep.recipe.problems import Placed
 from modelprep.recipe.yaml_tree import Scalar
-from modelprep.structs import dataclass
 
 SEEN = FIRST_USE + "{url}; no publisher states it"
 
 
-@dataclass(frozen=True)
-class _Change:
-    """Replace the characters from one (line, column) to another by a text."""
-
-    start: tuple[int, int]
-    end: tuple[int, int]
-    text: str
+#: The characters from the start of one node to the end of another are replaced by a text.
+_Change = tuple[Placed, Placed, str]
 
 
 def pin_assets(text: str, path: Path, pins: Mapping[str, Pin]) -> str:
@@ -55,29 +49,21 @@ def _pin(node: yaml_tree.Mapping, mark: Scalar, pin: Pin) -> list[_Change]:
     new = {"sha256": yaml(pin.sha256), "size": str(pin.size)}
     if "pinned_by" not in node.entries:
         new["pinned_by"] = yaml(line(SEEN.format(url=pin.first_seen_from)))
-    changes = []
+    changes: list[_Change] = []
     old_size = node.entries.get("size")
     if isinstance(old_size, Scalar):
-        changes.append(_Change(_start(old_size), _end(old_size), new.pop("size")))
+        changes.append((old_size, old_size, new.pop("size")))
     # A mapping in braces stays on its line; in a block each key gets its own line, indented like its neighbours.
     between = ", " if node.flow else f"\n{' ' * key.column}"
     lines = between.join(f"{name}: {value}" for name, value in new.items())
-    return [*changes, _Change(_start(key), _end(mark), lines)]
-
-
-def _start(node: Placed) -> tuple[int, int]:
-    return node.start.line, node.start.column
-
-
-def _end(node: Placed) -> tuple[int, int]:
-    return node.end.line, node.end.column
+    return [*changes, (key, mark, lines)]
 
 
 def _apply(text: str, changes: list[_Change]) -> str:
     lines = text.splitlines(keepends=True)
-    for change in sorted(changes, key=lambda each: each.start, reverse=True):
-        (first, column), (last, end) = change.start, change.end
-        lines[first : last + 1] = [lines[first][:column] + change.text + lines[last][end:]]
+    for first, last, new in sorted(changes, key=lambda each: (each[0].line, each[0].column), reverse=True):
+        changed = lines[first.line][: first.column] + new + lines[last.end.line][last.end.column :]
+        lines[first.line : last.end.line + 1] = [changed]
     return "".join(lines)
 
 

@@ -51,7 +51,7 @@ _PREPROCESS = Struct(
         Field("mean", _THREE, "subtracted from each channel R, G, B after the division by 255"),
         Field("stddev", _THREE, "what each channel R, G, B is divided by after that"),
         Field("scale", Bool(), "whether values are divided by 255 (kind: mnist)"),
-        Field("raw_bytes", Bool(), "whether a quantised input gets the bytes as they are (Arm NN 19.05 and later)"),
+        Field("raw_bytes", Bool(), "whether a quantized input gets the bytes as they are (Arm NN 19.05 and later)"),
         Field("centred", Bool(), "whether the input is pixel/127.5 - 0.5"),
     ),
 )

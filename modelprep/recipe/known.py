@@ -1,4 +1,4 @@
-"""Recognise a file among the catalogue's assets, by digest, else by exact size."""
+"""Recognize a file among the catalogue's assets, by digest, else by exact size."""
 
 from __future__ import annotations
 

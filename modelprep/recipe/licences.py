@@ -23,14 +23,14 @@ MEANINGS: dict[LicenceClass, str] = {
     "permissive": "commercial use and redistribution are allowed; at most a notice is required",
     "non-commercial": "no commercial use, or academic and research use only",
     "restricted": "redistribution has conditions (copyleft, share-alike, no derivatives, use limits) or is not allowed",
-    "unknown": "no licence is stated, or its text is not recognised",
+    "unknown": "no licence is stated, or its text is not recognized",
 }
 CLASSES: tuple[LicenceClass, ...] = get_args(LicenceClass)
 
 #: The first matching one counts.
 _STRICTEST: tuple[LicenceClass, ...] = ("non-commercial", "restricted", "unknown", "permissive")
 
-#: SPDX ids by pattern, as normalised by ``_id``.
+#: SPDX ids by pattern, as normalized by ``_id``.
 _IDS: dict[LicenceClass, str] = {
     "non-commercial": r"cc-by-nc(-sa|-nd)?-\d\.\d(-\w+)?|polyform-noncommercial-1\.0\.0",
     "restricted": r"cc-by-(sa|nd)-\d\.\d(-\w+)?|cdla-sharing-1\.0|odbl-1\.0|(mpl|epl|cddl|eupl|osl|cpl)-\d\.\d"
@@ -40,17 +40,17 @@ _IDS: dict[LicenceClass, str] = {
     r"|cc0-1\.0|cc-by-\d\.\d(-\w+)?|pddl-1\.0|odc-by-1\.0|cdla-permissive-[12]\.0|public-domain",
 }
 
-#: Phrases of the shipped recipes. Phrases of unknown class need no entry.
-_PHRASES: dict[str, LicenceClass] = {
-    "apache-2.0 tree; photo us navy, public domain": "permissive",
-    "apache-2.0 tree; public-domain photo": "permissive",
-    "bsd-2-clause repo": "permissive",
-    "darknet licence": "permissive",  # the file says "do whatever you want with it"
-    "darknet licence (public-domain style); coco-trained": "permissive",
-    "mit / apache-2.0": "permissive",
-    "mit at the time, apache-2.0 later": "permissive",
-    "unrestricted": "permissive",  # wording of the model zoo's readme
-}
+#: Permissive phrases of the shipped recipes. Phrases of unknown class need no entry.
+_PERMISSIVE = frozenset({
+    "apache-2.0 tree; photo us navy, public domain",
+    "apache-2.0 tree; public-domain photo",
+    "bsd-2-clause repo",
+    "darknet licence",  # the file says "do whatever you want with it"
+    "darknet licence (public-domain style); coco-trained",
+    "mit / apache-2.0",
+    "mit at the time, apache-2.0 later",
+    "unrestricted",  # wording of the model zoo's readme
+})  # fmt: skip
 
 _NON_COMMERCIAL = pattern(
     r"\bnon-?\s?commercial|\b(academic|research|educational|personal)( \w+){0,4} only\b|\bcc[ -]by-nc\b", re.IGNORECASE
@@ -65,8 +65,7 @@ def licence_class(name: str) -> LicenceClass:
     ``MIT OR GPL-2.0-only`` has the class of the milder side, ``AND`` of the stricter one; spaces in an id are accepted.
     """
     text = " ".join(name.split())
-    found = _PHRASES.get(text.lower()) or _expression(text)
-    if found is not None:
+    if found := "permissive" if text.lower() in _PERMISSIVE else _expression(text):
         return found
     if _NON_COMMERCIAL.search(text):
         return "non-commercial"

@@ -1,6 +1,6 @@
 """Load YAML files into the checked structs of :mod:`modelprep.recipe.schema`.
 
-All problems of a file are reported at once, each with ``file:line:column``, its key path, the allowed values and the
+All problems of a file are reported together, each with ``file:line:column``, its key path, the allowed values and the
 nearest known name.
 """
 
@@ -23,7 +23,7 @@ from modelprep.recipe.text import name_fault, parse_command
 from modelprep.recipe.yaml_tree import Scalar, plain
 from modelprep.structs import replace
 
-#: Returns problems of steps: called for a recipe that cannot be read, so that all problems are reported at once.
+#: Returns problems of steps: called for a recipe that cannot be read, so that all problems are reported together.
 StepChecker = Callable[[Sequence[StepUse]], Sequence[RecipeError]]
 
 #: Keys whose values are fields of the struct.

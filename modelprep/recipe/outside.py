@@ -55,7 +55,7 @@ class RecipeUrl:
                     raise UsageError("not a version for a URL", got=version)
                 return made
         raise UsageError(
-            "no version is recognised in the URL of these recipes",
+            "no version is recognized in the URL of these recipes",
             got=redact(self.url),
             expected="the archive of a tag, or a name such as recipes-1.2.tar.gz",
             hint="name the new URL with --recipes URL#sha256=...",

@@ -1,4 +1,4 @@
-"""Collect the problems of a file, so that all are reported at once.
+"""Collect the problems of a file, so that all are reported together.
 
 A checker records problems and continues; at the end :meth:`Problems.raise_any` raises a :class:`RecipeError` for one
 problem and a :class:`RecipeErrors` for several.
@@ -59,7 +59,7 @@ def _rebuild_many(what: str, problems: Sequence[RecipeError], where: str | None)
 
 
 class Problems:
-    """The problems found in one file so far; `path` is the file, for places (``file:line:column``)."""
+    """The problems found in one file; `path` is the file, for places (``file:line:column``)."""
 
     #: Maximum number of reported problems: the rest usually follows from the first ones.
     LIMIT = 50

@@ -79,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True)
 class OtherVersion:
-    """Another file that servers are known to deliver under an asset's name; never accepted, only recognised.
+    """Another file that servers are known to deliver under an asset's name; never accepted, only recognized.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def _fits(inner: str, name: str) -> bool:
     if "*" not in inner:
         return name.startswith(_base(inner)) and name != inner
     names = name.split("/")
-    # Which of the first n names the patterns so far can match.
+    # Which of the first n names the patterns up to this one can match.
     open_: set[int] = {0}
     for part in inner.split("/"):
         if part == "**":

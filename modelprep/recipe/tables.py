@@ -5,56 +5,46 @@ The loader uses these tables, and the exported JSON Schema is made from them.
 
 from __future__ import annotations
 
+from modelprep.recipe import text
 from modelprep.recipe.expectations import EXPECT
 from modelprep.recipe.scalars import Bool, Choice, Free, Hex, Int, Number, Text
 from modelprep.recipe.schema import ALGORITHMS, HEX_LENGTH, PROCESSORS, SCHEMA_VERSION, STATUSES
 from modelprep.recipe.shapes import ByKey, Either, Field, ListOf, MapOf, Struct
-from modelprep.recipe.text import (
-    BOARD_PATTERN,
-    COMMAND_PATTERN,
-    DEMO_PATTERN,
-    FOLDER_PATTERN,
-    LICENCE_PATTERN,
-    NAME_PATTERN,
-    PATH_PATTERN,
-    PLACE_PATTERN,
-    REF_PATTERN,
-    STEP_PATTERN,
-    URL_PATTERN,
-    VARIABLE_PATTERN,
-    board_fault,
-    command_fault,
-    command_up_to_fault,
-    demo_fault,
-    folder_fault,
-    path_fault,
-    place_fault,
-    up_to_odd,
-    url_fault,
-)
 from modelprep.url import redact
 
 #: Files that modelprep itself writes at the top of a tree.
 OWN_FILES = ("MANIFEST.json", "SHA256SUMS", "run-tests.sh")
 
-NAME = Text("a name (letters, digits, dot, dash, underscore)", NAME_PATTERN)
+NAME = Text("a name (letters, digits, dot, dash, underscore)", text.NAME_PATTERN)
 LOCK_KEY = Text(
     "a shared asset's name, group/recipe#asset, sha1: (md5:, git:) and a digest, or recipes: and a URL",
-    rf"^(?:(?:sha1|git|md5):[0-9a-f]{{32,40}}(?!\n)$|recipes:https?://[^\s#\"'\\]+(?!\n)$|(?:[^\s#:/][^#:/]*/[^#:/]+#)?{NAME_PATTERN[1:]})",
+    rf"^(?:(?:sha1|git|md5):[0-9a-f]{{32,40}}(?!\n)$|recipes:https?://[^\s#\"'\\]+(?!\n)$|(?:[^\s#:/][^#:/]*/[^#:/]+#)?{text.NAME_PATTERN[1:]})",
 )
-PATH = Text("a relative path with / between its parts", PATH_PATTERN, path_fault, shown=up_to_odd)
-PLACE = Text("a relative path; a folder to be filled ends in /", PLACE_PATTERN, place_fault, shown=up_to_odd)
-URL = Text("an http, https or file URL", URL_PATTERN, url_fault, shown=redact)
-DEMO = Text("a name (letters, digits, blanks and ._+(),-)", DEMO_PATTERN, demo_fault, shown=up_to_odd)
-FOLDER = Text("a relative path (letters, digits, blanks and ._+,=@~-)", FOLDER_PATTERN, folder_fault, shown=up_to_odd)
-BOARD = Text("an absolute path (letters, digits, blanks and ._+,=@~-)", BOARD_PATTERN, board_fault, shown=up_to_odd)
+PATH = Text("a relative path with / between its parts", text.PATH_PATTERN, text.path_fault, shown=text.up_to_odd)
+PLACE = Text(
+    "a relative path; a folder to be filled ends in /", text.PLACE_PATTERN, text.place_fault, shown=text.up_to_odd
+)
+URL = Text("an http, https or file URL", text.URL_PATTERN, text.url_fault, shown=redact)
+DEMO = Text("a name (letters, digits, blanks and ._+(),-)", text.DEMO_PATTERN, text.demo_fault, shown=text.up_to_odd)
+FOLDER = Text(
+    "a relative path (letters, digits, blanks and ._+,=@~-)",
+    text.FOLDER_PATTERN,
+    text.folder_fault,
+    shown=text.up_to_odd,
+)
+BOARD = Text(
+    "an absolute path (letters, digits, blanks and ._+,=@~-)",
+    text.BOARD_PATTERN,
+    text.board_fault,
+    shown=text.up_to_odd,
+)
 COMMAND = Text(
     "a program and its arguments, without pipes, variables or redirections (quote what a shell would expand)",
-    COMMAND_PATTERN,
-    command_fault,
-    shown=command_up_to_fault,
+    text.COMMAND_PATTERN,
+    text.command_fault,
+    shown=text.command_up_to_fault,
 )
-REF = Text("a reference: $asset, $step or $step/inner/path", REF_PATTERN)
+REF = Text("a reference: $asset, $step or $step/inner/path", text.REF_PATTERN)
 LINE = Text("text")
 NOTES = ListOf(LINE, "a text or a list of texts", single=True)
 SIZE = Int("a size in bytes, a whole number")
@@ -81,7 +71,7 @@ SOURCE = Either(
         ),
     ),
 )
-LICENCE_NAME = Text("an SPDX id or a phrase on one line, without $ ` { } < > \\ |", LICENCE_PATTERN)
+LICENCE_NAME = Text("an SPDX id or a phrase on one line, without $ ` { } < > \\ |", text.LICENCE_PATTERN)
 LICENCE = Either(
     LICENCE_NAME,
     Struct(
@@ -121,7 +111,7 @@ ASSET = Struct(
         Field("provide", Bool(), "true for a slot that the user fills with --set"),
         Field("restricted", Bool(), "true if the file must not be redistributed"),
         Field("filename", PATH, "the file's own name"),
-        Field("other_versions", OTHER_VERSIONS, "files known to be delivered in its place, to be recognised"),
+        Field("other_versions", OTHER_VERSIONS, "files that servers are known to deliver instead of it"),
         Field("notes", NOTES, "further notes"),
     ),
     apart=tuple((name, "pin", "pin: first-use is for an asset without a published digest") for name in ALGORITHMS),
@@ -148,16 +138,18 @@ STEP = Struct(
     "a step",
     (
         Field("id", NAME, "name of its output", required=True),
-        Field("uses", Text("the name of a step", STEP_PATTERN), "which step: caffe.bake, unpack, ...", required=True),
+        Field(
+            "uses", Text("the name of a step", text.STEP_PATTERN), "which step: caffe.bake, unpack, ...", required=True
+        ),
         Field("with", Free(nodes=True), "its parameters"),
         Field("tolerance", TOLERANCE, "tolerance of its verification; default: the step's own"),
     ),
 )
 
 #: Names and values of a matrix; a value becomes part of file names, so it has the characters of a name.
-VALUE = Text("a value (letters, digits, dot, dash, underscore)", NAME_PATTERN, numbers=True)
+VALUE = Text("a value (letters, digits, dot, dash, underscore)", text.NAME_PATTERN, numbers=True)
 MATRIX = MapOf(
-    Text("a name (letters, digits, underscore)", VARIABLE_PATTERN),
+    Text("a name (letters, digits, underscore)", text.VARIABLE_PATTERN),
     ListOf(VALUE, "a list of values", least=1, most=50),
     least=1,
 )
@@ -172,7 +164,11 @@ _BODY = (
     Field("board", BOARD, "the folder on the board; default: the ssh user's home directory"),
     Field("assets", MapOf(NAME, RECIPE_ASSET), "files to download or supply"),
     Field("steps", ListOf(STEP, "a list of steps", most=200), "steps that convert them"),
-    Field("install", MapOf(PLACE, REF), "place in the tree -> what goes there; `folder/` takes a step's whole folder"),
+    Field(
+        "install",
+        MapOf(PLACE, REF),
+        "place in the tree -> its source; `folder/` takes a step's whole folder",
+    ),
     Field("run", COMMAND, "the command for the board, run inside the tree"),
     Field(
         "interactive", Bool(), "true if the command needs a display, a camera or a network, so that no test starts it"

@@ -44,7 +44,7 @@ assets:
 #     uses: gunzip
 #     with: {{file: $model}}
 
-# Place in the tree -> what goes there.
+# Place in the tree -> what is installed there.
 install:
   models/{stem}.tflite: $model
   data/picture.jpg: $picture

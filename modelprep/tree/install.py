@@ -121,7 +121,7 @@ class _Installation:
         )
 
     def _put(self, batch: list[Action], reserved: Reserved) -> None:
-        """Write some files under temporary names, synchronise them together, and rename them."""
+        """Write some files under temporary names, synchronize them together, and rename them."""
         targets = {action.path: place(self.plan.folder, action.path) for action in batch}
         written: list[Action] = []
         try:

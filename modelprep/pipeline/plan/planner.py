@@ -38,7 +38,7 @@ def plan_recipes(
     store: Store | None = None,
     shared: Mapping[str, Asset] = MappingProxyType({}),
 ) -> Plan:
-    """Plan a request for recipes that have been looked up already; `shared` helps to recognise a wrong file."""
+    """Plan a request for recipes that have been looked up already; `shared` helps to recognize a wrong file."""
     pins = read_lock(request.lock_path)
     planner = _Planner(request, store or Store.open(request.cache), pins, _chosen(request, recipes, pins))
     demos = tuple(planner.demo(recipe) for recipe in recipes)

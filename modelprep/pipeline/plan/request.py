@@ -234,7 +234,7 @@ class Plan:
     store
         The store.
     shared
-        The catalogue's shared assets, to recognise a wrong file.
+        The catalogue's shared assets, to recognize a wrong file.
     """
 
     request: Request
@@ -276,6 +276,11 @@ class Plan:
     def wanted(self) -> frozenset[str]:
         """Identities of all assets to fetch and steps to run."""
         return frozenset().union(*(demo.needs for demo in self.demos if demo.problem is None))
+
+    @property
+    def results(self) -> Mapping[str, Result]:
+        """The stored results of steps, by identity."""
+        return {identity: step.result for identity, step in self.steps.items() if step.result is not None}
 
     @property
     def to_fetch(self) -> tuple[PlannedAsset, ...]:

@@ -113,7 +113,7 @@ def _fits(kind: steps.ParamKind, value: object) -> bool:
         values = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
         return bool(values) and all(isinstance(each, Ref) for each in values)
     if _refs(value):
-        # A reference in place of a plain value would reach the step as an unknown object.
+        # A reference instead of a plain value would reach the step as an unknown object.
         return False
     if kind == "str":
         return isinstance(value, str)

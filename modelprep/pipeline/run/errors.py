@@ -36,7 +36,7 @@ def as_error(caught: BaseException) -> ModelprepError:
     if isinstance(caught, OSError) and caught.errno is not None:
         from pathlib import Path
 
-        return storage_error(caught, Path(str(caught.filename2 or caught.filename or ".")), doing="go on")
+        return storage_error(caught, Path(str(caught.filename2 or caught.filename or ".")), doing="continue")
     text = scrub(str(caught).strip().partition("\n")[0])
     if isinstance(caught, RuntimeError) and "home directory" in text:  # pathlib and platformdirs
         return StorageError(

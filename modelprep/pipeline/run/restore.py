@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import MutableMapping
+from typing import TYPE_CHECKING
 
 from modelprep.errors import CorruptBlob
 from modelprep.events import Event, Listener
@@ -13,6 +14,16 @@ from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.pipeline.run.steps import StepRunner
 from modelprep.store import Blob, Result
 from modelprep.structs import dataclass, field
+
+if TYPE_CHECKING:
+    from modelprep.store.remote import RemoteCache
+
+
+def fetcher_of(plan: Plan, listen: Listener, remote: RemoteCache | None = None, *, twins: bool = False) -> Fetcher:
+    """Return the fetcher of a plan; with `twins` a large download is written to the tree's file too while it comes."""
+    return Fetcher(
+        plan.store, plan.request.policy, lock=plan.pins, listen=listen, known=plan.known, remote=remote, twins=twins
+    )
 
 
 @dataclass(eq=False)

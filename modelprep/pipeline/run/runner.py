@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from modelprep.errors import Interrupted, ModelprepError
 from modelprep.events import Event, Listener, orderly, silent
-from modelprep.fetch import Fetched, Fetcher
+from modelprep.fetch import Fetched
 from modelprep.pipeline.plan.disk_space import check_room, rooms
 from modelprep.pipeline.plan.planner import plan_recipes
 from modelprep.pipeline.plan.request import Plan, PlannedAsset, PlannedDemo, PlannedStep
@@ -22,7 +22,7 @@ from modelprep.pipeline.run import verify
 from modelprep.pipeline.run.errors import as_error
 from modelprep.pipeline.run.remote import open_remote, with_remote_results
 from modelprep.pipeline.run.report import Report
-from modelprep.pipeline.run.restore import Restorer
+from modelprep.pipeline.run.restore import Restorer, fetcher_of
 from modelprep.pipeline.run.steps import StepRunner
 from modelprep.pipeline.run.summary import Spent, Tally, plan_json
 from modelprep.pipeline.run.thread_pools import LATER, Lane, Outcome
@@ -119,25 +119,12 @@ class _Run:
             # A tree is written by one thread at a time anyway, and a single writer is fastest.
             "install": Lane(1, self._outcomes),
         }
-        request = self.plan.request
-        self._fetcher = Fetcher(
-            self.plan.store,
-            request.policy,
-            lock=self.plan.pins,
-            listen=self.listen,
-            known=self.plan.known,
-            remote=self.remote,
-            twins=not request.link and device_of(request.out) == device_of(self.plan.store.root),
-        )
-        self._stepper = StepRunner(
-            self.plan.store, self.plan.steps, self.listen, self.stopping, self.remote, self.plan.assets
-        )
-        self._restorer = Restorer(
-            self.plan, self._fetcher, self._stepper, self.blobs, self.results, self.fetched, self.listen
-        )
-        for step in self.plan.steps.values():
-            if step.result is not None:
-                self.results[step.identity] = step.result
+        plan, listen = self.plan, self.listen
+        twins = not plan.request.link and device_of(plan.request.out) == device_of(plan.store.root)
+        self._fetcher = fetcher_of(plan, listen, self.remote, twins=twins)
+        self._stepper = StepRunner(plan.store, plan.steps, listen, self.stopping, self.remote, plan.assets)
+        self._restorer = Restorer(plan, self._fetcher, self._stepper, self.blobs, self.results, self.fetched, listen)
+        self.results.update(plan.results)
 
     def stopping(self) -> bool:
         return self._stopping.is_set()
@@ -170,8 +157,8 @@ class _Run:
         try:
             while order.is_active():
                 for name in order.get_ready():
-                    if (cause := self._cause(work[name])) is not None:
-                        self.failed[name] = cause
+                    if failed := sorted(work[name].after & self.failed.keys()):
+                        self.failed[name] = self.failed[failed[0]]
                         order.done(name)
                         continue
                     self.spent[name] = Spent(time.monotonic(), time.monotonic())
@@ -261,9 +248,6 @@ class _Run:
                 work[demo.install_task] = _Work("install", frozenset(), check)
         return work
 
-    def _cause(self, work: _Work) -> ModelprepError | None:
-        return next((self.failed[name] for name in sorted(work.after) if name in self.failed), None)
-
     def _take(self, outcome: Outcome) -> None:
         name, value = outcome.name, outcome.value
         if outcome.error is not None:
@@ -314,10 +298,7 @@ class _Run:
         return do
 
     def _landed(self, name: str, how: Fetched | BaseException) -> None:
-        if isinstance(how, BaseException):
-            self._outcomes.put(Outcome(name, error=how))
-        else:
-            self._outcomes.put(Outcome(name, how))
+        self._outcomes.put(Outcome(name, error=how) if isinstance(how, BaseException) else Outcome(name, how))
 
     def _warn_of_override(self, asset: Asset, planned: PlannedAsset, blob: Blob) -> None:
         """Warn if a file that replaces a pinned one differs: it may be intended or a mistake."""
@@ -369,7 +350,7 @@ class _Run:
     # -- results -------------------------------------------------------------------------------------------
 
     def _pin(self, planned: PlannedAsset, fetched: Fetched) -> None:
-        """Record a first-use checksum at once, so that a later interruption does not lose it.
+        """Record a first-use checksum immediately, so that a later interruption does not lose it.
 
         Of an asset of which only a weak digest is published (sha1), the sha256 of what was verified by it.
         """

@@ -1,4 +1,4 @@
-"""Run one step: once per key among all processes; its output goes into the store."""
+"""Run one step: once per key among all processes; its output is put into the store."""
 
 from __future__ import annotations
 

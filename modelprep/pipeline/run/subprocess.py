@@ -55,7 +55,7 @@ def run_apart(
             stderr=words,
             pass_fds=(theirs.fileno(),),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, _import_path()))},
-            # Ctrl-C goes to the whole foreground group; the parent ends its children.
+            # Ctrl-C reaches the whole foreground group; the parent ends its children.
             start_new_session=True,
         )
         theirs.close()

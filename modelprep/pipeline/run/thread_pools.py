@@ -19,7 +19,7 @@ class Outcome:
     error: BaseException | None = None
 
 
-#: What a piece of work gives that puts its outcome into the queue later, by another thread.
+#: Returned by a piece of work whose outcome another thread puts into the queue later.
 LATER = object()
 
 
