@@ -97,7 +97,7 @@ def _compare(
             plan = plan_recipes(request, [recipe])
             blob = installed_blob(plan, plan.demos[0], path)
             if blob is None:
-                name = f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name
+                name = recipe.target
                 folder = str(out) if recipe is one.recipe else f"out-{variant}"
                 raise UsageError(
                     f"the model of {name} is not cached, so there is nothing to compare",

@@ -56,10 +56,7 @@ def cache_keys(
 
     recipes = select(catalogue, targets or ("all",), bsp=bsp, soc=soc, armnn=armnn)
     pins = read_lock(lock_path)
-    return {
-        f"{recipe.name}@{recipe.variant}" if recipe.variant else recipe.name: recipe_key(recipe, pins)
-        for recipe in recipes
-    }
+    return {recipe.target: recipe_key(recipe, pins) for recipe in recipes}
 
 
 def cache_key(keys: Mapping[str, str]) -> str:

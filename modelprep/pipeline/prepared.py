@@ -46,7 +46,9 @@ def as_prepared(recipes: Sequence[Recipe], catalogue: Catalogue, out: Path, armn
         elif armnn is None:
             found.append(_as_made(recipe, demo, catalogue))
         else:
-            found.append(Prepared(recipe, _other(demo, armnn)))
+            version = demo.expect.get("armnn")
+            other = f"the tree was prepared for Arm NN {version}, judged for {armnn}"
+            found.append(Prepared(recipe, other if version and version != armnn else ""))
     return found
 
 
@@ -82,7 +84,8 @@ def _manifest(folder: Path) -> Manifest | StorageError:
 
 def _as_made(recipe: Recipe, demo: InstalledDemo, catalogue: Catalogue) -> Prepared:
     if recipe.variant and recipe.variant != demo.variant:
-        return Prepared(recipe, f"the tree contains {_named(demo)}, which is judged as {recipe.name}@{recipe.variant}")
+        there = f"{demo.recipe}@{demo.variant}" if demo.variant else demo.recipe
+        return Prepared(recipe, f"the tree contains {there}, which is judged as {recipe.target}")
     if demo.variant in recipe.variants and not recipe.variant:
         [recipe] = catalogue.resolve([f"{recipe.path}@{demo.variant}"])
     version = str(demo.expect.get("armnn") or "")
@@ -90,16 +93,7 @@ def _as_made(recipe: Recipe, demo: InstalledDemo, catalogue: Catalogue) -> Prepa
         return Prepared(recipe)
     try:
         [made] = for_armnn([recipe], version, catalogue)
+        return Prepared(made)
     except UsageError:
         judged = recipe.expect["armnn"]
         return Prepared(recipe, f"the tree was prepared for Arm NN {version}, unknown here: judged for {judged}")
-    return Prepared(made)
-
-
-def _other(demo: InstalledDemo, armnn: str) -> str:
-    version = demo.expect.get("armnn")
-    return f"the tree was prepared for Arm NN {version}, judged for {armnn}" if version and version != armnn else ""
-
-
-def _named(demo: InstalledDemo) -> str:
-    return f"{demo.recipe}@{demo.variant}" if demo.variant else demo.recipe

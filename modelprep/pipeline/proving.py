@@ -62,12 +62,7 @@ def _digests(plan: Plan, step: PlannedStep) -> dict[str, str] | None:
 
 def installed_blob(plan: Plan, demo: PlannedDemo, path: str) -> Blob | None:
     """Return the blob that a demo's recipe installs at a path, if it is in the store; nothing is fetched or made."""
-    return _blob(plan, *demo.files[path]) if path in demo.files else None
-
-
-def _blob(plan: Plan, identity: str, inner: str) -> Blob | None:
-    """Return the blob of an asset, or of a step's file, if it is in the store."""
-    sha256 = _sha256(plan, identity, inner)
+    sha256 = _sha256(plan, *demo.files[path]) if path in demo.files else None
     return None if sha256 is None else plan.store.get(sha256)
 
 

@@ -26,18 +26,9 @@ LARGEST_ARCHIVE, LARGEST_FILE, LARGEST_ALL, MOST_FILES = 64 << 20, 32 << 20, 256
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Store, network and lock file for opening recipes.
+    """Store (None: the default) and network for opening recipes, as for a fetch.
 
-    Parameters
-    ----------
-    cache
-        The store; None for the default.
-    mirrors, offline, allow_private
-        As for a fetch.
-    lockfile
-        Pins the recipes; None: no lock file, so a URL needs its checksum.
-    locked
-        Refuse to add a pin.
+    `lockfile` pins the recipes (None: no lock file, so a URL needs its checksum); `locked` refuses to add a pin.
     """
 
     cache: Path | None = None
@@ -50,17 +41,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class RecipeFolder:
-    """A folder of recipes.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    named
-        Its name as given, without secrets.
-    url, sha256
-        Of its archive; empty for a plain folder.
-    """
+    """A folder of recipes, its name as given, without secrets, and URL and checksum of its archive, if any."""
 
     path: Path
     named: str

@@ -26,7 +26,8 @@ def repair(plans: Sequence[Plan], report: VerifyReport, listen: Listener = silen
     """Download or convert again the files that a verification found corrupt; `plans` were made after it."""
     failed: dict[str, ModelprepError] = {}
     for plan in plans:
-        restorer = _restorer(plan, listen)
+        steps = StepRunner(plan.store, plan.steps, listen, lambda: False)
+        restorer = Restorer(plan, fetcher_of(plan, listen), steps, {}, dict(plan.results), {}, listen)
         for identity, sha256 in _lost(plan, report):
             error = _restored(restorer, plan, identity)
             failed.pop(sha256, None)
@@ -54,8 +55,3 @@ def _lost(plan: Plan, report: VerifyReport) -> Iterator[tuple[str, str]]:
     for identity, step in plan.steps.items():
         if step.key is not None and step.key in report.broken_results:
             yield identity, step.key
-
-
-def _restorer(plan: Plan, listen: Listener) -> Restorer:
-    steps = StepRunner(plan.store, plan.steps, listen, lambda: False)
-    return Restorer(plan, fetcher_of(plan, listen), steps, {}, dict(plan.results), {}, listen)

@@ -280,10 +280,11 @@ class Catalogue:
         members = self.names() if name == "all" else [each for each in self.names() if each.startswith(f"{name}/")]
         if members:
             return self._group(name, members, variant)
-        demos = self._by_demo(name)
-        if demos:
-            return [self.recipe(each, variant) for each in demos]
-        raise self._unknown(target)
+        wanted = name.casefold()
+        demos = [recipe.name for recipe in self._mentioning(name) if recipe.demo.casefold() == wanted]
+        if not demos:
+            raise self._unknown(target)
+        return [self.recipe(each, variant) for each in demos]
 
     def _group(self, name: str, members: Sequence[str], variant: str) -> list[Recipe]:
         recipes = [self.recipe(member) for member in members]
@@ -297,11 +298,6 @@ class Catalogue:
                 hint=nearest(variant, known) or None,
             )
         return [self.recipe(each.name, variant) if variant in each.variants else each for each in recipes]
-
-    def _by_demo(self, demo: str) -> list[str]:
-        """Find recipes by their demo's own name."""
-        wanted = demo.casefold()
-        return [recipe.name for recipe in self._mentioning(demo) if recipe.demo.casefold() == wanted]
 
     def _mentioning(self, text: str) -> Iterator[Recipe]:
         """Yield the valid recipes whose files contain a text; only these are read."""

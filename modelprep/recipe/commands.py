@@ -20,11 +20,7 @@ def fetch_command(recipe: Recipe, out: Path | None = None, given: Mapping[str, P
 
 
 def fetch_commands(recipes: Iterable[Recipe], out: Path) -> list[str]:
-    """Return the commands that fetch demos: one for all that can be downloaded.
-
-    There are more than one where demos are for different boards, and one for each demo that needs a file of the user's
-    own.
-    """
+    """Return the commands that fetch demos: one for each board, one for each demo that needs a file from the user."""
     together: dict[tuple[str, ...], list[str]] = {}
     brought = []
     for recipe in recipes:

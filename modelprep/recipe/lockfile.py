@@ -25,15 +25,7 @@ _HEADER = "# First-use pins of modelprep; commit this file. A later fetch of ano
 
 @dataclass(frozen=True)
 class Pin:
-    """The first-use checksum of an asset.
-
-    Parameters
-    ----------
-    sha256, size
-        Of the asset itself; `size` in bytes.
-    first_seen_from
-        Its URL.
-    """
+    """The first-use checksum of an asset, its size in bytes, and its URL."""
 
     sha256: str
     size: int
@@ -43,10 +35,7 @@ class Pin:
 def read_lock(path: Path) -> dict[str, Pin]:
     """Read a lock file by :attr:`~modelprep.recipe.schema.Asset.lock_key`; empty if it does not exist.
 
-    Raises
-    ------
-    RecipeError
-        The file is not a valid lock file (a merge conflict, a truncated digest, ...).
+    Raises `RecipeError` if it is not a valid lock file (a merge conflict, a truncated digest, ...).
     """
     if not path.exists():
         return {}

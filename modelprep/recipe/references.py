@@ -44,7 +44,7 @@ def references(node: Node, at: str) -> Iterator[tuple[Scalar, str]]:
 
 
 class Names:
-    """The names of one recipe, and the check of references; `steps` in written order."""
+    """The names of one recipe (`steps` in written order), and the check of references."""
 
     def __init__(self, assets: Mapping[str, object], steps: Sequence[Table], problems: Problems) -> None:
         self.problems = problems

@@ -79,15 +79,7 @@ class Source:
 
 @dataclass(frozen=True)
 class OtherVersion:
-    """Another file that servers are known to deliver under an asset's name; never accepted, only recognized.
-
-    Parameters
-    ----------
-    what
-        Its description.
-    digests, size
-        Of its bytes.
-    """
+    """Another file that servers are known to deliver under an asset's name; never accepted, only recognized."""
 
     what: str
     digests: Digests
@@ -184,15 +176,7 @@ Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The tolerance of a step's verification, and its origin.
-
-    Parameters
-    ----------
-    relative
-        Largest allowed difference, as a fraction of the output's largest value.
-    origin
-        Who measured it, on what.
-    """
+    """The tolerance of a step's verification, relative to the output's largest value, and who measured it, on what."""
 
     relative: float
     origin: str
@@ -302,3 +286,8 @@ class Recipe:
     def group(self) -> str:
         """The recipe's folder."""
         return self.name.rpartition("/")[0]
+
+    @property
+    def target(self) -> str:
+        """The recipe's name, with ``@variant`` if one was chosen."""
+        return f"{self.name}@{self.variant}" if self.variant else self.name

@@ -186,17 +186,7 @@ COMMAND_PATTERN = (
 
 @dataclass(frozen=True)
 class Command:
-    """A program, its arguments and its environment variables: never text for a shell.
-
-    Parameters
-    ----------
-    program
-        Its name, looked up on the board, or its path as seen from the tree.
-    arguments
-        Passed unchanged, without the program.
-    environment
-        Name -> value.
-    """
+    """A program (on the board's PATH, or in the tree), its arguments and environment: never text for a shell."""
 
     program: str
     arguments: tuple[str, ...] = ()

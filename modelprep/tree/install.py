@@ -25,18 +25,10 @@ _BATCH = 64 << 20
 
 @dataclass(frozen=True)
 class Installed:
-    """What was done to a tree.
+    """What was done to a tree, by paths inside it; adopted files count as kept, hard links as 0 bytes written.
 
-    Parameters
-    ----------
-    written, kept, removed
-        Paths inside the tree; adopted files count as kept.
-    set_aside
-        (path, new name) of files with local changes.
-    bytes_written
-        Bytes copied (0 for hard links).
-    repaired
-        Names of the tree's own lists (``SHA256SUMS``, ``run-tests.sh``) that were damaged or missing.
+    `set_aside` has (path, new name) of files with local changes, `repaired` the names of the tree's own lists
+    (``SHA256SUMS``, ``run-tests.sh``) that were damaged or missing.
     """
 
     written: tuple[str, ...] = ()

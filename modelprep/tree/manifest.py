@@ -30,23 +30,10 @@ _LARGEST = 64 << 20
 
 @dataclass(frozen=True)
 class AssetUsed:
-    """An asset that went into an installed file.
+    """An asset that went into an installed file: fields as in the recipe, `sha256` and `size` of the used bytes.
 
-    Parameters
-    ----------
-    name
-        Its name for ``--set`` and the lock file.
-    source
-        The recipe's first URL of it (``URL#member`` for a file taken out of an archive), ``--set`` for a user's file,
-        empty if there is none.
-    sha256, size
-        Of the used bytes; `size` in bytes.
-    licence, licence_source, pinned_by
-        As in the recipe.
-    restricted
-        True if the licence does not allow redistribution.
-    warning
-        Problem of a file that the user accepted anyway, else empty.
+    `source` is the recipe's first URL of it (``URL#member`` for a file taken out of an archive), ``--set`` for a user's
+    file, empty if there is none; `warning` the problem of a file that the user accepted anyway.
     """
 
     name: str
@@ -95,23 +82,10 @@ class InstalledFile:
 
 @dataclass(frozen=True)
 class InstalledDemo:
-    """One demo of the tree.
+    """One demo of the tree: fields as in the recipe, whose name is `recipe`.
 
-    Parameters
-    ----------
-    recipe
-        The recipe's name (``armnn-caffe/vgg``).
-    demo, summary, manual, run, board, variant
-        As in the recipe.
-    key
-        Digest over everything that determines the demo's files (:mod:`modelprep.pipeline.plan.keys`): equal keys, equal
-        files.
-    programs
-        Folder of the test programs on the board, if it is not on PATH there.
-    interactive
-        Whether the command needs a display, a camera or a network, so that no test starts it.
-    expect
-        Settings of ``check`` and of the board's test runner, as in the recipe.
+    `key` is the digest over everything that determines the demo's files (:mod:`modelprep.pipeline.plan.keys`): equal
+    keys, equal files.
     """
 
     recipe: str

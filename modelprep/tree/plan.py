@@ -25,19 +25,10 @@ Farewell = Literal["remove", "release", "leave"]
 
 @dataclass(frozen=True)
 class Action:
-    """The action for one file of the recipe.
+    """The action for one file of the recipe, and why, in a few words.
 
-    Parameters
-    ----------
-    path
-        Inside the tree, with slashes.
-    verb
-        ``write`` a new file; ``replace`` an unchanged file of ours; ``set-aside`` a foreign or changed file (saved as
-        ``NAME.orig``) and write; ``keep`` a correct file; ``adopt`` a correct file that is not in the manifest.
-    blob
-        The bytes to install.
-    reason
-        Why, in a few words.
+    ``write`` a new file; ``replace`` an unchanged file of ours; ``set-aside`` a foreign or changed file (saved as
+    ``NAME.orig``) and write; ``keep`` a correct file; ``adopt`` a correct file that is not in the manifest.
     """
 
     path: str

@@ -18,20 +18,10 @@ from modelprep.tree.runtests import BoardCommand, script
 
 @dataclass(frozen=True)
 class TreePart:
-    """The part of one finished tree that some demos need.
+    """The part of one finished tree, `name` below ``--out``, that some demos need.
 
-    Parameters
-    ----------
-    folder
-        The tree on this machine.
-    name
-        Its name below ``--out``: ``ArmnnTests``.
-    board
-        Its folder on the board; empty for the ssh user's home directory.
-    manifest
-        Its manifest, reduced to these demos and the included files.
-    left_out
-        Restricted files, in the order of their paths.
+    `board` is its folder on the board (empty: the ssh user's home directory), `manifest` is reduced to these demos and
+    the included files, `left_out` are the restricted files, in the order of their paths.
     """
 
     folder: Path

@@ -18,18 +18,8 @@ from modelprep.structs import dataclass, field
 class Bound:
     """A step with its parameters.
 
-    Parameters
-    ----------
-    use
-        As in the recipe.
-    step
-        The step.
-    plain
-        Parameters that are not files, defaults filled in, tuples converted to lists.
-    files
-        Slot -> reference; a slot is ``param`` (kind ``file``) or ``param/name`` (kind ``files``).
-    absent
-        File parameters left out, with their defaults.
+    `plain` are those that are no files, defaults filled in; `files` maps a slot, ``param`` (kind ``file``) or
+    ``param/name`` (kind ``files``), to its reference; `absent` are file parameters left out, with their defaults.
     """
 
     use: StepUse

@@ -23,18 +23,10 @@ from modelprep.targets.bsp import Bsp
 
 @dataclass(frozen=True)
 class Board:
-    """The board that files are prepared for.
+    """The board that files are prepared for: its release (None: the manual's) and SoC (empty: the recipes' default).
 
-    Parameters
-    ----------
-    bsp
-        Its release; None for the manual's, for which the recipes are written.
-    soc
-        ``imx93``; empty for the recipes' default.
-    armnn
-        Arm NN version of ``--armnn``; None for the release's, or the recipes' own.
-    image_files
-        Whether to prepare files that the image already contains.
+    Without `armnn` the Arm NN version is the release's, or the recipes' own. With `image_files` also files that the
+    image already contains are prepared.
     """
 
     bsp: Bsp | None = None

@@ -16,20 +16,11 @@ _Load = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Room:
-    """Needed space on one file system.
+    """Needed space on one file system, in bytes.
 
-    Parameters
-    ----------
-    places
-        Our folders on it.
-    needed
-        Bytes that will certainly be written: downloads, and installed files among them.
-    at_most
-        The same with outputs of steps, by their upper bounds (:attr:`modelprep.steps.Step.room`).
-    free
-        Free bytes; None if unknown.
-    unknown
-        Number of files of unknown size, which are in neither number.
+    `needed` will certainly be written: downloads, and installed files among them. `at_most` also counts outputs of
+    steps, by their upper bounds (:attr:`modelprep.steps.Step.room`). `unknown` files have no known size and are in
+    neither number; `free` is None if unknown.
     """
 
     places: tuple[Path, ...]

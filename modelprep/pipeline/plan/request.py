@@ -26,42 +26,18 @@ State = Literal["present", "stale", "missing", "bring", "nothing", "absent"]
 
 @dataclass(frozen=True)
 class Request:
-    """The user's request.
+    """The user's request: the options of ``fetch`` (``docs/reference/options.md``).
 
     Parameters
     ----------
-    targets
-        Groups, recipes, demos' own names, paths of recipe files, ``all``.
-    out
-        Folder that holds the finished trees.
-    cache
-        The store; None for the default place.
-    mirrors, offline, archives, allow_private
+    archives, allow_private
         Permitted sources: see :class:`modelprep.fetch.Policy`.
     jobs
         Parallel downloads; None for a few per host (:class:`modelprep.fetch.Policy`).
     overrides
         ``--set``: asset name -> the user's file.
-    accept_any
-        ``--accept-any``: accept such a file even if it looks like a web page or a pointer, or is empty.
-    link
-        Hard links into the cache instead of copies.
-    locked
-        Refuse to add pins of first use.
     lockfile
         The lock file; None for ``modelprep.lock`` in `out`.
-    armnn
-        Arm NN version to prepare for, if a recipe has a variant for it.
-    bsp, soc
-        i.MX Linux release and SoC of the board; None for the manual's.
-    image_files
-        Also prepare files that the board's image already contains.
-    remote_cache, remote_cache_mode, trust_remote_results
-        A cache shared with other machines: see :class:`modelprep.store.remote.RemoteCache`.
-    verify
-        Compare the numbers of conversions with those of their originals before a tree is written.
-    deny_licence_class
-        Classes of :mod:`modelprep.recipe.licences`; demos with such a file are refused.
     typed
         The command line of the request, if any: hints repeat it with missing options.
     """
@@ -215,8 +191,7 @@ class PlannedDemo:
     @property
     def install_task(self) -> str:
         """Name of its installation in events."""
-        variant = f"@{self.recipe.variant}" if self.recipe.variant else ""
-        return f"install:{self.recipe.name}{variant}"
+        return f"install:{self.recipe.target}"
 
 
 @dataclass(frozen=True)
@@ -310,10 +285,7 @@ class Plan:
 def bytes_of(plan: Plan, demo: PlannedDemo, *, roughly: bool = False) -> int | None:
     """Return the bytes to download for one demo alone; None if a size is unknown.
 
-    Parameters
-    ----------
-    roughly
-        Use the size of the file itself for an archive of unknown size.
+    With `roughly` the size of the file itself is used for an archive of unknown size.
     """
     total = 0
     for identity in demo.needs:

@@ -22,11 +22,7 @@ class BugError(ModelprepError):
 
 
 def as_error(caught: BaseException) -> ModelprepError:
-    """Turn any exception into an error for the user.
-
-    An ``OSError`` becomes a :class:`~modelprep.errors.StorageError`; the traceback of an unexpected exception is
-    written to a file that the message names.
-    """
+    """Turn any exception into an error for the user; it names the traceback file of an unexpected one."""
     if isinstance(caught, ModelprepError):
         return caught
     if isinstance(caught, KeyboardInterrupt):
