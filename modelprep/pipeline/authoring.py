@@ -9,6 +9,7 @@ from pathlib import Path
 from modelprep.errors import MissingTool, ModelprepError, RecipeError, UsageError
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.recipe.schema import Asset, Recipe
+from modelprep.store.disk import write_atomic
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,6 @@ def write_new(name: str, folder: Path) -> tuple[Path, Path | None]:
     from modelprep.pipeline.plan.step_schema import step_schemas
     from modelprep.recipe.catalogue import ASSETS_FOLDER
     from modelprep.recipe.jsonschema import FILE_NAME, recipe_schema
-    from modelprep.recipe.lockfile import write_whole
     from modelprep.recipe.template import starter
     from modelprep.recipe.text import NAME_PATTERN
 
@@ -150,13 +150,12 @@ def write_new(name: str, folder: Path) -> tuple[Path, Path | None]:
     path = folder.joinpath(*parts[:-1], f"{parts[-1]}.yaml")
     if path.exists() or path.is_symlink():
         raise UsageError("the file exists already", where=str(path), hint="choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, starter("/".join(parts), str(path)))
+    write_atomic(path, starter("/".join(parts), str(path)).encode())
     beside = path.parent / FILE_NAME
     schema = recipe_schema(step_schemas())
     if (beside.exists() or beside.is_symlink()) and not _is_schema(beside, str(schema["$id"])):
         return path, None
-    write_whole(beside, json_text(schema, indent=2) + "\n")
+    write_atomic(beside, f"{json_text(schema, indent=2)}\n".encode())
     return path, beside
 
 
@@ -171,7 +170,7 @@ def _is_schema(path: Path, identity: str) -> bool:
 def pin_targets(targets: Sequence[str], catalogue: Catalogue, lock: Path) -> dict[Path, list[str]]:
     """Move pins into the files that declare the assets and return file -> ids; the lock file is unchanged."""
     from modelprep.recipe.edit import pin_assets
-    from modelprep.recipe.lockfile import Pin, read_lock, write_whole
+    from modelprep.recipe.lockfile import Pin, read_lock
     from modelprep.recipe.yaml_tree import read_text
 
     pins = read_lock(lock)
@@ -196,7 +195,7 @@ def pin_targets(targets: Sequence[str], catalogue: Catalogue, lock: Path) -> dic
     for path, text in changed.items():
         _check_text(text, path, catalogue)
     for path, text in changed.items():
-        write_whole(path, text)
+        write_atomic(path, text.encode())
     return {path: sorted(each) for path, each in wanted.items()}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelprep.errors import RecipeError, StorageError
+from modelprep.errors import RecipeError
 from modelprep.quoting import line, yaml
 from modelprep.structs import dataclass
 
@@ -82,36 +82,3 @@ def format_lock(pins: Mapping[str, Pin]) -> str:
             f"  first_seen_from: {yaml(line(pin.first_seen_from))}\n"
         )
     return "".join(blocks)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file atomically by a temporary file and a rename; permissions are kept."""
-    import os
-    import tempfile
-
-    temporary = None
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        made = Path(temporary)
-        made.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())
-        made.replace(path)
-        temporary = None
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path.name}: {(error.strerror or str(error)).lower()}", where=str(path)
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    import os
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

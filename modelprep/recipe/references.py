@@ -115,12 +115,9 @@ class Names:
 
     def _cycle(self, waiting: Sequence[str], needs: Mapping[str, Iterable[str]]) -> None:
         path = [waiting[0]]
-        while True:
-            following = next(need for need in needs[path[-1]] if need in waiting)
-            if following in path:
-                circle = [*path[path.index(following) :], following]
-                break
+        while (following := next(need for need in needs[path[-1]] if need in waiting)) not in path:
             path.append(following)
+        circle = [*path[path.index(following) :], following]
         node = self.steps[circle[0]].place("id")
         self.problems.add(
             "steps depend on each other in a cycle", node, "steps", got=" -> ".join(f"${name}" for name in circle)
@@ -137,7 +134,7 @@ def check_places(install: Table, problems: Problems) -> None:
             folders.setdefault("/".join(parts[:count]), name)
     seen: dict[str, str] = {}
     for name in install:
-        node, at = install.key_place(name), f"install.{name}"
+        node, at = install.node.keys[name], f"install.{name}"
         if name in folders:
             problems.add(f"'{name}' is a file here and a folder in '{folders[name]}'", node, at)
         if name in OWN_FILES or name.startswith(".modelprep"):

@@ -27,10 +27,6 @@ class Table(dict[str, Any]):
         """Return the node of a key's value."""
         return self.node.entries[key]
 
-    def key_place(self, key: str) -> Node:
-        """Return the node of a key itself."""
-        return self.node.keys[key]
-
 
 class Shape(Protocol):
     """The allowed values."""

@@ -25,16 +25,11 @@ def for_armnn(recipes: Sequence[Recipe], version: str, catalogue: Catalogue) -> 
     are left out. Raises `UsageError` if the version is unknown, or has none of the tests.
     """
     check_version(recipes, version)
-    chosen, later = [], []
+    chosen: list[Recipe] = []
+    later: list[Recipe] = []
     for recipe in recipes:
-        if not recipe.expect.get("armnn"):
-            chosen.append(recipe)
-            continue
-        made = serving(recipe, version, catalogue)
-        if made is None:
-            later.append(recipe)
-        else:
-            chosen.append(made)
+        made = serving(recipe, version, catalogue) if recipe.expect.get("armnn") else recipe
+        (later if made is None else chosen).append(made or recipe)
     if later and not chosen:
         names = ", ".join(f"{recipe.demo} (Arm NN {recipe.expect['armnn']})" for recipe in later)
         when, other = ("yet", "a later") if version < str(later[0].expect["armnn"]) else ("any more", "an earlier")
@@ -59,14 +54,10 @@ def check_version(recipes: Sequence[Recipe], version: str) -> None:
 
 def serving(recipe: Recipe, version: str, catalogue: Catalogue) -> Recipe | None:
     """Return a recipe adapted to a version of Arm NN, or None for a test that the version lacks."""
-    fitting = [
-        name
-        for name in recipe.variants
-        if name.startswith(_PREFIX) and _order(name.removeprefix(_PREFIX)) <= _order(version)
-    ]
+    versions = [name.removeprefix(_PREFIX) for name in recipe.variants if name.startswith(_PREFIX)]
+    fitting = [each for each in versions if _order(each) <= _order(version)]
     if fitting and not recipe.variant:
-        newest = max(fitting, key=lambda name: _order(name.removeprefix(_PREFIX)))
-        [recipe] = catalogue.resolve([f"{recipe.path}@{newest}"])
+        [recipe] = catalogue.resolve([f"{recipe.path}@{_PREFIX}{max(fitting, key=_order)}"])
     own = str(recipe.expect["armnn"])
     if _order(own) > _order(version) or _gone(recipe.demo, own, version):
         return None
