@@ -10,6 +10,7 @@ from modelprep.events import Listener, silent
 from modelprep.pipeline.plan.request import Plan
 from modelprep.pipeline.run.restore import Restorer, fetcher_of
 from modelprep.pipeline.run.steps import StepRunner
+from modelprep.pipeline.run.summary import State
 from modelprep.store.maintenance import VerifyReport
 
 
@@ -27,7 +28,7 @@ def repair(plans: Sequence[Plan], report: VerifyReport, listen: Listener = silen
     failed: dict[str, ModelprepError] = {}
     for plan in plans:
         steps = StepRunner(plan.store, plan.steps, listen, lambda: False)
-        restorer = Restorer(plan, fetcher_of(plan, listen), steps, {}, dict(plan.results), {}, listen)
+        restorer = Restorer(State(plan, results=dict(plan.results)), fetcher_of(plan, listen), steps, listen)
         for identity, sha256 in _lost(plan, report):
             error = _restored(restorer, plan, identity)
             failed.pop(sha256, None)

@@ -52,20 +52,20 @@ class SharedAssets(Mapping[str, Asset]):
             self._files[path] = SharedFile(path, text, root_of(path, self._roots))
         return self._files[path]
 
-    def __getitem__(self, asset_id: str) -> Asset:
+    def _declaring(self, asset_id: str) -> SharedFile:
         for path, text in self._all():
-            # A file that does not contain the id as text need not be parsed (a key must not use escapes; the checked
-            # load of a whole folder would still find it).
+            # A file that does not contain the id as text need not be parsed (a key must not use escapes; the check of
+            # a whole file would still find it).
             if asset_id in text and asset_id in (file := self._file(path, text)):
-                return file[asset_id]
+                return file
         raise KeyError(asset_id)
+
+    def __getitem__(self, asset_id: str) -> Asset:
+        return self._declaring(asset_id)[asset_id]
 
     def path(self, asset_id: str) -> Path:
         """Return the file that declares an asset."""
-        for path, text in self._all():
-            if asset_id in text and asset_id in self._file(path, text):
-                return path
-        raise KeyError(asset_id)
+        return self._declaring(asset_id).path
 
     def __iter__(self) -> Iterator[str]:
         return iter({asset_id: None for path, text in self._all() for asset_id in self._file(path, text)})

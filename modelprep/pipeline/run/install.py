@@ -10,10 +10,10 @@ from modelprep.pipeline.plan.keys import asset_identity, demo_key, files_of, ide
 from modelprep.pipeline.plan.planner import output_of, two_in_one_place
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.pipeline.run.restore import Restorer
-from modelprep.recipe.lockfile import Pin
+from modelprep.pipeline.run.summary import State
 from modelprep.recipe.schema import Asset
 from modelprep.recipe.spread import fills_folder
-from modelprep.store import Blob, Result
+from modelprep.store import Blob
 from modelprep.structs import dataclass, field, replace
 from modelprep.tree.install import Installed, apply_install
 from modelprep.tree.manifest import AssetUsed, Provenance, StepUsed, plain
@@ -22,12 +22,9 @@ from modelprep.tree.plan import demo_entry, plan_install
 
 @dataclass(eq=False)
 class Installer:
-    """Installs the demos of one run, which fills `blobs` and `results` by identity and `pins` with those it adds."""
+    """Installs the demos of one run."""
 
-    plan: Plan
-    blobs: Mapping[str, Blob]
-    results: Mapping[str, Result]
-    pins: Mapping[str, Pin]
+    state: State
     listen: Listener
     stop: Callable[[], bool]
     restore: Restorer
@@ -52,7 +49,7 @@ class Installer:
         """Return a demo with its folders' files, which are known once the steps have run."""
         if not any(map(fills_folder, demo.files)):
             return demo
-        files = files_of(demo.recipe, demo.names, lambda name: self.results[demo.names[name]].outputs)
+        files = files_of(demo.recipe, demo.names, lambda name: self.state.results[demo.names[name]].outputs)
         return replace(demo, files=files, key=demo_key(demo.recipe, files, used_assets(demo.recipe)))
 
     def _install(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> Installed:
@@ -61,12 +58,12 @@ class Installer:
             demo.folder,
             demo_entry(demo.recipe, self._key(demo)),
             files,
-            provenance(self.plan, demo, self.blobs),
-            self.plan.store,
-            peers=[other.recipe.name for other in self.plan.demos if other.problem is None],
+            provenance(self.state.plan, demo, self.state.blobs),
+            self.state.plan.store,
+            peers=[other.recipe.name for other in self.state.plan.demos if other.problem is None],
         )
-        link = self.plan.request.link
-        done = apply_install(decided, self.plan.store, link=link, listen=self.listen, stop=self.stop)
+        link = self.state.plan.request.link
+        done = apply_install(decided, self.state.plan.store, link=link, listen=self.listen, stop=self.stop)
         text = f"{len(done.written)} of {len(files)} files written to {demo.folder}"
         if done.repaired:
             text += f"; repaired {', '.join(done.repaired)}"
@@ -77,13 +74,13 @@ class Installer:
     def _files(self, demo: PlannedDemo) -> Iterator[tuple[str, Blob]]:
         """Yield destination -> bytes."""
         for path, (identity, inner) in demo.files.items():
-            if identity in self.plan.assets:
-                yield path, self.blobs[identity]
+            if identity in self.state.plan.assets:
+                yield path, self.state.blobs[identity]
                 continue
-            sha256 = output_of(self.plan.steps[identity], self.results[identity], inner)
-            blob = self.plan.store.get(sha256)
+            sha256 = output_of(self.state.plan.steps[identity], self.state.results[identity], inner)
+            blob = self.state.plan.store.get(sha256)
             if blob is None:
-                raise CorruptBlob(sha256, str(self.plan.store.blob_path(sha256)))
+                raise CorruptBlob(sha256, str(self.state.plan.store.blob_path(sha256)))
             yield path, blob
 
     def _refuse_two_in_one_place(self, demo: PlannedDemo, files: Mapping[str, Blob]) -> None:
@@ -96,13 +93,13 @@ class Installer:
 
     def _key(self, demo: PlannedDemo) -> str:
         """Return the demo's key with the pins that this run added, as the next run will compute it."""
-        if not self.pins:
+        if not self.state.pins:
             return demo.key
-        pins = {**self.plan.pins, **self.pins}
+        pins = {**self.state.plan.pins, **self.state.pins}
         names: dict[str, str] = {}
         assets = [asset for asset in demo.recipe.assets.values() if asset.id in demo.names]
         for asset in assets:
-            planned = self.plan.assets[demo.names[asset.id]]
+            planned = self.state.plan.assets[demo.names[asset.id]]
             names[asset.id] = asset_identity(asset, pins, planned.sha256 if planned.override is not None else None)
         # Bound again: the plan may contain an equal step of another recipe, with that recipe's names.
         identify_steps(demo.recipe, names)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import MutableMapping
 from typing import TYPE_CHECKING
 
 from modelprep.errors import CorruptBlob
 from modelprep.events import Event, Listener
-from modelprep.fetch import Fetched, Fetcher
+from modelprep.fetch import Fetcher
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import Plan, PlannedDemo
 from modelprep.pipeline.run.steps import StepRunner
-from modelprep.store import Blob, Result
+from modelprep.pipeline.run.summary import State
 from modelprep.structs import dataclass, field
 
 if TYPE_CHECKING:
@@ -28,14 +27,11 @@ def fetcher_of(plan: Plan, listen: Listener, remote: RemoteCache | None = None, 
 
 @dataclass(eq=False)
 class Restorer:
-    """Restores corrupt files of a run, in the thread that found them, and updates the run's parts."""
+    """Restores corrupt files of a run, in the thread that found them, and updates its state."""
 
-    plan: Plan
+    state: State
     fetcher: Fetcher
     steps: StepRunner
-    blobs: MutableMapping[str, Blob]
-    results: MutableMapping[str, Result]
-    fetched: MutableMapping[str, Fetched]
     listen: Listener
     one_at_a_time: threading.RLock = field(default_factory=threading.RLock)
 
@@ -56,33 +52,33 @@ class Restorer:
 
     def _is_sound(self, identity: str, inner: str) -> bool:
         sha256 = self._digest(identity, inner)
-        blob = self.plan.store.sound(sha256) if sha256 is not None else None
-        if blob is not None and identity in self.plan.assets:
-            self.blobs[identity] = blob
+        blob = self.state.plan.store.sound(sha256) if sha256 is not None else None
+        if blob is not None and identity in self.state.plan.assets:
+            self.state.blobs[identity] = blob
         return blob is not None
 
     def _digest(self, identity: str, inner: str) -> str | None:
-        if (planned := self.plan.assets.get(identity)) is not None:
-            blob = self.blobs.get(identity)
+        if (planned := self.state.plan.assets.get(identity)) is not None:
+            blob = self.state.blobs.get(identity)
             return blob.sha256 if blob is not None else planned.sha256
-        result = self.results.get(identity)
-        return output_of(self.plan.steps[identity], result, inner) if result is not None else None
+        result = self.state.results.get(identity)
+        return output_of(self.state.plan.steps[identity], result, inner) if result is not None else None
 
     def _again(self, identity: str, inner: str) -> None:
         sha256 = self._digest(identity, inner)
-        planned = self.plan.assets.get(identity)
-        task = f"fetch:{planned.asset.key}" if planned is not None else self.plan.steps[identity].task
+        planned = self.state.plan.assets.get(identity)
+        task = f"fetch:{planned.asset.key}" if planned is not None else self.state.plan.steps[identity].task
         if sha256 is not None:
             text = f"the cached file with sha256 {sha256[:16]}... is missing or corrupt: restoring it"
             self.listen(Event("warning", task=task, text=text))
         if planned is None:
-            step = self.plan.steps[identity]
+            step = self.state.plan.steps[identity]
             for below in step.inputs.values():
                 self.ensure(*below)
-            self.results[identity] = self.steps.run(step, self.blobs, self.results, self.ensure)
+            self.state.results[identity] = self.steps.run(step, self.state, self.ensure)
         elif planned.override is not None:
-            self.blobs[identity] = self.plan.store.adopt(planned.override)
+            self.state.blobs[identity] = self.state.plan.store.adopt(planned.override)
         else:
             names = planned.fetch.names if planned.fetch is not None else ()
             fetched = self.fetcher.fetch(self.fetcher.plan(planned.asset, names))
-            self.fetched[identity], self.blobs[identity] = fetched, fetched.blob
+            self.state.fetched[identity], self.state.blobs[identity] = fetched, fetched.blob

@@ -24,14 +24,14 @@ from modelprep.pipeline.run.remote import open_remote, with_remote_results
 from modelprep.pipeline.run.report import Report
 from modelprep.pipeline.run.restore import Restorer, fetcher_of
 from modelprep.pipeline.run.steps import StepRunner
-from modelprep.pipeline.run.summary import Spent, Tally, plan_json
+from modelprep.pipeline.run.summary import Spent, State, Tally, plan_json
 from modelprep.pipeline.run.thread_pools import LATER, Lane, Outcome
 from modelprep.recipe.lockfile import Pin, format_lock, read_lock
 from modelprep.recipe.schema import Asset
 from modelprep.store import Blob, Result
 from modelprep.store.disk import abandoned_temporaries, device_of, require_folder, write_atomic
 from modelprep.store.leftovers import sweep
-from modelprep.structs import dataclass, field
+from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
     from modelprep.pipeline.run.install import Installer
@@ -69,7 +69,7 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
     """
     require_folder(plan.request.out, "--out")
     if not plan.wanted:
-        return _Run(plan, listen).go()
+        return _Run(plan, heard=listen).go()
     with plan.store.in_use():
         if not _still_true(plan):
             # Collected since the plan was made; from here on it cannot be.
@@ -77,7 +77,7 @@ def run(plan: Plan, listen: Listener = silent) -> Report:
         if (remote := open_remote(plan.request, listen)) is not None:
             plan = with_remote_results(plan, remote)
         check_room(plan)
-        report = _Run(plan, listen, remote).go()
+        report = _Run(plan, heard=listen, remote=remote).go()
     sweep(plan.store.root)
     for path in abandoned_temporaries(plan.request.lock_path.parent, former=True):
         if path.name.startswith(f".{plan.request.lock_path.name}."):
@@ -95,19 +95,10 @@ def _still_true(plan: Plan) -> bool:
     return all(path.exists() for path in blobs)
 
 
-@dataclass
-class _Run:
-    plan: Plan
-    heard: Listener
+@dataclass(eq=False)
+class _Run(State):
+    heard: Listener = silent
     remote: RemoteCache | None = None
-    blobs: dict[str, Blob] = field(default_factory=dict)
-    results: dict[str, Result] = field(default_factory=dict)
-    fetched: dict[str, Fetched] = field(default_factory=dict)
-    failed: dict[str, ModelprepError] = field(default_factory=dict)
-    installed: dict[str, Installed] = field(default_factory=dict)
-    spent: dict[str, Spent] = field(default_factory=dict)
-    warned: dict[str, list[str]] = field(default_factory=dict)
-    pins: dict[str, Pin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
@@ -123,7 +114,7 @@ class _Run:
         twins = not plan.request.link and device_of(plan.request.out) == device_of(plan.store.root)
         self._fetcher = fetcher_of(plan, listen, self.remote, twins=twins)
         self._stepper = StepRunner(plan.store, plan.steps, listen, self.stopping, self.remote, plan.assets)
-        self._restorer = Restorer(plan, self._fetcher, self._stepper, self.blobs, self.results, self.fetched, listen)
+        self._restorer = Restorer(self, self._fetcher, self._stepper, listen)
         self.results.update(plan.results)
 
     def stopping(self) -> bool:
@@ -177,7 +168,7 @@ class _Run:
             self._stop()
             raise
         self._close(_PATIENCE)
-        tally = Tally(self.plan, self.results, self.fetched, self.failed, self.installed, self.spent, self.warned)
+        tally = Tally(self)
         return Report(
             demos=tuple(tally.demo(demo) for demo in self.plan.demos),
             bytes_fetched=sum(fetched.bytes_fetched for fetched in self.fetched.values()),
@@ -327,7 +318,7 @@ class _Run:
         def do() -> object:
             begun = time.monotonic()
             self.listen(Event("start", task=step.task, label=step.label))
-            result = self._stepper.run(step, self.blobs, self.results, self._restorer.ensure)
+            result = self._stepper.run(step, self, self._restorer.ensure)
             seconds = time.monotonic() - begun
             self._warn_of_result(step, result)
             data: dict[str, object] = {"seconds": round(seconds, 3), "facts": dict(result.facts)}
@@ -341,7 +332,7 @@ class _Run:
         # The installer is not imported if everything is in place.
         from modelprep.pipeline.run.install import Installer
 
-        return Installer(self.plan, self.blobs, self.results, self.pins, self.listen, self.stopping, self._restorer)
+        return Installer(self, self.listen, self.stopping, self._restorer)
 
     def _install(self, demo: PlannedDemo) -> Installed:
         verify.numbers(self.plan, demo, self.listen)

@@ -13,8 +13,9 @@ from modelprep.events import Event, Listener
 from modelprep.pipeline.plan.planner import output_of
 from modelprep.pipeline.plan.request import PlannedAsset, PlannedStep
 from modelprep.pipeline.run import verify
+from modelprep.pipeline.run.summary import State
 from modelprep.steps import Call
-from modelprep.store import Blob, Result, Store, result_key
+from modelprep.store import Result, Store, result_key
 from modelprep.structs import dataclass
 
 if TYPE_CHECKING:
@@ -32,24 +33,18 @@ class StepRunner:
     remote: RemoteCache | None = None
     assets: Mapping[str, PlannedAsset] = MappingProxyType({})
 
-    def run(
-        self,
-        step: PlannedStep,
-        blobs: Mapping[str, Blob],
-        results: Mapping[str, Result],
-        ensure: Callable[[str, str], None],
-    ) -> Result:
-        """Return a step's result, from the store or by running it; `blobs` and `results` are the parts by identity.
+    def run(self, step: PlannedStep, state: State, ensure: Callable[[str, str], None]) -> Result:
+        """Return a step's result, from the store or by running it.
 
         `ensure` is called with the identity and inner path of each input before the step reads it: it hashes the file
         unless this process has done so before, and restores a corrupt one.
         """
-        key, _ = self._key(step, blobs, results)
+        key, _ = self._key(step, state)
         if (made := self.store.result(key)) is not None:
             return made
         for identity, inner in step.inputs.values():
             ensure(identity, inner)
-        key, digests = self._key(step, blobs, results)
+        key, digests = self._key(step, state)
 
         def waiting() -> None:
             self.listen(Event("note", task=step.task, text=f"{step.label}: another process is running it; waiting"))
@@ -68,16 +63,14 @@ class StepRunner:
             self.remote.save_result(key, made, self.store)
         return made
 
-    def _key(
-        self, step: PlannedStep, blobs: Mapping[str, Blob], results: Mapping[str, Result]
-    ) -> tuple[str, dict[str, str]]:
+    def _key(self, step: PlannedStep, state: State) -> tuple[str, dict[str, str]]:
         """Return the key of a step's result, and the digest of each input."""
         digests: dict[str, str] = {}
         for slot, (identity, inner) in step.inputs.items():
             if identity in self.steps:
-                digests[slot] = output_of(self.steps[identity], results[identity], inner)
+                digests[slot] = output_of(self.steps[identity], state.results[identity], inner)
             else:
-                digests[slot] = blobs[identity].sha256
+                digests[slot] = state.blobs[identity].sha256
         return result_key(step.bound.step.name, step.bound.step.version, step.bound.plain, digests), digests
 
     def _names(self, step: PlannedStep, digests: Mapping[str, str]) -> dict[str, str]:

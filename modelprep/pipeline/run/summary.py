@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,7 +12,8 @@ from modelprep.pipeline.plan.disk_space import rooms
 from modelprep.pipeline.plan.request import Plan, PlannedDemo, bytes_of
 from modelprep.pipeline.run.missing import missing, with_way_out
 from modelprep.pipeline.run.report import DemoReport, Outcome
-from modelprep.store import Result
+from modelprep.recipe.lockfile import Pin
+from modelprep.store import Blob, Result
 from modelprep.structs import dataclass, field
 from modelprep.tree.manifest import read_manifest
 
@@ -70,27 +70,36 @@ class Spent:
     ended: float
 
 
-@dataclass
+@dataclass(eq=False)
+class State:
+    """What a run has done: by identity of an asset or step, or by the name of an installation's task."""
+
+    plan: Plan
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    fetched: dict[str, Fetched] = field(default_factory=dict)
+    failed: dict[str, ModelprepError] = field(default_factory=dict)
+    installed: dict[str, Installed] = field(default_factory=dict)
+    spent: dict[str, Spent] = field(default_factory=dict)
+    warned: dict[str, list[str]] = field(default_factory=dict)
+    pins: dict[str, Pin] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
 class Tally:
     """What a run did, per demo; shared work counts for the first demo."""
 
-    plan: Plan
-    results: Mapping[str, Result]
-    fetched: Mapping[str, Fetched]
-    failed: Mapping[str, ModelprepError]
-    installed: Mapping[str, Installed]
-    spent: Mapping[str, Spent]
-    warned: Mapping[str, list[str]]
+    state: State
     counted: set[str] = field(default_factory=set)
 
     def demo(self, demo: PlannedDemo) -> DemoReport:
         """Return the report of a demo."""
         recipe, task = demo.recipe, demo.install_task
-        done = self.installed.get(task)
-        error = demo.problem or self.failed.get(task)
-        files_missing = missing(self.plan, demo, self.failed)
+        done = self.state.installed.get(task)
+        error = demo.problem or self.state.failed.get(task)
+        files_missing = missing(self.state.plan, demo, self.state.failed)
         if error is not None and files_missing:
-            error = with_way_out(error, files_missing, self.plan.request.words)
+            error = with_way_out(error, files_missing, self.state.plan.request.words)
         outcome: Outcome
         if error is not None:
             outcome = "bring" if error.exit_code == 8 else "failed"
@@ -108,7 +117,7 @@ class Tally:
             files = ()
         mine = demo.needs - self.counted
         self.counted |= demo.needs
-        spent = [self.spent[name] for name in (*mine, task) if name in self.spent]
+        spent = [self.state.spent[name] for name in (*mine, task) if name in self.state.spent]
         return DemoReport(
             recipe=recipe.name,
             demo=recipe.demo,
@@ -117,7 +126,7 @@ class Tally:
             files=files,
             written=done.written if done is not None else (),
             removed=done.removed if done is not None else (),
-            bytes_fetched=sum(self.fetched[name].bytes_fetched for name in mine if name in self.fetched),
+            bytes_fetched=sum(self.state.fetched[name].bytes_fetched for name in mine if name in self.state.fetched),
             sources=self._sources(demo),
             seconds=max(each.ended for each in spent) - min(each.begun for each in spent) if spent else 0.0,
             run=str(recipe.run or ""),
@@ -130,10 +139,10 @@ class Tally:
     def _sources(self, demo: PlannedDemo) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for identity in demo.needs:
-            fetched = self.fetched.get(identity)
+            fetched = self.state.fetched.get(identity)
             if fetched is not None:
                 found[self._place(fetched) if fetched.bytes_fetched or fetched.server else "store"] = None
-            elif identity in self.plan.assets and self.plan.assets[identity].override is not None:
+            elif identity in self.state.plan.assets and self.state.plan.assets[identity].override is not None:
                 found["--set"] = None
         return tuple(sorted(found))
 
@@ -143,12 +152,12 @@ class Tally:
         parts = urlsplit(fetched.source)
         if parts.scheme in ("http", "https") and parts.netloc:
             return parts.netloc.rpartition("@")[2]
-        for mirror in self.plan.request.mirrors:
+        for mirror in self.state.plan.request.mirrors:
             if "://" not in mirror and Path(fetched.source).is_relative_to(Path(mirror).expanduser().absolute()):
                 return mirror
         return "file"
 
     def _warnings(self, demo: PlannedDemo, task: str) -> list[str]:
-        steps = [identity for identity in demo.names.values() if identity in self.results]
-        texts = [text for identity in steps for text in self.results[identity].warnings]
-        return texts + self.warned.get(task, [])
+        steps = [identity for identity in demo.names.values() if identity in self.state.results]
+        texts = [text for identity in steps for text in self.state.results[identity].warnings]
+        return texts + self.state.warned.get(task, [])
