@@ -25,6 +25,10 @@ _KINDS = {
     "map": "a mapping",
     "any": "a value",
 }
+#: Kinds of parameters with values of one type, lists of texts apart.
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "str": str, "int": int, "float": (int, float), "bool": bool, "map": Mapping,
+}  # fmt: skip
 
 
 def check_steps(recipe: Recipe) -> list[RecipeError]:
@@ -115,17 +119,11 @@ def _fits(kind: steps.ParamKind, value: object) -> bool:
     if _refs(value):
         # A reference instead of a plain value would reach the step as an unknown object.
         return False
-    if kind == "str":
-        return isinstance(value, str)
     if kind == "strs":
         return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
-    if kind == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind == "float":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind == "bool":
-        return isinstance(value, bool)
-    return isinstance(value, Mapping) if kind == "map" else True
+    if isinstance(value, bool) and kind in ("int", "float"):
+        return False
+    return kind == "any" or isinstance(value, _TYPES[kind])
 
 
 def _refs(value: object) -> list[Ref]:
