@@ -51,19 +51,10 @@ class Digests:
 
 @dataclass(frozen=True)
 class Source:
-    """One source of an asset.
+    """One source of an asset: the keys of ``docs/reference/recipe-keys.md``.
 
-    Parameters
-    ----------
-    url
-        http, https or file URL, or a share link that :mod:`modelprep.fetch.sources` knows how to resolve.
-    member
-        If set, the URL is an archive (tar, tar.gz, zip, ...) and the asset is this file inside it.
-    digests, size
-        Of the file at the URL if that is an archive (`member` set) or has *other* bytes than the asset; empty
-        otherwise, as the asset's own digests apply. `size` in bytes.
-    note
-        Shown by ``show`` and ``audit``.
+    A `member` is taken out of the archive at the URL. `digests` and `size` (bytes) are of the file at the URL if that
+    is an archive or has *other* bytes than the asset; empty otherwise, as the asset's own digests apply.
     """
 
     url: Url
@@ -96,30 +87,16 @@ class Licence:
 
 @dataclass(frozen=True)
 class Asset:
-    """One file to download or supply.
+    """One file to download or supply: the keys of ``docs/reference/recipe-keys.md``, and its place.
 
     Parameters
     ----------
     id
         Name within its recipe, or of its file in ``recipes/assets``; what ``--set NAME=PATH`` names.
     sources
-        Tried in order.
+        Its ``urls``, tried in order.
     digests, size
         Of the file itself; `size` in bytes, None if no source states it.
-    members
-        Digests of files inside, by path, for an archive of which only members have published digests.
-    pinned_by
-        Where the digest is published.
-    pin
-        ``first-use``: no digest is published, the first fetch records one in ``modelprep.lock``.
-    provide
-        True for a slot that the user fills; its sources, if any, are the default.
-    restricted
-        True if the licence does not allow redistribution: never in a mirror or bundle unless requested.
-    filename
-        The file's own name (used in messages and for mirrors of slots).
-    other_versions
-        Other files that are known to be delivered under this one's name or URL.
     shared
         Id of the shared asset of ``use:``, else an empty string.
     recipe
@@ -204,31 +181,12 @@ class StepUse:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The recipe of one demo.
+    """The recipe of one demo: the keys of ``docs/reference/recipe-keys.md``, and what is not a key of a recipe.
 
     Parameters
     ----------
     name
         ``group/stem``, from the file's place: ``armnn-caffe/vgg``.
-    demo
-        The demo's own name: ``CaffeVGG-Armnn``.
-    tree, board
-        Folder below ``--out``; folder on the board (empty: the ssh user's home directory).
-    install
-        Destination inside the tree (posix, relative) -> its source. One that ends in ``/`` is a folder for the files of
-        a step's folder (``$step``, ``$step/sub``, ``$step/sub/*.pb``): :mod:`modelprep.recipe.spread`.
-    run
-        The command for the board, run inside `tree`; None if there is none.
-    interactive
-        The command needs a display, a camera or a network: ``run-tests.sh`` does not start it.
-    runs_on
-        Processor of the board that computes the model: ``npu``, ``gpu`` or ``cpu``; empty if unknown.
-    expect
-        Check settings: see :mod:`modelprep.recipe.expectations`.
-    manual_errors
-        Errors and omissions of the manual about this demo.
-    prints
-        Expected output on the board, from the manual or the program's source.
     variant
         Name of the variant that was applied (``fetch group/stem@variant``), else an empty string.
     variants
@@ -238,17 +196,17 @@ class Recipe:
     shadows
         Path of the shipped recipe that this one replaces, if any.
     given
-        Path of a recipe outside any folder of recipes, for commands. Not a key of a recipe.
+        Path of a recipe outside any folder of recipes, for commands.
     bsp, soc
-        Release and SoC of the target board; empty for the manual's. Not keys of a recipe.
+        Release and SoC of the target board; empty for the manual's.
     absent
-        Why the target board does not have this demo (``not in 21.08``); empty if it does. Not a key of a recipe.
+        Why the target board does not have this demo (``not in 21.08``); empty if it does.
     programs
-        Folder of the test programs on the target board, if it is not on PATH there. Not a key of a recipe.
+        Folder of the test programs on the target board, if it is not on PATH there.
     places
-        Entry of ``install`` -> its place (``file:line:column``), for messages. Not a key of a recipe.
+        Entry of ``install`` -> its place (``file:line:column``), for messages.
     on_image
-        Destination -> path on the board of files that the board's image already contains. Not a key of a recipe.
+        Destination -> path on the board of files that the board's image already contains.
     """
 
     name: str
