@@ -138,7 +138,7 @@ def test_a_variant_in_the_tree_is_what_is_judged_unless_another_is_named(place: 
     assert place.told() == ("19.02", "odd", OTHER_BOX)
     assert place.told("things/ssd@odd") == ("19.02", "odd", OTHER_BOX)
     assert place.told("things/ssd@armnn-19.08") == ("19.08", "armnn-19.08", "")
-    assert "holds things/ssd@odd, which is judged as things/ssd@armnn-19.08" in place.notes("things/ssd@armnn-19.08")
+    assert "contains things/ssd@odd, which is judged as things/ssd@armnn-19.08" in place.notes("things/ssd@armnn-19.08")
 
 
 def test_a_manifest_that_cannot_be_read_is_told_and_the_recipe_holds(place: Place) -> None:
