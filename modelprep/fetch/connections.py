@@ -29,15 +29,7 @@ _PROXY_SCHEMES = ("http", "https", "socks", "socks4", "socks4a", "socks5", "sock
 
 
 class Chain:
-    """A request and the redirects that follow from it.
-
-    Parameters
-    ----------
-    url
-        The first URL.
-    pinned
-        Whether a digest will verify the file: then https may redirect to http.
-    """
+    """A request and the redirects that follow from it. If a digest verifies the file, https may redirect to http."""
 
     def __init__(self, url: Url, *, pinned: bool) -> None:
         self.url = url
@@ -46,13 +38,7 @@ class Chain:
         self._pinned = pinned
 
     def follow(self, response: requests.Response, session: requests.Session) -> bool:
-        """Follow a redirect; False for any other answer.
-
-        Raises
-        ------
-        Broken
-            The policy forbids the URL, or it is not valid.
-        """
+        """Follow a redirect; False for any other answer; Broken if the policy forbids the URL or it is not valid."""
         from requests.utils import get_auth_from_url
 
         target = session.get_redirect_target(response)
@@ -76,13 +62,8 @@ class Chain:
 class Client:
     """Makes requests, each through the slot that the calling thread holds, else through the thread's own slot.
 
-    Parameters
-    ----------
-    connect_timeout, stall_timeout
-        Connect timeout and read timeout (headers, and between bytes of the body) in seconds.
-    allow_private
-        Whether private addresses may be contacted; None: ``MODELPREP_ALLOW_PRIVATE``, else unless a public server
-        redirects there.
+    Connect timeout and read timeout (headers, and between bytes of the body) in seconds. `allow_private` None: as
+    ``MODELPREP_ALLOW_PRIVATE`` says, else private addresses are allowed unless a public server redirects there.
     """
 
     def __init__(self, connect_timeout: float, stall_timeout: float, *, allow_private: bool | None = None) -> None:
@@ -116,10 +97,7 @@ class Client:
     def request(self, method: str, chain: Chain, headers: Mapping[str, str]) -> requests.Response:
         """Request the current URL of a chain; a redirect is returned like any answer, its body unread.
 
-        Raises
-        ------
-        Broken
-            There is no answer, or the policy forbids the request.
+        Raises Broken without an answer, or if the policy forbids the request.
         """
         session = self.session(chain)
         watchdog = self.watchdog
@@ -205,14 +183,8 @@ class Client:
 class _Settings:
     """What the environment says about the place of a URL, and requests that were prepared for it.
 
-    Attributes
-    ----------
-    sending
-        What an adapter has to know: proxies, CAs.
-    auth
-        User and password of netrc.
-    prepared
-        Method -> a request to the place, whatever its path; it carries no cookies and no headers of its own.
+    `sending` (proxies, CAs) is for the adapter, `auth` is from netrc. `prepared`: method -> a request to the place,
+    whatever its path, without cookies and further headers.
     """
 
     def __init__(self, url: Url) -> None:
@@ -225,7 +197,7 @@ class _Settings:
         self.prepared: dict[str, requests.PreparedRequest] = {}
 
 
-#: An address is judged once, not at every request.
+#: The kind of an address is determined once, not at every request.
 _kind_of_host = lru_cache(maxsize=256)(kind_of_host)
 
 

@@ -17,15 +17,10 @@ if TYPE_CHECKING:
 
 
 class MultiHash:
-    """Several digests at once.
+    """Several digests at once, sha256 always among them.
 
-    Parameters
-    ----------
-    algorithms
-        Their names; sha256 is always computed.
-    size
-        Total size in bytes, which git's blob id needs before the first byte. :meth:`digests` omits the blob id if it is
-        None or differs from the number of bytes received.
+    The blob id of git needs the `size` in bytes before the first byte; :meth:`digests` omits it if the size is None or
+    differs from the number of received bytes.
     """
 
     def __init__(self, algorithms: Iterable[str] = (), *, size: int | None = None) -> None:
@@ -82,7 +77,7 @@ def hash_path(
 
 
 def all_digests(path: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """Return every supported digest of a file, to recognise a wrong file; `known` if the file is gone."""
+    """Return every supported digest of a file, to recognize a wrong file; `known` if the file is gone."""
     try:
         return hash_path(path, ALGORITHMS)[0]
     except StorageError:

@@ -38,7 +38,7 @@ from modelprep.url import Url
 GAIN = 64 * 1024
 #: Maximum number of attempts per URL, whatever they gain.
 MOST_ATTEMPTS = 200
-#: Bytes from which on a second copy is written at once.
+#: Minimum size in bytes of a file of which a second copy is written during the download.
 TWIN = 64 << 20
 #: Bytes that are inspected before anything is written.
 SNIFF = 1024

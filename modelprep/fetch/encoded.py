@@ -36,19 +36,9 @@ def decode_head(head: bytes, encoding: str, *, limit: int = 64 * 1024) -> bytes:
 
 
 def decode_file(source: Path, target: Path, encoding: str, *, max_bytes: int) -> int:
-    """Decode a whole file into another.
+    """Decode a whole file into another; return the written bytes.
 
-    Returns
-    -------
-    int
-        Bytes written.
-
-    Raises
-    ------
-    BadEncoding
-        The file is not in this encoding, is truncated, or expands beyond `max_bytes`.
-    StorageError
-        The disk is full or not writable.
+    Raises BadEncoding if the file is not in this encoding, is truncated, or expands beyond `max_bytes`; StorageError.
     """
     written = 0
     with storage(target), source.open("rb") as encoded, target.open("xb") as plain:

@@ -21,22 +21,11 @@ if TYPE_CHECKING:
 
 
 class SourceFailed(Exception):
-    """One source did not deliver the file.
+    """One source did not deliver the file, for the cause `text` (without a URL).
 
-    Parameters
-    ----------
-    text
-        The cause in a few words, without a URL.
-    mismatch
-        The received file is another one.
-    looks
-        What the received bytes look like, if any.
-    got
-        Digest and size of the received file, if complete.
-    digests, size
-        The same for comparison: digests by algorithm if complete, bytes if known.
-    unreached
-        Why the host was not reached; empty if it was, or for a local file.
+    `mismatch`: the received file is another one. `looks` is what the bytes look like, `got` their digest and size in
+    words, `digests` and `size` the same for comparison, as far as known. `unreached`: why the host was not reached;
+    empty if it was, or for a local file.
     """
 
     def __init__(
@@ -62,17 +51,7 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True)
 class Want:
-    """The file expected from one URL.
-
-    Parameters
-    ----------
-    name
-        Its own name, for messages and to recognise pages.
-    digests
-        Expected digests; empty accepts any.
-    size
-        Bytes, None if unknown.
-    """
+    """The file expected from one URL: its name, its digests (none: any file), its size in bytes or None."""
 
     name: str
     digests: Mapping[str, str]
@@ -177,14 +156,8 @@ def all_failed(
 ) -> ModelprepError:
     """Make the error from every source's failure.
 
-    A :class:`DigestMismatch` if a wrong file was received, else a :class:`FetchError`.
-
-    Parameters
-    ----------
-    known
-        Assets that a wrong file may turn out to be.
-    online
-        Whether a host has answered in this run, for any file.
+    A :class:`DigestMismatch` if a wrong file was received, else a :class:`FetchError`. `known` are assets that a wrong
+    file may turn out to be; `online`: a host has answered in this run.
     """
     failures = [t.failure for t in tried if t.failure is not None]
     wrong = next((f for f in failures if f.mismatch), None)
@@ -246,34 +219,16 @@ def _looks_like(asset: Asset, arrived: SourceFailed | None, known: Iterable[Asse
 
 
 def content_failure(
-    want: Want, looks: Looks, size: int, difference: tuple[str, str, str], digests: Mapping[str, str]
+    want: Want, looks: Looks, size: int, difference: tuple[str, str, str], digests: Mapping[str, str], member: str = ""
 ) -> SourceFailed:
-    """Make the failure for a complete but wrong file; `difference` is of :func:`first_difference`."""
-    algorithm, _, got = difference
-    if want.replaced_by(looks) and size != want.size:
-        return SourceFailed(
-            f"returned {looks} instead of the file", looks=looks, got=f"{algorithm} {got}, {human(size)}"
-        )
-    return SourceFailed(
-        f"returned another file: {algorithm} {got}",
-        mismatch=True,
-        looks=looks,
-        got=f"{algorithm} {got}, {human(size)}",
-        digests=digests,
-        size=size,
-    )
+    """Make the failure for a complete but wrong file, or for a wrong `member` of an archive.
 
-
-def member_failure(
-    want: Want, looks: Looks, size: int, difference: tuple[str, str, str], digests: Mapping[str, str]
-) -> SourceFailed:
-    """Make the failure for a wrong member of an archive."""
-    algorithm, _, got = difference
-    return SourceFailed(
-        f"its member {want.name} is another file: {algorithm} {got}",
-        mismatch=True,
-        looks=looks,
-        got=f"{algorithm} {got}, {human(size)}",
-        digests=digests,
-        size=size,
-    )
+    `difference` is of :func:`first_difference`.
+    """
+    algorithm, _, digest = difference
+    got = f"{algorithm} {digest}, {human(size)}"
+    if not member and want.replaced_by(looks) and size != want.size:
+        return SourceFailed(f"returned {looks} instead of the file", looks=looks, got=got)
+    text = f"its member {member} is" if member else "returned"
+    text += f" another file: {algorithm} {digest}"
+    return SourceFailed(text, mismatch=True, looks=looks, got=got, digests=digests, size=size)

@@ -23,7 +23,6 @@ from modelprep.fetch.members import check_members, take_member
 from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
-from modelprep.fetch.shared_cache import REMOTE, from_remote
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
 from modelprep.fetch.turn import leave
 from modelprep.recipe.outside import is_downloaded
@@ -34,6 +33,9 @@ from modelprep.url import Url
 if TYPE_CHECKING:
     from modelprep.fetch.transport import Transport
     from modelprep.store.remote import RemoteCache
+
+#: Name of the cache shared with other machines, as a source.
+REMOTE = "remote cache"
 
 
 class Fetcher:
@@ -219,7 +221,7 @@ class Fetcher:
             with self._store.lock(name, on_wait=waiting, stop=self._stop.is_set):
                 if (blob := self._find(asset, want)) is not None:
                     return self._from_store(asset, want, blob, began, task)
-                if self._remote and (blob := from_remote(self._remote, self._store, want, task)) is not None:
+                if self._remote and (blob := _from_remote(self._remote, self._store, want, task)) is not None:
                     return self._from_store(asset, want, blob, began, task, REMOTE)
                 fetched = yield from self._from_candidates(planned, want, name, began, task)
             if self._remote is not None:
@@ -307,15 +309,7 @@ class Fetcher:
     def fetch_archive(self, planned: Planned) -> tuple[Source, Blob]:
         """Fetch the archive that contains an asset into the store, and check that the asset is in it.
 
-        Returns
-        -------
-        tuple
-            The recipe's source of the archive (a cached one comes first), and the archive.
-
-        Raises
-        ------
-        ModelprepError
-            As :meth:`fetch`.
+        Returns the recipe's source of the archive (a cached one comes first) and the archive; raises as :meth:`fetch`.
         """
         asset = planned.asset
         want = self.want(asset)
@@ -365,7 +359,7 @@ class Fetcher:
             if (blob := self._archive_here(source)) is not None:
                 return blob, 0, False
             want = Want(urls.basename(source.url) or "archive", digests, source.size)
-            if self._remote and (blob := from_remote(self._remote, self._store, want, task)) is not None:
+            if self._remote and (blob := _from_remote(self._remote, self._store, want, task)) is not None:
                 return blob, 0, True
             landed = self._transfer(candidate, want, name, task)
             blob = self._store.land(landed.path, landed.digests["sha256"], landed.size)
@@ -391,3 +385,14 @@ class Fetcher:
 def _origin(candidate: Candidate, server: str) -> str:
     """Return the origin of a file for the store: the URL, and the host behind redirects."""
     return f"{candidate.shown} (delivered by {server})" if server not in ("", candidate.host) else candidate.shown
+
+
+def _from_remote(remote: RemoteCache, store: Store, want: Want, task: Task) -> Blob | None:
+    """Fetch a file from the shared cache into the store; None if its sha256 is unknown or it is not there."""
+    sha256 = want.digests.get("sha256")
+    if sha256 is None:
+        return None
+    blob = remote.blob(sha256, store, lambda done: task.progress(done, want.size))
+    if blob is not None:
+        store.set_origin(sha256, REMOTE)
+    return blob

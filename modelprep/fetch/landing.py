@@ -1,4 +1,4 @@
-"""One thread turns finished downloads into blobs, all waiting ones at once, so that they are synchronised together.
+"""One thread turns finished downloads into blobs, all waiting ones in a batch, which is synchronized together.
 
 Meanwhile the transfers continue with the next file.
 """

@@ -18,14 +18,9 @@ from modelprep.store.disk import CHUNK, ensure_free, human, storage, storage_err
 
 
 def copy_in(store: Store, path: Path, want: Want, task: Task, stop: Flag) -> Landed:
-    """Copy a local file to the store's file system, hashed on the way; the source is never touched.
+    """Copy a local file to the store's file system, hashed on the way; the source is never changed.
 
-    Raises
-    ------
-    SourceFailed
-        The file does not exist, cannot be read, or is another file.
-    StorageError
-        The disk is full or not writable.
+    Raises SourceFailed if it does not exist, cannot be read, or is another file; StorageError.
     """
     try:
         stat = path.stat()

@@ -7,7 +7,7 @@ from pathlib import Path
 from modelprep.errors import StepError
 from modelprep.events import silent
 from modelprep.fetch.digests import all_digests, first_difference, hash_path
-from modelprep.fetch.failures import SourceFailed, Want, member_failure
+from modelprep.fetch.failures import SourceFailed, Want, content_failure
 from modelprep.fetch.partials import Landed
 from modelprep.fetch.progress import Task
 from modelprep.fetch.sources import Candidate
@@ -16,17 +16,9 @@ from modelprep.store import Blob, Store
 
 
 def take_member(store: Store, archive: Blob, candidate: Candidate, want: Want, task: Task, max_bytes: int) -> Landed:
-    """Extract a candidate's member from an archive.
+    """Extract a candidate's member from an archive; `max_bytes` limits a member of unknown size.
 
-    Parameters
-    ----------
-    max_bytes
-        Limit for a member of unknown size.
-
-    Raises
-    ------
-    SourceFailed
-        The file is not an archive, has no such member, or the member has another digest.
+    Raises SourceFailed if the file is not an archive, has no such member, or the member has another digest.
     """
     member = candidate.source.member
     assert member is not None
@@ -38,25 +30,16 @@ def take_member(store: Store, archive: Blob, candidate: Candidate, want: Want, t
             from modelprep.fetch.sniff import describe
 
             looks = describe(output, expected_size=want.size)
-            wanted = Want(member, want.digests, want.size)
-            raise member_failure(wanted, looks, size, difference, all_digests(output, digests))
+            raise content_failure(want, looks, size, difference, all_digests(output, digests), member)
         kept = store.new_file()
         output.replace(kept)
     return Landed(kept, digests, size, 0)
 
 
 def check_members(store: Store, landed: Landed, asset: Asset, shown: str, max_bytes: int) -> None:
-    """Verify an archive of which only the members are pinned; a wrong one is quarantined.
+    """Verify an archive of which only the members are pinned; `shown` is its origin.
 
-    Parameters
-    ----------
-    shown
-        Its origin, for the note there.
-
-    Raises
-    ------
-    SourceFailed
-        A member is missing or has another digest.
+    A wrong one, in which a member is missing or has another digest, is quarantined, and SourceFailed raised.
     """
     try:
         for member, digests in asset.members.items():
@@ -68,7 +51,8 @@ def check_members(store: Store, landed: Landed, asset: Asset, shown: str, max_by
                     from modelprep.fetch.sniff import describe
 
                     looks = describe(output)
-                    raise member_failure(Want(member, digests.values, None), looks, size, difference, got)
+                    want = Want(member, digests.values, None)
+                    raise content_failure(want, looks, size, difference, got, member)
     except SourceFailed as failure:
         note = {"what": "an archive without the expected members", "url": shown, "got": failure.text}
         store.quarantine(landed.path, note)

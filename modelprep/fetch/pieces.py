@@ -1,4 +1,4 @@
-"""The first bytes of a body, which is an iterator of pieces: as many as a judgement takes, or all of a small file."""
+"""The first bytes of a body, which is an iterator of pieces: as many as are inspected, or all of a small file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from modelprep.fetch.network_errors import Broken
 
-#: A file of so many bytes that comes within so many seconds is written when all of it is there: nothing must be noted
-#: then for a later run to continue it.
+#: A file of at most so many bytes that arrives within so many seconds is written in one piece: nothing is recorded for
+#: a later run to resume it.
 SMALL, SOON = 1 << 20, 0.2
 
 
 def first_bytes(pieces: Iterator[bytes], least: int, total: int | None) -> tuple[bytes, Iterator[bytes]]:
-    """Take at least so many bytes, and all of a small file if they come soon; what follows is given as well."""
+    """Return at least `least` bytes, or all of a small file if they arrive soon, and the pieces that follow."""
     head, began = b"", time.monotonic()
     small = total is not None and total <= SMALL
     try:
@@ -34,7 +34,7 @@ def _cut(broken: Broken) -> Iterator[bytes]:
 
 
 def up_to(pieces: Iterator[bytes], count: int) -> list[bytes]:
-    """Take so many bytes, or as many as come."""
+    """Return pieces of at least `count` bytes together, or as many as arrive."""
     found, size = [], 0
     try:
         while size < count and (piece := next(pieces, b"")):

@@ -96,7 +96,7 @@ def implausible(path: Path, names: Iterable[str]) -> tuple[Looks, str] | None:
         return _inside(path) if kind.name in _COMPRESSED else None
     looks = describe_bytes(b"" if kind.name == "empty" else head, size=size)
     if kind.name == "empty" and size:
-        looks = Looks("empty", f"nothing but white space or zero bytes ({size} bytes)")
+        looks = Looks("empty", f"only white space or zero bytes ({size} bytes)")
     elif kind.name == "web page" and looks.kind != "web page":
         looks = Looks("web page", f"a web page, {size} bytes")
     return looks, what
@@ -120,19 +120,9 @@ def _inside(path: Path) -> tuple[Looks, str] | None:
 
 
 def check(store: Store, landed: Landed, names: Iterable[str], shown: str) -> None:
-    """Quarantine an unpinned download that does not match its name.
+    """Quarantine an unpinned download that does not match its names (:func:`implausible`), and raise SourceFailed.
 
-    Parameters
-    ----------
-    names
-        As for :func:`implausible`.
-    shown
-        Its origin, for the note in quarantine.
-
-    Raises
-    ------
-    SourceFailed
-        The file does not match its name.
+    `shown` is its origin, for the note in quarantine.
     """
     with storage(landed.path, doing="read"):
         found = implausible(landed.path, names)

@@ -11,15 +11,7 @@ INTERVAL = 0.1
 
 
 class Task:
-    """One asset's events.
-
-    Parameters
-    ----------
-    listen
-        Receives the events.
-    name, label
-        ``fetch:<asset>``, and the text beside a progress bar.
-    """
+    """The events of one asset: `name` is ``fetch:<asset>``, `label` the text beside a progress bar."""
 
     def __init__(self, listen: Listener, name: str, label: str) -> None:
         self._listen = listen

@@ -35,21 +35,8 @@ def pieces(
 ) -> Iterator[bytes]:
     """Yield the body of an answer in order; if it is slow, over as many connections as are free.
 
-    Parameters
-    ----------
-    url
-        The URL.
-    stop
-        Called while waiting; true stops.
-    tell
-        Called with the number of connections when there is more than one.
-
-    Raises
-    ------
-    Broken
-        The request failed; the yielded bytes are correct.
-    Interrupted
-        `stop` returned true.
+    While waiting, a true `stop` raises Interrupted; `tell` receives the number of connections if there are several.
+    Raises Broken if a request failed; the yielded bytes are correct.
     """
     total, at = answer.total, answer.start
     began = time.monotonic()
@@ -107,10 +94,7 @@ class _Segments:
     def run(self, slots: list[Slot]) -> Iterator[bytes]:
         """Yield all pieces; fewer if the server does not support ranges.
 
-        Parameters
-        ----------
-        slots
-            Slots besides the caller's own; they are released.
+        The `slots` besides the own one are released.
         """
         own = Slot(self._url.host)
         self._threads = len(slots) + 1
@@ -148,7 +132,7 @@ class _Segments:
                 (first, last), data, error = bounds, None, None
                 try:
                     data = self._transport.piece(slot, self._url, first, last, self._held)
-                except Exception as caught:  # noqa: BLE001 - raised where the pieces are given, if nobody else brings it
+                except Exception as caught:  # noqa: BLE001 - raised by `run`, unless another thread delivers the piece
                     error = caught
                 with self._changed:
                     self._under_way -= 1

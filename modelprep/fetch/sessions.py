@@ -35,12 +35,7 @@ def _refused(host: str, address: str, kind: str, why: str) -> Broken | None:
 def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Session:
     """Make a session: no transfer compression; proxies, netrc and CAs of the environment.
 
-    Parameters
-    ----------
-    watchdog
-        Receives each connection.
-    why
-        Why private addresses may not be contacted; empty if they may.
+    The watchdog receives each connection. `why` says why private addresses may not be contacted; empty if they may.
     """
     import requests
     from requests.adapters import HTTPAdapter
@@ -107,12 +102,9 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
 
 
 def _socks_proxy(proxy: str) -> str:
-    """Return a SOCKS proxy's URL as urllib3 knows it: GNOME writes ``socks://`` for version 5 with remote name lookup.
+    """Return the URL of a SOCKS proxy as urllib3 expects it; Broken if PySocks is not installed.
 
-    Raises
-    ------
-    Broken
-        The module that SOCKS needs is not installed.
+    GNOME writes ``socks://`` for version 5 with remote name lookup.
     """
     if not proxy.lower().startswith("socks"):
         return proxy

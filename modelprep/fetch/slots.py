@@ -28,10 +28,7 @@ _LOOK = 0.1
 class Slot:
     """The right to one connection, held by one thread at a time.
 
-    Parameters
-    ----------
-    sessions
-        Why private addresses may not be contacted (see :mod:`modelprep.fetch.connections`) -> the session.
+    `sessions`: why private addresses may not be contacted (:mod:`modelprep.fetch.connections`) -> the session.
     """
 
     host: str = ""
@@ -40,13 +37,7 @@ class Slot:
 
 
 class Slots:
-    """Manages slots.
-
-    Parameters
-    ----------
-    per_host, in_all
-        Maximum number of held slots, per host and in total.
-    """
+    """Manages slots: at most `per_host` held ones for each host, `in_all` in total."""
 
     def __init__(self, per_host: int = Policy.per_host, in_all: int = Policy.connections) -> None:
         self._per_host = per_host
@@ -58,13 +49,7 @@ class Slots:
 
     @contextlib.contextmanager
     def hold(self, host: str, stop: Callable[[], bool] = lambda: False) -> Iterator[Slot]:
-        """Wait for a slot and hold it.
-
-        Raises
-        ------
-        Interrupted
-            `stop` said so.
-        """
+        """Wait for a slot and hold it; Interrupted if `stop` returns true."""
         with self._changed:
             slot = self._take(host)
         if slot is None:

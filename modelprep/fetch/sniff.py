@@ -54,10 +54,7 @@ class Looks:
 def describe(path: Path, *, expected_size: int | None = None) -> Looks:
     """Say what a file looks like, from its first 64 KiB and its size.
 
-    Parameters
-    ----------
-    expected_size
-        Expected bytes; if there are fewer, the text says how many are missing.
+    If bytes of `expected_size` are missing, how many.
     """
     try:
         with path.open("rb") as file:
@@ -69,13 +66,7 @@ def describe(path: Path, *, expected_size: int | None = None) -> Looks:
 
 
 def describe_bytes(head: bytes, *, size: int | None = None, expected_size: int | None = None) -> Looks:
-    """Say what bytes look like; `head` are the first ones.
-
-    Parameters
-    ----------
-    size
-        Total size; None if unknown (the rest was not read).
-    """
+    """Say what bytes look like; `head` are the first ones, `size` is the total (None if unknown)."""
     kind = recognise_model(head) or Kind("binary", f"binary data beginning {head[:8].hex(' ')}")
     looks = Looks(kind.name, _words(kind, head, size), _lfs_oid(head) if kind.name == "lfs pointer" else "")
     count = "" if size is None or looks.kind == "empty" else f", {human(size)}"

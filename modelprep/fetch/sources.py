@@ -93,14 +93,8 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """List the places to try for an asset, in order, each once.
 
-    Parameters
-    ----------
-    mirrors
-        Folders or base URLs laid out ``<host>/<path>``.
-    archives
-        Whether the archives of last resort are tried at the end.
-    pinned
-        Digests of the lock entry if the asset itself has none; archives are only tried for pinned content.
+    `mirrors` are folders or base URLs laid out ``<host>/<path>``; `archives`: also try the archives of last resort,
+    which serve pinned content only; `pinned` are the digests of the lock entry if the asset itself has none.
     """
     digests = asset.digests or pinned or Digests()
     found = [*_from_mirrors(asset, mirrors, flat=bool(digests)), *_from_recipe(asset)]

@@ -59,7 +59,6 @@ class Answer:
     start: int
     total: int | None
     validator: Validator
-    content_type: str
     stall_timeout: float
     response: requests.Response = field(repr=False)
     watchdog: Watchdog = field(repr=False)
@@ -72,13 +71,7 @@ class Answer:
         return Url(self.response.url).netloc
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body in pieces of at most 1 MiB, undecoded.
-
-        Raises
-        ------
-        Broken
-            The connection was cut or stalled, or ended before the stated length.
-        """
+        """Yield the body in pieces of at most 1 MiB, undecoded; Broken if it is cut or stalls."""
         raw = self.response.raw
         read = getattr(raw, "read1", None) or raw.read
         received = marked = 0
@@ -111,15 +104,7 @@ class Answer:
 
 
 class Transport:
-    """Makes requests and follows redirects; thread-safe.
-
-    Parameters
-    ----------
-    connect_timeout, stall_timeout, allow_private
-        As for :class:`modelprep.fetch.connections.Client`.
-    slots
-        Limits on connections.
-    """
+    """Makes requests and follows redirects; thread-safe. Timeouts in seconds, as for its client."""
 
     def __init__(
         self,
@@ -135,28 +120,14 @@ class Transport:
 
     @contextlib.contextmanager
     def connected(self, url: Url, stop: Callable[[], bool]) -> Iterator[None]:
-        """Wait for a connection to a URL's host and hold it for the block.
-
-        Raises
-        ------
-        Interrupted
-            `stop` returned true while waiting.
-        """
+        """Wait for a connection to the host of a URL and hold it for the block; Interrupted if `stop` returns true."""
         with self.slots.hold(url.host, stop) as slot, self._client.through(slot):
             yield
 
     def piece(self, slot: Slot, url: Url, first: int, last: int, held: Validator) -> bytes | None:
         """Request the bytes `first` to `last` of the pinned object that `held` describes, through a slot.
 
-        Returns
-        -------
-        bytes or None
-            Exactly those; None if the server does not return this range of that object.
-
-        Raises
-        ------
-        Broken
-            The request failed.
+        None if the server does not return exactly this range of that object; Broken if the request failed.
         """
         with self._client.through(slot):
             answer = self._ask(url, first, held, pinned=True, last=last)
@@ -173,17 +144,8 @@ class Transport:
         """Request `url`, or the rest after the first `offset` bytes of the object that `held` describes.
 
         The answer to a request with an offset is either the rest of the same object (`Answer.start` is the offset) or
-        the whole current object (`Answer.start` is 0).
-
-        Parameters
-        ----------
-        pinned
-            Whether a digest will verify the file.
-
-        Raises
-        ------
-        Broken
-            There is no answer, or one without bytes of the file.
+        the whole current object (`Answer.start` is 0). `pinned`: a digest will verify the file. Raises Broken without
+        an answer, or for one without bytes of the file.
         """
         if offset and held is not None and held.condition:
             answer = self._ask(url, offset, held, pinned=pinned)
@@ -226,18 +188,22 @@ class Transport:
     def _whole(self, response: requests.Response) -> Answer:
         if response.status_code != HTTPStatus.OK:
             raise refusal(response)
-        length = content_length(response.headers)
-        return Answer(
-            start=0,
-            total=length,
-            validator=validator_of(response.headers, length),
-            content_type=response.headers.get("Content-Type", ""),
-            stall_timeout=self._stall_timeout,
-            response=response,
-            watchdog=self._client.watchdog,
-            length=length,
-            framed=length is not None or response.headers.get("Transfer-Encoding", "").lower() == "chunked",
-        )
+        headers, length = response.headers, content_length(response.headers)
+        framed = length is not None or headers.get("Transfer-Encoding", "").lower() == "chunked"
+        return self._answer(response, 0, length, validator_of(headers, length), length, framed=framed)
+
+    def _answer(
+        self,
+        response: requests.Response,
+        start: int,
+        total: int | None,
+        validator: Validator,
+        length: int | None,
+        *,
+        framed: bool = True,
+    ) -> Answer:
+        watchdog = self._client.watchdog
+        return Answer(start, total, validator, self._stall_timeout, response, watchdog, length, framed)
 
     def _rest(self, response: requests.Response, offset: int, held: Validator) -> Answer | None:
         """Handle the answer to a resume; None (connection closed) if the whole file must be requested again."""
@@ -266,16 +232,7 @@ class Transport:
         if (announced is not None and announced != length) or (total is not None and last >= total):
             response.close()
             return None
-        return Answer(
-            start=offset,
-            total=total,
-            validator=now,
-            content_type=response.headers.get("Content-Type", ""),
-            stall_timeout=self._stall_timeout,
-            response=response,
-            watchdog=self._client.watchdog,
-            length=length,
-        )
+        return self._answer(response, offset, total, now, length)
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:

@@ -195,10 +195,7 @@ def by_digest(digests: Mapping[str, str]) -> tuple[Url, ...]:
 def by_url(url: Url, *, size: int | None = None) -> tuple[Url, ...]:
     """Return the public archives' URLs for the file at `url`: jsDelivr for files in git, then the Wayback Machine.
 
-    Parameters
-    ----------
-    size
-        Of the file in bytes, if known: jsDelivr has small files only.
+    jsDelivr has small files only: `size` is in bytes, None if unknown.
     """
     if not is_public(url):
         return ()

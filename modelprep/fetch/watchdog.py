@@ -20,14 +20,8 @@ _IDLE = 20.0
 class Watchdog:
     """Watches one request at a time.
 
-    Attributes
-    ----------
-    handle
-        Socket of the connection in use, which is shut down on timeout; set by the connection itself.
-    peer
-        Address of the peer (a proxy, if there is one); set by the connection too.
-    fired
-        Whether the timeout occurred since :meth:`limit` was last entered.
+    The connection itself sets `handle`, its socket, which is shut down on timeout, and `peer`, the address of its peer
+    or proxy. `fired`: the timeout occurred since :meth:`limit` was last entered.
     """
 
     def __init__(self) -> None:

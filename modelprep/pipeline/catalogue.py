@@ -15,7 +15,7 @@ from modelprep.recipe.local import shared_files
 from modelprep.recipe.outside import listed
 from modelprep.recipe.schema import StepUse
 from modelprep.recipe.shipped import shipped_folder
-from modelprep.store.locate import default_root
+from modelprep.store.store import default_root
 
 if TYPE_CHECKING:
     from modelprep.pipeline.recipe_sources import Surroundings

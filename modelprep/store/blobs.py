@@ -34,13 +34,7 @@ from modelprep.store.writer import BlobWriter
 
 
 class Blobs:
-    """The blobs below one folder.
-
-    Parameters
-    ----------
-    root
-        The store's folder.
-    """
+    """The blobs below the folder `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -50,7 +44,7 @@ class Blobs:
         self._hashed: dict[str, list[int]] = {}
         #: Second copies of blobs (:mod:`modelprep.store.twin`): path and state when written.
         self._twins: dict[str, tuple[Path, list[int]]] = {}
-        #: Folders with names that are not synchronised yet.
+        #: Folders with names that are not synchronized yet.
         self._changed: set[Path] = set()
         named_by(root, "--cache DIR (or MODELPREP_CACHE)")
 
@@ -149,12 +143,7 @@ class Blobs:
     def link(self, blob: Blob, target: Path) -> None:
         """Hard-link a blob under a second name; it is hashed first unless this process has done so.
 
-        Raises
-        ------
-        CorruptBlob
-            As for :meth:`copy`.
-        OSError
-            The file system refuses.
+        Raises CorruptBlob as :meth:`copy`; OSError if the file system refuses.
         """
         if self.sound(blob.sha256) is None:
             raise CorruptBlob(blob.sha256, str(blob.path))
@@ -228,7 +217,7 @@ class Blobs:
     def land(self, path: Path, sha256: str, size: int) -> Blob:
         """Make a blob from a finished file on the store's file system whose digest the caller has just computed.
 
-        The file is synchronised and renamed; nothing is left at `path`.
+        The file is synchronized and renamed; nothing is left at `path`.
         """
         [found] = self.land_all([(path, sha256, size)])
         if isinstance(found, Blob):
@@ -271,12 +260,12 @@ class Blobs:
         return Blob(sha256, size, target)
 
     def settle(self) -> None:
-        """Synchronise the names of new blobs; without it a power cut may lose some.
+        """Synchronize the names of new blobs; without it a power cut may lose some.
 
-        Their content is synchronised already: an existing blob is complete.
+        Their content is synchronized already: an existing blob is complete.
         """
         changed, self._changed = self._changed, set()
-        with contextlib.suppress(OSError):  # some network file systems refuse to synchronise a folder
+        with contextlib.suppress(OSError):  # some network file systems refuse to synchronize a folder
             sync_all(changed)
 
     def _same_device(self, path: Path) -> bool:
@@ -286,13 +275,7 @@ class Blobs:
             return False
 
     def digest_of(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
-        """Return (sha256, size) of any file, through the memo.
-
-        Raises
-        ------
-        StorageError
-            It cannot be read.
-        """
+        """Return (sha256, size) of any file, through the memo; StorageError if it cannot be read."""
         return self._memo.digest_of(Path(path), progress)
 
     def remember(self, path: Path, sha256: str) -> None:

@@ -34,16 +34,10 @@ class Hashes(Protocol):
 
 
 class BackgroundHash:
-    """Hash in a thread beside the one that receives and writes; hashing releases the GIL, so both run.
+    """Update hashes in a thread beside the one that receives and writes; hashing releases the GIL, so both run.
 
-    A context manager; leaving it ends the thread.
-
-    Parameters
-    ----------
-    hashes
-        The hashes to update.
-    depth
-        Length of the queue, which bounds the memory: enough to bridge short delays.
+    A context manager; leaving it ends the thread. `depth` is the length of the queue, which bounds the memory: enough
+    to bridge short delays.
     """
 
     def __init__(self, hashes: Hashes, *, depth: int = 8) -> None:
@@ -103,7 +97,7 @@ def copy_hashed(
     claimed
         `target` is the caller's empty file (:func:`~modelprep.store.disk.claim_temporary`).
     sync
-        False if the caller synchronises several copies together (:mod:`modelprep.store.syncing`).
+        False if the caller synchronizes several copies together (:mod:`modelprep.store.syncing`).
 
     Returns
     -------

@@ -7,11 +7,14 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from modelprep.errors import StorageError
 from modelprep.patterns import pattern
+
+_T = TypeVar("_T")
 
 #: Read and write size in bytes: large enough for few system calls, small enough for smooth progress.
 CHUNK = 1 << 20
@@ -61,10 +64,16 @@ def human(size: int) -> str:
 
 def free_space(path: Path) -> int | None:
     """Return the free bytes on the file system of `path` (or of its nearest parent that exists); None when unknown."""
+    facts = _nearest(path, os.statvfs)
+    # Unknown for a file system without a size (/proc).
+    return facts.f_bavail * facts.f_frsize if facts is not None and facts.f_blocks else None
+
+
+def _nearest(path: Path, ask: Callable[[Path], _T]) -> _T | None:
+    """Ask about a path or its nearest parent that exists."""
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
-            facts = os.statvfs(place)
-            return facts.f_bavail * facts.f_frsize if facts.f_blocks else None  # unknown for one without a size (/proc)
+            return ask(place)
     return None
 
 
@@ -110,19 +119,13 @@ def _make_room(path: Path, how: str) -> str:
 
 def device_of(path: Path) -> int:
     """Return the device of a path or of its nearest parent that exists; 0 if there is none."""
-    for place in (path, *path.parents):
-        with contextlib.suppress(OSError):
-            return place.stat().st_dev
-    return 0
+    return _nearest(path, lambda place: place.stat().st_dev) or 0
 
 
 def _no_inodes(path: Path) -> bool:
     """Say whether a file system has free blocks but no free inodes."""
-    for place in (path, *path.parents):
-        with contextlib.suppress(OSError, AttributeError):
-            found = os.statvfs(place)
-            return found.f_files > 0 and found.f_favail == 0 and found.f_bavail > 0
-    return False
+    found = _nearest(path, os.statvfs)
+    return found is not None and found.f_files > 0 and found.f_favail == 0 and found.f_bavail > 0
 
 
 def storage_error(error: OSError, path: Path, *, needed: int | None = None, doing: str = "write") -> StorageError:
@@ -178,7 +181,7 @@ def ensure_free(path: Path, needed: int, *, what: str) -> None:
 
 
 def sync_file(descriptor: int) -> None:
-    """Synchronise written data, if the file system supports it."""
+    """Synchronize written data, if the file system supports it."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -193,7 +196,7 @@ def set_mode(path: Path, mode: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Synchronise a rename inside `path`, if the system supports it."""
+    """Synchronize a rename inside `path`, if the system supports it."""
     # Some network file systems refuse to fsync a folder; the rename itself has succeeded.
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
@@ -282,7 +285,7 @@ def write_atomic(path: Path, data: bytes, *, lasting: bool = True) -> None:
     Parameters
     ----------
     lasting
-        False if the file may be empty after a power cut: then it is not synchronised.
+        False if the file may be empty after a power cut: then it is not synchronized.
 
     Raises
     ------

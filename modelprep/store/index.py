@@ -28,12 +28,9 @@ _RECORD = re.compile(r'^\["([^"\\]*(?:\\.[^"\\]*)*)",(.*)\]$', re.MULTILINE)
 
 
 class Index:
-    """A mapping from a string key to a JSON value, kept in one file.
+    """A mapping from a string key to a JSON value, kept in one file, which need not exist.
 
-    Parameters
-    ----------
-    path
-        The file; it need not exist. If it cannot be written (a shared read-only store) records are kept in memory only.
+    If it cannot be written (a shared read-only store), records are kept in memory only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +83,7 @@ class Index:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Write what is put within the block by one append at its end; this process knows it at once."""
+        """Write the records of the block by one append at its end; this process sees them immediately."""
         with self._mutex:
             self._open += 1
         try:

@@ -20,17 +20,8 @@ from modelprep.store.locks import hold, try_lock
 def entered(root: Path, *, stop: Callable[[], bool] | None = None) -> Iterator[None]:
     """Register as a user of the store at `root`: until the end of the block, nothing is collected from it.
 
-    Waits for a running collection. A read-only store is used without registration: it cannot be collected either.
-
-    Parameters
-    ----------
-    stop
-        Called while waiting; true stops.
-
-    Raises
-    ------
-    Interrupted
-        `stop` returned true.
+    Waits for a running collection; Interrupted if `stop` returns true meanwhile. A read-only store is used without
+    registration: it cannot be collected either.
     """
     folder = root / "users"
     mine = folder / f"{os.getpid()}-{os.urandom(6).hex()}.lock"
@@ -50,10 +41,7 @@ def entered(root: Path, *, stop: Callable[[], bool] | None = None) -> Iterator[N
 def alone(root: Path) -> Iterator[None]:
     """Use the store at `root` exclusively: until the end of the block, new users wait.
 
-    Raises
-    ------
-    StorageError
-        The store is in use, or cannot be written.
+    Raises StorageError if it is in use, or cannot be written.
     """
     with hold(_gate(root)):
         if inside := at_work(root):

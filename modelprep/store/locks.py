@@ -46,13 +46,10 @@ class Lock:
 
 
 def try_lock(path: Path) -> Lock | None:
-    """Take the lock at once, or return None if it is held.
+    """Take a lock, or return None if it is held.
 
-    Raises
-    ------
-    StorageError
-        The lock file cannot be made, or its file system has no locks (some network file systems). Without locks, files
-        of a running process cannot be told from leftovers.
+    Raises StorageError if the lock file cannot be made, or its file system has no locks (some network file systems):
+    without them files of a running process cannot be told from leftovers.
     """
     import fcntl
 
@@ -85,19 +82,9 @@ def _is_at(path: Path, descriptor: int) -> bool:
 def wait_for(
     take: Callable[[], _T | None], *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
 ) -> _T:
-    """Call `take` until it succeeds, with pauses that grow to a quarter of a second; return its result.
+    """Call `take` until its result is not None, with pauses that grow to a quarter of a second; return the result.
 
-    Parameters
-    ----------
-    take
-        Tries once; None while it is held.
-    on_wait, stop
-        See :func:`hold`.
-
-    Raises
-    ------
-    Interrupted
-        `stop` said so.
+    `on_wait` and `stop` as for :func:`hold`.
     """
     pause = _FIRST_POLL
     waiting = False
@@ -116,21 +103,9 @@ def wait_for(
 def hold(
     path: Path, *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
 ) -> Iterator[None]:
-    """Hold the lock at `path`.
+    """Hold the lock at `path`; StorageError if its file cannot be made.
 
-    Parameters
-    ----------
-    on_wait
-        Called once, if waiting begins.
-    stop
-        Called while waiting; true stops.
-
-    Raises
-    ------
-    Interrupted
-        `stop` said so.
-    StorageError
-        The lock file cannot be made.
+    `on_wait` is called once, if waiting begins; `stop` is called while waiting, and true raises Interrupted.
     """
     lock = wait_for(lambda: try_lock(path), on_wait=on_wait, stop=stop)
     try:

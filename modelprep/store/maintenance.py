@@ -160,10 +160,7 @@ def made_by(store: Store, steps: Collection[str]) -> set[str]:
 def verify(store: Store, progress: Progress | None = None) -> VerifyReport:
     """Hash every blob; quarantine corrupt ones; remove results whose blobs are missing.
 
-    Parameters
-    ----------
-    progress
-        Called with (bytes hashed, bytes in all).
+    `progress` is called with (bytes hashed, bytes in all).
     """
     paths = list(store.blobs())
     sizes = [path.stat().st_size if path.exists() else 0 for path in paths]

@@ -40,15 +40,7 @@ def hash_file(path: Path, progress: Progress | None = None) -> tuple[str, int]:
 
 
 class Memo:
-    """Digests by path, size, mtime_ns, ctime_ns and inode.
-
-    Parameters
-    ----------
-    index
-        The index that stores them.
-    root
-        Paths below it are kept relative to it, so that a store may be moved.
-    """
+    """Digests by path (relative to the store, which may be moved), size, mtime_ns, ctime_ns and inode."""
 
     def __init__(self, index: Index, root: Path) -> None:
         self._index = index
@@ -112,7 +104,7 @@ class Memo:
 
 
 def settled(stat: os.stat_result) -> bool:
-    """Return whether a file has not changed for so long that another change would give it another time."""
+    """Say whether the last change of a file is so old that another change would have another time."""
     return stat.st_ctime_ns + (_TICK_NS if stat.st_ctime_ns % 1_000_000_000 else _COARSE_TICK_NS) < time.time_ns()
 
 

@@ -45,14 +45,9 @@ class Validator:
 
 @dataclass
 class Partial:
-    """``partial/<name>`` (the bytes) and ``partial/<name>.json`` (URL and validator).
+    """``partial/<name>`` (the bytes at `path`) and ``partial/<name>.json`` (URL and validator).
 
-    Parameters
-    ----------
-    path
-        The bytes.
-    lock
-        Path of the writer's lock; ``gc`` checks it.
+    `lock` is the path of the writer's lock, which ``gc`` checks.
     """
 
     path: Path

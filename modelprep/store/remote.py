@@ -210,10 +210,7 @@ class RemoteCache:
     def blob(self, sha256: str, store: Store, progress: Callable[[int], None] = lambda _: None) -> Blob | None:
         """Fetch a blob into the store, verified; None if the cache does not have it or cannot be reached.
 
-        Parameters
-        ----------
-        progress
-            Called with the number of bytes received.
+        `progress` is called with the number of received bytes.
         """
         if self._down:
             return None

@@ -18,13 +18,7 @@ from modelprep.store.locks import Lock, try_lock
 
 
 class Session:
-    """The folder of one process under ``scratch/``, made when first asked for.
-
-    Parameters
-    ----------
-    folder
-        The store's ``scratch`` folder.
-    """
+    """The folder of one process under the store's ``scratch`` folder, made when it is first needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,13 +27,7 @@ class Session:
         self._place: Path | None = None
 
     def place(self) -> Path:
-        """Return the folder, on the store's own file system.
-
-        Raises
-        ------
-        StorageError
-            It cannot be made.
-        """
+        """Return the folder, on the store's own file system; StorageError if it cannot be made."""
         with self._mutex:
             # A forked child must not use its parent's folder: the parent removes it when it ends.
             if self._place is None or self._pid != os.getpid() or not self._place.is_dir():

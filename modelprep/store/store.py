@@ -12,14 +12,27 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from modelprep.errors import StorageError
+from modelprep.installed import checkout
 from modelprep.regular import opened
 from modelprep.store import leases, locks
 from modelprep.store.blobs import Blobs
 from modelprep.store.disk import write_atomic
 from modelprep.store.index import Index
-from modelprep.store.locate import default_root
 from modelprep.store.partial import Partial
 from modelprep.store.results import Result, dump_result, is_sha256, parse_result
+
+ENVIRONMENT = "MODELPREP_CACHE"
+
+
+def default_root() -> Path:
+    """Return the store's folder: ``MODELPREP_CACHE``, else ``cache/`` of a checkout, else the user's cache folder."""
+    if named := os.environ.get(ENVIRONMENT):
+        return Path(named).expanduser().absolute()
+    if (root := checkout()) is not None:
+        return root / "cache"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("modelprep", appauthor=False)).expanduser()
 
 
 class Store(Blobs):
@@ -124,15 +137,7 @@ class Store(Blobs):
     def lock(
         self, name: str, *, on_wait: Callable[[], None] | None = None, stop: Callable[[], bool] | None = None
     ) -> contextlib.AbstractContextManager[None]:
-        """Hold the lock `name`, exclusive among threads and processes.
-
-        Parameters
-        ----------
-        on_wait
-            Called once, if waiting begins.
-        stop
-            Called while waiting; if true, :class:`~modelprep.errors.Interrupted` is raised.
-        """
+        """Hold the lock `name`, exclusive among threads and processes (:func:`modelprep.store.locks.hold`)."""
         return locks.hold(self._lock_path(name), on_wait=on_wait, stop=stop)
 
     def _lock_path(self, name: str) -> Path:
@@ -140,14 +145,9 @@ class Store(Blobs):
 
     @contextlib.contextmanager
     def in_use(self, *, stop: Callable[[], bool] | None = None) -> Iterator[None]:
-        """Prevent garbage collection by any process until the end of the block.
+        """Prevent garbage collection by any process until the end of the block; then synchronize (:meth:`settle`).
 
-        At the end the names of new blobs are synchronised (:meth:`settle`).
-
-        Parameters
-        ----------
-        stop
-            Called while waiting for a running collection; if true, :class:`~modelprep.errors.Interrupted` is raised.
+        While it waits for a running collection, a true `stop` raises :class:`~modelprep.errors.Interrupted`.
         """
         with leases.entered(self.root, stop=stop):
             try:

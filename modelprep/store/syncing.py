@@ -1,4 +1,4 @@
-"""Synchronise many files at once, so that they survive a power cut.
+"""Synchronize many files at once, so that they survive a power cut.
 
 ``fsync`` costs a few milliseconds whatever the file's size; ``syncfs`` costs about as much as two of them, for any
 number of files. It also writes data of other programs, so it is used for many files on a quiet disk.
@@ -18,7 +18,7 @@ from modelprep.store.disk import sync_file
 
 #: From this number of files on, one ``syncfs`` for all of them.
 MANY = 4
-#: If more dirty bytes than this are waiting, of any program, each file is synchronised separately.
+#: If more dirty bytes than this are waiting, of any program, each file is synchronized separately.
 _BUSY = 256 << 20
 #: Bytes of a file with which the disk is to begin at a time.
 _EARLY = 16 << 20
@@ -26,12 +26,9 @@ _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 
 
 def sync_all(paths: Iterable[Path]) -> None:
-    """Synchronise files and folders: the content of a file, the names in a folder.
+    """Synchronize files and folders: the content of a file, the names in a folder.
 
-    Raises
-    ------
-    OSError
-        The disk reports an error.
+    OSError if the disk reports an error.
     """
     by_device: dict[int, list[Path]] = {}
     for path in dict.fromkeys(paths):
@@ -51,7 +48,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_file_system(path: Path) -> bool:
-    """Synchronise a whole file system if that is possible, reports errors and is cheaper; False if not done."""
+    """Synchronize a whole file system if that is possible, reports errors and is cheaper; False if not done."""
     function = _syncfs()
     if function is None or _waiting() > _BUSY:
         return False
@@ -85,12 +82,9 @@ def _waiting() -> int:
 
 
 class EarlyWriting:
-    """Have the disk begin with what a large file has so far, so that making it last in the end takes no time.
+    """Begin to write a large file to disk while it grows, so that its synchronization takes no time.
 
-    Parameters
-    ----------
-    descriptor
-        The file, written from `offset` (bytes) on.
+    `descriptor` is the file, written from `offset` (bytes) on.
     """
 
     def __init__(self, descriptor: int, offset: int = 0) -> None:
@@ -100,7 +94,7 @@ class EarlyWriting:
     def upto(self, size: int) -> None:
         """Begin with what has been written since, once that is much; `size` is the size of the file in bytes."""
         if size - self._begun >= _EARLY and (function := _sync_file_range()) is not None:
-            # Errors are kept by the kernel for the synchronisation in the end.
+            # The kernel reports errors at the final synchronization.
             function(self._descriptor, self._begun, size - self._begun, _SYNC_FILE_RANGE_WRITE)
             self._begun = size
 
@@ -118,7 +112,7 @@ def _sync_file_range() -> Any:
 
 
 def sync_each(paths: Sequence[Path]) -> list[OSError | None]:
-    """Make files last, together; for each what the disk said against it."""
+    """Synchronize files together; return the error of the disk for each."""
     try:
         sync_all(paths)
     except OSError:
@@ -127,7 +121,7 @@ def sync_each(paths: Sequence[Path]) -> list[OSError | None]:
 
 
 def _error(path: Path) -> OSError | None:
-    """Synchronise one file; return its error."""
+    """Synchronize one file; return its error."""
     try:
         _sync(path)
     except OSError as error:

@@ -21,16 +21,8 @@ if TYPE_CHECKING:
 class BlobWriter:
     """A context manager that writes bytes and, at :meth:`commit`, makes a blob of them.
 
-    Without a commit nothing is left behind.
-
-    Parameters
-    ----------
-    path
-        Temporary file, on the store's file system.
-    land
-        Synchronises a finished file and puts it into the store: (path, sha256, size) -> Blob.
-    hint
-        Name of the file, for messages.
+    Without a commit nothing is left behind. `path` is a temporary file on the store's file system; `land` synchronizes
+    it and puts it into the store: (path, sha256, size) -> Blob; `hint` is its name in messages.
     """
 
     def __init__(self, path: Path, land: Callable[[Path, str, int], Blob], hint: str = "") -> None:
@@ -47,13 +39,7 @@ class BlobWriter:
         return self
 
     def write(self, data: bytes | memoryview) -> None:
-        """Take more bytes.
-
-        Raises
-        ------
-        StorageError
-            They cannot be written.
-        """
+        """Take more bytes; StorageError if they cannot be written."""
         assert self._descriptor is not None
         with storage(self.path, needed=len(data)):
             write_all(self._descriptor, data)
@@ -61,20 +47,7 @@ class BlobWriter:
         self.size += len(data)
 
     def commit(self, expect: str | None = None) -> Blob:
-        """Make the blob.
-
-        Parameters
-        ----------
-        expect
-            Expected SHA-256; None accepts any.
-
-        Raises
-        ------
-        DigestMismatch
-            The digest differs; nothing is kept.
-        StorageError
-            The disk is full or not writable.
-        """
+        """Make the blob; with another SHA-256 than `expect`, raise DigestMismatch and keep nothing."""
         sha256 = self._digest.hexdigest()
         if expect is not None and sha256 != expect:
             raise DigestMismatch(

@@ -164,7 +164,7 @@ NOT_THE_FILE = {
     "a Git LFS pointer for sha256": b"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\noid sha256:"
     + b"0" * 64
     + b"\r\nsize 12345\r\n",
-    "nothing but white space or zero bytes": bytes(4096),
+    "only white space or zero bytes": bytes(4096),
     "text beginning 'Not Found'": b"Not Found\n",
     "gzip-compressed data": gzip.compress(b"<!doctype html><html></html>"),
     "binary data": b"\x1c\0\0",

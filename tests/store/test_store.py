@@ -526,9 +526,9 @@ def test_a_cache_is_found_by_option_then_environment_then_checkout(
     assert Store.open(tmp_path / "option").root == tmp_path / "option"
     assert Store.open().root == tmp_path / "env"
     monkeypatch.delenv("MODELPREP_CACHE")
-    monkeypatch.setattr("modelprep.store.locate.checkout", lambda: repository)
+    monkeypatch.setattr("modelprep.store.store.checkout", lambda: repository)
     assert Store.open().root == repository / "cache"
-    monkeypatch.setattr("modelprep.store.locate.checkout", lambda: None)
+    monkeypatch.setattr("modelprep.store.store.checkout", lambda: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Store.open().root.name == "modelprep"
