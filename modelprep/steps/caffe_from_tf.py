@@ -19,10 +19,9 @@ def _run(call: Call) -> Mapping[str, object]:
     params = cast("Any", call.params)
     constants: dict[str, list[str]] = {}
     for layer, names in params["constants"].items():
-        listed = [names] if isinstance(names, str) else list(names)
-        if not all(isinstance(name, str) for name in listed):
+        constants[str(layer)] = [names] if isinstance(names, str) else list(names)
+        if not all(isinstance(name, str) for name in constants[str(layer)]):
             raise StepError("constants must be lists of names", where=str(layer), got=str(names))
-        constants[str(layer)] = listed
     net = convert(Path(params["graph"]), Path(params["prototxt"]), constants, params.get("set"))
     with writing(call.output) as write:
         write(encode(net))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelprep.fetch.sniff import describe_bytes
-from modelprep.formats.caffe.wire.foreign import is_foreign
+from modelprep.formats.caffe.wire import is_foreign
 from modelprep.formats.protowire import bytes_field, number_field
 from modelprep.formats.sniff import HEAD, is_text, looks_like, recognise_model
 

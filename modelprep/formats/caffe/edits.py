@@ -109,18 +109,11 @@ def keep_outputs(net: Any, outputs: Sequence[str]) -> list[str]:
 def set_fields(net: Any, edits: Mapping[str, object]) -> list[str]:
     """Set single fields by path.
 
-    Parameters
-    ----------
-    edits
-        ``layer[type=LRN,name=norm*].lrn_param.norm_region`` -> value. In brackets: conditions on ``name`` and
-        ``type``, shell patterns allowed, all of which must hold; none means every layer. The path leads through
-        messages; a repeated message takes an index (``shape[0]``), a repeated number a list or an index. ``net.name``
-        sets a field of the net itself. None clears the field.
-
-    Raises
-    ------
-    StepError
-        A selector that is malformed, matches no layer, names no field, or leaves everything as it was.
+    `edits`: ``layer[type=LRN,name=norm*].lrn_param.norm_region`` -> value. In brackets: conditions on ``name`` and
+    ``type``, shell patterns allowed, all of which must match; none means every layer. The path leads through messages;
+    a repeated message takes an index (``shape[0]``), a repeated number a list or an index. ``net.name`` sets a field of
+    the net. None clears the field. Raises StepError: a selector is malformed, matches no layer, names no field, or
+    changes nothing.
     """
     changes: list[str] = []
     for selector, value in edits.items():

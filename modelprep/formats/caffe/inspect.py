@@ -11,7 +11,7 @@ from modelprep.formats.caffe import bake, forks, npy, weights
 from modelprep.formats.caffe.prepare import prepare
 from modelprep.formats.caffe.shapes.base import count, show
 from modelprep.formats.caffe.shapes.infer import LayerShapes, infer
-from modelprep.formats.caffe.wire.foreign import is_foreign
+from modelprep.formats.caffe.wire import is_foreign
 from modelprep.formats.caffe.wire.index import ModelIndex, index
 
 #: Types that a net for the board never holds.

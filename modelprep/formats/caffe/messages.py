@@ -74,6 +74,17 @@ def chosen(message: Any, field: str) -> str:
     return str(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name)
 
 
+def assign(message: Any, field: str, value: Any) -> None:
+    """Set a field of any kind; a repeated one gets another value, or the values of a list."""
+    target = getattr(message, field)
+    if hasattr(target, "extend"):
+        target.extend([value] if isinstance(value, (int, float, str)) else value)
+    elif hasattr(target, "CopyFrom"):
+        target.CopyFrom(value)
+    else:
+        setattr(message, field, value)
+
+
 def replace_layers(net: NetParameter, layers: Sequence[LayerParameter]) -> None:
     """Replace a net's V2 layers by `layers` (which may be layers of the net)."""
     kept = [copy_of(layer) for layer in layers]

@@ -48,41 +48,32 @@ def _set_up(layer: LayerParameter, phase: int) -> None:
     layer.ClearField("blobs")
     if not layer.HasField("phase"):
         layer.phase = phase
-    if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
-        raise StepError(
-            "propagate_down is written for some of the bottoms",
-            where=f"layer '{layer.name}'",
-            expected=f"none, or {len(layer.bottom)}, one for each bottom",
-            got=str(len(layer.propagate_down)),
-        )
+    _check_count(layer, "propagate_down", "bottom", len(layer.bottom))
     if layer.type == "BatchNorm" and not any(forks.fields_in(layer)):
         _fix_batch_norm(layer)
     elif layer.type in _LOSSES and not layer.loss_weight:
         layer.loss_weight.append(1.0)
     # A loss layer makes its one top itself when it is not written.
-    tops = max(len(layer.top), 1) if layer.type in _LOSSES else len(layer.top)
-    if layer.loss_weight and len(layer.loss_weight) != tops:
-        raise StepError(
-            "loss_weight is written for some of the tops",
-            where=f"layer '{layer.name}'",
-            expected=f"none, or {tops}, one for each top",
-            got=str(len(layer.loss_weight)),
-        )
+    _check_count(layer, "loss_weight", "top", max(len(layer.top), int(layer.type in _LOSSES)))
+
+
+def _check_count(layer: LayerParameter, field: str, blob: str, count: int) -> None:
+    """Check that a field has no values, or one for each bottom or top."""
+    given = len(getattr(layer, field))
+    if given not in (0, count):
+        what, expected = f"{field} is written for some of the {blob}s", f"none, or {count}, one for each {blob}"
+        raise StepError(what, where=f"layer '{layer.name}'", expected=expected, got=str(given))
 
 
 def _fix_batch_norm(layer: LayerParameter) -> None:
     """Add a BatchNorm layer's three fixed entries; its statistics are not trained."""
     if len(layer.param) > BATCH_NORM_BLOBS:
-        raise StepError(
-            "A BatchNorm layer has too many param entries",
-            where=f"layer '{layer.name}'",
-            expected=f"at most {BATCH_NORM_BLOBS}",
-            got=str(len(layer.param)),
-        )
+        what, where = "A BatchNorm layer has too many param entries", f"layer '{layer.name}'"
+        raise StepError(what, where=where, expected=f"at most {BATCH_NORM_BLOBS}", got=str(len(layer.param)))
     for index, spec in enumerate(layer.param):
         if spec.lr_mult != 0:
             raise StepError(
-                "The statistics of a BatchNorm layer are no parameters to be learnt",
+                "The statistics of a BatchNorm layer are not trained",
                 where=f"layer '{layer.name}', param {index}",
                 expected="lr_mult: 0, or no param entries at all",
                 got=f"lr_mult: {spec.lr_mult:g}",

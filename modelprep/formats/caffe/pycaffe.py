@@ -95,12 +95,8 @@ def _call(program: str, prototxt: bytes, weights: Path, output: Path, arguments:
         try:
             done = subprocess.run(
                 [*command, "-c", program, str(structure), str(weights.absolute()), str(output.absolute()), *arguments],
-                capture_output=True,
-                timeout=seconds,
-                env=environment,
-                cwd=folder,
-                check=False,
-            )
+                capture_output=True, timeout=seconds, env=environment, cwd=folder, check=False,
+            )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             output.unlink(missing_ok=True)
             raise StepError(f"pycaffe did not finish within {seconds:.0f} seconds", where=command[0]) from error

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from modelprep.errors import ModelprepError, StepError, StorageError
+from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe.forks import encode
 from modelprep.formats.caffe.weights import BlobPlan, WeightPlan
 from modelprep.formats.caffe.wire.index import BlobIndex, Segment
@@ -57,20 +57,13 @@ def assemble(net: Any, weights: WeightPlan) -> tuple[list[Piece], int]:
         body = [head, *(piece for blob in blobs for piece in _blob(blob)), tail]
         size = size_of(body)
         if size > MAX_MESSAGE:
-            raise StepError(
-                "a layer would be larger than a protobuf message can be",
-                where=f"layer '{layer.name}'",
-                expected=f"at most {MAX_MESSAGE} bytes",
-                got=f"{size} bytes",
-            )
+            what, most = "a layer would be larger than a protobuf message can be", f"at most {MAX_MESSAGE} bytes"
+            raise StepError(what, where=f"layer '{layer.name}'", expected=most, got=f"{size} bytes")
         pieces += [bytes_header(100, size), *body]
     total = size_of(pieces)
     if total > MAX_MESSAGE:
-        raise StepError(
-            "the result would be larger than a protobuf message can be",
-            expected=f"at most {MAX_MESSAGE} bytes (2 GiB)",
-            got=f"{total} bytes",
-        )
+        what, most = "the result would be larger than a protobuf message can be", f"at most {MAX_MESSAGE} bytes (2 GiB)"
+        raise StepError(what, expected=most, got=f"{total} bytes")
     return pieces, total
 
 
@@ -96,7 +89,7 @@ def write(pieces: list[Piece], total: int, weights: Path, output: Path, progress
 
     Raises StepError: the weights became shorter meanwhile; StorageError: disk full, no permission.
     """
-    with _opened(weights) as source, _created(output) as target, _storage(output):
+    with _opened(weights) as source, _created(output) as target:
         mover = Mover(source, target, weights)
         done = 0
         for piece in pieces:
@@ -125,27 +118,19 @@ def _opened(weights: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _created(output: Path) -> Iterator[int]:
-    with _storage(output):
+    """Yield the descriptor of a new file, which is removed on failure; OSError becomes StorageError."""
+    try:
         target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        yield target
-    except BaseException:
-        os.close(target)
-        output.unlink(missing_ok=True)
-        raise
-    os.close(target)
-
-
-@contextlib.contextmanager
-def _storage(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except ModelprepError:
-        raise
+        try:
+            yield target
+        except BaseException:
+            output.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(target)
     except OSError as error:
-        raise StorageError(
-            f"cannot write the result: {error.strerror}", where=str(output), hint="free some space, or check the folder"
-        ) from error
+        what, hint = f"cannot write the result: {error.strerror}", "free some space, or check the folder"
+        raise StorageError(what, where=str(output), hint=hint) from error
 
 
 class Mover:

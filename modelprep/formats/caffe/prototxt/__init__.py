@@ -82,9 +82,9 @@ def read_file(path: Path, *, message: str = "NetParameter") -> Any:
 
 
 def _refuse_other(text: str, origin: str) -> None:
-    from modelprep.formats.caffe.prototxt.others import recognise
+    from modelprep.formats.caffe.prototxt.others import recognize
 
-    other = recognise(text)
+    other = recognize(text)
     if other is not None:
         what = f"this is not a net but {other.text}"
         raise StepError(what, where=origin, expected=_EXPECTED, hint=other.hint) from None

@@ -30,7 +30,7 @@ class Other:
     hint: str
 
 
-def recognise(text: str) -> Other | None:
+def recognize(text: str) -> Other | None:
     """Say what a text is that is no net; None if it may be one, or is nothing known here."""
     if _DARKNET.match(text):
         return Other("a network of Darknet (.cfg)", "convert it to Caffe or ONNX first")

@@ -27,25 +27,12 @@ def convert(
 ) -> tuple[Plan, Mapping[str, object]]:
     """Convert a Caffe model, check the structure of the result, and write it.
 
-    Parameters
-    ----------
-    external
-        File for the weights, in the folder of `output`; None leaves them in the model.
+    `external`: file for the weights, in the folder of `output`; None leaves them in the model. Returns what was
+    decided, and facts about the result for the user, JSON-ready.
 
-    Returns
-    -------
-    Plan, dict
-        What was decided, and facts about the result for the user, JSON-ready.
-
-    Raises
-    ------
-    UsageError
-        An opset or a batch that cannot be.
-    StepError
-        A file is damaged, weights and net do not fit, a layer cannot be converted exactly, the result would be too
-        large for one file.
-    StorageError
-        A file cannot be read or written.
+    Raises UsageError: an opset or a batch that cannot be. StepError: a file is damaged, weights and net do not fit, a
+    layer cannot be converted exactly, the result would be too large for one file. StorageError: a file cannot be read
+    or written.
     """
     plan = decide(prototxt, weights, options)
     checked = check(plan)
@@ -64,9 +51,7 @@ def convert(
         "changes": list(plan.changes),
         "notes": list(plan.notes),
     }
-    if checked is not None:
-        facts["structure"] = checked
-    return plan, facts
+    return plan, facts if checked is None else {**facts, "structure": checked}
 
 
 def batch(value: object) -> int | Literal["dynamic"] | None:

@@ -7,7 +7,7 @@ types of layer, so each field goes to a place that depends on the layer's type; 
 from __future__ import annotations
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.caffe.messages import NetParameter, V1LayerParameter, copy_of, new
+from modelprep.formats.caffe.messages import NetParameter, V1LayerParameter, assign, copy_of
 
 #: V0 type strings and the V1 enum values that they became.
 _TYPES = {
@@ -63,13 +63,13 @@ _FIELDS: dict[str, dict[str, tuple[str, str]]] = {
     "det_crop_mode": {"window_data": (_WINDOW, "crop_mode")},
     "hdf5_output_param": {"hdf5_output": ("", "hdf5_output_param")},
 }  # fmt: skip
-_COPIED = ("name", "type", "blobs", "blobs_lr", "weight_decay")
+_LISTS = ("blobs", "blobs_lr", "weight_decay")
 
 
 def upgrade_v0(net: NetParameter) -> list[str]:
     """Turn V0 layers into V1 layers, in place; padding layers go into the layers they pad.
 
-    Of the net's own fields name, inputs, input dimensions and ``force_backward`` stay; V0 knew no others.
+    The net keeps its name, inputs, input dimensions and ``force_backward``, the only other fields of V0.
 
     Returns what was changed, and which fields were dropped because the layer's type has no use for them (Caffe warns of
     them and continues too). Raises StepError: an unknown layer type, a padding layer that Caffe cannot fold, or an
@@ -77,17 +77,11 @@ def upgrade_v0(net: NetParameter) -> list[str]:
     """
     if not any(layer.HasField("layer") for layer in net.layers):
         return []
-    before = len(net.layers)
-    folded = _fold_padding(net)
-    upgraded = new("NetParameter")
-    if net.HasField("name"):
-        upgraded.name = net.name
-    dropped = [words for layer in folded for words in _upgrade_layer(layer, upgraded.layers.add())]
-    upgraded.input.extend(net.input)
-    upgraded.input_dim.extend(net.input_dim)
-    if net.HasField("force_backward"):
-        upgraded.force_backward = net.force_backward
-    net.CopyFrom(upgraded)
+    before, folded = len(net.layers), _fold_padding(net)
+    for field in net.DESCRIPTOR.fields:
+        if field.name not in ("name", "input", "input_dim", "force_backward"):
+            net.ClearField(field.name)
+    dropped = [words for layer in folded for words in _upgrade_layer(layer, net.layers.add())]
     said = [f"{len(folded)} V0 layers became V1 layers"]
     if before != len(folded):
         said.append(f"{before - len(folded)} padding layers went into the layers they pad")
@@ -152,25 +146,13 @@ def _upgrade_layer(old: V1LayerParameter, layer: V1LayerParameter) -> list[str]:
             )
         types = layer.DESCRIPTOR.fields_by_name["type"].enum_type
         layer.type = types.values_by_name[_TYPES[v0.type]].number
-    layer.blobs.extend(v0.blobs)
-    layer.blobs_lr.extend(v0.blobs_lr)
-    layer.weight_decay.extend(v0.weight_decay)
+    for name in _LISTS:
+        assign(layer, name, getattr(v0, name))
     for field, value in v0.ListFields():
         places = _FIELDS.get(field.name, {})
         if place := places.get("") or places.get(v0.type):
-            _put(layer, *place, value)
-        elif field.name not in _COPIED:
+            assign(getattr(layer, place[0]) if place[0] else layer, place[1], value)
+        elif field.name not in ("name", "type", *_LISTS):
             why = f"since a V0 layer of type '{v0.type}' does not know it"
             dropped.append(f"{_title(old)}: '{field.name}' was dropped, {why}")
     return dropped
-
-
-def _put(layer: V1LayerParameter, parameter: str, name: str, value: object) -> None:
-    holder = getattr(layer, parameter) if parameter else layer
-    target = getattr(holder, name)
-    if hasattr(target, "append"):
-        target.append(value)
-    elif hasattr(target, "CopyFrom"):
-        target.CopyFrom(value)
-    else:
-        setattr(holder, name, value)

@@ -6,7 +6,7 @@ The behaviour is that of ``UpgradeV1Net`` and ``UpgradeNetDataTransformation`` o
 from __future__ import annotations
 
 from modelprep.errors import StepError
-from modelprep.formats.caffe.messages import LayerParameter, NetParameter, V1LayerParameter, chosen, new
+from modelprep.formats.caffe.messages import LayerParameter, NetParameter, V1LayerParameter, assign, chosen, new
 
 #: V1 enum values and the type strings of V2.
 V1_TYPES = {
@@ -77,17 +77,9 @@ def _upgrade_layer(old: V1LayerParameter) -> LayerParameter:
     if old.HasField("layer"):
         raise StepError("a V0 layer is left inside a V1 layer", where=f"layers '{old.name}'")
     for descriptor, value in old.ListFields():
-        name = descriptor.name
-        if name == "type" or name in _OF_BLOBS:
-            continue
         # V2 has a field of the same name for every other field of V1.
-        target = getattr(layer, name)
-        if hasattr(target, "extend"):
-            target.extend(value)
-        elif descriptor.message_type is not None:
-            target.CopyFrom(value)
-        else:
-            setattr(layer, name, value)
+        if descriptor.name != "type" and descriptor.name not in _OF_BLOBS:
+            assign(layer, descriptor.name, value)
     if old.HasField("type"):
         layer.type = V1_TYPES[chosen(old, "type")]
     for v1, name in _OF_BLOBS.items():

@@ -17,12 +17,16 @@ from pathlib import Path
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe import text_bytes
-from modelprep.formats.caffe.wire.foreign import looks_like
 from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, NUMBERS, VARINT, signed
+from modelprep.formats.sniff import Kind, recognise, recognise_model
 
 WIRE_NAMES = {0: "varint", 1: "64-bit", 2: "length-delimited", 3: "group start", 4: "group end", 5: "32-bit"}
 
 _WINDOW = 1 << 16
+#: Tags with which a NetParameter can begin: name, layers, input, input_dim, force_backward, ..., layer.
+_FIRST_TAGS = frozenset({0x0A, 0x12, 0x1A, 0x20, 0x28, 0x32, 0x38, 0x42, 0xA2})
+#: Kinds that may begin with a line feed, which is the first of those tags.
+_TEXTS = ("web page", "xml", "json", "text", "prototxt", "text graph")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,23 @@ class Field:
     start: int
     end: int
     value: int = 0
+
+
+def is_foreign(head: bytes) -> str:
+    """Say what these first bytes are if they cannot begin a caffemodel; an empty string when they can."""
+    found = _recognize(head)
+    if found is None or not (found.name in _TEXTS or head[:1] == b"" or head[0] not in _FIRST_TAGS):
+        return ""
+    return found.text
+
+
+def _recognize(head: bytes) -> Kind | None:
+    found = recognise(head)
+    # Kinds of models are told apart among texts only: the first fields of a damaged caffemodel mean nothing.
+    text = recognise_model(head) if found is not None and found.name == "text" else None
+    if text is not None and text.name == "prototxt":
+        return Kind(text.name, "a prototxt (text), where the binary .caffemodel is expected")
+    return text or found
 
 
 class WireReader:
@@ -60,7 +81,9 @@ class WireReader:
     ) -> StepError:  # fmt: skip
         """Make the error for this place; the caller raises it."""
         place = f"{self.path}: {self.context + ', ' if self.context else ''}byte {offset}"
-        looks = looks or looks_like(self.slice(0, min(512, self.size)))
+        if not looks:
+            found = _recognize(self.slice(0, min(512, self.size)))
+            looks = found.text if found else ""
         return StepError(what, where=place, expected=expected, got=got, looks_like=looks, hint=hint)
 
     def slice(self, start: int, end: int) -> bytes:

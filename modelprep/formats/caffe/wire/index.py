@@ -13,8 +13,7 @@ from pathlib import Path
 
 from modelprep.errors import StepError, StorageError
 from modelprep.formats.caffe.messages import MAX_LAYERS
-from modelprep.formats.caffe.wire import Field, WireReader
-from modelprep.formats.caffe.wire.foreign import is_foreign
+from modelprep.formats.caffe.wire import Field, WireReader, is_foreign
 from modelprep.formats.caffe.wire.model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment
 from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT, signed
 from modelprep.formats.sniff import HEAD, looks_like_model

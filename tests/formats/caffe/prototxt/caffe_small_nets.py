@@ -221,7 +221,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "BatchNorm that learns": (
         INPUT + 'layer { name: "b" type: "BatchNorm" bottom: "data" top: "b" param { lr_mult: 1 } }',
-        "no parameters to be learnt",
+        "are not trained",
     ),
     "BatchNorm with four params": (
         INPUT + 'layer { name: "b" type: "BatchNorm" bottom: "data" top: "b" '
