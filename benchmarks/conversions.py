@@ -1,7 +1,4 @@
-"""Rows about conversions beside the tools that do the same, about what verifying one costs, and about photographs.
-
-A large model is made of random numbers by the scripts that measure in depth: benchmarks/bake.py, benchmarks/freeze.py.
-"""
+"""Rows about conversions beside other tools for the same, about the cost of verifying one, and about photographs."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from timing import ROOT, Command, Cost, Row, run, side_by_side
 
 _PYCAFFE = os.environ.get("MODELPREP_PYCAFFE", "")
 _NO_PYCAFFE = "no Python 3.9 here for kendryte-caffe"
-#: One forward pass as a process of its own, which writes how long the pass alone took.
+#: One forward pass in a separate process, which writes how long the pass alone took.
 _TIMED = """
 began = time.perf_counter()
 net.forward()
@@ -33,36 +30,38 @@ _PASS = {
 }
 
 
-def _anew(output: Path, work: partial[Cost]) -> Cost:
-    """Run something that writes a file which is not there yet."""
+def _fresh(output: Path, work: partial[Cost]) -> Cost:
+    """Remove the output and run what writes it."""
     output.unlink(missing_ok=True)
     return work()
 
 
 def _vgg(work: Path) -> tuple[Path, Path]:
-    import bake as script
+    import vgg
 
     structure, weights = work / "vgg19.prototxt", work / "vgg19.caffemodel"
-    structure.write_text(script.prototxt().replace("input_dim: 10", "input_dim: 1", 1))
-    script.write_weights(weights)
+    structure.write_text(vgg.prototxt().replace("input_dim: 10", "input_dim: 1", 1))
+    vgg.write_weights(weights)
     os.sync()
     return structure, weights
 
 
-#: The steps by themselves, each in a process of its own.
+#: The steps alone, each in a separate process, which ends as the command does.
 _BAKE = """
-import sys
+import os, sys
 from pathlib import Path
 from modelprep.formats.caffe import bake
 structure, weights, output = map(Path, sys.argv[1:])
 bake.write_plan(bake.plan(structure, weights), output)
+os._exit(0)
 """
 _FREEZE = """
-import sys
+import os, sys
 from pathlib import Path
 from modelprep.steps import Call, find
 graph, checkpoint, output = map(Path, sys.argv[1:4])
 find("tf.freeze").run(Call({"graph": graph, "checkpoint": checkpoint, "outputs": (sys.argv[4],)}, output))
+os._exit(0)
 """
 
 
@@ -71,23 +70,23 @@ def _step(modelprep: Command, code: str, *words: object) -> partial[Cost]:
 
 
 def bake(work: Path, rounds: int) -> list[Row]:
-    """Bake a VGG-19 against cp, and against a real Caffe that loads and saves it."""
+    """Bake a VGG-19, against cp and against a real Caffe that loads and saves it."""
     structure, weights = _vgg(work)
     output, modelprep = work / "out", Command(work)
     step = _step(modelprep, _BAKE, structure, weights, output)
     ours = partial(modelprep, "caffe", "bake", structure, weights, "-o", output, "--no-verify", "-q")
     copy = partial(run, ["cp", str(weights), str(output)])
     row = Row("bake of a VGG-19 (548 MiB), whole process, against cp", 1.5)
-    row.pairs = side_by_side(rounds, partial(_anew, output, step), partial(_anew, output, copy))
+    row.pairs = side_by_side(rounds, partial(_fresh, output, step), partial(_fresh, output, copy))
     row.note = _against_bare(row)
     command = Row("the same as the command `modelprep caffe bake --no-verify`, which also checks the file", None)
-    command.pairs = side_by_side(rounds, partial(_anew, output, ours), partial(_anew, output, copy))
+    command.pairs = side_by_side(rounds, partial(_fresh, output, ours), partial(_fresh, output, copy))
     saved = Row("the command, times faster than `caffe.Net(...).save()`", None, more=True)
     saved.note = "" if _PYCAFFE else _NO_PYCAFFE
     if _PYCAFFE:
         code = "import sys, caffe; caffe.Net(sys.argv[1], sys.argv[2], caffe.TEST).save(sys.argv[3])"
         caffe = partial(run, [_PYCAFFE, "-c", code, *map(str, (structure, weights, output))])
-        saved.pairs = side_by_side(min(rounds, 2), partial(_anew, output, ours), partial(_anew, output, caffe))
+        saved.pairs = side_by_side(min(rounds, 2), partial(_fresh, output, ours), partial(_fresh, output, caffe))
     return [row, command, saved]
 
 
@@ -98,7 +97,7 @@ def _against_bare(row: Row) -> str:
 
 
 def verification(work: Path, rounds: int) -> list[Row]:
-    """What verifying a baked VGG-19 adds to the bake, against a process that passes one picture through the model."""
+    """Measure the cost of verifying a baked VGG-19, against a process that passes one picture through the model."""
     structure, weights = _vgg(work)
     output, alone = work / "out", work / "seconds"
     command = partial(Command(work), "caffe", "bake", structure, weights, "-o", output, "-q")
@@ -107,8 +106,8 @@ def verification(work: Path, rounds: int) -> list[Row]:
     passes = []
 
     def added() -> Cost:
-        plain = _anew(output, partial(command, "--no-verify"))
-        whole = _anew(output, partial(command, "--verify"))
+        plain = _fresh(output, partial(command, "--no-verify"))
+        whole = _fresh(output, partial(command, "--verify"))
         return replace(whole, seconds=whole.seconds - plain.seconds, cpu=whole.cpu - plain.cpu)
 
     def one() -> Cost:
@@ -120,19 +119,17 @@ def verification(work: Path, rounds: int) -> list[Row]:
     row.pairs = side_by_side(rounds, added, one)
     unit, ours = sorted(passes)[len(passes) // 2], sorted(cost.seconds for cost, _ in row.pairs)[len(row.pairs) // 2]
     row.note = (
-        f"{ours:.1f} s: original and result are each loaded and passed two pictures; "
-        f"the pass alone, of a model that is loaded already, takes {unit:.2f} s"
+        f"{ours:.1f} s: original and result are each loaded and run on two pictures; "
+        f"one pass of a loaded model takes {unit:.2f} s"
     )
     return [row]
 
 
 def _inception(work: Path) -> tuple[Path, Path, Path, str]:
-    """Have TensorFlow make an Inception v3: graph, checkpoint, the same frozen; and the output's name."""
-    import freeze as script
-
+    """Make an Inception v3 with TensorFlow; return graph, checkpoint, frozen graph and the name of its output."""
     code = [sys.executable, str(ROOT / "tests/formats/tensorflow/tf_inception.py"), str(work)]
     run(code, {**os.environ, "PYTHONPATH": str(ROOT)})
-    return work / "graph.pb", work / "v1.ckpt", work / "frozen.pb", script.OUTPUT
+    return work / "graph.pb", work / "v1.ckpt", work / "frozen.pb", "InceptionV3/Predictions/Reshape_1"
 
 
 def _absent(row: Row, modules: Sequence[str]) -> bool:
@@ -163,26 +160,24 @@ def tensorflow(work: Path, rounds: int) -> list[Row]:
         f"--input_checkpoint={checkpoint}", f"--output_node_names={node}", f"--output_graph={output}",
     )  # fmt: skip
     step = _step(modelprep, _FREEZE, graph, checkpoint, output, node)
-    freeze.pairs = side_by_side(rounds, partial(_anew, output, step), partial(_anew, output, theirs))
+    freeze.pairs = side_by_side(rounds, partial(_fresh, output, step), partial(_fresh, output, theirs))
     freeze.note = _against_bare(freeze)
-    command.pairs = side_by_side(min(rounds, 3), partial(_anew, output, ours), partial(_anew, output, theirs))
+    command.pairs = side_by_side(min(rounds, 3), partial(_fresh, output, ours), partial(_fresh, output, theirs))
     command.note = "TensorFlow's own import checks the file, and loading its library is most of it"
     ours = partial(modelprep, "tf", "to-onnx", frozen, "-o", output, "--no-verify", "-q")
     theirs = module(
         "tf2onnx.convert", "--graphdef", str(frozen), "--inputs", "input:0", "--outputs", f"{node}:0",
         "--opset", "13", "--output", str(output),
     )  # fmt: skip
-    onnx.pairs = side_by_side(min(rounds, 3), partial(_anew, output, ours), partial(_anew, output, theirs))
-    onnx.note = (
-        f"{_against_bare(onnx)}; both import TensorFlow and have it read and fold the graph, 6 processor seconds of "
-    )
-    onnx.note += "our 8 when measured inside: what tf2onnx does after that is about 2 seconds here and 10 there"
+    onnx.pairs = side_by_side(min(rounds, 3), partial(_fresh, output, ours), partial(_fresh, output, theirs))
+    onnx.note = f"{_against_bare(onnx)}; of our 6 processor seconds, importing TensorFlow and tf2onnx takes 1.5, "
+    onnx.note += "TensorFlow's folding 1.4, and tf2onnx's mapping and optimizers 2.7"
     return [freeze, command, onnx]
 
 
 def photographs(work: Path, rounds: int) -> list[Row]:
     """Search a folder of photographs, against Pillow's decode and one pass of the network for each."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "find_picture.py"), "--json", "--rounds", str(rounds)]
+    command = [sys.executable, str(ROOT / "benchmarks" / "find_picture.py"), "--rounds", str(rounds)]
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=Command(work).environment).stdout
     found: Any = json.loads(said)
     row = Row("search of a folder of 12-megapixel photographs, against Pillow's decode and one pass of MobileNet", 1.5)

@@ -11,8 +11,8 @@ from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import bake
 import transfers
+import vgg
 from timing import MIB, ROOT, Row, side_by_side
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _WORTH = 20 * MIB
 
 
 def demos(work: Path, rounds: int, *, full: bool = True) -> list[Row]:
-    """Fetch and prepare all demos with a stand-in, against curl fetching the same files with four connections."""
+    """Fetch and prepare all demos that have a stand-in, against curl with four connections for the same files."""
     sys.path.insert(0, str(ROOT))
     from demo.families import make_all
     from demo.layout import Found, addresses, write
@@ -56,24 +56,24 @@ def demos(work: Path, rounds: int, *, full: bool = True) -> list[Row]:
         curl = ("curl", "-sfZ", "--parallel-max", "4", "-K", str(work / "curl"))
         row.pairs = side_by_side(rounds, lambda: fetches.fetch("--mirror", base), lambda: fetches.peer(*curl))
     busy = ", ".join(f"{cost.cpu:.1f}" for cost, _ in row.pairs)
-    row.note = f"the link alone takes {wire / GIGABIT:.1f} s; our processor seconds a round: {busy}"
+    row.note = f"the link alone takes {wire / GIGABIT:.1f} s; our processor seconds in each round: {busy}"
     return [row]
 
 
 def _vgg(work: Path, made: dict[str, Made]) -> dict[str, Made]:
     """Return a VGG-19 of its true structure, whose weights are converted in full."""
     path = work / "vgg19.caffemodel"
-    bake.write_weights(path)
+    vgg.write_weights(path)
     weights = replace(made["vgg19-caffemodel"], data=path.read_bytes())
     path.unlink()
     return {
-        "vgg19-deploy": replace(made["vgg19-deploy"], data=bake.prototxt().encode()),
+        "vgg19-deploy": replace(made["vgg19-deploy"], data=vgg.prototxt().encode()),
         "vgg19-caffemodel": weights,
     }
 
 
 def _padded(item: Made, size: int) -> Made:
-    """Bring a file to its true size: an archive by one more file, a protocol buffer by a field that nobody knows."""
+    """Bring a file to its true size: an archive by one more file, a protocol buffer by an unknown field."""
     missing = size - len(item.data)
     if size < _WORTH or missing < _WORTH:
         return item

@@ -1,4 +1,4 @@
-"""Write docs/performance.md and its plot from what was measured."""
+"""Write docs/performance.md and its plot from the results."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ PAGE, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 
 HEAD = """# Performance
 
-Made by `make bench`; `make bench ONLY=bake` measures one of them anew. Every ratio is of runs that took turns in one
-session, median with the range. Loopback is the network, files are in the page cache, and the processes are whole
-commands with their start-up. Peaks are of our command and of its peer; less than the runner's own 25 MiB is not seen.
-Load is the machine's before the measure: ratios of runs on a busy machine scatter more.
+Written by `make bench`; `make bench ONLY=bake` measures one row again. Ours and the peer run in turns; figures are the
+median and the range of the rounds. Slow rows have fewer rounds. The network is loopback, files are in the page cache,
+and times are of whole processes with their start-up. Peaks are of our process and of its peer; less than the runner's
+own 25 MiB cannot be seen. Load is the machine's before the measure. Results are not verified (`--no-verify`) except in
+the row of verification. The notes below the table state the measured limit of each row.
 
-![Each row against what it should reach](performance.svg)
+![Each row as a share of its aim](performance.svg)
 
-| measure | reach | found | range | rounds | peak MiB, ours/peer | MiB on the wire | load |
+| measure | aim | median | range | rounds | peak MiB, ours/peer | MiB on the wire | load |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
@@ -30,7 +31,7 @@ def write(found: dict[str, Any]) -> None:
     Parameters
     ----------
     found
-        What each measure found, as in benchmarks/results.json.
+        Results of each measure, as in benchmarks/results.json.
     """
     text, notes = HEAD, []
     for measure in found.values():
@@ -43,7 +44,7 @@ def write(found: dict[str, Any]) -> None:
         names = [f"`{name}`" for name, measure in found.items() if measure["machine"] == machine]
         text += f"\n{machine}" + (f": {', '.join(names)}" if len(machines) > 1 else "") + ".\n"
     minutes = sum(measure["seconds"] for measure in found.values()) / 60
-    text += f"\nThe measures took {minutes:.0f} minutes together.\n\n" + "\n".join(notes) + "\n"
+    text += f"\nAll measures took {minutes:.0f} minutes.\n\n" + "\n".join(notes) + "\n"
     PAGE.write_text(text, encoding="utf-8")
     rows = [row for measure in found.values() for row in measure["rows"]]
     plot([row for row in rows if row.get("reached") is not None])
@@ -62,8 +63,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def plot(rows: list[dict[str, Any]]) -> None:
-    """Draw how far each row is from what it should reach, with its range: 1 is that, less is better."""
-    reach, scale, step = 470, 130, 22  # where names end and bars begin; pixels a unit and a line
+    """Draw each row as a share of its aim, with its range: 1 is the aim, less is better."""
+    reach, scale, step = 470, 130, 22  # where names end and bars begin; pixels per unit and per line
     most = 3.0
     height = step * len(rows) + 40
     one = reach + scale
@@ -85,7 +86,7 @@ def plot(rows: list[dict[str, Any]]) -> None:
     drawn.append(
         f'<path d="M{one} 2V{base}" stroke="black"/><text x="{one}" y="{base + 18}" text-anchor="middle">1</text>'
     )
-    drawn.append(f'<text x="{one + 14}" y="{base + 18}">found / reach (left of the line: reached)</text>')
+    drawn.append(f'<text x="{one + 14}" y="{base + 18}">share of the aim (left of the line: reached)</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{reach + scale * most + 50:.0f}" height="{height}"'
     head += ' font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
     PLOT.write_text("\n".join((head, *drawn, "</svg>")) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rows beside other tools for the same task, where nothing is to be reached: downloaders, compilers that steps call."""
+"""Rows beside other tools for the same task, without an aim: downloaders, and compilers that steps call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HUB = "import sys, huggingface_hub as hub; hub.hf_hub_download('bench/large', '
 
 
 def downloads(work: Path, rounds: int, size: int) -> list[Row]:
-    """One cold file beside wget, pooch and huggingface_hub; the first two check the SHA-256 as we do."""
+    """Fetch one file beside wget, pooch and huggingface_hub; the first two check the SHA-256 as we do."""
     fetches, peer = Fetches(work), str(work / "peer")
     served = work / "www" / "bench" / "large" / "resolve" / "main"  # as the hub's addresses are
     served.mkdir(parents=True)
@@ -32,7 +32,7 @@ def downloads(work: Path, rounds: int, size: int) -> list[Row]:
         commands = {
             "wget and sha256sum": ("sh", "-c", wget) if shutil.which("wget") else (),
             "pooch": (str(_PYTHON), "-c", _POOCH, url, sha256, peer),
-            "huggingface_hub, which checks no sum": (str(_PYTHON), "-c", _HUB, peer),
+            "huggingface_hub, which checks no SHA-256": (str(_PYTHON), "-c", _HUB, peer),
         }
         hub = {**os.environ, "HF_ENDPOINT": base, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         for name, command in commands.items():
@@ -51,12 +51,10 @@ def downloads(work: Path, rounds: int, size: int) -> list[Row]:
 
 
 def tools(work: Path, rounds: int) -> list[Row]:
-    """Commands that call another tool, beside that tool alone."""
+    """Run commands that call another tool, beside that tool alone."""
     row = Row("`tflite vela` of a MobileNet with its check, against Vela alone", None)
     onnx = Row("`onnx to-tflite`, against onnx2tf alone", None)
-    onnx.note = (
-        "not measured: onnx2tf brings a TensorFlow of its own, and the command is that tool with a check behind it"
-    )
+    onnx.note = "onnx2tf needs its own TensorFlow; the command runs it and checks the result"
     vela = os.environ.get("MODELPREP_VELA", "")
     if not vela:
         row.note = "ethos-u-vela is not installed here"

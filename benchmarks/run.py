@@ -1,10 +1,10 @@
-"""Every measure of docs/performance.md, each beside its peer, in one run: ``make bench``.
+"""Measure every row of docs/performance.md, each beside its peer: ``make bench``.
 
 python benchmarks/run.py                       everything
-python benchmarks/run.py --only small,hosts    some measures: their rows take the place of the older ones on the page
-python benchmarks/run.py --quick               small sizes, printed only: to see that it works; its figures mean nothing
+python benchmarks/run.py --only small,hosts    some measures: their rows replace the older ones on the page
+python benchmarks/run.py --quick               small sizes, printed only: shows that it works; its figures mean nothing
 
-Results, page and plot are written after each measure: one that dies says so in its row and leaves the others alone.
+Results, page and plot are written after each measure. One that fails says so in its row; the others still run.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ import startup
 import transfers
 from timing import MIB, ROOT, Row
 
-#: What `modelprep bench` can measure: name -> (work, rounds) -> rows.
+#: (working folder, rounds) -> rows.
 Measure = Callable[[Path, int], list[Row]]
 
 
 def measures(*, quick: bool) -> dict[str, Measure]:
-    """Everything that can be measured, by the name that ``--only`` takes."""
+    """Return all measures by the name that ``--only`` takes."""
     size = 8 * MIB if quick else 512 * MIB
     numbers = (10, 30) if quick else (100, 1000, 10_000)
     return {
         "large": partial(transfers.large, size=size),
         "small": partial(transfers.small, count=10 if quick else 300),
-        "slow": partial(transfers.slow, size=4 * size if quick else size),
+        "slow": partial(_few, 2, partial(transfers.slow, size=4 * size if quick else size)),
         "hosts": partial(transfers.hosts, count=6 if quick else 12),
-        "overlap": partial(overlap.demos, full=not quick),
+        "overlap": partial(_few, 2, partial(overlap.demos, full=not quick)),
         "downloads": partial(peers.downloads, size=size),
         "second": partial(transfers.second, size=2 * size),
         "commands": startup.commands,
@@ -55,10 +55,15 @@ def measures(*, quick: bool) -> dict[str, Measure]:
     }
 
 
+def _few(most: int, measure: Measure, work: Path, rounds: int) -> list[Row]:
+    """Measure in at most so many rounds what takes minutes each."""
+    return measure(work, min(most, rounds))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", help="names of rows, with commas")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3, help="default: 3; slow and overlap take at most 2")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--folder", type=Path, help="where to work (default: the system's temporary folder)")
     options = parser.parse_args()
@@ -66,7 +71,7 @@ def main() -> None:
     names = options.only.split(",") if options.only else list(known)
     if unknown := set(names) - set(known):
         parser.error(f"no measure called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    died = False
+    failed = False
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         about = {**machine(), "load": round(os.getloadavg()[0], 1), "rounds": options.rounds}
@@ -74,19 +79,19 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="modelprep-bench-", dir=options.folder) as folder:
             try:
                 rows = known[name](Path(folder), 1 if options.quick else options.rounds)
-            except Exception as error:  # noqa: BLE001 - the other measures are worth having all the same
-                died = True
-                rows = [Row(f"`{name}`", None, note=f"it died: {' '.join(str(error).split())[-300:]}")]
+            except Exception as error:  # noqa: BLE001 - the other measures still run
+                failed = True
+                rows = [Row(f"`{name}`", None, note=f"it failed: {' '.join(str(error).split())[-300:]}")]
         about["seconds"] = round(time.monotonic() - began)
         for row in rows:
             print(line(row), flush=True)
         if not options.quick:
             merge(name, {**about, "rows": [row.to_json() for row in rows]}, list(known))
-    sys.exit(died)
+    sys.exit(failed)
 
 
 def line(row: Row) -> str:
-    """One row as text: what, reach, median, range."""
+    """Return one row as text: name, reach, median, range."""
     reach = "" if row.reach is None else f"{'>=' if row.more else '<='} {row.reach:g}"
     if not row.ratios:
         return f"{row.name[:78]:<78} {reach:>8}  not measured: {row.note}"
@@ -95,7 +100,7 @@ def line(row: Row) -> str:
 
 
 def machine() -> dict[str, object]:
-    """What is measured on."""
+    """Return the machine and its software."""
     model = ""
     for text in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else ():
         model = text.partition(":")[2].strip() if text.startswith("model name") else model
@@ -104,7 +109,7 @@ def machine() -> dict[str, object]:
 
 
 def merge(name: str, found: dict[str, object], order: list[str]) -> None:
-    """Put what a measure found in the place of what it found before, and write the page and its plot anew."""
+    """Replace the results of a measure, and write the page and its plot."""
     import page
 
     path = ROOT / "benchmarks" / "results.json"

@@ -1,4 +1,4 @@
-"""Rows about what a command costs before it does anything, and what catalogues, trees and stores of any size cost."""
+"""Rows about start-up, and about catalogues, trees and stores of growing size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from timing import ROOT, Command, Cost, Row, run, side_by_side
 
 
 def commands(work: Path, rounds: int) -> list[Row]:
-    """`--version`, `list` and `fetch all --dry-run` with a store, against an interpreter that does nothing."""
+    """Run `--version`, `list` and `fetch all --dry-run` with a store, and an interpreter that does nothing."""
     modelprep = Command(work)
     (work / "cache").mkdir(exist_ok=True)
     places = ("--out", work / "out", "--cache", work / "cache")
@@ -48,7 +48,7 @@ def write_recipes(folder: Path, count: int) -> Path:
 
 
 def catalogue(work: Path, rounds: int) -> list[Row]:
-    """Listing a catalogue of 1000 recipes, and one of them: against one of 100."""
+    """List a catalogue of 1000 recipes, and one recipe of it against one of 100."""
     modelprep = Command(work)
     (work / "cache").mkdir(exist_ok=True)
     large, small = write_recipes(work / "large", 1000), write_recipes(work / "small", 100)
@@ -66,6 +66,7 @@ def catalogue(work: Path, rounds: int) -> list[Row]:
         lambda: listed("many/r77", "--recipes", small),
     )
     alone = sorted(ours.seconds for ours, _ in one.pairs)[len(one.pairs) // 2]
+    one.note = f"{alone:.3f} s"
     listed_all = sorted(whole.values)[len(whole.values) // 2]
     whole.note = f"one of them takes {alone:.2f} s, so each of the others {listed_all - alone:.2f} ms"
     return [whole, one]
@@ -76,7 +77,7 @@ _IN_A_RECIPE = 1000
 
 
 def trees(work: Path, rounds: int, sizes: tuple[int, ...] = (100, 1000, 10_000)) -> list[Row]:
-    """Install trees of more and more files, and run again: how the seconds grow with the number (1 is linear)."""
+    """Install trees of growing size, and run again: exponent of the processor time by files (1 is linear)."""
     found = []
     first, again = [], []
     for count in sizes:
@@ -112,7 +113,7 @@ def trees(work: Path, rounds: int, sizes: tuple[int, ...] = (100, 1000, 10_000))
 
 
 def stores(work: Path, rounds: int, sizes: tuple[int, ...] = (1000, 10_000, 100_000)) -> list[Row]:
-    """A second run over a small tree with more and more blobs in the store: flat is 0."""
+    """Run again over a small tree with a growing number of blobs in the store."""
     modelprep = Command(work)
     code = (
         "import hashlib, os, sys\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[1])\n"

@@ -1,4 +1,4 @@
-"""What a process costs, and two of them side by side: seconds, processor seconds, peak memory."""
+"""Measure processes, two in turns: seconds, processor seconds, peak memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Cost:
-    """One run of a process and its children: wall and processor seconds, peak resident MiB."""
+    """Cost of one run of a process and its children: wall and processor seconds, peak resident MiB."""
 
     seconds: float
     cpu: float
@@ -26,12 +26,12 @@ class Cost:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None, *, may_fail: bool = False) -> Cost:
-    """Run a command to its end; what it says is thrown away.
+    """Run a command to its end; its output is discarded.
 
     Raises
     ------
     RuntimeError
-        It failed, with its last words.
+        It failed, with the end of its stderr.
     """
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
@@ -53,15 +53,15 @@ class Row:
     Parameters
     ----------
     name
-        What is measured, against what.
+        What is measured, and its peer.
     reach
-        What the project wants: at most, or with `more` at least.
+        The aim: at most, or with `more` at least.
     pairs
-        What each round gave: ours and the peer's.
+        Costs of each round: ours and the peer's.
     wire
-        Bytes that went over the network in one of our runs, None where there is none.
+        Bytes that one of our runs transfers, None for a row without a network.
     note
-        What stands in the way, or what could not be had.
+        The measured limit, or why there is no figure.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Row:
     pairs: list[tuple[Cost, Cost]] = field(default_factory=list)
     wire: int | None = None
     note: str = ""
-    #: Set instead of pairs where the figures themselves are measured (ratios of another script, a slope).
+    #: Replaces the ratios of pairs: seconds, ratios of another script, an exponent.
     values: list[float] = field(default_factory=list)
 
     @property
     def ratios(self) -> list[float]:
-        """Ours against the peer's, sorted; the other way round where more is better."""
+        """Our seconds over the peer's, sorted; the inverse with `more`."""
         if self.values:
             return sorted(self.values)
         both = [(a.seconds, b.seconds) for a, b in self.pairs]
@@ -88,13 +88,13 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
-        """Whether it is what the project wants; None where nothing was measured or nothing is wanted."""
+        """Whether the median meets the aim; None without a figure or an aim."""
         if self.reach is None or not self.ratios:
             return None
         return self.median >= self.reach if self.more else self.median <= self.reach
 
     def to_json(self) -> dict[str, object]:
-        """Everything that was measured."""
+        """Return the row for results.json."""
         found: dict[str, object] = {"name": self.name, "reach": self.reach, "more": self.more, "note": self.note}
         if self.ratios:
             found |= {"median": self.median, "range": [self.ratios[0], self.ratios[-1]], "reached": self.reached}
@@ -103,7 +103,7 @@ class Row:
 
 
 def side_by_side(rounds: int, ours: Callable[[], Cost], peer: Callable[[], Cost]) -> list[tuple[Cost, Cost]]:
-    """Run both, taking turns at who is first, once more than asked for: the first round warms the caches."""
+    """Run both in turns, the first to start alternating; a first round warms the caches and is not counted."""
     found = []
     for number in range(rounds + 1):
         if number % 2:
@@ -116,7 +116,7 @@ def side_by_side(rounds: int, ours: Callable[[], Cost], peer: Callable[[], Cost]
 
 
 class Command:
-    """`modelprep` of this checkout as an installation runs it, with its bytecode written."""
+    """`modelprep` of this checkout, with its bytecode on the disk as in an installation."""
 
     def __init__(self, work: Path) -> None:
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from timing import MIB, Command, Cost, Row, run, side_by_side
 
-#: Bytes that the server hands over at a time when it keeps a pace.
+#: Bytes that a server of limited speed sends at a time.
 _PIECE = 64 * 1024
 
 
@@ -30,13 +30,13 @@ def serve(folder: Path, host: str, each: float, together: float, before: float) 
     each, together
         Bytes a second of one connection, and of all; 0 for no limit.
     before
-        Seconds of thought before an answer.
+        Seconds before an answer.
     """
     opened = time.perf_counter()
     sent = [0.0]
 
     class Handler(socketserver.StreamRequestHandler):
-        disable_nagle_algorithm = True  # head and body are sent by themselves
+        disable_nagle_algorithm = True  # head and body are separate packets
 
         def handle(self) -> None:
             while request := self.rfile.readline():
@@ -87,7 +87,7 @@ def serve(folder: Path, host: str, each: float, together: float, before: float) 
         request_queue_size = 128
 
         def handle_error(self, *_: object) -> None:
-            """Say nothing of clients that go away."""
+            """Ignore clients that close the connection."""
 
     with Server((host, 0), Handler) as server:
         print(server.server_address[1], flush=True)
@@ -98,7 +98,7 @@ def serve(folder: Path, host: str, each: float, together: float, before: float) 
 def server(
     folder: Path, *, host: str = "127.0.0.1", each: float = 0, together: float = 0, before: float = 0
 ) -> Iterator[str]:
-    """Have a server of :func:`serve` in a process of its own; give its base URL."""
+    """Run :func:`serve` in a separate process; yield its base URL."""
     command = [sys.executable, __file__, str(folder), host, str(each), str(together), str(before)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -110,7 +110,7 @@ def server(
 
 
 def make(path: Path, size: int, seed: int) -> str:
-    """Write bytes that do not compress; give their SHA-256."""
+    """Write bytes that do not compress; return their SHA-256."""
     digest, block = hashlib.sha256(), hashlib.shake_256(str(seed).encode()).digest(min(size, MIB))
     with path.open("wb") as file:
         for number in range(0, size, len(block)):
@@ -133,7 +133,7 @@ def recipe(folder: Path, files: list[tuple[str, str, int]]) -> Path:
 
 
 class Fetches:
-    """Fresh fetches of ``bench/bench``: nothing is in the store, nothing is in place, nothing waits for the disk."""
+    """Fetches of ``bench/bench`` that start with an empty store and tree, and with all earlier writes on the disk."""
 
     def __init__(self, work: Path, *targets: str) -> None:
         self.work = work
@@ -155,7 +155,7 @@ class Fetches:
         return self.modelprep("fetch", *self.targets, "--quiet", *places, *options)
 
     def start(self) -> Cost:
-        """Run all of the command but the work: start-up, recipes, planning."""
+        """Run the command without its work: start-up, recipes, planning."""
         self.fetch("--dry-run")
         return self.fetch("--dry-run")
 
@@ -165,7 +165,7 @@ class Fetches:
 
 
 def large(work: Path, rounds: int, size: int) -> list[Row]:
-    """One cold file: against curl and sha256sum one after the other; with ``--link`` against curl alone."""
+    """Fetch one file: against curl and sha256sum one after the other; with ``--link`` against curl alone."""
     fetches = Fetches(work)
     (work / "www").mkdir()
     sha256 = make(work / "www" / "large.bin", size, 1)
@@ -183,13 +183,13 @@ def large(work: Path, rounds: int, size: int) -> list[Row]:
         )
         start, curl = fetches.start(), statistics.median(theirs.seconds for _, theirs in link.pairs)
         whole.note = f"start-up and planning alone take {start.seconds:.2f} s, curl alone {curl:.2f} s"
-        whole.note += "; what curl writes is not made to last, ours twice, in the store and in the tree"
+        whole.note += "; curl does not fsync; we fsync twice, in the store and in the tree"
         link.note = f"start-up and planning alone take {start.seconds / curl:.2f} of curl's time"
     return [whole, link]
 
 
 def small(work: Path, rounds: int, count: int = 300, size: int = 20_000) -> list[Row]:
-    """Many small files of one host, default jobs, against aria2c with 16 connections."""
+    """Fetch many small files of one host with default jobs, against aria2c with 16 connections."""
     row = Row(f"{count} files of {size // 1000} kB, default jobs, against `aria2c -j 16`", 1.2, wire=count * size)
     if shutil.which("aria2c") is None:
         row.note = "aria2c is not installed"
@@ -213,7 +213,7 @@ def small(work: Path, rounds: int, count: int = 300, size: int = 20_000) -> list
 
 
 def slow(work: Path, rounds: int, size: int, pace: float = 20e6) -> list[Row]:
-    """A server that gives each connection 20 MB/s, against one connection."""
+    """Fetch from a server that limits each connection to 20 MB/s, against one connection."""
     fetches = Fetches(work)
     (work / "www").mkdir()
     sha256 = make(work / "www" / "large.bin", size, 1)
@@ -239,7 +239,7 @@ def slow(work: Path, rounds: int, size: int, pace: float = 20e6) -> list[Row]:
 
 
 def hosts(work: Path, rounds: int, count: int = 12, before: float = 0.8) -> list[Row]:
-    """Slow answers of three hosts, default jobs, against one after another."""
+    """Fetch from three slow hosts with default jobs, against ``--jobs 1``."""
     names = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
     row = Row(
         f"{count} files of {before} s each on three hosts, default jobs, times faster than `--jobs 1`",
@@ -265,7 +265,7 @@ def hosts(work: Path, rounds: int, count: int = 12, before: float = 0.8) -> list
 
 
 def second(work: Path, rounds: int, size: int, count: int = 8) -> list[Row]:
-    """The command on a finished tree, against one SHA-256 pass over its files."""
+    """Run the command on a finished tree, against one SHA-256 pass over its files."""
     fetches = Fetches(work)
     (work / "recipes").mkdir()
     paths = [work / f"{number}.bin" for number in range(count)]

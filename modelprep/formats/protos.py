@@ -47,10 +47,26 @@ def once(make: Function) -> Function:
     return get  # type: ignore[return-value]  # of the same signature
 
 
+def _put_off_python_messages() -> None:
+    """Execute protobuf's messages in Python, a third of its import, only if they are used: others are written in C."""
+    import sys
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+
+    from google.protobuf import internal
+
+    name = "google.protobuf.internal.python_message"
+    if name not in sys.modules and (spec := find_spec(name)) is not None and spec.loader is not None:
+        spec.loader = LazyLoader(spec.loader)
+        sys.modules[name] = module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        internal.python_message = module  # to look for it elsewhere would execute it
+
+
 class Schema:
     """The messages of one table."""
 
     def __init__(self, package: str, table: str, syntax: str = "proto2") -> None:
+        _put_off_python_messages()
         from google.protobuf import descriptor_pb2, descriptor_pool
 
         self.package = package

@@ -10,7 +10,6 @@ A rewrite never changes the values that the net computes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.errors import StepError
@@ -19,6 +18,7 @@ from modelprep.formats.caffe.messages import chosen
 from modelprep.formats.caffe.shapes.base import Site
 from modelprep.formats.caffe.shapes.infer import LayerShapes, NetShapes
 from modelprep.formats.caffe.shapes.windows import pooled, pooling_window
+from modelprep.structs import dataclass, field
 
 #: ``ms_CaffeLayerNameToParsingFunctions``: exact, case-sensitive.
 SUPPORTED = frozenset({

@@ -7,7 +7,6 @@ what was decided.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from modelprep.formats.caffe import edits, forks, phase, prepare, prototxt, upgr
 from modelprep.formats.caffe.messages import generation
 from modelprep.formats.caffe.shapes.infer import NetShapes, infer
 from modelprep.formats.caffe.wire.index import ModelIndex, index
+from modelprep.structs import dataclass, field
 
 Engine = Literal["native", "pycaffe"]
 TARGETS = ("armnn-19.02",)

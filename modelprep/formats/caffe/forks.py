@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from modelprep.errors import StepError
 from modelprep.formats.caffe import text_bytes
 from modelprep.formats.protowire import bytes_field
+from modelprep.structs import dataclass
 
 #: Numbers of fork fields in memory; no file has such numbers.
 FIRST_NUMBER = 1 << 28

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from modelprep.formats.caffe.shapes.base import count, show
 from modelprep.formats.caffe.shapes.infer import LayerShapes, infer
 from modelprep.formats.caffe.wire import is_foreign
 from modelprep.formats.caffe.wire.index import ModelIndex, index
+from modelprep.structs import dataclass
 
 #: Types that a net for the board never holds.
 _TRAINING = frozenset({"Data", "ImageData", "HDF5Data", "WindowData", "MemoryData", "Accuracy"})

@@ -7,7 +7,6 @@ to a multiple of 64 bytes, then the numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from modelprep.formats.caffe.weights import BlobPlan, resolve
 from modelprep.formats.caffe.wire.index import ModelIndex
 from modelprep.formats.caffe.write import Piece, Progress, size_of
 from modelprep.formats.caffe.write import write as write_pieces
+from modelprep.structs import dataclass
 
 #: A layer's first and second blob in a file name, for any type of layer, as the Arm Compute Library's extractor names
 #: them (scripts/caffe_data_extractor.py) and its examples read them. A third blob (of a BatchNorm) gets its number.

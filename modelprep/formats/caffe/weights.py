@@ -6,7 +6,6 @@ Deciding only; :mod:`modelprep.formats.caffe.write` moves the bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -14,6 +13,7 @@ from modelprep.errors import StepError, nearest
 from modelprep.formats.caffe.shapes.base import Shape, count, fits, show
 from modelprep.formats.caffe.shapes.infer import NetShapes
 from modelprep.formats.caffe.wire.index import BlobIndex, ModelIndex
+from modelprep.structs import dataclass
 
 
 @dataclass(frozen=True)

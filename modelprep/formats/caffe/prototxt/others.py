@@ -7,12 +7,12 @@ without a schema.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe import text_bytes
 from modelprep.formats.caffe.messages import message_class
 from modelprep.formats.caffe.prototxt.lexer import END, IDENTIFIER, STRING, Lexer, unescape
+from modelprep.structs import dataclass
 
 #: A field that only a net has.
 _NETS_OWN = frozenset({"layer", "layers", "input_dim", "input_shape"})

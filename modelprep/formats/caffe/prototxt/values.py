@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import nearest
@@ -11,6 +10,7 @@ from modelprep.formats.caffe import text_bytes
 from modelprep.formats.caffe.prototxt import lexer
 from modelprep.formats.caffe.prototxt.lexer import IDENTIFIER, NUMBER, STRING, Lexer
 from modelprep.formats.protos import is_repeated
+from modelprep.structs import dataclass, field
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -29,7 +29,7 @@ _MAX_FLOAT = 3.4028234663852886e38
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 
 
-@dataclass(slots=True)
+@dataclass
 class Field:
     """One field; `wanted`: the type of a whole number, from `low` to `high`; `values`: of an enumeration."""
 
@@ -44,7 +44,7 @@ class Field:
     child: Plan | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Plan:
     """A message's fields by name; children are filled in when first met."""
 

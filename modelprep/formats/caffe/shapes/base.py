@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from modelprep.errors import StepError
+from modelprep.structs import dataclass
 
 #: One dimension; None if it cannot be known.
 Dim = int | None

@@ -8,12 +8,12 @@ else is still checked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from modelprep.errors import StepError, nearest
 from modelprep.formats.caffe import forks
 from modelprep.formats.caffe.shapes.base import Inferred, Shape, Site, count, show
+from modelprep.structs import dataclass
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelprep.errors import StepError
 from modelprep.formats.caffe import text_bytes
@@ -29,8 +29,7 @@ _FIRST_TAGS = frozenset({0x0A, 0x12, 0x1A, 0x20, 0x28, 0x32, 0x38, 0x42, 0xA2})
 _TEXTS = ("web page", "xml", "json", "text", "prototxt", "text graph")
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field as it is in the file.
 
     `offset`: where its tag starts (bytes from the file's start). `start`, `end`: where its value is; of a varint its

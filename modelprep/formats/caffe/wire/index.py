@@ -7,7 +7,6 @@ The three generations of the format are told apart by where the layers lie: ``la
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from modelprep.formats.caffe.wire import Field, WireReader, is_foreign
 from modelprep.formats.caffe.wire.model import BlobIndex, Form, LayerIndex, ModelIndex, Range, Segment
 from modelprep.formats.protowire import BYTES, FIXED32, FIXED64, MAX_MESSAGE, VARINT, signed
 from modelprep.formats.sniff import HEAD, looks_like_model
+from modelprep.structs import replace
 
 __all__ = ["BlobIndex", "LayerIndex", "ModelIndex", "Segment", "index"]
 

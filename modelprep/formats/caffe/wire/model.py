@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from modelprep.errors import StepError
 from modelprep.formats.protowire import WireError, bytes_field
+from modelprep.structs import dataclass
 
 Form = Literal["V0", "V1", "V2"]
 Range = tuple[int, int]
