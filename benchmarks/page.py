@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -75,19 +76,21 @@ def plot(rows: list[dict[str, Any]]) -> None:
         ]
         share, low, high = ends[0], min(*ends, most), min(max(ends), most)
         y, colour = step * number + 8, "#2f7d4f" if share <= 1 else "#b4552d"
-        line, beyond = reach + scale * low, f" {share:.1f}" if share > most else ""
+        line = reach + scale * low
+        name = shorten(row["name"].replace("`", ""), 78, placeholder=" ...")
+        found = f"{row['median']:.2f} ({'at least' if row['more'] else 'at most'} {row['reach']:g})"
         drawn.append(
-            f'<text x="{reach - 8}" y="{y + 12}" text-anchor="end">{escape(row["name"][:76])}</text>'
+            f'<text x="{reach - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>'
             f'<rect x="{reach}" y="{y}" width="{scale * min(share, most):.1f}" height="15" fill="{colour}"/>'
             f'<path d="M{line:.1f} {y + 7.5}H{reach + scale * high:.1f}" stroke="#888" stroke-width="3"/>'
-            f'<text x="{reach + scale * most + 4}" y="{y + 12}">{beyond}</text>'
+            f'<text x="{reach + scale * most + 4}" y="{y + 12}">{found}</text>'
         )
     base = step * len(rows) + 8
     drawn.append(
         f'<path d="M{one} 2V{base}" stroke="black"/><text x="{one}" y="{base + 18}" text-anchor="middle">1</text>'
     )
     drawn.append(f'<text x="{one + 14}" y="{base + 18}">share of the aim (left of the line: reached)</text>')
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{reach + scale * most + 50:.0f}" height="{height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{reach + scale * most + 130:.0f}" height="{height}"'
     head += ' font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
     PLOT.write_text("\n".join((head, *drawn, "</svg>")) + "\n", encoding="utf-8")
 
