@@ -118,8 +118,9 @@ class Compiled:
         return self._lines.get(name)
 
     def _divide(self) -> None:
-        lines = self._text.split("\n")[1:-1]
-        self._lines, self._text = dict(line.split("\t", 1) for line in lines) | self._lines, ""
+        if self._text:
+            lines = self._text.split("\n")[1:-1]
+            self._lines, self._text = dict(line.split("\t", 1) for line in lines) | self._lines, ""
 
     def _read(self) -> str:
         """Return the lines, each between two line ends; nothing if the file is not to be used."""
