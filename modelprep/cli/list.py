@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def command(output: Output, targets: common.SomeTargets = None, **options: commo
     Status letters: P present, S stale (fetch would change something), M missing, B needs a file from you, - needs no
     files, x not on the board of --bsp.
     """
+    gc.disable()  # the objects of a catalogue all stay
     plan, broken = listing(targets or (), **options)
     if output.mode == "json":
         demos = [_facts(plan, demo) for demo in plan.demos]
@@ -70,7 +72,7 @@ def _tables(output: Output, plan: Plan) -> None:
     for state, (letter, _, meaning) in LETTERS.items():
         if state in used:
             output.line(f"  {letter}  {meaning}")
-    classes = {klass for demo in plan.demos for klass in licence_classes(demo.recipe)[:1]}
+    classes = {row[-1] for row in rows}
     for klass in LICENCE_CLASSES:
         if klass in classes:
             output.prose(LICENCE_CLASSES[klass], f"  {klass + ':':<15} ")

@@ -48,7 +48,7 @@ def paint(text: str, *styles: Style) -> str:
 
 def measure(text: str) -> int:
     """Count the columns that a text takes: wide characters two, combining ones none."""
-    plain = STYLE.sub("", text)
+    plain = STYLE.sub("", text) if "\x1b" in text else text
     if plain.isascii():
         return len(plain)
     return sum(
@@ -175,6 +175,8 @@ def _painted(text: str, codes: str) -> str:
 
 def _cell(text: str) -> str:
     """Make one line of a cell, keeping its styles."""
+    if "\x1b" not in text:
+        return quoting.line(text)
     pieces = STYLE.split(text)
     return "".join(
         f"\x1b[{_OURS};{piece}m" if number % 2 else quoting.line(piece) for number, piece in enumerate(pieces)
