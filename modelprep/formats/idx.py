@@ -76,12 +76,10 @@ def parse_header(head: bytes, where: str) -> Header:
     end = 4 + 4 * head[3]
     if len(head) < end:
         raise StepError(
-            "the idx file ends within its header",
-            where=where,
-            expected=f"a header of {end} bytes ({head[3]} dimensions)",
-            got=f"{len(head)} bytes",
+            "the idx file ends within its header", where=where,
+            expected=f"a header of {end} bytes ({head[3]} dimensions)", got=f"{len(head)} bytes",
             hint="fetch the file again",
-        )
+        )  # fmt: skip
     shape = tuple(int.from_bytes(head[at : at + 4], "big") for at in range(4, end, 4))
     return Header(magic, dtype, item_size, shape)
 
@@ -113,12 +111,10 @@ def check_length(header: Header, got: int, where: str) -> None:
         shape = "x".join(map(str, header.shape))
         raise StepError(
             "the idx file is truncated" if got < header.data_size else "the idx file is longer than its header says",
-            where=where,
-            expected=f"{header.size} + {header.data_size} bytes ({shape} of {header.dtype})",
+            where=where, expected=f"{header.size} + {header.data_size} bytes ({shape} of {header.dtype})",
             got=f"{header.size} + {got} bytes" + (" or more" if got > header.data_size else ""),
-            looks_like=_swapped_shape(header, got),
-            hint="fetch the file again",
-        )
+            looks_like=_swapped_shape(header, got), hint="fetch the file again",
+        )  # fmt: skip
 
 
 def unpack(source: Path, output: Path, *, progress: Callable[[int, int | None], None] | None = None) -> Header:
@@ -191,13 +187,10 @@ def _not_idx(head: bytes, where: str, got: str) -> StepError:
     elif looks == "a web page":
         hint = "the server sent a page in place of the file; try another source or give the file with `--set`"
     return StepError(
-        "this is not an idx file",
-        where=where,
-        expected="00 00, an element type (08 to 0e), a number of dimensions (2051: pictures, 2049: labels)",
-        got=got,
-        looks_like=looks,
-        hint=hint,
-    )
+        "this is not an idx file", where=where,
+        expected="00 00, an element type (08 to 0e), a number of dimensions (2051: pictures, 2049: labels)", got=got,
+        looks_like=looks, hint=hint,
+    )  # fmt: skip
 
 
 def _is_reversed(head: bytes) -> bool:

@@ -97,11 +97,9 @@ def copy(source: Path, output: Path, progress: Callable[[int, int | None], None]
                     progress(done, total)
         if done != total:
             raise StorageError(
-                "the file changed its length while it was copied",
-                where=str(source),
-                expected=f"{total} bytes",
+                "the file changed its length while it was copied", where=str(source), expected=f"{total} bytes",
                 got=f"{done} bytes",
-            )
+            )  # fmt: skip
         temporary.replace(output)
     except OSError as error:
         if error.filename == str(source):

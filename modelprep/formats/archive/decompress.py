@@ -257,11 +257,10 @@ class Reader:
     def _truncated(self) -> StepError:
         return StepError(
             f"the {self.compression} data ends before its end: the file is truncated",
-            where=f"{self.path}, byte {self.consumed}",
-            expected=f"more {self.compression} data",
+            where=f"{self.path}, byte {self.consumed}", expected=f"more {self.compression} data",
             got=f"the end of the file after {self.consumed} bytes ({self._produced} unpacked)",
             hint="fetch the file again; `modelprep cache verify` finds broken files in the cache",
-        )
+        )  # fmt: skip
 
     def _damaged(self, error: Exception) -> StepError:
         if not (isinstance(error, (OSError, EOFError, ValueError)) or type(error).__name__ in {"error", "LZMAError"}):

@@ -124,11 +124,7 @@ def extract_member(
 
 
 def extract_members(
-    archive: Path,
-    wanted: Mapping[str, Path],
-    *,
-    max_bytes: int = MAX_BYTES,
-    progress: Progress | None = None,
+    archive: Path, wanted: Mapping[str, Path], *, max_bytes: int = MAX_BYTES, progress: Progress | None = None
 ) -> dict[str, int]:
     """Take several files out of an archive in one pass: all of them or none.
 
@@ -140,11 +136,10 @@ def extract_members(
         normal = normal_name(name)
         if normal is None:
             raise StepError(
-                f"'{name}' cannot be the name of a file inside an archive",
-                where=str(archive),
+                f"'{name}' cannot be the name of a file inside an archive", where=str(archive),
                 expected="a relative path without '..'",
                 hint="name the member as `members` lists it, for example model/net.onnx",
-            )
+            )  # fmt: skip
         if normal in targets:
             raise StepError(f"the member '{normal}' is asked for twice", where=str(archive))
         targets[normal] = output
@@ -202,12 +197,9 @@ class _Outputs:
         for name in self.targets:
             if name in self.odd:
                 raise StepError(
-                    f"'{name}' in the archive is not a regular file",
-                    where=str(archive),
-                    expected="a regular file",
-                    got=self.odd[name],
-                    hint=_listing(self.names),
-                )
+                    f"'{name}' in the archive is not a regular file", where=str(archive), expected="a regular file",
+                    got=self.odd[name], hint=_listing(self.names),
+                )  # fmt: skip
             if name not in found:
                 raise _missing(archive, name, self.names)
 
@@ -258,11 +250,9 @@ def _exactly(stream: Reader, entry: tarstream.Entry) -> Iterator[bytes]:
     if done < entry.size:
         raise StepError(
             f"the archive ends within '{entry.name}': it is truncated",
-            where=f"{stream.path}, byte {stream.position} of the unpacked archive",
-            expected=f"{entry.size} bytes",
-            got=f"{done} bytes",
-            hint="fetch the archive again",
-        )
+            where=f"{stream.path}, byte {stream.position} of the unpacked archive", expected=f"{entry.size} bytes",
+            got=f"{done} bytes", hint="fetch the archive again",
+        )  # fmt: skip
 
 
 def _describe(entry: tarstream.Entry) -> str:
@@ -336,12 +326,10 @@ def _demand_kind(archive: Path) -> ArchiveKind:
 def _demand_size(archive: Path, name: str, size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise StepError(
-            f"'{name}' in the archive is larger than allowed",
-            where=str(archive),
-            expected=f"at most {max_bytes} bytes",
-            got=f"{size} bytes",
+            f"'{name}' in the archive is larger than allowed", where=str(archive),
+            expected=f"at most {max_bytes} bytes", got=f"{size} bytes",
             hint="raise `max_bytes` in the recipe if the size is correct",
-        )
+        )  # fmt: skip
 
 
 def _missing(archive: Path, name: str, names: Sequence[str]) -> StepError:
@@ -349,10 +337,9 @@ def _missing(archive: Path, name: str, names: Sequence[str]) -> StepError:
     same_leaf = [other for other in names if other.rpartition("/")[2] == leaf]
     guess = f"did you mean {', '.join(same_leaf[:3])}?" if same_leaf else nearest(name, list(names)[:2000])
     return StepError(
-        f"there is no file '{name}' in the archive",
-        where=str(archive),
+        f"there is no file '{name}' in the archive", where=str(archive),
         hint="\n".join(line for line in (guess, _listing(names)) if line),
-    )
+    )  # fmt: skip
 
 
 def _listing(names: Collection[str]) -> str:

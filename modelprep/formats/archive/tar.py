@@ -72,17 +72,14 @@ def entries(stream: Reader, *, max_members: int) -> Iterator[Entry]:
             raise StepError(
                 "a tar header is damaged: its checksum does not agree",
                 where=f"{stream.path}, byte {offset} of the unpacked archive" + (f", after '{name}'" if name else ""),
-                got=f"{count} members were read before it",
-                hint="fetch the archive again",
-            )
+                got=f"{count} members were read before it", hint="fetch the archive again",
+            )  # fmt: skip
         count += 1
         if count > max_members:
             raise StepError(
-                "the archive has too many members",
-                where=str(stream.path),
-                expected=f"at most {max_members}",
+                "the archive has too many members", where=str(stream.path), expected=f"at most {max_members}",
                 got="more",
-            )
+            )  # fmt: skip
         size = _number(block[124:136], stream, offset)
         flag = block[156:157]
         if flag in b"xgXLK":
@@ -162,11 +159,9 @@ def _text(raw: bytes) -> str:
 def _extension(stream: Reader, offset: int, size: int, name: str) -> bytes:
     if size > MAX_EXTENSION:
         raise StepError(
-            "a tar extension header is too long",
-            where=f"{stream.path}, byte {offset} of the unpacked archive",
-            expected=f"at most {MAX_EXTENSION} bytes",
-            got=str(size),
-        )
+            "a tar extension header is too long", where=f"{stream.path}, byte {offset} of the unpacked archive",
+            expected=f"at most {MAX_EXTENSION} bytes", got=str(size),
+        )  # fmt: skip
     padded = size + (-size) % BLOCK
     body = stream.read(padded)
     if len(body) < padded:
@@ -217,11 +212,9 @@ def _skip(stream: Reader, count: int, offset: int, name: str) -> None:
 
 def _bad_header(stream: Reader, offset: int, got: str) -> StepError:
     return StepError(
-        "a tar header makes no sense",
-        where=f"{stream.path}, byte {offset} of the unpacked archive",
-        got=got,
+        "a tar header makes no sense", where=f"{stream.path}, byte {offset} of the unpacked archive", got=got,
         hint="fetch the archive again",
-    )
+    )  # fmt: skip
 
 
 def _truncated(stream: Reader, offset: int, name: str, expected: str) -> StepError:

@@ -37,11 +37,9 @@ class _Guarded:
         data = self._file.read(MAX_DIRECTORY + 1 if count < 0 else min(count, MAX_DIRECTORY + 1))
         if len(data) > MAX_DIRECTORY:
             raise StepError(
-                "the zip archive's directory is too long",
-                where=str(self._path),
-                expected=f"at most {MAX_DIRECTORY} bytes",
-                got="more",
-            )
+                "the zip archive's directory is too long", where=str(self._path),
+                expected=f"at most {MAX_DIRECTORY} bytes", got="more",
+            )  # fmt: skip
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -71,11 +69,9 @@ def opened(archive: Path, *, max_members: int) -> Iterator[ZipFile]:
             with zipfile.ZipFile(_as_io(_Guarded(file, archive))) as bundle:
                 if len(bundle.infolist()) > max_members:
                     raise StepError(
-                        "the archive has too many members",
-                        where=str(archive),
-                        expected=f"at most {max_members}",
+                        "the archive has too many members", where=str(archive), expected=f"at most {max_members}",
                         got=str(len(bundle.infolist())),
-                    )
+                    )  # fmt: skip
                 yield bundle
         except (
             zipfile.BadZipFile,
@@ -90,10 +86,9 @@ def opened(archive: Path, *, max_members: int) -> Iterator[ZipFile]:
             size = archive.stat().st_size
             raise StepError(
                 f"the zip archive is truncated or damaged: {error or type(error).__name__}",
-                where=f"{archive} ({size} bytes)",
-                expected="a directory of members at the end of the file",
+                where=f"{archive} ({size} bytes)", expected="a directory of members at the end of the file",
                 hint="fetch the archive again",
-            ) from None
+            ) from None  # fmt: skip
 
 
 def _as_io(guarded: _Guarded) -> IO[bytes]:
@@ -124,18 +119,16 @@ def pieces(
     where = f"{archive}, member '{info.filename}' at byte {info.header_offset}"
     if info.flag_bits & 0x1:
         raise StepError(
-            "the member is encrypted, and no password is known",
-            where=where,
+            "the member is encrypted, and no password is known", where=where,
             hint="unpack it by hand and give the file with `--set NAME=PATH`",
-        )
+        )  # fmt: skip
     if info.compress_type not in _METHODS or info.flag_bits & 0x20:
         raise StepError(
-            "the member is compressed in a way that is not supported",
-            where=where,
+            "the member is compressed in a way that is not supported", where=where,
             expected="stored, deflate, bzip2 or lzma",
             got=f"method {info.compress_type}" + (", compressed patched data" if info.flag_bits & 0x20 else ""),
             hint="unpack it by hand and give the file with `--set NAME=PATH`",
-        )
+        )  # fmt: skip
     done = crc = 0
     try:
         for piece in _unpacked(bundle, info):
@@ -144,11 +137,10 @@ def pieces(
                 raise ValueError("it is longer than the archive states")
             if done > RATIO_FLOOR and done > MAX_RATIO * max(info.compress_size, 1):
                 raise StepError(
-                    "the compressed data grows beyond reason (a decompression bomb?)",
-                    where=where,
+                    "the compressed data grows beyond reason (a decompression bomb?)", where=where,
                     expected=f"at most {MAX_RATIO} times the compressed size",
                     got=f"{done} bytes out of {info.compress_size}",
-                )
+                )  # fmt: skip
             crc = crc32(piece, crc)
             if progress is not None:
                 progress(done)
@@ -263,9 +255,7 @@ class _Lzma:
 
 def _broken_member(error: Exception, where: str, done: int, size: int) -> StepError:
     return StepError(
-        f"the member is truncated or damaged: {error or type(error).__name__}",
-        where=where,
+        f"the member is truncated or damaged: {error or type(error).__name__}", where=where,
         expected=f"{size} bytes with the checksum that the archive states",
-        got=f"{done} bytes before the damage showed",
-        hint="fetch the archive again",
-    )
+        got=f"{done} bytes before the damage showed", hint="fetch the archive again",
+    )  # fmt: skip

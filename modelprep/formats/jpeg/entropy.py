@@ -122,11 +122,7 @@ def scan(data: bytes, position: int, state: State) -> int:
 
 
 def _decode_scan(
-    frame: Frame,
-    state: State,
-    chosen: list[_Chosen],
-    spectral: tuple[int, int, int, int],
-    pieces: list[bytes],
+    frame: Frame, state: State, chosen: list[_Chosen], spectral: tuple[int, int, int, int], pieces: list[bytes]
 ) -> None:
     if len(chosen) == 1:
         component = chosen[0][0]

@@ -45,11 +45,10 @@ def segment(data: bytes, position: int, marker: int, state: State) -> int:
         _read_frame(body, marker == 0xC2, state, position)
     elif 0xC3 <= marker <= 0xCF:
         raise StepError(
-            "this kind of JPEG is not read by the board's decoder",
-            where=state.origin,
+            "this kind of JPEG is not read by the board's decoder", where=state.origin,
             got=f"start-of-frame marker FF{marker:02X} (lossless, hierarchical or arithmetic coding)",
             hint="save the picture again as an ordinary JPEG or PNG",
-        )
+        )  # fmt: skip
     elif marker == 0xDD and len(body) == 2:
         state.restart = int.from_bytes(body, "big")
     elif marker == 0xEE and len(body) >= 12 and body[:6] == b"Adobe\0":
@@ -122,11 +121,9 @@ def _read_frame(body: bytes, progressive: bool, state: State, position: int) -> 
     # Blocks rather than pixels: narrow pictures and odd sampling factors have more of them.
     if 64 * mcus_x * mcus_y * sum(c.h * c.v for c in components) > max(3, count) * (state.max_pixels + _PADDING):
         raise StepError(
-            "the picture is too large for its file",
-            where=state.origin,
-            expected=f"at most {state.max_pixels} pixels",
-            got=f"{width}x{height}",
-        )
+            "the picture is too large for its file", where=state.origin,
+            expected=f"at most {state.max_pixels} pixels", got=f"{width}x{height}",
+        )  # fmt: skip
     for c in components:
         c.blocks_x, c.blocks_y = mcus_x * c.h, mcus_y * c.v
         c.own_x = ceil(ceil(width * c.h, h_max), 8)

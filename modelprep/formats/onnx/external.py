@@ -23,11 +23,9 @@ def files_beside(model: Path) -> dict[str, Path]:
         path = (folder / location).resolve()
         if not path.is_relative_to(folder):
             raise StepError(
-                "the model says its weights lie outside its own folder",
-                where=str(model),
-                got=location,
+                "the model says its weights lie outside its own folder", where=str(model), got=location,
                 hint="only files beside the model or below are read",
-            )
+            )  # fmt: skip
         if not path.is_file():
             raise StepError(
                 "the model keeps weights in another file, which is not there", where=str(model), expected=str(path)

@@ -50,10 +50,9 @@ class Buffer:
     def broken(self, what: str, at: int) -> StepError:
         """Make the error for damage found at a byte position."""
         return StepError(
-            f"the TF Lite file is damaged: {what}",
-            where=f"{self.where}, byte {at} of {self.size}",
+            f"the TF Lite file is damaged: {what}", where=f"{self.where}, byte {at} of {self.size}",
             hint="fetch the file again, or export the model again",
-        )
+        )  # fmt: skip
 
     def need(self, at: int, count: int, what: str) -> None:
         """See that `count` bytes lie at `at`, and charge them to the budget.

@@ -100,8 +100,7 @@ def _nameless(model: Model, names: Collection[tuple[int, str]]) -> Model:
     """Return the model with the renamed tensors' names taken out, to compare by."""
     changed = {index for index, _ in names}
     main = replace(
-        model.main,
-        tensors=tuple(replace(t, name="") if t.index in changed else t for t in model.main.tensors),
+        model.main, tensors=tuple(replace(t, name="") if t.index in changed else t for t in model.main.tensors)
     )
 
     def arguments(found: tuple[Argument, ...]) -> tuple[Argument, ...]:
