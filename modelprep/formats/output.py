@@ -19,6 +19,15 @@ def temporary_beside(path: Path) -> Path:
 
 
 @contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn the system's error of writing `path` within the block into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     """Write `path` through a temporary file beside it.
 
@@ -28,28 +37,20 @@ def writing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     Raises StorageError: the file cannot be written. Errors of the block's own reading pass through untouched.
     """
     temporary = temporary_beside(path)
-    try:
+    with refusals(path):
         file = temporary.open("xb")
-    except OSError as error:
-        raise cannot_write(path, error) from None
     try:
         with file:
 
             def write(data: bytes | memoryview) -> None:
-                try:
+                with refusals(path):
                     file.write(data)
-                except OSError as error:
-                    raise cannot_write(path, error) from None
 
             yield write
-            try:
+            with refusals(path):
                 file.flush()
-            except OSError as error:
-                raise cannot_write(path, error) from None
-        try:
+        with refusals(path):
             temporary.replace(path)
-        except OSError as error:
-            raise cannot_write(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -80,20 +81,17 @@ def copy(source: Path, output: Path, progress: Callable[[int, int | None], None]
             total = os.fstat(read.fileno()).st_size
             done = 0
             in_kernel = hasattr(os, "copy_file_range")
-            while True:
+            count = 1
+            while count:
                 count = 0
                 if in_kernel:
                     # Not every kernel does it between every two file systems, and some answer 0 if there is more.
                     with contextlib.suppress(OSError):
                         count = os.copy_file_range(read.fileno(), write.fileno(), 16 << 20)
                     in_kernel = count > 0
-                if not count:
-                    data = os.read(read.fileno(), 1 << 20)
-                    if not data:
-                        break
-                    count = write.write(data)
+                count = count or write.write(os.read(read.fileno(), 1 << 20))
                 done += count
-                if progress is not None:
+                if count and progress is not None:
                     progress(done, total)
         if done != total:
             raise StorageError(

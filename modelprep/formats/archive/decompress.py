@@ -7,15 +7,13 @@ damage both want.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from modelprep.errors import StepError
 from modelprep.formats.sniff import HEAD, looks_like
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Compression = Literal["gzip", "bzip2", "xz", "none"]
 
@@ -27,6 +25,7 @@ RATIO_FLOOR = 64 << 20
 #: xz and lzma may ask for this much memory for their dictionary (the largest presets need 65 MiB).
 LZMA_MEMORY = 128 << 20
 
+_AGAIN = "fetch the file again; `modelprep cache verify` finds broken files in the cache"
 _CHUNK_IN = 128 << 10
 _CHUNK_OUT = 512 << 10
 _MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
@@ -40,7 +39,15 @@ def compression_of(head: bytes) -> Compression:
     return "none"
 
 
-class Reader:
+def bomb(where: str, ratio: int, got: str) -> StepError:
+    """Return the error for data that unpack to more than `ratio` times their size."""
+    return StepError(
+        "the compressed data grows beyond reason (a decompression bomb?)", where=where, got=got,
+        expected=f"at most {ratio} times the compressed size",
+    )  # fmt: skip
+
+
+class Reader(AbstractContextManager["Reader"]):
     """A forward-only stream of the unpacked bytes of a file.
 
     Members of a multi-member gzip (streams of bzip2 and xz) follow one another as one stream, as their own tools do it.
@@ -97,9 +104,6 @@ class Reader:
         self._codec: Any = None
         self._ended = False
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -112,11 +116,6 @@ class Reader:
 
         `count` is kept in memory; ask for no more than a few MiB at a time.
         """
-        if len(self._buffer) >= count:  # the common case: a slice of what is there
-            taken = bytes(self._buffer[:count])
-            self._buffer = self._buffer[count:]
-            self.position += count
-            return taken
         pieces: list[bytes] = []
         missing = count
         while missing:
@@ -127,9 +126,9 @@ class Reader:
             missing -= len(piece)
             pieces.append(piece)
         self.position += count - missing
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def chunks(self, count: int | None = None) -> Any:
+    def chunks(self, count: int | None = None) -> Iterator[bytes]:
         """Iterate over the next `count` bytes (all that are left when None) in pieces of bounded size."""
         left = count
         while left is None or left:
@@ -163,6 +162,9 @@ class Reader:
                 data = self._inflate()
             if data:
                 self._produced += len(data)
+                if self._produced > max(self._ratio_floor, self._max_ratio * self.consumed):
+                    where = f"{self.path}, after {self.consumed} compressed bytes"
+                    raise bomb(where, self._max_ratio, f"{self._produced} bytes and more to come")
                 self._buffer = memoryview(data)
                 return True
         return False
@@ -185,19 +187,14 @@ class Reader:
         if self._codec.eof:
             self._pending = self._codec.unused_data or self._pending
             self._codec = None
-        elif not unpacked and not self._pending and self._at_end():
-            raise self._truncated()
-        self._check_ratio(len(unpacked))
+        elif not unpacked and not self._pending and self._wants_input():
+            self._pending = self._more()
+            if not self._pending:
+                raise self._truncated()
         return unpacked
 
     def _wants_input(self) -> bool:
         return self.compression == "gzip" or bool(self._codec.needs_input)
-
-    def _at_end(self) -> bool:
-        if self._wants_input():
-            self._pending = self._more()
-            return not self._pending
-        return False
 
     def _next_part(self) -> bool:
         """Begin the next gzip member or bzip2/xz stream; False when the file has properly ended."""
@@ -205,10 +202,7 @@ class Reader:
         while True:
             if self.parts:
                 self._pending = self._pending.lstrip(b"\0")
-            if len(self._pending) >= len(magic):
-                break
-            more = self._more()
-            if not more:
+            if len(self._pending) >= len(magic) or not (more := self._more()):
                 break
             self._pending += more
         if not self._pending:
@@ -217,16 +211,16 @@ class Reader:
             self._ended = True
             return False
         if not self._pending.startswith(magic):
+            what, expected = f"this is not {self.compression} data", magic.hex(" ")
+            if self.parts:
+                what = f"there are foreign bytes after the end of the {self.compression} data"
+                expected = f"the end of the file, or further {self.compression} data"
             raise StepError(
-                f"there are foreign bytes after the end of the {self.compression} data"
-                if self.parts
-                else f"this is not {self.compression} data",
-                where=f"{self.path}, byte {self.consumed - len(self._pending)}",
-                expected=f"the end of the file, or further {self.compression} data" if self.parts else magic.hex(" "),
+                what, where=f"{self.path}, byte {self.consumed - len(self._pending)}", expected=expected,
                 got=f"{self.size - self.consumed + len(self._pending)} bytes that begin {self._pending[:8].hex(' ')}",
                 looks_like=looks_like(self._pending[:HEAD]),
                 hint="fetch the file again: bytes were added to it, or the next part is damaged",
-            )
+            )  # fmt: skip
         self._codec = self._make_codec()
         self.parts += 1
         return True
@@ -244,22 +238,12 @@ class Reader:
 
         return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=LZMA_MEMORY)
 
-    def _check_ratio(self, coming: int) -> None:
-        total = self._produced + coming
-        if total > self._ratio_floor and total > self._max_ratio * self.consumed:
-            raise StepError(
-                "the compressed data grows beyond reason (a decompression bomb?)",
-                where=f"{self.path}, after {self.consumed} compressed bytes",
-                expected=f"at most {self._max_ratio} times the compressed size",
-                got=f"{total} bytes and more to come",
-            )
-
     def _truncated(self) -> StepError:
         return StepError(
             f"the {self.compression} data ends before its end: the file is truncated",
             where=f"{self.path}, byte {self.consumed}", expected=f"more {self.compression} data",
             got=f"the end of the file after {self.consumed} bytes ({self._produced} unpacked)",
-            hint="fetch the file again; `modelprep cache verify` finds broken files in the cache",
+            hint=_AGAIN,
         )  # fmt: skip
 
     def _damaged(self, error: Exception) -> StepError:
@@ -268,6 +252,5 @@ class Reader:
         return StepError(
             f"the {self.compression} data is damaged: {error}",
             where=f"{self.path}, within the {_CHUNK_IN} bytes before byte {self.consumed}",
-            got=f"{self._produced} bytes were unpacked before the damage",
-            hint="fetch the file again; `modelprep cache verify` finds broken files in the cache",
-        )
+            got=f"{self._produced} bytes were unpacked before the damage", hint=_AGAIN,
+        )  # fmt: skip

@@ -13,23 +13,20 @@ compression's own checksum over the whole file is verified before anything appea
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 from modelprep.errors import StepError, StorageError, nearest
 from modelprep.formats.archive import MAX_BYTES as MAX_BYTES
 from modelprep.formats.archive import tar as tarstream
 from modelprep.formats.archive import zip as zipstream
 from modelprep.formats.archive.decompress import Reader
-from modelprep.formats.output import cannot_write, temporary_beside
+from modelprep.formats.output import cannot_write, refusals, temporary_beside
 from modelprep.formats.sniff import looks_like_file
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
-
-    from typing_extensions import Self
 
 ArchiveKind = Literal["tar", "zip"]
 Progress = Callable[[int, "int | None"], None]
@@ -87,12 +84,21 @@ def members(archive: Path) -> list[tuple[str, int]]:
     with _readable(archive):
         if _demand_kind(archive) == "tar":
             with Reader(archive) as stream:
-                for entry in tarstream.entries(stream, max_members=MAX_MEMBERS):
-                    _note_member(found, entry.name, entry.size if entry.kind == "file" else None)
+                listed = [
+                    (entry.name, entry.size if entry.kind == "file" else None)
+                    for entry in tarstream.entries(stream, max_members=MAX_MEMBERS)
+                ]
         else:
             with zipstream.opened(archive, max_members=MAX_MEMBERS) as bundle:
-                for info in bundle.infolist():
-                    _note_member(found, info.orig_filename, None if zipstream.oddity(info) else info.file_size)
+                listed = [
+                    (info.orig_filename, None if zipstream.oddity(info) else info.file_size)
+                    for info in bundle.infolist()
+                ]
+    for written, size in listed:
+        if (name := normal_name(written)) is not None:
+            found.pop(name, None)  # of several the last one, at its own place
+            if size is not None:
+                found[name] = size
     return list(found.items())
 
 
@@ -101,24 +107,11 @@ def extract_member(
 ) -> int:
     """Take one file out of an archive.
 
-    Parameters
-    ----------
-    output
-        Where the file goes. It appears there by rename, complete or not at all.
-    progress
-        Called with (bytes done, bytes in all): of the archive for a tar, of the member for a zip.
+    `output`: where the file goes; it appears there by rename, complete or not at all. `progress`: called with (bytes
+    done, bytes in all), of the archive for a tar, of the member for a zip. Returns the file's size in bytes.
 
-    Returns
-    -------
-    int
-        Size of the file in bytes.
-
-    Raises
-    ------
-    StepError
-        Not an archive; no such member (what is there is said); no regular file; truncated, damaged, encrypted, a bomb.
-    StorageError
-        The archive cannot be read, or the output not written.
+    Raises StepError: not an archive; no such member (those that exist are named); no regular file; truncated, damaged,
+    encrypted, a bomb; StorageError: the archive cannot be read, or the output not written.
     """
     return extract_members(archive, {member: output}, max_bytes=max_bytes, progress=progress)[member]
 
@@ -144,9 +137,8 @@ def extract_members(
             raise StepError(f"the member '{normal}' is asked for twice", where=str(archive))
         targets[normal] = output
     with _readable(archive):
-        kind = _demand_kind(archive)
-        with _Outputs(targets) as outputs:
-            take = _take_from_tar if kind == "tar" else _take_from_zip
+        take = _take_from_tar if _demand_kind(archive) == "tar" else _take_from_zip
+        with closing(_Outputs(targets)) as outputs:
             take(archive, outputs, max_bytes, progress)
             outputs.commit()
     return {name: outputs.sizes[normal] for name in wanted if (normal := normal_name(name)) is not None}
@@ -162,20 +154,24 @@ class _Outputs:
         self.names: list[str] = []
         self._temporary = {name: temporary_beside(path) for name, path in targets.items()}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for path in self._temporary.values():
             path.unlink(missing_ok=True)
 
-    def write(self, name: str, pieces: Iterator[bytes]) -> None:
-        """Write one member (again, when the name comes again)."""
+    def write(self, name: str, pieces: Iterator[bytes], told: Callable[[int], None] | None = None) -> None:
+        """Write one member (again, when the name comes again); `told` is called with how many bytes are written."""
         size, target = 0, self.targets[name]
-        with _opened(self._temporary[name], target) as file:
-            for piece in pieces:
-                _write(file, piece, target)
+        with refusals(target):
+            file = self._temporary[name].open("wb", buffering=0)
+        with file:
+            for piece in pieces:  # an error of writing must not pass for one of reading the archive
+                left = memoryview(piece)
+                with refusals(target):
+                    while left:
+                        left = left[file.write(left) :]
                 size += len(piece)
+                if told is not None:
+                    told(size)
         self.sizes[name] = size
         self.odd.pop(name, None)
 
@@ -202,23 +198,6 @@ class _Outputs:
                 )  # fmt: skip
             if name not in found:
                 raise _missing(archive, name, self.names)
-
-
-def _opened(path: Path, target: Path) -> BinaryIO:
-    try:
-        return path.open("wb", buffering=0)
-    except OSError as error:
-        raise cannot_write(target, error) from None
-
-
-def _write(file: BinaryIO, piece: bytes, target: Path) -> None:
-    # An error of writing must not pass for one of reading the archive, hence the narrow frame.
-    left = memoryview(piece)
-    try:
-        while left:
-            left = left[file.write(left) :]
-    except OSError as error:
-        raise cannot_write(target, error) from None
 
 
 # -- tar
@@ -273,8 +252,7 @@ def _take_from_zip(archive: Path, outputs: _Outputs, max_bytes: int, progress: P
             name = normal_name(info.orig_filename)
             if name is None:
                 continue
-            oddity = zipstream.oddity(info)
-            if not oddity:
+            if not zipstream.oddity(info):
                 outputs.names.append(name)
             if name in outputs.targets:
                 chosen[name] = info
@@ -286,40 +264,25 @@ def _take_from_zip(archive: Path, outputs: _Outputs, max_bytes: int, progress: P
         done = 0
         for name, info in chosen.items():
             _demand_size(archive, name, info.file_size, max_bytes)
-            report = None if progress is None else partial(_report, progress, done, total)
-            outputs.write(name, zipstream.pieces(archive, bundle, info, report))
+            told = None if progress is None else (lambda size, before=done: progress(before + size, total))
+            outputs.write(name, zipstream.pieces(archive, bundle, info), told)
             done += info.file_size
 
 
-def _report(progress: Progress, before: int, total: int, done: int) -> None:
-    progress(before + done, total)
-
-
 # -- common
-
-
-def _note_member(found: dict[str, int], written: str, size: int | None) -> None:
-    name = normal_name(written)
-    if name is None:
-        return
-    found.pop(name, None)  # of several the last one, at its own place
-    if size is not None:
-        found[name] = size
 
 
 def _demand_kind(archive: Path) -> ArchiveKind:
     kind = kind_of(archive)
     if kind is None:
         looks = looks_like_file(archive)
+        hint = "if the server sent this in place of the archive, try another source or give the file with `--set`"
+        if looks.startswith("gzip"):
+            hint = "a single compressed file wants the step `gunzip`"
         raise StepError(
-            "this is not an archive that can be unpacked",
-            where=str(archive),
+            "this is not an archive that can be unpacked", where=str(archive), looks_like=looks, hint=hint,
             expected="a tar (also gzip, bzip2 or xz) or a zip",
-            looks_like=looks,
-            hint="a single compressed file wants the step `gunzip`"
-            if looks.startswith("gzip")
-            else "if the server sent this in place of the archive, try another source or give the file with `--set`",
-        )
+        )  # fmt: skip
     return kind
 
 

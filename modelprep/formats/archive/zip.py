@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from zlib import crc32, decompressobj
 from zlib import error as error_of_zlib
 
 from modelprep.errors import StepError
-from modelprep.formats.archive.decompress import LZMA_MEMORY, MAX_RATIO, RATIO_FLOOR
+from modelprep.formats.archive.decompress import LZMA_MEMORY, MAX_RATIO, RATIO_FLOOR, bomb
+from modelprep.formats.archive.tar import AGAIN, too_many
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -25,36 +27,24 @@ _LOCAL_HEADER = 30
 _LZMA_HEADER = 9
 
 
-class _Guarded:
+class _Guarded(io.BufferedReader):
     """A zip's file, from which nobody can be made to read a huge directory into memory."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self._file = file
-        self._path = path
-
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int | None = -1) -> bytes:
         # Without a count zipfile reads the tail of the file, which it has seeked to.
-        data = self._file.read(MAX_DIRECTORY + 1 if count < 0 else min(count, MAX_DIRECTORY + 1))
+        most = MAX_DIRECTORY + 1
+        data = super().read(most if count is None or count < 0 else min(count, most))
         if len(data) > MAX_DIRECTORY:
             raise StepError(
-                "the zip archive's directory is too long", where=str(self._path),
-                expected=f"at most {MAX_DIRECTORY} bytes", got="more",
+                "the zip archive's directory is too long", where=str(self.name), got="more",
+                expected=f"at most {MAX_DIRECTORY} bytes",
             )  # fmt: skip
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         if whence == 0 and offset < 0:
             raise ValueError("an offset before the start of the file")
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._file.close()
+        return super().seek(offset, whence)
 
 
 @contextmanager
@@ -64,35 +54,20 @@ def opened(archive: Path, *, max_members: int) -> Iterator[ZipFile]:
     import zipfile
     import zlib
 
-    with archive.open("rb") as file:
+    damage = (zipfile.BadZipFile, struct.error, zlib.error, ValueError, EOFError, OverflowError, IndexError)
+    with _Guarded(archive.open("rb", buffering=0)) as file:
         try:
-            with zipfile.ZipFile(_as_io(_Guarded(file, archive))) as bundle:
+            with zipfile.ZipFile(file) as bundle:
                 if len(bundle.infolist()) > max_members:
-                    raise StepError(
-                        "the archive has too many members", where=str(archive), expected=f"at most {max_members}",
-                        got=str(len(bundle.infolist())),
-                    )  # fmt: skip
+                    raise too_many(archive, max_members, str(len(bundle.infolist())))
                 yield bundle
-        except (
-            zipfile.BadZipFile,
-            struct.error,
-            zlib.error,
-            ValueError,
-            EOFError,
-            OverflowError,
-            IndexError,
-            NotImplementedError,  # a version of the format that is not known, which damage can claim
-        ) as error:
-            size = archive.stat().st_size
+        # NotImplementedError: a version of the format that is not known, which damage can claim.
+        except (*damage, NotImplementedError) as error:
             raise StepError(
-                f"the zip archive is truncated or damaged: {error or type(error).__name__}",
-                where=f"{archive} ({size} bytes)", expected="a directory of members at the end of the file",
-                hint="fetch the archive again",
+                f"the zip archive is truncated or damaged: {error or type(error).__name__}", hint=AGAIN,
+                where=f"{archive} ({archive.stat().st_size} bytes)",
+                expected="a directory of members at the end of the file",
             ) from None  # fmt: skip
-
-
-def _as_io(guarded: _Guarded) -> IO[bytes]:
-    return guarded  # type: ignore[return-value]  # zipfile wants no more than these methods
 
 
 def oddity(info: ZipInfo) -> str:
@@ -108,26 +83,22 @@ def oddity(info: ZipInfo) -> str:
     return ""
 
 
-def pieces(
-    archive: Path, bundle: ZipFile, info: ZipInfo, progress: Callable[[int], None] | None = None
-) -> Iterator[bytes]:
-    """Yield a member's bytes piece by piece; `progress` is called with how many are out.
+def pieces(archive: Path, bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
+    """Yield a member's bytes piece by piece.
 
     :mod:`zipfile` unpacks bzip2 and lzma without a bound on what comes out of one read, so the decoders are fed here:
     no more than a piece is in memory, and never more than the stated size comes out.
     """
     where = f"{archive}, member '{info.filename}' at byte {info.header_offset}"
+    by_hand = "unpack it by hand and give the file with `--set NAME=PATH`"
     if info.flag_bits & 0x1:
-        raise StepError(
-            "the member is encrypted, and no password is known", where=where,
-            hint="unpack it by hand and give the file with `--set NAME=PATH`",
-        )  # fmt: skip
+        raise StepError("the member is encrypted, and no password is known", where=where, hint=by_hand)
     if info.compress_type not in _METHODS or info.flag_bits & 0x20:
         raise StepError(
             "the member is compressed in a way that is not supported", where=where,
             expected="stored, deflate, bzip2 or lzma",
             got=f"method {info.compress_type}" + (", compressed patched data" if info.flag_bits & 0x20 else ""),
-            hint="unpack it by hand and give the file with `--set NAME=PATH`",
+            hint=by_hand,
         )  # fmt: skip
     done = crc = 0
     try:
@@ -136,25 +107,22 @@ def pieces(
             if done > info.file_size:
                 raise ValueError("it is longer than the archive states")
             if done > RATIO_FLOOR and done > MAX_RATIO * max(info.compress_size, 1):
-                raise StepError(
-                    "the compressed data grows beyond reason (a decompression bomb?)", where=where,
-                    expected=f"at most {MAX_RATIO} times the compressed size",
-                    got=f"{done} bytes out of {info.compress_size}",
-                )  # fmt: skip
+                raise bomb(where, MAX_RATIO, f"{done} bytes out of {info.compress_size}")
             crc = crc32(piece, crc)
-            if progress is not None:
-                progress(done)
             yield piece
         if done != info.file_size:
             raise EOFError("it ends early")
         if crc != info.CRC:
             raise ValueError(f"its checksum is {crc:08x}, the archive states {info.CRC:08x}")
-    except (ValueError, EOFError, OSError, error_of_zlib) as error:
-        raise _broken_member(error, where, done, info.file_size) from None
     except Exception as error:
-        if type(error).__name__ != "LZMAError":  # lzma is imported for a member that needs it
+        known = isinstance(error, (ValueError, EOFError, OSError, error_of_zlib))
+        if not known and type(error).__name__ != "LZMAError":  # lzma is imported for a member that needs it
             raise
-        raise _broken_member(error, where, done, info.file_size) from None
+        raise StepError(
+            f"the member is truncated or damaged: {error or type(error).__name__}", where=where, hint=AGAIN,
+            expected=f"{info.file_size} bytes with the checksum that the archive states",
+            got=f"{done} bytes before the damage showed",
+        ) from None  # fmt: skip
 
 
 def _unpacked(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
@@ -251,11 +219,3 @@ class _Lzma:
         pb, lp = divmod(rest, 5)
         chain = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
         return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
-
-
-def _broken_member(error: Exception, where: str, done: int, size: int) -> StepError:
-    return StepError(
-        f"the member is truncated or damaged: {error or type(error).__name__}", where=where,
-        expected=f"{size} bytes with the checksum that the archive states",
-        got=f"{done} bytes before the damage showed", hint="fetch the archive again",
-    )  # fmt: skip

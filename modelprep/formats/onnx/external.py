@@ -20,7 +20,7 @@ def files_beside(model: Path) -> dict[str, Path]:
         locations = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
     folder = model.resolve().parent
     for location in sorted(locations):
-        path = (folder / location).resolve()
+        found[location] = path = (folder / location).resolve()
         if not path.is_relative_to(folder):
             raise StepError(
                 "the model says its weights lie outside its own folder", where=str(model), got=location,
@@ -30,5 +30,4 @@ def files_beside(model: Path) -> dict[str, Path]:
             raise StepError(
                 "the model keeps weights in another file, which is not there", where=str(model), expected=str(path)
             )
-        found[location] = path
     return found

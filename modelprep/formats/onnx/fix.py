@@ -1,21 +1,23 @@
-"""Make an ONNX model fit where it is to run: static shapes, constants where an old parser looks, another opset.
+"""Make an ONNX model fit where it is to run: static shapes, constants where an old parser looks for them.
 
-:func:`fix` changes a :class:`~modelprep.formats.onnx.model.Model` in place and says what it did; the caller writes it.
+A :class:`~modelprep.formats.onnx.model.Model` is changed in place, and what was done is returned; the caller writes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from modelprep.formats.onnx import fold, initializers, ir, order, shapes, simplify
-from modelprep.formats.onnx.model import Model, refusal
+from modelprep.formats.onnx.graphs import drop
+from modelprep.formats.onnx.model import Model
+from modelprep.formats.onnx.opset import infer
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked of :func:`fix`.
+    """What is asked of :func:`settle` and :func:`rearrange`.
 
     Parameters
     ----------
@@ -43,21 +45,13 @@ class Wishes:
     ir_version: int | None = None
 
 
-def fix(model: Model, wishes: Wishes) -> list[str]:
-    """Do what is asked, in place.
+def settle(model: Model, wishes: Wishes) -> list[str]:
+    """Put nodes into order, make dimensions numbers, and take operators that the parser lacks apart, in place.
 
     Returns what was changed, one line each; empty when the model needed no change. Raises StepError: something asked
     for cannot be done to this model.
     """
-    done = settle(model, wishes)
-    return done + rearrange(model, wishes)
-
-
-def settle(model: Model, wishes: Wishes) -> list[str]:
-    """Put nodes into order, make dimensions numbers, and take operators that the parser lacks apart; as :func:`fix`."""
-    done = []
-    if order.sort_nodes(model):
-        done.append("nodes put into topological order")
+    done = ["nodes put into topological order"] if order.sort_nodes(model) else []
     done += shapes.set_dimensions(model, wishes.batch, wishes.dims)
     if not wishes.simplify:
         return done
@@ -65,19 +59,17 @@ def settle(model: Model, wishes: Wishes) -> list[str]:
         done.append(f"{count} nodes that compute sizes folded")
     if dropped := simplify.drop_passing(model):
         done.append(f"taken out: {', '.join(dropped)}")
-    if count := simplify.flatten_to_reshape(model):
-        done.append(f"{count} Flatten made Reshape")
-    if count := simplify.fold_transposes(model):
-        done.append(f"{count} Transpose of weights folded")
-    if count := simplify.gemm_to_matmul(model):
-        done.append(f"{count} Gemm made MatMul and Add")
-    if count := initializers.lift_constants(model):
-        done.append(f"{count} Constant made initializers")
-    return done
+    works: tuple[tuple[Callable[[Model], int], str], ...] = (
+        (simplify.flatten_to_reshape, "Flatten made Reshape"),
+        (simplify.fold_transposes, "Transpose of weights folded"),
+        (simplify.gemm_to_matmul, "Gemm made MatMul and Add"),
+        (initializers.lift_constants, "Constant made initializers"),
+    )
+    return done + [f"{count} {what}" for work, what in works if (count := work(model))]
 
 
 def rearrange(model: Model, wishes: Wishes) -> list[str]:
-    """Put constants and shapes where they are wanted; as :func:`fix`."""
+    """Put constants and shapes where they are expected; as :func:`settle`."""
     done = []
     if wishes.data == "typed" and (count := initializers.type_data(model)):
         done.append(f"{count} constants moved from raw_data to their typed field")
@@ -85,7 +77,7 @@ def rearrange(model: Model, wishes: Wishes) -> list[str]:
     listing = wishes.initializers == "inputs" or model.proto.ir_version < 4
     if listing and (count := initializers.list_as_inputs(model)):
         done.append(f"{count} initializers listed as inputs")
-    if wishes.value_info == "static" and (count := shapes.drop_value_info(model, shapes.unsettled(model))):
+    if wishes.value_info == "static" and (count := drop(model.graph.value_info, shapes.unsettled(model))):
         done.append(f"{count} unsettled shapes of values in between dropped")
     if wishes.value_info == "drop" and model.graph.value_info:
         done.append(f"{len(model.graph.value_info)} shapes of values in between dropped")
@@ -97,18 +89,12 @@ def rearrange(model: Model, wishes: Wishes) -> list[str]:
 
 
 def infer_shapes(model: Model) -> int:
-    """Write the shapes of all values as onnx's own inference has them (extra ``onnx``); give how many.
+    """Write the shapes of all values as onnx's own inference has them (extra ``onnx``); return how many.
 
     Raises StepError: the inference finds a contradiction.
     """
-    import onnx
-    from onnx import shape_inference
-
-    order.refuse_growing(model)
     del model.graph.value_info[:]
-    loaded = onnx.load_model_from_string(model.proto.SerializeToString())
-    with refusal("onnx cannot give the model inferred shapes", model.where):
-        made = shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True, data_prop=True)
+    made = infer(model, "onnx cannot give the model inferred shapes", check_type=True, strict_mode=True)
     # Field by field: weights that were left out of the message stay where they are.
     graph = type(model.graph).FromString(made.graph.SerializeToString(deterministic=True))
     model.graph.value_info.extend(graph.value_info)

@@ -12,7 +12,8 @@ from typing import Any
 
 from modelprep.errors import MissingTool
 from modelprep.formats.native import hushed
-from modelprep.formats.onnx.graphs import graphs_of, replace
+from modelprep.formats.onnx.graphs import drop, graphs_of, names, replace
+from modelprep.formats.onnx.initializers import add_input
 from modelprep.formats.onnx.model import Model, guarded, messages, refusal
 from modelprep.formats.onnx.opset import infer
 from modelprep.installed import install_command
@@ -23,23 +24,18 @@ _SIZES = frozenset({"Shape", "Size", "ConstantOfShape", "Range", "EyeLike", "Non
 
 def foldable(model: Model) -> bool:
     """Whether a model computes sizes, and everything that is fed has numbers for its dimensions."""
-    static = all(
-        value.type.HasField("tensor_type")
-        and value.type.tensor_type.HasField("shape")
-        and all(dim.HasField("dim_value") and dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim)
-        for value in model.inputs()
-    )
+    static = all(v.type.HasField("tensor_type") and not open_dimensions(v) for v in model.inputs())
     constants = set(model.initializers())
     for node in model.graph.node:
         if node.op_type == "Constant" or (node.input and constants.issuperset(filter(None, node.input))):
-            if node.op_type != "Constant" and node.op_type != "Reshape":
+            if node.op_type not in ("Constant", "Reshape"):
                 return static
             constants.update(node.output)
     return static and any(node.op_type in _SIZES for node in model.graph.node)
 
 
 def fold(model: Model) -> int:
-    """Fold what can be folded, in place; give how many nodes went (extra ``onnx``).
+    """Fold what can be folded, in place; return how many nodes went (extra ``onnx``).
 
     Raises StepError: onnxsim does not take the model.
     """
@@ -54,14 +50,11 @@ def fold(model: Model) -> int:
     shell = type(model.proto)()
     shell.CopyFrom(model.proto)
     replace(shell.graph.initializer, [t for t in shell.graph.initializer if t.name not in weights])
-    listed = {value.name for value in model.graph.input}
+    listed = names(model.graph.input)
     for name, tensor in weights.items():
         if name not in listed:
-            value = shell.graph.input.add(name=name)
-            value.type.tensor_type.elem_type = tensor.data_type
-            for size in tensor.dims:
-                value.type.tensor_type.shape.dim.add(dim_value=size)
-    # It prints the traceback of each operator that it cannot run, and goes on.
+            add_input(shell.graph, tensor)
+    # It prints the traceback of each operator that it cannot run, and continues.
     with hushed(), refusal("onnxsim cannot fold the sizes of this model", model.where):
         made, _ = onnxsim.simplify(
             onnx.load_model_from_string(shell.SerializeToString()), check_n=0, perform_optimization=False
@@ -75,23 +68,22 @@ def fold(model: Model) -> int:
     small = [tensor for tensor in graph.initializer if tensor.name not in weights]
     replace(model.graph.node, graph.node)
     used = {name for one in graphs_of(model.graph) for node in one.node for name in node.input}
-    used |= {value.name for value in model.graph.output}
+    used |= names(model.graph.output)
     kept = [tensor for tensor in model.graph.initializer if tensor.name in weights and tensor.name in used]
     order = {tensor.name: index for index, tensor in enumerate(model.graph.initializer)}
     together = sorted((*kept, *small), key=lambda tensor: order.get(tensor.name, len(order)))
-    held = {tensor.name for tensor in together}
-    dropped = {tensor.name for tensor in model.graph.initializer} - held
+    dropped = names(model.graph.initializer) - names(together)
     replace(model.graph.initializer, together)
-    replace(model.graph.input, [value for value in model.graph.input if value.name not in dropped])
+    drop(model.graph.input, dropped)
     known = used | {name for node in model.graph.node for name in node.output}
-    replace(model.graph.value_info, [value for value in model.graph.value_info if value.name in known])
+    drop(model.graph.value_info, names(model.graph.value_info) - known)
     for name in dropped:
         model.payloads.pop(name, None)
     return gone
 
 
 def settle_outputs(model: Model) -> list[str]:
-    """Write the numbers that follow for dimensions of outputs that are left open; give the outputs (extra ``onnx``)."""
+    """Write the numbers that follow for open dimensions of outputs; return the outputs' names (extra ``onnx``)."""
     if not any(map(open_dimensions, model.graph.output)):
         return []
     found = {value.name: value for value in infer(model).graph.output}
@@ -126,22 +118,22 @@ def open_dimensions(value: Any) -> bool:
 
 
 def _restore_names(old: Any, new: Any) -> None:
-    """Restore the nodes' names, and give a folded constant the name of the value that it stands for."""
+    """Restore the nodes' names; name a folded constant as the value that it stands for."""
     before: Mapping[str, Any] = {name: node for node in old.node for name in node.output}
-    known = set(before) | {tensor.name for tensor in old.initializer} | {value.name for value in old.input}
+    known = set(before) | names(old.initializer) | names(old.input)
     taken = {name for node in new.node for name in (*node.input, *node.output)}
-    names: dict[str, str] = {}
+    restored: dict[str, str] = {}
     for node in new.node:
         own = before.get(node.output[0]) if node.output else None
         if own is None:
             continue
         node.name = own.name
         for mine, theirs in zip(node.input, own.input, strict=False):
-            if mine and mine not in known and theirs not in taken and mine not in names:
-                names[mine] = theirs
+            if mine and mine not in known and theirs not in taken and mine not in restored:
+                restored[mine] = theirs
                 taken.add(theirs)
     for node in new.node:
         for index, name in enumerate(node.input):
-            node.input[index] = names.get(name, name)
+            node.input[index] = restored.get(name, name)
     for tensor in new.initializer:
-        tensor.name = names.get(tensor.name, tensor.name)
+        tensor.name = restored.get(tensor.name, tensor.name)

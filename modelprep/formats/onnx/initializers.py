@@ -1,4 +1,4 @@
-"""Where an ONNX model keeps its constants, and in which field of the file: as an old parser wants it.
+"""Where an ONNX model keeps its constants, and in which field of the file: as an old parser expects it.
 
 Arm NN 19.02 reads weights from ``float_data`` and ``int64_data`` alone, never from ``raw_data`` (rules ON02, ON09), and
 takes the shape of a constant from the graph's inputs (ON03). None of this changes a value.
@@ -6,37 +6,47 @@ takes the shape of a constant from the graph's inputs (ON03). None of this chang
 
 from __future__ import annotations
 
-import sys
+import struct
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.graphs import replace
+from modelprep.formats.onnx.graphs import DEFAULT, names, replace
 from modelprep.formats.onnx.model import (
-    DOUBLE,
+    CODES,
     FLOAT,
-    INT32,
     INT64,
     RAW,
     TYPED,
     TYPES,
-    WIDTH,
     Model,
     Payload,
     elements,
     messages,
     to_typed,
 )
+from modelprep.formats.onnx.pieces import block
+
+#: Attribute that gives a Constant its value, other than as a tensor -> element type, field of the attribute.
+_SHORT = {
+    "value_int": (INT64, "i"), "value_float": (FLOAT, "f"), "value_ints": (INT64, "ints"),
+    "value_floats": (FLOAT, "floats"),
+}  # fmt: skip
 
 
 def type_data(model: Model) -> int:
-    """Move ``raw_data`` of FLOAT, DOUBLE, INT32 and INT64 constants into the field of their type; give how many.
+    """Move ``raw_data`` of FLOAT, DOUBLE, INT32 and INT64 constants into the field of their type; return how many.
 
     Initializers and the tensors of Constant nodes. Floating-point data are moved by reference: the bytes are the same.
 
     Raises StepError: data and dimensions of a tensor disagree.
     """
     count = 0
-    for tensor in (*model.graph.initializer, *(t for _, t in _constants(model))):
+    constants = [
+        attribute.t
+        for node in model.graph.node if node.op_type == "Constant"
+        for attribute in node.attribute if attribute.name == "value" and attribute.HasField("t")
+    ]  # fmt: skip
+    for tensor in (*model.graph.initializer, *constants):
         if tensor.data_type not in TYPED:
             continue
         number, name = TYPED[tensor.data_type]
@@ -50,11 +60,8 @@ def type_data(model: Model) -> int:
             raw = bytes(tensor.raw_data)
             _check_size(model, tensor, len(raw))
             tensor.ClearField("raw_data")
-            view = memoryview(raw)
             # Parsing the packed bytes as a message of that one field sets it without a list of Python numbers.
-            from modelprep.formats.onnx.pieces import block
-
-            tensor.MergeFromString(b"".join(block(number, to_typed(view, tensor.data_type))))
+            tensor.MergeFromString(b"".join(block(number, to_typed(memoryview(raw), tensor.data_type))))
             if len(getattr(tensor, name)) != elements(tensor):
                 raise StepError(f"the data of '{tensor.name}' do not fit its dimensions", where=model.where)
             count += 1
@@ -62,59 +69,55 @@ def type_data(model: Model) -> int:
 
 
 def list_as_inputs(model: Model) -> int:
-    """List every initializer among the graph's inputs, as IR version 3 had it; give how many were not."""
-    listed = {value.name for value in model.graph.input}
-    count = 0
-    for tensor in model.graph.initializer:
-        if tensor.name in listed:
-            continue
-        value = model.graph.input.add(name=tensor.name)
-        value.type.tensor_type.elem_type = tensor.data_type
-        value.type.tensor_type.shape.SetInParent()
-        for dim in tensor.dims:
-            value.type.tensor_type.shape.dim.add(dim_value=dim)
-        count += 1
-    return count
+    """List every initializer among the graph's inputs, as IR version 3 had it; return how many were not."""
+    listed = names(model.graph.input)
+    missing = [tensor for tensor in model.graph.initializer if tensor.name not in listed]
+    for tensor in missing:
+        add_input(model.graph, tensor)
+    return len(missing)
+
+
+def add_input(graph: Any, tensor: Any) -> None:
+    """Add an input with a tensor's name, type and dimensions."""
+    value = graph.input.add(name=tensor.name).type.tensor_type
+    value.elem_type = tensor.data_type
+    value.shape.SetInParent()
+    for size in tensor.dims:
+        value.shape.dim.add(dim_value=size)
 
 
 def raw_bytes(model: Model, tensor: Any) -> bytes | None:
     """Return the elements of an initializer as little-endian bytes; None for types that are not told apart here."""
-    from array import array
-
     payload = model.payloads.get(tensor.name) if tensor.name else None
+    number, name = TYPED.get(tensor.data_type, (0, ""))
     if payload is not None:
-        typed = TYPED.get(tensor.data_type, (0, ""))[0]
-        if payload.number == RAW or (tensor.data_type in (FLOAT, DOUBLE) and payload.number == typed):
-            return b"".join(bytes(piece) for piece in payload.pieces)
+        if payload.number == RAW or (CODES.get(tensor.data_type, "") in ("f", "d") and payload.number == number):
+            return b"".join(map(bytes, payload.pieces))
         return None
     if tensor.HasField("raw_data"):
         return bytes(tensor.raw_data)
-    codes = {FLOAT: "f", DOUBLE: "d", INT32: "i", INT64: "q"}
-    if tensor.data_type not in codes:
+    if not name:
         return None
-    elements = array(codes[tensor.data_type], getattr(tensor, TYPED[tensor.data_type][1]))
-    if sys.byteorder == "big":
-        elements.byteswap()
-    return elements.tobytes()
+    values = getattr(tensor, name)
+    return struct.pack(f"<{len(values)}{CODES[tensor.data_type]}", *values)
 
 
 def lift_constants(model: Model) -> int:
     """Turn Constant nodes that do not hold one FLOAT tensor into initializers (ON07); return how many."""
     taken = set(model.initializers())
-    count = 0
     kept = []
     for node in model.graph.node:
-        tensor = constant_value(node) if node.op_type == "Constant" and node.domain in ("", "ai.onnx") else None
-        if tensor is None or len(node.output) != 1 or node.output[0] in taken:
-            kept.append(node)
-            continue
-        if tensor.data_type == 1 and len(node.attribute) == 1 and node.attribute[0].name == "value":
+        tensor = constant_value(node) if node.op_type == "Constant" and node.domain in DEFAULT else None
+        if (
+            tensor is None or len(node.output) != 1 or node.output[0] in taken
+            or (tensor.data_type == FLOAT and node.attribute[0].name == "value")
+        ):  # fmt: skip
             kept.append(node)
             continue
         tensor.name = node.output[0]
         model.graph.initializer.append(tensor)
         taken.add(tensor.name)
-        count += 1
+    count = len(model.graph.node) - len(kept)
     if count:
         replace(model.graph.node, kept)
     return count
@@ -128,29 +131,19 @@ def constant_value(node: Any) -> Any:
     tensor = messages("TensorProto")()
     if attribute.name == "value" and attribute.HasField("t"):
         tensor.CopyFrom(attribute.t)
-    elif attribute.name in ("value_int", "value_float"):
-        tensor.data_type = INT64 if attribute.name == "value_int" else FLOAT
-        getattr(tensor, TYPED[tensor.data_type][1]).append(attribute.i if tensor.data_type == INT64 else attribute.f)
-    elif attribute.name in ("value_ints", "value_floats"):
-        values = attribute.ints if attribute.name == "value_ints" else attribute.floats
-        tensor.data_type = INT64 if attribute.name == "value_ints" else FLOAT
-        tensor.dims.append(len(values))
-        getattr(tensor, TYPED[tensor.data_type][1]).extend(values)
-    else:
+        return tensor
+    if attribute.name not in _SHORT:
         return None
+    tensor.data_type, source = _SHORT[attribute.name]
+    values = getattr(attribute, source)
+    if source.endswith("s"):
+        tensor.dims.append(len(values))
+    getattr(tensor, TYPED[tensor.data_type][1]).extend(values if source.endswith("s") else [values])
     return tensor
 
 
-def _constants(model: Model) -> list[tuple[Any, Any]]:
-    return [
-        (node, attribute.t)
-        for node in model.graph.node if node.op_type == "Constant"
-        for attribute in node.attribute if attribute.name == "value" and attribute.HasField("t")
-    ]  # fmt: skip
-
-
 def _check_size(model: Model, tensor: Any, size: int) -> None:
-    expected = elements(tensor) * WIDTH[tensor.data_type]
+    expected = elements(tensor) * struct.calcsize(CODES[tensor.data_type])
     if size != expected or any(dim < 0 for dim in tensor.dims):
         raise StepError(
             f"the data of '{tensor.name}' do not fit its dimensions", where=model.where,

@@ -1,10 +1,11 @@
-"""What there is to say of an ONNX model: inputs, outputs, operators, weights."""
+"""Facts of an ONNX model: inputs, outputs, operators, weights."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
+from modelprep.formats.onnx.graphs import DEFAULT
 from modelprep.formats.onnx.model import TYPES, Model
 
 
@@ -25,8 +26,7 @@ def described(value: Any) -> dict[str, object]:
 
 def summary(model: Model) -> dict[str, object]:
     """Return what ``onnx inspect --json`` prints."""
-    graph = model.graph
-    proto = model.proto
+    graph, proto = model.graph, model.proto
     return {
         "size": model.size,
         "ir_version": int(proto.ir_version),
@@ -45,7 +45,7 @@ def summary(model: Model) -> dict[str, object]:
 
 
 def _operator(node: Any) -> str:
-    return f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else str(node.op_type)
+    return f"{node.domain}.{node.op_type}" if node.domain not in DEFAULT else str(node.op_type)
 
 
 def nodes(model: Model) -> list[dict[str, object]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from modelprep.errors import StepError
+from modelprep.formats.onnx.graphs import names
 from modelprep.formats.onnx.model import Model
 
 
 def _younger(model: Model) -> list[tuple[int, str]]:
     """List what a model holds that came with an IR version: that version, and what it is."""
     proto = model.proto
-    listed = {value.name for value in proto.graph.input}
+    listed = names(proto.graph.input)
     types = {tensor.data_type for tensor in proto.graph.initializer}
     found = [
         (4, "initializers that are not inputs", any(t.name not in listed for t in proto.graph.initializer)),

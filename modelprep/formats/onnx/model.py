@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 import struct
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
-from modelprep.formats.onnx.graphs import graphs_of
+from modelprep.formats.onnx.graphs import DEFAULT, constants_of, graphs_of
 from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, varint
 from modelprep.formats.sniff import HEAD, looks_like_model
@@ -34,8 +34,9 @@ TYPES: Mapping[int, str] = {
     22: "INT4", 23: "FLOAT4E2M1",
 }  # fmt: skip
 FLOAT, INT32, INT64, DOUBLE = 1, 6, 7, 11
-#: Bytes an element takes in raw_data, for the types whose typed field is told apart here.
+#: Bytes an element takes in raw_data, and its code for :mod:`struct`, for the types whose typed field is known here.
 WIDTH: Mapping[int, int] = {FLOAT: 4, INT32: 4, INT64: 8, DOUBLE: 8}
+CODES: Mapping[int, str] = {FLOAT: "f", INT32: "i", INT64: "q", DOUBLE: "d"}
 #: The field that holds a type's elements one by one, and its name.
 TYPED: Mapping[int, tuple[int, str]] = {
     FLOAT: (4, "float_data"), INT32: (5, "int32_data"), INT64: (7, "int64_data"), DOUBLE: (10, "double_data"),
@@ -82,8 +83,8 @@ class Model:
 
     def opset(self, domain: str = "") -> int:
         """Return the opset of a domain, 0 if the model names none (``ai.onnx`` is the default domain)."""
-        wanted = {"", "ai.onnx"} if domain in ("", "ai.onnx") else {domain}
-        return max((int(item.version) for item in self.proto.opset_import if item.domain in wanted), default=0)
+        domains = DEFAULT if domain in DEFAULT else (domain,)
+        return max((int(item.version) for item in self.proto.opset_import if item.domain in domains), default=0)
 
     def initializers(self) -> dict[str, Any]:
         """Return the graph's initializers by name."""
@@ -91,8 +92,7 @@ class Model:
 
     def inputs(self) -> list[Any]:
         """Return the inputs that a caller must feed: those no initializer gives a value."""
-        known = {tensor.name for tensor in self.graph.initializer}
-        known |= {tensor.values.name for tensor in self.graph.sparse_initializer}
+        known = constants_of(self.graph)
         return [value for value in self.graph.input if value.name not in known]
 
     def tensor_bytes(self, tensor: Any) -> int:
@@ -114,20 +114,18 @@ class Model:
             width = WIDTH[tensor.data_type]
             if len(tensor.raw_data) % width:
                 raise StepError(f"the data of '{tensor.name}' are cut short", where=self.where)
-            return list(struct.unpack(f"<{len(tensor.raw_data) // width}{'iq'[width == 8]}", tensor.raw_data))
-        return [int(value) for value in (tensor.int64_data if tensor.data_type == INT64 else tensor.int32_data)]
+            return list(struct.unpack(f"<{len(tensor.raw_data) // width}{CODES[tensor.data_type]}", tensor.raw_data))
+        return list(getattr(tensor, TYPED[tensor.data_type][1]))
 
     def pieces(self) -> list[Piece]:
         """Return the whole file in pieces, in protobuf's own field order."""
         with guarded(self.where):
             shell = type(self.proto)()
             shell.CopyFrom(self.proto)
-            tensors = list(shell.graph.initializer)
             encoded: list[Piece] = []
-            for tensor in tensors:
-                payload = self.payloads.get(tensor.name)
+            for tensor in shell.graph.initializer:
                 body: list[Piece] = [tensor.SerializeToString(deterministic=True)]
-                if payload is not None:
+                if (payload := self.payloads.get(tensor.name)) is not None:
                     body += block(payload.number, payload.pieces)
                 encoded += block(_GRAPH_INITIALIZER, body)
             del shell.graph.initializer[:]
@@ -192,8 +190,7 @@ def read_header(path: Path) -> Model:
         if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
             raise NotOnnx("it holds no graph")
         _check_text(proto)
-        names = [tensor.name for tensor in proto.graph.initializer]
-    if len(set(names)) != len(names):
+    if len(model.initializers()) != len(proto.graph.initializer):
         raise StepError("two initializers have the same name", where=where)
     return model
 
@@ -203,7 +200,7 @@ def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
     graphs = [f for f in named_fields(view) if f.number == _MODEL_GRAPH and f.kind == BYTES]
     if len(graphs) != 1:
         raise NotOnnx(f"it holds {len(graphs)} graphs")
-    graph = graphs[0]
+    (graph,) = graphs
     payloads: dict[str, Payload] = {}
     inner: list[Piece] = []
     kept = graph.value
@@ -211,14 +208,12 @@ def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
         if entry.number != _GRAPH_INITIALIZER or entry.kind != BYTES or entry.stop - entry.value < _SMALL:
             continue
         name, pieces, payload = _cut_tensor(view, entry)
-        if payload is None:
-            continue
-        if name in payloads:
-            raise NotOnnx("two initializers have the same name")
-        payloads[name] = payload
-        inner.append(view[kept : entry.begin])
-        inner += block(_GRAPH_INITIALIZER, pieces)
-        kept = entry.stop
+        if payload is not None:
+            if name in payloads:
+                raise NotOnnx("two initializers have the same name")
+            payloads[name] = payload
+            inner += [view[kept : entry.begin], *block(_GRAPH_INITIALIZER, pieces)]
+            kept = entry.stop
     inner.append(view[kept : graph.stop])
     return b"".join([view[: graph.begin], *block(_MODEL_GRAPH, inner), view[graph.stop :]]), payloads
 
@@ -235,9 +230,8 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
         if part.number not in _ELEMENTS or part.number == 6 or part.kind != BYTES:
             continue
         if part.number == RAW:
-            elements[RAW] = [view[part.value : part.stop]]  # of a repeated single field the last one counts
-        else:
-            elements.setdefault(part.number, []).append(view[part.value : part.stop])
+            elements.pop(RAW, None)  # of a repeated single field the last one counts
+        elements.setdefault(part.number, []).append(view[part.value : part.stop])
         rest.append(view[kept : part.begin])
         kept = part.stop
     rest.append(view[kept : tensor.stop])
@@ -250,7 +244,7 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
     return name, rest, Payload(number, pieces)
 
 
-def _demand_text(*values: object) -> None:
+def _require_text(*values: object) -> None:
     # protobuf gives a string that is no UTF-8 as bytes, or raises where it is read, depending on its version.
     for value in values:
         if not isinstance(value, str):
@@ -259,30 +253,27 @@ def _demand_text(*values: object) -> None:
 
 def _check_text(proto: Any) -> None:
     """See that every string of the model is text, so that one that is none is found here and nowhere else."""
-    _demand_text(proto.producer_name, proto.producer_version, proto.domain, proto.doc_string)
-    _demand_text(*(item.domain for item in proto.opset_import))
-    _demand_text(*(text for item in proto.metadata_props for text in (item.key, item.value)))
+    _require_text(proto.producer_name, proto.producer_version, proto.domain, proto.doc_string)
+    _require_text(*(item.domain for item in proto.opset_import))
+    _require_text(*(text for item in proto.metadata_props for text in (item.key, item.value)))
     for graph in graphs_of(proto.graph):
-        _check_graph(graph)
-
-
-def _check_graph(graph: Any) -> None:
-    for part in (graph.node, graph.initializer, graph.sparse_initializer, graph.input, graph.output, graph.value_info):
-        if len(part) > MAX_PARTS:
-            raise NotOnnx(f"it holds a list of {len(part)} parts, at most {MAX_PARTS} make sense")
-    _demand_text(graph.name, graph.doc_string)
-    for node in graph.node:
-        _demand_text(node.name, node.op_type, node.domain, node.doc_string, *node.input, *node.output)
-        for attribute in node.attribute:
-            _demand_text(attribute.name, attribute.ref_attr_name, attribute.doc_string, attribute.t.name)
-    for tensor in graph.initializer:
-        _demand_text(tensor.name, tensor.doc_string)
-        _demand_text(*(text for entry in tensor.external_data for text in (entry.key, entry.value)))
-    _demand_text(*(sparse.values.name for sparse in graph.sparse_initializer))
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        _demand_text(value.name, value.doc_string)
-        for dim in value.type.tensor_type.shape.dim:
-            _demand_text(dim.dim_param, dim.denotation)
+        values = (graph.input, graph.output, graph.value_info)
+        for part in (graph.node, graph.initializer, graph.sparse_initializer, *values):
+            if len(part) > MAX_PARTS:
+                raise NotOnnx(f"it holds a list of {len(part)} parts, at most {MAX_PARTS} make sense")
+        _require_text(graph.name, graph.doc_string)
+        for node in graph.node:
+            _require_text(node.name, node.op_type, node.domain, node.doc_string, *node.input, *node.output)
+            for attribute in node.attribute:
+                _require_text(attribute.name, attribute.ref_attr_name, attribute.doc_string, attribute.t.name)
+        for tensor in graph.initializer:
+            _require_text(tensor.name, tensor.doc_string)
+            _require_text(*(text for entry in tensor.external_data for text in (entry.key, entry.value)))
+        _require_text(*(sparse.values.name for sparse in graph.sparse_initializer))
+        for value in chain(*values):
+            _require_text(value.name, value.doc_string)
+            for dim in value.type.tensor_type.shape.dim:
+                _require_text(dim.dim_param, dim.denotation)
 
 
 def _take_external(model: Model) -> None:
@@ -304,11 +295,10 @@ def _take_external(model: Model) -> None:
             views[location] = MappedFile(path, what="external data").view
         view = views[location]
         try:
-            offset, length = int(said.get("offset", "0")), int(said.get("length", str(len(view))))
+            offset = int(said.get("offset", "0"))
+            length = int(said["length"]) if "length" in said else len(view) - offset
         except ValueError as error:
             raise StepError(f"the external data of '{tensor.name}' have no place", where=model.where) from error
-        if "length" not in said:
-            length = len(view) - offset
         if offset < 0 or length < 0 or offset + length > len(view):
             raise StepError(
                 f"the external data of '{tensor.name}' lie outside their file", where=f"{model.where}: {location}",
@@ -332,12 +322,6 @@ def to_typed(data: memoryview | bytes, dtype: int) -> list[Piece]:
     """
     if dtype in (FLOAT, DOUBLE):
         return [data]
-    form = {INT32: "i", INT64: "q"}[dtype]
-    view = memoryview(bytes(data) if sys.byteorder == "big" else data)
     width = WIDTH[dtype]
-    pieces: list[Piece] = []
-    for at in range(0, len(view), width << 16):
-        part = view[at : at + (width << 16)]
-        numbers = struct.unpack(f"<{len(part) // width}{form}", part)
-        pieces.append(b"".join(map(varint, numbers)))
-    return pieces
+    parts = (memoryview(data)[at : at + (width << 16)] for at in range(0, len(data), width << 16))
+    return [b"".join(map(varint, struct.unpack(f"<{len(p) // width}{CODES[dtype]}", p))) for p in parts]

@@ -9,15 +9,14 @@ ways down, and some that it takes give other numbers (Softmax along an axis that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from modelprep.errors import MissingTool, StepError
 from modelprep.formats.onnx import ir, opset_rules
-from modelprep.formats.onnx.graphs import graphs_of, nested_in, replace
+from modelprep.formats.onnx.graphs import DEFAULT, graphs_of, names, names_in, nested_in, replace, used_in
 from modelprep.formats.onnx.initializers import constant_value
 from modelprep.formats.onnx.model import Model, guarded, messages, refusal
-from modelprep.formats.onnx.opset_site import Site, Unconvertible, changes
+from modelprep.formats.onnx.opset_site import Facts, Site, Unconvertible, changes
 from modelprep.formats.onnx.order import refuse_growing
 from modelprep.installed import install_command
 
@@ -25,7 +24,6 @@ from modelprep.installed import install_command
 OLDEST, NEWEST = 7, 25
 #: Opset -> the IR version that came with it (onnx's versioning document).
 _IR = {7: 3, 8: 3, 9: 4, 10: 5, 11: 6, 12: 7, 15: 8, 19: 9, 21: 10, 23: 11, 24: 12, 25: 13}
-_DEFAULT = ("", "ai.onnx")
 
 
 def convert(model: Model, opset: int) -> list[str]:
@@ -51,7 +49,7 @@ def convert(model: Model, opset: int) -> list[str]:
     for step in steps:
         _carry(model, model.graph, step, opset > source, facts, touched)
     for item in model.proto.opset_import:
-        if item.domain in _DEFAULT:
+        if item.domain in DEFAULT:
             item.version = opset
     _drop_unused(model, facts.constants)
     _settle_ir(model, opset, up=opset > source)
@@ -65,16 +63,12 @@ def convert(model: Model, opset: int) -> list[str]:
     return [f"opset {source} made {opset}" + (f" ({rewritten} rewritten)" if rewritten else "")]
 
 
-@dataclass
-class _Facts:
-    shapes: dict[str, list[int | None]]
-    types: dict[str, int]
-    constants: dict[str, Any]
-    taken: set[str]
+def infer(model: Model, refused: str = "the shapes of the model contradict each other", **how: bool) -> Any:
+    """Return the model's message with shapes inferred where they can be, large weights left out (extra ``onnx``).
 
-
-def infer(model: Model) -> Any:
-    """Return the model's message with shapes inferred where they can be, large weights left out (extra ``onnx``)."""
+    `refused`: what the error says; `how`: further arguments of onnx's inference. Raises StepError: it finds a
+    contradiction, or a value has too many dimensions.
+    """
     try:
         import onnx
         from onnx import shape_inference
@@ -83,66 +77,56 @@ def infer(model: Model) -> Any:
             "inferring the shapes of this model needs onnx", where=model.where, hint=install_command("onnx")
         ) from error
     refuse_growing(model)
-    with refusal("the shapes of the model contradict each other", model.where):
-        return shape_inference.infer_shapes(
-            onnx.load_model_from_string(model.proto.SerializeToString()), data_prop=True
-        )
+    with refusal(refused, model.where):
+        loaded = onnx.load_model_from_string(model.proto.SerializeToString())
+        return shape_inference.infer_shapes(loaded, **{"data_prop": True, **how})
 
 
 def _disagreement(model: Model) -> str:
     """Say what strict inference has against a model, its types included; empty if it has nothing against it."""
-    import onnx
-    from onnx import shape_inference
-
-    loaded = onnx.load_model_from_string(model.proto.SerializeToString())
     try:
-        with refusal("onnx's inference has something against the model", model.where):
-            shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True)
+        infer(model, check_type=True, strict_mode=True, data_prop=False)
     except StepError as error:
         return (error.got or "").removeprefix("[ShapeInferenceError] ")
     return ""
 
 
-def _facts(model: Model) -> _Facts:
-    facts = _Facts({}, {}, {}, set())
+def _facts(model: Model) -> Facts:
+    facts = Facts()
     for graph in graphs_of(infer(model).graph):
         for value in (*graph.input, *graph.output, *graph.value_info):
             tensor = value.type.tensor_type
-            if not value.type.HasField("tensor_type"):
-                continue
-            facts.types.setdefault(value.name, tensor.elem_type)
-            if tensor.HasField("shape"):
-                sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-                facts.shapes.setdefault(value.name, sizes)
+            if value.type.HasField("tensor_type"):
+                facts.types.setdefault(value.name, tensor.elem_type)
+                if tensor.HasField("shape"):
+                    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+                    facts.shapes.setdefault(value.name, sizes)
     for graph in graphs_of(model.graph):
+        facts.taken |= names_in(graph)
         for tensor in graph.initializer:
-            facts.constants[tensor.name] = tensor
-            facts.shapes[tensor.name], facts.types[tensor.name] = list(tensor.dims), tensor.data_type
-            facts.taken.add(tensor.name)
+            facts.add(tensor.name, tensor)
         for node in graph.node:
-            facts.taken.update((*node.input, *node.output))
-            if node.op_type in ("Flatten", "Gemm") and node.domain in _DEFAULT:  # of two dimensions, whatever they are
+            if node.domain not in DEFAULT:
+                continue
+            if node.op_type in ("Flatten", "Gemm"):  # of two dimensions, whatever they are
                 facts.shapes.setdefault(node.output[0], [None, None])
-            constant = node.op_type == "Constant" and node.domain in _DEFAULT
-            if constant and (tensor := constant_value(node)) is not None:
-                facts.constants[node.output[0]] = tensor
-                facts.shapes[node.output[0]], facts.types[node.output[0]] = list(tensor.dims), tensor.data_type
+            if node.op_type == "Constant" and (tensor := constant_value(node)) is not None:
+                facts.add(node.output[0], tensor)
     return facts
 
 
-def _carry(model: Model, graph: Any, step: int, up: bool, facts: _Facts, touched: dict[str, int]) -> None:
+def _carry(model: Model, graph: Any, step: int, up: bool, facts: Facts, touched: dict[str, int]) -> None:
     """Carry every node of a graph, and of those nested in it, across one opset."""
     made: list[Any] = []
     moved = False
     for node in graph.node:
         for nested in nested_in(node):
             _carry(model, nested, step, up, facts, touched)
-        change = changes().get((node.op_type, step)) if node.domain in _DEFAULT else None
-        rules = (change.up if up else change.down) if change is not None else ()
-        if change is None or not rules:
+        change = changes().get((node.op_type, step)) if node.domain in DEFAULT else None
+        if change is None or not (rules := change.up if up else change.down):
             made.append(node)
             continue
-        site = Site(model, node, change, up, facts.shapes, facts.types, facts.constants, facts.taken)
+        site = Site(model, node, change, facts)
         before = node.SerializeToString(deterministic=True)
         try:
             nodes = opset_rules.apply(site, rules)
@@ -163,18 +147,13 @@ def _carry(model: Model, graph: Any, step: int, up: bool, facts: _Facts, touched
 
 def _drop_unused(model: Model, before: Mapping[str, Any]) -> None:
     """Take out constants that nothing uses any more since their values went into attributes."""
-    used: set[str] = set()
-    for graph in graphs_of(model.graph):
-        used.update(value.name for value in graph.output)
-        for node in graph.node:
-            used.update(node.input)
-    listed = {value.name for value in model.graph.input}
+    used = set().union(*map(used_in, graphs_of(model.graph)), names(model.graph.input))
     for graph in graphs_of(model.graph):
         for held in (graph.initializer, graph.node):
             for index in reversed(range(len(held))):
                 item = held[index]
                 name = item.name if held is graph.initializer else item.output[0] if item.op_type == "Constant" else ""
-                if name in before and name not in used and name not in listed:
+                if name in before and name not in used:
                     del held[index]
                     model.payloads.pop(name, None)
 

@@ -15,7 +15,7 @@ from modelprep.formats.onnx.opset_site import Site, Unconvertible
 
 
 def apply(site: Site, rules: tuple[str, ...]) -> list[Any]:
-    """Apply the rules of a row to a node; give the nodes that stand for it.
+    """Apply the rules of a row to a node; return the nodes that replace it.
 
     Raises Unconvertible: the node cannot be carried.
     """
@@ -25,13 +25,16 @@ def apply(site: Site, rules: tuple[str, ...]) -> list[Any]:
     return [*site.before, site.node, *site.after]
 
 
-def _value(attribute: Any) -> object:
-    """Return an attribute's value; a list of ones as 1, as the table writes it."""
+def _value(site: Site, name: str) -> str | None:
+    """Return an attribute as the table writes it, a list of ones as 1; None if it is left out."""
+    attribute = site.attribute(name)
+    if attribute is None:
+        return None
     kinds: Mapping[int, Any] = {
         1: attribute.f, 2: attribute.i, 3: attribute.s.decode("utf-8", "replace"), 7: list(attribute.ints),
     }  # fmt: skip
     value = kinds.get(attribute.type, attribute.type)
-    return 1 if isinstance(value, list) and all(item == 1 for item in value) else value
+    return "1" if isinstance(value, list) and all(item == 1 for item in value) else str(value)
 
 
 def _refused(site: Site) -> None:
@@ -44,13 +47,12 @@ def _refused(site: Site) -> None:
 def _attribute(site: Site, asked: str) -> None:
     """Take an attribute out that has the value which the other side takes for granted; ``!``: it must be there."""
     name, _, value = asked.partition("=")
-    attribute = site.attribute(name)
-    if attribute is None:
+    own = _value(site, name)
+    if own is None:
         if value.endswith("!"):
             raise Unconvertible(f"{name} is left out, which means something else on the other side")
         return
-    if str(_value(attribute)) != value.rstrip("!"):
-        raise Unconvertible(f"{name} is {_value(attribute)}, and the other side knows {value.rstrip('!')} only")
+    _values(site, name, value.rstrip("!"), suffix=" only")
     site.drop(name)
 
 
@@ -64,34 +66,29 @@ def _set_attribute(site: Site, asked: str) -> None:
     site.set(name, value)
 
 
-def _values(site: Site, name: str, *known: str) -> None:
-    attribute = site.attribute(name)
-    if attribute is not None and str(_value(attribute)) not in known:
-        raise Unconvertible(f"{name} is {_value(attribute)}, and the other side knows {', '.join(known)}")
+def _values(site: Site, name: str, *known: str, suffix: str = "") -> None:
+    if (own := _value(site, name)) is not None and own not in known:
+        raise Unconvertible(f"{name} is {own}, and the other side knows {', '.join(known)}{suffix}")
 
 
 def _rename_value(site: Site, name: str, *pairs: str) -> None:
-    attribute = site.attribute(name)
-    names = dict(pair.split("=") for pair in pairs)
-    if attribute is not None:
-        value = str(_value(attribute))
-        site.set(name, names.get(value, value))
+    if (own := _value(site, name)) is not None:
+        site.set(name, dict(pair.split("=") for pair in pairs).get(own, own))
 
 
 def _rename(site: Site, operator: str) -> None:
     site.node.op_type = operator
 
 
-def _inputs(site: Site, most: str) -> None:
-    if any(site.node.input[int(most) :]):
-        raise Unconvertible(f"it has more than {most} inputs")
-    del site.node.input[int(most) :]
+def _inputs(site: Site, most: str, held: Any = None, what: str = "inputs") -> None:
+    held = site.node.input if held is None else held
+    if any(held[int(most) :]):
+        raise Unconvertible(f"it has more than {most} {what}")
+    del held[int(most) :]
 
 
 def _outputs(site: Site, most: str) -> None:
-    if any(site.node.output[int(most) :]):
-        raise Unconvertible(f"it has more than {most} outputs, and the others mean something else on the other side")
-    del site.node.output[int(most) :]
+    _inputs(site, most, site.node.output, "outputs, and the others mean something else on the other side")
 
 
 def _rank(site: Site, wanted: str) -> None:
@@ -99,28 +96,23 @@ def _rank(site: Site, wanted: str) -> None:
         raise Unconvertible(f"its input has {site.rank(site.given(0))} dimensions, not {wanted}")
 
 
-def _axes_rank(site: Site) -> int:
-    """Return how many dimensions axes count: those of the input, for Unsqueeze of the output."""
-    return site.rank(site.node.output[0] if site.node.op_type == "Unsqueeze" else site.given(0))
-
-
 def _positive(site: Site, name: str) -> None:
-    attribute = site.attribute(name)
-    if attribute is None:
-        return
-    if attribute.type == 2 and attribute.i < 0:
-        attribute.i += _axes_rank(site)
-    for index, axis in enumerate(attribute.ints):
-        if axis < 0:
-            attribute.ints[index] = axis + _axes_rank(site)
+    def turned(axis: int) -> int:  # axes count the input's dimensions, for Unsqueeze the output's
+        source = site.node.output[0] if site.node.op_type == "Unsqueeze" else site.given(0)
+        return axis + site.rank(source) if axis < 0 else axis
+
+    if (attribute := site.attribute(name)) is not None:
+        if attribute.type == 2:
+            attribute.i = turned(attribute.i)
+        attribute.ints[:] = map(turned, attribute.ints)
 
 
 def _positive_input(site: Site, place: str) -> None:
     name = site.given(int(place))
-    axes = site.numbers(name) if name else []
+    axes = [int(axis) for axis in site.numbers(name)] if name else []
     if any(axis < 0 for axis in axes):
         rank = site.rank(site.given(0))
-        turned = [int(axis) + rank if axis < 0 else int(axis) for axis in axes]
+        turned = [axis + rank if axis < 0 else axis for axis in axes]
         site.node.input[int(place)] = site.constant("axes", INT64, turned, [len(turned)])
 
 
@@ -147,15 +139,15 @@ def _attribute_to_input(site: Site, at: str, name: str, form: str) -> None:
 
 def _input_to_attribute(site: Site, at: str, name: str, kind: str) -> None:
     """Make the constant input at a place an attribute; ``!``: it must be there."""
-    place = int(at)
-    source = site.given(place)
-    if source:
-        values: list[Any] = list(site.numbers(source))
+    place, must = int(at), kind.endswith("!")
+    cast: Callable[[float], float] = float if kind.startswith("f") else int
+    if source := site.given(place):
+        values = [cast(value) for value in site.numbers(source)]
         if kind.rstrip("!") in ("int", "float"):
-            site.set(name, float(values[0]) if kind.startswith("f") else int(values[0]))
-        elif values or kind.endswith("!"):
-            site.set(name, [float(value) if kind.startswith("f") else int(value) for value in values])
-    elif kind.endswith("!"):
+            site.set(name, values[0])
+        elif values or must:
+            site.set(name, values)
+    elif must:
         raise Unconvertible(f"{name} is left out, and the other side needs it")
     if place < len(site.node.input):
         site.node.input[place] = ""
@@ -164,10 +156,8 @@ def _input_to_attribute(site: Site, at: str, name: str, kind: str) -> None:
 
 
 def _equal_shapes(site: Site) -> None:
-    shapes = [site.shapes.get(name) for name in site.node.input]
-    if len(shapes) > 1 and (
-        None in shapes or any(one != shapes[0] or None in one for one in shapes if one is not None)
-    ):
+    shapes = [site.facts.shapes.get(name) for name in site.node.input]
+    if len(shapes) > 1 and any(one is None or one != shapes[0] or None in one for one in shapes):
         raise Unconvertible("its inputs do not surely have one shape, and the other side does not broadcast")
 
 
@@ -177,14 +167,11 @@ def _only(site: Site, name: str) -> None:
 
 
 def _constant_value(site: Site) -> None:
-    tensor = constant_value(site.node)
-    if tensor is None:
-        if site.attribute("sparse_value") is None:
-            raise Unconvertible("it holds text, which the other side does not know")
-        return
-    del site.node.attribute[:]
-    attribute = site.node.attribute.add(name="value", type=4)
-    attribute.t.CopyFrom(tensor)
+    if (tensor := constant_value(site.node)) is not None:
+        del site.node.attribute[:]
+        site.node.attribute.add(name="value", type=4).t.CopyFrom(tensor)
+    elif site.attribute("sparse_value") is None:
+        raise Unconvertible("it holds text, which the other side does not know")
 
 
 def _per_tensor(site: Site) -> None:
@@ -197,7 +184,7 @@ def _group_scale(site: Site) -> None:
     """Scale and bias were one number a group, and are one a channel; onnx's own converter leaves them as they were."""
     groups = site.attribute("num_groups").i
     site.rank(site.given(0))
-    channels = site.shapes[site.given(0)][1]
+    channels = site.facts.shapes[site.given(0)][1]
     if channels is None or channels % groups:
         raise Unconvertible("the number of its channels is not known")
     for place, stem in ((1, "scale"), (2, "bias")):
@@ -225,15 +212,18 @@ def _gemm_bias(site: Site) -> None:
         site.node.input.append(site.constant("c", dtype, [0], [1]))
 
 
+def _number(site: Site, name: str, default: int) -> int:
+    attribute = site.attribute(name)
+    return default if attribute is None else int(attribute.i)
+
+
 def _softmax_axis(site: Site, default: int) -> tuple[int, int, list[int | None]]:
-    attribute, source = site.attribute("axis"), site.given(0)
-    rank = site.rank(source)
-    axis = int(attribute.i) if attribute is not None else default
-    return axis + rank if axis < 0 else axis, rank, site.shapes[source]
+    rank, axis = site.rank(site.given(0)), _number(site, "axis", default)
+    return axis + rank if axis < 0 else axis, rank, site.facts.shapes[site.given(0)]
 
 
 def _softmax_up(site: Site) -> None:
-    """Flattened from an axis on, so far: along that axis where the others after it are 1, else flattened by nodes."""
+    """Flattened from an axis on: along that axis where the others after it are 1, else flattened by nodes."""
     axis, rank, sizes = _softmax_axis(site, 1)
     long = [index for index in range(axis, rank) if sizes[index] != 1]
     if axis < rank and len(long) <= 1:
@@ -250,11 +240,11 @@ def _softmax_up(site: Site) -> None:
     site.node.input[0], site.node.output[0] = flat, soft
     site.set("axis", 1)
     site.after.append(site.add("Reshape", [soft, shape], result))
-    site.shapes[flat] = site.shapes[soft] = [None, None]
+    site.facts.shapes[flat] = site.facts.shapes[soft] = [None, None]
 
 
 def _softmax_down(site: Site) -> None:
-    """Along one axis, so far: the same where the others after it are 1, else that axis is turned to the end."""
+    """Along one axis: the same where the others after it are 1, else that axis is turned to the end."""
     axis, rank, sizes = _softmax_axis(site, -1)
     if all(size == 1 for size in sizes[axis + 1 :]):
         site.set("axis", axis)
@@ -268,19 +258,12 @@ def _softmax_down(site: Site) -> None:
     site.node.input[0], site.node.output[0] = turned, soft
     site.set("axis", rank - 1)
     site.after.append(site.add("Transpose", [soft], result, perm=back))
-    site.shapes[turned] = site.shapes[soft] = [sizes[index] for index in order]
+    site.facts.shapes[turned] = site.facts.shapes[soft] = [sizes[index] for index in order]
 
 
-def _scales(site: Site, place: int) -> list[float]:
-    scales = [float(value) for value in site.numbers(site.given(place))]
-    if any(scale < 1 for scale in scales):
+def _scales(site: Site, place: int) -> None:
+    if any(scale < 1 for scale in site.numbers(site.given(place))):
         raise Unconvertible("it makes something smaller, which the two sides do differently")
-    return scales
-
-
-def _mode(site: Site) -> str:
-    attribute = site.attribute("mode")
-    return "nearest" if attribute is None else str(_value(attribute))
 
 
 def _resize_to_upsample(site: Site) -> None:
@@ -292,13 +275,13 @@ def _resize_up(site: Site) -> None:
     _scales(site, 1)
     site.node.input.insert(1, site.constant("roi", FLOAT, [], [0]))
     site.set("coordinate_transformation_mode", "asymmetric")
-    if _mode(site) == "nearest":
+    if _value(site, "mode") in (None, "nearest"):
         site.set("nearest_mode", "floor")
 
 
 def _resize_down(site: Site) -> None:
     _attribute(site, "coordinate_transformation_mode=asymmetric!")
-    if _mode(site) == "nearest":
+    if _value(site, "mode") in (None, "nearest"):
         _attribute(site, "nearest_mode=floor!")
     _values(site, "mode", "nearest", "linear")
     if site.given(3) or not site.given(2):
@@ -342,8 +325,8 @@ def _split_down(site: Site) -> None:
     site.drop("num_outputs")
     if site.given(1):
         return
-    attribute, count = site.attribute("axis"), len(site.node.output)
-    size = site.shapes[site.given(0)][0 if attribute is None else attribute.i] if site.rank(site.given(0)) else None
+    axis, count = _number(site, "axis", 0), len(site.node.output)
+    size = site.facts.shapes[site.given(0)][axis] if site.rank(site.given(0)) else None
     if size is None:
         raise Unconvertible("the size that it splits is not known, and the other side takes equal parts only")
     if size % count:
@@ -353,15 +336,9 @@ def _split_down(site: Site) -> None:
         site.node.input.append(site.constant("split", INT64, sizes, [count]))
 
 
-_RULES: Mapping[str, Callable[..., None]] = {
-    "attribute": _attribute, "attribute_to_input": _attribute_to_input, "constant_value": _constant_value,
-    "dropout_down": _dropout_down, "dropout_up": _dropout_up, "equal_shapes": _equal_shapes, "gemm_bias": _gemm_bias,
-    "group_scale": _group_scale,
-    "input_to_attribute": _input_to_attribute, "inputs": _inputs, "only": _only, "outputs": _outputs,
-    "per_tensor": _per_tensor, "positive": _positive, "positive_input": _positive_input, "rank": _rank,
-    "refused": _refused, "rename": _rename, "rename_value": _rename_value, "resize_down": _resize_down,
-    "resize_fill": _resize_fill, "resize_to_upsample": _resize_to_upsample, "resize_up": _resize_up,
-    "set_attribute": _set_attribute, "slice_down": _slice_down, "slice_up": _slice_up, "softmax_down": _softmax_down,
-    "softmax_up": _softmax_up, "split_down": _split_down, "split_up": _split_up, "values": _values,
-    "without": _without,
-}  # fmt: skip
+_RULES: Mapping[str, Callable[..., None]] = {rule.__name__[1:]: rule for rule in (
+    _attribute, _attribute_to_input, _constant_value, _dropout_down, _dropout_up, _equal_shapes, _gemm_bias,
+    _group_scale, _input_to_attribute, _inputs, _only, _outputs, _per_tensor, _positive, _positive_input, _rank,
+    _refused, _rename, _rename_value, _resize_down, _resize_fill, _resize_to_upsample, _resize_up, _set_attribute,
+    _slice_down, _slice_up, _softmax_down, _softmax_up, _split_down, _split_up, _values, _without,
+)}  # fmt: skip

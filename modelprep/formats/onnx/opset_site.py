@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from modelprep.formats.onnx.graphs import claim
-from modelprep.formats.onnx.model import FLOAT, INT32, INT64, Model, messages
+from modelprep.formats.onnx.graphs import attribute_of, claim, drop
+from modelprep.formats.onnx.model import FLOAT, INT32, INT64, TYPED, Model, messages
 
 
 class Unconvertible(Exception):
@@ -45,31 +45,41 @@ def _split(rules: str) -> tuple[str, ...]:
 
 
 @dataclass
-class Site:
-    """A node where it stands, with what its rules may ask and add.
+class Facts:
+    """What is known of a model's values.
 
     `shapes`, `types`: value -> its dimensions (None if one is open), its element type; as far as inference knows.
+    `constants`: value -> its tensor. `taken`: names that are taken.
     """
+
+    shapes: dict[str, list[int | None]] = field(default_factory=dict)
+    types: dict[str, int] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def add(self, name: str, tensor: Any) -> None:
+        """Add a constant."""
+        self.shapes[name], self.types[name], self.constants[name] = list(tensor.dims), tensor.data_type, tensor
+
+
+@dataclass
+class Site:
+    """A node where it stands, with what its rules may ask and add."""
 
     model: Model
     node: Any
     change: Change
-    up: bool
-    shapes: dict[str, list[int | None]]
-    types: dict[str, int]
-    constants: dict[str, Any]
-    taken: set[str]
+    facts: Facts
     before: list[Any] = field(default_factory=list)
     after: list[Any] = field(default_factory=list)
 
     def attribute(self, name: str) -> Any:
         """Return an attribute, or None."""
-        return next((each for each in self.node.attribute if each.name == name), None)
+        return attribute_of(self.node, name)
 
     def drop(self, name: str) -> None:
         """Take an attribute out."""
-        for index in reversed([i for i, each in enumerate(self.node.attribute) if each.name == name]):
-            del self.node.attribute[index]
+        drop(self.node.attribute, {name})
 
     def given(self, index: int) -> str:
         """Return the name of an input, empty if it is left out."""
@@ -77,19 +87,19 @@ class Site:
 
     def rank(self, name: str) -> int:
         """Return how many dimensions a value has."""
-        if name not in self.shapes:
+        if name not in self.facts.shapes:
             raise Unconvertible(f"the dimensions of '{name}' are not known")
-        return len(self.shapes[name])
+        return len(self.facts.shapes[name])
 
     def type(self, name: str) -> int:
         """Return a value's element type."""
-        if name not in self.types:
+        if name not in self.facts.types:
             raise Unconvertible(f"the type of '{name}' is not known")
-        return self.types[name]
+        return self.facts.types[name]
 
     def numbers(self, name: str) -> list[float] | list[int]:
         """Return the elements of a small constant."""
-        tensor = self.constants.get(name)
+        tensor = self.facts.constants.get(name)
         if tensor is None or name in self.model.payloads:
             raise Unconvertible(f"'{name}' is computed, and must be constant")
         if tensor.data_type in (INT32, INT64):
@@ -101,22 +111,20 @@ class Site:
 
     def name(self, stem: str) -> str:
         """Return a name that nothing has yet."""
-        return claim(stem, self.taken)
+        return claim(stem, self.facts.taken)
 
     def constant(self, stem: str, dtype: int, values: list[Any], dims: list[int]) -> str:
-        """Add an initializer; give its name."""
+        """Add an initializer; return its name."""
         name = self.name(f"{self.node.name or self.node.output[0]}_{stem}")
         tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
-        if dtype == INT64:
-            tensor.int64_data.extend(values)
-        elif dtype == FLOAT:
-            tensor.float_data.extend(values)
+        if dtype in (INT64, FLOAT):
+            getattr(tensor, TYPED[dtype][1]).extend(values)
         else:
             import numpy as np
             from onnx import helper
 
             tensor.raw_data = np.asarray(values, helper.tensor_dtype_to_np_dtype(dtype)).tobytes()
-        self.shapes[name], self.types[name], self.constants[name] = list(dims), dtype, tensor
+        self.facts.add(name, tensor)
         return name
 
     def set(self, name: str, value: Any) -> None:
@@ -138,7 +146,6 @@ class Site:
         """Make a node of an operator; the caller puts it before or after."""
         made = messages("NodeProto")(op_type=operator, input=source, output=[result])
         made.name = self.name(f"{self.node.name}_{operator}") if self.node.name else ""
-        other = Site(**{**vars(self), "node": made, "before": [], "after": []})
         for name, value in attributes.items():
-            other.set(name, value)
+            Site(self.model, made, self.change, self.facts).set(name, value)
         return made

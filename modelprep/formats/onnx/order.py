@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.graphs import graphs_of, nested_in, replace
+from modelprep.formats.onnx.graphs import constants_of, graphs_of, names, nested_in, replace
 from modelprep.formats.onnx.model import Model
 
 #: Dimensions of one value, and those that Unsqueeze nodes one behind another may add.
@@ -14,7 +14,7 @@ _MOST = 256
 
 def reachable(model: Model) -> set[str]:
     """Return the values that depend on an input that is fed, the inputs among them."""
-    fed = {value.name for value in model.inputs()}
+    fed = names(model.inputs())
     # Nodes may be in any order; this settles in as many rounds as the order is off, one when it is right.
     growing = True
     while growing:
@@ -27,12 +27,9 @@ def reachable(model: Model) -> set[str]:
 
 
 def refuse_growing(model: Model) -> None:
-    """See that no value gets more dimensions than any model has, which would take inferring its shapes ages.
+    """Refuse a value of more dimensions than any model has: inferring its shapes would take ages.
 
-    Raises
-    ------
-    StepError
-        A value is declared with more, or Unsqueeze nodes one behind another make such a value.
+    Raises StepError: a value is declared so, or Unsqueeze nodes one behind another make it.
     """
     for graph in graphs_of(model.graph):
         values = (*graph.input, *graph.output, *graph.value_info)
@@ -54,8 +51,7 @@ def refuse_growing(model: Model) -> None:
         if most > _MOST:
             raise StepError(
                 "its Unsqueeze nodes make a value of too many dimensions", where=model.where,
-                got=node.name or node.output[0],
-                expected=f"at most {_MOST} of them one behind another",
+                got=node.name or node.output[0], expected=f"at most {_MOST} of them one behind another",
             )  # fmt: skip
         if most:
             grown.update(dict.fromkeys(node.output, most))
@@ -72,22 +68,17 @@ def sort_nodes(model: Model) -> bool:
     graph = model.graph
     nodes = list(graph.node)
     made = {name: index for index, node in enumerate(nodes) for name in node.output if name}
-    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    known |= {tensor.values.name for tensor in graph.sparse_initializer}
+    known = names(graph.input) | constants_of(graph)
     waits: list[set[int]] = []
     users: list[list[int]] = [[] for _ in nodes]
     for index, node in enumerate(nodes):
-        needs = set()
-        for name in _uses(node):
-            if name in made and name not in known:
-                needs.add(made[name])
-            elif name not in known:
-                raise StepError(
-                    f"node '{node.name or node.op_type}' uses a value that nothing makes", where=model.where, got=name
-                )
-        for need in needs:
+        taken = _uses(node) - known
+        if absent := next((name for name in taken if name not in made), None):
+            what = f"node '{node.name or node.op_type}' uses a value that nothing makes"
+            raise StepError(what, where=model.where, got=absent)
+        waits.append({made[name] for name in taken})
+        for need in waits[-1]:
             users[need].append(index)
-        waits.append(needs)
     ready = [index for index, needs in enumerate(waits) if not needs]
     heapq.heapify(ready)
     order: list[int] = []
@@ -110,13 +101,12 @@ def sort_nodes(model: Model) -> bool:
 
 
 def _uses(node: Any) -> set[str]:
-    """Return the values a node uses, those that its nested graphs take from around them too."""
-    used = {name for name in node.input if name}
+    """Return the values that a node and the graphs nested in it use from around."""
+    used = set(node.input) - {""}
     for graph in nested_in(node):
-        inner: set[str] = {output.name for output in graph.output}
-        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        inner, own = names(graph.output), names(graph.input) | names(graph.initializer)
         for nested in graph.node:
             inner |= _uses(nested)
             own.update(nested.output)
-        used |= {name for name in inner if name} - own
+        used |= inner - own - {""}
     return used

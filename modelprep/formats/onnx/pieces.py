@@ -1,7 +1,7 @@
 """An ONNX file cut up and put together again, without parsing or holding its weights.
 
-A file becomes a list of pieces: new bytes, and slices of the mapped file that are copied as they are. What nobody asked
-to change keeps its very bytes. The wire format itself is :mod:`modelprep.formats.protowire`.
+A file becomes a list of pieces: new bytes, and slices of the mapped file that are copied as they are. The wire format
+itself is :mod:`modelprep.formats.protowire`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def block(number: int, pieces: list[Piece]) -> list[Piece]:
 
 
 def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
-    """Write pieces to a new file; give its length.
+    """Write pieces to a new file; return its length.
 
     Raises StepError: it would be larger than a protobuf message can be; StorageError: it cannot be written.
     """

@@ -7,11 +7,11 @@ between (value_info) are stale then and are dropped; every runtime infers them a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modelprep.errors import StepError, nearest
-from modelprep.formats.onnx.graphs import graphs_of
+from modelprep.formats.onnx.graphs import drop, graphs_of
 from modelprep.formats.onnx.model import Model
 from modelprep.formats.onnx.order import reachable
 
@@ -54,25 +54,14 @@ def set_dimensions(model: Model, batch: int | None, dims: Mapping[str, int]) -> 
                         dim.dim_value = symbols[dim.dim_param]
     if changed:
         # Shapes of what is made of constants alone hold still, and Arm NN 19.02 cannot do without them (rule ON10).
-        drop_value_info(model, reachable(model))
+        drop(model.graph.value_info, reachable(model))
     return changed
-
-
-def drop_value_info(model: Model, names: Collection[str]) -> int:
-    """Take the shapes of some values in between out; give how many were there."""
-    stale = [index for index, value in enumerate(model.graph.value_info) if value.name in names]
-    for index in reversed(stale):
-        del model.graph.value_info[index]
-    return len(stale)
 
 
 def unsettled(model: Model) -> set[str]:
     """Return the values in between whose shape is not all numbers."""
-    return {
-        value.name
-        for value in model.graph.value_info
-        if any(_number(dim) is None for dim in value.type.tensor_type.shape.dim)
-    }
+    values = model.graph.value_info
+    return {v.name for v in values if any(_number(dim) is None for dim in v.type.tensor_type.shape.dim)}
 
 
 def _symbols(model: Model) -> set[str]:
@@ -106,15 +95,13 @@ def _set_batch(model: Model, batch: int, symbols: dict[str, int], changed: list[
     symbol, number = str(first.dim_param), _number(first)
     if symbol:
         if symbols.setdefault(symbol, batch) != batch:
-            raise StepError(
-                f"'{symbol}' is the batch and is to be two numbers", where=model.where,
-                got=f"batch {batch}, dims {symbols[symbol]}",
-            )  # fmt: skip
+            got = f"batch {batch}, dims {symbols[symbol]}"
+            raise StepError(f"'{symbol}' is the batch and is to be two numbers", where=model.where, got=got)
+        return
+    if number == batch:
         return
     dims = [(value, value.type.tensor_type.shape.dim) for value in fed]
     samples = [value for value, sizes in dims if sizes and _is_batch(sizes, number)]
-    if number == batch:
-        return
     if number is not None:
         samples = _follow(model, samples, number, batch, changed)
     for value in samples:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.graphs import claim, names_in, nests, replace
+from modelprep.formats.onnx.graphs import DEFAULT, claim, drop, names, names_in, nests, replace, used_in
 from modelprep.formats.onnx.initializers import raw_bytes
 from modelprep.formats.onnx.model import FLOAT, RAW, Model, Payload, elements
-from modelprep.formats.onnx.shapes import drop_value_info
 
-_DEFAULT = ("", "ai.onnx")
 #: Bytes that turned constants may take beyond twice the model's own.
 _ROOM = 16 << 20
 
@@ -22,11 +20,11 @@ def drop_passing(model: Model) -> list[str]:
     train.
     """
     graph = model.graph
-    outputs = {value.name for value in graph.output}
-    initializers = model.initializers()
-    graph_inputs = {value.name for value in graph.input}
-    made: dict[str, Any] = {name: node for node in graph.node for name in node.output}
-    used = {name for node in graph.node for name in node.input} | outputs
+    if nests(graph):
+        return []  # nested graphs use names from around them; leave such a model to the parser's own verdict
+    outputs, given = names(graph.output), names(graph.initializer) | names(graph.input)
+    made = {name for node in graph.node for name in node.output}
+    used = used_in(graph)
     renamed: dict[str, str] = {}
     dropped: list[str] = []
     kept = []
@@ -36,10 +34,8 @@ def drop_passing(model: Model) -> list[str]:
             name = renamed[name]
         return name
 
-    if nests(graph):
-        return []  # nested graphs use names from around them; leave such a model to the parser's own verdict
     for node in graph.node:
-        if node.op_type not in ("Identity", "Dropout") or node.domain not in _DEFAULT or not node.input:
+        if node.op_type not in ("Identity", "Dropout") or node.domain not in DEFAULT or not node.input:
             kept.append(node)
             continue
         if node.op_type == "Dropout" and any(name in used for name in node.output[1:] if name):
@@ -47,36 +43,28 @@ def drop_passing(model: Model) -> list[str]:
         if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
             raise StepError("a Dropout has a training_mode input", where=model.where, got=node.name or node.output[0])
         source, result = final(node.input[0]), node.output[0]
-        if result in graph_inputs or result in initializers or result == source:
+        # An output's name must stay: the node before takes it, where that node's result is used by name only here.
+        stuck = result in outputs and (source not in made or source in outputs or source in given)
+        if result in given or result == source or stuck:
             kept.append(node)
             continue
-        if result in outputs:
-            # The output's name must stay: the node before takes it, where that node's result is used by name only here.
-            before = made.get(source)
-            if before is None or source in outputs or source in initializers or source in graph_inputs:
-                kept.append(node)
-                continue
-            renamed[source] = result
-        else:
-            renamed[result] = source
+        renamed.update({source: result} if result in outputs else {result: source})
         dropped.append(node.name or result)
     if dropped:
         replace(graph.node, kept)
         for node in graph.node:
-            for names in (node.input, node.output):
-                for index, name in enumerate(names):
-                    if name in renamed:
-                        names[index] = final(name)
-        drop_value_info(model, renamed)
+            for held in (node.input, node.output):
+                held[:] = map(final, held)
+        drop(graph.value_info, renamed)
     return dropped
 
 
 def flatten_to_reshape(model: Model) -> int:
-    """Make Flatten nodes with axis 1 Reshapes to [0, -1] (0 keeps the first dimension); give how many.
+    """Make Flatten nodes with axis 1 Reshapes to [0, -1] (0 keeps the first dimension); return how many.
 
     Raises StepError: the model is older than opset 5, whose Reshape has no second input.
     """
-    nodes = [node for node in model.graph.node if node.op_type == "Flatten" and node.domain in _DEFAULT]
+    nodes = [node for node in model.graph.node if node.op_type == "Flatten" and node.domain in DEFAULT]
     nodes = [node for node in nodes if all(item.i == 1 for item in node.attribute if item.name == "axis")]
     if not nodes:
         return 0
@@ -92,14 +80,14 @@ def flatten_to_reshape(model: Model) -> int:
 
 
 def fold_transposes(model: Model) -> int:
-    """Take out Transpose nodes of constant FLOAT matrices; the matrix is transposed in the file. Give how many."""
+    """Take out Transpose nodes of constant FLOAT matrices; the matrix is transposed in the file. Return how many."""
     graph = model.graph
     initializers, taken = model.initializers(), names_in(graph)
-    outputs = {value.name for value in graph.output}
+    outputs = names(graph.output)
     turned: dict[str, str] = {}
     constants = _Turned(model, taken)
     for node in graph.node:
-        tensor = initializers.get(node.input[0]) if node.op_type == "Transpose" and node.domain in _DEFAULT else None
+        tensor = initializers.get(node.input[0]) if node.op_type == "Transpose" and node.domain in DEFAULT else None
         # A matrix has one way to be transposed, whether perm says so or not; nested graphs know it by its old name.
         if tensor is None or node.output[0] in outputs or any(list(item.ints) != [1, 0] for item in node.attribute):
             continue
@@ -109,14 +97,13 @@ def fold_transposes(model: Model) -> int:
         return 0
     replace(graph.node, [node for node in graph.node if node.output[0] not in turned])
     for node in graph.node:
-        for index, name in enumerate(node.input):
-            node.input[index] = turned.get(name, name)
+        node.input[:] = [turned.get(name, name) for name in node.input]
     _drop_unused(model)
     return len(turned)
 
 
 def gemm_to_matmul(model: Model) -> int:
-    """Make Gemm nodes with constant weights a MatMul and an Add; give how many.
+    """Make Gemm nodes with constant weights a MatMul and an Add; return how many.
 
     Weights that Gemm would transpose are transposed in the file, and what it scales (alpha, beta) is scaled there. The
     sum is rounded once more than in a fused Gemm, so results may differ in the last bits.
@@ -134,12 +121,11 @@ def gemm_to_matmul(model: Model) -> int:
         # The parser fuses only a bias of one value an output, [X] or [1, X].
         fits = bias is None or (all(dim == 1 for dim in bias.dims[:-1]) and len(bias.dims) > 0)
         given = {item.name: item.f if item.name in ("alpha", "beta") else item.i for item in node.attribute}
-        plain = node.domain in _DEFAULT and not given.get("transA", 0)
-        if weights is None or not plain or not fits or (len(node.input) > 2 and node.input[2] and not bias):
-            nodes.append(node)
-            continue
-        name = constants.constant(weights, float(given.get("alpha", 1.0)), transpose=bool(given.get("transB", 0)))
-        offset = constants.constant(bias, float(given.get("beta", 1.0))) if bias is not None else node.name
+        plain = node.domain in DEFAULT and not given.get("transA", 0)
+        name = offset = ""
+        if weights is not None and plain and fits and not (len(node.input) > 2 and node.input[2] and not bias):
+            name = constants.constant(weights, float(given.get("alpha", 1.0)), transpose=bool(given.get("transB", 0)))
+            offset = constants.constant(bias, float(given.get("beta", 1.0))) if bias is not None else ""
         if not name or (bias is not None and not offset):
             nodes.append(node)
             continue
@@ -147,12 +133,8 @@ def gemm_to_matmul(model: Model) -> int:
         nodes.append(product)
         if bias is not None:
             product.output[0] = claim(f"{node.output[0]}__product", taken)
-            nodes.append(
-                type(node)(
-                    op_type="Add", name=f"{node.name}__bias" if node.name else "",
-                    input=[product.output[0], offset], output=[node.output[0]],
-                )
-            )  # fmt: skip
+            summed, ends = f"{node.name}__bias" if node.name else "", [product.output[0], offset]
+            nodes.append(type(node)(op_type="Add", name=summed, input=ends, output=[node.output[0]]))
         count += 1
     if count:
         replace(graph.node, nodes)
@@ -204,10 +186,8 @@ class _Turned:
 def _drop_unused(model: Model) -> None:
     """Take out initializers that nothing uses any more, and their entries among the inputs."""
     graph = model.graph
-    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
-    gone = {tensor.name for tensor in graph.initializer if tensor.name not in used}
+    gone = names(graph.initializer) - used_in(graph)
     for held in (graph.initializer, graph.input, graph.value_info):
-        for index in reversed([i for i, item in enumerate(held) if item.name in gone]):
-            del held[index]
+        drop(held, gone)
     for name in gone:
         model.payloads.pop(name, None)
