@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import struct
 from array import array
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, product
 
-from modelprep.formats.jpeg.frame import Component, Frame, State, bad, short
+from modelprep.formats.jpeg.frame import SCAN_END, Component, Frame, State, bad, short
 
 #: Scans of a picture: every block may be visited so often on average. A progressive picture has about ten scans; each
 #: takes time for all of its blocks, however few bytes it has.
 MAX_VISITS = 16
 _EMPTY = array("h", bytes(2 * 64))
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 #: A component of a scan with the numbers of its DC and AC tables.
 _Chosen = tuple[Component, int, int]
@@ -62,30 +65,14 @@ class _Bits:
 
 
 def _intervals(data: bytes, position: int) -> tuple[list[bytes], int]:
-    """Split entropy-coded data at its restart markers, stuffing removed; also give the place of the next marker."""
-    pieces = []
-    start = position
-    while True:
-        position = data.find(b"\xff", position)
-        if position < 0 or position + 1 >= len(data):
-            pieces.append(data[start:].replace(b"\xff\x00", b"\xff"))
-            return pieces, len(data)
-        follow = data[position + 1]
-        if follow == 0:
-            position += 2
-        elif 0xD0 <= follow <= 0xD7:
-            pieces.append(data[start:position].replace(b"\xff\x00", b"\xff"))
-            position += 2
-            start = position
-        elif follow == 0xFF:
-            position += 1
-        else:
-            pieces.append(data[start:position].replace(b"\xff\x00", b"\xff"))
-            return pieces, position
+    """Split entropy-coded data at its restart markers, stuffing removed; also return the place of the next marker."""
+    found = SCAN_END.search(data, position)
+    end = found.start() if found else len(data)
+    return [piece.replace(b"\xff\x00", b"\xff") for piece in _RESTART.split(data[position:end])], end
 
 
 def scan(data: bytes, position: int, state: State) -> int:
-    """Decode one scan into the components' coefficients; give the place of the next marker."""
+    """Decode one scan into the components' coefficients; return the place of the next marker."""
     frame = state.frame
     if position + 2 > len(data):
         raise short(data, state, position)
@@ -94,14 +81,12 @@ def scan(data: bytes, position: int, state: State) -> int:
     if frame is None or len(body) < 4 or len(body) != 2 * body[0] + 4:
         raise bad("its scan header", state, position)
     chosen: list[_Chosen] = []
-    for i in range(body[0]):
-        wanted, tables = body[1 + 2 * i], body[2 + 2 * i]
-        component = next((c for c in frame.components if c.id == wanted), None)
+    for number, tables in struct.iter_unpack("BB", body[1:-3]):
+        component = next((c for c in frame.components if c.id == number), None)
         if component is None:
-            raise bad(f"a scan of component {wanted}, which there is not", state, position)
+            raise bad(f"a scan of component {number}, which does not exist", state, position)
         chosen.append((component, tables >> 4, tables & 15))
-    start, end, approx = body[-3], body[-2], body[-1]
-    high, low = approx >> 4, approx & 15
+    start, end, high, low = body[-3], body[-2], body[-1] >> 4, body[-1] & 15
     if not frame.progressive:
         start, end, high, low = 0, 63, 0, 0
     elif start > end or end > 63 or low > 13 or (start and len(chosen) > 1) or (not start and end):
@@ -109,10 +94,9 @@ def scan(data: bytes, position: int, state: State) -> int:
     pieces, after = _intervals(data, position + length)
     try:
         _decode_scan(frame, state, chosen, (start, end, high, low), pieces)
-    except KeyError as error:
-        raise bad("a table that was never given", state, position) from error
-    except ValueError as error:
-        raise bad(str(error), state, position) from error
+    except (KeyError, ValueError) as error:
+        what = "a table that was never given" if isinstance(error, KeyError) else str(error)
+        raise bad(what, state, position) from error
     except EOFError as error:
         if after >= len(data) - 1:
             raise short(data, state, len(data)) from error
@@ -128,17 +112,15 @@ def _decode_scan(
         component = chosen[0][0]
         count, per_unit = component.own_x * component.own_y, 1
     else:
-        mcus = (frame.components[0].blocks_x // frame.components[0].h) * (
-            frame.components[0].blocks_y // frame.components[0].v
-        )
+        first = frame.components[0]
         per_unit = sum(c.h * c.v for c, _, _ in chosen)
-        count = mcus * per_unit
+        count = (first.blocks_x // first.h) * (first.blocks_y // first.v) * per_unit
     state.visits += count
     if state.visits > MAX_VISITS * sum(c.blocks_x * c.blocks_y for c in frame.components):
         raise ValueError("more scans than a picture has a use for")
     units = _units(frame, chosen)
     step = max(state.restart * per_unit if state.restart else count, 1)
-    for number, _first in enumerate(range(0, count, step)):
+    for number in range(-(-count // step)):
         if number >= len(pieces):
             raise EOFError
         bits = _Bits(pieces[number])
@@ -156,24 +138,30 @@ def _decode_scan(
 def _units(frame: Frame, chosen: list[_Chosen]) -> Iterator[tuple[_Chosen, int]]:
     """Yield the blocks of a scan in its order, each as the place of its first coefficient."""
     if len(chosen) == 1:
-        component = chosen[0][0]
-        for y in range(component.own_y):
-            for x in range(component.own_x):
-                yield chosen[0], 64 * (y * component.blocks_x + x)
+        c = chosen[0][0]
+        for y, x in product(range(c.own_y), range(c.own_x)):
+            yield chosen[0], 64 * (y * c.blocks_x + x)
         return
     first = frame.components[0]
-    for my in range(first.blocks_y // first.v):
-        for mx in range(first.blocks_x // first.h):
-            for entry in chosen:
-                c = entry[0]
-                for y in range(c.v):
-                    for x in range(c.h):
-                        yield entry, 64 * ((my * c.v + y) * c.blocks_x + mx * c.h + x)
+    for my, mx in product(range(first.blocks_y // first.v), range(first.blocks_x // first.h)):
+        for entry in chosen:
+            c = entry[0]
+            for y, x in product(range(c.v), range(c.h)):
+                yield entry, 64 * ((my * c.v + y) * c.blocks_x + mx * c.h + x)
 
 
 def _short(value: int) -> int:
     """Cut to 16 bits with a sign, as stb_image's coefficients are."""
     return (value + 0x8000 & 0xFFFF) - 0x8000
+
+
+def _predict(bits: _Bits, component: Component, table: list[int]) -> int:
+    """Read a DC difference; return the component's new DC value."""
+    if (size := bits.symbol(table)) > 15:
+        raise ValueError("a DC difference of more than 15 bits")
+    if size:
+        component.predictor += bits.signed(size)
+    return component.predictor
 
 
 def _baseline(bits: _Bits, state: State, run: Iterator[tuple[_Chosen, int]]) -> None:
@@ -182,12 +170,7 @@ def _baseline(bits: _Bits, state: State, run: Iterator[tuple[_Chosen, int]]) -> 
     for (component, dc, ac), block in run:
         data = component.coefficients
         data[block : block + 64] = _EMPTY
-        size = symbol(huffman[0, dc])
-        if size > 15:
-            raise ValueError("a DC difference of more than 15 bits")
-        if size:
-            component.predictor += signed(size)
-        data[block] = _short(component.predictor)
+        data[block] = _short(_predict(bits, component, huffman[0, dc]))
         table = huffman[1, ac]
         k = 1
         while k < 64:
@@ -224,12 +207,7 @@ def _progressive(
                 if bits.bits(1):
                     data[block] = _short(data[block] + bit)
             else:
-                size = bits.symbol(huffman[0, dc])
-                if size > 15:
-                    raise ValueError("a DC difference of more than 15 bits")
-                if size:
-                    component.predictor += bits.signed(size)
-                data[block] = _short(component.predictor * bit)
+                data[block] = _short(_predict(bits, component, huffman[0, dc]) * bit)
             continue
         table = huffman[1, ac]
         if not high:
@@ -247,7 +225,7 @@ def _progressive(
                     data[block + k] = _short(bits.signed(size) * bit)
                     k += 1
                 elif length < 15:
-                    skip = (1 << length) - 1 + (bits.bits(length) if length else 0)
+                    skip = (1 << length) - 1 + bits.bits(length)
                     break
                 else:
                     k += 16
@@ -258,7 +236,7 @@ def _progressive(
 
 
 def _refine(bits: _Bits, data: array[int], block: int, table: list[int], band: tuple[int, int, int, int]) -> int:
-    """Add one more bit of precision to a block's AC coefficients; give the end-of-band run that is left."""
+    """Add one more bit of precision to a block's AC coefficients; return the rest of the end-of-band run."""
     start, end, bit, skip = band
 
     def sharpen(place: int) -> None:
@@ -271,30 +249,24 @@ def _refine(bits: _Bits, data: array[int], block: int, table: list[int], band: t
         while k <= end:
             entry = bits.symbol(table)
             length, size = entry >> 4, entry & 15
-            value = 0
-            if size == 0:
-                if length < 15:
-                    skip = (1 << length) + (bits.bits(length) if length else 0)
-                    break
-            elif size == 1:
-                value = bit if bits.bits(1) else -bit
-            else:
+            if size > 1:
                 raise ValueError("a refinement of more than one bit")
+            if not size and length < 15:
+                skip = (1 << length) + bits.bits(length)
+                break
+            value = (bit if bits.bits(1) else -bit) if size else 0
             while k <= end:
                 place = block + k
                 k += 1
                 if data[place]:
                     sharpen(place)
-                else:
-                    if length == 0:
-                        if value:
-                            data[place] = value
-                        break
+                elif length:
                     length -= 1
+                else:
+                    data[place] = value
+                    break
     if skip:
-        while k <= end:
-            place = block + k
-            k += 1
+        for place in range(block + k, block + end + 1):
             if data[place]:
                 sharpen(place)
         skip -= 1

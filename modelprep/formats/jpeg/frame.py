@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import dataclass, field
 
@@ -13,11 +14,13 @@ ZIGZAG = (
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
 )  # fmt: skip
+#: In the entropy-coded data of a scan FF is followed by 00 or is a restart marker; anything else ends the scan.
+SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 @dataclass
 class Component:
-    """One colour component: sampling factors, quantisation table, coefficients (64 a block, in zigzag order)."""
+    """One colour component: sampling factors, quantization table, coefficients (64 a block, in zigzag order)."""
 
     id: int
     h: int
@@ -25,7 +28,7 @@ class Component:
     table: int
     blocks_x: int = 0  # blocks in a row as stored (a multiple of h)
     blocks_y: int = 0
-    own_x: int = 0  # blocks that this component needs by itself (scans of one component)
+    own_x: int = 0  # blocks that this component alone needs (scans of one component)
     own_y: int = 0
     coefficients: array[int] = field(default_factory=lambda: array("h"))
     predictor: int = 0
@@ -66,7 +69,7 @@ def ceil(value: int, divisor: int) -> int:
 
 
 def short(data: bytes, state: State, position: int) -> StepError:
-    """Make the error for a file that ends too early."""
+    """Return the error for a file that ends too early."""
     return StepError(
         "the JPEG is cut short", where=f"{state.origin}, byte {position}", got=f"{len(data)} bytes",
         hint="download the picture again; a board test would print 'Could not load the image' for this one",
@@ -74,5 +77,5 @@ def short(data: bytes, state: State, position: int) -> StepError:
 
 
 def bad(what: str, state: State, position: int) -> StepError:
-    """Make the error for a file whose contents contradict the format."""
+    """Return the error for a file whose contents contradict the format."""
     return StepError(f"the JPEG is damaged: {what}", where=f"{state.origin}, byte {position}")

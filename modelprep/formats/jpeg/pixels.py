@@ -63,7 +63,7 @@ def _plane(component: Component, state: State) -> Any:
     import numpy as np
 
     if component.table not in state.quant:
-        raise StepError("the JPEG is damaged: a quantisation table that was never given", where=state.origin)
+        raise StepError("the JPEG is damaged: a quantization table that was never given", where=state.origin)
     quant = np.array(state.quant[component.table], np.int32)
     zigzag: Any = np.frombuffer(component.coefficients, np.int16).reshape(component.blocks_y, component.blocks_x, 64)
     plane: Any = np.empty((component.blocks_y * 8, component.blocks_x * 8), np.uint8)

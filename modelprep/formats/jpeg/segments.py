@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from array import array
+from itertools import islice
 
 from modelprep.errors import StepError
 from modelprep.formats.jpeg.frame import Component, Frame, State, bad, ceil, short
@@ -25,16 +27,15 @@ def next_marker(data: bytes, position: int, state: State) -> tuple[int, int]:
 
 
 def segment(data: bytes, position: int, marker: int, state: State) -> int:
-    """Read one marker segment; give the place behind it."""
+    """Read one marker segment; return the place behind it."""
     if 0xD0 <= marker <= 0xD8 or marker == 0x01:
         return position
     if position + 2 > len(data):
         raise short(data, state, position)
     length = int.from_bytes(data[position : position + 2], "big")
-    end = position + length
     if length < 2:
         raise bad(f"a segment of {length} bytes", state, position)
-    if end > len(data):
+    if (end := position + length) > len(data):
         raise short(data, state, position)
     body = data[position + 2 : end]
     if marker == 0xDB:
@@ -63,12 +64,8 @@ def _read_quant(body: bytes, state: State, position: int) -> None:
         wide, index = body[0] >> 4, body[0] & 15
         need = 1 + (128 if wide else 64)
         if wide > 1 or index > 3 or len(body) < need:
-            raise bad("its quantisation table", state, position)
-        if wide:
-            values = tuple(int.from_bytes(body[1 + 2 * i : 3 + 2 * i], "big") for i in range(64))
-        else:
-            values = tuple(body[1:65])
-        state.quant[index] = values
+            raise bad("its quantization table", state, position)
+        state.quant[index] = struct.unpack(">64H" if wide else ">64B", body[1:need])
         body = body[need:]
 
 
@@ -85,12 +82,11 @@ def _read_huffman(body: bytes, state: State, position: int) -> None:
         # One look-up of the next 16 bits gives length << 8 | symbol; 0 stands for a code that does not exist.
         table: list[int] = []
         code = 0
-        symbol_at = 17
+        symbols = iter(body[17:])
         for bits, count in enumerate(counts, start=1):
-            for _ in range(count):
-                table.extend([bits << 8 | body[symbol_at]] * (1 << (16 - bits)))
-                symbol_at += 1
-                code += 1
+            for symbol in islice(symbols, count):
+                table.extend([bits << 8 | symbol] * (1 << (16 - bits)))
+            code += count
             if code > 1 << bits:
                 raise bad("its Huffman code lengths", state, position)
             code <<= 1
@@ -104,11 +100,9 @@ def _read_frame(body: bytes, progressive: bool, state: State, position: int) -> 
         raise bad("a second frame", state, position)
     if len(body) < 6 or len(body) != 6 + 3 * body[5]:
         raise bad("its frame header", state, position)
-    height, width, count = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big"), body[5]
-    if body[0] != 8:
-        raise StepError(
-            "only 8 bits a sample are read by the board's decoder", where=state.origin, got=f"{body[0]} bits"
-        )
+    bits, height, width, count = struct.unpack(">BHHB", body[:6])
+    if bits != 8:
+        raise StepError("only 8 bits a sample are read by the board's decoder", where=state.origin, got=f"{bits} bits")
     if count not in (1, 3, 4) or not width or not height:
         raise bad(f"{count} components, {width}x{height}", state, position)
     components = [Component(body[i], body[i + 1] >> 4, body[i + 1] & 15, body[i + 2]) for i in range(6, len(body), 3)]

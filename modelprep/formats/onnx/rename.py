@@ -68,39 +68,31 @@ class Renamer:
         return graphs[0]
 
     def _wanted(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
-        defined: dict[str, str] = {}
-        listed: dict[int, list[str]] = {_GRAPH_INPUT: [], _GRAPH_OUTPUT: []}
-        initialized: set[str] = set()
-        for field in self._inside(self._graph):
-            if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
-                listed[field.number].append(self._string(field, _VALUE_NAME))
-            elif field.number == _GRAPH_INITIALIZER:
-                initialized.add(self._string(field, _TENSOR_NAME))
-            elif field.number == _GRAPH_NODE:
-                for inner in self._inside(field):
-                    if inner.number == _NODE_OUTPUT:
-                        defined[self._text(inner)] = "made by a node"
-        defined |= dict.fromkeys(initialized, "an initializer")
-        defined |= dict.fromkeys(listed[_GRAPH_OUTPUT], "an output") | dict.fromkeys(listed[_GRAPH_INPUT], "an input")
-        real = [name for name in listed[_GRAPH_INPUT] if name not in initialized]
-        renaming = Renaming(self.where, real, listed[_GRAPH_OUTPUT])
-        names: dict[str, str] = {}
-        for kind, wanted, there in (("input", inputs, _GRAPH_INPUT), ("output", outputs, _GRAPH_OUTPUT)):
-            for old, new in wanted.items():
-                if old not in listed[there]:
-                    raise renaming.absent(kind, old)
-                renaming.check(new)
-                if names.get(old, new) != new:
-                    raise renaming.two_names(old, names[old], new)
-                if new != old:
-                    names[old] = new
-        if not names:
-            raise renaming.nothing()
+        nodes, initialized, listed, results = self._names(self._graph)
+        defined = dict.fromkeys(nodes, "made by a node") | dict.fromkeys(initialized, "an initializer")
+        defined |= dict.fromkeys(results, "an output") | dict.fromkeys(listed, "an input")
+        renaming = Renaming(self.where, [name for name in listed if name not in initialized], results)
+        known = {"input": listed, "output": results}
+        chosen = renaming.choose(inputs, outputs, lambda kind, old: old if old in known[kind] else None)
+        names = {old: new for old, (_, new) in chosen.items()}
         taken = Counter(names.values()) + Counter(name for name in defined if name not in names)
         for new in names.values():
             if taken[new] > 1:
                 raise renaming.taken(new, "value", f"it is {defined.get(new, 'wanted twice')}")
         return names
+
+    def _names(self, graph: Field) -> tuple[list[str], ...]:
+        """Return the names of a graph's node results, initializers, inputs and outputs."""
+        found: dict[int, list[str]] = {n: [] for n in (_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT)}
+        for field in self._inside(graph):
+            if field.number == _GRAPH_NODE:
+                found[_GRAPH_NODE] += [self._text(f) for f in self._inside(field) if f.number == _NODE_OUTPUT]
+            elif field.number in found:
+                number = _TENSOR_NAME if field.number == _GRAPH_INITIALIZER else _VALUE_NAME
+                # Of a repeated single field the last one counts, as protobuf has it.
+                texts = [self._text(f) for f in self._inside(field) if f.number == number]
+                found[field.number].append(texts[-1] if texts else "")
+        return tuple(found.values())
 
     def _text(self, field: Field) -> str:
         if field.kind != BYTES:
@@ -112,15 +104,7 @@ class Renamer:
             raise NotOnnx(f"a message at byte {message.begin} is none")
         return named_fields(self.view, message.value, message.stop)
 
-    def _string(self, message: Field, number: int) -> str:
-        """Return one string field of a message (the last one counts, as protobuf has it)."""
-        found = ""
-        for field in self._inside(message):
-            if field.number == number:
-                found = self._text(field)
-        return found
-
-    # -- editing: each gives pieces, or None if nothing in the range changes ------------------------------------
+    # -- editing: each returns pieces, or None if nothing in the range changes -----------------------------------
 
     def _edit(self, start: int, stop: int, change: _Change) -> list[Piece] | None:
         pieces: list[Piece] = []
@@ -155,54 +139,34 @@ class Renamer:
         if depth > MAX_DEPTH:
             raise NotOnnx(f"graphs nested deeper than {MAX_DEPTH}")
 
-        def named(number: int) -> _Change:
-            return lambda inner: self._name(inner, names) if inner.number == number else None
+        def inside(*path: int) -> _Change:
+            """Edit the name that is at a path of field numbers below a field."""
 
-        def change(field: Field) -> list[Piece] | None:
-            if field.number == _GRAPH_NODE:
-                return self._edit_node(field, names, depth)
-            if field.number in (_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT):
-                return self._edit(field.value, field.stop, named(_VALUE_NAME))
-            if field.number == _GRAPH_INITIALIZER:
-                return self._edit(field.value, field.stop, named(_TENSOR_NAME))
-            if field.number == _GRAPH_SPARSE:
-                # SparseTensorProto.values (1) is a tensor and bears the name.
-                return self._edit(
-                    field.value,
-                    field.stop,
-                    lambda inner: (
-                        self._edit(inner.value, inner.stop, named(_TENSOR_NAME)) if inner.number == 1 else None
-                    ),
-                )
-            return None
+            def change(field: Field) -> list[Piece] | None:
+                if not path:
+                    return self._name(field, names)
+                deeper = inside(*path[1:])
+                return self._edit(field.value, field.stop, lambda f: deeper(f) if f.number == path[0] else None)
 
-        return self._edit(start, stop, change)
+            return change
 
-    def _edit_node(self, node: Field, names: Mapping[str, str], depth: int) -> list[Piece] | None:
-        def attribute(field: Field) -> list[Piece] | None:
-            if field.number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
-                # A nested graph sees the names around it, but for those it makes itself.
-                hidden = self._defined(field)
-                visible = {old: new for old, new in names.items() if old not in hidden}
-                return self._edit_graph(field.value, field.stop, visible, depth + 1)
-            return None
+        def nested(field: Field) -> list[Piece] | None:
+            if field.number not in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
+                return None
+            # A nested graph sees the names around it, but for those it makes itself.
+            hidden = {name for held in self._names(field)[:3] for name in held}
+            visible = {old: new for old, new in names.items() if old not in hidden}
+            return self._edit_graph(field.value, field.stop, visible, depth + 1)
 
-        def change(field: Field) -> list[Piece] | None:
+        def node(field: Field) -> list[Piece] | None:
             if field.number in (_NODE_INPUT, _NODE_OUTPUT):
                 return self._name(field, names)
-            if field.number == _NODE_ATTRIBUTE:
-                return self._edit(field.value, field.stop, attribute)
-            return None
+            return self._edit(field.value, field.stop, nested) if field.number == _NODE_ATTRIBUTE else None
 
-        return self._edit(node.value, node.stop, change)
-
-    def _defined(self, graph: Field) -> set[str]:
-        found = set()
-        for field in self._inside(graph):
-            if field.number == _GRAPH_INPUT:
-                found.add(self._string(field, _VALUE_NAME))
-            elif field.number == _GRAPH_INITIALIZER:
-                found.add(self._string(field, _TENSOR_NAME))
-            elif field.number == _GRAPH_NODE:
-                found |= {self._text(f) for f in self._inside(field) if f.number == _NODE_OUTPUT}
-        return found
+        changes: dict[int, _Change] = {
+            _GRAPH_NODE: lambda field: self._edit(field.value, field.stop, node),
+            **dict.fromkeys((_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_QUANT), inside(_VALUE_NAME)),
+            _GRAPH_INITIALIZER: inside(_TENSOR_NAME),
+            _GRAPH_SPARSE: inside(1, _TENSOR_NAME),  # SparseTensorProto.values (1) is a tensor and bears the name
+        }
+        return self._edit(start, stop, lambda field: changes[field.number](field) if field.number in changes else None)

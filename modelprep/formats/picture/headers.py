@@ -7,16 +7,13 @@ Segments and scans of a JPEG are walked to its end marker; of a PNG every checks
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from dataclasses import dataclass
 
 from modelprep.errors import StepError
+from modelprep.formats.jpeg.frame import SCAN_END
 from modelprep.formats.picture.decode import MAX_PIXELS, kind_of, orientation_of_tiff
-
-#: In the entropy-coded data of a scan FF is followed by 00 or is a restart marker; anything else ends the scan.
-_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def _damaged(kind: str, what: str, origin: str, position: int) -> StepError:
 def _jpeg(data: bytes, origin: str) -> Headers:
     position, frame, orientation, scans, adobe = 2, None, 0, 0, -1
     while True:
-        found = _SCAN_END.search(data, position)
+        found = SCAN_END.search(data, position)
         if found is None:
             raise _damaged("jpeg", "it is cut short (no end marker)", origin, len(data))
         marker, position = data[found.end() - 1], found.end()

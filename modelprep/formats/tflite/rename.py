@@ -9,26 +9,22 @@ moves, so weights, buffers and all else stay byte for byte.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
-from modelprep.formats.names import Renaming
-from modelprep.formats.output import cannot_write, copy
+from modelprep.formats.names import Kind, Renaming
+from modelprep.formats.output import copy, refusals
 from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Buffer, Text
 from modelprep.formats.tflite.model import WHAT, Argument, Model, Subgraph, parse, read
 from modelprep.formats.tflite.write import tensor_with_name
 
-
-@dataclass(frozen=True)
-class Patch:
-    """Bytes to write at a position."""
-
-    at: int
-    data: bytes
+_Kind = Literal["input", "output", "signature"]
+#: Tensor -> whether it is an input or an output, its new name.
+_Chosen = Mapping[int, tuple[Kind, str]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Renamed:
     """One name that changes: of which tensor, how, and whether it kept its place or went to the end of the file."""
 
     tensor: int
-    kind: Literal["input", "output", "signature"]
+    kind: _Kind
     old: str
     new: str
     place: Literal["in place", "appended"]
@@ -44,11 +40,11 @@ class Renamed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What renaming will do: patches within the file, bytes for its end."""
+    """What renaming will do: patches (position, bytes) within the file, bytes for its end."""
 
-    patches: tuple[Patch, ...]
-    tail: bytes
-    renamed: tuple[Renamed, ...]
+    patches: list[tuple[int, bytes]]
+    tail: bytearray
+    renamed: list[Renamed]
 
 
 def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, where: str = "") -> Plan:
@@ -61,10 +57,10 @@ def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, w
     where = where or str(path)
     with MappedFile(path, where, what=WHAT) as file:
         model = parse(file.view, where)
-        wanted = _wanted(model.main, inputs, outputs, where)
-        slots = _slots(model, wanted)
-        nameless = {index: entry for index, entry in wanted.items() if model.main.tensors[index].text is None}
-        return _name(file.view, nameless, _place(file.view, slots, model, where), where)
+        chosen = _choose(model.main, inputs, outputs, where)
+        made = _place(file.view, _strings(model, chosen), model, where)
+        _name(file.view, {i: entry for i, entry in chosen.items() if model.main.tensors[i].text is None}, made, where)
+        return made
 
 
 def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:
@@ -75,20 +71,14 @@ def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int 
     """
     size = path.stat().st_size
     copy(path, output)
-    try:
-        with output.open("r+b") as file:
-            for patch in plan.patches:
-                file.seek(patch.at)
-                file.write(patch.data)
-            file.seek(size)
-            file.write(plan.tail)
-    except OSError as error:
-        raise cannot_write(output, error) from None
+    with refusals(output), output.open("r+b") as file:
+        for at, data in (*plan.patches, (size, bytes(plan.tail))):
+            file.seek(at)
+            file.write(data)
     before, after = read(path), read(output, where=str(path))
-    names = {(item.tensor, item.new) for item in plan.renamed if item.kind != "signature"}
-    if _nameless(before, names) != _nameless(after, names) or any(
-        after.main.tensors[index].name != new for index, new in names
-    ):
+    names = {item.tensor: item.new for item in plan.renamed if item.kind != "signature"}
+    renamed = all(after.main.tensors[index].name == new for index, new in names.items())
+    if not renamed or _nameless(before, names) != _nameless(after, names):
         raise StepError(
             "renaming would change more than the names: parts of this file lie over one another", where=str(path)
         )
@@ -96,12 +86,9 @@ def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int 
         progress(size + len(plan.tail), size + len(plan.tail))
 
 
-def _nameless(model: Model, names: Collection[tuple[int, str]]) -> Model:
-    """Return the model with the renamed tensors' names taken out, to compare by."""
-    changed = {index for index, _ in names}
-    main = replace(
-        model.main, tensors=tuple(replace(t, name="") if t.index in changed else t for t in model.main.tensors)
-    )
+def _nameless(model: Model, changed: Collection[int]) -> Model:
+    """Return the model without the names of the tensors that are renamed, to compare by."""
+    tensors = tuple(replace(t, name="") if t.index in changed else t for t in model.main.tensors)
 
     def arguments(found: tuple[Argument, ...]) -> tuple[Argument, ...]:
         return tuple(replace(a, name="") if a.tensor in changed else a for a in found)
@@ -110,131 +97,100 @@ def _nameless(model: Model, names: Collection[tuple[int, str]]) -> Model:
         s if s.subgraph else replace(s, inputs=arguments(s.inputs), outputs=arguments(s.outputs))
         for s in model.signatures
     )
+    main = replace(model.main, tensors=tensors)
     return replace(model, size=0, subgraphs=(main, *model.subgraphs[1:]), signatures=signatures)
 
 
-@dataclass(frozen=True)
-class _Slot:
-    """One string to change."""
-
-    tensor: int
-    kind: Literal["input", "output", "signature"]
-    text: Text
-    new: str
-
-
-def _wanted(
-    graph: Subgraph, inputs: Mapping[str, str], outputs: Mapping[str, str], where: str
-) -> dict[int, tuple[Literal["input", "output"], str]]:
+def _choose(graph: Subgraph, inputs: Mapping[str, str], outputs: Mapping[str, str], where: str) -> _Chosen:
     """Find the tensor of each old name, and see that the new names are free."""
-    there = [[graph.tensors[index].name for index in indices] for indices in (graph.inputs, graph.outputs)]
-    renaming = Renaming(where, *there)
-    wanted: dict[int, tuple[Literal["input", "output"], str]] = {}
-    for kind, names, indices in (("input", inputs, graph.inputs), ("output", outputs, graph.outputs)):
-        for old, new in names.items():
-            matches = [index for index in indices if graph.tensors[index].name == old] or _numbered(indices, old)
-            if not matches:
-                raise renaming.absent(kind, old)
-            if len(set(matches)) > 1:
-                raise StepError(
-                    f"the model has several {kind}s called '{old}'", where=where,
-                    got=f"tensors {', '.join(map(str, matches))}",
-                )  # fmt: skip
-            renaming.check(new)
-            if wanted.get(matches[0], (kind, new))[1] != new:
-                raise renaming.two_names(old, wanted[matches[0]][1], new)
-            if new != old:
-                wanted[matches[0]] = ("input" if kind == "input" else "output", new)
-    if not wanted:
-        raise renaming.nothing()
-    after = {tensor.name: tensor.index for tensor in graph.tensors if tensor.index not in wanted}
-    for index, (_, new) in wanted.items():
+    indices = {"input": graph.inputs, "output": graph.outputs}
+    renaming = Renaming(where, *([graph.tensors[index].name for index in held] for held in indices.values()))
+
+    def find(kind: Kind, old: str) -> int | None:
+        held, place = indices[kind], old.removeprefix("#")
+        matches = {index for index in held if graph.tensors[index].name == old}
+        if len(matches) > 1:
+            got = f"tensors {', '.join(str(index) for index in held if index in matches)}"
+            raise StepError(f"the model has several {kind}s called '{old}'", where=where, got=got)
+        if not matches and old[:1] == "#" and place.isdecimal() and int(place) < len(held):
+            return held[int(place)]  # `#0` is the first one, which needs no name
+        return matches.pop() if matches else None
+
+    chosen = renaming.choose(inputs, outputs, find)
+    after = {tensor.name: tensor.index for tensor in graph.tensors if tensor.index not in chosen}
+    for index, (_, new) in chosen.items():
         if new in after:
             raise renaming.taken(new, "tensor", f"tensor {after[new]} is called so")
         after[new] = index
-    return wanted
+    return chosen
 
 
-def _numbered(indices: tuple[int, ...], name: str) -> list[int]:
-    """Return the tensor at a place: ``#0`` is the first input or output, which needs no name."""
-    place = name.removeprefix("#")
-    return [indices[int(place)]] if name[:1] == "#" and place.isdecimal() and int(place) < len(indices) else []
+def _strings(model: Model, chosen: _Chosen) -> Iterator[tuple[int, _Kind, Text, str]]:
+    """Yield the strings to change: of which tensor, what, the string, its new text.
 
-
-def _slots(model: Model, wanted: Mapping[int, tuple[Literal["input", "output"], str]]) -> list[_Slot]:
-    """List the strings: the tensors' own names, and those arguments of signatures that bear the same name."""
-    slots = []
-    for index, (kind, new) in wanted.items():
-        tensor = model.main.tensors[index]
-        if tensor.text is None:
-            continue  # it gets a table of its own, with a name
-        slots.append(_Slot(index, kind, tensor.text, new))
+    The tensors' own names, and those arguments of signatures that bear the same name.
+    """
+    for index, (kind, new) in chosen.items():
+        if (text := model.main.tensors[index].text) is not None:  # else it gets a new table, with a name
+            yield index, kind, text, new
     for signature in model.signatures:
         if signature.subgraph:
             continue
         for argument in (*signature.inputs, *signature.outputs):
             # An argument's name is the caller's; it follows its tensor only where the two were one name.
             same = argument.name == model.main.tensors[argument.tensor].name
-            if same and argument.tensor in wanted and argument.text is not None:
-                slots.append(_Slot(argument.tensor, "signature", argument.text, wanted[argument.tensor][1]))
-    return slots
+            if same and argument.tensor in chosen and argument.text is not None:
+                yield argument.tensor, "signature", argument.text, chosen[argument.tensor][1]
 
 
-def _place(view: memoryview, slots: list[_Slot], model: Model, where: str) -> Plan:
-    # Strings at the end start on a 4-byte boundary, as the format wants them.
-    tail = bytearray(-len(view) % 4)
-    patches: list[Patch] = []
-    renamed: list[Renamed] = []
+def _place(view: memoryview, strings: Iterable[tuple[int, _Kind, Text, str]], model: Model, where: str) -> Plan:
+    # Strings at the end start on a 4-byte boundary, as the format requires.
+    made = Plan([], bytearray(-len(view) % 4), [])
     appended: dict[str, int] = {}
     done: set[int] = set()
-    for slot in slots:
-        if slot.text.field in done:
+    for tensor, kind, text, new in strings:
+        if text.field in done:
             continue
-        done.add(slot.text.field)
-        raw = slot.new.encode("utf-8")
-        room = _room(view, slot.text)
-        alone = len(model.strings.get(slot.text.at, ())) <= 1
-        if alone and len(raw) <= room:
-            patches.append(Patch(slot.text.at, struct.pack("<I", len(raw)) + raw + bytes(room + 1 - len(raw))))
+        done.add(text.field)
+        raw = new.encode("utf-8")
+        room = _room(view, text)
+        fits = len(model.strings.get(text.at, ())) <= 1 and len(raw) <= room
+        if fits:
+            made.patches.append((text.at, struct.pack("<I", len(raw)) + raw + bytes(room + 1 - len(raw))))
         else:
-            if slot.new not in appended:
-                appended[slot.new] = len(view) + len(tail)
-                tail += struct.pack("<I", len(raw)) + raw + b"\0"
-                tail += bytes(-(len(view) + len(tail)) % 4)
-            target = appended[slot.new]
-            if target + len(raw) > MAX_SIZE:
+            if new not in appended:
+                appended[new] = len(view) + len(made.tail)
+                made.tail.extend(struct.pack("<I", len(raw)) + raw + b"\0")
+                made.tail.extend(bytes(-(len(view) + len(made.tail)) % 4))
+            if appended[new] + len(raw) > MAX_SIZE:
                 raise StepError(
                     "the file is too large for a longer name: FlatBuffers end at 2 GiB", where=where,
-                    expected=f"a name of at most {room} bytes", got=f"{slot.new} ({len(raw)} bytes)",
+                    expected=f"a name of at most {room} bytes", got=f"{new} ({len(raw)} bytes)",
                 )  # fmt: skip
-            patches.append(Patch(slot.text.field, struct.pack("<I", target - slot.text.field)))
-        place: Literal["in place", "appended"] = "in place" if alone and len(raw) <= room else "appended"
-        renamed.append(Renamed(slot.tensor, slot.kind, str(slot.text), slot.new, place))
-    return Plan(tuple(patches), bytes(tail) if appended else b"", tuple(renamed))
+            made.patches.append((text.field, struct.pack("<I", appended[new] - text.field)))
+        made.renamed.append(Renamed(tensor, kind, str(text), new, "in place" if fits else "appended"))
+    if not appended:
+        made.tail.clear()
+    return made
 
 
-def _name(
-    view: memoryview, nameless: Mapping[int, tuple[Literal["input", "output"], str]], plan: Plan, where: str
-) -> Plan:
-    """Return tensors that have no place for a name a table of their own at the end of the file."""
+def _name(view: memoryview, nameless: _Chosen, made: Plan, where: str) -> None:
+    """Write a new table at the end of the file for each tensor that has no place for a name."""
     if not nameless:
-        return plan
-    buffer = Buffer(view, where)
-    (graph, *_) = buffer.root().tables(2, "subgraph")
+        return
+    (graph, *_) = Buffer(view, where).root().tables(2, "subgraph")
     extent = graph.extent(0, 4, "the list of tensors")
     tables = graph.tables(0, "tensor")
     assert extent is not None
-    tail, patches, renamed = bytearray(plan.tail), list(plan.patches), list(plan.renamed)
     for index, (kind, name) in nameless.items():
-        tail += bytes(-(len(view) + len(tail)) % 16)
-        copy_, root = tensor_with_name(tables[index], name)
+        made.tail.extend(bytes(-(len(view) + len(made.tail)) % 16))
+        table, root = tensor_with_name(tables[index], name)
         entry = extent[0] + 4 * index
-        patches.append(Patch(entry, struct.pack("<I", len(view) + len(tail) + root - entry)))
-        tail += copy_
-        renamed.append(Renamed(index, kind, "", name, "appended"))
-    if len(view) + len(tail) > MAX_SIZE:
+        made.patches.append((entry, struct.pack("<I", len(view) + len(made.tail) + root - entry)))
+        made.tail.extend(table)
+        made.renamed.append(Renamed(index, kind, "", name, "appended"))
+    if len(view) + len(made.tail) > MAX_SIZE:
         raise StepError("the file is too large for a name: FlatBuffers end at 2 GiB", where=where)
-    return Plan(tuple(patches), bytes(tail), tuple(renamed))
 
 
 def _room(view: memoryview, text: Text) -> int:
