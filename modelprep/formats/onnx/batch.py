@@ -32,8 +32,7 @@ def follow(model: Model, inputs: list[str], old: int, new: int) -> list[str]:
 def _walk(at: Follower, graph: Any) -> None:
     for node in graph.node:
         at.makers.update(dict.fromkeys(node.output, node))
-        tensor = constant_value(node) if node.op_type == "Constant" else None
-        if tensor is not None:
+        if node.op_type == "Constant" and (tensor := constant_value(node)) is not None:
             tensor.name = node.output[0]
             at.constants[tensor.name] = tensor
     for node in graph.node:
@@ -63,8 +62,7 @@ def _nested(at: Follower) -> None:
         first = 0 if node.op_type == "If" else 1
         states = len(node.input) - 2 if node.op_type == "Loop" else len(body.output)
         for index, value in enumerate(list(body.output)[first:]):
-            if value.name in at.axes and index < len(node.output):
-                # What a Loop collects has a new first axis.
+            if value.name in at.axes and index < len(node.output):  # what a Loop collects has a new first axis
                 at.axes[node.output[index]] = at.axes[value.name] + (index >= states)
 
 

@@ -1,14 +1,15 @@
-"""What is known of a model whose batch is followed; how a value that the batch does not reach gets its new length."""
+"""State of a model whose batch is followed; how a value that the batch does not reach becomes as long as it."""
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx.graphs import claim, graphs_of, names_in
+from modelprep.formats.onnx.graphs import attribute_of, claim, graphs_of, names_in
 from modelprep.formats.onnx.initializers import raw_bytes
 from modelprep.formats.onnx.model import INT64, TYPES, Model
 from modelprep.formats.onnx.opset import infer
@@ -75,14 +76,14 @@ class Follower:
     def shape(self, name: str) -> list[int]:
         """Return the dimensions of a value as they were."""
         if name in self.constants:
-            return [int(size) for size in self.constants[name].dims]
+            return list(self.constants[name].dims)
         if not self.knows(name):
             raise self.stop(f"the dimensions of '{name}' are not known")
         return (self.sizes or {})[name]
 
     def attribute(self, name: str) -> Any:
         """Return an attribute of the node, or None."""
-        return next((each for each in self.node.attribute if each.name == name), None)
+        return attribute_of(self.node, name)
 
     def integer(self, name: str, default: int) -> int:
         """Return a whole number that is an attribute of the node."""
@@ -111,23 +112,18 @@ class Follower:
         """Set other numbers for the node, as a separate constant or in an attribute."""
         found = self.attribute(name)
         if place < len(self.node.input) and self.node.input[place]:
-            self.node.input[place] = self.add(
-                INT64, [len(values)], b"".join(v.to_bytes(8, "little", signed=True) for v in values)
-            )
+            self.node.input[place] = self.add(INT64, [len(values)], struct.pack(f"<{len(values)}q", *values))
         elif found is not None:
-            del found.ints[:]
-            found.ints.extend(values)
+            found.ints[:] = values
         self.done.append(f"{self.node.op_type} {self.node.name or self.node.output[0]}: batch is {self.new}")
 
     def add(self, dtype: int, dims: list[int], data: bytes) -> str:
-        """Add an initializer for the node; give its name."""
+        """Add an initializer for the node; return its name."""
         self.taken = self.taken or set().union(*map(names_in, graphs_of(self.model.graph)), self.axes)
         name = claim(f"{self.node.output[0]}_batch", self.taken)
         tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
         if dtype == INT64:
-            tensor.int64_data.extend(
-                int.from_bytes(data[at : at + 8], "little", signed=True) for at in range(0, len(data), 8)
-            )
+            tensor.int64_data.extend(struct.unpack(f"<{len(data) // 8}q", data))
         else:
             tensor.raw_data = data
         self.constants[name] = tensor
@@ -136,13 +132,12 @@ class Follower:
     # -- values that the inputs do not reach -----------------------------------------------------------------------
 
     def lengthen(self, place: int, axis: int) -> None:
-        """Have an input of the node that is as long as the batch along an axis get the new length."""
+        """Give the new length to an input of the node that is as long as the batch along an axis."""
         name = self.node.input[place]
-        tensor = self.constants.get(name)
-        if tensor is not None:
+        if (tensor := self.constants.get(name)) is not None:
             self.node.input[place] = self.resized(tensor, axis)
             return
-        if name in self.reached:  # its length is computed from the inputs': it follows by itself
+        if name in self.reached:  # its length is computed from the inputs': it follows
             self.axes[name] = axis
             return
         maker, here = self.makers.get(name), self.node
@@ -168,7 +163,7 @@ class Follower:
     def resized(self, tensor: Any, axis: int) -> str:
         """Return a constant whose samples are all equal as one of another length."""
         data = raw_bytes(self.model, tensor)
-        dims = [int(size) for size in tensor.dims]
+        dims = list(tensor.dims)
         outer = math.prod(dims[:axis])
         block = len(data) // outer if data is not None and outer else 0
         width = block // self.old
@@ -182,7 +177,7 @@ class Follower:
             made.append(part * self.new)
         dims[axis] = dims[axis] // self.old * self.new
         self.done.append(f"constant {tensor.name}: batch is {self.new}")
-        return self.add(int(tensor.data_type), dims, b"".join(made))
+        return self.add(tensor.data_type, dims, b"".join(made))
 
     def rank(self) -> int:
         """Return how many dimensions the node's first input has."""

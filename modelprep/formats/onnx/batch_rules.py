@@ -22,6 +22,8 @@ _REDUCE = frozenset({
     "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
 })  # fmt: skip
 _END = 2**63 - 1
+_ACROSS = "it works across the batch"
+_PAIRS = "the batch is another axis of each of its inputs"
 
 
 def apply(at: Follower, tracked: list[int]) -> None:
@@ -38,12 +40,6 @@ def apply(at: Follower, tracked: list[int]) -> None:
         _broadcast(at, tracked)
     elif op in _OPERATORS and 0 in tracked:
         _OPERATORS[op](at)
-    elif op in _FIRST and 0 in tracked:
-        if at.axis():
-            raise at.stop(f"the batch is its axis {at.axis()}")
-        at.put(0)
-    elif op in _REDUCE and 0 in tracked:
-        _reduce(at)
     elif op == "Concat":
         _concat(at, tracked)
     else:
@@ -55,7 +51,7 @@ def _broadcast(at: Follower, tracked: list[int]) -> None:
     rank = max(ranks)
     axes = {at.axes[at.node.input[place]] + rank - ranks[place] for place in tracked}
     if len(axes) > 1:
-        raise at.stop("the batch is another axis of each of its inputs")
+        raise at.stop(_PAIRS)
     (axis,) = axes
     for place, name in enumerate(at.node.input):
         own = axis - (rank - ranks[place])
@@ -74,21 +70,23 @@ def _concat(at: Follower, tracked: list[int]) -> None:
         if place not in tracked and name:
             at.lengthen(place, axis)
         elif at.axes[name] != axis:
-            raise at.stop("the batch is another axis of each of its inputs")
+            raise at.stop(_PAIRS)
     at.put(axis)
 
 
+def _first(at: Follower) -> None:
+    if at.axis():
+        raise at.stop(f"the batch is its axis {at.axis()}")
+    at.put(0)
+
+
 def _reduce(at: Follower) -> None:
-    name = at.node.input[0]
-    axis, rank = at.axis(), len(at.shape(name))
-    if at.node.op_type in ("ArgMax", "ArgMin"):
-        axes: list[int] | None = [at.integer("axis", 0)]
-    else:
-        axes = at.numbers(1, "axes")
-    gone = sorted(each + rank if each < 0 else each for each in axes or range(rank))
-    if axis in gone:
-        raise at.stop("it works across the batch")
-    at.put(axis if at.integer("keepdims", 1) else axis - sum(each < axis for each in gone))
+    every = range(at.rank())
+    arg = at.node.op_type in ("ArgMax", "ArgMin")
+    gone = at.positive(([at.integer("axis", 0)] if arg else at.numbers(1, "axes")) or every)
+    if at.axis() in gone:
+        raise at.stop(_ACROSS)
+    at.put(at.axis() if at.integer("keepdims", 1) else at.axis() - sum(each < at.axis() for each in gone))
 
 
 def _transpose(at: Follower) -> None:
@@ -126,10 +124,6 @@ def _reshape(at: Follower) -> None:
             return
         inside *= size
     raise at.stop(f"it makes {after} of {before}")
-
-
-def _split(at: Follower) -> None:
-    at.keep(at.integer("axis", 0), reason="it takes the batch apart")
 
 
 def _slice(at: Follower) -> None:
@@ -202,14 +196,10 @@ def _pad(at: Follower) -> None:
     at.put(at.axis())
 
 
-def _softmax(at: Follower) -> None:
-    at.keep(at.integer("axis", 1 if at.model.opset() < 13 else -1))
-
-
-def _normalise(at: Follower) -> None:
-    """Normalise from an axis to the end."""
+def _normalize(at: Follower) -> None:
+    """Normalize from an axis to the end."""
     if at.axis() >= at.positive([at.integer("axis", -1)])[0]:
-        raise at.stop("it works across the batch")
+        raise at.stop(_ACROSS)
     at.put(at.axis(), outputs=1)
 
 
@@ -217,21 +207,13 @@ def _along(at: Follower) -> None:
     """Work along one axis, which an input or an attribute names."""
     axes = at.numbers(1) if at.node.op_type == "CumSum" else [at.integer("axis", -1)]
     if axes is None:
-        raise at.stop("it works across the batch")
+        raise at.stop(_ACROSS)
     at.keep(*axes)
-
-
-def _standardise(at: Follower) -> None:
-    at.keep(*(at.numbers(9, "axes") or [0, 2, 3]))
-
-
-def _triangle(at: Follower) -> None:
-    at.keep(-2, -1)
 
 
 def _gemm(at: Follower) -> None:
     if at.axis() != at.integer("transA", 0) or at.node.input[1] in at.axes:
-        raise at.stop("it works across the batch")
+        raise at.stop(_ACROSS)
     if len(at.node.input) > 2 and at.node.input[2]:
         sizes = at.shape(at.node.input[2])
         if len(sizes) == 2 and sizes[0] != 1 and sizes[0] % at.old == 0:
@@ -243,7 +225,7 @@ def _matmul(at: Follower) -> None:
     shape, other = at.shape(at.node.input[0]), at.shape(at.node.input[1])
     axis = at.axis()
     if axis == len(shape) - 1:
-        raise at.stop("it works across the batch")
+        raise at.stop(_ACROSS)
     if at.axes.get(at.node.input[1], -1 - len(other)) >= len(other) - 2:
         raise at.stop("it sums over the samples of its second operand, or computes with pairs of samples")
     own = axis - (len(shape) - len(other))
@@ -254,12 +236,10 @@ def _matmul(at: Follower) -> None:
 
 
 def _resize(at: Follower) -> None:
-    if at.axis():
-        raise at.stop(f"the batch is its axis {at.axis()}")
+    _first(at)
     sizes = at.numbers(3)
     if sizes and sizes[0] == at.old and at.attribute("axes") is None:
         at.write(3, "", [at.new, *sizes[1:]])
-    at.put(0)
 
 
 def _recurrent(at: Follower) -> None:
@@ -292,16 +272,18 @@ def _other(at: Follower, tracked: list[int]) -> None:
 
 
 _OPERATORS: Mapping[str, Callable[[Follower], None]] = {
-    "CumSum": _along, "Expand": _expand, "Flatten": _flatten, "GRU": _recurrent, "Gather": _gather,
-    "Gemm": _gemm, "Hardmax": _softmax, "LSTM": _recurrent,
-    "LayerNormalization": _normalise,
-    "LpNormalization": _along,
-    "MeanVarianceNormalization": _standardise,
-    "RMSNormalization": _normalise,
-    "TopK": _along,
-    "Trilu": _triangle,
-    "LogSoftmax": _softmax, "MatMul": _matmul, "Pad": _pad, "RNN": _recurrent,
-    "Reshape": _reshape, "Resize": _resize, "Slice": _slice, "Softmax": _softmax,
-    "Split": _split, "Squeeze": _squeeze, "Tile": _tile, "Transpose": _transpose,
+    **dict.fromkeys(_FIRST, _first), **dict.fromkeys(_REDUCE, _reduce),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _recurrent),
+    **dict.fromkeys(
+        ("Hardmax", "LogSoftmax", "Softmax"),
+        lambda at: at.keep(at.integer("axis", 1 if at.model.opset() < 13 else -1)),
+    ),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _normalize),
+    **dict.fromkeys(("CumSum", "LpNormalization", "TopK"), _along),
+    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "Gemm": _gemm, "MatMul": _matmul,
+    "MeanVarianceNormalization": lambda at: at.keep(*(at.numbers(9, "axes") or [0, 2, 3])),
+    "Pad": _pad, "Reshape": _reshape, "Resize": _resize, "Slice": _slice,
+    "Split": lambda at: at.keep(at.integer("axis", 0), reason="it takes the batch apart"),
+    "Squeeze": _squeeze, "Tile": _tile, "Transpose": _transpose, "Trilu": lambda at: at.keep(-2, -1),
     "Unsqueeze": _unsqueeze, "Upsample": _resize,
 }  # fmt: skip

@@ -16,20 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAGIC = (
-    (b"\xff\xd8", "jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"BM", "bmp"),
-    (b"GIF8", "gif"),
-    (b"RIFF", "webp"),
-    (b"II*\0", "tiff"),
-    (b"MM\0*", "tiff"),
-    (b"P5", "pnm"),
-    (b"P6", "pnm"),
-    (b"8BPS", "psd"),
-    (b"\x53\x80\xf6\x34", "pic"),
-    (b"#?RADIANCE\n", "hdr"),
-    (b"#?RGBE\n", "hdr"),
-)
+    (b"\xff\xd8", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"BM", "bmp"), (b"GIF8", "gif"), (b"RIFF", "webp"),
+    (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"P5", "pnm"), (b"P6", "pnm"), (b"8BPS", "psd"),
+    (b"\x53\x80\xf6\x34", "pic"), (b"#?RADIANCE\n", "hdr"), (b"#?RGBE\n", "hdr"),
+)  # fmt: skip
 #: What is decoded here of the above, pixel by pixel as stb_image does it.
 READABLE = ("jpeg", "png", "bmp", "gif", "pnm")
 #: What stb_image reads as well.
@@ -160,13 +150,10 @@ def _by_pillow(data: bytes, origin: str) -> NDArray[np.uint8]:
             hold_size(image, data, origin)
             image.load()
             mode = image.mode
-            if mode == "P":
-                mode = "RGBA" if "transparency" in image.info else "RGB"
-                image = image.convert(mode)
-            elif mode == "1":
-                image = image.convert("L")
-            elif mode in ("CMYK", "YCbCr"):  # of a JPEG; stb_image gives RGB
-                image = image.convert("RGB")
+            # CMYK and YCbCr are of a JPEG; stb_image makes RGB of them.
+            turned = {"P": "RGBA" if "transparency" in image.info else "RGB", "1": "L", "CMYK": "RGB", "YCbCr": "RGB"}
+            if mode in turned:
+                image = image.convert(turned[mode])
             elif mode.startswith("I;16") or mode == "I":
                 # stb_image keeps the high byte of 16-bit samples.
                 return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]
@@ -176,7 +163,8 @@ def _by_pillow(data: bytes, origin: str) -> NDArray[np.uint8]:
                 )
             pixels = np.asarray(image, np.uint8)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise StepError("the picture is damaged", where=origin, got=str(error) or type(error).__name__) from error
+        reason = str(error).partition(" <")[0]  # Pillow names the object that it reads from
+        raise StepError("the picture is damaged", where=origin, got=reason or type(error).__name__) from error
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
@@ -206,12 +194,11 @@ def exif_orientation(data: bytes) -> int:
 
 def orientation_of_tiff(tiff: bytes) -> int:
     """Return the orientation tag (274) of a TIFF block, as EXIF data are, or 0 if there is none."""
-    order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
-    if order is None:
+    if tiff[:2] not in (b"II", b"MM"):
         return 0
 
     def number(at: int, size: int) -> int:
-        return int.from_bytes(tiff[at : at + size], "little" if order == "little" else "big")
+        return int.from_bytes(tiff[at : at + size], "little" if tiff[:1] == b"I" else "big")
 
     directory = number(4, 4)
     for entry in range(min(number(directory, 2), 512)):

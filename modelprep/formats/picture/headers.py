@@ -37,13 +37,7 @@ class Headers:
 
 
 #: Kinds that are not looked into.
-_WHY = {
-    "": "no known kind of picture",
-    **{
-        kind: f"only JPEG, PNG and BMP are known to go to the board as they are, and this is {kind}"
-        for kind in ("gif", "pnm", "psd", "pic", "hdr")
-    },
-}
+_UNTOUCHED = ("gif", "pnm", "psd", "pic", "hdr")
 
 
 def read_headers(data: bytes, *, origin: str) -> Headers:
@@ -56,7 +50,10 @@ def read_headers(data: bytes, *, origin: str) -> Headers:
         kind = ""
     reader = {"jpeg": _jpeg, "png": _png, "bmp": _bmp}.get(kind)
     if reader is None:
-        return Headers(kind, unfit=_WHY.get(kind, f"the board's decoder does not read {kind}"))
+        unfit = f"the board's decoder does not read {kind}" if kind else "no known kind of picture"
+        if kind in _UNTOUCHED:
+            unfit = f"only JPEG, PNG and BMP are known to go to the board as they are, and this is {kind}"
+        return Headers(kind, unfit=unfit)
     headers = reader(data, origin)
     if not headers.width or not headers.height:
         raise _damaged(kind, "it has no pixels", origin, 0)
@@ -124,8 +121,8 @@ def _jpeg(data: bytes, origin: str) -> Headers:
 
 
 def _png(data: bytes, origin: str) -> Headers:
-    position, header, orientation, transparent = 8, b"", 0, False
-    inflated = _Inflated(origin)
+    position, header, orientation, transparent, left = 8, b"", 0, False, 0
+    stream = zlib.decompressobj()
     while True:
         length, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
         body = data[position + 8 : position + 8 + length]
@@ -138,11 +135,11 @@ def _png(data: bytes, origin: str) -> Headers:
             header = body
             if len(header) != 13:
                 raise _damaged("png", "its header", origin, position)
-            inflated.expect(header)
+            left = _inflated_size(header, origin)
         elif not header:
             raise _damaged("png", "its header does not come first", origin, position)
         elif name == b"IDAT":
-            inflated.feed(body, position)
+            left = _inflate(stream, body, left, origin, position)
         elif name == b"eXIf":
             orientation = orientation_of_tiff(body)
         elif name == b"tRNS":
@@ -150,7 +147,8 @@ def _png(data: bytes, origin: str) -> Headers:
         position = end
         if name == b"IEND":
             break
-    inflated.finish(position)
+    if left or not stream.eof:
+        raise _damaged("png", "its data end too early", origin, position)
     width, height, bits, colour = struct.unpack(">IIBB", header[:10])
     unfit = ""
     if colour in (0, 4):
@@ -164,44 +162,36 @@ def _png(data: bytes, origin: str) -> Headers:
     return Headers("png", width, height, unfit)
 
 
-class _Inflated:
-    """Counts what the compressed data of a PNG unpack to, against what its header promises."""
+def _inflated_size(header: bytes, origin: str) -> int:
+    """Return how many bytes the compressed data of a PNG must unpack to."""
+    width, height, bits, colour, packing, filtering, interlaced = struct.unpack(">IIBBBBB", header)
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
+    if not samples or bits not in (1, 2, 4, 8, 16) or packing or filtering or interlaced > 1:
+        raise _damaged("png", "its header asks for something that does not exist", origin, 16)
+    _hold_pixels(width, height, origin)
+    # Adam7: first column, first row, column step, row step of each pass (PNG specification, 8.2).
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    size = 0
+    for x, y, across, down in passes if interlaced else [(0, 0, 1, 1)]:
+        columns, rows = max(0, -(-(width - x) // across)), max(0, -(-(height - y) // down))
+        if columns:
+            size += rows * (1 + (columns * samples * bits + 7) // 8)
+    return size
 
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
-        self.left = 0
-        self.stream = zlib.decompressobj()
 
-    def expect(self, header: bytes) -> None:
-        width, height, bits, colour, packing, filtering, interlaced = struct.unpack(">IIBBBBB", header)
-        samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
-        if not samples or bits not in (1, 2, 4, 8, 16) or packing or filtering or interlaced > 1:
-            raise _damaged("png", "its header asks for something that does not exist", self.origin, 16)
-        _hold_pixels(width, height, self.origin)
-        # Adam7: first column, first row, column step, row step of each pass (PNG specification, 8.2).
-        passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
-        self.left = 0
-        for x, y, across, down in passes if interlaced else [(0, 0, 1, 1)]:
-            columns, rows = max(0, -(-(width - x) // across)), max(0, -(-(height - y) // down))
-            if columns:
-                self.left += rows * (1 + (columns * samples * bits + 7) // 8)
-
-    def feed(self, data: bytes, position: int) -> None:
-        view = memoryview(data)
-        try:
-            # Pieces of 64 kB unpack to 64 MB at most.
-            for start in range(0, len(view), 1 << 16):
-                self.left -= len(self.stream.decompress(view[start : start + (1 << 16)]))
-                if self.left < 0:
-                    raise _damaged("png", "it unpacks to more than its header says", self.origin, position)
-                if self.stream.eof:
-                    break
-        except zlib.error as error:
-            raise _damaged("png", f"its data do not unpack ({error})", self.origin, position) from None
-
-    def finish(self, position: int) -> None:
-        if self.left or not self.stream.eof:
-            raise _damaged("png", "its data end too early", self.origin, position)
+def _inflate(stream: zlib._Decompress, data: bytes, most: int, origin: str, position: int) -> int:
+    """Unpack further compressed data of a PNG; return how many of `most` bytes are missing then."""
+    try:
+        # Pieces of 64 kB unpack to 64 MB at most.
+        for start in range(0, len(data), 1 << 16):
+            most -= len(stream.decompress(data[start : start + (1 << 16)]))
+            if most < 0:
+                raise _damaged("png", "it unpacks to more than its header says", origin, position)
+            if stream.eof:
+                break
+    except zlib.error as error:
+        raise _damaged("png", f"its data do not unpack ({error})", origin, position) from None
+    return most
 
 
 def _bmp(data: bytes, origin: str) -> Headers:
