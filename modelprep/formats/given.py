@@ -1,7 +1,4 @@
-"""See that what a user names can be an input or an output, before any work is done on it.
-
-The commands on a user's own files and :func:`modelprep.convert` ask here, so that one mistake has one message.
-"""
+"""Check that what a user names can be an input or an output, before any work is done on it."""
 
 from __future__ import annotations
 
@@ -65,12 +62,8 @@ def require_apart(source: Path, output: Path) -> None:
 
 
 def cannot_write(output: Path, error: OSError) -> StorageError:
-    """Make the error for an output that the system refuses."""
-    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    return StorageError(
-        f"the output cannot be written: {error.strerror or error}",
-        where=str(output),
-        hint=f"make {output.parent} writable, or name another place with -o"
-        if refused
-        else "name another place with -o",
-    )
+    """Return the error for an output that the system refuses."""
+    hint = "name another place with -o"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        hint = f"make {output.parent} writable, or {hint}"
+    return StorageError(f"the output cannot be written: {error.strerror or error}", where=str(output), hint=hint)

@@ -6,7 +6,8 @@ the elements in C order, big-endian. Source of the fact: "The IDX file format" o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from math import prod
 from pathlib import Path
 
@@ -123,17 +124,11 @@ def unpack(source: Path, output: Path, *, progress: Callable[[int, int | None], 
     Raises StepError: damaged, truncated, or no idx file; StorageError: cannot be read or written.
     """
     with _reader(source, progress) as stream:
-        head = stream.read(_LONGEST_HEADER)
-        header = parse_header(head, str(source))
+        head, header = _head(stream)
         with writing(output) as write:
-            write(head)
-            done = len(head) - header.size
-            for piece in stream.chunks():
-                done += len(piece)
-                if done > header.data_size:
-                    break  # too long already: never unpack a bomb to count it
+            write(head[: header.size])
+            for piece in _elements(stream, head, header):
                 write(piece)
-            check_length(header, done, str(source))
     return header
 
 
@@ -147,20 +142,12 @@ def inspect(path: Path) -> tuple[Header, str, dict[int, int] | None]:
     from collections import Counter
 
     with _reader(path, None) as stream:
-        head = stream.read(_LONGEST_HEADER)
-        header = parse_header(head, str(path))
-        counts: Counter[int] = Counter()
+        head, header = _head(stream)
         labels = header.magic == LABELS_MAGIC
-        rest = head[header.size :]
-        done = 0
-        while rest:
-            done += len(rest)
-            if done > header.data_size:
-                break
+        counts: Counter[int] = Counter()
+        for piece in _elements(stream, head, header):
             if labels:
-                counts.update(rest)
-            rest = stream.read(1 << 18)
-        check_length(header, done, str(path))
+                counts.update(piece)
     return header, stream.compression, dict(sorted(counts.items())) if labels else None
 
 
@@ -177,24 +164,36 @@ def _reader(path: Path, progress: Callable[[int, int | None], None] | None) -> R
         raise StorageError(f"the idx file cannot be read: {error.strerror or error}", where=str(path)) from None
 
 
+def _head(stream: Reader) -> tuple[bytes, Header]:
+    head = stream.read(_LONGEST_HEADER)
+    return head, parse_header(head, str(stream.path))
+
+
+def _elements(stream: Reader, head: bytes, header: Header) -> Iterator[bytes]:
+    """Yield the elements, of which there must be as many as the header says; `head`: what was read already."""
+    done = 0
+    for piece in chain([head[header.size :]], stream.chunks()):
+        done += len(piece)
+        if done > header.data_size:
+            break  # too long already: never unpack a bomb to count it
+        yield piece
+    check_length(header, done, str(stream.path))
+
+
 def _not_idx(head: bytes, where: str, got: str) -> StepError:
     looks, hint = looks_like(head[:HEAD]), ""
     if compression_of(head) != "none":
         hint = "unpack it first: step `gunzip`, or `modelprep idx unpack`"
-    elif _is_reversed(head):
+    elif len(head) >= 8 and head[2:4] == b"\0\0" and head[1] in TYPES and 1 <= head[0] <= 8:
         looks = "an idx file written in little-endian order"
         hint = "idx is big-endian: write its magic number and sizes with the most significant byte first"
     elif looks == "a web page":
-        hint = "the server sent a page in place of the file; try another source or give the file with `--set`"
+        hint = "the server sent a page instead of the file; try another source or give the file with `--set`"
     return StepError(
         "this is not an idx file", where=where,
         expected="00 00, an element type (08 to 0e), a number of dimensions (2051: pictures, 2049: labels)", got=got,
         looks_like=looks, hint=hint,
     )  # fmt: skip
-
-
-def _is_reversed(head: bytes) -> bool:
-    return len(head) >= 8 and head[2:4] == b"\0\0" and head[1] in TYPES and 1 <= head[0] <= 8
 
 
 def _swapped_shape(header: Header, got: int) -> str:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError, StorageError
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 
 def forget(view: bytes | memoryview) -> None:
-    """Let go of the memory of the whole file that a view looks into (see :meth:`MappedFile.forget`).
-
-    `view`: of a mapped file; where it is of anything else, nothing is done.
-    """
+    """Release the memory of the whole mapped file that a view is of (see :meth:`MappedFile.forget`)."""
     if isinstance(view, memoryview) and isinstance(view.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         view.obj.madvise(mmap.MADV_DONTNEED)
 
 
-class MappedFile:
+class MappedFile(AbstractContextManager["MappedFile"]):
     """A file's bytes, read when they are looked at.
 
     The mapping lives as long as this, or a view into it, does.
@@ -47,18 +41,13 @@ class MappedFile:
         try:
             with path.open("rb") as file:
                 self.size = file.seek(0, 2)
-                self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
+                if not self.size:
+                    raise StepError(f"the {what} is empty", where=self.name, hint="fetch it again")
+                #: The mapping itself, which patterns can search.
+                self.mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise StorageError(f"cannot read the {what}: {error.strerror or error}", where=self.name) from None
-        if self._mapping is None:
-            raise StepError(f"the {what} is empty", where=self.name, hint="fetch it again")
-        self.view = memoryview(self._mapping)
-
-    @property
-    def mapping(self) -> mmap.mmap:
-        """The mapping itself, which patterns can search."""
-        assert self._mapping is not None, "an empty file is refused"
-        return self._mapping
+        self.view = memoryview(self.mapping)
 
     def forget(self) -> None:
         """Tell the system that the pages read so far are not needed again, so that they do not count as this process's.
@@ -68,16 +57,10 @@ class MappedFile:
         forget(self.view)
 
     def close(self) -> None:
-        """Unmap, or leave that to the garbage collector where views are still about."""
+        """Unmap, or leave that to the garbage collector where views still exist."""
         self.view.release()
-        if self._mapping is not None:
-            try:
-                self._mapping.close()
-            except BufferError:
-                self._mapping = None
-
-    def __enter__(self) -> Self:
-        return self
+        with suppress(BufferError):
+            self.mapping.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()

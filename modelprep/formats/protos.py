@@ -1,4 +1,4 @@
-"""Protocol-buffer messages from a table, in a descriptor pool of our own.
+"""Protocol-buffer messages from a table, in a private descriptor pool.
 
 A schema is a tab-separated table, one row a field or an enum value (``caffe/schema.tsv``, ``tensorflow/schema.tsv``).
 It is loaded into a private pool: a second ``caffe.proto`` in protobuf's default pool would collide with a real caffe or
@@ -70,64 +70,61 @@ class Schema:
         from google.protobuf import descriptor_pb2, descriptor_pool
 
         self.package = package
-        file = descriptor_pb2.FileDescriptorProto(name=f"modelprep/{package}.proto", package=package, syntax=syntax)
-        rows = [line.split("\t") for line in table.splitlines() if line and not line.startswith("#")]
-        enums = {row[1] for row in rows if row[0] == "enum"}
-        messages: dict[str, Any] = {}
-        self._build(file, rows, enums, messages)
+        name = f"modelprep/{package}.proto"
+        self._file: Any = descriptor_pb2.FileDescriptorProto(name=name, package=package, syntax=syntax)
+        rows = [(line.split("\t") + [""] * 9)[:9] for line in table.splitlines() if line and not line.startswith("#")]
+        self._enums = {row[1] for row in rows if row[0] == "enum"}
+        self._declared: dict[str, Any] = {}
+        for row in rows:
+            self._add(row)
         self._lock = threading.Lock()
         self.pool: DescriptorPool = descriptor_pool.DescriptorPool()
-        self.pool.AddSerializedFile(file.SerializeToString())
+        self.pool.AddSerializedFile(self._file.SerializeToString())
 
-    def _build(self, file: Any, rows: list[list[str]], enums: set[str], messages: dict[str, Any]) -> None:
-        def message(name: str) -> Any:
-            if name not in messages:
-                parent, _, leaf = name.rpartition(".")
-                holder = message(parent).nested_type if parent else file.message_type
-                messages[name] = holder.add(name=leaf)
-            return messages[name]
+    def _add(self, row: list[str]) -> None:
+        """Add what a row of the table declares."""
+        kind, owner, name, number, label, type_, default, packed, oneof = row
+        holder = self._declare(owner)
+        if kind == "enum":
+            holder.value.add(name=name, number=int(number))
+            return
+        field = holder.field.add(name=name, number=int(number), label=_LABELS[label or "optional"])
+        if kind == "map":
+            entry = holder.nested_type.add(name="".join(part.capitalize() for part in name.split("_")) + "Entry")
+            entry.options.map_entry = True
+            for index, part in enumerate(type_.split(","), start=1):
+                self._set_type(entry.field.add(name=("key", "value")[index - 1], number=index, label=1), part)
+            field.label = _LABELS["repeated"]
+            type_ = f"{owner}.{entry.name}"
+        self._set_type(field, type_)
+        if default:
+            field.default_value = default
+        if packed:
+            field.options.packed = packed == "packed"
+        if oneof:
+            declared = [o.name for o in holder.oneof_decl]
+            if oneof not in declared:
+                holder.oneof_decl.add(name=oneof)
+                declared.append(oneof)
+            field.oneof_index = declared.index(oneof)
 
-        enum_protos: dict[str, Any] = {}
-        for row in rows:
-            kind, owner, name, number, label, type_, default, packed, oneof = (row + [""] * 9)[:9]
-            if kind == "enum":
-                if owner not in enum_protos:
-                    parent, _, leaf = owner.rpartition(".")
-                    enum_protos[owner] = (message(parent).enum_type if parent else file.enum_type).add(name=leaf)
-                enum_protos[owner].value.add(name=name, number=int(number))
-            elif kind == "map":
-                self._add_map(message(owner), owner, name, int(number), type_, enums)
+    def _declare(self, name: str) -> Any:
+        """Return the message or enum of a name, declared in the one that it is nested in."""
+        if name not in self._declared:
+            outer, _, leaf = name.rpartition(".")
+            holder = self._declare(outer) if outer else self._file
+            if name in self._enums:
+                self._declared[name] = holder.enum_type.add(name=leaf)
             else:
-                field = message(owner).field.add(name=name, number=int(number), label=_LABELS[label or "optional"])
-                self._set_type(field, type_, enums)
-                if default:
-                    field.default_value = default
-                if packed:
-                    field.options.packed = packed == "packed"
-                if oneof:
-                    holder = message(owner)
-                    declared = [o.name for o in holder.oneof_decl]
-                    if oneof not in declared:
-                        holder.oneof_decl.add(name=oneof)
-                        declared.append(oneof)
-                    field.oneof_index = declared.index(oneof)
+                self._declared[name] = (holder.nested_type if outer else holder.message_type).add(name=leaf)
+        return self._declared[name]
 
-    def _set_type(self, field: Any, type_: str, enums: set[str]) -> None:
+    def _set_type(self, field: Any, type_: str) -> None:
         if type_ in _SCALARS:
             field.type = _SCALARS[type_]
         else:
-            field.type = _ENUM if type_ in enums else _MESSAGE
+            field.type = _ENUM if type_ in self._enums else _MESSAGE
             field.type_name = f".{self.package}.{type_}"
-
-    def _add_map(self, holder: Any, owner: str, name: str, number: int, types: str, enums: set[str]) -> None:
-        entry_name = "".join(part.capitalize() for part in name.split("_")) + "Entry"
-        entry = holder.nested_type.add(name=entry_name)
-        entry.options.map_entry = True
-        for index, (part, type_) in enumerate(zip(("key", "value"), types.split(","), strict=True), start=1):
-            self._set_type(entry.field.add(name=part, number=index, label=1), type_, enums)
-        holder.field.add(
-            name=name, number=number, label=3, type=_MESSAGE, type_name=f".{self.package}.{owner}.{entry_name}"
-        )
 
     def message(self, name: str) -> type[Message]:
         """Return the class of a message by its name within the package."""

@@ -1,8 +1,7 @@
 """What the first bytes of a file say it is: the kind of content that arrives instead of the expected file.
 
-The one place that knows this. The rooms above make their messages of it: :mod:`modelprep.fetch.sniff` adds sizes, and
-what a server said. Only :func:`is_web_page` and :func:`is_lfs_pointer` are for deciding by; they take no chances. All
-else is for messages, where a wrong guess costs a sentence and no more.
+:mod:`modelprep.fetch.sniff` adds sizes, and what a server said. Only :func:`is_web_page` and :func:`is_lfs_pointer` are
+certain enough to decide by; everything else is for messages.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from modelprep.structs import dataclass
 
-#: How many bytes :func:`recognise` wants to see at least. A tar header is 512 bytes long.
+#: How many bytes :func:`recognise` needs at least. A tar header is 512 bytes long.
 HEAD = 512
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
 _HTML = re.compile(rb"<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>]|meta\s)", re.IGNORECASE)
@@ -60,14 +59,8 @@ _AFTER_A_NETS_NAME = frozenset({0x12, 0x1A, 0x20, 0x28, 0x32, 0x38, 0x42, 0xA2})
 class Kind:
     """What bytes look like.
 
-    Parameters
-    ----------
-    name
-        In a word, for code: ``gzip``, ``web page``, ``text``, ``caffemodel``, ...
-    text
-        In words, for messages: ``gzip-compressed data``.
-    title
-        What they call themselves, on one line: a page's title, a net's name. Empty where they do not.
+    `name`: for code: ``gzip``, ``web page``, ``text``, ``caffemodel``, ... `text`: for messages: ``gzip-compressed
+    data``. `title`: what they call themselves, on one line: a page's title, a net's name. Empty where they do not.
     """
 
     name: str
@@ -130,8 +123,7 @@ def looks_like(head: bytes) -> str:
 def looks_like_model(head: bytes, wanted: str = "") -> str:
     """Say what :func:`recognise_model` finds, in words; an empty string when it finds nothing.
 
-    Nor is a thing said whose words hold `wanted`: a graph that is damaged further on looks like a graph, which tells
-    nobody anything.
+    Empty too if the words hold `wanted`: that a damaged graph looks like a graph helps nobody.
     """
     found = recognise_model(head)
     return found.text if found and not (wanted and wanted in found.text) else ""

@@ -108,7 +108,7 @@ def _number(text: str) -> int:
 def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
     """Find the files of external data beside a model; a location that leads out of its folder is refused."""
     from modelprep.formats.given import require_input
-    from modelprep.formats.onnx.external import files_beside
+    from modelprep.formats.onnx.model import files_beside
 
     model = params.get("model")
     if "external" in params or not isinstance(model, Path):

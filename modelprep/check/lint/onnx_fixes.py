@@ -49,7 +49,7 @@ class Tried:
         from tempfile import TemporaryDirectory
 
         from modelprep.errors import ModelprepError
-        from modelprep.formats.onnx.external import files_beside
+        from modelprep.formats.onnx.model import files_beside
         from modelprep.steps import Call, find
 
         step = find("onnx.fix")

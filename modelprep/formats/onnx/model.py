@@ -10,7 +10,7 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,6 @@ class Model:
     payloads: dict[str, Payload]
     where: str
     size: int = 0
-    external: dict[str, Path] = field(default_factory=dict)
 
     @property
     def graph(self) -> Any:
@@ -173,8 +172,7 @@ def read(path: Path, external: Mapping[str, Path] | None = None) -> Model:
     cannot be read.
     """
     model = read_header(path)
-    model.external = dict(external or {})
-    _take_external(model)
+    _take_external(model, external or {})
     return model
 
 
@@ -276,7 +274,7 @@ def _check_text(proto: Any) -> None:
                 _require_text(dim.dim_param, dim.denotation)
 
 
-def _take_external(model: Model) -> None:
+def _take_external(model: Model, external: Mapping[str, Path]) -> None:
     """Make external data the model's own, as raw_data whose bytes are still in their file."""
     views: dict[str, memoryview] = {}
     for tensor in model.graph.initializer:
@@ -284,15 +282,14 @@ def _take_external(model: Model) -> None:
             continue
         said = {entry.key: entry.value for entry in tensor.external_data}
         location = said.get("location", "")
-        path = model.external.get(location)
-        if path is None:
+        if location not in external:
             raise StepError(
                 "the model keeps weights in another file, which was not given", where=model.where,
                 expected=location or "a location", got=f"initializer '{tensor.name}' has its data there",
                 hint=f"give the file as external: {{{location}: ...}}" if location else None,
             )  # fmt: skip
         if location not in views:
-            views[location] = MappedFile(path, what="external data").view
+            views[location] = MappedFile(external[location], what="external data").view
         view = views[location]
         try:
             offset = int(said.get("offset", "0"))
@@ -307,6 +304,29 @@ def _take_external(model: Model) -> None:
         del tensor.external_data[:]
         tensor.ClearField("data_location")
         model.payloads[tensor.name] = Payload(RAW, [view[offset : offset + length]])
+
+
+def files_beside(model: Path) -> dict[str, Path]:
+    """Find the files of external data beside a model: location -> path.
+
+    Raises StepError: a location is absolute, leads out of the model's folder or does not exist.
+    """
+    found: dict[str, Path] = {}
+    header, folder = read_header(model), model.resolve().parent
+    with guarded(str(model)):
+        tensors = [tensor for tensor in header.graph.initializer if tensor.data_location == EXTERNAL]
+        locations = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+    for location in sorted(locations):
+        found[location] = path = (folder / location).resolve()
+        if not path.is_relative_to(folder):
+            raise StepError(
+                "the model says its weights lie outside its own folder", where=str(model), got=location,
+                hint="only files beside the model or below are read",
+            )  # fmt: skip
+        if not path.is_file():
+            what = "the model keeps weights in another file, which is not there"
+            raise StepError(what, where=str(model), expected=str(path))
+    return found
 
 
 def elements(tensor: Any) -> int:

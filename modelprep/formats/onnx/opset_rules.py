@@ -132,8 +132,7 @@ def _attribute_to_input(site: Site, at: str, name: str, form: str) -> None:
     if kind == "float":  # a number of the data's own type
         dtype = site.type(site.given(0))
     site.drop(name)
-    while len(site.node.input) <= place:
-        site.node.input.append("")
+    site.node.input.extend([""] * (place + 1 - len(site.node.input)))
     site.node.input[place] = site.constant(name, dtype, values, [len(values)] if kind.endswith("s") else [])
 
 
@@ -174,10 +173,13 @@ def _constant_value(site: Site) -> None:
         raise Unconvertible("it holds text, which the other side does not know")
 
 
+def _drop(site: Site, name: str) -> None:
+    site.drop(name)
+
+
 def _per_tensor(site: Site) -> None:
     if site.rank(site.given(1)) != 0:
         raise Unconvertible("its scale is not one number")
-    site.drop("axis")
 
 
 def _group_scale(site: Site) -> None:
@@ -192,24 +194,15 @@ def _group_scale(site: Site) -> None:
         site.node.input[place] = site.constant(stem, site.type(site.given(place)), each, [channels])
 
 
-def _dropout_up(site: Site) -> None:
-    _outputs(site, "1")
-    site.drop("ratio")  # of no account at inference
-
-
-def _dropout_down(site: Site) -> None:
-    _outputs(site, "1")
+def _untrained(site: Site) -> None:
     if site.given(2) and any(site.numbers(site.given(2))):
         raise Unconvertible("it is set to train")
     del site.node.input[1:]
-    site.drop("seed")
 
 
 def _gemm_bias(site: Site) -> None:
     if not site.given(2):
-        del site.node.input[2:]
-        dtype = site.type(site.given(0))
-        site.node.input.append(site.constant("c", dtype, [0], [1]))
+        site.node.input[2:] = [site.constant("c", site.type(site.given(0)), [0], [1])]
 
 
 def _number(site: Site, name: str, default: int) -> int:
@@ -261,18 +254,12 @@ def _softmax_down(site: Site) -> None:
     site.facts.shapes[turned] = site.facts.shapes[soft] = [sizes[index] for index in order]
 
 
-def _scales(site: Site, place: int) -> None:
-    if any(scale < 1 for scale in site.numbers(site.given(place))):
+def _enlarging(site: Site, place: str) -> None:
+    if any(scale < 1 for scale in site.numbers(site.given(int(place)))):
         raise Unconvertible("it makes something smaller, which the two sides do differently")
 
 
-def _resize_to_upsample(site: Site) -> None:
-    _scales(site, 1)
-    site.node.op_type = "Upsample"
-
-
 def _resize_up(site: Site) -> None:
-    _scales(site, 1)
     site.node.input.insert(1, site.constant("roi", FLOAT, [], [0]))
     site.set("coordinate_transformation_mode", "asymmetric")
     if _value(site, "mode") in (None, "nearest"):
@@ -286,34 +273,24 @@ def _resize_down(site: Site) -> None:
     _values(site, "mode", "nearest", "linear")
     if site.given(3) or not site.given(2):
         raise Unconvertible("it has sizes, and the other opset knows scales only")
-    _scales(site, 2)
+    _enlarging(site, "2")
     for name in ("nearest_mode", "cubic_coeff_a", "extrapolation_value", "exclude_outside"):
         site.drop(name)
-    scales = site.given(2)
-    del site.node.input[1:]
-    site.node.input.append(scales)
+    site.node.input[1:] = [site.given(2)]
 
 
 def _resize_fill(site: Site) -> None:
     """Region and scales must be there before opset 13: empty ones are."""
-    while len(site.node.input) < 3:
-        site.node.input.append("")
+    site.node.input.extend([""] * (3 - len(site.node.input)))
     for place, name in ((1, "roi"), (2, "scales")):
         if not site.node.input[place]:
             site.node.input[place] = site.constant(name, FLOAT, [], [0])
 
 
-def _slice_up(site: Site) -> None:
-    for at, name in (("1", "starts"), ("2", "ends"), ("3", "axes")):
-        _attribute_to_input(site, at, name, "ints")
-
-
-def _slice_down(site: Site) -> None:
+def _whole_steps(site: Site) -> None:
     if site.given(4) and any(step != 1 for step in site.numbers(site.given(4))):
         raise Unconvertible("it leaves elements out (steps), which the other side cannot")
     del site.node.input[4:]
-    for at, name, kind in (("3", "axes", "ints"), ("2", "ends", "ints!"), ("1", "starts", "ints!")):
-        _input_to_attribute(site, at, name, kind)
 
 
 def _split_up(site: Site) -> None:
@@ -331,14 +308,13 @@ def _split_down(site: Site) -> None:
         raise Unconvertible("the size that it splits is not known, and the other side takes equal parts only")
     if size % count:
         part = -(-size // count)
-        del site.node.input[1:]
         sizes = [part] * (count - 1) + [size - part * (count - 1)]
-        site.node.input.append(site.constant("split", INT64, sizes, [count]))
+        site.node.input[1:] = [site.constant("split", INT64, sizes, [count])]
 
 
 _RULES: Mapping[str, Callable[..., None]] = {rule.__name__[1:]: rule for rule in (
-    _attribute, _attribute_to_input, _constant_value, _dropout_down, _dropout_up, _equal_shapes, _gemm_bias,
-    _group_scale, _input_to_attribute, _inputs, _only, _outputs, _per_tensor, _positive, _positive_input, _rank,
-    _refused, _rename, _rename_value, _resize_down, _resize_fill, _resize_to_upsample, _resize_up, _set_attribute,
-    _slice_down, _slice_up, _softmax_down, _softmax_up, _split_down, _split_up, _values, _without,
+    _attribute, _attribute_to_input, _constant_value, _drop, _enlarging, _equal_shapes, _gemm_bias, _group_scale,
+    _input_to_attribute, _inputs, _only, _outputs, _per_tensor, _positive, _positive_input, _rank, _refused, _rename,
+    _rename_value, _resize_down, _resize_fill, _resize_up, _set_attribute, _softmax_down, _softmax_up, _split_down,
+    _split_up, _untrained, _values, _whole_steps, _without,
 )}  # fmt: skip

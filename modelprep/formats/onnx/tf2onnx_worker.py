@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.formats.onnx import lazy_tensorflow
+from modelprep.formats.onnx.graphs import graphs_of
 
 MAX_MODEL = 2**31 - 1
 #: Exit codes told apart by the caller.
@@ -69,10 +70,10 @@ def port(name: str) -> str:
 
 
 def convert(orders: dict[str, Any]) -> dict[str, Any]:
-    """Convert as ordered; give facts for the caller.
+    """Convert as ordered; return facts for the caller.
 
-    tf2onnx copies every weight several times while it optimises. With its format for large models they stay out of the
-    way, and are put back here at the end: less than half the time, the same model.
+    tf2onnx copies every weight several times while it optimizes. In its format for large models they are kept apart,
+    and are put back at the end: less than half the time, the same model.
     """
     import numpy
 
@@ -99,17 +100,15 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
     tool.tf_loader.freeze_session = lambda *_, **__: None
     order_nodes(tool_graph.Node)
     keep_constants(tool_graph.Node)
-    nchw = [port(name) for name in orders["nchw"]]
-    nchw_out = [port(name) for name in orders["nchw_outputs"]]
     ports = [port(name) for name in (*inputs, *outputs)]
     model, store = tool.from_graph_def(
         graph,
         name="graph",
-        input_names=[port(name) for name in inputs],
-        output_names=[port(name) for name in outputs],
+        input_names=[*map(port, inputs)],
+        output_names=[*map(port, outputs)],
         opset=orders["opset"],
-        inputs_as_nchw=nchw or None,
-        outputs_as_nchw=nchw_out or None,
+        inputs_as_nchw=[*map(port, orders["nchw"])] or None,
+        outputs_as_nchw=[*map(port, orders["nchw_outputs"])] or None,
         shape_override={port(name): shape for name, shape in orders["shapes"].items()} or None,
         large_model=True,
         tensors_to_rename={name: name[:-2] for name in ports if name.endswith(":0")},
@@ -121,21 +120,19 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
         raise OverflowError(f"{total} bytes")
     put_back(model.graph, data)
     # No version of the tool in the bytes: the same graph gives the same file until the conversion itself changes.
-    model.producer_version = ""
-    model.doc_string = ""
-    model.graph.doc_string = ""
+    model.producer_version = model.doc_string = model.graph.doc_string = ""
     Path(orders["output"]).write_bytes(model.SerializeToString(deterministic=True))
     return {"inputs": inputs, "outputs": outputs, "tf2onnx": tf2onnx.__version__, "nodes": len(model.graph.node)}
 
 
 def order_nodes(node: Any) -> None:
-    """Have sets of the tool's nodes come in the same order every time: hash by age, not by address.
+    """Make sets of the tool's nodes ordered the same way every time: hash by age, not by address.
 
-    Else it is left to chance which of several equal constants lends its name when they are merged.
+    Otherwise it is left to chance which of several equal constants lends its name when they are merged.
     """
-    import itertools
+    from itertools import count
 
-    ages = itertools.count()
+    ages = count()
 
     def age(self: Any) -> int:
         if "modelprep_age" not in self.__dict__:
@@ -146,9 +143,9 @@ def order_nodes(node: Any) -> None:
 
 
 def keep_constants(node: Any) -> None:
-    """Have a constant's message made again if the constant has changed, and not after each of the tool's passes.
+    """Make a constant's message again only if the constant has changed, not after each of the tool's forty passes.
 
-    There are forty of them, and each copied all weights: half the time and half the memory of a conversion.
+    Each copied all weights: half the time and half the memory of a conversion.
     """
     make = node.update_proto
 
@@ -168,18 +165,13 @@ def keep_constants(node: Any) -> None:
 
 def put_back(graph: Any, data: dict[str, bytes]) -> None:
     """Restore the data of tensors that point outside, in nested graphs too."""
-    tensors = list(graph.initializer)
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                tensors.append(attribute.t)
-            for nested in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-                put_back(nested, data)
-    for tensor in tensors:
-        if tensor.data_location == 1:
-            tensor.raw_data = data[tensor.external_data[0].value]
-            del tensor.external_data[:]
-            tensor.ClearField("data_location")
+    for each in graphs_of(graph):
+        held = (a.t for node in each.node for a in node.attribute if a.HasField("t"))
+        for tensor in (*each.initializer, *held):
+            if tensor.data_location == 1:
+                tensor.raw_data = data[tensor.external_data[0].value]
+                del tensor.external_data[:]
+                tensor.ClearField("data_location")
 
 
 def main() -> int:
@@ -188,20 +180,17 @@ def main() -> int:
 
     # TensorFlow's import makes a million objects, all of which stay, and brings Keras, which no frozen graph needs.
     gc.disable()
-    sys.modules["keras"] = None  # type: ignore[assignment]  # how Python is told that a module is not to be had
+    sys.modules["keras"] = None  # type: ignore[assignment]  # how Python is told that a module is not available
     lazy_tensorflow.install()
     orders = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     try:
-        facts = convert(orders)
+        status, facts = DONE, convert(orders)
     except OverflowError as error:
-        sys.stdout.write("\n" + json.dumps({"reason": str(error)}) + "\n")
-        return TOO_LARGE
+        status, facts = TOO_LARGE, {"reason": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever the tool raises is told in one line
-        reason = str(error).strip() or type(error).__name__
-        sys.stdout.write("\n" + json.dumps({"reason": reason[:2000]}) + "\n")
-        return REFUSED
+        status, facts = REFUSED, {"reason": (str(error).strip() or type(error).__name__)[:2000]}
     sys.stdout.write("\n" + json.dumps(facts) + "\n")
-    return DONE
+    return status
 
 
 if __name__ == "__main__":

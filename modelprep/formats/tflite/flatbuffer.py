@@ -1,11 +1,10 @@
-"""FlatBuffers, read by Google's own library, and every byte of them is checked before it is used.
+"""FlatBuffers, read by Google's own library behind checks.
 
-``flatbuffers`` decodes: field tables, offsets, strings, vectors, numbers. In Python it has no verifier (C++ has one,
-and Arm NN's parser calls it first), so a damaged file would end in a ``struct.error``, in bytes from the wrong end of
-the file, or in gigabytes of zeros. What stands here goes in front of it: before the library follows an offset, the
-offset, the length and the alignment of what it leads to are checked, and what the file makes its reader hold is
-counted, so that a file in which a hundred thousand entries share one table or one long vector cannot blow up. Damage
-is a :class:`~modelprep.errors.StepError` with its position.
+``flatbuffers`` decodes field tables, offsets, strings, vectors and numbers. In Python it has no verifier (C++ has one,
+which Arm NN's parser calls first): a damaged file would end in a ``struct.error``, in bytes from the wrong end of the
+file, or in gigabytes of zeros. Here every offset is checked before the library follows it, with the length and the
+alignment of its target, and what the file makes its reader hold is counted, so that many entries that share one table
+or vector cannot fill the memory. Damage is a :class:`~modelprep.errors.StepError` with its position.
 
 See ``docs/decisions/0005-tflite-library.md``.
 """
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from modelprep.errors import StepError
 
@@ -48,17 +47,16 @@ class Buffer:
         self.strings: dict[int, set[int]] = {}
 
     def broken(self, what: str, at: int) -> StepError:
-        """Make the error for damage found at a byte position."""
+        """Return the error for damage found at a byte position."""
         return StepError(
             f"the TF Lite file is damaged: {what}", where=f"{self.where}, byte {at} of {self.size}",
             hint="fetch the file again, or export the model again",
         )  # fmt: skip
 
     def need(self, at: int, count: int, what: str) -> None:
-        """See that `count` bytes lie at `at`, and charge them to the budget.
+        """Check that `count` bytes at `at` are inside the file, and charge them to the budget.
 
-        Raises StepError: they lie outside the file, or the file makes its reader go over the same bytes again and
-        again.
+        Raises StepError: they are not, or the file makes its reader read the same bytes again and again.
         """
         if at < 0 or count < 0 or at + count > self.size:
             raise self.broken(f"{what} lies outside the file", at)
@@ -160,8 +158,7 @@ class Table:
             return default
         flags = self.buffer.kind(kind)
         self.buffer.need(at, flags.bytewidth, self.what)
-        value: int | float | bool = self._decoder.Get(flags, at)
-        return value
+        return cast("int | float | bool", self._decoder.Get(flags, at))
 
     def integer(self, slot: int, kind: Scalar, default: int = 0) -> int:
         """Read a whole-number field."""
@@ -205,7 +202,7 @@ class Table:
         at, count = extent
         self.buffer.count(numbers=count, at=at)
         self.buffer.need(at, count * flags.bytewidth, what)
-        # At once: the library reads a vector at once only into numpy, which is no dependency.
+        # In one call: the library does so only into numpy, which is no dependency.
         return struct.unpack_from(f"<{count}{flags.packer_type.format[-1]}", self.buffer.data, at)
 
     def integers(self, slot: int, what: str, kind: Scalar = "Int32") -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """The options of a custom operator: a FlexBuffers map of numbers, read by the ``flatbuffers`` library.
 
-The library reads whatever the bytes say and knows no verifier: what comes of damage are a dozen kinds of Python's own
-errors, and lengths up to 2**64. Both end here.
+The library has no verifier: damage ends in a dozen kinds of Python's own errors, or in lengths up to 2**64.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def read_map(data: bytes, where: str = "") -> Mapping[str, Value]:
         if not root.IsMap:
             raise _broken("they are no map", where)
         found = root.AsMap
-        # Its keys are a vector of their own, with a length of their own.
+        # Its keys are a separate vector, with its own length.
         count = len(found)
         if count > MAX_KEYS or len(found.Keys) != count:
             raise _broken(f"they claim {count} keys", where)
@@ -48,13 +47,8 @@ def read_map(data: bytes, where: str = "") -> Mapping[str, Value]:
 
 
 def _value(found: Any) -> Value:
-    value: Value = None
-    if found.IsBool:
-        value = found.AsBool
-    elif found.IsInt:
-        value = found.AsInt
-    elif found.IsFloat:
-        value = found.AsFloat
+    kind = next((kind for kind in ("Bool", "Int", "Float") if getattr(found, f"Is{kind}")), None)
+    value: Value = getattr(found, f"As{kind}") if kind else None
     return value
 
 

@@ -1,11 +1,11 @@
-"""What a TF Lite file holds: operators, tensors, quantisation, inputs and outputs. Needs no TensorFlow and no extra.
+"""What a TF Lite file holds: operators, tensors, quantization, inputs and outputs. Needs no TensorFlow and no extra.
 
 The ``flatbuffers`` library decodes, through the checks of :mod:`~modelprep.formats.tflite.flatbuffer`. The slots (field
 numbers of each table) are those of TensorFlow's ``schema.fbs``; the tests read the same files with the generated schema
 of LiteRT and compare. ``options.tsv`` names the options of every operator of the schema's first union.
 
-What nobody asks for is followed all the same where Arm NN's schema has it: its parser verifies the whole file before it
-looks at anything, and refuses one that is damaged where it would never have looked.
+Parts that nobody asks for are followed too where Arm NN's schema has them: its parser verifies the whole file first,
+and refuses one that is damaged anywhere.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import cast
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
+from modelprep.formats.sniff import HEAD, looks_like_model
 from modelprep.formats.tflite.flatbuffer import Buffer, Scalar, Table, Text
 from modelprep.formats.tflite.tables import operator_name, option_fields
 
@@ -48,20 +49,9 @@ class Quantisation:
 class Tensor:
     """One tensor.
 
-    Parameters
-    ----------
-    index
-        Its number within the subgraph.
-    name
-        As text; bytes that are no UTF-8 are shown escaped.
-    shape
-        Dimensions as stored; `signature` holds -1 where a dimension may change (empty: same as `shape`).
-    dtype
-        ``UINT8``, ``FLOAT32``, ...
-    bytes
-        Length of the constant data, 0 for what is computed.
-    text
-        Where the name is in the file, None if there is none.
+    `index`: its number within the subgraph. `name`: bytes that are no UTF-8 are shown escaped. `shape`: dimensions as
+    stored; `signature` holds -1 where a dimension may change (empty: same as `shape`). `dtype`: ``UINT8``, ...
+    `bytes`: length of the constant data, 0 for what is computed. `text`: the name in the file, None if there is none.
     """
 
     index: int
@@ -165,7 +155,7 @@ def parse(data: memoryview, where: str, *, lenient: bool = False) -> Model:
     if bytes(data[4:8]) != IDENTIFIER and not lenient:
         raise StepError(
             "this is no TF Lite file", where=where, expected=f"the mark {IDENTIFIER.decode()} at byte 4",
-            got=repr(bytes(data[:12])), looks_like=_looks(data),
+            got=repr(bytes(data[:12])), looks_like=looks_like_model(bytes(data[:HEAD])) or None,
         )  # fmt: skip
     buffer = Buffer(data, where)
     root = buffer.root()
@@ -194,18 +184,10 @@ def buffer_extents(data: memoryview, where: str) -> list[tuple[int, int]]:
     return [table.extent(0, 1, "constant data") or (0, 0) for table in tables]
 
 
-def _looks(data: memoryview) -> str | None:
-    from modelprep.formats.sniff import HEAD, looks_like_model
-
-    return looks_like_model(bytes(data[:HEAD])) or None
-
-
 def _buffer_size(table: Table) -> int:
     extent = table.extent(0, 1, f"the data of {table.what}")
-    if extent is not None:
-        return extent[1]
     # Files beyond 2 GiB keep data outside the FlatBuffer: offset and size from the file's start.
-    return table.integer(2, "Uint64")
+    return table.integer(2, "Uint64") if extent is None else extent[1]
 
 
 def _code(table: Table) -> tuple[int, int, str, int]:
@@ -259,7 +241,7 @@ def _tensor(table: Table, index: int, buffers: list[int], lenient: bool) -> Tens
     if not 0 <= type_ < len(TYPES) and not lenient:
         raise table.buffer.broken(f"{table.what} has type {type_}, which no version of TF Lite knows", table.at)
     name = table.text(3, f"the name of {table.what}")
-    quantised = table.table(4, f"the quantisation of {table.what}")
+    quantised = table.table(4, f"the quantization of {table.what}")
     table.number(5, "Bool")
     return Tensor(
         index, str(name or ""), table.integers(0, f"the shape of {table.what}"),
@@ -272,9 +254,9 @@ def _tensor(table: Table, index: int, buffers: list[int], lenient: bool) -> Tens
 def _quantisation(table: Table) -> Quantisation | None:
     for slot, what in ((0, "lowest"), (1, "highest")):
         table.numbers(slot, "Float32", f"the {what} numbers of a tensor")
-    details = table.table(5, "the details of a quantisation")
+    details = table.table(5, "the details of a quantization")
     if details is not None:
-        details.extent(0, 1, "the details of a quantisation")
+        details.extent(0, 1, "the details of a quantization")
     scale = tuple(float(value) for value in table.numbers(2, "Float32", "the scales of a tensor"))
     zero_point = table.integers(3, "the zero points of a tensor", "Int64")
     if not scale and not zero_point:
@@ -291,11 +273,9 @@ def _options(operator: Table) -> dict[str, object]:
     for name, slot, kind, default in fields:
         if kind.startswith("["):
             values[name] = options.numbers(slot, cast("Scalar", kind.strip("[]")), f"{name} of {operator.what}")
-            continue
-        value = options.number(slot, cast("Scalar", kind), default)
-        if kind == "Bool":
-            value = bool(value)
-        values[name] = value
+        else:
+            value = options.number(slot, cast("Scalar", kind), default)
+            values[name] = bool(value) if kind == "Bool" else value
     for name, words in (("fused_activation_function", _ACTIVATIONS), ("padding", _PADDINGS)):
         if name in values:
             number = cast("int", values[name])
@@ -314,19 +294,11 @@ def _signature(table: Table, subgraphs: tuple[Subgraph, ...]) -> Signature:
     subgraph = table.integer(4, "Uint32")
     # LiteRT loads a file whose signatures name what is not there; nobody can call those.
     tensors = len(subgraphs[subgraph].tensors) if subgraph < len(subgraphs) else 0
-    return Signature(
-        key=str(table.text(2, "a signature's key") or ""),
-        subgraph=subgraph,
-        inputs=_arguments(table, 0, tensors),
-        outputs=_arguments(table, 1, tensors),
-    )
+    key = str(table.text(2, "a signature's key") or "")
+    return Signature(key, subgraph, _arguments(table, 0, tensors), _arguments(table, 1, tensors))
 
 
 def _arguments(table: Table, slot: int, tensors: int) -> tuple[Argument, ...]:
-    found = []
-    for entry in table.tables(slot, "signature argument"):
-        tensor = entry.integer(1, "Uint32")
-        text = entry.text(0, f"the name of {entry.what}")
-        if tensor < tensors:
-            found.append(Argument(str(text or ""), tensor, text))
-    return tuple(found)
+    arguments = table.tables(slot, "signature argument")
+    found = [(entry.integer(1, "Uint32"), entry.text(0, f"the name of {entry.what}")) for entry in arguments]
+    return tuple(Argument(str(text or ""), tensor, text) for tensor, text in found if tensor < tensors)

@@ -13,29 +13,29 @@ def tensor_with_name(tensor: Table, name: str) -> tuple[bytes, int]:
     """Copy a tensor's table, with a name.
 
     Returns what to append at a place that is a multiple of 16, and where in it the table is. Raises StepError: the
-    tensor has parts that are not copied: sparsity, variants, a quantisation of its own kind.
+    tensor has parts that are not copied: sparsity, variants, a custom quantization.
     """
     from flatbuffers import Builder
 
-    quantised = tensor.table(4, "the quantisation of a tensor")
-    if tensor.position(6) or tensor.position(9) or (quantised is not None and quantised.position(5)):
+    quantized = tensor.table(4, "the quantization of a tensor")
+    if tensor.position(6) or tensor.position(9) or (quantized is not None and quantized.position(5)):
         raise StepError(
             f"{tensor.what} has no name, and cannot be given one", where=tensor.buffer.where,
-            got="it is sparse, or quantised by a custom rule",
+            got="it is sparse, or quantized by a custom rule",
         )  # fmt: skip
     builder = Builder(256)
     text = builder.CreateString(name)
     shape, signature = (_vector(builder, tensor, slot, "Int32") for slot in (0, 7))
-    quantisation = 0
-    if quantised is not None:
-        vectors = {slot: _vector(builder, quantised, slot, "Int64" if slot == 3 else "Float32") for slot in range(4)}
+    quantization = 0
+    if quantized is not None:
+        vectors = {slot: _vector(builder, quantized, slot, "Int64" if slot == 3 else "Float32") for slot in range(4)}
         builder.StartObject(7)
         for slot, vector in vectors.items():
             builder.PrependUOffsetTRelativeSlot(slot, vector, 0)
-        builder.PrependInt32Slot(6, quantised.integer(6, "Int32"), 0)
-        quantisation = builder.EndObject()
+        builder.PrependInt32Slot(6, quantized.integer(6, "Int32"), 0)
+        quantization = builder.EndObject()
     builder.StartObject(10)
-    for slot, offset in ((0, shape), (3, text), (4, quantisation), (7, signature)):
+    for slot, offset in ((0, shape), (3, text), (4, quantization), (7, signature)):
         builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
     builder.PrependInt8Slot(1, tensor.integer(1, "Int8"), 0)
     builder.PrependUint32Slot(2, tensor.integer(2, "Uint32"), 0)
