@@ -40,7 +40,7 @@ def _idct_1d(s: list[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def _idct(blocks: Any) -> Any:
-    """Inverse DCT of dequantised blocks, int32 (n, 64) -> uint8 (n, 8, 8), by stb_image's integer arithmetic."""
+    """Inverse DCT of dequantized blocks, int32 (n, 64) -> uint8 (n, 8, 8), by stb_image's integer arithmetic."""
     import numpy as np
 
     d = blocks.reshape(-1, 8, 8)
@@ -71,7 +71,7 @@ def _plane(component: Component, state: State) -> Any:
     for top in range(0, component.blocks_y, rows):
         strip = zigzag[top : top + rows]
         values = np.empty(strip.shape, np.int32)
-        # stb_image keeps dequantised coefficients in 16 bits.
+        # stb_image keeps dequantized coefficients in 16 bits.
         values[:, :, ZIGZAG] = (strip * quant).astype(np.int16)
         pixels = _idct(values).reshape(*strip.shape[:2], 8, 8).transpose(0, 2, 1, 3)
         plane[8 * top : 8 * (top + rows)] = pixels.reshape(-1, component.blocks_x * 8)
@@ -96,32 +96,16 @@ def _scale_up(plane: Any, component: Component, frame: Frame, rows: Any) -> Any:
     if vs == 2 and hs in (1, 2):
         near: Any = rows // 2
         far = np.clip(np.where(rows % 2 == 1, near + 1, near - 1), 0, low_h - 1)
-        mixed = 3 * samples(near) + samples(far)
-        if hs == 1:
-            out = (mixed + 2) >> 2
-        else:
-            out = np.empty((len(rows), 2 * low_w), np.int32)
-            out[:, 0] = (mixed[:, 0] + 2) >> 2
-            out[:, -1] = (mixed[:, -1] + 2) >> 2
-            out[:, 1:-1:2] = (3 * mixed[:, :-1] + mixed[:, 1:] + 8) >> 4
-            out[:, 2:-1:2] = (3 * mixed[:, 1:] + mixed[:, :-1] + 8) >> 4
+        base, bits = 3 * samples(near) + samples(far), 2  # four times the sample
     else:
-        base = samples(rows // vs)
-        if hs == 1:
-            out = base
-        elif hs == 2 and vs == 1:
-            out = np.empty((len(rows), 2 * low_w), np.int32)
-            if low_w == 1:
-                out[:] = base
-            else:
-                out[:, 0] = base[:, 0]
-                out[:, 1:-1:2] = (3 * base[:, :-1] + base[:, 1:] + 2) >> 2
-                out[:, 2:-1:2] = (3 * base[:, 1:] + base[:, :-1] + 2) >> 2
-                # stb_image's last pair weighs its two samples the other way round; kept, since the board has it too.
-                out[:, -2] = (3 * base[:, -2] + base[:, -1] + 2) >> 2
-                out[:, -1] = base[:, -1]
-        else:
-            out = np.repeat(base, hs, axis=1)
+        base, bits = samples(rows // vs), 0
+    out = np.repeat((base + (1 << bits >> 1)) >> bits, hs, axis=1)
+    if hs == 2 and vs in (1, 2):
+        out[:, 1:-1:2] = (3 * base[:, :-1] + base[:, 1:] + (2 << bits)) >> bits + 2
+        out[:, 2:-1:2] = (3 * base[:, 1:] + base[:, :-1] + (2 << bits)) >> bits + 2
+        if vs == 1 and low_w > 1:
+            # stb_image's last pair weighs its two samples the other way round; kept, since the board has it too.
+            out[:, -2] = (3 * base[:, -2] + base[:, -1] + 2) >> 2
     return out[:, : frame.width]
 
 
@@ -145,18 +129,15 @@ def _coloured(planes: list[Any], frame: Frame, state: State) -> Any:
 
     if len(planes) == 1:
         return planes[0].astype(np.uint8)[:, :, None]
-    ids = [c.id for c in frame.components]
     if len(planes) == 3:
-        if ids == [0x52, 0x47, 0x42] or (state.adobe == 0 and not state.jfif):
-            return np.stack(planes, axis=-1).astype(np.uint8)
-        return _to_rgb(*planes)
-    key = planes[3]
+        plain = [c.id for c in frame.components] == list(b"RGB") or (state.adobe == 0 and not state.jfif)
+        return np.stack(planes, axis=-1).astype(np.uint8) if plain else _to_rgb(*planes)
+    if state.adobe not in (0, 2):
+        return _to_rgb(*planes[:3])
+    inks: Any = planes[:3]  # CMYK
     if state.adobe == 2:  # YCCK: the converted colours are inverted CMY
-        rgb = 255 - _to_rgb(*planes[:3]).astype(np.int32)
-        return np.stack([_blend(rgb[:, :, i], key) for i in range(3)], axis=-1).astype(np.uint8)
-    if state.adobe == 0:  # CMYK
-        return np.stack([_blend(p, key) for p in planes[:3]], axis=-1).astype(np.uint8)
-    return _to_rgb(*planes[:3])
+        inks = np.moveaxis(255 - _to_rgb(*inks).astype(np.int32), -1, 0)
+    return np.stack([_blend(ink, planes[3]) for ink in inks], axis=-1).astype(np.uint8)
 
 
 def _blend(x: Any, y: Any) -> Any:

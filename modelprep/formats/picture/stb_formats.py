@@ -1,11 +1,12 @@
 """GIF, PNM and TGA as stb_image reads them, and PNG files whose checksums it does not look at.
 
-Read in stb_image.h 2.27; the tests compare with stb itself. Where stb goes on behind the end of a file, that is zeros.
+Source: stb_image.h 2.27; the tests compare with stb itself. Where stb reads behind the end of a file, that is zeros.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SPACE = b" \t\n\v\f\r"
+#: Three numbers, spaces and comments before each.
+_PNM_HEADER = re.compile(rb"(?:[ \t\n\v\f\r]|#[^\r\n]*)*([0-9]*)" * 3)
 #: stb_image's own limit for a side.
 MAX_SIDE = 1 << 24
 #: What a decoded picture may take here.
@@ -42,15 +44,10 @@ def decode_pnm(data: bytes, origin: str) -> NDArray[np.uint8]:
     """
     import numpy as np
 
-    position = 2
-    numbers = []
-    for _ in range(3):
-        position = _after_space(data, position)
-        start = position
-        while position < len(data) and data[position : position + 1].isdigit():
-            position += 1
-        numbers.append(int(data[start:position] or b"0"))
-    width, height, highest = numbers
+    found = _PNM_HEADER.match(data, 2)
+    assert found is not None, "every part of it may be empty"
+    width, height, highest = (int(number[:20] or b"0") for number in found.groups())
+    position = found.end()
     _sized("PNM", width, height, origin)
     if highest > 0xFFFF:
         raise _damaged("PNM", f"its highest value is {highest}", origin)
@@ -61,18 +58,6 @@ def decode_pnm(data: bytes, origin: str) -> NDArray[np.uint8]:
     if len(pixels) < count:
         pixels = bytes(count)
     return np.frombuffer(pixels, np.uint8)[wide - 1 :: wide].reshape(height, width, channels).copy()
-
-
-def _after_space(data: bytes, position: int) -> int:
-    while position < len(data):
-        if data[position] in _SPACE:
-            position += 1
-        elif data[position : position + 1] == b"#":
-            while position < len(data) and data[position] not in b"\r\n":
-                position += 1
-        else:
-            break
-    return position
 
 
 # -- TGA -----------------------------------------------------------------------------------------------------------
@@ -104,12 +89,8 @@ def decode_tga(data: bytes, origin: str) -> NDArray[np.uint8]:
     packed, grey = kind >= 8, kind & 7 == 3
     _sized("TGA", width, height, origin)
     depth = map_bits if mapped else bits
-    if depth in (8, 16) and not mapped and grey:
-        channels, fives = depth // 8, False
-    elif depth == 8:
-        channels, fives = 1, False
-    else:
-        channels, fives = (3, True) if depth in (15, 16) else (depth // 8, False)
+    fives = depth == 15 or (depth == 16 and bool(mapped or not grey))
+    channels = 3 if fives else depth // 8
     position = 18 + skip
     palette = None
     if mapped:
@@ -122,10 +103,14 @@ def decode_tga(data: bytes, origin: str) -> NDArray[np.uint8]:
         palette = _samples(data[position : position + size].ljust(size, b"\0"), channels, fives)
         position += size
     item = bits // 8 if mapped else (2 if fives else channels)
+    count = width * height
     if packed:
-        raw = _unpacked(data, position, item, width * height)
+        raw = _unpacked(data, position, item, count)
     else:
-        raw = _plain(data, position, item, width, height, whole_rows=not (mapped or fives))
+        raw = data[position : position + count * item]
+        if not mapped and not fives:  # a row that is not all there is not read
+            raw = raw[: len(raw) // (width * item) * width * item]
+        raw = raw.ljust(count * item, b"\0")
     if palette is not None:
         places = np.frombuffer(raw, "<u2" if item == 2 else "u1").astype(int)
         pixels = palette[np.where(places < entries, places, 0)]
@@ -144,15 +129,6 @@ def _samples(raw: bytes, channels: int, fives: bool) -> Any:
         return np.frombuffer(raw, np.uint8).reshape(-1, channels)
     values = np.frombuffer(raw, "<u2").astype(int)
     return np.stack([(values >> shift & 31) * 255 // 31 for shift in (10, 5, 0)], axis=-1).astype(np.uint8)
-
-
-def _plain(data: bytes, position: int, item: int, width: int, height: int, *, whole_rows: bool) -> bytes:
-    size = width * height * item
-    found = data[position : position + size]
-    if whole_rows:
-        # A row that is not all there is not read.
-        found = found[: len(found) // (width * item) * width * item]
-    return found.ljust(size, b"\0")
 
 
 def _unpacked(data: bytes, position: int, item: int, count: int) -> bytes:
@@ -198,9 +174,9 @@ def decode_gif(data: bytes, origin: str) -> NDArray[np.uint8]:
     if palette is None:
         raise _damaged("GIF", "it has no colours", origin)
     places = np.frombuffer(_uncoded(data, position, across * down, origin), np.uint8)
-    drawn = np.zeros(across * down, bool)
-    drawn[: len(places)] = True
-    order = _rows(down, interlaced=bool(own & 0x40))
+    drawn = np.arange(across * down) < len(places)
+    passes = ((0, 8), (4, 8), (2, 4), (1, 2)) if own & 0x40 else ((0, 1),)  # interlaced or not: first row, step
+    order = [row for start, step in passes for row in range(start, down, step)]
     values = np.zeros((across * down, 4), np.uint8)
     values[: len(places), :3] = palette[places]
     values[: len(places), 3] = 255
@@ -242,12 +218,6 @@ def _first_picture(data: bytes, position: int, origin: str) -> tuple[int, int]:
             position += 1 + data[position]
         position += 1
     raise _damaged("GIF", "it holds no picture", origin)
-
-
-def _rows(count: int, *, interlaced: bool) -> list[int]:
-    if not interlaced:
-        return list(range(count))
-    return [row for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)) for row in range(start, count, step)]
 
 
 def _uncoded(data: bytes, position: int, most: int, origin: str) -> bytes:
