@@ -10,7 +10,7 @@ from modelprep.errors import StorageError, UsageError
 
 
 def require_input(path: Path) -> None:
-    """See that `path` is a file that can be read more than once: no folder, no device, no pipe.
+    """Check that `path` is a file that can be read more than once: no folder, no device, no pipe.
 
     Raises UsageError: it is not.
     """
@@ -30,7 +30,7 @@ def require_input(path: Path) -> None:
 
 
 def require_output(path: Path, *, force: bool = False, folder: bool = False) -> None:
-    """See that a result may be put at `path`: nothing is there, or a file that may be replaced.
+    """Check that a result may be put at `path`: nothing is there, or a file that may be replaced.
 
     `path`: where the result is renamed to, so that a link is replaced and not followed. `force`: whether a file that is
     there may be replaced. Folders, devices and pipes never are. Raises UsageError: the place is taken, or is no place
@@ -53,7 +53,7 @@ def require_output(path: Path, *, force: bool = False, folder: bool = False) -> 
 
 
 def require_apart(source: Path, output: Path) -> None:
-    """See that an output does not replace its own input, under whatever names the two are given.
+    """Check that an output does not replace its own input, under whatever names.
 
     Raises UsageError: they are one file.
     """

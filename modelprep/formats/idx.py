@@ -31,16 +31,9 @@ _LONGEST_HEADER = 4 + 4 * 255
 class Header:
     """What the header of an idx file says.
 
-    Parameters
-    ----------
-    magic
-        The first four bytes as a big-endian number: 2051 for MNIST's pictures, 2049 for its labels.
-    dtype
-        Name of the element type: ``uint8``, ``int8``, ``int16``, ``int32``, ``float32``, ``float64``.
-    item_size
-        Bytes an element.
-    shape
-        Size of each dimension, slowest first.
+    `magic`: the first four bytes as a big-endian number: 2051 for MNIST's pictures, 2049 for its labels. `dtype`: name
+    of the element type: ``uint8``, ``int8``, ``int16``, ``int32``, ``float32``, ``float64``. `item_size`: bytes an
+    element. `shape`: size of each dimension, slowest first.
     """
 
     magic: int
@@ -66,7 +59,7 @@ class Header:
 def parse_header(head: bytes, where: str) -> Header:
     """Read a header.
 
-    Raises StepError: no idx header: what the file looks like instead is said.
+    Raises StepError: no idx header; the error says what the file looks like instead.
     """
     if len(head) < 4:
         raise _not_idx(head, where, f"{len(head)} bytes")
@@ -86,7 +79,7 @@ def parse_header(head: bytes, where: str) -> Header:
 
 
 def read_header(path: Path, *, name: str = "") -> Header:
-    """Read the header of an (unpacked) idx file and see that the file is exactly as long as it says.
+    """Read the header of an unpacked idx file and check that the file is exactly as long as it says.
 
     Raises StepError: still compressed, no idx file, shorter or longer than its header says; StorageError: it cannot be
     read.
@@ -104,7 +97,7 @@ def read_header(path: Path, *, name: str = "") -> Header:
 
 
 def check_length(header: Header, got: int, where: str) -> None:
-    """See that `got` bytes follow the header, no more and no fewer.
+    """Check that exactly `got` bytes follow the header.
 
     Raises StepError: they do not agree.
     """
@@ -152,7 +145,7 @@ def inspect(path: Path) -> tuple[Header, str, dict[int, int] | None]:
 
 
 def meaning(header: Header) -> str:
-    """Say in words what a header stands for."""
+    """Return in words what a file with this header holds."""
     known = {IMAGES_MAGIC: "pictures", LABELS_MAGIC: "labels"}
     return known.get(header.magic, f"{header.dtype} in {len(header.shape)} dimensions")
 
@@ -197,7 +190,7 @@ def _not_idx(head: bytes, where: str, got: str) -> StepError:
 
 
 def _swapped_shape(header: Header, got: int) -> str:
-    """Say so when the sizes agree once they are read in little-endian order."""
+    """Return what the file looks like if its sizes agree when read as little-endian."""
     turned = [int.from_bytes(size.to_bytes(4, "big"), "little") for size in header.shape]
     if prod(turned) * header.item_size == got and got:
         return f"an idx file whose sizes are little-endian ({'x'.join(map(str, turned))})"

@@ -20,19 +20,10 @@ class MappedFile(AbstractContextManager["MappedFile"]):
 
     The mapping lives as long as this, or a view into it, does.
 
-    Parameters
-    ----------
-    name
-        What messages call it; its path when empty (blobs of a store are named by digest, which tells nobody anything).
-    what
-        What it is, for messages: ``TF Lite file``.
+    `name`: what messages call it; its path when empty (blobs of a store are named by digest). `what`: what it is, for
+    messages: ``TF Lite file``.
 
-    Raises
-    ------
-    StorageError
-        The file cannot be opened.
-    StepError
-        It is empty.
+    Raises StorageError: the file cannot be opened; StepError: it is empty.
     """
 
     def __init__(self, path: Path, name: str = "", *, what: str = "file") -> None:
@@ -50,9 +41,9 @@ class MappedFile(AbstractContextManager["MappedFile"]):
         self.view = memoryview(self.mapping)
 
     def forget(self) -> None:
-        """Tell the system that the pages read so far are not needed again, so that they do not count as this process's.
+        """Tell the system that the pages read are not needed again, so that they do not count as this process's.
 
-        Views stay valid: the bytes come from the file again when they are looked at.
+        Views stay valid: the bytes are read from the file again when they are looked at.
         """
         forget(self.view)
 

@@ -31,8 +31,8 @@ def refusals(path: Path) -> Iterator[None]:
 def writing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     """Write `path` through a temporary file beside it.
 
-    Gives the function that writes. At the end of the block the file is renamed to `path`; when the block raises, it is
-    removed and `path` is what it was.
+    Yields the function that writes. At the end of the block the file is renamed to `path`; when the block raises, it
+    is removed and `path` is unchanged.
 
     Raises StorageError: the file cannot be written. Errors of the block's own reading pass through untouched.
     """
@@ -71,7 +71,7 @@ def sha256_of(path: Path) -> str:
 
 
 def copy(source: Path, output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
-    """Copy a file, letting the file system share the blocks where it can; give its size in bytes.
+    """Copy a file, letting the file system share the blocks where it can; return its size in bytes.
 
     Raises StorageError: cannot be read or written.
     """
@@ -109,7 +109,7 @@ def copy(source: Path, output: Path, progress: Callable[[int, int | None], None]
 
 
 def cannot_write(path: Path, error: OSError) -> StorageError:
-    """Make the error for a file that cannot be written."""
+    """Return the error for a file that cannot be written."""
     hint = ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "free some space, or choose another place with `--cache` or `--out`"

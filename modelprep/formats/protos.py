@@ -145,6 +145,6 @@ def load(package: str, beside: str, syntax: str = "proto2") -> Schema:
 
 
 def is_repeated(field: Any) -> bool:
-    """Say whether a field descriptor is of a repeated field (protobuf has deprecated ``label`` since 6.31)."""
+    """Return whether a field descriptor is of a repeated field (protobuf has deprecated ``label`` since 6.31)."""
     flag = getattr(field, "is_repeated", None)
     return field.label == 3 if flag is None else bool(flag)

@@ -1,7 +1,7 @@
 """The protobuf wire format over a buffer: fields walked and written without building messages.
 
 Weights are most of every graph, checkpoint and ONNX file; parsing them into messages copies them two or three times.
-Here every payload stays where it lies, and what nobody asked to change can be copied as the very bytes that it is.
+Here every payload stays in the buffer, and what is not to change can be copied byte for byte.
 Caffe's files are walked by :mod:`modelprep.formats.caffe.wire`, which holds no buffer of the whole file.
 Format: https://protobuf.dev/programming-guides/encoding/
 """
@@ -47,7 +47,7 @@ class Field(NamedTuple):
 
 
 def read_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
-    """Read one base-128 number below `end`; give its value (64 bits, unsigned) and the position after it.
+    """Read one base-128 number below `end`; return its value (64 bits, unsigned) and the position after it.
 
     Raises WireError: it runs past `end`, or is longer than ten bytes.
     """

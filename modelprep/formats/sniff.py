@@ -25,7 +25,7 @@ _NET_LINE = re.compile(
 )
 _NODE_LINE = re.compile(rb"^[ \t]*node\s*\{", re.MULTILINE)
 
-#: Where it lies, the bytes, the name of the kind, its words.
+#: Position, bytes, name of the kind, its words.
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x1f\x8b", "gzip", "gzip-compressed data"),
     (0, b"BZh", "bzip2", "bzip2-compressed data"),
@@ -69,9 +69,9 @@ class Kind:
 
 
 def recognise(head: bytes) -> Kind | None:
-    """Say what bytes are, of a file that begins with `head`; None if they bear no mark that is known here.
+    """Return what a file that begins with `head` is; None if it has no known mark.
 
-    `head`: the first :data:`HEAD` bytes or more, or all there are.
+    `head`: at least the first :data:`HEAD` bytes, or the whole file.
     """
     if not head:
         return Kind("empty", "an empty file")
@@ -99,7 +99,7 @@ def recognise(head: bytes) -> Kind | None:
 
 
 def recognise_model(head: bytes) -> Kind | None:
-    """As :func:`recognise`, and tells the models apart that bear no mark: Caffe, TensorFlow, ONNX, as text or binary.
+    """As :func:`recognise`, and tell models without a mark apart: Caffe, TensorFlow, ONNX, as text or binary.
 
     The binary ones are protobuf messages; what is looked at are the first fields of each (``caffe.proto``: name, then
     layers; ``graph.proto``: nodes with name and op; ``onnx.proto``: ir_version, then producer, opset or graph).
@@ -115,13 +115,13 @@ def recognise_model(head: bytes) -> Kind | None:
 
 
 def looks_like(head: bytes) -> str:
-    """Say what :func:`recognise` finds, in words; an empty string when it finds nothing."""
+    """Return what :func:`recognise` finds, in words; an empty string if it finds nothing."""
     found = recognise(head)
     return found.text if found else ""
 
 
 def looks_like_model(head: bytes, wanted: str = "") -> str:
-    """Say what :func:`recognise_model` finds, in words; an empty string when it finds nothing.
+    """Return what :func:`recognise_model` finds, in words; an empty string if it finds nothing.
 
     Empty too if the words hold `wanted`: that a damaged graph looks like a graph helps nobody.
     """
@@ -164,7 +164,7 @@ def is_text(head: bytes) -> bool:
 
 
 def one_line(text: str | bytes, limit: int = 90) -> str:
-    """Make words from outside fit to be shown: on one line, no control characters, `limit` characters at most."""
+    """Return a text from outside on one line, without control characters, `limit` characters at most."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -214,7 +214,7 @@ def _protobuf_model(head: bytes) -> Kind | None:
 
 
 def _beside_a_caffemodel(head: bytes) -> Kind | None:
-    """Tell a mean file (BlobProto: four sizes, then data) and a solver's state (iteration, then its caffemodel)."""
+    """Recognize a mean file (BlobProto: four sizes, data) and a solver's state (iteration, its caffemodel)."""
     from modelprep.formats.protowire import WireError, read_varint
 
     numbers: list[int] = []
@@ -233,7 +233,7 @@ def _beside_a_caffemodel(head: bytes) -> Kind | None:
 
 
 def _payload(head: bytes, at: int) -> tuple[int, bytes]:
-    """Return the end of a length-delimited field whose length stands at `at`, and what of it is there."""
+    """Return the end of a length-delimited field whose length is at `at`, and the part of it that `head` has."""
     from modelprep.formats.protowire import WireError, read_varint
 
     try:

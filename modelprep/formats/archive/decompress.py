@@ -1,8 +1,7 @@
 """gzip, bzip2 and xz as bounded, forward-only streams that never pass off a broken file as a shorter one.
 
-The file objects of the standard library decompress as well, but say little when data ends early, buffer without a bound
-on the ratio, and know nothing of where in the *compressed* file they stand, which a progress bar and a message about
-damage both want.
+The file objects of the standard library decompress too, but say little when data ends early, buffer without a bound on
+the ratio, and do not know their position in the *compressed* file, which progress and messages about damage need.
 """
 
 from __future__ import annotations
@@ -51,29 +50,14 @@ class Reader(AbstractContextManager["Reader"]):
     """A forward-only stream of the unpacked bytes of a file.
 
     Members of a multi-member gzip (streams of bzip2 and xz) follow one another as one stream, as their own tools do it.
-    Zero bytes after the last one are padding; any other bytes there are an error, for they may as well be a damaged
+    Zero bytes after the last one are padding; any other bytes there are an error, since they may be a damaged
     next member, and to ignore them would make a shorter file out of it.
 
-    Parameters
-    ----------
-    compression
-        How it is compressed; ``None`` finds it from the content. ``none`` passes the bytes through.
-    progress
-        Called with (compressed bytes read, size of the file in bytes).
-    max_ratio, ratio_floor
-        See :data:`MAX_RATIO` and :data:`RATIO_FLOOR` (bytes).
+    `compression`: None finds it from the content; ``none`` passes the bytes through. `progress`: called with
+    (compressed bytes read, size of the file in bytes). `max_ratio`, `ratio_floor`: see :data:`MAX_RATIO` and
+    :data:`RATIO_FLOOR` (bytes). Attributes: `position`: unpacked bytes handed out; `consumed`: bytes of the file read.
 
-    Attributes
-    ----------
-    position
-        Unpacked bytes handed out.
-    consumed
-        Bytes of the file read.
-
-    Raises
-    ------
-    StepError
-        From :meth:`read`: truncated, damaged or a bomb.
+    Raises StepError, from :meth:`read`: truncated, damaged or a bomb.
     """
 
     def __init__(
@@ -92,13 +76,8 @@ class Reader(AbstractContextManager["Reader"]):
             compression = compression_of(self._file.read(HEAD))
             self._file.seek(0)
         self.compression = compression
-        self.position = 0
-        self.consumed = 0
-        self.parts = 0
-        self._progress = progress
-        self._max_ratio = max_ratio
-        self._ratio_floor = ratio_floor
-        self._produced = 0
+        self.position = self.consumed = self.parts = self._produced = 0
+        self._progress, self._max_ratio, self._ratio_floor = progress, max_ratio, ratio_floor
         self._pending = b""  # compressed bytes not given to the codec yet
         self._buffer = memoryview(b"")  # unpacked bytes not handed out yet
         self._codec: Any = None
@@ -140,7 +119,7 @@ class Reader(AbstractContextManager["Reader"]):
             yield piece
 
     def drain(self) -> int:
-        """Read to the end, so that the checksums there are verified; give the number of bytes skipped."""
+        """Read to the end, so that the checksums there are verified; return the number of bytes skipped."""
         return sum(len(piece) for piece in self.chunks())
 
     # -- the compressed side

@@ -176,7 +176,7 @@ class _Outputs:
         self.odd.pop(name, None)
 
     def refuse(self, name: str, reason: str) -> None:
-        """Remember that the (so far) last member of this name is no file that can be taken."""
+        """Note that the last member of this name up to here is no file that can be taken."""
         self.odd[name] = reason
         self.sizes.pop(name, None)
 
@@ -276,9 +276,9 @@ def _demand_kind(archive: Path) -> ArchiveKind:
     kind = kind_of(archive)
     if kind is None:
         looks = looks_like_file(archive)
-        hint = "if the server sent this in place of the archive, try another source or give the file with `--set`"
+        hint = "if the server sent this instead of the archive, try another source or give the file with `--set`"
         if looks.startswith("gzip"):
-            hint = "a single compressed file wants the step `gunzip`"
+            hint = "a single compressed file needs the step `gunzip`"
         raise StepError(
             "this is not an archive that can be unpacked", where=str(archive), looks_like=looks, hint=hint,
             expected="a tar (also gzip, bzip2 or xz) or a zip",

@@ -34,7 +34,7 @@ _NO_DATA = frozenset({"hard link", "symbolic link", "character device", "block d
 
 @dataclass(frozen=True)
 class Entry:
-    """One member: its name as written, its size in bytes, what it is, where its header stands, what it links to."""
+    """One member: its name as written, its size in bytes, what it is, where its header is, what it links to."""
 
     name: str
     size: int

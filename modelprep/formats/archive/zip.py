@@ -28,7 +28,7 @@ _LZMA_HEADER = 9
 
 
 class _Guarded(io.BufferedReader):
-    """A zip's file, from which nobody can be made to read a huge directory into memory."""
+    """A zip's file that refuses to read a huge directory into memory."""
 
     def read(self, count: int | None = -1) -> bytes:
         # Without a count zipfile reads the tail of the file, which it has seeked to.
@@ -71,7 +71,7 @@ def opened(archive: Path, *, max_members: int) -> Iterator[ZipFile]:
 
 
 def oddity(info: ZipInfo) -> str:
-    """Say why a zip member is no regular file; an empty string when it is one."""
+    """Return why a zip member is no regular file; an empty string if it is one."""
     import stat
 
     if info.is_dir():
@@ -148,7 +148,7 @@ def _unpacked(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
 
 
 def _stored(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
-    """Yield a member's bytes as they are in the archive, behind the header that stands before them there too."""
+    """Yield a member's bytes as they are in the archive, after the header before them."""
     file = bundle.fp
     assert file is not None
     file.seek(info.header_offset)
@@ -181,7 +181,7 @@ def _decoder(info: ZipInfo) -> Any:
 
 
 class _Lzma:
-    """LZMA as a zip has it: a header of its own (APPNOTE.TXT 5.8.8: version, size of the properties, properties)."""
+    """LZMA as a zip has it, after its own header (APPNOTE.TXT 5.8.8: version, size of the properties, properties)."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -3,7 +3,7 @@
 Decoders differ by a step or two of grey in their inverse DCT, in how they scale chroma up and in their colour
 conversion; with a network near a decision that is enough to change its answer. So the arithmetic here is stb_image's:
 integer IDCT with 12 fraction bits, its triangle filters for chroma, its reduced-precision YCbCr conversion (stb_image.h
-2.x, public domain; its SIMD paths give the same bytes as its plain ones). Baseline and progressive Huffman streams,
+2.x, public domain; its SIMD paths return the same bytes as its plain ones). Baseline and progressive Huffman streams,
 8 bits a sample, 1, 3 or 4 components; EXIF orientation is not looked at, because stb_image does not either.
 """
 

@@ -59,7 +59,7 @@ def _idct(blocks: Any) -> Any:
 
 
 def _plane(component: Component, state: State) -> Any:
-    """Return a component's samples, uint8 (8 * blocks_y, 8 * blocks_x), and let go of its coefficients."""
+    """Return a component's samples, uint8 (8 * blocks_y, 8 * blocks_x), and free its coefficients."""
     import numpy as np
 
     if component.table not in state.quant:

@@ -42,7 +42,7 @@ def follow(model: Model, inputs: list[str], old: int, new: int) -> list[str]:
     `model`: the model, changed in place; its nodes are in order, and its inputs have their old dimensions. Raises
     StepError: a node stops it; it is named; MissingTool: a size must be inferred, and onnx is not installed.
     """
-    at = Follower(model, old, new, dict.fromkeys(inputs, 0), dict(model.initializers()), reached=reachable(model))
+    at = Follower(model, old, new, dict.fromkeys(inputs, 0), model.initializers(), reachable(model))
     _walk(at, model.graph)
     _settle(at, model.graph.output)
     return at.done + [f"output {value.name}: batch is {new}" for value in model.graph.output if value.name in at.axes]

@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from modelprep.errors import StepError
@@ -28,32 +29,19 @@ KEEP = frozenset({
 class Follower:
     """A model whose batch is followed.
 
-    Parameters
-    ----------
-    axes
-        Value -> which of its axes is the batch, for the values that have one.
-    constants, makers
-        Value -> its tensor, the node that makes it.
-    sizes
-        Value -> its dimensions as they were; inferred when they are first asked for.
-    reached
-        The values that are computed from what is fed.
-    done
-        What was changed, one line each.
-    taken
-        Names that are taken; empty until a name is asked for.
+    `axes`: value -> which of its axes is the batch, for the values that have one. `constants`, `makers`: value -> its
+    tensor, the node that makes it. `reached`: the values that are computed from what is fed. `done`: what was changed,
+    one line each.
     """
 
     model: Model
     old: int
     new: int
     axes: dict[str, int]
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, Any]
+    reached: set[str]
     makers: dict[str, Any] = field(default_factory=dict)
-    sizes: dict[str, list[int]] | None = None
-    reached: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
     node: Any = None
 
     # -- what is known ---------------------------------------------------------------------------------------------
@@ -63,14 +51,28 @@ class Follower:
         node = self.node
         return StepError(
             f"the batch cannot be followed through {node.op_type} '{node.name or node.output[0]}'",
-            where=self.model.where, got=reason, expected=f"a node that works on each of {self.old} samples by itself",
+            where=self.model.where, got=reason, expected=f"a node that works on each of {self.old} samples separately",
             hint="export the model again with the batch that you need",
         )  # fmt: skip
 
+    @cached_property
+    def sizes(self) -> dict[str, list[int]]:
+        """Value -> its dimensions as they were, as far as inference makes them numbers."""
+        found: dict[str, list[int]] = {}
+        for graph in graphs_of(infer(self.model).graph):
+            for value in (*graph.input, *graph.output, *graph.value_info):
+                dims = value.type.tensor_type.shape.dim
+                if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
+                    found.setdefault(value.name, [int(dim.dim_value) for dim in dims])
+        return found
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """Names that are taken."""
+        return set().union(*map(names_in, graphs_of(self.model.graph)), self.axes)
+
     def knows(self, name: str) -> bool:
         """Whether the dimensions of a value were numbers."""
-        if self.sizes is None:
-            self.sizes = _inferred(self.model)
         return name in self.constants or name in self.sizes
 
     def shape(self, name: str) -> list[int]:
@@ -79,7 +81,7 @@ class Follower:
             return list(self.constants[name].dims)
         if not self.knows(name):
             raise self.stop(f"the dimensions of '{name}' are not known")
-        return (self.sizes or {})[name]
+        return self.sizes[name]
 
     def attribute(self, name: str) -> Any:
         """Return an attribute of the node, or None."""
@@ -119,7 +121,6 @@ class Follower:
 
     def add(self, dtype: int, dims: list[int], data: bytes) -> str:
         """Add an initializer for the node; return its name."""
-        self.taken = self.taken or set().union(*map(names_in, graphs_of(self.model.graph)), self.axes)
         name = claim(f"{self.node.output[0]}_batch", self.taken)
         tensor = self.model.graph.initializer.add(name=name, data_type=dtype, dims=dims)
         if dtype == INT64:
@@ -192,14 +193,3 @@ class Follower:
         if self.axis() in self.positive(along):
             raise self.stop(reason)
         self.put(self.axis())
-
-
-def _inferred(model: Model) -> dict[str, list[int]]:
-    """Return the dimensions of all values, where they are numbers."""
-    found: dict[str, list[int]] = {}
-    for graph in graphs_of(infer(model).graph):
-        for value in (*graph.input, *graph.output, *graph.value_info):
-            dims = value.type.tensor_type.shape.dim
-            if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
-                found.setdefault(value.name, [int(dim.dim_value) for dim in dims])
-    return found

@@ -19,21 +19,11 @@ from modelprep.formats.onnx.opset import infer
 class Wishes:
     """What is asked of :func:`settle` and :func:`rearrange`.
 
-    Parameters
-    ----------
-    batch
-        First dimension of each input that is fed.
-    dims
-        Symbolic dimension -> number.
-    initializers
-        ``inputs`` lists every initializer among the graph's inputs.
-    data
-        ``typed`` moves raw_data into float_data, int64_data, ...
-    value_info
-        ``drop`` takes out the shapes of values in between, ``static`` only those that are not all numbers.
-    simplify
-        Take out Identity and Dropout, make Flatten a Reshape and Gemm a MatMul and an Add, lift integer Constants
-        into initializers.
+    `batch`: first dimension of each input that is fed. `dims`: symbolic dimension -> number. `initializers`: ``inputs``
+    lists every initializer among the graph's inputs. `data`: ``typed`` moves raw_data into float_data, int64_data, ...
+    `value_info`: ``drop`` takes out the shapes of values in between, ``static`` only those that are not all numbers.
+    `simplify`: take out Identity and Dropout, make Flatten a Reshape and Gemm a MatMul and an Add, lift integer
+    Constants into initializers.
     """
 
     batch: int | None = None

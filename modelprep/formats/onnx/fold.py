@@ -1,7 +1,7 @@
 """Sizes that a model computes from sizes become constants, once its inputs have numbers for dimensions.
 
 ``x.view(x.size(0), -1)`` of PyTorch is Shape, Gather, Unsqueeze, Concat and Reshape: old parsers have none but the
-last. onnxsim folds them (extra ``onnx``), without its optimizer: nothing is fused. Large weights stay out of its way,
+last. onnxsim folds them (extra ``onnx``), without its optimizer: nothing is fused. Large weights are kept from it,
 and the names of what is kept stay as they are, so that the bytes do not depend on how it counts.
 """
 

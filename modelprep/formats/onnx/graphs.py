@@ -50,7 +50,7 @@ def names(held: Iterable[Any]) -> set[str]:
 
 
 def constants_of(graph: Any) -> set[str]:
-    """Return the names that initializers of a graph, sparse ones too, give a value."""
+    """Return the names that initializers of a graph, sparse ones too, set."""
     return names(graph.initializer) | {tensor.values.name for tensor in graph.sparse_initializer}
 
 
@@ -60,7 +60,7 @@ def used_in(graph: Any) -> set[str]:
 
 
 def names_in(graph: Any) -> set[str]:
-    """Return the names that the nodes and initializers of a graph give and take."""
+    """Return the names that the nodes and initializers of a graph make and use."""
     return {name for node in graph.node for name in (*node.input, *node.output)} | names(graph.initializer)
 
 

@@ -17,7 +17,7 @@ def _younger(model: Model) -> list[tuple[int, str]]:
         (4, "bfloat16 weights", 16 in types),
         (5, "sparse initializers", bool(proto.graph.sparse_initializer)),
         (7, "training information", bool(proto.training_info)),
-        (8, "functions of its own", bool(proto.functions)),
+        (8, "local functions", bool(proto.functions)),
         (9, "8-bit floating-point weights", bool(types & set(range(17, 21)))),
         (10, "4-bit weights", bool(types & {21, 22})),
         (11, "4-bit floating-point weights", 23 in types),
@@ -33,7 +33,7 @@ def needed(model: Model) -> int:
 def set_version(model: Model, version: int) -> None:
     """Set the IR version, where the model holds nothing that came later.
 
-    Raises StepError: it does, or there is no such version.
+    Raises StepError: it does, or the version does not exist.
     """
     if not 3 <= version <= 20:
         raise StepError("the IR version must be 3 or later", where=model.where, got=str(version))

@@ -90,7 +90,7 @@ class Model:
         return {tensor.name: tensor for tensor in self.graph.initializer}
 
     def inputs(self) -> list[Any]:
-        """Return the inputs that a caller must feed: those no initializer gives a value."""
+        """Return the inputs that a caller must feed: those that no initializer sets."""
         known = constants_of(self.graph)
         return [value for value in self.graph.input if value.name not in known]
 
@@ -243,14 +243,14 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
 
 
 def _require_text(*values: object) -> None:
-    # protobuf gives a string that is no UTF-8 as bytes, or raises where it is read, depending on its version.
+    # protobuf returns a string that is no UTF-8 as bytes, or raises where it is read, depending on its version.
     for value in values:
         if not isinstance(value, str):
             raise NotOnnx(f"a name that is no text: {value!r}"[:120])
 
 
 def _check_text(proto: Any) -> None:
-    """See that every string of the model is text, so that one that is none is found here and nowhere else."""
+    """Check that every string of the model is text, so that one that is not is found here and nowhere else."""
     _require_text(proto.producer_name, proto.producer_version, proto.domain, proto.doc_string)
     _require_text(*(item.domain for item in proto.opset_import))
     _require_text(*(text for item in proto.metadata_props for text in (item.key, item.value)))
@@ -298,7 +298,7 @@ def _take_external(model: Model, external: Mapping[str, Path]) -> None:
             raise StepError(f"the external data of '{tensor.name}' have no place", where=model.where) from error
         if offset < 0 or length < 0 or offset + length > len(view):
             raise StepError(
-                f"the external data of '{tensor.name}' lie outside their file", where=f"{model.where}: {location}",
+                f"the external data of '{tensor.name}' are outside their file", where=f"{model.where}: {location}",
                 expected=f"{length} bytes at {offset}", got=f"a file of {len(view)} bytes",
             )  # fmt: skip
         del tensor.external_data[:]
@@ -320,7 +320,7 @@ def files_beside(model: Path) -> dict[str, Path]:
         found[location] = path = (folder / location).resolve()
         if not path.is_relative_to(folder):
             raise StepError(
-                "the model says its weights lie outside its own folder", where=str(model), got=location,
+                "the model says that its weights are outside its own folder", where=str(model), got=location,
                 hint="only files beside the model or below are read",
             )  # fmt: skip
         if not path.is_file():

@@ -2,7 +2,7 @@
 
 ``opset_changes.tsv`` names every change from opset 8 to 25 with the rules that carry a node across, each way
 (:mod:`~modelprep.formats.onnx.opset_rules`). onnx's own converter is used for opsets before 7 only: it refuses most
-ways down, and some that it takes give other numbers (Softmax along an axis that is not the last) or an invalid file
+ways down, and some that it takes yield other numbers (Softmax along an axis that is not the last) or an invalid file
 (AveragePool with dilations, GroupNormalization). What no rule carries is refused with the node's name.
 """
 
@@ -30,19 +30,19 @@ def convert(model: Model, opset: int) -> list[str]:
     """Carry a model to another opset, in place.
 
     Returns what was done; empty if the model has that opset already. Raises StepError: a node of the model cannot be
-    carried, or the opset lies outside the table.
+    carried, or the opset is outside the table.
     """
     source = model.opset()
     if source == opset:
         return []
-    for what, number in (("wanted", opset), ("of the model", source)):
+    for what, number in (("requested opset", opset), ("model's opset", source)):
         if not OLDEST <= number <= NEWEST:
             raise StepError(
                 f"opset {number} is out of reach", where=model.where, expected=f"{OLDEST} to {NEWEST}",
-                got=f"the opset {what}", hint="modelprep onnx fix MODEL -o FILE --opset 7" if number < OLDEST else None,
+                got=f"the {what}", hint="modelprep onnx fix MODEL -o FILE --opset 7" if number < OLDEST else None,
             )  # fmt: skip
     if model.proto.functions:
-        raise StepError("a model with functions of its own keeps its opset", where=model.where, got=f"opset {source}")
+        raise StepError("a model with local functions keeps its opset", where=model.where, got=f"opset {source}")
     facts, was_wrong = _facts(model), _disagreement(model)
     steps = range(source + 1, opset + 1) if source < opset else range(source, opset, -1)
     touched: dict[str, int] = {}
@@ -83,7 +83,7 @@ def infer(model: Model, refused: str = "the shapes of the model contradict each 
 
 
 def _disagreement(model: Model) -> str:
-    """Say what strict inference has against a model, its types included; empty if it has nothing against it."""
+    """Return the objection of strict inference, types included, to a model; empty if it has none."""
     try:
         infer(model, check_type=True, strict_mode=True, data_prop=False)
     except StepError as error:

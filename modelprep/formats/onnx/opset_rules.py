@@ -91,9 +91,9 @@ def _outputs(site: Site, most: str) -> None:
     _inputs(site, most, site.node.output, "outputs, and the others mean something else on the other side")
 
 
-def _rank(site: Site, wanted: str) -> None:
-    if site.rank(site.given(0)) != int(wanted):
-        raise Unconvertible(f"its input has {site.rank(site.given(0))} dimensions, not {wanted}")
+def _rank(site: Site, rank: str) -> None:
+    if site.rank(site.given(0)) != int(rank):
+        raise Unconvertible(f"its input has {site.rank(site.given(0))} dimensions, not {rank}")
 
 
 def _positive(site: Site, name: str) -> None:

@@ -64,7 +64,7 @@ class Facts:
 
 @dataclass
 class Site:
-    """A node where it stands, with what its rules may ask and add."""
+    """A node in its model, with what its rules may ask and add."""
 
     model: Model
     node: Any

@@ -1,8 +1,8 @@
 """Rename the inputs and outputs of an ONNX file, editing only the bytes that hold a name.
 
 A value's name occurs in the lists of inputs, outputs and value_info, in the nodes that make or use it (those of nested
-graphs too), in an initializer that gives it a default and in quantisation annotations. Each of these strings is
-replaced where it lies; the messages around it get their new length, and everything else is copied as it is.
+graphs too), in an initializer that sets its default and in quantization annotations. Each of these strings is
+replaced in place; the messages around it get their new length, and everything else is copied as it is.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Renamer:
         self.count: Counter[str] = Counter()
         with guarded(self.where, self.view):
             self._graph = self._only_graph()
-            self.names = self._wanted(inputs, outputs)
+            self.names = self._chosen(inputs, outputs)
 
     def pieces(self) -> list[Piece]:
         """Return the renamed file in pieces; `count` then says how often each old name was met."""
@@ -67,7 +67,7 @@ class Renamer:
             raise NotOnnx(f"it holds {len(graphs)} graphs")
         return graphs[0]
 
-    def _wanted(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
+    def _chosen(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
         nodes, initialized, listed, results = self._names(self._graph)
         defined = dict.fromkeys(nodes, "made by a node") | dict.fromkeys(initialized, "an initializer")
         defined |= dict.fromkeys(results, "an output") | dict.fromkeys(listed, "an input")
@@ -78,7 +78,7 @@ class Renamer:
         taken = Counter(names.values()) + Counter(name for name in defined if name not in names)
         for new in names.values():
             if taken[new] > 1:
-                raise renaming.taken(new, "value", f"it is {defined.get(new, 'wanted twice')}")
+                raise renaming.taken(new, "value", f"it is {defined.get(new, 'requested twice')}")
         return names
 
     def _names(self, graph: Field) -> tuple[list[str], ...]:

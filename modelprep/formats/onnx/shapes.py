@@ -1,8 +1,8 @@
 """Make the dimensions of an ONNX model numbers: the batch of its inputs, and symbols by name.
 
-A board's parser wants static shapes. What follows from an input's first dimension is changed with it: the same symbol
-wherever it stands, and what spells the old batch out (:mod:`~modelprep.formats.onnx.batch`). Shapes of values in
-between (value_info) are stale then and are dropped; every runtime infers them again.
+A board's parser requires static shapes. What follows from an input's first dimension is changed with it: the same
+symbol everywhere, and what spells the old batch out (:mod:`~modelprep.formats.onnx.batch`). Shapes of values in between
+(value_info) are outdated then and are dropped; every runtime infers them again.
 """
 
 from __future__ import annotations

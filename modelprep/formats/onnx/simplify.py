@@ -16,8 +16,7 @@ _ROOM = 16 << 20
 def drop_passing(model: Model) -> list[str]:
     """Take out Identity, and Dropout as it is at inference; what used their result uses their input.
 
-    Returns the names of the nodes taken out. Raises StepError: a Dropout that also gives its mask, or that is set to
-    train.
+    Returns the names of the nodes taken out. Raises StepError: a Dropout whose mask is used, or that is set to train.
     """
     graph = model.graph
     if nests(graph):
@@ -39,7 +38,7 @@ def drop_passing(model: Model) -> list[str]:
             kept.append(node)
             continue
         if node.op_type == "Dropout" and any(name in used for name in node.output[1:] if name):
-            raise StepError("a Dropout gives its mask, which no inference needs", where=model.where, got=node.name)
+            raise StepError("the mask of a Dropout is used, which no inference needs", where=model.where, got=node.name)
         if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
             raise StepError("a Dropout has a training_mode input", where=model.where, got=node.name or node.output[0])
         source, result = final(node.input[0]), node.output[0]
@@ -151,13 +150,13 @@ class _Turned:
         self._left = 2 * model.size + _ROOM
 
     def constant(self, tensor: Any, factor: float = 1.0, *, transpose: bool = False) -> str:
-        """Return the name of a FLOAT constant as it is wanted, its own if possible; empty if it is none."""
+        """Return the name of a FLOAT constant that is scaled and transposed so; empty if there is no such constant."""
         if not transpose and factor == 1.0:
             return str(tensor.name)
-        wanted = (str(tensor.name), factor, transpose)
-        if wanted not in self._made:
-            self._made[wanted] = self._make(tensor, factor, transpose=transpose)
-        return self._made[wanted]
+        key = (str(tensor.name), factor, transpose)
+        if key not in self._made:
+            self._made[key] = self._make(tensor, factor, transpose=transpose)
+        return self._made[key]
 
     def _make(self, tensor: Any, factor: float, *, transpose: bool) -> str:
         from array import array

@@ -41,14 +41,9 @@ def max_pixels(size: int) -> int:
 class Picture:
     """A decoded picture.
 
-    Parameters
-    ----------
-    pixels
-        uint8, shape (height, width, channels); 1 channel grey, 2 grey and alpha, 3 RGB, 4 RGBA.
-    kind
-        ``jpeg``, ``png``, ``bmp``, ``gif``, ``pnm`` or ``tga``.
-    warnings
-        What to know before trusting the board's answer (rotated by EXIF, grey, alpha).
+    `pixels`: uint8, shape (height, width, channels); 1 channel grey, 2 grey and alpha, 3 RGB, 4 RGBA. `kind`: ``jpeg``,
+    ``png``, ``bmp``, ``gif``, ``pnm`` or ``tga``. `warnings`: what to know before trusting the board's answer (rotated
+    by EXIF, grey, alpha).
     """
 
     pixels: NDArray[np.uint8]
@@ -69,7 +64,7 @@ class Picture:
 
 
 def kind_of(head: bytes) -> str:
-    """Name the kind of picture that a file's first bytes announce, or give an empty string."""
+    """Name the kind of picture that a file's first bytes announce, or return an empty string."""
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 
@@ -126,7 +121,7 @@ def decode(data: bytes, *, origin: str, exact: bool = True) -> Picture:
 
         pixels = jpeg.decode(data, origin=origin, max_pixels=max_pixels(len(data)))
     elif kind in ("png", "bmp"):
-        pixels = _by_pillow(stb_formats.mended_png(data) if kind == "png" else data, origin)
+        pixels = _by_pillow(stb_formats.repaired_png(data) if kind == "png" else data, origin)
     else:
         read_it = {"gif": stb_formats.decode_gif, "pnm": stb_formats.decode_pnm, "tga": stb_formats.decode_tga}[kind]
         pixels = read_it(data, origin)

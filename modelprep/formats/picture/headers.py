@@ -20,14 +20,9 @@ from modelprep.formats.picture.decode import MAX_PIXELS, kind_of, orientation_of
 class Headers:
     """What a picture file says of itself.
 
-    Parameters
-    ----------
-    kind
-        ``jpeg``, ``png``, ``bmp``, another known kind (``gif``, ``webp``, ``tiff``), or empty.
-    width, height
-        Pixels; 0 if the kind is not looked into.
-    unfit
-        Why the board does not see what a person sees in it; empty for a picture that goes to the board as it is.
+    `kind`: ``jpeg``, ``png``, ``bmp``, another known kind (``gif``, ``webp``, ``tiff``), or empty. `width`, `height`:
+    pixels; 0 if the kind is not looked into. `unfit`: why the board does not see what a person sees in it; empty for a
+    picture that goes to the board as it is.
     """
 
     kind: str
@@ -154,7 +149,7 @@ def _png(data: bytes, origin: str) -> Headers:
     if colour in (0, 4):
         unfit = "it is grey: the board would put its values into red and leave green and blue black"
     elif colour == 6 or transparent:
-        unfit = "it has transparent parts: the board drops the alpha channel and shows what lies beneath"
+        unfit = "it has transparent parts: the board drops the alpha channel and shows what is beneath"
     elif orientation > 1:
         unfit = f"its EXIF data say that it is to be turned (orientation {orientation}); the board does not turn it"
     elif bits == 16:

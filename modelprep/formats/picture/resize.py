@@ -2,7 +2,7 @@
 
 ``stb``: stb_image_resize 0.9x with its defaults (8 bits, edges clamped, Mitchell-Netravali when shrinking or at equal
 size, Catmull-Rom when growing), used by the Caffe tests. ``tensorflow``: the old bilinear of TensorFlow (top-left
-corners aligned), used by the TensorFlow, TensorFlow Lite and ONNX tests. An ordinary library's resize gives other
+corners aligned), used by the TensorFlow, TensorFlow Lite and ONNX tests. An ordinary library's resize returns other
 pixels, and with Arm's Dog.jpg another class (measured: 208 where the board says 209).
 
 All arithmetic is float32 in the C code's own order, so the result equals a build without fused multiply-add; a compiler
@@ -39,14 +39,14 @@ def _catmull_rom(x: Any) -> Any:
     return np.where(x < 1, inner, np.where(x < 2, outer, f(0))).astype(f)
 
 
-def _growing(wanted: int, scale: Any) -> list[list[tuple[int, Any]]]:
+def _growing(length: int, scale: Any) -> list[list[tuple[int, Any]]]:
     """For each output pixel, its (input pixel, weight) pairs, input pixels possibly beyond the edge."""
     import numpy as np
 
     f = np.float32
     radius = f(_SUPPORT) * scale
     table = []
-    for n in range(wanted):
+    for n in range(length):
         centre = f(n) + f(0.5)
         first = math.floor(float((centre - radius) / scale) + 0.5)
         last = math.floor(float((centre + radius) / scale) - 0.5)
@@ -61,14 +61,14 @@ def _growing(wanted: int, scale: Any) -> list[list[tuple[int, Any]]]:
     return table
 
 
-def _shrinking(size: int, wanted: int, scale: Any) -> list[list[tuple[int, Any]]]:
-    """As `_growing`; stb spreads each input pixel over the outputs and normalises each output afterwards."""
+def _shrinking(size: int, length: int, scale: Any) -> list[list[tuple[int, Any]]]:
+    """As `_growing`; stb spreads each input pixel over the outputs and normalizes each output afterwards."""
     import numpy as np
 
     f = np.float32
     radius = f(_SUPPORT) / scale
     margin = math.ceil(float(f(_SUPPORT * 2) / scale)) // 2
-    table: list[list[tuple[int, Any]]] = [[] for _ in range(wanted)]
+    table: list[list[tuple[int, Any]]] = [[] for _ in range(length)]
     for n in range(-margin, size + margin):
         centre = f(n) + f(0.5)
         first = math.floor(float((centre - radius) * scale) + 0.5)
@@ -76,7 +76,7 @@ def _shrinking(size: int, wanted: int, scale: Any) -> list[list[tuple[int, Any]]
         at = np.arange(first, last + 1)
         weights = _mitchell((at.astype(f) + f(0.5)) - centre * scale) * scale
         for place, weight in zip(at, weights, strict=True):
-            if 0 <= place < wanted:
+            if 0 <= place < length:
                 table[place].append((n, weight))
     for out, pairs in enumerate(table):
         total: Any = f(0)
@@ -87,22 +87,22 @@ def _shrinking(size: int, wanted: int, scale: Any) -> list[list[tuple[int, Any]]
     return table
 
 
-def _resample(values: Any, wanted: int) -> Any:
+def _resample(values: Any, length: int) -> Any:
     """Resample float32 (size, ...) along its first axis."""
     import numpy as np
 
     size = values.shape[0]
-    scale = np.float32(wanted) / np.float32(size)
-    table = _growing(wanted, scale) if scale > 1 else _shrinking(size, wanted, scale)
+    scale = np.float32(length) / np.float32(size)
+    table = _growing(length, scale) if scale > 1 else _shrinking(size, length, scale)
     longest = max(len(pairs) for pairs in table)
-    index: Any = np.zeros((longest, wanted), np.intp)
-    weight: Any = np.zeros((longest, wanted), np.float32)
+    index: Any = np.zeros((longest, length), np.intp)
+    weight: Any = np.zeros((longest, length), np.float32)
     for out, pairs in enumerate(table):
         for k, (n, w) in enumerate(pairs):
             index[k, out] = min(max(n, 0), size - 1)
             weight[k, out] = w
-    result = np.zeros((wanted, *values.shape[1:]), np.float32)
-    shape = (wanted,) + (1,) * (values.ndim - 1)
+    result = np.zeros((length, *values.shape[1:]), np.float32)
+    shape = (length,) + (1,) * (values.ndim - 1)
     # One term after the other, as the C code adds them: the order decides the last bit. A weight of 0 fills short rows.
     for k in range(longest):
         result += values[index[k]] * weight[k].reshape(shape)
@@ -154,7 +154,7 @@ def bilinear(x: Any, rows: int, columns: int) -> Any:
     left, right, across = places(x.shape[2], columns)
     across = across[None, None, :, None]
     down = down[None, :, None, None]
-    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantised tests.
+    # Both products, not start + (end - start) * weight: the last bit decides roundings in the quantized tests.
     upper, lower = (
         across * x[:, edge][:, :, right] + (one - across) * x[:, edge][:, :, left] for edge in (top, bottom)
     )

@@ -203,7 +203,7 @@ def _palette(data: bytes, position: int, flags: int) -> Any:
 
 
 def _first_picture(data: bytes, position: int, origin: str) -> tuple[int, int]:
-    """Return where the first picture's descriptor lies, and the transparent colour that stands before it, or -1."""
+    """Return where the first picture's descriptor is, and the transparent colour stated before it, or -1."""
     transparent = -1
     while position < len(data):
         mark = data[position]
@@ -268,7 +268,7 @@ def _uncoded(data: bytes, position: int, most: int, origin: str) -> bytes:
 _PIECE = 1 << 14
 
 
-def mended_png(data: bytes) -> bytes:
+def repaired_png(data: bytes) -> bytes:
     """Return a PNG with the checksums that its contents should have: stb_image looks at none of them."""
     out = io.BytesIO()
     out.write(data[:8])

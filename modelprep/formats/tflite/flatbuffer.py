@@ -59,7 +59,7 @@ class Buffer:
         Raises StepError: they are not, or the file makes its reader read the same bytes again and again.
         """
         if at < 0 or count < 0 or at + count > self.size:
-            raise self.broken(f"{what} lies outside the file", at)
+            raise self.broken(f"{what} is outside the file", at)
         self._budget -= count
         if self._budget < 0:
             raise self.broken("its tables share so many parts that reading them all would have no end", at)
@@ -106,7 +106,7 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Text:
-    """A string and where it lies: `at` is the position of its length, `field` of the offset that points to it."""
+    """A string and its place: `at` is the position of its length, `field` of the offset that points to it."""
 
     at: int
     field: int
@@ -119,7 +119,7 @@ class Text:
 class Table:
     """One table: fields by slot number, absent ones as None or their default.
 
-    Raises StepError: the table or its field table lies outside the file, or is no such thing; so do the methods of what
+    Raises StepError: the table or its field table is outside the file, or is no such thing; so do the methods of what
     they read.
     """
 
@@ -148,7 +148,7 @@ class Table:
         if offset == 0:
             return None
         if offset < 4 or offset >= self._size:
-            raise self.buffer.broken(f"a field of {self.what} lies outside it", self._vtable + entry)
+            raise self.buffer.broken(f"a field of {self.what} is outside it", self._vtable + entry)
         return self.at + offset
 
     def number(self, slot: int, kind: Scalar, default: float | bool = 0) -> int | float | bool:

@@ -38,7 +38,7 @@ _PADDINGS = ("SAME", "VALID")
 
 @dataclass(frozen=True)
 class Quantisation:
-    """How stored numbers stand for real ones: ``real = scale * (stored - zero_point)``, per tensor or per channel."""
+    """How stored numbers map to real ones: ``real = scale * (stored - zero_point)``, per tensor or per channel."""
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
@@ -247,11 +247,11 @@ def _tensor(table: Table, index: int, buffers: list[int], lenient: bool) -> Tens
         index, str(name or ""), table.integers(0, f"the shape of {table.what}"),
         TYPES[type_] if 0 <= type_ < len(TYPES) else f"TYPE_{type_}", number,
         buffers[number] if number < len(buffers) else (-1 if lenient else 0),
-        None if quantised is None else _quantisation(quantised), table.integers(7, f"the shape of {table.what}"), name,
+        None if quantised is None else _quantization(quantised), table.integers(7, f"the shape of {table.what}"), name,
     )  # fmt: skip
 
 
-def _quantisation(table: Table) -> Quantisation | None:
+def _quantization(table: Table) -> Quantisation | None:
     for slot, what in ((0, "lowest"), (1, "highest")):
         table.numbers(slot, "Float32", f"the {what} numbers of a tensor")
     details = table.table(5, "the details of a quantization")
@@ -292,7 +292,7 @@ def _custom_options(operator: Table) -> bytes:
 
 def _signature(table: Table, subgraphs: tuple[Subgraph, ...]) -> Signature:
     subgraph = table.integer(4, "Uint32")
-    # LiteRT loads a file whose signatures name what is not there; nobody can call those.
+    # LiteRT loads a file whose signatures name what does not exist; those cannot be called.
     tensors = len(subgraphs[subgraph].tensors) if subgraph < len(subgraphs) else 0
     key = str(table.text(2, "a signature's key") or "")
     return Signature(key, subgraph, _arguments(table, 0, tensors), _arguments(table, 1, tensors))

@@ -64,9 +64,9 @@ def plan(path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], *, w
 
 
 def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:
-    """Copy the file with the new names in it, and read it again: nothing but the names may differ.
+    """Copy the file with the new names in it, and read it again: only the names may differ.
 
-    Raises StepError: the result is not the same model under new names, because the file's parts lie over one another;
+    Raises StepError: the result is not the same model under new names, because the file's parts overlap;
     StorageError: it cannot be written.
     """
     size = path.stat().st_size
@@ -79,9 +79,7 @@ def apply(path: Path, plan: Plan, output: Path, *, progress: Callable[[int, int 
     names = {item.tensor: item.new for item in plan.renamed if item.kind != "signature"}
     renamed = all(after.main.tensors[index].name == new for index, new in names.items())
     if not renamed or _nameless(before, names) != _nameless(after, names):
-        raise StepError(
-            "renaming would change more than the names: parts of this file lie over one another", where=str(path)
-        )
+        raise StepError("renaming would change more than the names: parts of this file overlap", where=str(path))
     if progress is not None:
         progress(size + len(plan.tail), size + len(plan.tail))
 
@@ -194,7 +192,7 @@ def _name(view: memoryview, nameless: _Chosen, made: Plan, where: str) -> None:
 
 
 def _room(view: memoryview, text: Text) -> int:
-    """Return how many bytes fit where a string stands: its own, and the zeros up to the next 4-byte boundary.
+    """Return how many bytes fit in the place of a string: its own, and the zeros up to the next 4-byte boundary.
 
     What follows a string in a FlatBuffer starts at such a boundary, but for a vtable, which may start at an even
     address and never with two zero bytes (it starts with its own length). So zeros up to the boundary are padding.

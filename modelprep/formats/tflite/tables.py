@@ -1,4 +1,4 @@
-"""The names that the TF Lite schema gives to numbers: builtin operators, and the options of each."""
+"""The names of numbers in the TF Lite schema: builtin operators, and the options of each."""
 
 from __future__ import annotations
 
