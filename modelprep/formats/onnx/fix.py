@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from modelprep.formats.onnx import fold, initializers, ir, order, shapes, simplify
+from modelprep.formats.onnx import fold, initializers, order, shapes, simplify
 from modelprep.formats.onnx.graphs import drop
 from modelprep.formats.onnx.model import Model
-from modelprep.formats.onnx.opset import infer
+from modelprep.formats.onnx.opset import infer, set_ir_version
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def rearrange(model: Model, wishes: Wishes) -> list[str]:
         done.append(f"{len(model.graph.value_info)} shapes of values in between dropped")
         del model.graph.value_info[:]
     if wishes.ir_version is not None and wishes.ir_version != model.proto.ir_version:
-        ir.set_version(model, wishes.ir_version)
+        set_ir_version(model, wishes.ir_version)
         done.append(f"IR version {wishes.ir_version}")
     return done
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelprep.errors import MissingTool, StepError
-from modelprep.formats.onnx import ir, opset_rules
-from modelprep.formats.onnx.graphs import DEFAULT, graphs_of, names, names_in, nested_in, replace, used_in
+from modelprep.formats.onnx import opset_rules
+from modelprep.formats.onnx.graphs import DEFAULT, drop, graphs_of, names, names_in, nested_in, replace, used_in
 from modelprep.formats.onnx.initializers import constant_value
 from modelprep.formats.onnx.model import Model, guarded, messages, refusal
 from modelprep.formats.onnx.opset_site import Facts, Site, Unconvertible, changes
@@ -147,22 +147,60 @@ def _carry(model: Model, graph: Any, step: int, up: bool, facts: Facts, touched:
 
 def _drop_unused(model: Model, before: Mapping[str, Any]) -> None:
     """Take out constants that nothing uses any more since their values went into attributes."""
-    used = set().union(*map(used_in, graphs_of(model.graph)), names(model.graph.input))
+    unused = set(before).difference(names(model.graph.input), *map(used_in, graphs_of(model.graph)))
     for graph in graphs_of(model.graph):
-        for held in (graph.initializer, graph.node):
-            for index in reversed(range(len(held))):
-                item = held[index]
-                name = item.name if held is graph.initializer else item.output[0] if item.op_type == "Constant" else ""
-                if name in before and name not in used:
-                    del held[index]
-                    model.payloads.pop(name, None)
+        drop(graph.initializer, unused)
+        for index, node in reversed(list(enumerate(graph.node))):
+            if node.op_type == "Constant" and node.output[0] in unused:
+                del graph.node[index]
+    for name in unused:
+        model.payloads.pop(name, None)
 
 
 def _settle_ir(model: Model, opset: int, *, up: bool) -> None:
     """Set the IR version that goes with the model's opset, where it holds nothing younger."""
     own = max(version for since, version in _IR.items() if since <= opset)
     proto = model.proto
-    proto.ir_version = max(int(proto.ir_version), own) if up else max(min(int(proto.ir_version), own), ir.needed(model))
+    proto.ir_version = max(int(proto.ir_version), own) if up else max(min(int(proto.ir_version), own), needed_ir(model))
+
+
+def _younger(model: Model) -> list[tuple[int, str]]:
+    """List what a model holds that came with an IR version: that version, and what it is."""
+    proto = model.proto
+    listed = names(proto.graph.input)
+    types = {tensor.data_type for tensor in proto.graph.initializer}
+    found = [
+        (4, "initializers that are not inputs", any(t.name not in listed for t in proto.graph.initializer)),
+        (4, "bfloat16 weights", 16 in types),
+        (5, "sparse initializers", bool(proto.graph.sparse_initializer)),
+        (7, "training information", bool(proto.training_info)),
+        (8, "local functions", bool(proto.functions)),
+        (9, "8-bit floating-point weights", bool(types & set(range(17, 21)))),
+        (10, "4-bit weights", bool(types & {21, 22})),
+        (11, "4-bit floating-point weights", 23 in types),
+    ]
+    return [(since, what) for since, what, there in found if there]
+
+
+def needed_ir(model: Model) -> int:
+    """Return the oldest IR version that has all that a model holds."""
+    return max((since for since, _ in _younger(model)), default=3)
+
+
+def set_ir_version(model: Model, version: int) -> None:
+    """Set the IR version, where the model holds nothing that came later.
+
+    Raises StepError: it does, or the version does not exist.
+    """
+    if not 3 <= version <= 20:
+        raise StepError("the IR version must be 3 or later", where=model.where, got=str(version))
+    for since, what in _younger(model):
+        if version < since:
+            raise StepError(
+                f"the model has {what}, which need IR version {since}", where=model.where, got=f"IR version {version}",
+                hint="list them: --initialisers inputs" if what == "initializers that are not inputs" else None,
+            )  # fmt: skip
+    model.proto.ir_version = version
 
 
 def from_before(model: Model, opset: int = OLDEST) -> Model:

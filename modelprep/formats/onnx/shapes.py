@@ -26,7 +26,8 @@ def set_dimensions(model: Model, batch: int | None, dims: Mapping[str, int]) -> 
     for name, number in (*dims.items(), *((("batch", batch),) if batch is not None else ())):
         if number < 1:
             raise StepError(f"the dimension '{name}' must be at least 1", got=str(number))
-    known = _symbols(model)
+    values = (*model.graph.input, *model.graph.output)
+    known = {dim.dim_param for value in values for dim in value.type.tensor_type.shape.dim} - {""}
     for name in dims:
         if name not in known:
             raise StepError(
@@ -38,23 +39,26 @@ def set_dimensions(model: Model, batch: int | None, dims: Mapping[str, int]) -> 
     changed: list[str] = []
     if batch is not None:
         _set_batch(model, batch, symbols, changed)
-    for kind, values in (("input", model.graph.input), ("output", model.graph.output)):
+    changed += _set_symbols(model.graph, symbols)
+    if changed or symbols:
+        _, *nested = graphs_of(model.graph)
+        for graph in nested:
+            del graph.value_info[:]
+            _set_symbols(graph, symbols)
+    if changed:
+        # Shapes of what is made of constants alone hold still, and Arm NN 19.02 cannot do without them (rule ON10).
+        drop(model.graph.value_info, reachable(model))
+    return changed
+
+
+def _set_symbols(graph: Any, symbols: Mapping[str, int]) -> list[str]:
+    changed = []
+    for kind, values in (("input", graph.input), ("output", graph.output)):
         for value in values:
             for dim in value.type.tensor_type.shape.dim:
                 if dim.dim_param and dim.dim_param in symbols:
                     changed.append(f"{kind} {value.name}: {dim.dim_param} is {symbols[dim.dim_param]}")
                     dim.dim_value = symbols[dim.dim_param]
-    if changed or symbols:
-        _, *nested = graphs_of(model.graph)
-        for graph in nested:
-            del graph.value_info[:]
-            for value in (*graph.input, *graph.output):
-                for dim in value.type.tensor_type.shape.dim:
-                    if dim.dim_param in symbols:
-                        dim.dim_value = symbols[dim.dim_param]
-    if changed:
-        # Shapes of what is made of constants alone hold still, and Arm NN 19.02 cannot do without them (rule ON10).
-        drop(model.graph.value_info, reachable(model))
     return changed
 
 
@@ -64,18 +68,9 @@ def unsettled(model: Model) -> set[str]:
     return {v.name for v in values if any(_number(dim) is None for dim in v.type.tensor_type.shape.dim)}
 
 
-def _symbols(model: Model) -> set[str]:
-    values = (*model.graph.input, *model.graph.output)
-    return {dim.dim_param for value in values for dim in value.type.tensor_type.shape.dim if dim.dim_param}
-
-
 def _number(dim: Any) -> int | None:
     """Return a dimension's number, or None if it has none (old exporters write 0 or -1 for that)."""
     return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else None
-
-
-def _said(dim: Any) -> str:
-    return dim.dim_param or str(_number(dim) or "unknown")
 
 
 def _set_batch(model: Model, batch: int, symbols: dict[str, int], changed: list[str]) -> None:
@@ -106,7 +101,7 @@ def _set_batch(model: Model, batch: int, symbols: dict[str, int], changed: list[
         samples = _follow(model, samples, number, batch, changed)
     for value in samples:
         dim = value.type.tensor_type.shape.dim[0]
-        changed.append(f"input {value.name}: first dimension {_said(dim)} is {batch}")
+        changed.append(f"input {value.name}: first dimension {dim.dim_param or _number(dim) or 'unknown'} is {batch}")
         dim.dim_value = batch
     if number is None:
         for value in model.graph.output:

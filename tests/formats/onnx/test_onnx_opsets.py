@@ -14,7 +14,7 @@ import pytest
 from onnx_small import FLOAT, INT64, helper, np, numpy_helper, onnx, save
 
 from modelprep.errors import StepError
-from modelprep.formats.onnx import ir, opset
+from modelprep.formats.onnx import opset
 from modelprep.formats.onnx.model import read
 from modelprep.formats.onnx.opset_site import changes
 
@@ -256,4 +256,4 @@ def test_the_ir_version_goes_with_the_opset(tmp_path: Path, target: int, version
     assert onnx.load_model_from_string(data).ir_version == max(version, 8 if target >= 15 else 3)
     model = read(save(onnx.load_model_from_string(one("Add", 15, picture())), tmp_path / "two.onnx"))
     opset.convert(model, 8)
-    assert int(model.proto.ir_version) == ir.needed(model) == 4
+    assert int(model.proto.ir_version) == opset.needed_ir(model) == 4
