@@ -12,31 +12,17 @@ from modelprep.formats.jpeg.frame import ZIGZAG, Component, Frame, State, ceil
 _STRIP = 1 << 18
 
 
-def _constant(value: float) -> int:
-    import numpy as np
-
-    # stb_image: (int)(x * 4096 + 0.5) with x a float; the cast cuts towards zero, also below it.
-    return int(float(np.float32(np.float32(value) * np.float32(4096))) + 0.5)
-
-
 def _idct_1d(s: list[Any]) -> tuple[list[Any], list[Any]]:
-    p1 = (s[2] + s[6]) * _constant(0.5411961)
-    t2 = p1 + s[6] * _constant(-1.847759065)
-    t3 = p1 + s[2] * _constant(0.765366865)
+    # Factors as stb_image has them: the float's (int)(x * 4096 + 0.5), of 0.5411961f, -1.847759065f, 0.765366865f, ...
+    p1 = (s[2] + s[6]) * 2217
+    t2, t3 = p1 - s[6] * 7567, p1 + s[2] * 3135
     t0, t1 = (s[0] + s[4]) * 4096, (s[0] - s[4]) * 4096
     x = [t0 + t3, t1 + t2, t1 - t2, t0 - t3]
     t0, t1, t2, t3 = s[7], s[5], s[3], s[1]
-    p3, p4, p1, p2 = t0 + t2, t1 + t3, t0 + t3, t1 + t2
-    p5 = (p3 + p4) * _constant(1.175875602)
-    t0 = t0 * _constant(0.298631336)
-    t1 = t1 * _constant(2.053119869)
-    t2 = t2 * _constant(3.072711026)
-    t3 = t3 * _constant(1.501321110)
-    p1 = p5 + p1 * _constant(-0.899976223)
-    p2 = p5 + p2 * _constant(-2.562915447)
-    p3 = p3 * _constant(-1.961570560)
-    p4 = p4 * _constant(-0.390180644)
-    return x, [t3 + p1 + p4, t2 + p2 + p3, t1 + p2 + p4, t0 + p1 + p3]
+    p3, p4 = t0 + t2, t1 + t3
+    p5 = (p3 + p4) * 4816
+    p1, p2, p3, p4 = p5 - (t0 + t3) * 3685, p5 - (t1 + t2) * 10497, p3 * -8034, p4 * -1597
+    return x, [t3 * 6149 + p1 + p4, t2 * 12586 + p2 + p3, t1 * 8410 + p2 + p4, t0 * 1223 + p1 + p3]
 
 
 def _idct(blocks: Any) -> Any:

@@ -11,19 +11,7 @@ from typing import Any
 
 from modelprep.errors import StepError
 from modelprep.formats.onnx.graphs import DEFAULT, names, replace
-from modelprep.formats.onnx.model import (
-    CODES,
-    FLOAT,
-    INT64,
-    RAW,
-    TYPED,
-    TYPES,
-    Model,
-    Payload,
-    elements,
-    messages,
-    to_typed,
-)
+from modelprep.formats.onnx.model import CODES, FLOAT, INT64, RAW, TYPED, TYPES, Model, elements, messages, to_typed
 from modelprep.formats.onnx.pieces import block
 
 #: Attribute that gives a Constant its value, other than as a tensor -> element type, field of the attribute.
@@ -53,8 +41,8 @@ def type_data(model: Model) -> int:
         payload = model.payloads.get(tensor.name) if tensor.name else None
         if payload is not None and payload.number == RAW and not tensor.HasField("raw_data"):
             _check_size(model, tensor, payload.size)
-            pieces = [part for piece in payload.pieces for part in to_typed(piece, tensor.data_type)]
-            model.payloads[tensor.name] = Payload(number, pieces)
+            payload.number = number
+            payload.pieces = [part for piece in payload.pieces for part in to_typed(piece, tensor.data_type)]
             count += 1
         elif tensor.HasField("raw_data"):
             raw = bytes(tensor.raw_data)

@@ -136,13 +136,9 @@ def _unpacked(data: bytes, position: int, item: int, count: int) -> bytes:
     while len(found) < count * item:
         command = data[position] if position < len(data) else 0
         length = 1 + (command & 127)
-        position += 1
-        if command >> 7:
-            found += data[position : position + item].ljust(item, b"\0") * length
-            position += item
-        else:
-            found += data[position : position + item * length].ljust(item * length, b"\0")
-            position += item * length
+        size, times = (item, length) if command >> 7 else (item * length, 1)
+        found += data[position + 1 : position + 1 + size].ljust(size, b"\0") * times
+        position += 1 + size
     return bytes(found[: count * item])
 
 
@@ -183,10 +179,9 @@ def decode_gif(data: bytes, origin: str) -> NDArray[np.uint8]:
     if transparent >= 0:
         values[: len(places)][places == transparent] = 0
     out, seen = np.zeros((height, width, 4), np.uint8), np.zeros((height, width), bool)
-    for row, source in enumerate(order):
-        part = slice(row * across, (row + 1) * across)
-        out[top + source, left : left + across] = values[part]
-        seen[top + source, left : left + across] = drawn[part]
+    rows = top + np.array(order, int)
+    out[rows, left : left + across] = values.reshape(down, across, 4)
+    seen[rows, left : left + across] = drawn.reshape(down, across)
     if background > 0 and shared is not None:
         # stb copies an entry of its table, where blue comes first.
         out[~seen] = [*shared[background][::-1], 255]
