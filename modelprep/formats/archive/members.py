@@ -235,11 +235,11 @@ def _exactly(stream: Reader, entry: tarstream.Entry) -> Iterator[bytes]:
 
 
 def _describe(entry: tarstream.Entry) -> str:
-    if entry.kind == "hard link":
-        return f"a hard link to '{entry.link}' (ask for that member instead)"
-    if entry.kind == "symbolic link":
-        return f"a symbolic link to '{entry.link}'"
-    return {"other": "a member of an unknown type"}.get(entry.kind, f"a {entry.kind}")
+    words = {
+        "hard link": f"a hard link to '{entry.link}' (ask for that member instead)",
+        "symbolic link": f"a symbolic link to '{entry.link}'", "other": "a member of an unknown type",
+    }  # fmt: skip
+    return words.get(entry.kind, f"a {entry.kind}")
 
 
 # -- zip

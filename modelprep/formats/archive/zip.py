@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32, decompressobj
@@ -128,12 +129,22 @@ def pieces(archive: Path, bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
 def _unpacked(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
     """Yield a member's unpacked bytes in pieces of bounded size; EOFError where the data ends before its end."""
     stored = _stored(bundle, info)
+    decoder: Any
     if info.compress_type == _STORED:
         yield from stored
         return
-    decoder = _decoder(info)
-    for data in stored:
-        fed = data
+    if info.compress_type == _LZMA:
+        head = next(stored, b"")
+        if len(head) < _LZMA_HEADER:
+            raise EOFError("it ends early")
+        decoder, stored = _lzma_decoder(head, info.file_size), chain([head[_LZMA_HEADER:]], stored)
+    elif info.compress_type == _BZIP2:
+        from bz2 import BZ2Decompressor
+
+        decoder = BZ2Decompressor()
+    else:
+        decoder = decompressobj(-15)  # a raw stream
+    for fed in stored:
         while True:
             piece = decoder.decompress(fed, _CHUNK)
             # zlib hands back what it has not used yet, the others keep it.
@@ -170,52 +181,21 @@ def _stored(bundle: ZipFile, info: ZipInfo) -> Iterator[bytes]:
         yield data
 
 
-def _decoder(info: ZipInfo) -> Any:
-    if info.compress_type == _DEFLATE:
-        return decompressobj(-15)  # a raw stream
-    if info.compress_type == _BZIP2:
-        from bz2 import BZ2Decompressor
+def _lzma_decoder(head: bytes, size: int) -> Any:
+    """Make a decoder for `size` bytes of LZMA, from what a zip puts before them.
 
-        return BZ2Decompressor()
-    return _Lzma(info.file_size)
+    Source: APPNOTE.TXT 5.8.8: version, size of the properties, properties.
+    """
+    import lzma
 
-
-class _Lzma:
-    """LZMA as a zip has it, after its own header (APPNOTE.TXT 5.8.8: version, size of the properties, properties)."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._head = b""
-        self._codec: Any = None
-
-    @property
-    def eof(self) -> bool:
-        return self._codec is not None and bool(self._codec.eof)
-
-    @property
-    def needs_input(self) -> bool:
-        return self._codec is None or bool(self._codec.needs_input)
-
-    def decompress(self, data: bytes, limit: int) -> bytes:
-        if self._codec is None:
-            self._head += data
-            if len(self._head) < _LZMA_HEADER:
-                return b""
-            self._codec, data = self._made(), self._head[_LZMA_HEADER:]
-        unpacked: bytes = self._codec.decompress(data, limit)
-        return unpacked
-
-    def _made(self) -> Any:
-        import lzma
-
-        packed, dictionary = self._head[4], int.from_bytes(self._head[5:9], "little")
-        if int.from_bytes(self._head[2:4], "little") != 5 or packed >= 9 * 5 * 5:
-            raise ValueError("its lzma properties make no sense")
-        # Nothing refers further back than the data is long.
-        dictionary = max(4096, min(dictionary, self._size))
-        if dictionary > LZMA_MEMORY:
-            raise ValueError(f"its lzma dictionary takes {dictionary} bytes, {LZMA_MEMORY} are allowed")
-        rest, lc = divmod(packed, 9)
-        pb, lp = divmod(rest, 5)
-        chain = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
-        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
+    packed, dictionary = head[4], int.from_bytes(head[5:9], "little")
+    if int.from_bytes(head[2:4], "little") != 5 or packed >= 9 * 5 * 5:
+        raise ValueError("its lzma properties make no sense")
+    # Nothing refers further back than the data is long.
+    dictionary = max(4096, min(dictionary, size))
+    if dictionary > LZMA_MEMORY:
+        raise ValueError(f"its lzma dictionary takes {dictionary} bytes, {LZMA_MEMORY} are allowed")
+    rest, lc = divmod(packed, 9)
+    pb, lp = divmod(rest, 5)
+    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)

@@ -120,19 +120,18 @@ def _follow(model: Model, samples: list[Any], old: int, new: int, changed: list[
 
     names = [value.name for value in samples]
     before = type(model.proto)()
-    if len(names) > 1:
-        before.CopyFrom(model.proto)
+    before.CopyFrom(model.proto)
     try:
         changed += follow(model, names, old, new)
     except StepError as error:
         if len(names) == 1:
             raise
         model.proto.CopyFrom(before)
+        names = names[:1]
         try:
-            changed += follow(model, names[:1], old, new)
+            changed += follow(model, names, old, new)
         except StepError:
             raise error from None
-        names = names[:1]
     return [value for value in model.inputs() if value.name in names]
 
 

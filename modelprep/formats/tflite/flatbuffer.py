@@ -12,7 +12,9 @@ See ``docs/decisions/0005-tflite-library.md``.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 from modelprep.errors import StepError
@@ -37,7 +39,8 @@ class Buffer:
         self.data = data
         self.size = len(data)
         self._kinds = number_types
-        self._decode = table.Table
+        #: The library's view of the table at a position of the data; only positions that were checked may be asked for.
+        self.decoder: Callable[[int], Any] = partial(table.Table, data)
         self.where = where
         # A sound file reads each byte about once; a shared vector a few times.
         self._budget = 4 * self.size + (1 << 18)
@@ -77,10 +80,6 @@ class Buffer:
     def kind(self, kind: Scalar) -> Any:
         """Return the library's description of a kind of number: its width in bytes, how it is unpacked."""
         return getattr(self._kinds, f"{kind}Flags")
-
-    def decoder(self, at: int) -> Any:
-        """Return the library's view of the table at a position; only positions that were checked may be asked of it."""
-        return self._decode(self.data, at)
 
     def follow(self, at: int, what: str) -> int:
         """Follow the forward offset at a position to what it points at (4-byte aligned, as all targets are)."""

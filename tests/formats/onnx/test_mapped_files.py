@@ -13,11 +13,7 @@ from modelprep.formats.onnx.rename import Renamer
 from modelprep.formats.tensorflow.read import read_graph
 from modelprep.formats.tflite import model as tflite_model
 
-READERS = {
-    "ONNX file": onnx_model.read,
-    "TF Lite file": tflite_model.read,
-    "file": read_graph,
-}
+READERS = {"ONNX file": onnx_model.read, "TF Lite file": tflite_model.read, "file": read_graph}
 
 
 @pytest.mark.parametrize("what", READERS)

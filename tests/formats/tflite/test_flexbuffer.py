@@ -34,11 +34,7 @@ def test_numbers_of_every_width_and_place() -> None:
         builder.UInt("unsigned", 2**64 - 1)
         builder.IndirectInt("int apart", -(2**40))
         builder.IndirectFloat("float apart", 0.1)
-    assert read_map(bytes(builder.Finish())) == {
-        "unsigned": 2**64 - 1,
-        "int apart": -(2**40),
-        "float apart": 0.1,
-    }
+    assert read_map(bytes(builder.Finish())) == {"unsigned": 2**64 - 1, "int apart": -(2**40), "float apart": 0.1}
     builder = flexbuffers.Builder()
     with builder.Map():
         builder.Float("short", 0.6, 4)
