@@ -31,11 +31,8 @@ _MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": 
 
 
 def compression_of(head: bytes) -> Compression:
-    """Tell the compression from the first bytes of a file; ``none`` for any other file."""
-    for kind, magic in _MAGIC.items():
-        if head.startswith(magic):
-            return kind
-    return "none"
+    """Return the compression that the first bytes of a file show; ``none`` for any other file."""
+    return next((kind for kind, magic in _MAGIC.items() if head.startswith(magic)), "none")
 
 
 def bomb(where: str, ratio: int, got: str) -> StepError:

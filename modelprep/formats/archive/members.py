@@ -22,7 +22,7 @@ from modelprep.formats.archive import MAX_BYTES as MAX_BYTES
 from modelprep.formats.archive import tar as tarstream
 from modelprep.formats.archive import zip as zipstream
 from modelprep.formats.archive.decompress import Reader
-from modelprep.formats.output import cannot_write, refusals, temporary_beside
+from modelprep.formats.output import refusals, temporary_beside
 from modelprep.formats.sniff import looks_like_file
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def kind_of(archive: Path) -> ArchiveKind | None:
             return "zip"
         with Reader(archive) as stream:
             block = stream.read(tarstream.BLOCK)
-            if tarstream.is_header(block) or (len(block) == tarstream.BLOCK and not any(block)):
+            empty = len(block) == tarstream.BLOCK and not any(block)
+            # A damaged header with the mark is one too: reading it will say where.
+            if empty or tarstream.is_header(block) or block[257:262] == b"ustar":
                 return "tar"
-            if block[257:262] == b"ustar":
-                return "tar"  # a damaged one; reading it will say where
     import zipfile
 
     # Not at the start: a self-extracting zip. The directory at the end makes a zip.
@@ -181,12 +181,9 @@ class _Outputs:
         self.sizes.pop(name, None)
 
     def commit(self) -> None:
-        path = Path()
-        try:
-            for name, path in self.targets.items():
+        for name, path in self.targets.items():
+            with refusals(path):
                 self._temporary[name].replace(path)
-        except OSError as error:
-            raise cannot_write(path, error) from None
 
     def demand_all(self, archive: Path, found: Collection[str]) -> None:
         """Raise unless every wanted member is among the `found` ones and is a regular file."""

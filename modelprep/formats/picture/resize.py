@@ -53,10 +53,7 @@ def _growing(length: int, scale: Any) -> list[list[tuple[int, Any]]]:
         middle = centre / scale
         at = np.arange(first, last + 1)
         weights = _catmull_rom(middle - (at.astype(f) + f(0.5)))
-        total: Any = f(0)
-        for weight in weights:
-            total += weight
-        weights = weights * (f(1) / total)
+        weights = weights * (f(1) / sum(weights, f(0)))
         table.append([(int(i), w) for i, w in zip(at, weights, strict=True) if w != 0])
     return table
 
@@ -79,10 +76,7 @@ def _shrinking(size: int, length: int, scale: Any) -> list[list[tuple[int, Any]]
             if 0 <= place < length:
                 table[place].append((n, weight))
     for out, pairs in enumerate(table):
-        total: Any = f(0)
-        for _, weight in pairs:
-            total += weight
-        factor = f(1) / total
+        factor = f(1) / sum((weight for _, weight in pairs), f(0))
         table[out] = [(n, weight * factor) for n, weight in pairs]
     return table
 
