@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
-from modelprep.formats.jpeg.frame import State
+from modelprep.formats.jpeg.segments import State, next_marker, segment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,6 @@ def decode(data: bytes, *, origin: str = "picture", max_pixels: int = 1 << 26) -
     """
     from modelprep.formats.jpeg.entropy import scan
     from modelprep.formats.jpeg.pixels import assemble
-    from modelprep.formats.jpeg.segments import next_marker, segment
 
     state = State(origin, max_pixels)
     if data[:2] != b"\xff\xd8":

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator
 from itertools import islice, product
 
-from modelprep.formats.jpeg.frame import SCAN_END, Component, Frame, State, bad, short
+from modelprep.formats.jpeg.segments import SCAN_END, Component, Frame, State, bad, short
 
 #: Scans of a picture: every block may be visited so often on average. A progressive picture has about ten scans; each
 #: takes time for all of its blocks, however few bytes it has.

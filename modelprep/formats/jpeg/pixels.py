@@ -6,7 +6,7 @@ from array import array
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.formats.jpeg.frame import ZIGZAG, Component, Frame, State, ceil
+from modelprep.formats.jpeg.segments import ZIGZAG, Component, Frame, State, ceil
 
 #: Samples that are worked on at a time: intermediate results take 60 bytes a sample.
 _STRIP = 1 << 18

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 
 from modelprep.errors import StepError
-from modelprep.formats.jpeg.frame import SCAN_END
+from modelprep.formats.jpeg.segments import SCAN_END
 from modelprep.formats.picture.decode import MAX_PIXELS, kind_of, orientation_of_tiff
 
 

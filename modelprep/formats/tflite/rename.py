@@ -12,15 +12,14 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.names import Kind, Renaming
 from modelprep.formats.output import copy, refusals
-from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Buffer, Text
+from modelprep.formats.tflite.flatbuffer import MAX_SIZE, Buffer, Scalar, Table, Text
 from modelprep.formats.tflite.model import WHAT, Argument, Model, Subgraph, parse, read
-from modelprep.formats.tflite.write import tensor_with_name
 
 _Kind = Literal["input", "output", "signature"]
 #: Tensor -> whether it is an input or an output, its new name.
@@ -182,13 +181,63 @@ def _name(view: memoryview, nameless: _Chosen, made: Plan, where: str) -> None:
     assert extent is not None
     for index, (kind, name) in nameless.items():
         made.tail.extend(bytes(-(len(view) + len(made.tail)) % 16))
-        table, root = tensor_with_name(tables[index], name)
+        table, root = _tensor_with_name(tables[index], name)
         entry = extent[0] + 4 * index
         made.patches.append((entry, struct.pack("<I", len(view) + len(made.tail) + root - entry)))
         made.tail.extend(table)
         made.renamed.append(Renamed(index, kind, "", name, "appended"))
     if len(view) + len(made.tail) > MAX_SIZE:
         raise StepError("the file is too large for a name: FlatBuffers end at 2 GiB", where=where)
+
+
+def _tensor_with_name(tensor: Table, name: str) -> tuple[bytes, int]:
+    """Copy a tensor's table, with a name.
+
+    Returns what to append at a place that is a multiple of 16, and where in it the table is. Raises StepError: the
+    tensor has parts that are not copied: sparsity, variants, a custom quantization.
+    """
+    from flatbuffers import Builder
+
+    quantized = tensor.table(4, "the quantization of a tensor")
+    if tensor.position(6) or tensor.position(9) or (quantized is not None and quantized.position(5)):
+        raise StepError(
+            f"{tensor.what} has no name, and cannot be given one", where=tensor.buffer.where,
+            got="it is sparse, or quantized by a custom rule",
+        )  # fmt: skip
+    builder = Builder(256)
+    text = builder.CreateString(name)
+    shape, signature = (_vector(builder, tensor, slot, "Int32") for slot in (0, 7))
+    quantization = 0
+    if quantized is not None:
+        vectors = {slot: _vector(builder, quantized, slot, "Int64" if slot == 3 else "Float32") for slot in range(4)}
+        builder.StartObject(7)
+        for slot, vector in vectors.items():
+            builder.PrependUOffsetTRelativeSlot(slot, vector, 0)
+        builder.PrependInt32Slot(6, quantized.integer(6, "Int32"), 0)
+        quantization = builder.EndObject()
+    builder.StartObject(10)
+    for slot, offset in ((0, shape), (3, text), (4, quantization), (7, signature)):
+        builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
+    builder.PrependInt8Slot(1, tensor.integer(1, "Int8"), 0)
+    builder.PrependUint32Slot(2, tensor.integer(2, "Uint32"), 0)
+    builder.PrependBoolSlot(5, bool(tensor.number(5, "Bool")), False)
+    builder.PrependBoolSlot(8, bool(tensor.number(8, "Bool")), False)
+    builder.Finish(builder.EndObject())
+    data = bytes(builder.Output())
+    return data, int.from_bytes(data[:4], "little")
+
+
+def _vector(builder: Any, table: Table, slot: int, kind: Scalar) -> int:
+    """Copy a vector of numbers; 0 if there is none."""
+    if table.position(slot) is None:
+        return 0
+    numbers = table.numbers(slot, kind, f"a vector of {table.what}")
+    width = 8 if kind == "Int64" else 4
+    put = {"Int32": builder.PrependInt32, "Int64": builder.PrependInt64, "Float32": builder.PrependFloat32}[kind]
+    builder.StartVector(width, len(numbers), width)
+    for number in reversed(numbers):
+        put(number)
+    return int(builder.EndVector())
 
 
 def _room(view: memoryview, text: Text) -> int:
