@@ -63,9 +63,9 @@ def test_a_longer_name_goes_to_the_end_and_one_offset_changes(tmp_path: Path) ->
     before = tiny(signature=False)
     new = SOFTMAX + "/and/something/more"
     after, plan = renamed(tmp_path, before, outputs={SOFTMAX: new})
-    (patch,) = plan.patches
-    assert len(patch.data) == 4
-    assert after[: patch.at] + after[patch.at + 4 : len(before)] == before[: patch.at] + before[patch.at + 4 :]
+    ((at, data),) = plan.patches
+    assert len(data) == 4
+    assert after[:at] + after[at + 4 : len(before)] == before[:at] + before[at + 4 :]
     assert len(after) % 4 == 0
     assert litert_run(after)[0] == [new]
     assert (litert_run(after)[1][0] == litert_run(before)[1][0]).all()
