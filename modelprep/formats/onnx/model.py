@@ -18,7 +18,7 @@ from typing import Any
 from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.onnx.graphs import DEFAULT, constants_of, graphs_of
-from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
+from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size, spliced
 from modelprep.formats.protowire import BYTES, Field, WireError, named_fields, varint
 from modelprep.formats.sniff import HEAD, looks_like_model
 
@@ -200,8 +200,7 @@ def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
         raise NotOnnx(f"it holds {len(graphs)} graphs")
     (graph,) = graphs
     payloads: dict[str, Payload] = {}
-    inner: list[Piece] = []
-    kept = graph.value
+    changes = []
     for entry in named_fields(view, graph.value, graph.stop):
         if entry.number != _GRAPH_INITIALIZER or entry.kind != BYTES or entry.stop - entry.value < _SMALL:
             continue
@@ -210,17 +209,15 @@ def _cut(view: memoryview) -> tuple[bytes, dict[str, Payload]]:
             if name in payloads:
                 raise NotOnnx("two initializers have the same name")
             payloads[name] = payload
-            inner += [view[kept : entry.begin], *block(_GRAPH_INITIALIZER, pieces)]
-            kept = entry.stop
-    inner.append(view[kept : graph.stop])
+            changes.append((entry.begin, entry.stop, block(_GRAPH_INITIALIZER, pieces)))
+    inner = spliced(view, graph.value, graph.stop, changes)
     return b"".join([view[: graph.begin], *block(_MODEL_GRAPH, inner), view[graph.stop :]]), payloads
 
 
 def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payload | None]:
     name = ""
-    rest: list[Piece] = []
+    gone: list[tuple[int, int, list[Piece]]] = []
     elements: dict[int, list[Piece]] = {}
-    kept = tensor.value
     for part in named_fields(view, tensor.value, tensor.stop):
         if part.number == 8 and part.kind == BYTES:
             name = bytes(view[part.value : part.stop]).decode("utf-8", "strict")
@@ -230,16 +227,14 @@ def _cut_tensor(view: memoryview, tensor: Field) -> tuple[str, list[Piece], Payl
         if part.number == RAW:
             elements.pop(RAW, None)  # of a repeated single field the last one counts
         elements.setdefault(part.number, []).append(view[part.value : part.stop])
-        rest.append(view[kept : part.begin])
-        kept = part.stop
-    rest.append(view[kept : tensor.stop])
+        gone.append((part.begin, part.stop, []))
     if len(elements) != 1:
         return name, [], None
     ((number, pieces),) = elements.items()
     # Unpacked numbers beside packed ones would change their order: such a tensor is parsed whole.
     if any(part.number == number and part.kind != BYTES for part in named_fields(view, tensor.value, tensor.stop)):
         return name, [], None
-    return name, rest, Payload(number, pieces)
+    return name, spliced(view, tensor.value, tensor.stop, gone), Payload(number, pieces)
 
 
 def _require_text(*values: object) -> None:

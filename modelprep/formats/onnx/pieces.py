@@ -34,6 +34,15 @@ def block(number: int, pieces: list[Piece]) -> list[Piece]:
     return [bytes_header(number, size(pieces)), *pieces]
 
 
+def spliced(view: memoryview, start: int, stop: int, changes: Iterable[tuple[int, int, list[Piece]]]) -> list[Piece]:
+    """Return ``view[start:stop]`` in pieces, with parts of it (begin, end) replaced."""
+    pieces: list[Piece] = []
+    for begin, end, new in changes:
+        pieces += [view[start:begin], *new]
+        start = end
+    return [*pieces, view[start:stop]]
+
+
 def write(pieces: list[Piece], output: Path, progress: Callable[[int, int | None], None] | None = None) -> int:
     """Write pieces to a new file; return its length.
 

@@ -15,7 +15,7 @@ from modelprep.errors import StepError
 from modelprep.formats.mapped import MappedFile
 from modelprep.formats.names import Renaming
 from modelprep.formats.onnx.model import WHAT, guarded
-from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size
+from modelprep.formats.onnx.pieces import NotOnnx, Piece, block, size, spliced
 from modelprep.formats.protowire import BYTES, Field, named_fields, read_varint, varint
 
 #: What edits one field: its new payload in pieces, or None to leave it.
@@ -107,26 +107,13 @@ class Renamer:
     # -- editing: each returns pieces, or None if nothing in the range changes -----------------------------------
 
     def _edit(self, start: int, stop: int, change: _Change) -> list[Piece] | None:
-        pieces: list[Piece] = []
-        kept = start
+        changes: list[tuple[int, int, list[Piece]]] = []
         for field in named_fields(self.view, start, stop):
-            if field.kind != BYTES:
-                continue
-            new = change(field)
-            if new is None:
-                continue
-            if kept < field.begin:
-                pieces.append(self.view[kept : field.begin])
-            # The tag keeps its bytes; only the length and what follows are new.
-            _, after_tag = read_varint(self.view, field.begin, field.stop)
-            pieces.append(self.view[field.begin : after_tag])
-            pieces += [varint(size(new)), *new]
-            kept = field.stop
-        if not pieces:
-            return None
-        if kept < stop:
-            pieces.append(self.view[kept:stop])
-        return pieces
+            if field.kind == BYTES and (new := change(field)) is not None:
+                # The tag keeps its bytes; only the length and what follows are new.
+                _, after_tag = read_varint(self.view, field.begin, field.stop)
+                changes.append((after_tag, field.stop, [varint(size(new)), *new]))
+        return spliced(self.view, start, stop, changes) if changes else None
 
     def _name(self, field: Field, names: Mapping[str, str]) -> list[Piece] | None:
         old = self._text(field)
