@@ -51,10 +51,7 @@ class LayerMessage:
             self.message = messages.new("LayerParameter")
 
     def blob(self, number: int, count: int) -> Callable[[], NDArray[Any]]:
-        """Return a blob that has to hold `count` numbers.
-
-        Raises Stop: it is not there, or holds another number of them.
-        """
+        """Return a blob that has to hold `count` numbers; raises Stop if it does not, or is not there."""
         if number >= len(self.blobs):
             raise Stop(f"Expected data blob at index {number} in layer {self.name} not found.",
                        "CF41" if self.kind == "BatchNorm" else "CF43" if self.kind == "Scale" else "CF01")  # fmt: skip
@@ -66,10 +63,7 @@ class LayerMessage:
         return self._values(blob)
 
     def pointer(self, number: int, shape: Shape) -> Constant:
-        """Return a blob whose size is not checked, as a constant of a shape.
-
-        Raises Stop: it is not there.
-        """
+        """Return a blob whose size is not checked, as a constant of a shape; raises Stop if it is not there."""
         if number >= len(self.blobs):
             raise Stop(f"Expected data blob at index {number} in layer {self.name} not found. nBlobs={self.name}.",
                        "CF32" if number else "CF01")  # fmt: skip
@@ -98,10 +92,7 @@ class LayerMessage:
 
 
 def read_layer(data: Buffer, record: Record) -> LayerMessage:
-    """Parse a layer's message.
-
-    Raises Stop: it is no message.
-    """
+    """Parse a layer's message; raises Stop if it is none."""
     from google.protobuf.message import DecodeError
 
     from modelprep.formats.caffe import messages

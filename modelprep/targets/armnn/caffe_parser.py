@@ -38,10 +38,7 @@ class CaffeParser:
         self.file: MappedFile | None = None
 
     def parse_file(self, path: Path) -> Network:
-        """Read a file that is there.
-
-        Raises Stop: the parser refuses it, or crashes.
-        """
+        """Read a file that exists; raises Stop if the parser refuses it, or crashes."""
         from modelprep.formats.mapped import MappedFile
 
         if path.stat().st_size == 0:

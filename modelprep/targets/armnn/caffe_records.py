@@ -93,10 +93,7 @@ class _Stream:
 
 
 def records(data: Buffer) -> tuple[list[Record], list[str]]:
-    """Walk a file: its layers, and the names of its net-level inputs.
-
-    Raises Stop: the reader refuses the file.
-    """
+    """Return the layers of a file and the names of its net-level inputs; raises Stop if the reader refuses it."""
     stream = _Stream(data)
     layers: list[Record] = []
     inputs: list[str] = []
@@ -179,10 +176,7 @@ def _layer(stream: _Stream, record: Record) -> None:
 
 
 def chain_in_place(layers: list[Record]) -> None:
-    """Name layers that share a top separately, so that each takes what the one before it makes.
-
-    Raises Stop: they are no plain chain.
-    """
+    """Rename tops that in-place layers share, so that they form a chain; raises Stop if they are no plain chain."""
     makers: dict[str, list[Record]] = {}
     for record in layers:
         for top in record.tops:

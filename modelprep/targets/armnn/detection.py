@@ -63,10 +63,7 @@ class Options:
 
 
 def read_options(data: bytes, where: str = "") -> Options:
-    """Read the operator's own options.
-
-    Raises StepError: they are no FlexBuffers map.
-    """
+    """Read the operator's options; raises StepError if they are no FlexBuffers map."""
     given = read_map(data, where)
 
     def whole(name: str, default: int = 0) -> int:

@@ -24,6 +24,8 @@ Speaker = Literal["armnn", "std", "load", "signal"]
 _MOST_DIMENSIONS = 4
 #: Layers and outputs that a network may have: more than any model has, and than a board has memory for.
 _MOST = 200_000
+#: Kinds of layers that combine two tensors element by element.
+ELEMENTWISE = ("Addition", "Division", "Equal", "Greater", "Maximum", "Minimum", "Multiplication", "Subtraction")
 DType = Literal["float32", "int32", "uint8", "bool"]
 
 

@@ -99,10 +99,7 @@ class Parser:
         self._lost: set[str] = set()
 
     def run(self) -> None:
-        """Read the graph.
-
-        Raises Stop: what ends the parser outside of a node.
-        """
+        """Read the graph; raises Stop for what ends the parser outside of a node."""
         for values in (self.graph.output, self.graph.input, self.graph.value_info):
             for value in values:
                 self.known[value.name] = Known(tensor_info(value), None, value.type.tensor_type.elem_type)
@@ -229,10 +226,7 @@ class Parser:
         layer.out.info = self.info(name)
 
     def weights(self, name: str) -> Constant:
-        """Make a constant of a tensor's values.
-
-        Raises Stop: their number is not that of the shape.
-        """
+        """Make a constant of a tensor's values; raises Stop if their number is not that of the shape."""
         info, tensor = self.info(name), self.of(name).tensor
         count = info.shape.elements
         payload = self.payloads.get(tensor.name)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import ceiling, divided, floor, i32, to_u32, u32
-from modelprep.targets.armnn.network import DIVIDED, Layer, Network, Shape, Stop, crash
+from modelprep.targets.armnn.network import DIVIDED, ELEMENTWISE, Layer, Network, Shape, Stop, crash
 
 #: Layers that are sorted again after merges, in all. Beyond it (25,000 layers and twenty merges), which of two layers
 #: of one depth comes first may differ from the board.
@@ -23,7 +23,7 @@ _SORTED = 500_000
 def optimize(network: Network) -> None:
     """Do in place what ``armnn::Optimize`` does.
 
-    Raises Stop: a noted shape is not the inferred one, or no backend computes with a layer's element type.
+    Raises Stop: a noted shape is not the inferred one, or no backend supports a layer's element type.
     """
     merge_reshapes(network)
     network.sort()
@@ -114,10 +114,7 @@ _TITLES = {"BatchToSpaceNd": "BatchToSpaceLayer", "StridedSlice": "StridedSlice"
 
 
 def inferred(layer: Layer) -> Shape | None:
-    """Return the shape that a layer infers for its first output; None if it infers none.
-
-    Raises Stop: it cannot be inferred.
-    """
+    """Return the shape that a layer infers for its first output; None if it infers none; raises Stop if it cannot."""
     rule = _RULES.get(layer.kind)
     return None if rule is None else rule(layer)
 
@@ -347,10 +344,7 @@ _RULES: Mapping[str, Callable[[Layer], Shape]] = {
     **dict.fromkeys(
         ("Activation", "BatchNormalization", "Normalization", "Rsqrt", "Softmax"), lambda layer: layer.shapes[0]
     ),
-    **dict.fromkeys(
-        ("Addition", "Division", "Equal", "Greater", "Maximum", "Minimum", "Multiplication", "Subtraction"),
-        _elementwise,
-    ),
+    **dict.fromkeys(ELEMENTWISE, _elementwise),
     "Constant": lambda layer: layer.constants["output"].shape,
     "Convolution2d": _convolution,
     "DepthwiseConvolution2d": _depthwise,

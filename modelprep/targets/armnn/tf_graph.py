@@ -21,10 +21,7 @@ _NODE = 1  # the only field of GraphDef that may be given more than once
 
 
 def read(path: Path, *, text: bool) -> Any:
-    """Read a file that is there.
-
-    Raises Stop: it is no GraphDef of that form.
-    """
+    """Read a file that exists; raises Stop if it is no GraphDef of that form."""
     from modelprep.formats.tensorflow.messages import message
 
     if text:
@@ -36,10 +33,7 @@ def read(path: Path, *, text: bool) -> Any:
 
 
 def encoded(pieces: Iterable[Buffer]) -> Any:
-    """Read a GraphDef that is at hand as encoded pieces.
-
-    Raises Stop: it is damaged.
-    """
+    """Read a GraphDef from encoded pieces; raises Stop if it is damaged."""
     from modelprep.formats.tensorflow.messages import message
 
     graph = parsed(b"".join(pieces), message("GraphDef"))

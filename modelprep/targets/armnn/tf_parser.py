@@ -107,10 +107,7 @@ class TfParser:
         self._parsed: dict[str, Operation] = {}
 
     def parse(self, graph: Any) -> Network:
-        """Read a GraphDef message.
-
-        Raises Stop: the parser refuses it, or crashes.
-        """
+        """Read a GraphDef message; raises Stop if the parser refuses it, or crashes."""
         self._nodes = {node.name: node for node in graph.node}
         targets = []
         for name in self.asked:

@@ -73,10 +73,7 @@ class Parser:
         self._takers: dict[int, list[tuple[Layer, int]]] = {}
 
     def run(self) -> None:
-        """Read the graph.
-
-        Raises Stop: an error that ends the parser immediately.
-        """
+        """Read the graph; raises Stop for an error that ends the parser immediately."""
         for operator in self.graph.operators:
             try:
                 self._operator(operator)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelprep.targets.armnn.arithmetic import f32, u32
-from modelprep.targets.armnn.network import Info, Layer, Network, Shape, Stop, crash
+from modelprep.targets.armnn.network import ELEMENTWISE, Info, Layer, Network, Shape, Stop, crash
 from modelprep.targets.armnn.optimizer import axes
 
 #: The largest signed number of 32 bits.
@@ -21,14 +21,10 @@ _FAR = 1 << 24
 
 
 def load(network: Network) -> None:
-    """Check an optimized network as loading it does, layer by layer.
-
-    Raises Stop: a descriptor does not take what it is given.
-    """
+    """Check an optimized network as loading it does; raises Stop if a descriptor refuses its layer."""
     for layer in network.layers:
-        rule = _RULES.get(layer.kind)
-        if rule is not None:
-            rule(layer)
+        if layer.kind in _RULES:
+            _RULES[layer.kind](layer)
 
 
 #: The axes of its input that a layer asks for when it is run.
@@ -40,10 +36,7 @@ _AXES: Mapping[str, Callable[[Mapping[str, Any]], Sequence[int]]] = {
 
 
 def run(network: Network) -> None:
-    """Check what running the layers of a loaded network brings to light, whatever it is fed.
-
-    Raises Stop: a layer stops or crashes.
-    """
+    """Run the checks that a loaded network's layers make at run time; raises Stop if one stops or crashes."""
     for layer in network.layers:
         _run(layer)
 
@@ -295,9 +288,7 @@ def _bias_scale(layer: Layer, bias: Info, wanted: float) -> None:
 
 _RULES: Mapping[str, Callable[[Layer], None]] = {
     **dict.fromkeys(("Activation", "Normalization", "Rsqrt", "Softmax"), _same),
-    **dict.fromkeys(
-        ("Addition", "Division", "Equal", "Greater", "Maximum", "Minimum", "Multiplication", "Subtraction"), _broadcast
-    ),
+    **dict.fromkeys(ELEMENTWISE, _broadcast),
     **dict.fromkeys(("Convolution2d", "DepthwiseConvolution2d"), _convolution),
     **dict.fromkeys(("Pooling2d", "ResizeBilinear"), _four_dimensions),
     "BatchNormalization": _batch_normalization,
