@@ -83,10 +83,7 @@ def versions() -> tuple[str, ...]:
 
 @cache
 def of_version(version: str = BASE_VERSION) -> Mapping[str, BoardTest]:
-    """Return the test programs of a version, by name.
-
-    Raises UsageError: the version is not known.
-    """
+    """Return the test programs of a version, by name; raises UsageError if the version is not known."""
     if version not in versions():
         raise UsageError(
             f"unknown Arm NN version: {version}", hint=nearest(version, versions()) or f"known: {', '.join(versions())}"

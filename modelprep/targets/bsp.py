@@ -132,10 +132,7 @@ def load(name: str) -> Bsp:
 
 
 def check_soc(soc: str) -> str:
-    """Return the SoC if it is known.
-
-    Raises UsageError: it is not.
-    """
+    """Return the SoC if it is known; raises UsageError if it is not."""
     if soc in SOCS:
         return soc
     known = f"one of {', '.join(SOCS)}"

@@ -124,10 +124,7 @@ class Graph:
     file: MappedFile | None = None
 
     def by_name(self) -> dict[str, Node]:
-        """Return the nodes by name.
-
-        Raises StepError: two nodes have one name.
-        """
+        """Return the nodes by name; raises StepError if two nodes have one name."""
         nodes = {node.name: node for node in self.nodes}
         if len(nodes) != len(self.nodes):
             twice = next(name for name, count in Counter(node.name for node in self.nodes).items() if count > 1)
