@@ -50,17 +50,10 @@ def is_archive(asset: Asset) -> bool:
 
 
 def download(asset: Asset, name: str) -> str:
-    """Write the command that downloads the most durable source of an asset.
+    """Write the command that downloads the most durable source of an asset, a line for a POSIX shell.
 
-    Parameters
-    ----------
-    name
-        Name of the file to write; an archive goes below :data:`FOLDER` instead.
-
-    Returns
-    -------
-    str
-        A line for a POSIX shell; a URL with a secret is replaced by its place in the recipe.
+    It writes a file called `name`; an archive goes below :data:`FOLDER` instead. A URL with a secret is replaced by its
+    place in the recipe.
     """
     source = best_source(asset)
     if source is None:

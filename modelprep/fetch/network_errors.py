@@ -17,24 +17,12 @@ _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN,
 
 
 class Broken(Exception):
-    """A failed request.
+    """A failed request, for the cause `text` (never a URL).
 
-    Parameters
-    ----------
-    text
-        The cause in words; never a URL.
-    retry
-        Whether the same request may succeed later.
-    attempts
-        Maximum number of attempts, if less than the policy's.
-    retry_after
-        Seconds the server asks to wait, or None.
-    answered
-        Whether a server answered at all.
-    connected
-        Whether a connection was made, so that the server may have refused the request.
-    unreached
-        Why the host was not reached, which may be due to this machine's network; empty for other failures.
+    `retry`: the same request may succeed later, in at most `attempts` attempts if that is less than the policy's;
+    `retry_after` are the seconds that the server asks to wait, or None. `answered`: a server answered at all;
+    `connected`: a connection was made, so that the server may have refused the request; `unreached`: why the host was
+    not reached, which may be due to this machine's network; empty for other failures.
     """
 
     def __init__(

@@ -58,23 +58,9 @@ _BY_SUFFIX: dict[str, tuple[str, frozenset[str]]] = {
 
 
 def implausible(path: Path, names: Iterable[str]) -> tuple[Looks, str] | None:
-    """Say why a file does not match its name.
+    """Return what a file looks like and what its name says; None if they may match. OSError if it cannot be read.
 
-    Parameters
-    ----------
-    names
-        Its names in the recipe: the file's own name, the paths where it is installed. The first with a known suffix
-        counts.
-
-    Returns
-    -------
-    tuple of (Looks, str) or None
-        What it looks like and what the name says; None if they may match.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read.
+    `names` are the file's own name and the paths where it is installed; the first with a known suffix counts.
     """
     called = [name.lower() for name in names]
     size = path.stat().st_size

@@ -58,7 +58,7 @@ def new_session(watchdog: Watchdog | None = None, why: str = "") -> requests.Ses
             return manager
 
         def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
-            if select_proxy(request.url, options.get("proxies")):
+            if (proxies := options.get("proxies")) and select_proxy(request.url, proxies):
                 # The proxy looks names up, so only literal addresses can be checked.
                 host = host_of(request.url)
                 literal = parse(host) is not None or host.rstrip(".").endswith("localhost")

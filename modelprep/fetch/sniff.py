@@ -27,15 +27,9 @@ _LFS_SIZE = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
 class Looks:
     """What some bytes look like.
 
-    Parameters
-    ----------
-    kind
-        The name of a :class:`~modelprep.formats.sniff.Kind`: ``empty``, ``web page``, ``lfs pointer``, ``xml``,
-        ``json``, ``text``, ``gzip``, ...; ``binary`` if nothing is recognised.
-    text
-        The same for a person, with size, title, or the text of an error.
-    lfs_oid
-        SHA-256 that a Git LFS pointer names, else an empty string.
+    `kind` is the name of a :class:`~modelprep.formats.sniff.Kind` (``empty``, ``web page``, ``lfs pointer``, ``xml``,
+    ``text``, ``gzip``, ...; ``binary`` if nothing is recognized), `text` the same for a person, with size, title, or
+    the text of an error; `lfs_oid` the SHA-256 that a Git LFS pointer names, else empty.
     """
 
     kind: str

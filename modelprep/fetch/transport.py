@@ -42,18 +42,9 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 class Answer:
     """A server's answer whose body has not been read yet.
 
-    Parameters
-    ----------
-    start
-        Offset in bytes of the body within the object; 0 unless resumed.
-    total
-        Size of the whole object in bytes (encoded, if `validator.encoding` is set), None if not stated.
-    validator
-        The server's validator of the object.
-    length
-        Length of the body in bytes, None if not stated.
-    framed
-        Whether a truncated body can be detected (by a length, or chunks).
+    All sizes in bytes, None if not stated: `start` is the offset of the body within the object (0 unless resumed),
+    `total` the size of the whole object (encoded, if `validator.encoding` is set), `length` that of the body. `framed`:
+    a truncated body can be detected (by a length, or chunks).
     """
 
     start: int

@@ -85,14 +85,10 @@ _BROWSERS_ONLY = frozenset((
 
 
 def direct_forms(url: Url) -> tuple[tuple[Url, str], ...]:
-    """Turn a link made for browsers into URLs of the file itself.
+    """Turn a link made for browsers into URLs of the file itself, each with a note, to be tried in order.
 
-    Google Drive, OneDrive, SharePoint and Dropbox share links, ``/blob/`` pages of GitHub, GitLab and Hugging Face.
-
-    Returns
-    -------
-    tuple of (url, note)
-        To be tried in order; the URL itself with an empty note if it is direct already.
+    Google Drive, OneDrive, SharePoint and Dropbox share links, ``/blob/`` pages of GitHub, GitLab and Hugging Face; any
+    other URL is returned with an empty note.
     """
     return tuple((url.derived(form), note) for form, note in _direct_forms(url)) or ((url, ""),)
 

@@ -291,17 +291,9 @@ class Blobs:
                 self._was_hashed(sha256, blob, stat)
 
     def quarantine(self, path: Path, note: Mapping[str, object]) -> Path:
-        """Quarantine a bad file with a note; equal files are kept once.
+        """Quarantine a bad file with a note; equal files are kept once. StorageError if it cannot be moved.
 
-        Returns
-        -------
-        Path
-            Its new path; the note is beside it, with the suffix ``.json``.
-
-        Raises
-        ------
-        StorageError
-            It cannot be moved.
+        Returns its new path; the note is beside it, with the suffix ``.json``.
         """
         sha256, size = hash_file(path)
         target = self.root / "quarantine" / f"{sha256[:32]}.bad"

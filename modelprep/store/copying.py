@@ -85,29 +85,14 @@ class BackgroundHash:
 def copy_hashed(
     source: Path, target: Path, *, progress: Progress | None = None, claimed: bool = False, sync: bool = True
 ) -> tuple[str, int]:
-    """Copy a file to a new name, durably, and hash the copy.
+    """Copy a file to a new name, durably, and hash the copy; return its SHA-256 and its size in bytes.
 
     The file system shares the blocks if it can (the copy is then read once), else the bytes pass through memory, which
-    takes about as long as hashing them.
-
-    Parameters
-    ----------
-    progress
-        Called with (bytes done, bytes in all); an exception ends the copy.
-    claimed
-        `target` is the caller's empty file (:func:`~modelprep.store.disk.claim_temporary`).
-    sync
-        False if the caller synchronizes several copies together (:mod:`modelprep.store.syncing`).
-
-    Returns
-    -------
-    tuple of (str, int)
-        SHA-256 and size in bytes of the copy.
-
-    Raises
-    ------
-    StorageError
-        The source cannot be read, the target cannot be written, or the copy has another length than the source.
+    takes about as long as hashing them. `progress` is called with (bytes done, bytes in all); an exception ends the
+    copy. `claimed`: `target` is the caller's empty file (:func:`~modelprep.store.disk.claim_temporary`). Without `sync`
+    the caller synchronizes several copies together (:mod:`modelprep.store.syncing`).
+    Raises StorageError if the source cannot be read, the target cannot be written, or the copy has another length than
+    the source.
     """
     with storage(source, doing="read"):
         read = source.open("rb", buffering=0)

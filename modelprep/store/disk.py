@@ -282,15 +282,8 @@ def _locked(descriptor: int) -> bool:
 def write_atomic(path: Path, data: bytes, *, lasting: bool = True) -> None:
     """Write a small file atomically: `path` is always the complete old or new file.
 
-    Parameters
-    ----------
-    lasting
-        False if the file may be empty after a power cut: then it is not synchronized.
-
-    Raises
-    ------
-    StorageError
-        Nothing was changed at `path`.
+    If it may be empty after a power cut, `lasting` is False, and it is not synchronized. After a StorageError nothing
+    has changed at `path`.
     """
     with storage(path, needed=len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)

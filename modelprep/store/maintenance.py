@@ -74,17 +74,10 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class Removed:
-    """One thing that ``gc`` removed, or would remove.
+    """One thing that ``gc`` removed, or would remove: its digest, key or file name, and its size in bytes.
 
-    Parameters
-    ----------
-    what
-        ``blob``, ``result``, ``proof``, ``partial``, ``scratch``, ``quarantine``, ``recipes``, ``catalogue`` or
-        ``leftover`` (of a killed process).
-    name
-        Its digest, key or file name.
-    size
-        Bytes.
+    `what` is ``blob``, ``result``, ``proof``, ``partial``, ``scratch``, ``quarantine``, ``recipes``, ``catalogue`` or
+    ``leftover`` (of a killed process).
     """
 
     what: str

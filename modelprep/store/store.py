@@ -51,14 +51,9 @@ class Store(Blobs):
 
     @classmethod
     def open(cls, root: Path | None = None) -> Store:
-        """Open the store at `root`, or at its default folder.
+        """Open the store at `root`, or at its default folder (:func:`default_root`).
 
-        The default is ``MODELPREP_CACHE``, else ``cache/`` of a checkout, else the user's cache folder.
-
-        Raises
-        ------
-        StorageError
-            The path is a file.
+        StorageError if the path is a file.
         """
         folder = default_root() if root is None else Path(root).expanduser().absolute()
         if folder.exists() and not folder.is_dir():

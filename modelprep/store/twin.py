@@ -11,19 +11,9 @@ from modelprep.store.syncing import EarlyWriting
 
 
 class Twin:
-    """Hashes bytes and writes them to a file; if they cannot be written, it only hashes them.
+    """Hashes bytes and writes them to the new file `path`; if they cannot be written, it only hashes them.
 
-    Parameters
-    ----------
-    hashes
-        The hashes to update.
-    path
-        A new file.
-
-    Raises
-    ------
-    OSError
-        The file cannot be created.
+    A context manager that closes the file, and removes it after an error. OSError if it cannot be created.
     """
 
     def __init__(self, hashes: Hashes, path: Path) -> None:
