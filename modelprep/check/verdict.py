@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelprep.check import margins, messages
 from modelprep.check.board import boxes, preprocess
@@ -22,13 +21,11 @@ from modelprep.check.runtimes.base import Ready
 from modelprep.check.runtimes.choice import ready
 from modelprep.check.types import Files, Judged, Outcome, Verdict
 from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.formats.arrays import Array
 from modelprep.structs import replace
 from modelprep.targets.armnn.network import Stop
 from modelprep.targets.armnn_rules import rules
 from modelprep.targets.armnn_tests import BoardTest
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = True, options: str = "") -> Verdict:
@@ -205,7 +202,7 @@ class _Runs:
         self._loaded = loaded or Ready("", lambda _: [])
         self._how = preprocessing(test)
         self._read: dict[str, bytes] = {}
-        self._ran: dict[tuple[int, str], tuple[NDArray[Any], list[NDArray[Any]]]] = {}
+        self._ran: dict[tuple[int, str], tuple[Array, list[Array]]] = {}
         self._own: Ready | None = None
 
     def judged(self, number: int, *, compare: bool) -> Judged:
@@ -232,14 +229,14 @@ class _Runs:
             self._ran[place] = values, loaded.run(values)
         return judge_picture(test, number, *self._ran[place], compare=compare)
 
-    def values(self, number: int) -> NDArray[Any]:
+    def values(self, number: int) -> Array:
         """Return what the network is fed in a case."""
         if not self._test.cases:
             return self._record(number)[0]
         file = self._test.cases[number % len(self._test.cases)].file
         return preprocess.prepare_picture(self._data / file, self._how, self._loaded.quantisation)
 
-    def _record(self, number: int) -> tuple[NDArray[Any], int]:
+    def _record(self, number: int) -> tuple[Array, int]:
         for name in self._test.files:
             if name not in self._read:
                 path = self._data / name
@@ -253,8 +250,8 @@ class _Runs:
 def judge_picture(
     test: BoardTest,
     number: int,
-    values: NDArray[Any],
-    outputs: list[NDArray[Any]],
+    values: Array,
+    outputs: list[Array],
     *,
     compare: bool = True,
 ) -> Judged:
@@ -282,9 +279,7 @@ def _fit(test: BoardTest, sizes: Sequence[int]) -> None:
         raise CheckFailed("the outputs have other sizes than the test expects", got=said)
 
 
-def _judge_class(
-    number: int, file: str, wanted: int | None, values: NDArray[Any], outputs: list[NDArray[Any]]
-) -> Judged:
+def _judge_class(number: int, file: str, wanted: int | None, values: Array, outputs: list[Array]) -> Judged:
     import numpy as np
 
     scores = np.asarray(outputs[0]).reshape(-1)

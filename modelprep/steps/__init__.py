@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelprep.errors import MissingTool, RecipeError, nearest
 from modelprep.structs import dataclass, field, replace
@@ -24,28 +24,22 @@ if TYPE_CHECKING:
     from modelprep.steps._plugins import Plugin
 
 ParamKind = Literal["file", "files", "str", "strs", "int", "float", "bool", "map", "any"]
-
+#: Values of parameters by name; what a step reports (JSON-ready); bytes of files by slot, None: unknown.
+Params = Mapping[str, Any]
+Facts = Mapping[str, object]
+Sizes = Mapping[str, "int | None"]
 
 #: Steps of shipped recipes that are in a separate package -> that package (docs/examples).
 _ELSEWHERE: Mapping[str, str] = {"neutron": "modelprep-neutron"}
 
 
-def _ignore_progress(done: int, total: int | None) -> None:
-    del done, total
+def _ignore(*_: object) -> None:
+    """Do nothing: nobody listens, or nothing is known."""
 
 
-def _ignore_text(text: str) -> None:
-    del text
-
-
-def _no_extras(params: Mapping[str, object]) -> tuple[str, ...]:
-    del params
-    return ()
-
-
-def _unforeseen(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
-    del params, sizes
-    return None
+def needs(*extras: str) -> Callable[[Params], tuple[str, ...]]:
+    """Return the :attr:`Step.extras` of a step that needs these whatever its parameters."""
+    return lambda _: extras
 
 
 @dataclass(frozen=True)
@@ -108,10 +102,10 @@ class Call:
         Called with a sentence that the user should read; it is stored with the result and shown again on a second run.
     """
 
-    params: Mapping[str, object]
+    params: Params
     output: Path
-    progress: Callable[[int, int | None], None] = _ignore_progress
-    warn: Callable[[str], None] = _ignore_text
+    progress: Callable[[int, int | None], None] = _ignore
+    warn: Callable[[str], None] = _ignore
 
 
 @dataclass(frozen=True)
@@ -197,22 +191,21 @@ class Step:
     version: int
     summary: str
     params: Mapping[str, Param]
-    run: Callable[[Call], Mapping[str, object] | None]
+    run: Callable[[Call], Facts | None]
     produces: Literal["file", "folder"] = "file"
     cpu_bound: bool = False
-    extras: Callable[[Mapping[str, object]], tuple[str, ...]] = _no_extras
-    tool: Callable[[Mapping[str, object]], str] | None = None
-    room: Callable[[Mapping[str, object], Mapping[str, int | None]], int | None] = _unforeseen
+    extras: Callable[[Params], tuple[str, ...]] = needs()
+    tool: Callable[[Params], str] | None = None
+    room: Callable[[Params, Sizes], int | None] = _ignore
     origin: str = ""
-    complete: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
+    complete: Callable[[Params], Params] | None = None
     command: bool = True
     example: str = ""
     proof: Proven | Exempt = field(kw_only=True)
 
 
-def same_size(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
+def same_size(_: Params, sizes: Sizes) -> int | None:
     """Return the :attr:`Step.room` of a step that copies its files: their total size in bytes."""
-    del params
     known = [size for size in sizes.values() if size is not None]
     return sum(known) if len(known) == len(sizes) else None
 

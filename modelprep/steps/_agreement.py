@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import RecipeError, StepError
-from modelprep.steps import Param
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
+from modelprep.steps import Param, Params
 
 #: Default limits: mode -> minimum of the mean cosine similarity, minimum fraction of equal top classes. Those of float
 #: and half precision follow from rounding; the others are where a classifier is still useful.
@@ -28,7 +25,7 @@ PARAMS: Mapping[str, Param] = {
 
 
 def compare(
-    before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]], params: Mapping[str, object], *,
+    before: Sequence[Array], after: Sequence[Array], params: Params, *,
     calibrated: bool, where: Path,
 ) -> Mapping[str, object]:  # fmt: skip
     """Compare the outputs of original and result on the same inputs.
@@ -108,7 +105,7 @@ def _share(name: str, given: object, default: float) -> float:
     return float(given)
 
 
-def _cosines(one: NDArray[Any], two: NDArray[Any]) -> NDArray[Any]:
+def _cosines(one: Array, two: Array) -> Array:
     """Return the cosine similarity of each row; two rows of zeros are alike."""
     import numpy as np
 
@@ -118,7 +115,7 @@ def _cosines(one: NDArray[Any], two: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.where(both_zero, 1.0, found))
 
 
-def read(path: Path) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+def read(path: Path) -> tuple[list[Array], list[Array]]:
     """Read a converter's arrays: ``b0``, ``b1``... of the original and ``a0``... of the result."""
     import numpy as np
 

@@ -7,15 +7,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from modelprep.errors import RecipeError, StepError, nearest
-from modelprep.steps import Param
+from modelprep.formats.arrays import Array
+from modelprep.steps import Param, Params
 from modelprep.steps._feeding import listed
 from modelprep.structs import dataclass
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: Members of an archive that are used as inputs.
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tga", ".npy")
@@ -92,7 +90,7 @@ class Preprocess:
                 values[key] = _numbers(key, values[key], 1 if values.get("channels") == "grey" else 3)
         return cls(**values)
 
-    def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
+    def apply(self, pixels: Array) -> Array:
         """Make an input of pixels: uint8 (height, width, 3), red first, or (height, width, 1) -> float32, batch 1."""
         import numpy as np
 
@@ -102,7 +100,7 @@ class Preprocess:
             pixels = np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[:, :, None]
         elif self.channels == "bgr":
             pixels = pixels[:, :, ::-1]
-        values: NDArray[Any] = pixels
+        values: Array = pixels
         if self.size is not None and pixels.shape[:2] != self.size and self.resize != "none":
             values = (resize.stb if self.resize == "stb" else resize.tensorflow)(pixels, *self.size)
         mean, scale = (np.array(each, np.float32) for each in (self.mean, self.scale))
@@ -131,10 +129,10 @@ class Samples:
     """
 
     names: tuple[str, ...]
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, Array]
 
 
-def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], None]) -> Samples | None:
+def samples(params: Params, scratch: Path, warn: Callable[[str], None]) -> Samples | None:
     """Prepare the inputs that a step's parameters name; None if they name none.
 
     The files and their order depend only on the seed and the names.
@@ -142,12 +140,12 @@ def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], N
     Raises StepError: a file is no picture or no array, or the inputs are not all of one shape; RecipeError: a parameter
     is wrong.
     """
-    files = cast("Mapping[str, Path] | None", params.get("calibration"))
+    files = params.get("calibration")
     if not files:
         return None
     import numpy as np
 
-    most, seed = cast("int", params["samples"]), cast("int", params["seed"])
+    most, seed = params["samples"], params["seed"]
     if most < 1:
         raise RecipeError("samples must be at least 1", got=str(most))
     how = Preprocess.of(params.get("preprocess"))
@@ -158,7 +156,7 @@ def samples(params: Mapping[str, object], scratch: Path, warn: Callable[[str], N
         chosen = sorted(found, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())[:most]
         if not params.get("preprocess") and not all(_holds_arrays(found[name][0]) for name in chosen):
             warn("the recipe declares no preprocess: pictures are used unchanged, values 0 to 255, red first")
-        rows: list[Mapping[str, NDArray[Any]]] = []
+        rows: list[Mapping[str, Array]] = []
         for name in chosen:
             rows.append(_read(name, *found[name], how))
             first, last = ({key: array.shape[1:] for key, array in row.items()} for row in (rows[0], rows[-1]))
@@ -201,7 +199,7 @@ def _holds_arrays(path: Path) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
+def _npz(path: Path) -> Mapping[str, Array]:
     """Read an .npz file: arrays of numbers, all with the same number of samples."""
     import zipfile
 
@@ -222,12 +220,12 @@ def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
     return arrays
 
 
-def _check_numbers(name: str, array: NDArray[Any]) -> None:
+def _check_numbers(name: str, array: Array) -> None:
     if array.dtype.kind not in "fiub":
         raise StepError("the array does not contain real numbers", where=name, got=str(array.dtype))
 
 
-def _read(name: str, path: Path, record: int | None, how: Preprocess) -> Mapping[str, NDArray[Any]]:
+def _read(name: str, path: Path, record: int | None, how: Preprocess) -> Mapping[str, Array]:
     import numpy as np
 
     from modelprep.formats import idx

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelprep.errors import RecipeError, UsageError
-from modelprep.steps import Param
+from modelprep.steps import Param, Params
 
 NAMES: Mapping[str, Param] = {
     "inputs": Param(
@@ -18,7 +18,7 @@ NAMES: Mapping[str, Param] = {
 }
 
 
-def something_to_rename(params: Mapping[str, object]) -> Mapping[str, object]:
+def something_to_rename(params: Params) -> Params:
     """Check that a call renames something.
 
     Raises UsageError: it does not.
@@ -28,7 +28,7 @@ def something_to_rename(params: Mapping[str, object]) -> Mapping[str, object]:
     return params
 
 
-def name_map(params: Mapping[str, object], key: str) -> dict[str, str]:
+def name_map(params: Params, key: str) -> dict[str, str]:
     """Return a parameter as a mapping of old to new names.
 
     Raises RecipeError: it holds something other than names.
@@ -41,7 +41,7 @@ def name_map(params: Mapping[str, object], key: str) -> dict[str, str]:
     return dict(given)
 
 
-def renames(params: Mapping[str, object], step: str) -> tuple[dict[str, str], dict[str, str]]:
+def renames(params: Params, step: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the new names of inputs and of outputs that a recipe gives to a step.
 
     Raises RecipeError: there are none, or something other than names.
@@ -52,7 +52,7 @@ def renames(params: Mapping[str, object], step: str) -> tuple[dict[str, str], di
     return inputs, outputs
 
 
-def graph_file(params: Mapping[str, object]) -> Mapping[str, object]:
+def graph_file(params: Params) -> Params:
     """Find the graph in a SavedModel's folder.
 
     Raises StepError: it is a folder of another kind.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import StepError
+from modelprep.formats.arrays import Array
 from modelprep.structs import dataclass
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: Samples where there is no calibration set.
 SEEDED = 4
@@ -24,7 +21,7 @@ class Input:
     dtype: str
 
 
-def fitted(given: Mapping[str, NDArray[Any]] | None, inputs: Sequence[Input], where: str) -> list[NDArray[Any]]:
+def fitted(given: Mapping[str, Array] | None, inputs: Sequence[Input], where: str) -> list[Array]:
     """Return what each input is fed: an array in the order of `inputs`, whose first axis counts the samples.
 
     Parameters
@@ -71,7 +68,7 @@ def listed(shapes: Mapping[str, Sequence[int]]) -> str:
     return ", ".join(f"{name} {list(shape)}".strip() for name, shape in shapes.items())
 
 
-def _seeded(number: int, inputs: Sequence[Input]) -> list[NDArray[Any]]:
+def _seeded(number: int, inputs: Sequence[Input]) -> list[Array]:
     import numpy as np
 
     rng, made = np.random.default_rng([20190228, number]), []
@@ -86,7 +83,7 @@ def _seeded(number: int, inputs: Sequence[Input]) -> list[NDArray[Any]]:
     return made
 
 
-def _as_input(rows: NDArray[Any], each: Input, where: str) -> NDArray[Any]:
+def _as_input(rows: Array, each: Input, where: str) -> Array:
     import numpy as np
 
     if rows[0].size != np.prod(each.shape, dtype=int):

@@ -22,7 +22,6 @@ from modelprep.formats.tensorflow.rewire import consumers, string_values, subgra
 from modelprep.formats.tensorflow.slices import Slice
 from modelprep.formats.tensorflow.tensor import DTYPES, REF, Tensor, dtype_name, element_count
 
-VARIABLES = VARIABLE_OPS
 #: These pass on input 0; TensorFlow gives them the type of the value.
 _PASS = frozenset({"Enter", "Exit", "Identity", "NextIteration", "Switch", "_SwitchN"})
 #: These need the variable itself (a reference), not its value, so a constant cannot replace it.
@@ -73,7 +72,7 @@ def plan(graph: Graph, checkpoint: Checkpoint, outputs: Sequence[str], *, clear_
     """
     nodes = subgraph(graph, outputs)
     result = FreezePlan(graph, nodes)
-    variables = [node for node in nodes if node.op in VARIABLES]
+    variables = [node for node in nodes if node.op in VARIABLE_OPS]
     saved = _saved_as(graph)
     missing = []
     for variable in variables:
@@ -204,7 +203,7 @@ def _partition(variable: Node, graph: Graph, checkpoint: Checkpoint) -> Source |
     parts: dict[int, tuple[int, ...]] = {}
     for node in graph.nodes:
         head, slash, tail = node.name.rpartition("/part_")
-        if node.op in VARIABLES and slash and head == base and tail.isdecimal():
+        if node.op in VARIABLE_OPS and slash and head == base and tail.isdecimal():
             shape = node.shape("shape")
             if shape is None or len(shape) != len(stored.shape) or min(shape, default=0) < 0:
                 return None

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.steps import _subprocess
-
-
-def freeze(
-    graph: Path,
-    checkpoint: Path,
-    shards: Mapping[str, Path],
-    outputs: Sequence[str],
-    output: Path,
-    *,
-    clear_devices: bool = True,
-) -> Mapping[str, object]:
-    """Freeze a graph in a process that has TensorFlow.
-
-    Raises StepError: TensorFlow refuses the graph, the checkpoint, or both.
-    """
-    return _subprocess.call(
-        __name__,
-        {
-            "graph": str(graph),
-            "checkpoint": str(checkpoint),
-            "shards": {name: str(path) for name, path in shards.items()},
-            "outputs": list(outputs),
-            "output": str(output),
-            "clear_devices": clear_devices,
-        },
-        what="freezing with TensorFlow",
-    )
 
 
 def work(request: Mapping[str, Any]) -> dict[str, object]:
-    """Do it; runs in the other process."""
+    """Freeze a graph; runs in the process that :mod:`modelprep.steps._subprocess` starts.
+
+    `request`: graph, checkpoint, output (paths), shards (name -> path), outputs, clear_devices. Raises StepError:
+    TensorFlow refuses the graph, the checkpoint, or both.
+    """
     import tempfile
 
     import tensorflow as tf
@@ -52,7 +28,7 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
     tf.compat.v1.disable_v2_behavior()
     graph = graph_pb2.GraphDef.FromString(b"".join(encode_graph(read_any_graph(Path(request["graph"]))[0])))
     with tempfile.TemporaryDirectory() as folder:
-        prefix = laid_out(Path(request["checkpoint"]), cast("dict[str, str]", request["shards"]), Path(folder))
+        prefix = laid_out(Path(request["checkpoint"]), request["shards"], Path(folder))
         try:
             frozen = freeze_graph.freeze_graph_with_def_protos(
                 graph, _saver(graph, saver_pb2), prefix, ",".join(request["outputs"]), None, None, None,

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from modelprep.errors import MissingTool, ModelprepError, StepError
-from modelprep.structs import dataclass
+from modelprep.structs import dataclass, replace
 
 GROUP = "modelprep.steps"
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
@@ -37,11 +37,11 @@ class Plugin:
 
     @property
     def origin(self) -> str:
-        """Distribution and version: part of the key of every result of the step."""
+        """Distribution and version, part of the key of the step's results."""
         return f"{self.package} {self.version}"
 
     def error(self) -> MissingTool:
-        """Return the error for whoever asks for a step that cannot be used."""
+        """Return the error of a step that cannot be used."""
         return MissingTool(
             f"the step '{self.name}' of the package {self.origin} cannot be used", got=self.problem,
             hint=f"update or uninstall {self.package}",
@@ -63,15 +63,14 @@ def _package(entry: EntryPoint) -> tuple[str, str]:
 def _loaded(entry: EntryPoint, contested: bool) -> Plugin:
     made = Plugin(entry.name, *_package(entry))
     if not _NAME.fullmatch(entry.name):
-        return Plugin(made.name, made.package, made.version, problem=f"'{entry.name}' cannot be the name of a step")
+        return replace(made, problem=f"'{entry.name}' cannot be the name of a step")
     if contested:
-        return Plugin(made.name, made.package, made.version, problem="another installed package claims the same name")
+        return replace(made, problem="another installed package claims the same name")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # stdout is the command's own
-            found = entry.load()
+            return replace(made, found=entry.load())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a package does when it is imported
-        return Plugin(made.name, made.package, made.version, problem=said(error))
-    return Plugin(made.name, made.package, made.version, found)
+        return replace(made, problem=said(error))
 
 
 def said(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from modelprep.structs import dataclass
 if TYPE_CHECKING:
     from modelprep.formats.tflite.model import Model
 
-#: Tried: with NumPy 2 the versions 3.8.0 to 3.12.0 end in an OverflowError, 3.6.0 with NumPy 1.24 for lack of np.int.
+#: Tried: with NumPy 2 the versions 3.8.0 to 3.12.0 end in an OverflowError, with NumPy 1.24 3.6.0 lacks np.int.
 #: Those before 3.8 build with Python 3.9 and not with 3.11; 3.7.0 with neither: setuptools lack pkg_resources now.
 VELA = Tool(
     "vela", "MODELPREP_VELA", module="ethosu.vela", extra="vela", distribution="ethos-u-vela",
@@ -36,14 +36,8 @@ _REASONS = (
 class OnCpu:
     """An operator that Vela leaves on the CPU.
 
-    Parameters
-    ----------
-    operator
-        Its name in TF Lite: ``SOFTMAX``.
-    tensor
-        The tensor that it makes.
-    reason
-        The constraint that it breaks, in Vela's words; empty if it says none.
+    `operator`: its name in TF Lite (``SOFTMAX``). `tensor`: its output. `reason`: the constraint that it breaks, in
+    Vela's words; empty if Vela states none.
     """
 
     operator: str
@@ -56,9 +50,9 @@ class OnCpu:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What Vela made of a model.
+    """A compiled model.
 
-    `version`: ``vela 5.2.0``. `cpu`, `npu`: how many operators run where; the NPU's are Vela's own, smaller ones.
+    `version`: ``vela 5.2.0``. `cpu`, `npu`: number of operators on each; those on the NPU are Vela's own, smaller ones.
     """
 
     version: str
@@ -103,14 +97,14 @@ def compile_model(
 def _on_cpu(said: str, before: Model) -> tuple[OnCpu, ...]:
     reasons = {name: " ".join(text.replace("\n -", "; ").split()).strip("; -")
                for pattern in _REASONS for name, text in pattern.findall(said)}  # fmt: skip
-    # Vela says "Passthrough" of what it does not take; the model itself has the operator's name.
+    # Vela calls what it leaves "Passthrough"; the model itself has the operator's name.
     graph = before.main
     makers = {graph.tensors[i].name: each.custom or each.name for each in graph.operators for i in each.outputs}
     return tuple(OnCpu(makers.get(name, "operator"), name, reasons.get(name, "")) for name in _ON_CPU.findall(said))
 
 
 def _hold(before: Model, after: Model, model: Path) -> None:
-    """See that the compiled model takes and gives what the original does."""
+    """Raise StepError if the compiled model has other inputs or outputs than the original."""
 
     def ends(read: Model) -> list[tuple[str, tuple[int, ...]]]:
         graph = read.main

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from modelprep.formats.output import copy
-from modelprep.steps import Call, Exempt, Param, Step, same_size
+from modelprep.steps import Call, Exempt, Facts, Param, Step, same_size
 
 
-def _run(call: Call) -> Mapping[str, object]:
-    source = call.params["file"]
-    assert isinstance(source, Path)
-    return {"bytes": copy(source, call.output, call.progress)}
+def _run(call: Call) -> Facts:
+    return {"bytes": copy(call.params["file"], call.output, call.progress)}
 
 
 STEP = Step(

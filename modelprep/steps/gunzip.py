@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from modelprep.errors import StepError, StorageError
 from modelprep.formats.archive import MAX_BYTES
-from modelprep.steps import Call, Exempt, Param, Step
+from modelprep.steps import Call, Exempt, Facts, Param, Params, Sizes, Step
 
 #: What a byte of deflate can become at most (zlib's technical details: 1032:1).
 DEFLATE_RATIO = 1032
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.archive.decompress import Reader, compression_of
     from modelprep.formats.output import writing
     from modelprep.formats.sniff import HEAD, looks_like
 
     source, limit = call.params["file"], call.params["max_bytes"]
-    assert isinstance(source, Path)
-    assert isinstance(limit, int)
     try:
         with source.open("rb") as file:
             head = file.read(HEAD)
@@ -28,31 +23,23 @@ def _run(call: Call) -> Mapping[str, object]:
         raise StorageError(f"the file cannot be read: {error.strerror or error}", where=str(source)) from None
     if compression_of(head) != "gzip":
         raise StepError(
-            "not a gzip file",
-            where=str(source),
-            expected="1f 8b at its start",
-            got=head[:8].hex(" ") or "nothing",
-            looks_like=looks_like(head),
-            hint="if the server has already unpacked it, use `copy` instead of `gunzip`",
-        )
+            "not a gzip file", where=str(source), expected="1f 8b at its start", got=head[:8].hex(" ") or "nothing",
+            looks_like=looks_like(head), hint="if the server has already unpacked it, use `copy` instead of `gunzip`",
+        )  # fmt: skip
     with Reader(source, "gzip", progress=call.progress) as stream, writing(call.output) as write:
         for piece in stream.chunks():
             if stream.position > limit:
                 raise StepError(
-                    "the unpacked file is larger than allowed",
-                    where=str(source),
-                    expected=f"at most {limit} bytes",
-                    got="more",
-                    hint="raise `max_bytes` in the recipe if the size is correct",
-                )
+                    "the unpacked file is larger than allowed", where=str(source), expected=f"at most {limit} bytes",
+                    got="more", hint="raise `max_bytes` in the recipe if the size is correct",
+                )  # fmt: skip
             write(piece)
     return {"compressed_bytes": stream.consumed, "bytes": stream.position, "members": stream.parts}
 
 
-def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
-    limit, size = params["max_bytes"], sizes["file"]
-    assert isinstance(limit, int)
-    if size is None:
+def _room(params: Params, sizes: Sizes) -> int | None:
+    limit: int = params["max_bytes"]
+    if (size := sizes["file"]) is None:
         return limit if limit < MAX_BYTES else None
     return min(limit, DEFLATE_RATIO * size)
 

@@ -7,12 +7,11 @@ The board's test reads the counts and sizes but ignores both: it takes picture K
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
-from modelprep.steps import Call, Exempt, Param, Step, same_size
+from modelprep.steps import Call, Exempt, Facts, Param, Step, same_size
 
 if TYPE_CHECKING:
     from modelprep.formats import idx
@@ -20,14 +19,11 @@ if TYPE_CHECKING:
 _SIDE = 28
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.output import copy
 
-    images, labels, classes = call.params["images"], call.params["labels"], call.params["classes"]
-    assert isinstance(images, Path)
-    assert labels is None or isinstance(labels, Path)
-    assert isinstance(classes, int)
-    facts = check(images, labels, classes=classes)
+    images, labels = call.params["images"], call.params["labels"]
+    facts = check(images, labels, classes=call.params["classes"])
     if (facts["rows"], facts["columns"]) != (_SIDE, _SIDE):
         call.warn(
             f"the pictures are {facts['columns']}x{facts['rows']}; Arm NN's tests read every record as 28x28 bytes"
@@ -41,24 +37,10 @@ def _run(call: Call) -> Mapping[str, object]:
 def check(images: Path, labels: Path | None, *, classes: int = 10) -> dict[str, object]:
     """Check pictures, and labels if there are any, against their headers and each other.
 
-    Parameters
-    ----------
-    images
-        idx file, magic 2051: uint8 of shape (count, rows, columns).
-    labels
-        idx file, magic 2049: uint8 of shape (count,).
-    classes
-        Labels are 0 .. `classes` - 1.
-
-    Returns
-    -------
-    dict
-        ``count``, ``rows``, ``columns`` and, with labels, ``labels`` (label -> how often) and ``first_labels``.
-
-    Raises
-    ------
-    StepError
-        A file is not of its kind, truncated, swapped with the other one, or the two do not agree.
+    `images`: idx file, magic 2051: uint8 of shape (count, rows, columns). `labels`: idx file, magic 2049: uint8 of
+    shape (count,), values 0 to `classes` - 1. Returns ``count``, ``rows``, ``columns`` and, with labels, ``labels``
+    (label -> how often) and ``first_labels``. Raises StepError: a file is not of its kind, truncated, swapped with the
+    other one, or the two do not agree.
     """
     from modelprep.formats import idx
 
@@ -72,12 +54,10 @@ def check(images: Path, labels: Path | None, *, classes: int = 10) -> dict[str, 
     marks = _header(labels, "labels", idx.LABELS_MAGIC, idx.IMAGES_MAGIC)
     if marks.shape[0] != count:
         raise StepError(
-            "the numbers of labels and pictures differ",
-            where=str(labels),
-            expected=f"{count} labels",
+            "the numbers of labels and pictures differ", where=str(labels), expected=f"{count} labels",
             got=f"{marks.shape[0]} labels",
             hint="take both files from one set: t10k-images with t10k-labels, train-images with train-labels",
-        )
+        )  # fmt: skip
     found: Counter[int] = Counter()
     first: list[int] = []
     with labels.open("rb") as file:
@@ -103,22 +83,16 @@ def _header(path: Path, role: str, magic: int, other: int) -> idx.Header:
     from modelprep.formats import idx
 
     header = idx.read_header(path, name=role)
-    if header.magic != magic:
-        raise StepError(
-            f"not an idx file of {role}",
-            where=str(path),
-            expected=f"magic number {magic}",
-            got=f"{header.magic} ({header.dtype}, {len(header.shape)} dimensions)",
-            looks_like="the labels"
-            if other == header.magic == idx.LABELS_MAGIC
-            else "the pictures"
-            if other == header.magic
-            else None,
-            hint="pictures and labels are swapped: exchange `images` and `labels` in the recipe"
-            if header.magic == other
-            else None,
-        )
-    return header
+    if header.magic == magic:
+        return header
+    looks, hint = None, None
+    if header.magic == other:
+        looks = "the labels" if other == idx.LABELS_MAGIC else "the pictures"
+        hint = "pictures and labels are swapped: exchange `images` and `labels` in the recipe"
+    raise StepError(
+        f"not an idx file of {role}", where=str(path), expected=f"magic number {magic}", looks_like=looks, hint=hint,
+        got=f"{header.magic} ({header.dtype}, {len(header.shape)} dimensions)",
+    )  # fmt: skip
 
 
 STEP = Step(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from modelprep.errors import StepError
-from modelprep.steps import Call, Exempt, Param, Step
+from modelprep.steps import Call, Exempt, Facts, Param, Step, needs
 from modelprep.targets.armnn_onnx import TARGETS
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.output import copy
 
-    model = cast("Path", call.params["model"])
+    model = call.params["model"]
     facts = check(model, shapes=bool(call.params["shapes"]))
     if call.params["target"]:
         from modelprep.formats.onnx.model import read
@@ -61,5 +59,5 @@ STEP = Step(
     proof=Exempt("it checks a model and copies its bytes"),
     cpu_bound=True,
     command=False,
-    extras=lambda params: ("onnx",),  # noqa: ARG005 - the signature is the interface
+    extras=needs("onnx"),
 )  # fmt: skip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import RecipeError, StepError
-from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps import Call, Facts, Param, Params, Proven, Step
 from modelprep.targets.armnn_onnx import PARSERS, TARGETS
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _SHOWN = 12
 
 
-def _extras(params: Mapping[str, object]) -> tuple[str, ...]:
+def _extras(params: Params) -> tuple[str, ...]:
     return ("onnx",) if params.get("opset") is not None or params.get("value_info") == "infer" else ()
 
 
-def _wishes(params: Mapping[str, Any]) -> Wishes:
+def _wishes(params: Params) -> Wishes:
     from modelprep.formats.onnx.fix import Wishes
 
     parser = PARSERS.get(str(params["target"] or "").removeprefix("armnn-"))
@@ -40,7 +40,7 @@ def _wishes(params: Mapping[str, Any]) -> Wishes:
     )
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.onnx import fix as work
     from modelprep.formats.onnx import fold, opset
     from modelprep.formats.onnx.model import guarded, read
@@ -49,13 +49,13 @@ def _run(call: Call) -> Mapping[str, object]:
 
     params = call.params
     wishes = _wishes(params)
-    path = cast("Path", params["model"])
+    path = params["model"]
     done: list[str] = []
-    model = read(path, cast("Mapping[str, Path] | None", params["external"]))
+    model = read(path, params["external"])
     if params["external"]:
         done.append("external data embedded")
     with guarded(str(path)):
-        if (wanted := cast("int | None", params["opset"])) is not None:
+        if (wanted := params["opset"]) is not None:
             if model.opset() < opset.OLDEST <= wanted:
                 done.append(f"opset {model.opset()} made {opset.OLDEST} by onnx")
                 model = opset.from_before(model)
@@ -105,7 +105,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
+def _complete(params: Params) -> Params:
     """Find the files of external data beside a model; a location that leads out of its folder is refused."""
     from modelprep.formats.given import require_input
     from modelprep.formats.onnx.model import files_beside

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import cast
-
-from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps import Call, Facts, Param, Proven, Step
 from modelprep.steps._completing import NAMES, renames, something_to_rename
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.onnx.pieces import write
     from modelprep.formats.onnx.rename import Renamer
 
-    renamer = Renamer(cast("Path", call.params["model"]), *renames(call.params, "onnx.rename_io"))
+    renamer = Renamer(call.params["model"], *renames(call.params, "onnx.rename_io"))
     write(renamer.pieces(), call.output, call.progress)
     return {"renamed": dict(renamer.names), "places": sum(renamer.count.values())}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.steps import Call, Exempt, Param, Step
+from modelprep.steps import Call, Exempt, Facts, Param, Step
 
 _MEMBER = re.compile(r"(?P<set>test_data_set_\d+)/(?P<kind>input|output)_(?P<index>\d{1,4})\.pb\Z")
 _NUMBER = re.compile(r"\d+")
@@ -53,12 +53,12 @@ def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
     return wanted
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.archive import members as archive
     from modelprep.formats.onnx.model import guarded, read_header
 
-    source = cast("Path", call.params["archive"])
-    wanted = plan([name for name, _ in archive.members(source)], cast("str | None", call.params["model"]), str(source))
+    source = call.params["archive"]
+    wanted = plan([name for name, _ in archive.members(source)], call.params["model"], str(source))
     targets = {member: call.output / name for member, name in wanted.items()}
     for path in targets.values():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from modelprep.errors import MissingTool, StepError
 from modelprep.installed import install_command
-from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps import Call, Facts, Param, Proven, Step
 from modelprep.steps.tools import Tool
 
 ONNX2TF = Tool(
@@ -23,21 +21,21 @@ _PICTURES, _SHAPE = "calibration_image_sample_data_20x128x128x3_float32.npy", (2
 _NOWHERE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     try:
         import numpy as np
     except ImportError as error:
         raise MissingTool("onnx.to_tflite needs numpy", hint=install_command("check")) from error
-    model = cast("Path", call.params["model"])
+    model = call.params["model"]
     with tempfile.TemporaryDirectory(prefix="onnx2tf-", dir=call.output.parent) as scratch:
         folder = Path(scratch)
-        # By a fixed name, and as a copy of its own: names and folders get into the result of some converters.
+        # By a fixed name: names and folders get into the result of some converters.
         (folder / "model.onnx").symlink_to(model.resolve())
         np.save(folder / _PICTURES, np.random.default_rng(0).uniform(0, 1, _SHAPE).astype(np.float32))
         arguments = ["-i", "model.onnx", "-o", "made", "-n", "-nuo"]
-        for name in cast("tuple[str, ...]", call.params["keep_nchw"] or ()):
+        for name in call.params["keep_nchw"] or ():
             arguments += ["-k", str(name)]
-        ONNX2TF.run(arguments, folder=folder, source=model, environment={**_NOWHERE, "TF_ENABLE_ONEDNN_OPTS": "0"})
+        ONNX2TF.run(arguments, folder=folder, source=model, environment=_NOWHERE)
         made = folder / "made" / "model_float32.tflite"
         if not made.is_file():
             raise StepError("onnx2tf wrote no model", where=str(model))
@@ -56,6 +54,6 @@ STEP = Step(
     },
     run=_run,
     cpu_bound=True,
-    tool=lambda params: ONNX2TF.version(),  # noqa: ARG005 - the signature is the interface
+    tool=lambda _: ONNX2TF.version(),
     proof=Proven("onnx-tflite", 1e-4, "measured 3e-7 on small nets; both runtimes add up in another order"),
 )

@@ -8,23 +8,18 @@ every decoder reads to the same pixels and which needs no compressor, so that th
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.errors import MissingTool, StepError, StorageError
+from modelprep.formats.arrays import Array
 from modelprep.installed import install_command
-from modelprep.steps import Call, Exempt, Param, Step
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from modelprep.steps import Call, Exempt, Facts, Param, Step
 
 #: Rows that are converted at a time, to spare memory.
 _STRIP = 256
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from importlib.util import find_spec
 
     from modelprep.formats.output import copy, writing
@@ -32,7 +27,6 @@ def _run(call: Call) -> Mapping[str, object]:
     from modelprep.formats.picture.headers import read_headers
 
     source = call.params["file"]
-    assert isinstance(source, Path)
     try:
         data = decode.bytes_of(source)
     except OSError as error:
@@ -60,7 +54,7 @@ def _run(call: Call) -> Mapping[str, object]:
     return {"kind": found.kind, "width": width, "height": height, "converted": found.unfit}
 
 
-def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> NDArray[np.uint8]:
+def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> Array:
     """Decode to the upright red, green and blue that a person sees: uint8 (height, width, 3)."""
     from modelprep.formats.picture import decode
 
@@ -80,7 +74,7 @@ def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> NDArray[np.uin
         ) from error  # fmt: skip
 
 
-def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def _turned(pixels: Array, orientation: int) -> Array:
     """Undo an EXIF orientation (Exif 2.3, 4.6.4 A: where row 0 and column 0 of the stored picture are)."""
     if orientation in (2, 4, 5, 7):
         pixels = pixels[:, ::-1]
@@ -93,7 +87,7 @@ def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return pixels.transpose(1, 0, 2)[:, ::-1] if quarters == 3 else pixels
 
 
-def _by_pillow(data: bytes, kind: str, origin: str) -> NDArray[np.uint8]:
+def _by_pillow(data: bytes, kind: str, origin: str) -> Array:
     import io
 
     import numpy as np
@@ -127,7 +121,7 @@ def _by_pillow(data: bytes, kind: str, origin: str) -> NDArray[np.uint8]:
         raise StepError("the picture is damaged", where=origin, got=str(error) or type(error).__name__) from error
 
 
-def bmp(pixels: NDArray[np.uint8]) -> bytes:
+def bmp(pixels: Array) -> bytes:
     """Write pixels as a 24-bit BMP, rows from the bottom, each padded to four bytes.
 
     `pixels`: uint8, shape (height, width, 3), red first.

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps import Call, Facts, Param, Proven, Step
 from modelprep.steps._completing import graph_file
 
 if TYPE_CHECKING:
     from modelprep.formats.protowire import Buffer
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.mapped import MappedFile
     from modelprep.formats.tensorflow.graphdef import write_pieces
     from modelprep.formats.tensorflow.read import read_any_graph
     from modelprep.formats.tensorflow.text import encoded_fields, graph_to_text, looks_like_text
 
-    path = cast("Path", call.params["graph"])
+    path = call.params["graph"]
     with MappedFile(path) as file:
         text = looks_like_text(bytes(file.view[:4096]))
         size = file.size

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
-
 from modelprep.errors import RecipeError
-from modelprep.steps import Call, Exempt, Param, Step, _subprocess
+from modelprep.steps import Call, Exempt, Facts, Param, Step, _subprocess, needs
 
 
-def _run(call: Call) -> Mapping[str, object]:
-    numbers = {name: cast("int", call.params.get(name) or 0) for name in ("classes", "size", "batch")}
+def _run(call: Call) -> Facts:
+    numbers = {name: call.params.get(name) or 0 for name in ("classes", "size", "batch")}
     if (
         not 1 <= numbers["classes"] <= 1_000_000
         or not 0 <= numbers["size"] <= 4096
@@ -21,10 +18,10 @@ def _run(call: Call) -> Mapping[str, object]:
     request = {
         "network": str(call.params["network"]),
         **numbers,
-        "outputs": [str(name) for name in cast("tuple[object, ...]", call.params.get("outputs") or ())],
+        "outputs": [str(name) for name in call.params.get("outputs") or ()],
         "output": str(call.output),
     }
-    return _subprocess.call("modelprep.steps._slim", request, what="building the network with tf_slim")
+    return _subprocess.call("modelprep.steps._slim", request, failure="building the network with tf_slim failed")
 
 
 STEP = Step(
@@ -42,5 +39,5 @@ STEP = Step(
     run=_run,
     proof=Exempt("it builds a graph from a name: there is no original, and no weights until tf.freeze"),
     cpu_bound=True,
-    extras=lambda params: ("tf",),  # noqa: ARG005 - whatever the parameters
+    extras=needs("tf"),
 )

@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 from modelprep import quoting
 from modelprep.errors import RecipeError, StepError, UsageError
-from modelprep.steps import Call, Param, Proven, Step
-
-if TYPE_CHECKING:
-    from modelprep.formats.protowire import Buffer
+from modelprep.steps import Call, Facts, Param, Params, Proven, Step, _subprocess
 
 
-def _run(call: Call) -> Mapping[str, object]:
-    graph = cast("Path", call.params["graph"])
-    checkpoint = cast("Path", call.params["checkpoint"])
-    shards = dict(cast("Mapping[str, Path] | None", call.params.get("shards")) or {})
-    outputs = [str(name) for name in cast("tuple[object, ...]", call.params["outputs"])]
-    clear = bool(call.params.get("clear_devices", True))
+def _run(call: Call) -> Facts:
+    params = call.params
+    outputs, clear = [str(name) for name in params["outputs"]], bool(params.get("clear_devices", True))
+    shards: dict[str, Path] = dict(params.get("shards") or {})
     if not outputs:
         raise RecipeError("tf.freeze needs at least one output", hint="outputs: [name of the last node]")
-    if call.params.get("engine") == "tensorflow":
-        from modelprep.steps._freeze_tensorflow import freeze
-
-        return freeze(graph, checkpoint, shards, outputs, call.output, clear_devices=clear)
-    return _native(call, graph, checkpoint, shards, outputs, clear)
+    if params.get("engine") != "tensorflow":
+        return _native(call, params["graph"], params["checkpoint"], shards, outputs, clear)
+    request = {
+        "graph": str(params["graph"]), "checkpoint": str(params["checkpoint"]), "outputs": outputs,
+        "shards": {name: str(path) for name, path in shards.items()}, "output": str(call.output),
+        "clear_devices": clear,
+    }  # fmt: skip
+    return _subprocess.call(
+        "modelprep.steps._freeze_tensorflow", request, failure="freezing with TensorFlow failed", where=params["graph"]
+    )
 
 
 def _native(
     call: Call, graph_path: Path, checkpoint_path: Path, shards: Mapping[str, Path], outputs: list[str], clear: bool
-) -> Mapping[str, object]:
+) -> Facts:
+    from modelprep.formats.output import writing
     from modelprep.formats.tensorflow.checkpoint.open import open_checkpoint
-    from modelprep.formats.tensorflow.graphdef import Graph, encode_graph, write_pieces
+    from modelprep.formats.tensorflow.graphdef import Graph, encode_graph
     from modelprep.formats.tensorflow.read import read_any_graph
     from modelprep.steps._freeze_native import frozen_nodes, plan
 
-    graph = read_any_graph(graph_path)[0]
+    graph, size = read_any_graph(graph_path)[0], 0
     with open_checkpoint(checkpoint_path, shards) as checkpoint:
         planned = plan(graph, checkpoint, outputs, clear_devices=clear)
         # TensorFlow writes both, empty as they may be, and leaves the rest behind.
         frozen = Graph([], library=graph.library or b"", versions=graph.versions or b"")
-        size = write_pieces(_told(encode_graph(frozen, frozen_nodes(planned, checkpoint)), call), call.output)
+        with writing(call.output) as write:
+            for piece in encode_graph(frozen, frozen_nodes(planned, checkpoint)):
+                write(piece)
+                size += len(piece)
+                if len(piece) > 1 << 16:
+                    call.progress(size, None)
+        call.progress(size, size)
         return {
-            "nodes": len(planned.nodes) + len(planned.added),
-            "variables": len(planned.sources),
-            "bytes": size,
+            "nodes": len(planned.nodes) + len(planned.added), "variables": len(planned.sources), "bytes": size,
             "checkpoint": checkpoint.version,
-        }
+        }  # fmt: skip
 
 
-def _told(pieces: Iterator[Buffer], call: Call) -> Iterator[Buffer]:
-    done = 0
-    for piece in pieces:
-        yield piece
-        done += len(piece)
-        if len(piece) > 1 << 16:
-            call.progress(done, None)
-    call.progress(done, done)
-
-
-def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
+def _complete(params: Params) -> Params:
     """Find the graph in a SavedModel's folder, and a checkpoint's files; if none is named, of the graph's own."""
     from modelprep.formats.tensorflow.checkpoint.find import files_of
     from modelprep.formats.tensorflow.read import file_of
@@ -90,10 +84,7 @@ def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _require_variables(path: Path) -> None:
-    """Check that a SavedModel has variables.
-
-    Raises StepError: it has none: its graph is frozen as it is.
-    """
+    """Raise StepError if a SavedModel has no variables: its graph is frozen as it is."""
     from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS
     from modelprep.formats.tensorflow.read import read_any_graph, way_on
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
-from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps import Call, Facts, Param, Proven, Step
 from modelprep.steps._completing import graph_file
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 TARGETS = ("armnn-19.02",)
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.tensorflow.graphdef import encode_graph, write_pieces
     from modelprep.formats.tensorflow.read import read_any_graph
     from modelprep.formats.tensorflow.rewire import outputs_of
@@ -28,10 +26,10 @@ def _run(call: Call) -> Mapping[str, object]:
     target = str(call.params["target"])
     if target not in TARGETS:
         raise StepError("unknown target", got=target, expected=", ".join(TARGETS))
-    graph = read_any_graph(cast("Path", call.params["graph"]))[0]
-    asked = cast("tuple[object, ...]", call.params.get("outputs") or ())
+    graph = read_any_graph(call.params["graph"])[0]
+    asked = call.params.get("outputs") or ()
     outputs = [str(name) for name in asked] or [node.name for node in outputs_of(graph)]
-    folded = fold(graph, outputs, cast("Mapping[str, object] | None", call.params.get("constants")) or {})
+    folded = fold(graph, outputs, call.params.get("constants") or {})
     changes = rewrite(graph, outputs)
     changes.removed_nodes.update(folded.removed)
     findings = judge(graph)

@@ -2,102 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
 
 from modelprep import quoting
 from modelprep.errors import RecipeError, StepError
-from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps import Call, Facts, Param, Proven, Step, _subprocess, needs
 from modelprep.steps._completing import graph_file
 
+#: For glibc: what is freed is kept for the next copy of the weights: giving pages back and taking others costs seconds.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 
-def _orders(params: Mapping[str, Any], output: Path) -> dict[str, object]:
-    shapes = params["shapes"] or {}
+
+def _run(call: Call) -> Facts:
+    params, graph, shapes = call.params, call.params["graph"], call.params["shapes"] or {}
+    if not graph.stat().st_size:
+        raise StepError("the GraphDef is empty", where=str(graph))
+    outputs = list(params["outputs"] or ())
+    _require_frozen(graph, outputs)
     for name, dims in shapes.items():
         if not isinstance(dims, list | tuple) or not all(type(dim) is int and dim > 0 for dim in dims):
             raise RecipeError(f"the shape of '{name}' must be a list of positive numbers", got=repr(dims))
-    return {
-        "graph": str(params["graph"]),
-        "output": str(output),
-        "inputs": list(params["inputs"] or ()),
-        "outputs": list(params["outputs"] or ()),
-        "opset": params["opset"],
-        "nchw": list(params["inputs_as_nchw"] or ()),
-        "nchw_outputs": list(params["outputs_as_nchw"] or ()),
-        "shapes": {name: list(dims) for name, dims in shapes.items()},
-    }
-
-
-def _run(call: Call) -> Mapping[str, object]:
-    import json
-    import os
-    import subprocess
-    import sys
-    import tempfile
-
-    from modelprep.formats.onnx import tf2onnx_worker as worker
-
-    graph = cast("Path", call.params["graph"])
-    if not graph.stat().st_size:
-        raise StepError("the GraphDef is empty", where=str(graph))
-    _require_frozen(graph, list(cast("list[str]", call.params["outputs"] or ())))
-    root = Path(worker.__file__).resolve().parents[3]
-    code = f"import sys; sys.path.append({str(root)!r}); from {worker.__name__} import main; sys.exit(main())"
-    env = {
-        **os.environ,
-        # Python's sets of names would have another order every time, and so would the nodes of the model.
-        "PYTHONHASHSEED": "0",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        # What is freed is kept for the next copy of the weights: giving pages back and taking others costs seconds.
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 32),
-        "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-    }
-    with tempfile.TemporaryDirectory(prefix="tf-to-onnx-", dir=call.output.parent) as folder:
-        orders = Path(folder) / "orders.json"
-        made = Path(folder) / "model.onnx"
-        orders.write_text(json.dumps(_orders({**call.params, "graph": graph.resolve()}, made.resolve())), "utf-8")
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(orders.resolve())],
-            cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            check=False,
-        )  # fmt: skip
-        facts = _last_line(done.stdout)
-        if done.returncode == worker.TOO_LARGE:
-            raise StepError(
-                "the graph as ONNX would be larger than an ONNX file can be", where=str(graph),
-                expected=f"at most {worker.MAX_MODEL} bytes (2 GiB)", got=str(facts.get("reason")),
-            )  # fmt: skip
-        if done.returncode or not made.is_file():
-            killed = f"it was ended by signal {-done.returncode}; check that there is enough memory"
-            reason = str(facts.get("reason") or (done.stderr.strip().splitlines() or ["no reason given"])[-1])
-            raise StepError(
-                "tf2onnx cannot convert this graph", where=str(graph), got=" ".join(reason.split())[:600],
-                hint=killed if done.returncode < 0 else None,
-            )  # fmt: skip
-        made.replace(call.output)
+    request = {
+        "graph": str(graph), "output": str(call.output), "inputs": list(params["inputs"] or ()), "outputs": outputs,
+        "opset": params["opset"], "shapes": {name: list(dims) for name, dims in shapes.items()},
+        "nchw": list(params["inputs_as_nchw"] or ()), "nchw_outputs": list(params["outputs_as_nchw"] or ()),
+    }  # fmt: skip
+    facts = _subprocess.call(
+        "modelprep.formats.onnx.tf2onnx_worker", request, failure="tf2onnx cannot convert this graph", where=graph,
+        environment=_KEEP_MEMORY,
+    )  # fmt: skip
     size = call.output.stat().st_size
     call.progress(size, size)
-    return {**facts, "opset": call.params["opset"], "size": size}
+    return {**facts, "opset": params["opset"], "size": size}
 
 
 def _require_frozen(path: Path, outputs: list[str]) -> None:
-    """Check that the outputs do not depend on variables.
-
-    Raises StepError: it does: the graph must be frozen first.
-    """
+    """Raise StepError if the outputs depend on variables: the graph must be frozen first."""
+    from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS
     from modelprep.formats.tensorflow.read import read_graph
     from modelprep.formats.tensorflow.rewire import subgraph
-    from modelprep.steps._freeze_native import VARIABLES
 
     graph = read_graph(path)
     wanted = [name.partition(":")[0] for name in outputs]
     needed = (
         subgraph(graph, wanted, colocations=False) if wanted and set(wanted) <= set(graph.by_name()) else graph.nodes
     )
-    found = [node.name for node in needed if node.op in VARIABLES]
+    found = [node.name for node in needed if node.op in VARIABLE_OPS]
     if found:
         named = [word for name in wanted or ["NODE"] for word in ("--output-node", name)]
         freeze = quoting.command("modelprep", "tf", "freeze", quoting.operand(str(path)), "CHECKPOINT", *named)
@@ -106,17 +56,6 @@ def _require_frozen(path: Path, outputs: list[str]) -> None:
             where=str(path), got=", ".join(found[:6]) + (", ..." if len(found) > 6 else ""), expected="a frozen graph",
             hint=f"{freeze} -o frozen.pb",
         )  # fmt: skip
-
-
-def _last_line(text: str) -> dict[str, Any]:
-    import json
-
-    lines = text.strip().splitlines()
-    try:
-        found = json.loads(lines[-1]) if lines else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _shape(text: str) -> list[int]:
@@ -154,5 +93,5 @@ STEP = Step(
     ),
     cpu_bound=True,
     complete=graph_file,
-    extras=lambda params: ("tf", "onnx"),  # noqa: ARG005 - the signature is the interface
+    extras=needs("tf", "onnx"),
 )

@@ -5,18 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from modelprep.errors import RecipeError
-from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration
+from modelprep.steps import Call, Compared, Facts, Param, Params, Step, _agreement, _calibration, _subprocess, needs
 from modelprep.steps._extras import require
 
 _TYPES = ("float32", "int8", "uint8")
 
 
-def _run(call: Call) -> Mapping[str, object]:
-    from modelprep.steps import _subprocess
-
+def _run(call: Call) -> Facts:
     params = call.params
     mode = str(params["mode"])
     types = {name: str(params[name]) for name in ("input_type", "output_type")}
@@ -26,8 +23,8 @@ def _run(call: Call) -> Mapping[str, object]:
     if mode == "int8" and not params.get("calibration"):
         raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
                           hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
-    model = cast("Path", params["model"])
-    variables = cast("Mapping[str, Path]", params["variables"] or {})
+    model = params["model"]
+    variables = params["variables"] or {}
     with tempfile.TemporaryDirectory(prefix="to-tflite-", dir=call.output.parent) as scratch:
         folder = Path(scratch)
         inputs = _calibration.samples(params, folder, call.warn)
@@ -38,20 +35,22 @@ def _run(call: Call) -> Mapping[str, object]:
         request = {
             "model": str(model.resolve()), "mode": mode, **types,
             "variables": {name: str(path) for name, path in variables.items()},
-            "inputs": list(cast("tuple[str, ...]", params["inputs"] or ())),
-            "outputs": list(cast("tuple[str, ...]", params["outputs"] or ())),
+            "inputs": list(params["inputs"] or ()),
+            "outputs": list(params["outputs"] or ()),
             "shapes": _shapes(params["shapes"]),
             "samples": None if inputs is None else str(folder / "samples.npz"),
             "sample_names": [] if inputs is None else list(inputs.arrays),
             "output": str(call.output), "answers": str(folder / "answers.npz"),
         }  # fmt: skip
-        facts = _subprocess.call("modelprep.steps._tflite_convert", request, what="converting with TensorFlow")
+        facts = _subprocess.call(
+            "modelprep.steps._tflite_convert", request, failure="converting with TensorFlow failed"
+        )
         before, after = _agreement.read(folder / "answers.npz")
         agreement = _agreement.compare(before, after, params, calibrated=inputs is not None, where=model)
     return {**facts, "mode": mode, "agreement": agreement}
 
 
-def _complete(params: Mapping[str, object]) -> Mapping[str, object]:
+def _complete(params: Params) -> Params:
     """Find the variables of a SavedModel, whose folder may stand for it."""
     from modelprep.formats.tensorflow.wrapped import SAVED_MODEL_FILE, VARIABLES
 
@@ -77,9 +76,8 @@ def _shapes(given: object) -> dict[str, list[int]]:
     return {str(name): list(sizes) for name, sizes in given.items()}
 
 
-def _tool(params: Mapping[str, object]) -> str:
+def _tool(_: Params) -> str:
     """Return TensorFlow's name and version, which every converted file depends on."""
-    del params
     from importlib.metadata import distributions
 
     require(("tf",), "the step tf.to_tflite")
@@ -124,6 +122,6 @@ STEP = Step(
     complete=_complete,
     cpu_bound=True,
     tool=_tool,
-    extras=lambda params: ("tf",),  # noqa: ARG005 - the signature is the interface
+    extras=needs("tf"),
     proof=Compared("TensorFlow runs the original and TF Lite the result on the calibration set, or on seeded inputs"),
 )  # fmt: skip

@@ -11,12 +11,11 @@ import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 from modelprep import quoting
 from modelprep.errors import MissingTool, RecipeError, StepError
 from modelprep.installed import install_command
-from modelprep.steps import Call, Compared, Param, Step, _agreement, _calibration, _feeding
+from modelprep.steps import Call, Compared, Facts, Param, Step, _agreement, _calibration, _feeding, _subprocess
 from modelprep.steps.tools import beside, installed_version
 
 VARIABLE, COMMAND, MODULE = "MODELPREP_QUANTIZER", "aeq", "ai_edge_quantizer"
@@ -27,16 +26,12 @@ _RECIPES: Mapping[str, str] = {"dynamic": "dynamic_wi8_afp32", "int8": "static_w
 def interpreter() -> str:
     """Return the Python that has ai-edge-quantizer: of MODELPREP_QUANTIZER, of its command on PATH, of the extra.
 
-    The variable names a Python, or the quantizer's command ``aeq``, which lies beside one.
-
-    Raises MissingTool: there is none.
+    The variable names a Python, or the quantizer's command ``aeq`` beside one. Raises MissingTool: there is none.
     """
     named = os.environ.get(VARIABLE)
-    found = shutil.which(named) if named else shutil.which(COMMAND)
-    if found is not None:
-        python = beside(found)
-        if Path(python).exists():
-            return python
+    found = shutil.which(named or COMMAND)
+    if found is not None and Path(python := beside(found)).exists():
+        return python
     if named:
         raise MissingTool(f"the program of {VARIABLE} cannot be run", where=named, hint=f"unset {VARIABLE}")
     if find_spec(MODULE) is not None:
@@ -55,13 +50,13 @@ def _version(python: str) -> str:
                       hint=f"{quoting.sh(python)} -m pip install ai-edge-quantizer")  # fmt: skip
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     import numpy as np
 
     from modelprep.formats.tflite.model import read
 
     params, mode = call.params, str(call.params["mode"])
-    model = cast("Path", params["model"])
+    model = params["model"]
     graph = read(model).main
     takes = [graph.tensors[index] for index in graph.inputs]
     for each in takes:
@@ -88,7 +83,7 @@ def _run(call: Call) -> Mapping[str, object]:
         done = subprocess.run(
             [python, "-c", source, "request.json"], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, errors="replace", check=False,
-            env={**os.environ, "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, **_subprocess.ENVIRONMENT},
         )  # fmt: skip
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
@@ -117,6 +112,6 @@ STEP = Step(
     },
     run=_run,
     cpu_bound=True,
-    tool=lambda params: _version(interpreter()),  # noqa: ARG005 - the signature is the interface
+    tool=lambda _: _version(interpreter()),
     proof=Compared("LiteRT runs both models on the calibration set, or on seeded inputs"),
 )  # fmt: skip

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import cast
-
-from modelprep.steps import Call, Param, Proven, Step
+from modelprep.steps import Call, Facts, Param, Params, Proven, Sizes, Step
 from modelprep.steps._completing import NAMES, name_map, renames, something_to_rename
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.tflite import rename
 
-    model = cast("Path", call.params["model"])
+    model = call.params["model"]
     plan = rename.plan(model, *renames(call.params, "tflite.rename_io"))
     rename.apply(model, plan, call.output, progress=call.progress)
     return {
@@ -23,7 +19,7 @@ def _run(call: Call) -> Mapping[str, object]:
     }
 
 
-def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
+def _room(params: Params, sizes: Sizes) -> int | None:
     # A name that does not fit into the old one's place goes to the end: its length, itself, a zero, padded to four.
     names = {*name_map(params, "inputs").values(), *name_map(params, "outputs").values()}
     tail = 3 + sum(len(name.encode("utf-8", "surrogatepass")) + 8 for name in names)

@@ -6,22 +6,19 @@ depend on the name of its input, and the same version writes the same bytes (tes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from modelprep.errors import RecipeError, StepError
-from modelprep.steps import Call, Exempt, Param, Step
+from modelprep.steps import Call, Exempt, Facts, Param, Params, Step
 from modelprep.steps._vela import ACCELERATORS, VELA, Compiled, compile_model
 from modelprep.steps.tools import Tool
 
 
-def _run(call: Call) -> Mapping[str, object]:
-    model, soc = cast("Path", call.params["model"]), str(call.params["soc"])
+def _run(call: Call) -> Facts:
+    model, soc = call.params["model"], str(call.params["soc"])
     if soc not in ACCELERATORS:
         raise RecipeError(f"{soc} has no Ethos-U NPU", expected=f"one of {', '.join(ACCELERATORS)}")
-    accelerator = str(call.params["accelerator"] or ACCELERATORS[soc])
-    vela = _program(call.params)
+    accelerator, vela = str(call.params["accelerator"] or ACCELERATORS[soc]), _program(call.params)
     made = compile_model(model, accelerator, call.params, call.output.parent, vela=vela)
     if vela.wanted and made.version != f"vela {vela.wanted}":
         call.warn(
@@ -31,16 +28,13 @@ def _run(call: Call) -> Mapping[str, object]:
     _judge(call, made, model)
     call.output.write_bytes(made.data)
     return {
-        "tool": made.version,
-        "accelerator": accelerator,
-        "cpu_operators": made.cpu,
-        "npu_operators": made.npu,
+        "tool": made.version, "accelerator": accelerator, "cpu_operators": made.cpu, "npu_operators": made.npu,
         "on_cpu": [str(each) for each in made.on_cpu],
         "told": f"{made.npu} operators on the NPU, {made.cpu or 'none'} on the CPU",
-    }
+    }  # fmt: skip
 
 
-def _program(params: Mapping[str, object]) -> Tool:
+def _program(params: Params) -> Tool:
     return VELA.of_version(str(params.get("expected_version") or ""))
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from modelprep import quoting
 from modelprep.errors import MissingTool, StepError
 from modelprep.installed import install_command
+from modelprep.steps._subprocess import ENVIRONMENT
 from modelprep.structs import dataclass, replace
 
-#: Seconds after which a compiler that says nothing of its version is given up.
+#: Timeout in seconds for a compiler that is asked for its version.
 _ANSWER = 60
 
 
@@ -26,25 +27,21 @@ class Tool:
 
     Parameters
     ----------
-    name
-        Its command: ``vela``.
-    variable
-        Environment variable that names the command where it is not on PATH (``MODELPREP_VELA``).
-    module
-        Module that ``python -m`` runs where the extra is installed in this environment; empty if there is none.
-    extra
-        The extra that brings the module.
+    name, variable
+        Its command (``vela``), and the environment variable that names another one (``MODELPREP_VELA``).
+    module, extra
+        Module that ``python -m`` runs, and the extra that installs it; empty if there is none.
     hint
-        How to get the program where no extra brings it.
+        How to install the program if no extra does.
     distribution
-        Python distribution that brings the program: its version is read from the metadata in the Python beside the
-        command, where there is one. Some programs load TensorFlow before they tell it.
+        Python distribution of the program: its version is read from the metadata of the Python beside the command,
+        because some programs load TensorFlow before they print it.
     wanted
-        The version asked for (:meth:`of_version`); empty if any serves.
+        The version asked for (:meth:`of_version`); empty if any will do.
     beside_old
-        Versions, and what pip has to install with those before each, which do not say so themselves; the first counts.
+        Versions, and what pip must install with older ones, which do not declare it; the first match counts.
     old_python
-        A version, and the Python that those before it need.
+        A version, and the Python that older ones need.
     """
 
     name: str
@@ -63,10 +60,7 @@ class Tool:
 
     @property
     def environment(self) -> Path:
-        """The folder where an environment of the version asked for is looked for; nothing is installed there unasked.
-
-        ``tools/vela-4.1.0`` below the user's data folder of modelprep (``XDG_DATA_HOME``).
-        """
+        """The folder of an environment with the version asked for: ``tools/vela-4.1.0`` in the user's data folder."""
         import platformdirs
 
         try:
@@ -88,16 +82,12 @@ class Tool:
         return wanted < other
 
     def command(self) -> list[str]:
-        """Return the words that start the program.
-
-        Raises MissingTool: it is in none of the places.
-        """
+        """Return the words that start the program. Raises MissingTool: it is in none of the places."""
         if named := os.environ.get(self.variable):
             found = shutil.which(named)
             if found is None:
-                raise MissingTool(
-                    f"the program of {self.variable} cannot be run", where=named, hint=f"unset {self.variable}"
-                )
+                what = f"the program of {self.variable} cannot be run"
+                raise MissingTool(what, where=named, hint=f"unset {self.variable}")
             return [found]
         if self.wanted and (own := shutil.which(self.environment / "bin" / self.name)) is not None:
             return [own]
@@ -114,33 +104,21 @@ class Tool:
         )
 
     def version(self) -> str:
-        """Return the program's name and what it says of its version: ``vela 5.2.0``.
-
-        Raises MissingTool: it is missing, or it does not run.
-        """
+        """Return the program's name and version: ``vela 5.2.0``. Raises MissingTool: it is missing, or does not run."""
         command = self.command()
         if self.distribution and (known := installed_version(beside(command[0]), self.distribution)):
             return f"{self.name} {known}"
         return f"{self.name} {_version(tuple(command))}"
 
     def run(
-        self,
-        arguments: Sequence[str | Path],
-        *,
-        folder: Path,
-        source: Path,
+        self, arguments: Sequence[str | Path], *, folder: Path, source: Path,
         environment: Mapping[str, str] | None = None,
-    ) -> str:
-        """Run the program in a folder and return what it printed.
-
-        Raises StepError: it ended with an error.
-        """
-        words = [*self.command(), *map(str, arguments)]
+    ) -> str:  # fmt: skip
+        """Run the program in a folder and return what it printed. Raises StepError: it ended with an error."""
         done = subprocess.run(
-            words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", check=False, env={**os.environ, "PYTHONHASHSEED": "0", "CUDA_VISIBLE_DEVICES": "-1",
-                 "TF_CPP_MIN_LOG_LEVEL": "3",
-                 **(environment or {})},
+            [*self.command(), *map(str, arguments)], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+            env={**os.environ, **ENVIRONMENT, **(environment or {})},
         )  # fmt: skip
         if done.returncode:
             said = [line for line in done.stdout.splitlines() if line.strip()]
@@ -160,15 +138,18 @@ def beside(program: str) -> str:
     return program if path.name.startswith("python") else str(path.resolve().parent / "python")
 
 
+def _answer(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ANSWER, check=False
+    )
+
+
 @cache
 def installed_version(python: str, distribution: str) -> str:
-    """Return the version of a distribution in another Python; an empty string where it has none, or does not run."""
+    """Return the version of a distribution in another Python; an empty string if it has none, or does not run."""
     code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
     try:
-        done = subprocess.run(
-            [python, "-c", code, distribution], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=_ANSWER, check=False,
-        )  # fmt: skip
+        done = _answer(python, "-c", code, distribution)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -177,22 +158,12 @@ def installed_version(python: str, distribution: str) -> str:
 @cache
 def _version(command: tuple[str, ...]) -> str:
     try:
-        done = subprocess.run(
-            [*command, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_ANSWER,
-            check=False,
-        )
+        done = _answer(*command, "--version")
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MissingTool("an external program does not run", where=command[0], got=str(error)) from error
     # What libraries log on stderr changes from run to run.
     lines = [line.strip() for line in (done.stdout.strip() or done.stderr).splitlines() if line.strip()]
     if done.returncode or not lines:
-        raise MissingTool(
-            "an external program does not report its version",
-            where=" ".join(command),
-            got=lines[-1] if lines else f"exit status {done.returncode}",
-        )
+        got = lines[-1] if lines else f"exit status {done.returncode}"
+        raise MissingTool("an external program does not report its version", where=" ".join(command), got=got)
     return lines[-1]

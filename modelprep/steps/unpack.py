@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from modelprep.errors import RecipeError
 from modelprep.formats.archive import MAX_BYTES
-from modelprep.steps import Call, Exempt, Param, Step
+from modelprep.steps import Call, Exempt, Facts, Param, Params, Sizes, Step
 
 
-def _run(call: Call) -> Mapping[str, object]:
+def _run(call: Call) -> Facts:
     from modelprep.formats.archive import members as archive
 
-    source = call.params["archive"]
-    assert isinstance(source, Path)
-    limit = call.params["max_bytes"]
-    assert isinstance(limit, int)
-    names = plan(call.params["members"])
+    source, limit, names = call.params["archive"], call.params["max_bytes"], plan(call.params["members"])
     wanted = {member: call.output / name for member, name in names.items()}
     for path in wanted.values():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,10 +21,10 @@ def _run(call: Call) -> Mapping[str, object]:
 
 
 def plan(members: object) -> dict[str, str]:
-    """Turn the parameter `members` into path inside the archive -> path below the output folder.
+    """Return path inside the archive -> path below the output folder, as the parameter `members` says.
 
-    Raises RecipeError: no list of paths and no mapping of path to new name; a path that leads out; two files at one
-    place.
+    Raises RecipeError: it is neither a list of paths nor a mapping of paths to new names; a path leads out; two files
+    have one place.
     """
     from modelprep.formats.archive import members as archive
 
@@ -62,12 +57,10 @@ def plan(members: object) -> dict[str, str]:
     return planned
 
 
-def _room(params: Mapping[str, object], sizes: Mapping[str, int | None]) -> int | None:
-    # How far an archive swells, its bytes alone do not say; what the recipe allows a member does.
-    del sizes
-    limit, members = params["max_bytes"], params["members"]
-    assert isinstance(limit, int)
-    return limit * len(plan(members)) if limit < MAX_BYTES else None
+def _room(params: Params, _: Sizes) -> int | None:
+    # The size of an archive does not bound that of its members; the recipe's limit does.
+    limit: int = params["max_bytes"]
+    return limit * len(plan(params["members"])) if limit < MAX_BYTES else None
 
 
 STEP = Step(

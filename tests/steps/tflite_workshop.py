@@ -147,7 +147,7 @@ def main(folder: Path) -> None:
     """Do all cases."""
     from modelprep.steps import _subprocess
 
-    def here(module: str, request: Any, *, what: str) -> Any:
+    def here(module: str, request: Any, **_: object) -> Any:
         return importlib.import_module(module).work(request)
 
     _subprocess.call = here  # type: ignore[assignment]

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from modelprep.formats.arrays import Array
 from modelprep.targets.armnn_tests import Case
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: Fraction by which two numbers may differ: of both of them, or of the one that was found.
 TOLERANCE = 0.01
@@ -60,7 +58,7 @@ def wanted(case: Case) -> Detection:
     return Detection(case.label, float(case.confidence or 0.0), (one, two, three, four), form)
 
 
-def yolo(output: NDArray[Any], best: int = 5) -> tuple[Detection, ...]:
+def yolo(output: Array, best: int = 5) -> tuple[Detection, ...]:
     """Read the output of YOLO v1 as the test does.
 
     `output`: 1470 numbers: 7 x 7 x 20 classes, 7 x 7 x 2 box scores, 7 x 7 x 2 boxes (x and y in the cell, square roots
@@ -86,7 +84,7 @@ def yolo(output: NDArray[Any], best: int = 5) -> tuple[Detection, ...]:
     )
 
 
-def _pixels(place: NDArray[Any], cell: Any) -> tuple[float, float, float, float]:
+def _pixels(place: Array, cell: Any) -> tuple[float, float, float, float]:
     row, column = divmod(int(cell), YOLO_CELLS)
     x, y, width, height = (float(value) for value in place)
     return (
@@ -97,7 +95,7 @@ def _pixels(place: NDArray[Any], cell: Any) -> tuple[float, float, float, float]
     )
 
 
-def ssd(outputs: Sequence[NDArray[Any]]) -> tuple[Detection, ...]:
+def ssd(outputs: Sequence[Array]) -> tuple[Detection, ...]:
     """Read the four outputs of ``TFLite_Detection_PostProcess``: as many detections as the last one says.
 
     `outputs`: boxes (top, left, bottom, right), classes, scores, number of detections.

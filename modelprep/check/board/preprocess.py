@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from modelprep.errors import StepError
+from modelprep.formats.arrays import Array
 from modelprep.formats.picture import decode as pictures
 from modelprep.formats.picture import resize
 from modelprep.targets.armnn.arithmetic import u32
 from modelprep.targets.armnn.network import ABORTED, CRASHED, crash
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Kind = Literal["caffe", "image", "mnist", "cifar10", "yolo", "ssd"]
 
@@ -76,7 +73,7 @@ class Preprocessing:
 
 def prepare_picture(
     path: Path, how: Preprocessing, quantisation: Quantisation | None = None, *, exact: bool = True
-) -> NDArray[np.float32] | NDArray[np.uint8]:
+) -> Array:
     """Make the input tensor from a picture file.
 
     `quantisation`: of the model's input tensor when that is uint8; the result is uint8 then, float32 otherwise.
@@ -109,7 +106,7 @@ def prepare_picture(
     return values if quantisation is None else quantise(values, quantisation)
 
 
-def quantise(values: NDArray[np.float32], how: Quantisation) -> NDArray[np.uint8]:
+def quantise(values: Array, how: Quantisation) -> Array:
     """Quantise as armnn::Quantize does: round(v / scale), halves away from zero, + zero point, clamped to 0..255."""
     import numpy as np
 
@@ -118,7 +115,7 @@ def quantise(values: NDArray[np.float32], how: Quantisation) -> NDArray[np.uint8
     return np.asarray(np.clip(rounded, 0, 255).astype(np.uint8))
 
 
-def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -> tuple[NDArray[np.float32], int]:
+def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -> tuple[Array, int]:
     """Return record `index` of the unpacked MNIST files as the tests read it.
 
     Returns float32 of shape (784,), values 0..255 or 0..1, and the label. Raises StepError: wrong magic or fewer
@@ -144,13 +141,13 @@ def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -
     if claimed > pixels + _SLACK:
         # Measured with the real program: beyond the heap's first pages it crashes at once, else when memory is freed.
         raise crash("", "C4", f"{rows} x {columns} pixels", status=CRASHED if claimed > _FIRST_PAGES else ABORTED)
-    values: NDArray[np.float32] = np.zeros(pixels, np.float32)
+    values: Array = np.zeros(pixels, np.float32)
     shown = min(claimed, pixels)
     values[:shown] = np.frombuffer(images, np.uint8, shown, 16 + index * pixels)
     return (values / np.float32(255) if how.scale else values), labels[8 + index]
 
 
-def cifar10_record(data: bytes, index: int, how: Preprocessing) -> tuple[NDArray[np.float32], int]:
+def cifar10_record(data: bytes, index: int, how: Preprocessing) -> tuple[Array, int]:
     """Return record `index` of ``test_batch.bin``: float32 0..255, (1, 3, 32, 32) or (1, 32, 32, 3), and the label."""
     import numpy as np
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelprep.errors import CheckFailed, StepError
+from modelprep.formats.arrays import Array
 from modelprep.formats.tflite import model as reader
 from modelprep.targets.armnn.detection import OPERATOR, Options, detect, read_options
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: Maximum number of box elements; the challenges' detectors have at most 400.
 _ROOM = 1 << 18
@@ -37,7 +34,7 @@ class Head:
     slots: tuple[int, ...]
     sizes: tuple[int, ...]
 
-    def outputs(self, tensor: Callable[[int], NDArray[Any]]) -> list[NDArray[Any]]:
+    def outputs(self, tensor: Callable[[int], Array]) -> list[Array]:
         """Return the outputs asked for.
 
         `tensor`: gives the values of a tensor, by its number, after the network has run. Raises CheckFailed: the
@@ -83,7 +80,7 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
     )
 
 
-def _real(values: NDArray[Any], of: reader.Tensor) -> NDArray[Any]:
+def _real(values: Array, of: reader.Tensor) -> Array:
     """Return the real numbers that a tensor stands for, as armnn::Dequantize does."""
     import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.tensorflow import values
@@ -13,9 +13,7 @@ from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 
 def runtimes_of(conversion: Conversion) -> tuple[str, str]:
@@ -149,7 +147,7 @@ def _opened(
 
     cv2, net = runtimes.caffe_net(text, weights)
 
-    def run(number: int) -> list[NDArray[Any]]:
+    def run(number: int) -> list[Array]:
         given = values(turned or shape, number)
         if turned and len(turned) == 4:
             given = np.ascontiguousarray(given.transpose(0, 3, 1, 2))

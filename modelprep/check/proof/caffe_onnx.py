@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.check.proof import caffe as caffe_sides
 from modelprep.check.proof import onnx
@@ -21,9 +21,7 @@ from modelprep.check.proof.types import INPUTS, Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, StepError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 #: Layer type -> how OpenCV's reader computes something else than Caffe (measured layer by layer against pycaffe).
 OPENCV_DIFFERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -102,7 +100,7 @@ def sides(conversion: Conversion) -> Sides:
             session, _ = runtimes.onnx_session(path)
         wanted = [value.name for value in session.get_inputs()]
 
-        def run(number: int) -> list[NDArray[Any]]:
+        def run(number: int) -> list[Array]:
             with refusing("onnxruntime", model, Exception):
                 return list(session.run(named, {name: given[number][name] for name in wanted}))
 
@@ -168,9 +166,7 @@ def _each(shapes: Any, count: int) -> list[Any]:
 
 
 @contextmanager
-def _caffe(
-    net: Any, text: bytes, weights: Path, blobs: list[str], given: list[dict[str, NDArray[Any]]]
-) -> Iterator[Side]:
+def _caffe(net: Any, text: bytes, weights: Path, blobs: list[str], given: list[dict[str, Array]]) -> Iterator[Side]:
     import numpy as np
 
     from modelprep.formats.caffe import pycaffe
@@ -191,9 +187,7 @@ def _caffe(
 
 
 @contextmanager
-def _opencv(
-    net: Any, text: bytes, weights: Path, blobs: list[str], given: list[dict[str, NDArray[Any]]]
-) -> Iterator[Side]:
+def _opencv(net: Any, text: bytes, weights: Path, blobs: list[str], given: list[dict[str, Array]]) -> Iterator[Side]:
     import numpy as np
 
     for layer in net.layer:
@@ -204,7 +198,7 @@ def _opencv(
     makers = {top: (layer.name, place) for layer in net.layer for place, top in enumerate(layer.top)}
     cv2, loaded = runtimes.caffe_net(text, weights)
 
-    def run(number: int) -> list[NDArray[Any]]:
+    def run(number: int) -> list[Array]:
         with refusing("OpenCV", weights, cv2.error, IndexError):
             for name, value in given[number].items():
                 loaded.setInput(value, name)

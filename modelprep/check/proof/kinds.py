@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof import caffe as caffe_sides
 from modelprep.check.proof import caffe_onnx, onnx, onnx_tflite
@@ -21,9 +20,7 @@ from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,7 @@ def _to_onnx(conversion: Conversion) -> Sides:
         session, _ = runtimes.onnx_session(conversion.output)
         wanted = onnx.fed(session)
 
-        def run(number: int) -> list[NDArray[Any]]:
+        def run(number: int) -> list[Array]:
             given = {name: values(fed[name], number, SMALL).astype(kind) for name, kind in wanted.items()}
             for name in given:
                 if name.partition(":")[0] in nchw_in:
@@ -179,7 +176,7 @@ def _tflite(conversion: Conversion) -> Sides:
 
         runtime, _ = runtimes.litert(path)
 
-        def run(number: int) -> list[NDArray[Any]]:
+        def run(number: int) -> list[Array]:
             with refusing("LiteRT", path, ValueError, RuntimeError):  # text that is no UTF-8 is a ValueError too
                 for detail in runtime.get_input_details():
                     whole = np.issubdtype(detail["dtype"], np.integer)

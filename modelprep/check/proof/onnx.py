@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.check.proof.tensorflow import SMALL, values
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 #: What a dimension that is still open is taken for, one after the other, until the original runs.
 _OPEN = (1, 8, 32, 224)
@@ -63,7 +61,7 @@ def fed(session: Any) -> dict[str, str]:
     return found
 
 
-def seeded(shape: Sequence[int], kind: str, number: int) -> NDArray[Any]:
+def seeded(shape: Sequence[int], kind: str, number: int) -> Array:
     """Return input `number` of a type: spread on both sides of zero, bytes over their range, other integers 0 or 1.
 
     Whole numbers of more than eight bits are indices, lengths and axes far more often than measurements.
@@ -77,7 +75,7 @@ def seeded(shape: Sequence[int], kind: str, number: int) -> NDArray[Any]:
     return np.random.default_rng([20190228, number]).integers(low, high, tuple(shape)).astype(dtype)
 
 
-def answers(session: Any, path: Path, given: Mapping[str, NDArray[Any]], asked: list[str]) -> list[NDArray[Any]]:
+def answers(session: Any, path: Path, given: Mapping[str, Array], asked: list[str]) -> list[Array]:
     """Run a session.
 
     Raises CheckFailed: onnxruntime does not run the model on these inputs, or gives something that is no tensor of
@@ -122,7 +120,7 @@ def sides(conversion: Conversion) -> Sides:
 
     def run_on(
         session: Any, path: Path, asked: list[str], number: int, sizes: Sequence[Sequence[int | None]], left_open: int
-    ) -> list[NDArray[Any]]:
+    ) -> list[Array]:
         given = {}
         for index, (name, kind) in enumerate(fed(session).items()):
             own, one, two = (
@@ -136,7 +134,7 @@ def sides(conversion: Conversion) -> Sides:
         session, _ = runtimes.onnx_session(original, optimise=False)
         asked = [value.name for value in session.get_outputs()]
 
-        def run(number: int) -> list[NDArray[Any]]:
+        def run(number: int) -> list[Array]:
             for size in _OPEN if some_open and not chosen else ():
                 with suppress(CheckFailed):
                     found = run_on(session, original, asked, number, before_sizes, size)
@@ -160,7 +158,7 @@ def _settled(own: Sequence[object], other: Sequence[object]) -> list[int | None]
     return [one or two for one, two in zip(*numbers, strict=True)]
 
 
-def _repeated(samples: NDArray[Any], sizes: Sequence[int]) -> NDArray[Any]:
+def _repeated(samples: Array, sizes: Sequence[int]) -> Array:
     """Return values of other sizes: along an axis that is longer they begin again."""
     for axis, size in enumerate(sizes):
         if size != samples.shape[axis]:

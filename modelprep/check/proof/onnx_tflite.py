@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.check.proof import onnx
 from modelprep.check.proof.types import Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 
 def sides(conversion: Conversion) -> Sides:
@@ -28,7 +26,7 @@ def sides(conversion: Conversion) -> Sides:
     names = [value.name for value in session.get_outputs()]
     del session
 
-    def inputs(number: int) -> dict[str, NDArray[Any]]:
+    def inputs(number: int) -> dict[str, Array]:
         return {name: onnx.seeded(shapes[name], kind, number) for name, kind in kinds.items()}
 
     @contextmanager
@@ -43,7 +41,7 @@ def sides(conversion: Conversion) -> Sides:
         runtime, _ = runtimes.litert(conversion.output)
         takes, gives = runtime.get_input_details(), _in_order(runtime.get_output_details())
 
-        def run(number: int) -> list[NDArray[Any]]:
+        def run(number: int) -> list[Array]:
             given = inputs(number)
             with refusing("LiteRT", conversion.output, ValueError, RuntimeError):
                 for detail in takes:
@@ -68,7 +66,7 @@ def sides(conversion: Conversion) -> Sides:
     return Sides(tuple(names), as_the_result, after)
 
 
-def last(value: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+def last(value: Array, shape: Sequence[int]) -> Array:
     """Return a tensor with its channels behind where that is the shape asked for, else as it is."""
     if value.ndim > 2:
         turned = value.transpose(0, *range(2, value.ndim), 1)

@@ -7,16 +7,13 @@ and again if a runtime or the method has changed. The tolerance is the recipe's,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof.record import Measured, Record
 from modelprep.check.proof.types import HINT, INPUTS, Conversion, Proof, Side, Sides
 from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.formats.arrays import Array
 from modelprep.steps import Compared, Exempt, find
 from modelprep.store import Store
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def prove(conversion: Conversion, store: Store | None = None) -> Proof:
@@ -154,8 +151,8 @@ def _held(step: str, measured: Measured, tolerance: float, origin: str, hint: st
 
 def _compared(
     names: Sequence[str],
-    olds: Sequence[list[NDArray[Any]]],
-    news: Sequence[list[NDArray[Any]]],
+    olds: Sequence[list[Array]],
+    news: Sequence[list[Array]],
     runtimes: tuple[str, ...],
     *,
     corner: bool = False,

@@ -17,12 +17,11 @@ from modelprep.check.proof.types import Side
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, MissingTool
+from modelprep.formats.arrays import Array
 from modelprep.formats.native import hushed
 from modelprep.installed import install_command
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from modelprep.formats.tensorflow.graphdef import Graph
 
 #: A text graph larger than this is left alone (bytes). Inception v3 as text (254 MiB) took TensorFlow 3.6 GiB.
@@ -69,7 +68,7 @@ def runtime() -> str:
     return found
 
 
-def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) -> NDArray[Any]:
+def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) -> Array:
     """Return input `number`: seeded float32 values, evenly spread on both sides of zero up to its scale."""
     import numpy as np
 
@@ -231,7 +230,7 @@ def side_of(
         fixed = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in constants.items()}
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
 
-    def run(number: int) -> list[NDArray[Any]]:
+    def run(number: int) -> list[Array]:
         given = {
             tensor: values(shapes[name], number, scales).astype(tensor.dtype.as_numpy_dtype)
             for name, tensor in fed.items()
@@ -262,7 +261,7 @@ def _opened_by_opencv(
         net = cv2.dnn.readNetFromTensorflow(str(path))
         runtimes.plain(cv2, net)
 
-    def run(number: int) -> list[NDArray[Any]]:
+    def run(number: int) -> list[Array]:
         with refusing("OpenCV", path, cv2.error):
             for name, shape in shapes.items():
                 given = values(shape, number, scales)

@@ -6,14 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from modelprep.formats.arrays import Array
 from modelprep.steps import find
 from modelprep.store import result_key
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 #: How many inputs are tried.
 INPUTS = 2
@@ -27,7 +24,7 @@ Outcome = Literal["same", "differs", "unknown"]
 
 
 #: One side: takes input number, gives the outputs.
-Side = Callable[[int], "list[NDArray[Any]]"]
+Side = Callable[[int], list[Array]]
 
 
 @dataclass(frozen=True)

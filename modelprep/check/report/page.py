@@ -9,7 +9,6 @@ import base64
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelprep.check.demos import Checked
 from modelprep.check.lint.findings import Finding
@@ -19,6 +18,7 @@ from modelprep.check.summary import totals
 from modelprep.check.types import Judged, Verdict
 from modelprep.check.verdict import preprocessing
 from modelprep.errors import StepError, StorageError
+from modelprep.formats.arrays import Array
 from modelprep.formats.output import sha256_of
 from modelprep.pages import render
 from modelprep.store.disk import write_atomic
@@ -26,10 +26,6 @@ from modelprep.targets.armnn_rules import rules
 from modelprep.targets.class_names import label
 from modelprep.tree.manifest import AssetUsed, InstalledFile, Manifest, read_manifest
 from modelprep.tree.places import tree_name
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 #: State -> its class in the stylesheet; the first stand first.
 _COLOURS = {
@@ -249,7 +245,7 @@ def _legend(case: Judged) -> list[tuple[str, str]]:
     ]
 
 
-def _photograph(path: Path) -> NDArray[np.uint8] | None:
+def _photograph(path: Path) -> Array | None:
     from modelprep.formats.picture import decode
 
     try:
@@ -258,7 +254,7 @@ def _photograph(path: Path) -> NDArray[np.uint8] | None:
         return None
 
 
-def _figure(pixels: NDArray[np.uint8] | None, caption: str, boxes: Sequence[tuple[str, ...]] = ()) -> dict[str, object]:
+def _figure(pixels: Array | None, caption: str, boxes: Sequence[tuple[str, ...]] = ()) -> dict[str, object]:
     """Return a picture with its caption and what is drawn over it; empty if there is none."""
     if pixels is None:
         return {}

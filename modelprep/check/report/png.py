@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 _UP = 2
 
 
-def encode(pixels: NDArray[np.uint8]) -> bytes:
+def encode(pixels: Array) -> bytes:
     """Write a picture.
 
     `pixels`: uint8, shape (height, width) for grey or (height, width, 3) for RGB.

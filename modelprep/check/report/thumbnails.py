@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from modelprep.check.board.preprocess import CAFFE_MEAN_BGR, MNIST_SIDE, Preprocessing
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 
-def as_picture(values: NDArray[Any], how: Preprocessing) -> NDArray[np.uint8]:
+def as_picture(values: Array, how: Preprocessing) -> Array:
     """Undo the arithmetic of the preprocessing, not the resize: the result is the network's picture.
 
     `values`: the input tensor as :mod:`modelprep.check.board.preprocess` made it. Bytes of a quantised network are
@@ -36,7 +31,7 @@ def as_picture(values: NDArray[Any], how: Preprocessing) -> NDArray[np.uint8]:
     return _bytes((pixels * np.array(how.stddev) + np.array(how.mean)) * 255)
 
 
-def thumbnail(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+def thumbnail(pixels: Array, longest: int) -> Array:
     """Bring a picture to at most `longest` pixels a side by averaging whole blocks; small ones stay as they are."""
     import numpy as np
 
@@ -51,11 +46,11 @@ def thumbnail(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     return small[:, :, 0] if pixels.ndim == 2 else small
 
 
-def _channels_last(values: NDArray[Any], layout: str) -> NDArray[Any]:
+def _channels_last(values: Array, layout: str) -> Array:
     return values[0].transpose(1, 2, 0) if layout == "NCHW" else values[0]
 
 
-def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _bytes(values: Array) -> Array:
     import numpy as np
 
     return np.asarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))

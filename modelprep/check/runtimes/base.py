@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.errors import CheckFailed
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 #: The environment variable that names the interpreter of a real Arm NN.
 PYARMNN = "MODELPREP_PYARMNN"
@@ -40,7 +37,7 @@ class Ready:
     """
 
     runtime: str
-    run: Callable[[NDArray[Any]], list[NDArray[Any]]]
+    run: Callable[[Array], list[Array]]
     quantisation: Quantisation | None = None
     sizes: tuple[int, ...] = ()
     second: Callable[[], Ready] | None = None

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.check.runtimes import isolated, reference
 from modelprep.check.runtimes.base import PYARMNN, Ready
 from modelprep.errors import MissingTool
+from modelprep.formats.arrays import Array
 from modelprep.installed import install_command
 from modelprep.targets import armnn_tests
 from modelprep.targets.armnn.network import Network
 from modelprep.targets.armnn.program import Binding, walk
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def ready(
@@ -56,7 +54,7 @@ def ready(
         with suppress(MissingTool):
             return own()
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         try:
             return loaded.run(values)
         except MissingTool as error:

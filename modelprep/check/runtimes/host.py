@@ -12,16 +12,14 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.check.runtimes.base import PYARMNN, Ready, refusing
 from modelprep.errors import CheckFailed, MissingTool, StepError
+from modelprep.formats.arrays import Array
 from modelprep.formats.native import hushed
 from modelprep.installed import install_command
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
@@ -107,7 +105,7 @@ def _caffe(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[s
     cv2, net = caffe_net(prototxt.write(net_message).encode(), path)
     import numpy as np
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         with refusing("OpenCV", path, cv2.error):
             net.setInput(values.reshape(shape).astype(np.float32), top)
             return [np.array(net.forward(makers.get(name, name))) for name in outputs]
@@ -150,7 +148,7 @@ def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, .
     name, session, (fed,), fetched = _session(path, data, [input_name], outputs)
     shapes = _feedable(fed, shape)
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         refusals: list[CheckFailed] = []
         for one in shapes:
             try:
@@ -178,7 +176,7 @@ def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[s
     return f"TensorFlow {tf.__version__}", session, fed, fetched
 
 
-def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[NDArray[Any]]:
+def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[Array]:
     import numpy as np
     import tensorflow as tf
 
@@ -216,7 +214,7 @@ def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...],
     with refusing("OpenCV", path, cv2.error):
         net = cv2.dnn.readNetFromTensorflow(np.frombuffer(data, np.uint8))
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         blob = values.astype(np.float32).reshape(shape)
         if len(shape) == 4 and shape[-1] in (1, 3) and shape[1] > 4:
             blob = np.ascontiguousarray(blob.transpose(0, 3, 1, 2))  # OpenCV takes every network as NCHW
@@ -272,7 +270,7 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
     detail = given[input_name]
     scale, zero_point = detail["quantization"]
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         runtime.set_tensor(
             detail["index"], np.ascontiguousarray(values.astype(detail["dtype"]).reshape(detail["shape"]))
         )
@@ -312,7 +310,7 @@ def _onnx(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[st
 
     session, name = onnx_session(path)
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         with refusing("onnxruntime", path, Exception):
             found = session.run(list(outputs), {input_name: values.astype(np.float32).reshape(shape)})
         return [np.asarray(value) for value in found]

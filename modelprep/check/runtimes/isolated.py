@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelprep.check.runtimes.base import INTERPRETERS, Ready
 from modelprep.errors import CheckFailed, MissingTool, ModelprepError
+from modelprep.formats.arrays import Array
 from modelprep.installed import install_command
 
 if TYPE_CHECKING:
     import subprocess
     from multiprocessing.connection import Connection
 
-    from numpy.typing import NDArray
 
 _T = TypeVar("_T")
 #: What may run a model that the usual runtime does not.
@@ -172,8 +172,8 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
 
     handle, runtime, quantisation, sizes = ask("load", path, parser, input_name, tuple(shape), tuple(outputs))
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
-        found: list[NDArray[Any]] = ask("run", handle, values)
+    def run(values: Array) -> list[Array]:
+        found: list[Array] = ask("run", handle, values)
         return found
 
     weakref.finalize(run, _drop, worker, handle)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.check.runtimes.base import Ready, refusing
 from modelprep.errors import CheckFailed, MissingTool, StepError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelprep.formats.arrays import Array
 
 #: Runs in pyarmnn's own interpreter: model, input, output names on the command line; tensors as .npy files.
 _PYARMNN = """
@@ -53,7 +50,7 @@ def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], 
         raise CheckFailed("the model has no such input", where=str(path), expected=input_name)
     dtype = np.uint8 if tensor.dtype == "UINT8" else np.float32
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder, "in.npy"), Path(folder, "out.npz")
             np.save(source, values.astype(dtype).reshape(shape))

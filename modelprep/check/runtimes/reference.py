@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from modelprep.check.board.preprocess import Quantisation
 from modelprep.check.runtimes.base import Ready
 from modelprep.errors import MissingTool, StepError
+from modelprep.formats.arrays import Array
 from modelprep.targets.armnn import files, optimizer
 from modelprep.targets.armnn.network import Network, Stop
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 NAME = "Arm NN's reference backend, in numpy"
 #: Parser -> from a file and a version to the network and what stops it.
@@ -66,7 +63,7 @@ def ready(
 
     loaded = network
 
-    def run(values: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(values: Array) -> list[Array]:
         found = compute.run(loaded, {number: values})
         return [found[place] for place, _ in bound]
 

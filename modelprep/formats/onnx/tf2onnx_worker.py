@@ -1,26 +1,19 @@
 """TensorFlow to ONNX in a separate process: TensorFlow, its threads and its gigabytes end with it.
 
-Called by :mod:`modelprep.steps.tf_to_onnx`. It reads its orders as JSON from the file named on the command line and
-writes the model; the last line on stdout is JSON. Needs the extras ``tf`` and ``onnx``.
+Called by :mod:`modelprep.steps.tf_to_onnx`. Needs the extras ``tf`` and ``onnx``.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from modelprep.errors import StepError
 from modelprep.formats.onnx import lazy_tensorflow
 from modelprep.formats.onnx.graphs import graphs_of
 
 MAX_MODEL = 2**31 - 1
-#: Exit codes told apart by the caller.
-DONE, REFUSED, TOO_LARGE = 0, 3, 4
-
-
-class RefusedError(Exception):
-    """The graph cannot be converted; the text says why."""
 
 
 def load(path: Path) -> Any:
@@ -37,9 +30,9 @@ def load(path: Path) -> Any:
         try:
             text_format.Parse(data.decode("utf-8"), graph)
         except (text_format.ParseError, UnicodeDecodeError) as error:
-            raise RefusedError(f"the file is no GraphDef: {error}") from error
+            raise ValueError(f"the file is no GraphDef: {error}") from error
     if not graph.node:
-        raise RefusedError("the file is no GraphDef: it holds no nodes")
+        raise ValueError("the file is no GraphDef: it holds no nodes")
     return graph
 
 
@@ -70,7 +63,7 @@ def port(name: str) -> str:
 
 
 def convert(orders: dict[str, Any]) -> dict[str, Any]:
-    """Convert as ordered; return facts for the caller.
+    """Convert as ordered and return facts for the caller.
 
     tf2onnx copies every weight several times while it optimizes. In its format for large models they are kept apart,
     and are put back at the end: less than half the time, the same model.
@@ -88,9 +81,7 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
         absent = [name for name in names if name.partition(":")[0] not in nodes]
         if absent or not names:
             known = ", ".join(ends(graph)[kind == "output"]) or "none found"
-            raise RefusedError(
-                f"the graph has no {kind} called {', '.join(absent) or '(none given)'}; {kind}s: {known}"
-            )
+            raise ValueError(f"the graph has no {kind} called {', '.join(absent) or '(none given)'}; {kind}s: {known}")
     set_shapes(graph, orders["shapes"])
     import tf2onnx
     from tf2onnx import convert as tool
@@ -117,7 +108,10 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
     data = store.name_to_tensor_data
     total = sum(len(item) for item in data.values()) + model.ByteSize()
     if total > MAX_MODEL:
-        raise OverflowError(f"{total} bytes")
+        raise StepError(
+            "the graph as ONNX would be larger than an ONNX file can be", where=orders["graph"],
+            expected=f"at most {MAX_MODEL} bytes (2 GiB)", got=f"{total} bytes",
+        )  # fmt: skip
     put_back(model.graph, data)
     # No version of the tool in the bytes: the same graph gives the same file until the conversion itself changes.
     model.producer_version = model.doc_string = model.graph.doc_string = ""
@@ -174,24 +168,21 @@ def put_back(graph: Any, data: dict[str, bytes]) -> None:
                 tensor.ClearField("data_location")
 
 
-def main() -> int:
-    """Do the work; the last line on stdout is JSON with facts, or with the reason why not."""
+def work(orders: dict[str, Any]) -> dict[str, Any]:
+    """Convert as :func:`convert` does.
+
+    Raises StepError: tf2onnx or TensorFlow refuses the graph, for whatever reason.
+    """
     import gc
 
     # TensorFlow's import makes a million objects, all of which stay, and brings Keras, which no frozen graph needs.
     gc.disable()
-    sys.modules["keras"] = None  # type: ignore[assignment]  # how Python is told that a module is not available
+    sys.modules["keras"] = None  # type: ignore[assignment]  # how Python is told that there is no such module
     lazy_tensorflow.install()
-    orders = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     try:
-        status, facts = DONE, convert(orders)
-    except OverflowError as error:
-        status, facts = TOO_LARGE, {"reason": str(error)}
+        return convert(orders)
+    except StepError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever the tool raises is told in one line
-        status, facts = REFUSED, {"reason": (str(error).strip() or type(error).__name__)[:2000]}
-    sys.stdout.write("\n" + json.dumps(facts) + "\n")
-    return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        reason = " ".join(str(error).split())[:600] or type(error).__name__
+        raise StepError("tf2onnx cannot convert this graph", where=orders["graph"], got=reason) from None

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from modelprep.formats.tensorflow.graphdef import Node, encode_node, parse_graph
+from modelprep.formats.tensorflow.graphdef import VARIABLE_OPS, Node, encode_node, parse_graph
 from modelprep.formats.tensorflow.read import read_graph
 from modelprep.recipe.catalogue import Catalogue
 from modelprep.steps import Call, find
-from modelprep.steps._freeze_native import VARIABLES
 from modelprep.targets.armnn_19_02 import TF_OPS
 
 HERE = Path(__file__).resolve().parent
@@ -46,7 +45,7 @@ def test_the_shipped_graph_is_inception_v3_with_1001_classes(repository: Path) -
     assert nodes["input"].shape("shape") == (-1, 299, 299, 3)
     assert nodes["InceptionV3/Logits/Conv2d_1c_1x1/weights"].shape("shape") == (1, 1, 2048, 1001)
     assert OUTPUT in nodes
-    assert sum(node.op in VARIABLES for node in nodes.values()) == 378
+    assert sum(node.op in VARIABLE_OPS for node in nodes.values()) == 378
     assert len(nodes) == 1186
 
 
