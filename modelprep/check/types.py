@@ -21,19 +21,19 @@ class Judged:
     Parameters
     ----------
     id, file
-        The case, and the data file it comes from.
+        Number of the case, and its data file.
     wanted, got
-        Class asked for (None if none is compared) and class that came first (None if nothing was detected).
+        Expected class (None if none is compared) and best class (None if nothing was detected).
     top
         (class, score) of the five best.
     found, asked
-        Of a detection test: the boxes that the network found, best first, and the one wanted.
+        For a detection test: the detections, best first, and the expected one.
     message
-        What the board prints when the case fails; empty when it passes.
+        The board's output if the case fails; empty if it passes.
     seen
         The input tensor, for reports.
     close
-        Whether the scores lie so near each other that the board may decide otherwise.
+        Whether the scores are so close that the board may have another result.
     """
 
     id: int
@@ -59,32 +59,22 @@ class Verdict:
 
     Parameters
     ----------
-    test
-        The test program.
     outcome
-        ``passes``, ``fails``, or ``unknown`` where this machine lacks a runtime to say it.
+        ``passes``, ``fails``, or ``unknown`` if this machine has no runtime for the model.
     message
-        What the board prints when it fails; why it is not known; empty when it passes.
-    hint
-        What to do about it.
-    findings
-        Of the lint.
-    cases
-        The cases judged.
+        The board's output if it fails; the reason if it is unknown; empty if it passes.
+    hint, command
+        What to do; the next command for a shell, empty if no single command helps.
+    findings, cases, warnings
+        Findings of the lint; the cases judged; what matters without deciding the result.
     runtime
         What ran the model.
-    warnings
-        What does not decide but matters.
-    missing
-        Whether it fails because a file is missing or of another kind.
+    missing, absent
+        Whether it fails because a file is missing or of another kind; because a file does not exist.
     status
-        The exit status where it fails otherwise than with 1.
-    absent
-        Whether it fails because a file is not there at all.
+        The exit status if it fails with another one than 1.
     cause
-        Why it fails, or why it is not known, in this tool's words; the board's message where left out.
-    command
-        What to type next, as a shell takes it; empty if no one command helps.
+        Why it fails or is unknown, in this tool's words; the board's message if empty.
     """
 
     test: BoardTest
@@ -103,24 +93,22 @@ class Verdict:
 
     @property
     def why(self) -> str:
-        """Why the test does not pass, in a line; empty if it passes."""
+        """Why the test does not pass, in one line; empty if it passes."""
         return self.cause or self.message
 
     @property
     def exit_status(self) -> int | None:
         """The status that the program will end with; None if it is not known."""
-        if self.status is not None:
-            return self.status
-        return {"passes": 0, "fails": 1, "unknown": None}[self.outcome]
+        return {"passes": 0, "fails": 1, "unknown": None}[self.outcome] if self.status is None else self.status
 
     @property
     def source(self) -> str:
-        """Which source of Arm NN the verdict is for, where a board's may be another; else empty."""
+        """The source of Arm NN that the verdict is for, if a board's may be another; else empty."""
         return SOURCES.get(self.test.version, "")
 
     @property
     def close(self) -> bool:
-        """Whether a case is decided by less than host and board may differ."""
+        """Whether the scores of a case are closer than those of host and board may be."""
         return any(case.close for case in self.cases)
 
     def to_json(self) -> dict[str, object]:
@@ -129,23 +117,12 @@ class Verdict:
             "test": self.test.name,
             "armnn": self.test.version,
             "armnn_source": self.source,
-            "outcome": self.outcome,
-            "close": self.close,
-            "exit_status": self.exit_status,
-            "message": self.message,
-            "hint": self.hint,
-            "runtime": self.runtime,
+            **_taken(self, "outcome close exit_status message hint runtime"),
             "warnings": list(self.warnings),
             "findings": [finding.to_json() for finding in self.findings],
             "cases": [
-                {
-                    "id": case.id,
-                    "file": case.file,
-                    "wanted": case.wanted,
-                    "got": case.got,
-                    "passes": case.passes,
-                    "close": case.close,
-                    "message": case.message,
+                _taken(case, "id file wanted got passes close message")
+                | {
                     "found": [detection.to_json() for detection in case.found],
                     "asked": None if case.asked is None else case.asked.to_json(),
                     "top": [
@@ -156,6 +133,10 @@ class Verdict:
                 for case in self.cases
             ],
         }
+
+
+def _taken(of: object, names: str) -> dict[str, object]:
+    return {name: getattr(of, name) for name in names.split()}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from modelprep.check import margins, messages
 from modelprep.check.board import boxes, preprocess
@@ -48,7 +49,7 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     worst = next((f for f in findings if f.effect in ("reject", "crash")), None)
     if worst is not None and not worst.running:
         return _stopped(test, model, worst, findings)
-    # What shows when the first case is run shows before the data of another case are looked for.
+    # A problem that the first case shows comes before the data of other cases are opened.
     needed = _needed(test, iterations) if worst is None else _needed(test, 1)
     missing = [name for name in needed if not os.access(files.data / name, os.R_OK)]
     if missing:
@@ -63,7 +64,7 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
 
 
 def _missing(test: BoardTest, path: Path, said: str, findings: tuple[Finding, ...] = ()) -> Verdict:
-    """Return the verdict where a file is not there, or cannot be opened."""
+    """Return the verdict if a file does not exist, or cannot be opened."""
     cause = messages.near(path)
     absent = cause == f"{path} is not there"
     return Verdict(test, "fails", said, cause, findings, missing=True, absent=absent, cause=cause)
@@ -83,27 +84,27 @@ def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Findi
 
 
 def _unread(test: BoardTest, data: Path, findings: tuple[Finding, ...]) -> Verdict | None:
-    """Return the verdict where the data of the first case cannot be read."""
+    """Return the verdict if the data of the first case cannot be read."""
     try:
         _Runs(test, data).values(0)
-    except StepError as error:
-        return _unreadable(test, data, 0, error, findings)
-    except Stop as stop:
-        return Verdict(test, "fails", messages.crashed(stop.status), "", findings, status=stop.status)
+    except (StepError, Stop) as error:
+        return _ended(error, test, data, 0, Verdict(test, "fails", findings=findings))
     return None
 
 
-def _unreadable(
-    test: BoardTest,
-    data: Path,
-    number: int,
-    error: StepError,
-    findings: tuple[Finding, ...],
-    cases: tuple[Judged, ...] = (),
-    runtime: str = "",
-) -> Verdict:
-    said, why = messages.unreadable(test, data, number, error), messages.why(error)
-    return Verdict(test, "fails", said, why, findings, cases, runtime, missing=True, cause=why)
+def _ended(error: Exception, test: BoardTest, data: Path, number: int, so_far: Verdict) -> Verdict:
+    """Return the verdict on a case that cannot be run; `so_far` has the findings, and the earlier cases."""
+    if isinstance(error, MissingTool):
+        return Verdict(test, "unknown", error.what, error.hint or "", so_far.findings)
+    if isinstance(error, Stop):
+        said = messages.crashed(error.status)
+        return Verdict(test, "fails", said, error.where, so_far.findings, status=error.status, cause=error.where)
+    if isinstance(error, CheckFailed):
+        return replace(so_far, message=error.got or error.what, cause=error.what)
+    assert isinstance(error, StepError)
+    why = messages.why(error)
+    said = messages.unreadable(test, data, number, error)
+    return replace(so_far, message=said, hint=why, cause=why, missing=True)
 
 
 def _numbers(test: BoardTest, iterations: int) -> list[int]:
@@ -111,7 +112,7 @@ def _numbers(test: BoardTest, iterations: int) -> list[int]:
 
 
 def _loaded(test: BoardTest, iterations: int) -> list[int]:
-    # Case 0 is always loaded and run once beforehand; a bad file of its own ends the run there.
+    # Case 0 is always loaded and run first, as a warm-up; if its file is bad the run ends there.
     return list(dict.fromkeys([0, *_numbers(test, iterations)]))
 
 
@@ -129,10 +130,8 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
             model, test.parser, test.input_name, test.input_shape, test.outputs, version=test.version,
             exact=any(finding.effect == "wrong" for finding in findings), network=known.network,
         )  # fmt: skip
-    except MissingTool as error:
-        return Verdict(test, "unknown", error.what, error.hint or "", findings)
-    except CheckFailed as error:
-        return Verdict(test, "fails", error.got or error.what, "", findings, cause=error.what)
+    except (MissingTool, CheckFailed) as error:
+        return _ended(error, test, data, 0, Verdict(test, "fails", findings=findings))
     warnings = [f"{f.rule}: {f.where} may compute differently on the board" for f in findings if f.effect == "wrong"]
     if test.note:
         warnings.append(test.note)
@@ -144,16 +143,9 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
     for number in _loaded(test, iterations):
         try:
             case = runs.judged(number, compare=not iterations)
-        except StepError as error:
-            return _unreadable(test, data, number, error, findings, tuple(cases), loaded.runtime)
-        except Stop as stop:
-            said = messages.crashed(stop.status)
-            return Verdict(test, "fails", said, stop.where, findings, status=stop.status, cause=stop.where)
-        except MissingTool as error:
-            return Verdict(test, "unknown", error.what, error.hint or "", findings)
-        except CheckFailed as error:
-            said = error.got or error.what
-            return Verdict(test, "fails", said, "", findings, tuple(cases), loaded.runtime, cause=error.what)
+        except (StepError, Stop, MissingTool, CheckFailed) as error:
+            so_far = Verdict(test, "fails", findings=findings, cases=tuple(cases), runtime=loaded.runtime)
+            return _ended(error, test, data, number, so_far)
         if number in numbers:
             cases.append(case if len(cases) < _SHOWN else replace(case, seen=None))
     warnings += [
@@ -174,23 +166,15 @@ def _run(test: BoardTest, model: Path, data: Path, known: Examined, iterations: 
 
 def preprocessing(test: BoardTest) -> Preprocessing:
     """Return how a test makes its input."""
-    said = test.preprocess
-    height, width = said.get("size", (0, 0))
-    return Preprocessing(
-        kind=said["kind"],
-        height=height,
-        width=width,
-        layout=said.get("layout", "NHWC"),
-        mean=tuple(said.get("mean", (0.0, 0.0, 0.0))),
-        stddev=tuple(said.get("stddev", (1.0, 1.0, 1.0))),
-        scale=said.get("scale", False),
-        raw_bytes=said.get("raw_bytes", False),
-        centred=said.get("centred", False),
-    )
+    said: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in test.preprocess.items()
+    }
+    height, width = said.pop("size", (0, 0))
+    return Preprocessing(height=height, width=width, **said)
 
 
 _DETECTORS = ("yolo", "ssd")
-#: Cases that keep what the network saw: with ``-i 10000`` nobody looks at all of them.
+#: Number of cases that keep the network's input; ``-i 10000`` would need too much memory.
 _SHOWN = 20
 
 
@@ -247,18 +231,11 @@ class _Runs:
         return preprocess.cifar10_record(files[0], number, self._how)
 
 
-def judge_picture(
-    test: BoardTest,
-    number: int,
-    values: Array,
-    outputs: list[Array],
-    *,
-    compare: bool = True,
-) -> Judged:
+def judge_picture(test: BoardTest, number: int, values: Array, outputs: list[Array], *, compare: bool = True) -> Judged:
     """Judge one case of a picture test.
 
-    `compare`: False with ``-i N``; a detection test compares all the same. Raises CheckFailed: the outputs are not of
-    the sizes that the test reads.
+    `compare`: False with ``-i N``; a detection test compares anyway. Raises CheckFailed: the outputs have other sizes
+    than the test expects.
     """
     case = test.cases[number % len(test.cases)]
     kind = test.preprocess["kind"]
@@ -273,7 +250,7 @@ def judge_picture(
 
 
 def _fit(test: BoardTest, sizes: Sequence[int]) -> None:
-    """See that a detector's outputs have as many elements as its test makes room for."""
+    """Raise CheckFailed if a detector's outputs have other sizes than the buffers of its test."""
     kind = test.preprocess["kind"]
     if kind in _DETECTORS and (said := boxes.sizes_say(sizes, kind)):
         raise CheckFailed("the outputs have other sizes than the test expects", got=said)
@@ -283,7 +260,7 @@ def _judge_class(number: int, file: str, wanted: int | None, values: Array, outp
     import numpy as np
 
     scores = np.asarray(outputs[0]).reshape(-1)
-    # The first of equal scores wins, as std::max_element has it: nothing is larger than no number, nor that than it.
+    # As std::max_element: the first of equal scores is the best, and no comparison with NaN is true.
     numbers = np.where(np.isnan(scores), -np.inf, scores)
     got = 0 if np.isnan(scores[0]) else int(numbers.argmax())
     best = sorted(range(scores.size), key=lambda i: (-float(scores[i]), i))[:5]

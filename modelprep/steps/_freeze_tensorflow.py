@@ -53,8 +53,8 @@ def _saver(graph: Any, saver_pb2: Any) -> Any:
     return None
 
 
-def laid_out(checkpoint: Path, shards: Mapping[str, str], folder: Path) -> str:
-    """Return the prefix that TensorFlow wants; files whose names mean nothing are linked under names that do."""
+def laid_out(checkpoint: Path, shards: Mapping[str, str | Path], folder: Path) -> str:
+    """Return the prefix that TensorFlow expects; files of other names are linked in `folder` under those expected."""
     if not shards:
         return str(checkpoint).removesuffix(".index")
     if not any(".data-" in name for name in shards):

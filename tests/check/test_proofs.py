@@ -25,7 +25,6 @@ from proof_cases import (
 )
 
 from modelprep.check.proof import kinds
-from modelprep.check.proof import onnx as proof_onnx
 from modelprep.check.proof import prove as proof
 from modelprep.check.proof import record as proof_record
 from modelprep.check.proof import tensorflow as graphs
@@ -364,7 +363,7 @@ def test_a_record_keeps_the_newest_measurements_only(tmp_path: Path) -> None:
         record.keep("o", (1,), proof_record.Measured(0.5, "t", 1, "", (f"r {number}",)))
     kept = proof_record.Record.read(tmp_path, "key")
     assert [entry["runtimes"] for entry in kept.entries] == [[f"r {number}"] for number in range(12, 20)]
-    newest = kept.newest("o", (1,))
+    newest = kept.find("o", (1,))
     assert newest is not None
     assert newest.runtimes == ("r 19",)
     assert kept.find("o", (1,), ("r 3",)) is None
@@ -421,10 +420,11 @@ def test_without_onnxruntime_or_litert_it_is_said(
     model = onnx_file(tmp_path)
     named = convert(store, "onnx.rename_io", {"model": model}, tmp_path, inputs={"in": "data"})
 
-    def absent() -> str:
+    def absent(_: object) -> str:
         raise MissingTool("running an ONNX model on this machine needs onnxruntime", hint=install_command("check"))
 
-    monkeypatch.setattr(proof_onnx, "runtime", absent)
+    kind = replace(kinds.KINDS["onnx"], runtimes=(absent, absent))
+    monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, "onnx": kind})
     assert install_command("check") in str(prove(named))
 
 

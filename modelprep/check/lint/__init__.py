@@ -6,11 +6,11 @@ needed. A file that a reader refuses (a web page, a truncated file) becomes the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from modelprep.check.lint import ethos_u
-from modelprep.check.lint.acted_out import Examined, act_out
+from modelprep.check.lint.acted_out import REFUSED, Examined, act_out, decisive
 from modelprep.check.lint.findings import Finding
 from modelprep.check.lint.request import Asked, Parser
 from modelprep.errors import StepError, StorageError, UsageError, nearest
@@ -24,11 +24,10 @@ _UNREADABLE: dict[str, str] = {"caffe": "CF08", "tf": "TF02", "tflite": "TL01", 
 
 
 def lint(path: Path, parser: Parser, asked: Asked | None = None) -> list[Finding]:
-    """Return the findings about a model for a parser.
+    """Return the findings about a model for a parser, worst first; empty if the parser accepts the model.
 
-    `asked`: what a test asks of it; without it, only what holds for any use is looked at. Returns worst first; empty
-    when the parser takes the model as it is. Where a test is given and its parser is acted out, the first is what the
-    board stops at, and nothing is refused that the board takes.
+    `asked`: a test's requirements; without it only what holds for any use is checked. With a test whose parser is
+    simulated, the first finding is where the board stops, and nothing that the board accepts is refused.
     """
     return list(examined(path, parser, asked or Asked()).findings)
 
@@ -37,12 +36,7 @@ def examined(path: Path, parser: Parser, asked: Asked) -> Examined:
     """Do what :func:`lint` does, and keep the network that the parser builds."""
     from modelprep.check.lint import caffe, onnx, tf, tflite
 
-    linters: dict[str, Callable[[Path, Asked], list[Finding]]] = {
-        "caffe": caffe.examine,
-        "tf": tf.examine,
-        "tflite": tflite.examine,
-        "onnx": onnx.examine,
-    }
+    linters = {"caffe": caffe.examine, "tf": tf.examine, "tflite": tflite.examine, "onnx": onnx.examine}
     walked = act_out(path, parser, asked)
     try:
         found = linters[parser](path, asked)
@@ -50,10 +44,16 @@ def examined(path: Path, parser: Parser, asked: Asked) -> Examined:
         found = []
         if walked is None:
             found = [Finding(_UNREADABLE[parser], error.where or path.name, error.looks_like or error.what)]
-    # What ends the board's program stays in its order, refusals and crashes alike.
+    # What ends the board's program keeps its order, refusals and crashes alike.
     order = {"reject": 0, "crash": 0, "wrong": 2, "note": 3, "ignored": 4}
     found.sort(key=lambda finding: order[finding.effect])
-    return Examined(tuple(found)) if walked is None else walked.explained(found)
+    network, stop = walked or (None, None)
+    if stop is not None:
+        first = decisive(stop, path, parser, asked, found)
+        found = [first, *(f for f in found if (f.rule, f.where) != (first.rule, first.where))]
+    elif walked is not None:  # the board accepts the model
+        found = [f for f in found if f.effect not in REFUSED]
+    return Examined(tuple(found), network)
 
 
 def examine(
@@ -70,24 +70,24 @@ def examine(
     Parameters
     ----------
     target
-        Whose parser: ``armnn-19.02``; or the NPU: ``ethos-u``, which Vela answers for.
+        A parser (``armnn-19.02``) or an NPU (``ethos-u``, judged by Vela).
     parser
-        ``caffe``, ``tf``, ``tflite`` or ``onnx``; told from the file when left out.
+        ``caffe``, ``tf``, ``tflite`` or ``onnx``; default: recognised from the file.
     test
-        One of the board's tests: hold the model to what it asks for.
+        One of the board's tests, whose requirements are checked.
     outputs
-        Names of outputs that will be asked for; those of the test when left out.
+        Names of outputs that will be read; default: those of the test.
     all_npu
-        For an NPU: whether an operator that stays on the CPU is a fault.
+        For an NPU: whether an operator on the CPU is a problem.
 
     Raises
     ------
     StorageError
-        There is no such file.
+        The file does not exist.
     MissingTool
-        There is no Vela to ask.
+        Vela is not installed.
     UsageError
-        No such target, parser or test, or a file that does not say what it is.
+        The target, parser or test is unknown, or the file's type is not recognised.
     """
     if path.is_dir() and (path / SAVED_MODEL_FILE).is_file():
         path = path / SAVED_MODEL_FILE
@@ -117,10 +117,7 @@ def examine(
 
 
 def parse_target(text: str) -> str:
-    """Return the Arm NN version in ``armnn-19.02``.
-
-    Raises UsageError: it names no runtime that is known here.
-    """
+    """Return the Arm NN version in ``armnn-19.02``. Raises UsageError: the target is unknown."""
     known = [*(f"armnn-{version}" for version in armnn_tests.versions()), *ethos_u.TARGETS]
     if text not in known:
         raise UsageError(f"unknown target '{text}'", hint=nearest(text, known) or f"targets: {', '.join(known)}")
@@ -128,10 +125,7 @@ def parse_target(text: str) -> str:
 
 
 def parser_of(path: Path) -> Parser:
-    """Tell from a file's bytes (and, where these leave it open, its name) which parser it is for.
-
-    Raises UsageError: it could be anything.
-    """
+    """Return the parser for a file, by its bytes, else by its name. Raises UsageError: neither identifies it."""
     if (path / SAVED_MODEL_FILE).is_file():
         return "tf"
     with path.open("rb") as stream:

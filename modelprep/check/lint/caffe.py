@@ -24,7 +24,7 @@ _MISREAD = frozenset({"CF22", "CF28", "CF29"})
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
-    """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
+    """Return the findings about a file; see :func:`modelprep.check.lint.lint`."""
     from google.protobuf.message import DecodeError
 
     from modelprep.formats.caffe import messages

@@ -15,10 +15,10 @@ _QUANTISE = "modelprep tflite quantise MODEL -o OUT --calibration PICTURES"
 
 
 def examine(path: Path, target: str, *, all_npu: bool = False) -> list[Finding]:
-    """Say which operators of a model run on the NPU.
+    """Return the findings about the operators of a model that stay on the CPU.
 
-    `all_npu`: whether an operator on the CPU is a fault; else only a model of which nothing runs on the NPU is. Raises
-    MissingTool: there is no Vela.
+    `all_npu`: whether each is a problem; else only a model without any operator on the NPU is. Raises MissingTool: Vela
+    is not installed.
     """
     try:
         made = compile_model(path, TARGETS[target], {}, None)

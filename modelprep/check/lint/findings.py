@@ -15,18 +15,12 @@ class Finding:
 
     Parameters
     ----------
-    rule
-        Id in :mod:`modelprep.targets.armnn_rules`.
-    where
-        Layer, node, tensor or file.
-    detail
-        What is there.
-    message
-        The board's message, as far as known; by default the rule's own.
-    effect_here
-        When it is not the rule's own (a rule that crashes in one form and is harmless in another).
+    rule, where, detail
+        Id in :mod:`modelprep.targets.armnn_rules`; layer, node, tensor or file; what was found there.
+    message, effect_here
+        The board's message and the effect, if they differ from the rule's (which may crash in one form only).
     status
-        The exit status that the program ends with, where this is what ends it; None for what only explains.
+        Exit status of the program if this finding ends it; None if it only explains.
     running
         Whether it shows only when the first test case is run, after its data were read.
     fix
@@ -49,15 +43,13 @@ class Finding:
 
     @property
     def serious(self) -> bool:
-        """Whether it keeps a test from passing, or may."""
+        """Whether it may keep a test from passing."""
         return self.effect in SERIOUS
 
     @property
     def prints(self) -> str:
         """What the board prints, empty if it prints nothing."""
-        if self.status is not None:
-            return self.message
-        return self.message or rules()[self.rule].message
+        return self.message if self.message or self.status is not None else rules()[self.rule].message
 
     @property
     def mend(self) -> str:
@@ -66,9 +58,8 @@ class Finding:
 
     @property
     def what(self) -> str:
-        """The rule's sentence, with what is there or what the board prints."""
-        extra = self.detail or self.message
-        says = rules()[self.rule].says
+        """The rule's sentence, with the detail or else the board's message."""
+        extra, says = self.detail or self.message, rules()[self.rule].says
         return f"{says} ({extra})" if extra else says
 
     def to_json(self) -> dict[str, object]:
@@ -92,14 +83,14 @@ class Finding:
 def findings_of(stops: Sequence[Stop], program: str) -> list[Finding]:
     """Return the findings for the places where Arm NN stops: the first ends the program, the others only explain.
 
-    `stops`: the places, in the parser's order. `program`: the test program, which names itself in some messages.
+    `stops`: in the parser's order. `program`: name of the test program, for its messages.
     """
-    found = []
-    for number, stop in enumerate(stops):
+
+    def finding(number: int, stop: Stop) -> Finding:
         status = None if number else stop.status
         if stop.speaker == "signal":
-            found.append(Finding(stop.rule, stop.where, stop.message, "", "crash", status, stop.running))
-            continue
+            return Finding(stop.rule, stop.where, stop.message, "", "crash", status, stop.running)
         text = "\n".join(line.removeprefix("Armnn Error: ") for line in stop.said(program))
-        found.append(Finding(stop.rule, stop.where, "", text, "reject", status, stop.running))
-    return found
+        return Finding(stop.rule, stop.where, "", text, "reject", status, stop.running)
+
+    return [finding(number, stop) for number, stop in enumerate(stops)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from modelprep.errors import ModelprepError
@@ -13,7 +14,7 @@ PARSERS = {"caffe": "Caffe", "tf": "TensorFlow", "tflite": "TF Lite", "onnx": "O
 
 def model_names(path: Path, parser: str) -> tuple[list[str], list[str]]:
     """Return the names of inputs and outputs; both empty for Caffe's models and for files that cannot be read."""
-    try:
+    with suppress(ModelprepError, OSError, IndexError):
         if parser == "onnx":
             from modelprep.formats.onnx import model as onnx
 
@@ -29,18 +30,15 @@ def model_names(path: Path, parser: str) -> tuple[list[str], list[str]]:
 
             facts = inspect(path)
             return [node.name for node in facts.inputs], [node.name for node in facts.outputs]
-    except (ModelprepError, OSError, IndexError):
-        pass
     return [], []
 
 
 def renaming(command: str, path: Path, parser: str, where: str, asked: Iterable[str], outputs: Iterable[str]) -> str:
-    """Put the names of a model into a command that renames an input or output.
+    """Return a command that renames an input or output with the names of a model.
 
-    `command`: as the rule has it: ``... --rename-output OLD=OUTPUT``. `where`: place of the finding; one that begins
-    with ``input`` is about an input. `asked`, `outputs`: input and output names that the test binds; empty where none
-    is known. ``OLD`` and the new name stay placeholders only where there are several names to choose from, or
-    none is known.
+    `command`: the rule's: ``... --rename-output OLD=OUTPUT``. `where`: place of the finding; one that begins with
+    ``input`` is about an input. `asked`, `outputs`: input and output names that the test binds. A placeholder stays if
+    no name is known, or several.
     """
     option = "--rename-output OLD=OUTPUT"
     if option not in command:

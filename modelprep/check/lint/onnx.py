@@ -18,7 +18,7 @@ from modelprep.targets.armnn.network import Stop
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
-    """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
+    """Return the findings about a file; see :func:`modelprep.check.lint.lint`."""
     target = f"armnn-{asked.version}"
     tried = Tried(
         path,
@@ -43,7 +43,7 @@ def _examine(path: Path, asked: Asked) -> list[Finding]:
     if not stops and (stop := program.carry_on(network, binding(asked), _unbound)) is not None:
         stops = [stop]
     if stops and stops[0].rule in _SHAPES and model is not None and _open(model):
-        # Names and missing numbers are read as 0, and the shapes that follow fit no more.
+        # Symbolic and missing sizes are read as 0, and later shapes no longer fit.
         stops[0].rule = "ON05"
     found = findings_of(stops, asked.program)
     if foreign:
@@ -74,7 +74,7 @@ def _unbound(what: str, name: str) -> Stop:
 
 
 def _more(model: Any, asked: Asked, stopped: bool) -> Iterator[Finding]:
-    """Return what is computed differently and, if the parser stopped, where it would stop next."""
+    """Yield what is computed differently and, if the parser stopped, where it would stop next."""
     parser = armnn_onnx.parser_of(asked.version)
     for problem in armnn_onnx.problems(model.proto, parser):
         if problem.effect == "wrong" and problem.rule in ("ON05", "ON13", "ON15"):
@@ -86,7 +86,7 @@ def _more(model: Any, asked: Asked, stopped: bool) -> Iterator[Finding]:
     # Of a Reshape the second input is a shape.
     weights = {name for node in graph.node for name in node.input[: 1 if node.op_type == "Reshape" else None]}
     for tensor in graph.initializer:
-        where = f"initialiser {tensor.name}"
+        where = f"initializer {tensor.name}"
         if tensor.name not in weights:
             continue
         payload = model.payloads.get(tensor.name)

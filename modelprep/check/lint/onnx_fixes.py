@@ -26,7 +26,7 @@ class Tried:
         """Return the call that fixes the finding's rule and leaves the fewest others; empty if none does."""
         if finding.rule not in _RULES:
             return finding.mend
-        ways: dict[str, Mapping[str, object]] = {
+        ways: dict[str, dict[str, object]] = {
             f"--for {self.target}": {"target": self.target},
             f"--batch 1 --for {self.target}": {"batch": 1, "target": self.target},
         }
@@ -37,8 +37,7 @@ class Tried:
         for text, params in ways.items():
             if text not in self._left:
                 self._left[text] = self._leaves(params)
-            left = self._left[text]
-            if left is not None and finding.rule not in left:
+            if (left := self._left[text]) is not None and finding.rule not in left:
                 fitting.append((len(left), text))
                 if not left:
                     break

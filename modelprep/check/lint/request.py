@@ -18,13 +18,13 @@ class Asked:
     Parameters
     ----------
     input_name, input_shape
-        Input binding, and the shape of the data it feeds; empty if nothing is asked.
+        Input binding, and the shape of its data; empty without a test.
     shape_passed
-        Whether the test tells the parser the shape.
+        Whether the test passes the shape to the parser.
     text
-        Whether the test reads the file as protobuf text; None if either will do.
+        Whether the test reads the file as protobuf text; None: text or binary.
     fed, room
-        Type of the numbers that it feeds, and of its buffers for the outputs.
+        Type of the input's numbers, and of the buffers for the outputs.
     """
 
     version: str = armnn_tests.BASE_VERSION

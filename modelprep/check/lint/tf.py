@@ -22,7 +22,7 @@ _TOO_MANY = 5
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
-    """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
+    """Return the findings about a file; see :func:`modelprep.check.lint.lint`."""
     from modelprep.formats.tensorflow.read import read_any_graph, way_on
     from modelprep.formats.tensorflow.text import looks_like_text
 
@@ -90,9 +90,7 @@ def _graph(graph: Graph, asked: Asked) -> Iterator[Finding]:
             return
         nodes = graph.by_name()
     for found in judge(graph):
-        message = ""
-        if found.rule == "TF01":
-            message = f"Unsupported operation {found.op} in tensorflow::GraphDef"
+        message = f"Unsupported operation {found.op} in tensorflow::GraphDef" if found.rule == "TF01" else ""
         yield Finding(found.rule, f"{found.node} ({found.op})", found.detail, message)
     if asked.input_name and not missing:
         node = nodes.get(asked.input_name)
@@ -118,7 +116,7 @@ def _by_rank(graph: Graph, known: Ranks) -> Iterator[Finding]:
         elif node.op == "Split" and len(given) > 1 and given[1] not in (None, 4):
             yield Finding("TF24", where, f"an input of {given[1]} dimensions")
         elif node.op == "Mean" and "keep_dims" in node.attrs and not node.flag("keep_dims"):
-            # Refusing it would refuse graphs that run because nothing later depends on the shape.
+            # No refusal: the graph runs if nothing later depends on the shape.
             yield Finding("TF30", where, "keep_dims is false, the result has one dimension", effect_here="wrong")
         elif node.op == "Softmax" and given and given[0] not in (None, 2):
             yield Finding("TF33", where, f"{given[0]} dimensions")
@@ -127,8 +125,7 @@ def _by_rank(graph: Graph, known: Ranks) -> Iterator[Finding]:
 def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | None]:
     """Return the parser's number of dimensions of each node's result; None if unknown.
 
-    `input_name`, `input_rank`: the placeholder that the test feeds, and with how many dimensions (0 if nothing is
-    asked).
+    `input_name`, `input_rank`: the placeholder that the test feeds, and its number of dimensions (0 without a test).
     """
     from modelprep.formats.tensorflow.sizes import ordered
 

@@ -15,7 +15,7 @@ from modelprep.targets.armnn_rules import rules
 
 
 def examine(path: Path, asked: Asked) -> list[Finding]:
-    """Say what the parser will make of a file; see :func:`modelprep.check.lint.lint`."""
+    """Return the findings about a file; see :func:`modelprep.check.lint.lint`."""
     try:
         network, stops = files.tflite_network(path, asked.version)
     except StepError as error:
@@ -36,7 +36,7 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
 
 
 def _computed_otherwise(path: Path, network: Network) -> Iterator[Finding]:
-    """Say which options the parser does not read that would change the result."""
+    """Yield options that the parser does not read and that change the result."""
     from modelprep.formats.mapped import MappedFile
     from modelprep.formats.tflite import model as reader
 
@@ -57,12 +57,11 @@ def _computed_otherwise(path: Path, network: Network) -> Iterator[Finding]:
 
 
 def _taken_for_another(network: Network) -> Iterator[Finding]:
-    """Return where the workloads of 19.02 misinterpret memory."""
+    """Yield where the workloads of 19.02 misinterpret memory."""
     for layer in network.layers:
         if layer.params.get("by_planes"):
-            yield Finding(
-                "TL19", layer.name, "bytes are resized as if the second dimension were the channels", "", "wrong"
-            )
+            detail = "bytes are resized as if the second dimension were the channels"
+            yield Finding("TL19", layer.name, detail, "", "wrong")
         if layer.params.get("as_boxes"):
             boxes, scores = (slot.info.dtype if slot and slot.info else "" for slot in layer.inputs)
             anchors = layer.constants["anchors"].info.dtype

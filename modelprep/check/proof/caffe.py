@@ -16,35 +16,30 @@ from modelprep.errors import CheckFailed
 from modelprep.formats.arrays import Array
 
 
-def runtimes_of(conversion: Conversion) -> tuple[str, str]:
-    """Say who runs a Caffe model before and after: OpenCV.
+def runtime(_: Conversion) -> str:
+    """Return name and version of what runs a Caffe model: OpenCV.
 
     Raises MissingTool: it is not installed, or is version 5, which has no Caffe reader.
     """
-    del conversion
-    name = f"OpenCV {runtimes.opencv_for_caffe().__version__}"
-    return name, name
+    return f"OpenCV {runtimes.opencv_for_caffe().__version__}"
 
 
 def bake(conversion: Conversion) -> Sides:
     """Compare prototxt and weights as they were downloaded with the baked model.
 
-    Where the recipe changes fields of the net (`set`), the original is given the same fields: what is shown then is
-    that nothing else has changed.
-
-    Raises CheckFailed: the baked net has no input of a known shape.
+    If the recipe changes fields of the net (`set`), the original gets the same fields: the comparison shows then that
+    nothing else has changed. Raises CheckFailed: the baked net has no input of a known shape.
     """
     net = _structure(conversion.output)
     shape = conversion.shape or _input_shape(net, conversion.output)
     names = _ends(net)
     weights = Path(conversion.params["weights"])
 
-    @contextmanager
-    def before() -> Iterator[Side]:
-        with _opened(_original(conversion), weights, names, shape) as side:
-            yield side
-
-    return Sides(tuple(names), before, lambda: _opened(_text(net), conversion.output, names, shape))
+    return Sides(
+        tuple(names),
+        lambda: _opened(_original(conversion), weights, names, shape),
+        lambda: _opened(_text(net), conversion.output, names, shape),
+    )
 
 
 def _original(conversion: Conversion) -> bytes:
@@ -57,18 +52,8 @@ def _original(conversion: Conversion) -> bytes:
     return _text(structure(prototxt_path, Options(set=changed)).net)
 
 
-def twin_runtimes(conversion: Conversion) -> tuple[str, str]:
-    """Say who runs the graph (TensorFlow, else OpenCV) and who its Caffe twin (OpenCV).
-
-    Raises MissingTool: one of them is not installed.
-    """
-    return graphs.runtime(), runtimes_of(conversion)[1]
-
-
 def twin(conversion: Conversion) -> Sides:
-    """Compare a TensorFlow graph with the Caffe net that was given its weights.
-
-    Pictures go in with their channels last on one side and second on the other.
+    """Compare a TensorFlow graph with the Caffe net that has its weights; each gets pictures in its own layout.
 
     Raises CheckFailed: there is more than one input, or no output that both have.
     """
@@ -93,7 +78,7 @@ def twin(conversion: Conversion) -> Sides:
         raise CheckFailed("net and graph have no output in common", got=f"{', '.join(names)}; {', '.join(ends)}")
     return Sides(
         tuple(pairs),
-        lambda: graphs.opened(path, fed, list(pairs.values()), image=True),
+        lambda: graphs.opened(path, graphs.Request(fed, list(pairs.values()), image=True)),
         lambda: _opened(_text(net), conversion.output, list(pairs), shape, turned=turned),
     )
 
@@ -118,10 +103,7 @@ def _input_shape(net: Any, path: Path) -> tuple[int, ...]:
 
 
 def _ends(net: Any) -> list[str]:
-    """Return the layers whose values are not used, and the input of a last softmax.
-
-    A softmax over distant values is almost 0 and 1, and hides differences before it.
-    """
+    """Return the layers whose values are not used, and the input of a last softmax, which hides differences."""
     used = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
     # A layer that works in place writes a top of its bottom's name: the last one is meant.
     makers = {top: layer for layer in net.layer for top in layer.top}
@@ -132,17 +114,9 @@ def _ends(net: Any) -> list[str]:
 
 @contextmanager
 def _opened(
-    text: bytes,
-    weights: Path,
-    names: Sequence[str],
-    shape: tuple[int, ...],
-    *,
-    turned: tuple[int, ...] = (),
+    text: bytes, weights: Path, names: Sequence[str], shape: tuple[int, ...], *, turned: tuple[int, ...] = ()
 ) -> Iterator[Side]:
-    """Open a Caffe model in OpenCV.
-
-    `turned`: the shape, channels last, that the values are made in; the net's own where left out.
-    """
+    """Open a Caffe model in OpenCV; `turned` is the shape of the seeded values if their channels are last."""
     import numpy as np
 
     cv2, net = runtimes.caffe_net(text, weights)

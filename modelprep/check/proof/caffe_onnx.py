@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.check.proof import caffe as caffe_sides
-from modelprep.check.proof import onnx
 from modelprep.check.proof.tensorflow import SMALL, values
 from modelprep.check.proof.types import INPUTS, Conversion, Side, Sides
 from modelprep.check.runtimes import host as runtimes
@@ -36,15 +35,9 @@ OPENCV_DIFFERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 _NEW_TYPES = ("Clip", "Swish")
 
 
-def runtimes_of(conversion: Conversion) -> tuple[str, str]:
-    """Say who runs the original (a real Caffe, else OpenCV) and who the result (onnxruntime).
-
-    Raises MissingTool: one of them is not installed.
-    """
-    after = onnx.runtime()
-    if _caffe_knows(conversion):
-        return "pycaffe", after
-    return caffe_sides.runtimes_of(conversion)[1], after
+def runtime(conversion: Conversion) -> str:
+    """Return what runs the original: a real Caffe, else OpenCV. Raises MissingTool: neither is installed."""
+    return "pycaffe" if _caffe_knows(conversion) else caffe_sides.runtime(conversion)
 
 
 def _caffe_knows(conversion: Conversion) -> bool:
@@ -75,7 +68,7 @@ def _net(conversion: Conversion) -> tuple[Any, bytes]:
 def sides(conversion: Conversion) -> Sides:
     """Compare a Caffe net with the ONNX model that was made of it.
 
-    Raises CheckFailed: OpenCV does not compute what Caffe computes, or a size is open that the prototxt does not say.
+    Raises CheckFailed: OpenCV does not compute what Caffe computes, or the prototxt leaves a size open.
     """
     from modelprep.formats.caffe.shapes.infer import infer
     from modelprep.formats.onnx.model import read_header

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from modelprep.check.proof import tensorflow as graphs
 from modelprep.check.proof.types import Conversion, Side, Sides
@@ -18,16 +18,11 @@ from modelprep.installed import install_command
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 
 
-def runtimes_of(conversion: Conversion) -> tuple[str, str]:
-    """Say who runs both: TensorFlow, as nothing else reads a checkpoint.
-
-    Raises MissingTool: it is not installed.
-    """
-    del conversion
-    name = graphs.tensorflow()
-    if name is None:
+def runtime(_: Conversion) -> str:
+    """Return name and version of what restores a checkpoint: TensorFlow. Raises MissingTool: it is not installed."""
+    if (name := graphs.tensorflow()) is None:
         raise MissingTool("running a graph with its checkpoint needs TensorFlow", hint=install_command("tf"))
-    return name, name
+    return name
 
 
 def sides(conversion: Conversion) -> Sides:
@@ -38,19 +33,17 @@ def sides(conversion: Conversion) -> Sides:
     from modelprep.formats.tensorflow.read import read_graph
 
     frozen = read_graph(conversion.output)
-    shapes = graphs.placeholders(frozen, conversion.output, conversion.shape)
     there = {node.name for node in frozen.nodes}
-    asked = [str(name) for name in conversion.params["outputs"]]
-    names = list(
-        dict.fromkeys([*asked, *(name for name in graphs.results(frozen, conversion.output) if name in there)])
-    )
+    ends = [name for name in graphs.results(frozen, conversion.output) if name in there]
+    names = list(dict.fromkeys([*map(str, conversion.params["outputs"]), *ends]))
+    asked = graphs.Request(graphs.placeholders(frozen, conversion.output, conversion.shape), names)
 
     @contextmanager
     def before() -> Iterator[Side]:
         with _restored(conversion, names) as (path, graph, running):
-            yield graphs.side_of(path, graph, running, shapes, names)
+            yield graphs.side_of(path, graph, running, asked)
 
-    return Sides(tuple(names), before, lambda: graphs.opened(conversion.output, shapes, names))
+    return Sides(tuple(names), before, lambda: graphs.opened(conversion.output, asked))
 
 
 @contextmanager
@@ -61,7 +54,7 @@ def _restored(conversion: Conversion, outputs: list[str]) -> Iterator[tuple[Path
 
     tf = runtimes.tensorflow()
     path = Path(conversion.params["graph"])
-    shards = cast("Mapping[str, Path] | None", conversion.params.get("shards")) or {}
+    shards: Mapping[str, Path] = conversion.params.get("shards") or {}
     definition = graphs.definition_of(path)
     nodes = {node.name for node in definition.node}
     saver = next((scope for scope in ("save/", "save_1/") if {f"{scope}restore_all", f"{scope}Const"} <= nodes), None)
@@ -69,9 +62,7 @@ def _restored(conversion: Conversion, outputs: list[str]) -> Iterator[tuple[Path
     with refusing("TensorFlow", path, AssertionError, ValueError, TypeError), hushed():
         needed = tf.compat.v1.graph_util.extract_sub_graph(definition, wanted)
     with tempfile.TemporaryDirectory(prefix="modelprep-proof-") as folder:
-        prefix = laid_out(
-            Path(conversion.params["checkpoint"]), {name: str(file) for name, file in shards.items()}, Path(folder)
-        )
+        prefix = laid_out(Path(conversion.params["checkpoint"]), shards, Path(folder))
         with graphs.session(path, needed) as (graph, running):
             with refusing("TensorFlow", path, ValueError, TypeError, KeyError, tf.errors.OpError):
                 if saver:
@@ -89,7 +80,7 @@ def _assign(tf: Any, graph: Any, running: Any, prefix: str, path: Path) -> None:
     if absent:
         raise CheckFailed("the graph has no saver, and the checkpoint does not know its variables by their names",
                           where=str(path), got=", ".join(absent[:3]))  # fmt: skip
-    # All at once: each run after a change of the graph would make TensorFlow place the whole of it anew.
+    # In one run: TensorFlow places the whole graph again in each run after a change.
     assigned = []
     with graph.as_default():
         for op in variables:

@@ -30,39 +30,33 @@ class Kind:
     Parameters
     ----------
     runtimes
-        Says who would run the original and who the result, with versions, and loads neither; raises MissingTool.
+        Return name and version of what would run the original, and the result; raise MissingTool; load nothing.
     sides
-        Makes both sides ready to be opened.
+        Prepares both sides.
     memory
-        Bytes that a file of a side takes when it is run, as a multiple of its own.
+        Memory that a file needs when it is run, as a multiple of its size.
     """
 
-    runtimes: Callable[[Conversion], tuple[str, str]]
+    runtimes: tuple[Callable[[Conversion], str], Callable[[Conversion], str]]
     sides: Callable[[Conversion], Sides]
     memory: Callable[[Path], float]
 
 
 def spare(conversion: Conversion, kind: Kind) -> None:
-    """Raise `CheckFailed` if running the models would need more memory than is available.
-
-    Raises CheckFailed: less is free than the larger side will take.
-    """
+    """Raise `CheckFailed` if running the models would need more memory than is available."""
     before: list[Path] = []
     for value in conversion.params.values():
         several = value.values() if isinstance(value, Mapping) else (value,)
         before += [one for one in several if isinstance(one, Path)]
-    wanted = int(
-        max(sum(kind.memory(path) * path.stat().st_size for path in paths) for paths in (before, [conversion.output]))
-    )
-    free = _free_memory()
-    if free is not None and wanted > free:
-        raise CheckFailed(
-            "not enough memory to run the models", got=f"{wanted >> 20} MiB needed, {free >> 20} MiB free"
-        )
+    sides = (before, [conversion.output])
+    needed = int(max(sum(kind.memory(path) * path.stat().st_size for path in paths) for paths in sides))
+    if (free := _free_memory()) is not None and needed > free:
+        got = f"{needed >> 20} MiB needed, {free >> 20} MiB free"
+        raise CheckFailed("not enough memory to run the models", got=got)
 
 
 def _free_memory() -> int | None:
-    """Return the bytes that can be had without swapping, where the system says so."""
+    """Return the bytes that are available without swapping; None if the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):
@@ -72,20 +66,12 @@ def _free_memory() -> int | None:
     return None
 
 
-def _graph_runtimes(conversion: Conversion) -> tuple[str, str]:
-    del conversion
-    name = graphs.runtime()
-    return name, name
-
-
 def _graph(conversion: Conversion) -> Sides:
     from modelprep.formats.tensorflow.read import read_any_graph, read_graph
 
     result = read_graph(conversion.output)
     original = Path(conversion.params["graph"])
-    back_in = _backwards(conversion.params.get("inputs"))
-    back_out = _backwards(conversion.params.get("outputs"))
-    back = back_in | back_out
+    back = _backwards(conversion.params.get("inputs")) | _backwards(conversion.params.get("outputs"))
     shapes = graphs.placeholders(result, conversion.output, conversion.shape)
     known = {node.name for node in read_any_graph(original)[0].nodes}
     constants = conversion.params.get("constants") or {}
@@ -93,25 +79,18 @@ def _graph(conversion: Conversion) -> Sides:
     if not names:
         raise CheckFailed("the result has no output that the original has")
     before = {back.get(name, name): shape for name, shape in shapes.items()}
+    asked = graphs.Request(before, [back.get(name, name) for name in names], constants=constants)
     return Sides(
         tuple(names),
-        lambda: graphs.opened(original, before, [back.get(name, name) for name in names], constants=constants),
-        lambda: graphs.opened(conversion.output, shapes, names),
+        lambda: graphs.opened(original, asked),
+        lambda: graphs.opened(conversion.output, graphs.Request(shapes, names)),
     )
-
-
-def _to_tflite_runtimes(conversion: Conversion) -> tuple[str, str]:
-    return onnx.runtime(), _tflite_runtimes(conversion)[0]
 
 
 def _backwards(renamed: object) -> dict[str, str]:
     if not isinstance(renamed, Mapping):
         return {}
     return {str(new): str(old).partition(":")[0] for old, new in renamed.items()}
-
-
-def _to_onnx_runtimes(conversion: Conversion) -> tuple[str, str]:
-    return _graph_runtimes(conversion)[0], onnx.runtime()
 
 
 def _to_onnx(conversion: Conversion) -> Sides:
@@ -154,19 +133,17 @@ def _to_onnx(conversion: Conversion) -> Sides:
 
         yield run
 
-    shapes = {name.partition(":")[0]: size for name, size in fed.items()}
-    return Sides(tuple(names), lambda: graphs.opened(original, shapes, nodes, scales=SMALL), after)
+    asked = graphs.Request({name.partition(":")[0]: size for name, size in fed.items()}, nodes, scales=SMALL)
+    return Sides(tuple(names), lambda: graphs.opened(original, asked), after)
 
 
-def _tflite_runtimes(conversion: Conversion) -> tuple[str, str]:
+def _litert(_: Conversion) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
-    del conversion
     try:
-        name = f"LiteRT {version('ai-edge-litert')}"
+        return f"LiteRT {version('ai-edge-litert')}"
     except PackageNotFoundError as error:
         raise runtimes.missing("LiteRT", "TensorFlow Lite") from error
-    return name, name
 
 
 def _tflite(conversion: Conversion) -> Sides:
@@ -196,35 +173,33 @@ def _tflite(conversion: Conversion) -> Sides:
     return Sides(names, lambda: opened(Path(conversion.params["model"])), lambda: opened(conversion.output))
 
 
-def _of_opencv(path: Path) -> float:
-    """VGG-19 (548 MiB) took 1106 MiB more than OpenCV by itself, AlexNet (232 MiB) 446: 2.0 and 1.9 times."""
-    del path
+def _of_opencv(_: Path) -> float:
+    """VGG-19 (548 MiB) took 1106 MiB more than OpenCV itself, AlexNet (232 MiB) 446: 2.0 and 1.9 times."""
     return 2.5
 
 
 def _of_tensorflow(path: Path) -> float:
-    """Inception v3 (91 MiB) took 751 MiB more than TensorFlow by itself, 8.3 times; as text (254 MiB) 14.7 times."""
+    """Inception v3 (91 MiB) took 751 MiB more than TensorFlow itself, 8.3 times; as text (254 MiB) 14.7 times."""
     from modelprep.formats.tensorflow.text import looks_like_text
 
     with path.open("rb") as file:
         return 16 if looks_like_text(file.read(4096)) else 9
 
 
-def _of_others(path: Path) -> float:
-    """Inception v3 (91 MiB) took 259 MiB more than onnxruntime by itself: 2.8 times."""
-    del path
+def _of_others(_: Path) -> float:
+    """Inception v3 (91 MiB) took 259 MiB more than onnxruntime itself: 2.8 times."""
     return 4
 
 
-#: What a step declares itself proven by -> how that is done.
+#: Name of a comparison (:attr:`modelprep.steps.Proven.by`) -> how it is made.
 KINDS: Mapping[str, Kind] = {
-    "caffe": Kind(caffe_sides.runtimes_of, caffe_sides.bake, _of_opencv),
-    "caffe-onnx": Kind(caffe_onnx.runtimes_of, caffe_onnx.sides, _of_others),
-    "caffe-twin": Kind(caffe_sides.twin_runtimes, caffe_sides.twin, _of_tensorflow),
-    "checkpoint": Kind(checkpoints.runtimes_of, checkpoints.sides, _of_tensorflow),
-    "graph": Kind(_graph_runtimes, _graph, _of_tensorflow),
-    "graph-onnx": Kind(_to_onnx_runtimes, _to_onnx, _of_tensorflow),
-    "onnx": Kind(onnx.runtimes_of, onnx.sides, _of_others),
-    "onnx-tflite": Kind(_to_tflite_runtimes, onnx_tflite.sides, _of_others),
-    "tflite": Kind(_tflite_runtimes, _tflite, _of_others),
+    "caffe": Kind((caffe_sides.runtime, caffe_sides.runtime), caffe_sides.bake, _of_opencv),
+    "caffe-onnx": Kind((caffe_onnx.runtime, onnx.runtime), caffe_onnx.sides, _of_others),
+    "caffe-twin": Kind((graphs.runtime, caffe_sides.runtime), caffe_sides.twin, _of_tensorflow),
+    "checkpoint": Kind((checkpoints.runtime, checkpoints.runtime), checkpoints.sides, _of_tensorflow),
+    "graph": Kind((graphs.runtime, graphs.runtime), _graph, _of_tensorflow),
+    "graph-onnx": Kind((graphs.runtime, onnx.runtime), _to_onnx, _of_tensorflow),
+    "onnx": Kind((onnx.runtime, onnx.runtime), onnx.sides, _of_others),
+    "onnx-tflite": Kind((onnx.runtime, _litert), onnx_tflite.sides, _of_others),
+    "tflite": Kind((_litert, _litert), _tflite, _of_others),
 }

@@ -14,7 +14,7 @@ from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed
 from modelprep.formats.arrays import Array
 
-#: What a dimension that is still open is taken for, one after the other, until the original runs.
+#: Sizes to try for an open dimension, until the original runs.
 _OPEN = (1, 8, 32, 224)
 _RANDOM = frozenset({
     "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
@@ -26,11 +26,8 @@ _TYPES: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def runtime() -> str:
-    """Return onnxruntime's name and version.
-
-    Raises MissingTool: it is not installed.
-    """
+def runtime(_: Conversion) -> str:
+    """Return onnxruntime's name and version. Raises MissingTool: it is not installed."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -38,17 +35,8 @@ def runtime() -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
-def runtimes_of(conversion: Conversion) -> tuple[str, str]:
-    """Say who runs both models: onnxruntime, by :func:`runtime`."""
-    del conversion
-    name = runtime()
-    return name, name
-
-
 def fed(session: Any) -> dict[str, str]:
-    """Return the inputs that a session must be fed, with numpy's name of their type.
-
-    Initializers that are listed among the inputs are none that must be fed.
+    """Return the inputs of a session that are no initializers, with numpy's name of their type.
 
     Raises CheckFailed: an input is not a tensor of numbers.
     """
@@ -62,9 +50,9 @@ def fed(session: Any) -> dict[str, str]:
 
 
 def seeded(shape: Sequence[int], kind: str, number: int) -> Array:
-    """Return input `number` of a type: spread on both sides of zero, bytes over their range, other integers 0 or 1.
+    """Return input `number` of a type: floats on both sides of zero, bytes over their range, other integers 0 or 1.
 
-    Whole numbers of more than eight bits are indices, lengths and axes far more often than measurements.
+    Integers of more than eight bits are indices, lengths and axes far more often than measurements.
     """
     import numpy as np
 
@@ -78,8 +66,7 @@ def seeded(shape: Sequence[int], kind: str, number: int) -> Array:
 def answers(session: Any, path: Path, given: Mapping[str, Array], asked: list[str]) -> list[Array]:
     """Run a session.
 
-    Raises CheckFailed: onnxruntime does not run the model on these inputs, or gives something that is no tensor of
-    numbers.
+    Raises CheckFailed: onnxruntime does not run the model on these inputs, or an output is not a tensor of numbers.
     """
     import numpy as np
 
@@ -92,9 +79,7 @@ def answers(session: Any, path: Path, given: Mapping[str, Array], asked: list[st
 
 
 def sides(conversion: Conversion) -> Sides:
-    """Compare an ONNX model with its result.
-
-    Dimensions that the result leaves open are taken for the first of a few sizes at which the original runs.
+    """Compare an ONNX model with its result; open dimensions get the first of a few sizes at which the original runs.
 
     Raises CheckFailed: the original has external weights.
     """
@@ -153,13 +138,13 @@ def sides(conversion: Conversion) -> Sides:
 
 
 def _settled(own: Sequence[object], other: Sequence[object]) -> list[int | None]:
-    """Return dimensions, those that are open as the other model has them; None if that leaves them open too."""
+    """Return dimensions, open ones as in the other model; None if they are open there too."""
     numbers = ([size if isinstance(size, int) and size > 0 else None for size in sizes] for sizes in (own, other))
     return [one or two for one, two in zip(*numbers, strict=True)]
 
 
 def _repeated(samples: Array, sizes: Sequence[int]) -> Array:
-    """Return values of other sizes: along an axis that is longer they begin again."""
+    """Return values of other sizes: along a longer axis they repeat."""
     for axis, size in enumerate(sizes):
         if size != samples.shape[axis]:
             samples = samples.take([index % samples.shape[axis] for index in range(size)], axis)

@@ -17,10 +17,10 @@ from modelprep.store import Store
 
 
 def prove(conversion: Conversion, store: Store | None = None) -> Proof:
-    """Run original and result on the same inputs, or read what came of that before.
+    """Run original and result on the same inputs, or read a stored measurement.
 
-    `store`: where proofs are kept; None keeps none. Returns ``unknown`` where no runtime on this machine, or no runtime
-    at all, can run both; that is not kept.
+    `store`: where measurements are kept; None keeps none. Returns ``unknown``, which is not kept, if no runtime here
+    can run both.
     """
     from modelprep.check.proof import kinds
 
@@ -37,18 +37,16 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
         return Proof(conversion.step, "unknown", f"unknown comparison '{declared.by}'")
     of = (conversion.output_sha256, conversion.shape)
     try:
-        runtimes = kind.runtimes(conversion)
+        runtimes = tuple(one(conversion) for one in kind.runtimes)
     except (MissingTool, StepError) as error:
-        # What another machine, or this one with more installed, measured before is as true as ever.
-        older = record.newest(*of)
+        # A measurement of another machine, or of this one with more installed, still holds.
+        older = record.find(*of)
         return not_compared(conversion.step, error) if older is None else _judged(conversion, older)
     measured = record.find(*of, runtimes)
+    if measured is None and conversion.missing:
+        older = record.find(*of)
+        return Proof(conversion.step, "unknown", conversion.missing) if older is None else _judged(conversion, older)
     if measured is None:
-        if conversion.missing:
-            older = record.newest(*of)
-            return (
-                Proof(conversion.step, "unknown", conversion.missing) if older is None else _judged(conversion, older)
-            )
         try:
             kinds.spare(conversion, kind)
             measured = measure(kind.sides(conversion), runtimes)
@@ -60,19 +58,19 @@ def prove(conversion: Conversion, store: Store | None = None) -> Proof:
 
 
 def stored(conversion: Conversion, store: Store) -> Proof | None:
-    """Return what was measured last of a conversion and kept in the store; None if nothing was. Nothing is run."""
+    """Return the proof by the newest measurement in the store, None if there is none; nothing is run."""
     declared = find(conversion.step).proof
     if isinstance(declared, Compared):
         return by_step(conversion)
     if isinstance(declared, Exempt):
         return None
     record = Record.read(store.root / "proofs", conversion.key())
-    measured = record.newest(conversion.output_sha256, conversion.shape)
+    measured = record.find(conversion.output_sha256, conversion.shape)
     return None if measured is None else _judged(conversion, measured)
 
 
 def by_step(conversion: Conversion) -> Proof:
-    """Tell what a step that compares by itself found, from the facts of its result."""
+    """Return the proof of a step that compares its result itself, from the facts of the result."""
     from modelprep.steps._agreement import words
 
     agreement = conversion.facts.get("agreement")
@@ -82,31 +80,25 @@ def by_step(conversion: Conversion) -> Proof:
 
 
 def held_to(
-    step: str,
-    sides: tuple[Side, Side],
-    runtimes: tuple[str, ...],
-    tolerance: float,
-    *,
-    outputs: Sequence[str] = (),
-    origin: str = "",
-    hint: str = "",
-) -> Proof:
-    """Compare two sides and hold the difference to a tolerance; nothing is kept."""
+    step: str, sides: tuple[Side, Side], runtimes: tuple[str, ...], tolerance: float, *, outputs: Sequence[str] = (),
+    origin: str = "", hint: str = "",
+) -> Proof:  # fmt: skip
+    """Compare two sides and check the difference against a tolerance; nothing is kept."""
     olds, news = ([side(number) for number in range(INPUTS)] for side in sides)
     return _held(step, _compared(outputs, olds, news, runtimes), tolerance, origin, hint)
 
 
 def not_compared(step: str, error: MissingTool | CheckFailed | StepError) -> Proof:
-    """Say why there is nothing to compare: what to install, or what a runtime said of the model."""
+    """Return why nothing was compared: what to install, or what a runtime printed about the model."""
     if isinstance(error, MissingTool):
         return Proof(step, "unknown", f"{error.what} ({error.hint})" if error.hint else error.what)
     return Proof(step, "unknown", f"{error.what}: {error.got}" if error.got else error.what)
 
 
 def measure(sides: Sides, runtimes: tuple[str, ...]) -> Measured:
-    """Run both sides on the same inputs, one after the other, and give how far apart their answers are.
+    """Run both sides on the same inputs, one after the other, and return their largest difference.
 
-    Raises CheckFailed: a runtime does not take its model.
+    Raises CheckFailed: a runtime refuses its model.
     """
     failed: CheckFailed | None = None
     with sides.before() as side:
@@ -114,7 +106,7 @@ def measure(sides: Sides, runtimes: tuple[str, ...]) -> Measured:
             olds = [side(number) for number in range(INPUTS)]
         except CheckFailed as error:
             failed = error
-    del side  # the model is let go before the other one is loaded
+    del side  # free the model before the other one is loaded
     try:
         with sides.after() as side:
             if failed is not None:  # the original loads and does not run on these inputs: the result has to load too
@@ -150,13 +142,9 @@ def _held(step: str, measured: Measured, tolerance: float, origin: str, hint: st
 
 
 def _compared(
-    names: Sequence[str],
-    olds: Sequence[list[Array]],
-    news: Sequence[list[Array]],
-    runtimes: tuple[str, ...],
-    *,
+    names: Sequence[str], olds: Sequence[list[Array]], news: Sequence[list[Array]], runtimes: tuple[str, ...], *,
     corner: bool = False,
-) -> Measured:
+) -> Measured:  # fmt: skip
     """Find the largest relative difference, or say why there is none."""
     import numpy as np
 
@@ -179,20 +167,19 @@ def _compared(
             if not finite.all() and not finite.any():
                 said = "the original itself computes NaN or infinity for the seeded inputs"
                 return Measured(None, name, number, said, runtimes, moved=False)
-            # Where the original has no number (the root of a negative one), there is nothing to compare with.
+            # If the original computes NaN (the root of a negative number), there is nothing to compare with.
             one, two = one[finite], two[finite]
             if not np.isfinite(two).all():
-                return Measured(
-                    None, name, number, "the result has NaN or infinity where the original has numbers", runtimes
-                )
+                said = "the result has NaN or infinity where the original has numbers"
+                return Measured(None, name, number, said, runtimes)
             scale = float(np.abs(one).max(initial=0.0))
             gap = float(np.abs(one - two).max(initial=0.0))
-            # Half precision has three digits: the last of them is rounded otherwise when sums are made otherwise.
+            # Half precision has three digits; the last one depends on the order of sums.
             slack = 4 * float(np.finfo(np.float16).eps) if np.float16 in (mine.dtype, theirs.dtype) else 0.0
             share = max(0.0, (gap / scale if scale else gap) - slack)
             if share > (worst.difference or 0.0) or not worst.tensor:
                 worst = Measured(share, name, number, "", runtimes)
-    # A difference is one, whatever the outputs depend on.
+    # A difference counts, whether or not the outputs depend on the input.
     if worst.difference or any(not np.array_equal(a, b) for a, b in zip(olds[0], olds[-1], strict=True)):
         return worst
     return Measured(None, "", 0, "", runtimes, moved=False)

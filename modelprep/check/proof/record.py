@@ -15,10 +15,9 @@ from typing import Any
 from modelprep.regular import opened
 from modelprep.store.disk import write_atomic
 
-#: Part of every entry: raise it when another way of measuring would give another number. Older entries are then made
-#: anew.
+#: Part of every entry: raise it when a change of the method changes the numbers; older entries are then ignored.
 VERSION = 3
-#: Entries kept of one result: a store that many machines share does not grow for ever.
+#: Entries kept of one result, so that a store of many machines does not grow without limit.
 _MOST = 8
 
 
@@ -29,13 +28,13 @@ class Measured:
     Parameters
     ----------
     difference
-        Largest difference, as a share of the largest value of its output; None if there is no such number.
+        Largest difference, as a fraction of the largest value of its output; None if there is no such number.
     tensor, input
-        The output and the input (from 1) where that was.
+        The output and the input (from 1) with that difference.
     said
-        Why there is no number, though the inputs did change the outputs.
+        Why there is no number, although the inputs did change the outputs.
     runtimes
-        Names and versions of who ran the original and who the result.
+        Names and versions of the runtimes of original and result.
     moved
         False if the outputs do not depend on the input, so that nothing is proven.
     """
@@ -60,49 +59,33 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path | None, key: str) -> Record:
-        """Read what is kept of a result; nothing if the file is absent, torn or foreign."""
-        path = None if folder is None else folder / f"{key}.json"
-        record = cls(path)
-        if path is not None:
-            try:
-                with opened(path) as file:
-                    found = json.load(file)["measured"]
-                record.entries = [entry for entry in found if _measured(entry) is not None]
-            except (OSError, ValueError, KeyError, TypeError, RecursionError):
-                record.entries = []
-        return record
+        """Read the measurements of a result; none if the file is absent, damaged or of another kind."""
+        if folder is None:
+            return cls(None)
+        path = folder / f"{key}.json"
+        try:
+            with opened(path) as file:
+                found = json.load(file)["measured"]
+            return cls(path, [entry for entry in found if _measured(entry) is not None])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return cls(path)
 
-    def find(self, output: str, shape: Sequence[int], runtimes: Sequence[str]) -> Measured | None:
-        """Return what these very runtimes measured of these very bytes."""
-        return self._last(output, shape, list(runtimes))
-
-    def newest(self, output: str, shape: Sequence[int]) -> Measured | None:
-        """Return what was measured last of these very bytes, whoever did."""
-        return self._last(output, shape, None)
-
-    def _last(self, output: str, shape: Sequence[int], runtimes: list[str] | None) -> Measured | None:
+    def find(self, output: str, shape: Sequence[int], runtimes: Sequence[str] | None = None) -> Measured | None:
+        """Return the newest measurement of exactly these bytes, by these runtimes; None: by any."""
         facts = [VERSION, output, list(shape)]
         for entry in reversed(self.entries):
             same = [entry.get("proof"), entry.get("output"), entry.get("shape")] == facts
-            if same and runtimes in (None, entry["runtimes"]):
+            if same and (runtimes is None or list(runtimes) == entry["runtimes"]):
                 return _measured(entry)
         return None
 
     def keep(self, output: str, shape: Sequence[int], measured: Measured) -> None:
-        """Add a measurement and write the file.
-
-        Raises StorageError: the store cannot be written.
-        """
+        """Add a measurement and write the file. Raises StorageError: the store cannot be written."""
         if self.path is None:
             return
         facts = {"proof": VERSION, "output": output, "shape": list(shape), "runtimes": list(measured.runtimes)}
         kept = [entry for entry in self.entries if any(entry.get(name) != value for name, value in facts.items())]
-        made = {
-            "difference": measured.difference,
-            "tensor": measured.tensor,
-            "input": measured.input,
-            "said": measured.said,
-        }
+        made = {name: getattr(measured, name) for name in ("difference", "tensor", "input", "said")}
         self.entries = [*kept, facts | made][-_MOST:]
         text = json.dumps({"schema": 1, "measured": self.entries}, indent=1, sort_keys=True, allow_nan=False)
         write_atomic(self.path, f"{text}\n".encode())

@@ -1,8 +1,8 @@
 """Check a converted model with the format's own checker.
 
 onnx.checker with strict shape inference for ONNX, LiteRT's verifier for TF Lite, TensorFlow's import for a GraphDef,
-and for Caffe our own set-up of the net (a real Caffe's too, where `MODELPREP_PYCAFFE` names one). What a checker says
-of the original as well is not the conversion's fault.
+and for Caffe our own set-up of the net (a real Caffe's too if `MODELPREP_PYCAFFE` names one). If a checker refuses the
+original too, the conversion is not the cause.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _ORIGINALS: Mapping[str, str] = {"onnx": "model", "tflite": "model", "graph": "g
 
 
 def check(conversion: Conversion) -> str:
-    """Have the format's own checker read the result of a conversion.
+    """Check the result of a conversion with the format's own checker.
 
-    Returns name and version of what checked it; empty if the step makes no model. Raises StepError: the checker
-    refuses the result; MissingTool: there is no checker here, or it refuses the original as well.
+    Returns name and version of the checker; empty if the step makes no model. Raises StepError: the checker refuses the
+    result; MissingTool: there is no checker here, or it refuses the original too.
     """
     declared = find(conversion.step).proof
     if isinstance(declared, Exempt) or declared.by not in _FORMATS:
@@ -53,7 +53,7 @@ def check(conversion: Conversion) -> str:
 
 
 def runs_a_library(conversion: Conversion) -> bool:
-    """Whether the checker of the result is a library that is installed, which may crash."""
+    """Return whether the checker of the result is an installed library, which may crash."""
     declared = find(conversion.step).proof
     if isinstance(declared, Exempt):
         return False
@@ -98,7 +98,7 @@ def _graph(path: Path) -> str:
     wrapper = unwrap(data)
     if tensorflow_library.imports(data if wrapper is None else bytes(wrapper.graph)):
         return name
-    del data, wrapper  # text, or what TensorFlow says is wanted
+    del data, wrapper  # text, or TensorFlow's own message is needed
     with tensorflow.session(path, tensorflow.definition_of(path)):
         return name
 

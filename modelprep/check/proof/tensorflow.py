@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from modelprep.check.proof.types import Side
+from modelprep.check.proof.types import Conversion, Side
 from modelprep.check.runtimes import host as runtimes
 from modelprep.check.runtimes.base import refusing
 from modelprep.errors import CheckFailed, MissingTool
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 MAX_TEXT = 1 << 28
 #: Distributions that bring the module ``tensorflow``: asking one for its version is quicker than importing it.
 _DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")
-#: Largest value of each input: as networks take that scale their pictures, and as those do that only take the mean off.
-#: On both sides of zero more of a network is awake, and a normalisation is hardly seen in small values.
+#: Largest value of each input: for networks that scale their pictures, and for those that only subtract the mean.
+#: Values on both sides of zero activate more of a network, and small values hardly show a normalization.
 SCALES = (1.0, 128.0)
-#: Where two runtimes are compared and a softmax is all there is to see: it blows up the last digits of large values.
+#: For two runtimes whose only output is a softmax, which amplifies the last digits of large values.
 SMALL = (1.0, 1.0)
 _QUIET = ("Placeholder", "PlaceholderWithDefault", "Const", "NoOp", "Assert")
 
@@ -52,20 +53,18 @@ def tensorflow() -> str | None:
     return f"TensorFlow {tf.__version__}"
 
 
-def runtime() -> str:
+def runtime(_: Conversion) -> str:
     """Return name and version of what runs frozen graphs here: TensorFlow, else OpenCV.
 
     Raises MissingTool: neither is installed.
     """
-    found = tensorflow()
-    if found is None:
-        cv2 = runtimes.opencv()
-        if cv2 is None:
-            raise MissingTool(
-                "running a TensorFlow graph needs TensorFlow, or OpenCV before version 5", hint=install_command("tf")
-            )
-        found = f"OpenCV {cv2.__version__}"
-    return found
+    if found := tensorflow():
+        return found
+    if (cv2 := runtimes.opencv()) is not None:
+        return f"OpenCV {cv2.__version__}"
+    raise MissingTool(
+        "running a TensorFlow graph needs TensorFlow, or OpenCV before version 5", hint=install_command("tf")
+    )
 
 
 def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) -> Array:
@@ -79,8 +78,8 @@ def values(shape: Sequence[int], number: int, scales: Sequence[float] = SCALES) 
 def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:
     """Return the inputs of a graph with the shapes to feed.
 
-    `shape`: what the recipe's test feeds: for a graph that says nothing, or leaves sizes open. Raises CheckFailed:
-    there is no placeholder, or no shape for one.
+    `shape`: of the recipe's test, for a graph that leaves its shape or sizes open. Raises CheckFailed: there is no
+    placeholder, or no shape for one.
     """
     found: dict[str, tuple[int, ...]] = {}
     for node in graph.nodes:
@@ -100,9 +99,9 @@ def placeholders(graph: Graph, path: Path, shape: tuple[int, ...] = ()) -> dict[
 
 
 def results(graph: Graph, path: Path) -> list[str]:
-    """Return what comes out of a graph, and what goes into a last softmax: where that is all but 0 and 1 it hides much.
+    """Return the outputs of a graph, and the input of a last softmax, whose values near 0 and 1 hide differences.
 
-    Raises CheckFailed: nothing comes out of it.
+    Raises CheckFailed: it has no output.
     """
     from modelprep.formats.tensorflow.graphdef import input_name
 
@@ -116,47 +115,47 @@ def results(graph: Graph, path: Path) -> list[str]:
     return [*(node.name for node in ends), *dict.fromkeys(before)]
 
 
-@contextmanager
-def opened(
-    path: Path,
-    shapes: Mapping[str, tuple[int, ...]],
-    outputs: Sequence[str],
-    *,
-    image: bool = False,
-    scales: Sequence[float] = SCALES,
-    constants: Mapping[str, object] = MappingProxyType({}),
-) -> Iterator[Side]:
-    """Open a frozen graph in TensorFlow, or in OpenCV where TensorFlow is missing.
+@dataclass(frozen=True)
+class Request:
+    """What a graph is fed and which outputs are read.
 
     Parameters
     ----------
+    shapes, outputs
+        Shape of each placeholder; names of nodes.
     image
-        Give values of four dimensions as OpenCV has them, channels second.
+        Return values of four dimensions as OpenCV has them, channels second.
     scales
         Largest value of each input.
     constants
         Placeholders that are fed one value each, by name (a keep probability).
+    """
 
-    Raises
-    ------
-    MissingTool
-        Neither is installed, or only OpenCV, which reads no text.
-    CheckFailed
-        The runtime does not take the graph.
+    shapes: Mapping[str, tuple[int, ...]]
+    outputs: Sequence[str]
+    image: bool = False
+    scales: Sequence[float] = SCALES
+    constants: Mapping[str, object] = MappingProxyType({})
+
+
+@contextmanager
+def opened(path: Path, asked: Request) -> Iterator[Side]:
+    """Open a frozen graph in TensorFlow, or in OpenCV if TensorFlow is missing.
+
+    Raises MissingTool: neither is installed, or only OpenCV, which reads no text; CheckFailed: the runtime refuses the
+    graph.
     """
     if tensorflow() is None:
-        with _opened_by_opencv(path, shapes, outputs, image=image, scales=scales) as side:
-            yield side
+        yield _by_opencv(path, asked)
         return
-    definition = definition_of(path)
-    with session(path, definition) as (graph, running):
-        yield side_of(path, graph, running, shapes, outputs, image=image, scales=scales, constants=constants)
+    with session(path, definition_of(path)) as (graph, running):
+        yield side_of(path, graph, running, asked)
 
 
 def definition_of(path: Path) -> Any:
     """Read a GraphDef with TensorFlow's own message, binary or text.
 
-    Raises CheckFailed: it is neither, or a text too large to be worth it.
+    Raises CheckFailed: it is neither, or the text is too large.
     """
     tf = runtimes.tensorflow()
     from google.protobuf import message, text_format
@@ -183,11 +182,10 @@ def definition_of(path: Path) -> Any:
 
 @contextmanager
 def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
-    """Load a GraphDef into a session that runs it as it stands: gives TensorFlow's graph and the session.
+    """Load a GraphDef into a session that runs it unchanged; yield TensorFlow's graph and the session.
 
-    The definition is emptied, as TensorFlow has its own by then and its constants are most of the memory.
-
-    Raises CheckFailed: TensorFlow does not take the graph.
+    The definition is emptied: TensorFlow has a copy, and the constants are most of the memory. Raises CheckFailed:
+    TensorFlow refuses the graph.
     """
     tf = runtimes.tensorflow()
     config = tf.compat.v1.ConfigProto(
@@ -207,52 +205,35 @@ def session(path: Path, definition: Any) -> Iterator[tuple[Any, Any]]:
         yield graph, running
 
 
-def side_of(
-    path: Path,
-    graph: Any,
-    running: Any,
-    shapes: Mapping[str, tuple[int, ...]],
-    outputs: Sequence[str],
-    *,
-    image: bool = False,
-    scales: Sequence[float] = SCALES,
-    constants: Mapping[str, object] = MappingProxyType({}),
-) -> Side:
-    """Return one side of a proof from a running session.
-
-    Raises CheckFailed: the graph has no such nodes.
-    """
+def side_of(path: Path, graph: Any, running: Any, asked: Request) -> Side:
+    """Return one side of a comparison from a running session. Raises CheckFailed: the graph has no such nodes."""
     import numpy as np
 
     tf = runtimes.tensorflow()
     with refusing("TensorFlow", path, ValueError, KeyError):
-        fed = {name: graph.get_tensor_by_name(f"{name}:0") for name in shapes}
-        fixed = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in constants.items()}
-        fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
+        fed = {name: graph.get_tensor_by_name(f"{name}:0") for name in asked.shapes}
+        fixed = {graph.get_tensor_by_name(f"{name}:0"): value for name, value in asked.constants.items()}
+        fetched = [graph.get_tensor_by_name(f"{name}:0") for name in asked.outputs]
 
     def run(number: int) -> list[Array]:
         given = {
-            tensor: values(shapes[name], number, scales).astype(tensor.dtype.as_numpy_dtype)
+            tensor: values(asked.shapes[name], number, asked.scales).astype(tensor.dtype.as_numpy_dtype)
             for name, tensor in fed.items()
         }
         given |= {tensor: np.asarray(value, tensor.dtype.as_numpy_dtype) for tensor, value in fixed.items()}
         with refusing("TensorFlow", path, ValueError, TypeError, tf.errors.OpError):
             found = [np.asarray(value) for value in running.run(fetched, given)]
-        return [value.transpose(0, 3, 1, 2) if image and value.ndim == 4 else value for value in found]
+        return [value.transpose(0, 3, 1, 2) if asked.image and value.ndim == 4 else value for value in found]
 
     return run
 
 
-@contextmanager
-def _opened_by_opencv(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str], *, image: bool, scales: Sequence[float]
-) -> Iterator[Side]:
+def _by_opencv(path: Path, asked: Request) -> Side:
     import numpy as np
 
     from modelprep.formats.tensorflow.text import looks_like_text
 
-    cv2 = runtimes.opencv()
-    if cv2 is None:
+    if (cv2 := runtimes.opencv()) is None:
         raise MissingTool("running a TensorFlow graph needs TensorFlow", hint=install_command("tf"))
     with path.open("rb") as file:
         if looks_like_text(file.read(4096)):
@@ -263,11 +244,11 @@ def _opened_by_opencv(
 
     def run(number: int) -> list[Array]:
         with refusing("OpenCV", path, cv2.error):
-            for name, shape in shapes.items():
-                given = values(shape, number, scales)
-                # OpenCV takes and gives pictures with their channels second.
+            for name, shape in asked.shapes.items():
+                given = values(shape, number, asked.scales)
+                # OpenCV takes and returns pictures with their channels second.
                 net.setInput(np.ascontiguousarray(given.transpose(0, 3, 1, 2)) if given.ndim == 4 else given, name)
-            found = [np.array(value) for value in net.forward(list(outputs))]
-        return [value if image or value.ndim != 4 else value.transpose(0, 2, 3, 1) for value in found]
+            found = [np.array(value) for value in net.forward(list(asked.outputs))]
+        return [value if asked.image or value.ndim != 4 else value.transpose(0, 2, 3, 1) for value in found]
 
-    yield run
+    return run

@@ -14,31 +14,25 @@ from modelprep.store import result_key
 
 #: How many inputs are tried.
 INPUTS = 2
-
-
 #: Hint for a conversion with different numbers: first rule out the disk.
 HINT = "modelprep cache verify (has a stored file changed?)"
-
-
 Outcome = Literal["same", "differs", "unknown"]
-
-
-#: One side: takes input number, gives the outputs.
+#: One side: from the number of an input to the outputs.
 Side = Callable[[int], list[Array]]
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Both sides of a comparison; each is loaded when it is opened, and let go before the other one is.
+    """Both sides of a comparison; each is loaded when it is opened, and freed before the other one is opened.
 
     Parameters
     ----------
     outputs
-        What is compared, by the names of the result.
+        Names of the compared outputs, as in the result.
     before, after
         Open the original and the result.
     corner
-        The result takes another number of samples: what both have of an output is compared.
+        Whether only the part that both have of an output is compared: the result takes another number of samples.
     """
 
     outputs: tuple[str, ...]
@@ -55,16 +49,16 @@ class Conversion:
     ----------
     inputs
         sha256 of each file parameter, by slot.
-    output
-        What it made, and its sha256.
+    output, output_sha256
+        The result.
     tolerance, origin
-        Largest relative difference allowed and where that number comes from; None if the recipe says nothing.
+        Largest relative difference allowed and where that number comes from; None if the recipe does not set it.
     shape
-        Of the input that the recipe's test feeds; empty if it does not say.
+        Of the input of the recipe's test; empty if unknown.
     missing
-        Why there is nothing to run: what has gone from the store. A proof made before still holds.
+        Why there is nothing to run: what the store no longer has. An earlier proof still holds.
     facts
-        What the step told of its result.
+        The step's facts of its result.
     """
 
     step: str
@@ -80,7 +74,7 @@ class Conversion:
     facts: Mapping[str, object] = field(default_factory=dict)
 
     def key(self) -> str:
-        """Return the key of the step's result, under which the store has both it and its proof."""
+        """Return the key of the step's result and of its proof in the store."""
         known = find(self.step).params
         plain = {name: self.params.get(name) for name, kind in known.items() if kind.kind not in ("file", "files")}
         return result_key(self.step, self.version, plain, self.inputs)
@@ -88,24 +82,24 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Proof:
-    """What came of it.
+    """The result of a comparison.
 
     Parameters
     ----------
     step
-        Which step.
+        Name of the step.
     outcome
         ``same``, ``differs``, or ``unknown`` with the `reason`.
     reason
-        Why there is no number; of a step that compared by itself, what it found.
+        Why there is no number; for a step that compares its result itself, its finding.
     difference
-        Largest difference over all outputs and inputs, as a share of the output's largest value.
+        Largest difference over all outputs and inputs, as a fraction of the output's largest value.
     tolerance, origin
         Tolerance that was applied, and where that number comes from.
     runtimes
-        Who ran the original, who the result.
+        What ran the original and the result.
     tensor, input
-        Which output differed most, on which of the inputs (from 1).
+        The output with the largest difference, and the input (from 1).
     hint
         What to do about numbers that differ.
     """

@@ -1,6 +1,6 @@
-"""A conversion's result is verified before it gets its name: a valid file, with the numbers of the original.
+"""Verify a conversion's result before it gets its name: a valid file, with the numbers of the original.
 
-The runtimes run in a separate process, so that a crash is a result.
+The runtimes run in a separate process, so that a crash is a result too.
 """
 
 from __future__ import annotations
@@ -22,14 +22,8 @@ from modelprep.store import Store
 class Verified:
     """What was verified of a conversion.
 
-    Parameters
-    ----------
-    structure
-        What checked the file; empty if nothing did.
-    unchecked
-        Why nothing did.
-    proof
-        How the numbers compare; None if they were not asked for, or the step makes no model.
+    `structure`: name of the checker of the file; `unchecked`: why there was none. `proof`: the comparison of the
+    numbers; None if it was not asked for, or the step makes no model.
     """
 
     structure: str = ""
@@ -79,14 +73,14 @@ def verify(conversion: Conversion, *, numbers: bool = True) -> Verified:
 
 
 def checked(conversion: Conversion) -> tuple[str, str]:
-    """Check the result's structure alone: what checked it, or why nothing did.
+    """Check only the result's structure and return the checker's name, or why there was none.
 
     Raises StepError: the format's checker refuses the result.
     """
     try:
-        # Without a runtime there is nothing that could crash.
-        apart = structure.runs_a_library(conversion)
-        return (isolated.call(structure.check, conversion) if apart else structure.check(conversion)), ""
+        if structure.runs_a_library(conversion):  # which may crash
+            return isolated.call(structure.check, conversion), ""
+        return structure.check(conversion), ""
     except MissingTool as error:
         return "", f"{error.what} ({error.hint})" if error.hint else error.what
     except CheckFailed as error:  # the library failed in a way of its own
@@ -94,10 +88,7 @@ def checked(conversion: Conversion) -> tuple[str, str]:
 
 
 def demand_same(proof: Proof | None) -> None:
-    """See that a proof does not say that the numbers differ.
-
-    Raises StepError: it does.
-    """
+    """Raise StepError if a proof says that the numbers differ."""
     if proof is not None and proof.outcome == "differs":
         raise StepError(
             f"the result of {proof.step} computes different numbers than its input, so it was not kept",
@@ -109,9 +100,9 @@ def demand_same(proof: Proof | None) -> None:
 
 
 def proof_of(conversion: Conversion, root: Path, *, run: bool) -> Proof | None:
-    """Return the proof of a conversion whose result is in the store at `root`: run, or as kept (None: it was not).
+    """Return the proof of a conversion whose result is in the store at `root`; None if it is not to be run nor stored.
 
-    `run`: whether to run original and result, where no proof by the same runtimes was kept.
+    `run`: whether to run original and result if the store has no proof by the same runtimes.
     """
     if not run:
         return stored(conversion, Store(root))
@@ -141,7 +132,7 @@ def _numbers(conversion: Conversion) -> Proof:
 
 
 def run_original(conversion: Conversion) -> None:
-    """Run the original alone: whoever survives this and not the comparison was ended by the result.
+    """Run only the original: if this does not crash and the comparison did, the result is the cause.
 
     Raises MissingTool, CheckFailed, StepError: the original cannot be run.
     """

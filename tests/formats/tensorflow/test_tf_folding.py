@@ -71,8 +71,8 @@ def test_an_exported_graph_is_folded_and_its_numbers_stay(exported: Path, tmp_pa
     assert not GONE & {node.op for node in made.nodes}
     shapes = {"input": (1, 8, 8, 3)}
     with (
-        tensorflow.opened(source, shapes, ["out"], constants=FOLDS[name]) as before,
-        tensorflow.opened(tmp_path / "out.pb", shapes, ["out"]) as after,
+        tensorflow.opened(source, tensorflow.Request(shapes, ["out"], constants=FOLDS[name])) as before,
+        tensorflow.opened(tmp_path / "out.pb", tensorflow.Request(shapes, ["out"])) as after,
     ):
         for number in (0, 1):
             (wanted,), (got,) = before(number), after(number)
