@@ -62,8 +62,8 @@ def check(targets: Words, *, listen: Listener | None = None, **options: Unpack[C
 
         checked = [replace(one, verdict=one.verdict and told(one.verdict)) for one in checked]
         if given.html is not None:
+            from modelprep.check.demos import missing_commands
             from modelprep.check.report.page import write_page
-            from modelprep.check.summary import missing_commands
             from modelprep.store import Store
 
             commands = [repeat(command, recipes) for command in missing_commands(checked, given.out)]
@@ -183,7 +183,7 @@ def check_onnx(model: AnyPath, *, shapes: bool = True, target: str | None = None
 
 def summary(checked: Sequence[Checked], out: AnyPath) -> tuple[str, list[str]]:
     """Return the number of demos by outcome, in one line, and the commands that fetch what is missing."""
-    from modelprep.check.summary import missing_commands, totals
+    from modelprep.check.demos import missing_commands, totals
 
     return totals(checked), missing_commands(checked, Path(out))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from modelprep.check.types import Files, Judged, Verdict
 from modelprep.check.verdict import judge, judge_picture, preprocessing
 from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
-from modelprep.recipe.commands import fetch_command
+from modelprep.recipe.commands import fetch_command, fetch_commands
 from modelprep.recipe.schema import Recipe, Ref, Value
 from modelprep.recipe.spread import source_of
 from modelprep.structs import dataclass, replace
@@ -25,14 +26,8 @@ from modelprep.tree.places import tree_name
 class Checked:
     """One demo.
 
-    Parameters
-    ----------
-    verdict, reason
-        The predicted result; None if there is nothing to judge, with the reason.
-    files
-        The checked folders.
-    proofs
-        Of the conversions that made its files: before against after.
+    `verdict`: the predicted result; None if there is nothing to judge, for the `reason`. `files`: the checked folders.
+    `proofs`: of the conversions that made its files, originals compared with results.
     """
 
     recipe: Recipe
@@ -47,17 +42,14 @@ class Checked:
 
     @property
     def state(self) -> str:
-        """``passes``, ``fails``, ``unknown``, ``not fetched``, ``nothing``, or why the board lacks the test.
-
-        The last is as :attr:`Recipe.absent` says it: ``not in 19.02``.
-        """
+        """``passes``, ``fails``, ``unknown``, ``not fetched``, ``nothing``, or :attr:`Recipe.absent` (not in 19.02)."""
         if self.verdict is None:
             return self.recipe.absent or "nothing"
         return "not fetched" if self.verdict.absent else self.verdict.outcome
 
     @property
     def word(self) -> str:
-        """The state as a row shows it: ``will pass``, ``will fail``, ``not known``, else the state itself."""
+        """The state in a table: ``will pass``, ``will fail``, ``not known``, else the state itself."""
         return {"passes": "will pass", "fails": "will fail", "unknown": "not known"}.get(self.state, self.state)
 
     def _repr_html_(self) -> str:
@@ -69,21 +61,16 @@ class Checked:
     def to_json(self) -> dict[str, object]:
         """Return it as JSON-ready values."""
         told = {"reason": self.reason} if self.verdict is None else self.verdict.to_json()
-        return {
-            "recipe": self.recipe.name,
-            "demo": self.recipe.demo,
-            "state": self.state,
-            **told,
-            "proofs": [proof.to_json() for proof in self.proofs],
-        }
+        proofs = [proof.to_json() for proof in self.proofs]
+        return {"recipe": self.recipe.name, "demo": self.recipe.demo, "state": self.state, **told, "proofs": proofs}
 
 
 def board_test(recipe: Recipe, version: str | None = None) -> BoardTest | None:
     """Return the board test of a recipe.
 
-    `recipe`: its ``demo:`` names one of Arm NN's programs, or its ``expect:`` says all that a test of the user's own
-    does (``parser``, ``model``, ``input``, ``output``, ``preprocess``, ``labels``). `version`: Arm NN version; the
-    recipe's own (``expect: {armnn: ...}``) when left out.
+    `recipe`: its ``demo:`` names one of Arm NN's programs, or its ``expect:`` describes the user's own test
+    (``parser``, ``model``, ``input``, ``output``, ``preprocess``, ``labels``). `version`: Arm NN version; default: the
+    recipe's own (``expect: {armnn: ...}``).
     """
     wanted = version or str(recipe.expect.get("armnn", armnn_tests.BASE_VERSION))
     known = armnn_tests.of_version(wanted).get(recipe.demo)
@@ -98,42 +85,29 @@ def _own(recipe: Recipe, version: str) -> BoardTest | None:
         return None
     cases = tuple(Case(path.rpartition("/")[2], int(number)) for path, number in labels.items())
     return BoardTest(
-        name=recipe.demo,
-        version=version,
-        parser=expect["parser"],
-        model=models[0].removeprefix("models/"),
-        input_name=given["name"],
-        input_dtype=given.get("dtype", "float32"),
-        input_shape=tuple(given["shape"]),
-        outputs=(expect["output"],),
-        preprocess=how,
-        default_ids=tuple(range(len(cases))),
-        cases=cases,
+        name=recipe.demo, version=version, parser=expect["parser"], model=models[0].removeprefix("models/"),
+        input_name=given["name"], input_dtype=given.get("dtype", "float32"), input_shape=tuple(given["shape"]),
+        outputs=(expect["output"],), preprocess=how, default_ids=tuple(range(len(cases))), cases=cases,
         names=str(expect.get("names", "")),
-    )
+    )  # fmt: skip
 
 
 def check(
-    recipes: Iterable[Recipe],
-    out: Path,
-    *,
-    version: str | None = None,
-    iterations: int = 0,
-    run: bool = True,
+    recipes: Iterable[Recipe], out: Path, *, version: str | None = None, iterations: int = 0, run: bool = True,
     listen: Listener = silent,
-) -> list[Checked]:
-    """Say for each demo whether its test will pass on the board.
+) -> list[Checked]:  # fmt: skip
+    """Predict for each demo whether its test will pass on the board.
 
-    `out`: the folder that holds the finished trees (``--out``). `version`: Arm NN version to judge by, when not the
-    recipes' own. `iterations`: as ``-i N`` on the board. `run`: False looks at the models only.
+    `out`: the folder of the finished trees (``--out``). `version`: Arm NN version; default: the recipes' own.
+    `iterations`: as ``-i N`` on the board. `run`: False only reads the models.
     """
     found = []
     for recipe in recipes:
         task = f"check:{recipe.name}"
         listen(Event("start", task=task, label=recipe.demo))
-        checked = _check(recipe, out, version, iterations, run)
-        found.append(checked)
-        outcome = checked.verdict.outcome if checked.verdict is not None else "nothing"
+        found.append(_check(recipe, out, version, iterations, run))
+        verdict = found[-1].verdict
+        outcome = verdict.outcome if verdict is not None else "nothing"
         listen(Event("done", task=task, label=recipe.demo, data={"outcome": outcome}))
     return found
 
@@ -158,10 +132,7 @@ def _check(recipe: Recipe, out: Path, version: str | None, iterations: int, run:
 
 
 def asset_of(recipe: Recipe, path: str) -> str:
-    """Return the one asset that a file of the tree is made from; empty if it is made from several.
-
-    `path`: where the file is installed (``data/Cat.jpg``).
-    """
+    """Return the one asset that an installed file (``data/Cat.jpg``) is made from; empty if it is made from several."""
     ref = source_of(recipe, path)
     steps = {step.id: step for step in recipe.steps}
     while ref is not None and ref.name in steps:
@@ -181,18 +152,9 @@ def _refs(values: Iterable[Value]) -> Iterator[Ref]:
 
 
 def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Iterator[tuple[Path, tuple[Judged, ...]]]:
-    """Run a test's model on pictures of the user's own.
+    """Run a test's model on the user's pictures; yield each readable one with the result of each case of the test.
 
-    Parameters
-    ----------
-    pictures
-        Candidates; unreadable files are left out. The first pass decodes with Pillow; what may pass is judged again
-        on the board's own pixels.
-
-    Yields
-    ------
-    tuple of (Path, tuple of Judged)
-        Picture, and what each case of the test would make of it.
+    The first pass decodes with Pillow; pictures that may pass are judged again on the board's own pixels.
     """
     from modelprep.check.board import preprocess
     from modelprep.check.runtimes.choice import ready
@@ -216,9 +178,28 @@ def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Ite
 
 
 def _may_pass(case: Judged) -> bool:
-    """Whether slightly different pixels might let a case pass: the expected class is among the first."""
+    """Return whether slightly different pixels might let a case pass: the expected class is among the first."""
     if case.passes:
         return True
     if case.asked is not None:
         return any(one.number == case.asked.number for one in case.found[:1])
     return any(number == case.wanted and score > case.top[-1][1] for number, score in case.top)
+
+
+#: State -> its word in a count; other states (a version that lacks the test) follow unchanged.
+COUNTED: Mapping[str, str] = {
+    "passes": "passed", "fails": "failed", "not fetched": "not fetched", "unknown": "unknown",
+    "nothing": "nothing to judge",
+}  # fmt: skip
+
+
+def totals(checked: Sequence[Checked]) -> str:
+    """Return the counts in one line: ``3 passed, 1 failed, 20 not fetched``."""
+    counts = Counter(one.state for one in checked)
+    others = sorted(state for state in counts if state not in COUNTED)
+    return ", ".join(f"{counts[state]} {COUNTED.get(state, state)}" for state in (*COUNTED, *others) if counts[state])
+
+
+def missing_commands(checked: Sequence[Checked], out: Path) -> list[str]:
+    """Return the commands that fetch missing files."""
+    return fetch_commands((one.recipe for one in checked if one.state == "not fetched"), out)

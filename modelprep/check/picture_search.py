@@ -19,18 +19,8 @@ from modelprep.tree.places import tree_name
 class TriedPicture:
     """A test's result for one picture.
 
-    Parameters
-    ----------
-    case
-        Number of the test's case that it was tried for, from 0.
-    file
-        The name that the test opens.
-    picture
-        The file.
-    got
-        Class that came first; None if a detector found nothing.
-    passes
-        Whether the case passes with it.
+    `case`: number of the test's case, from 0. `file`: the name that the test opens. `got`: the best class; None if a
+    detector found nothing. `passes`: whether the case passes with the picture.
     """
 
     case: int
@@ -44,16 +34,8 @@ class TriedPicture:
 class PictureSearch:
     """Result of a search.
 
-    Parameters
-    ----------
-    test
-        Which test.
-    pictures
-        How many pictures the folder has.
-    tried
-        Results of each readable picture, case by case.
-    command
-        Installs the first passing picture of each case; empty if there is none.
+    `pictures`: number of pictures in the folder. `tried`: results of the readable ones, by case. `command`: what
+    installs the first passing picture of each case; empty if there is none.
     """
 
     test: BoardTest
@@ -71,11 +53,10 @@ class PictureSearch:
 
 
 def search(recipes: Sequence[Recipe], out: Path, folder: Path) -> PictureSearch:
-    """Try every picture of a folder (and of those below it) on each case of a test.
+    """Try every picture of a folder and its subfolders on each case of a test.
 
-    `recipes`: what the user named: one test that looks at pictures. `folder`: where the pictures are; files that are
-    none are passed over. Raises UsageError: not exactly one picture test, or no such folder; CheckFailed, MissingTool:
-    the model cannot be run here.
+    `recipes`: what the user named: one test that uses pictures. `folder`: other files in it are skipped. Raises
+    UsageError: not exactly one picture test, or no such folder; CheckFailed, MissingTool: the model cannot be run here.
     """
     from modelprep.formats.picture.decode import kind_of
 

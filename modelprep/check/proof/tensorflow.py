@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from modelprep.check.proof.types import Conversion, Side
@@ -135,7 +134,7 @@ class Request:
     outputs: Sequence[str]
     image: bool = False
     scales: Sequence[float] = SCALES
-    constants: Mapping[str, object] = MappingProxyType({})
+    constants: Mapping[str, object] = field(default_factory=dict)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from modelprep.check.demos import Checked
+from modelprep.check.board.boxes import Detection
+from modelprep.check.demos import Checked, totals
 from modelprep.check.lint.findings import Finding
 from modelprep.check.messages import fix
 from modelprep.check.report import png, thumbnails
-from modelprep.check.summary import totals
 from modelprep.check.types import Judged, Verdict
 from modelprep.check.verdict import preprocessing
 from modelprep.errors import StepError, StorageError
@@ -27,33 +27,27 @@ from modelprep.targets.class_names import label
 from modelprep.tree.manifest import AssetUsed, InstalledFile, Manifest, read_manifest
 from modelprep.tree.places import tree_name
 
-#: State -> its class in the stylesheet; the first stand first.
+#: State -> its class in the stylesheet, in the order of the page.
 _COLOURS = {
-    "fails": "fails",
-    "unknown": "unknown",
-    "not fetched": "notfetched",
-    "passes": "passes",
-    "nothing": "nothing",
-}
-#: What came of a proof -> the colour that says so.
+    "fails": "fails", "unknown": "unknown", "not fetched": "notfetched", "passes": "passes", "nothing": "nothing",
+}  # fmt: skip
+#: Outcome of a proof -> its class in the stylesheet.
 _PROOF = {"same": "sound", "differs": "reject", "unknown": "wrong"}
 #: Pixels of the longer side of an embedded photograph.
 _THUMBNAIL = 320
-#: Answers listed in the index before it counts the others.
+#: Number of answers listed in the index; the others are counted.
 _ANSWERS = 10
 #: Below this many pixels a side a browser is told not to blur.
 _TINY = 64
 #: Where the upper half of a byte's range begins.
 _MIDDLE = 128
-#: So many places of one rule are named; a model that breaks it everywhere fills no screens with it.
+#: Number of places of one rule that are listed.
 _PLACES = 12
-
-
 Origin = Callable[[str], "str | None"]
 
 
 def _nowhere(_sha256: str) -> None:
-    """Know of no origin."""
+    """Return no origin."""
 
 
 def write_page(
@@ -61,31 +55,18 @@ def write_page(
 ) -> None:
     """Write the report.
 
-    Parameters
-    ----------
-    out
-        The folder that holds the trees, for the provenance of their files.
-    commands
-        What fetches the files that are not there.
-    origin
-        Says of an asset's sha256 where it was downloaded from, or None.
-
-    Raises
-    ------
-    StorageError
-        It cannot be written.
+    `out`: the folder of the trees, for the provenance of their files. `commands`: what fetches missing files.
+    `origin`: returns the URL that an asset was downloaded from, by its sha256, or None. Raises StorageError: it cannot
+    be written.
     """
     write_atomic(path, page(checked, out, commands, origin).encode())
 
 
 def page(
-    checked: Sequence[Checked],
-    out: Path,
-    commands: Sequence[str] = (),
-    origin: Origin = _nowhere,
+    checked: Sequence[Checked], out: Path, commands: Sequence[str] = (), origin: Origin = _nowhere,
     when: datetime | None = None,
-) -> str:
-    """Return the report's text; see :func:`write_page`. `when` is now where left out."""
+) -> str:  # fmt: skip
+    """Return the report's text; see :func:`write_page`. `when`: default now."""
     order = list(_COLOURS)
     # Problems first; a test that the board does not have stands before those without a criterion.
     ranked = sorted(checked, key=lambda one: order.index(one.state) if one.state in order else len(order) - 1.5)
@@ -97,11 +78,7 @@ def page(
         "check",
         when=when or datetime.now(timezone.utc),
         title="Board test report",
-        facts=[
-            ("board", ", ".join(boards)),
-            ("Arm NN", ", ".join(versions)),
-            ("folder", str(out.absolute())),
-        ],
+        facts=[("board", ", ".join(boards)), ("Arm NN", ", ".join(versions)), ("folder", str(out.absolute()))],
         totals=totals(checked) or "no test was checked",
         missing=missing,
         commands=commands,
@@ -110,7 +87,7 @@ def page(
 
 
 def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
-    """Return what the page tells of one demo."""
+    """Return the values of the template for one demo."""
     verdict = one.verdict
     absent = one.state == "not fetched"
     differs = any(proof.outcome == "differs" for proof in one.proofs)
@@ -124,12 +101,7 @@ def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
         "folded": one.state not in ("fails", "unknown") and not differs,
         "reason": reason,
         "brief": reason if verdict is None else "" if absent else verdict.why or _answers(verdict),
-        "command": "",
-        "hint": "",
-        "message": "",
-        "notes": (),
-        "cases": [],
-        "rules": [],
+        **dict.fromkeys(("command", "hint", "message", "notes", "cases", "rules"), ""),
         "files": _files(one, out, origin),
         "proofs": [
             {"colour": _PROOF[proof.outcome], "step": step, "text": text}
@@ -137,9 +109,7 @@ def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
             for step, _, text in [str(proof).partition(": ")]
         ],
     }
-    if verdict is not None:
-        facts |= _verdict(one, verdict)
-    return facts
+    return facts if verdict is None else facts | _verdict(one, verdict)
 
 
 def _answers(verdict: Verdict) -> str:
@@ -150,26 +120,25 @@ def _answers(verdict: Verdict) -> str:
 
 def _verdict(one: Checked, verdict: Verdict) -> dict[str, object]:
     ends = f", exit status {verdict.exit_status}" if verdict.exit_status else ""
-    # As many as keep what the network saw: the ten thousand records of -i 10000 would be no page any more.
+    # Only those that keep the network's input: -i 10000 would make the page too large.
     shown = [case for case in verdict.cases if case.seen is not None] or list(verdict.cases[:1])
     about = []
     if rest := len(verdict.cases) - len(shown):
         wrong = sum(not case.passes for case in verdict.cases)
         about.append(f"{rest} more cases were run; {wrong} of all {len(verdict.cases)} fail.")
-    if _is_pale(verdict):
-        about.append(
-            f"Arm NN {verdict.test.version} feeds this network only bytes from 128 up, so its input looks pale."
-        )
+    fed = [case.seen for case in verdict.cases if case.seen is not None]
+    if fed and all(values.dtype.kind == "u" and values.min() >= _MIDDLE for values in fed):
+        version = verdict.test.version
+        about.append(f"Arm NN {version} feeds this network only bytes from 128 up, so its input looks pale.")
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for found in verdict.findings:
         groups.setdefault((found.rule, found.effect, found.prints, found.mend), []).append(found)
-    command = verdict.command
+    command, hint = verdict.command, verdict.hint
     return {
         "message": verdict.message,
         "said_by": f"Output on the board{ends}" if verdict.outcome == "fails" else "Not run",
         "command": command,
-        "hint": verdict.hint.removesuffix(command).rstrip(": ") if command and verdict.hint.endswith(command)
-        else verdict.hint,
+        "hint": hint.removesuffix(command).rstrip(": ") if command and hint.endswith(command) else hint,
         "notes": verdict.warnings,
         "runtime": verdict.runtime,
         "kind": "cases" if verdict.test.cases else "cases records",
@@ -177,31 +146,24 @@ def _verdict(one: Checked, verdict: Verdict) -> dict[str, object]:
         "about_cases": about,
         "model": verdict.test.model,
         "rules": [_rule(one, verdict, group) for group in groups.values()],
-    }  # fmt: skip
-
-
-def _is_pale(verdict: Verdict) -> bool:
-    fed = [case.seen for case in verdict.cases if case.seen is not None]
-    return bool(fed) and all(values.dtype.kind == "u" and values.min() >= _MIDDLE for values in fed)
+    }
 
 
 def _case(one: Checked, verdict: Verdict, case: Judged) -> dict[str, object]:
-    listing = verdict.test.names
-    pictures = []
+    listing, pictures = verdict.test.names, []
+    drawn = [] if case.asked is None else [("asked", "wanted", case.asked)]
+    drawn += [("found", "best found", box) for box in case.found[:1] if drawn]
     if verdict.test.cases and one.files is not None:
         pictures.append(_figure(_photograph(one.files.data / case.file), case.file))
     if case.seen is not None:
         pixels = thumbnails.as_picture(case.seen, preprocessing(verdict.test))
         size = f"{pixels.shape[1]} \N{MULTIPLICATION SIGN} {pixels.shape[0]}"
         caption = f"input of the network, {size}" if verdict.test.cases else f"record {case.id}, {size}"
-        pictures.append(_figure(pixels, caption, _boxes(case)))
+        pictures.append(_figure(pixels, caption, [_placed(kind, box) for kind, _, box in drawn]))
     got = "nothing found" if case.got is None else label(listing, case.got)
-    if case.wanted is None:
-        line = f"{got}; with -i no class is compared"
-    elif case.passes:
-        line = f"{got}, as expected"
-    else:
-        line = f"{got}, expected {label(listing, case.wanted)}"
+    line = f"{got}; with -i no class is compared"
+    if case.wanted is not None:
+        line = f"{got}, as expected" if case.passes else f"{got}, expected {label(listing, case.wanted)}"
     best = max((score for _, score in case.top), default=0.0)
     return {
         "id": case.id,
@@ -211,7 +173,7 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> dict[str, object]:
         "bars": [
             {
                 "name": label(listing, number),
-                # As long as its share of the best; scores that are no probabilities (logits) may be negative.
+                # The length of the bar: its fraction of the best score; logits may be negative.
                 "share": f"{max(0.0, min(1.0, score / best)) if best > 0 else 0.0:.1%}",
                 "score": f"{score:.4g}",
                 "first": number == case.got,
@@ -219,30 +181,17 @@ def _case(one: Checked, verdict: Verdict, case: Judged) -> dict[str, object]:
             }
             for number, score in case.top
         ],
-        "legend": _legend(case),
+        "legend": [
+            (kind, f"{words}: {box.score:.4g} at ({', '.join(f'{value:.4g}' for value in box.box)})")
+            for kind, words, box in drawn
+        ],
     }
 
 
-def _boxes(case: Judged) -> list[tuple[str, ...]]:
-    """Return the box that a test wants and the best that was found, as shares of the picture's sides."""
-    if case.asked is None:
-        return []
-    lines = [("asked", case.asked), *(("found", one) for one in case.found[:1])]
-    return [
-        (kind, f"{left:.4f}", f"{top:.4f}", f"{right - left:.4f}", f"{bottom - top:.4f}")
-        for kind, one in lines
-        for left, top, right, bottom in [one.corners()]
-    ]
-
-
-def _legend(case: Judged) -> list[tuple[str, str]]:
-    if case.asked is None:
-        return []
-    lines = [("asked", "wanted", case.asked), *(("found", "best found", one) for one in case.found[:1])]
-    return [
-        (kind, f"{words}: {one.score:.4g} at ({', '.join(f'{value:.4g}' for value in one.box)})")
-        for kind, words, one in lines
-    ]
+def _placed(kind: str, box: Detection) -> tuple[str, ...]:
+    """Return a box as fractions of the picture's sides: its kind, left, top, width, height."""
+    left, top, right, bottom = box.corners()
+    return kind, f"{left:.4f}", f"{top:.4f}", f"{right - left:.4f}", f"{bottom - top:.4f}"
 
 
 def _photograph(path: Path) -> Array | None:
@@ -255,7 +204,7 @@ def _photograph(path: Path) -> Array | None:
 
 
 def _figure(pixels: Array | None, caption: str, boxes: Sequence[tuple[str, ...]] = ()) -> dict[str, object]:
-    """Return a picture with its caption and what is drawn over it; empty if there is none."""
+    """Return a picture with its caption and the boxes drawn over it; empty if there is no picture."""
     if pixels is None:
         return {}
     data = f"data:image/png;base64,{base64.b64encode(png.encode(pixels)).decode()}"
@@ -263,7 +212,7 @@ def _figure(pixels: Array | None, caption: str, boxes: Sequence[tuple[str, ...]]
 
 
 def _rule(one: Checked, verdict: Verdict, found: list[Finding]) -> dict[str, object]:
-    """Return one rule with every place that goes against it."""
+    """Return one rule with the places that break it."""
     first = found[0]
     places = [f"{each.where}{f' ({each.detail})' if each.detail else ''}" for each in found]
     if len(places) > _PLACES:
@@ -312,7 +261,7 @@ def _file(file: InstalledFile, tree: Path, origin: Origin) -> dict[str, object]:
 
 
 def _delivered(asset: AssetUsed, origin: Origin) -> str:
-    """Say where a file was downloaded from, where that is not its source."""
+    """Return where a file was downloaded from if that is not its source, else an empty text."""
     came = (origin(asset.sha256) if asset.canonical_url else None) or ""
     return "" if came == asset.source else came
 

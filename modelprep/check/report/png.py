@@ -11,16 +11,13 @@ _UP = 2
 
 
 def encode(pixels: Array) -> bytes:
-    """Write a picture.
-
-    `pixels`: uint8, shape (height, width) for grey or (height, width, 3) for RGB.
-    """
+    """Return a picture as PNG; `pixels`: uint8, shape (height, width) for grey or (height, width, 3) for RGB."""
     import numpy as np
 
     height, width = pixels.shape[:2]
     colour = 0 if pixels.ndim == 2 else 2
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    # Each row as the difference to the one above: photographs get a third smaller.
+    # Each row as its difference from the one above makes photographs a third smaller.
     above = np.vstack([np.zeros((1, rows.shape[1]), np.uint8), rows[:-1]])
     filtered = np.hstack([np.full((height, 1), _UP, np.uint8), rows - above])
     header = struct.pack(">2I5B", width, height, 8, colour, 0, 0, 0)

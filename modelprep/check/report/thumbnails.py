@@ -1,4 +1,4 @@
-"""Pictures for the report: what a network was fed, turned back into something to look at."""
+"""Pictures for the report: a network's input, turned back into a picture."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from modelprep.formats.arrays import Array
 def as_picture(values: Array, how: Preprocessing) -> Array:
     """Undo the arithmetic of the preprocessing, not the resize: the result is the network's picture.
 
-    `values`: the input tensor as :mod:`modelprep.check.board.preprocess` made it. Bytes of a quantised network are
-    shown as they are: that 19.02 uses only half of their range is just what is to be seen. Returns uint8, shape
-    (height, width) or (height, width, 3), RGB.
+    `values`: the input tensor of :mod:`modelprep.check.board.preprocess`. Bytes of a quantised network are shown
+    unchanged, so that you see that 19.02 uses only half of their range. Returns uint8, shape (height, width) or
+    (height, width, 3), RGB.
     """
     import numpy as np
 
@@ -32,13 +32,13 @@ def as_picture(values: Array, how: Preprocessing) -> Array:
 
 
 def thumbnail(pixels: Array, longest: int) -> Array:
-    """Bring a picture to at most `longest` pixels a side by averaging whole blocks; small ones stay as they are."""
+    """Reduce a picture to at most `longest` pixels a side by averaging whole blocks; return a small one unchanged."""
     import numpy as np
 
     step = -(-max(pixels.shape[:2]) // longest)
     if step <= 1:
         return pixels
-    # Rows and columns that fill no block are left off, unless there is but a sliver of them.
+    # Rows and columns that fill no block are left out, unless there is no whole block.
     height, width = (max(size // step, 1) for size in pixels.shape[:2])
     down, along = (min(step, size) for size in pixels.shape[:2])
     cut = pixels[: height * down, : width * along].reshape(height, down, width, along, -1)
