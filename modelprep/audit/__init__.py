@@ -16,19 +16,6 @@ from modelprep.audit.subjects import Place, Subject, places, subjects
 from modelprep.audit.verdicts import Finding, Verdict
 
 __all__ = [
-    "AssetReport",
-    "AuditReport",
-    "Finding",
-    "History",
-    "HostReport",
-    "Manners",
-    "Place",
-    "Subject",
-    "Verdict",
-    "count_hosts",
-    "crawl",
-    "default_history",
-    "places",
-    "report",
-    "subjects",
-]
+    "AssetReport", "AuditReport", "Finding", "History", "HostReport", "Manners", "Place", "Subject", "Verdict",
+    "count_hosts", "crawl", "default_history", "places", "report", "subjects",
+]  # fmt: skip

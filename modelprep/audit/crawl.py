@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from modelprep.audit.exchange import Exchange
 from modelprep.audit.history import History
@@ -26,19 +26,10 @@ def crawl(
     manners: Manners = Manners(),  # noqa: B008 - frozen
     progress: Progress | None = None,
 ) -> tuple[tuple[Place, Finding], ...]:
-    """Check every place, each URL once, several hosts in parallel and one request at a time each.
+    """Check every place, each URL once, several hosts in parallel with one request at a time each.
 
-    If a raw GitHub link returns a Git LFS pointer, the URL of the content itself is checked at the end too.
-
-    Parameters
-    ----------
-    progress
-        Called with (URLs done, URLs in all) as they come in, from the calling thread.
-
-    Raises
-    ------
-    Interrupted
-        Ctrl-C; running requests are abandoned.
+    If a raw GitHub link returns a Git LFS pointer, the URL of the content is checked at the end too. `progress`: called
+    with (URLs done, URLs in all), in the calling thread. Raises Interrupted: Ctrl-C; running requests are abandoned.
     """
     asked = unique([place for place in places if askable(place)])
     answers: dict[tuple[object, ...], Finding] = {}
@@ -48,18 +39,13 @@ def crawl(
         wanted = [place for place in unique(batch) if question(place) not in answers]
         answers.update(_ask_all(wanted, history, manners, progress))
         if batch is asked:
-            pointers = [place for place in places if _verdict(answers, place) == "pointer"]
+            pointers = [p for p in places if (f := answers.get(question(p))) is not None and f.verdict == "pointer"]
             onward.extend(media for place in pointers if (media := media_place(place)) is not None)
     return tuple((place, answers.get(question(place)) or unasked(place)) for place in (*places, *onward))
 
 
-def _verdict(answers: Mapping[tuple[object, ...], Finding], place: Place) -> str:
-    finding = answers.get(question(place))
-    return finding.verdict if finding is not None else ""
-
-
 def askable(place: Place) -> bool:
-    """Say whether a place can be checked: http or https, with a host."""
+    """Return whether a place can be checked: http or https, with a host."""
     return urls.mirror_path(place.candidate.url) is not None
 
 

@@ -22,22 +22,18 @@ _NAMES = {"sha-256": "sha256", "sha-512": "sha512", "sha": "sha1", "sha-1": "sha
 def stated(headers: Sequence[Mapping[str, str]], *, encoded: bool) -> Iterator[tuple[str, str, str]]:
     """Yield the digests that answers state: (algorithm, hex digest, header).
 
-    Parameters
-    ----------
-    headers
-        Of every answer on the way, names in lower case. The last answer's come first.
-    encoded
-        The answer has a Content-Encoding: what is stated of the message is not the file's then.
+    `headers`: of all answers, the last one first; names in lower case. `encoded`: the answer has a Content-Encoding, so
+    that digests of the message are not the file's.
     """
     for index, each in enumerate(headers):
         if index == 0 and not encoded:
-            # Google's is of what is stored, which it unpacks on the way where that is gzipped.
+            # Google's is of the stored object, which it may unpack while sending.
             packed = each.get("x-goog-stored-content-encoding", "identity") != "identity"
             for header in ("repr-digest", "digest", *(() if packed else ("x-goog-hash",))):
                 for name, value in _FIELD.findall(each.get(header, "")):
                     if (algorithm := _NAMES.get(name.lower())) and (digest := _hex(value)):
                         yield algorithm, digest, header
-            # Of a part, Content-MD5 is the part's.
+            # The Content-MD5 of a part is the part's.
             if (digest := _hex(each.get("content-md5", ""))) and "content-range" not in each:
                 yield "md5", digest, "content-md5"
         # Hugging Face: SHA-256 of a large file, git's blob id of a small one; in the answer that redirects.
@@ -49,10 +45,7 @@ def stated(headers: Sequence[Mapping[str, str]], *, encoded: bool) -> Iterator[t
 def compare(digests: Mapping[str, str], headers: Sequence[Mapping[str, str]], *, encoded: bool) -> tuple[str, str]:
     """Compare the digests stated by servers with the pinned ones.
 
-    Returns
-    -------
-    tuple of (proof, difference)
-        One of both, or neither, is a text: what proves sameness, what proves another file.
+    Returns (proof, difference): what proves the same file, or another file; at most one of them is not empty.
     """
     for algorithm, value, header in stated(headers, encoded=encoded):
         if algorithm in digests:

@@ -1,7 +1,7 @@
 """One request to one URL: its headers and, if needed, its first bytes; redirects are followed here.
 
-Each hop is a request to another host, which has its own rate limit; and a permanent redirect is a finding, while a
-temporary one (to a signed URL, as release downloads have) is not.
+Each redirect is a request to another host with its own rate limit; a permanent redirect is a finding, a temporary one
+(to a signed URL, as for release downloads) is not.
 """
 
 from __future__ import annotations
@@ -28,24 +28,20 @@ _PERMANENT = (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT)
 
 @dataclass(frozen=True)
 class Answered:
-    """What a server said.
+    """An answer with a file (status 200 or 206).
 
     Parameters
     ----------
     url
-        The address that answered in the end; may hold credentials.
+        The address after all redirects; may hold credentials.
     moved_to
-        Where the permanent redirects at the start of the way lead, redacted; empty without any.
-    status
-        200 or 206.
+        Target of the permanent redirects that come first, redacted; empty without any.
     size
-        Bytes of the whole object; None if it is not told, or where a Content-Encoding makes it another number.
-    head
-        The first bytes, as many as were asked for or as there are.
-    whole
-        Whether `head` is all of it.
+        Bytes of the whole object; None if unknown, or if a Content-Encoding changes it.
+    head, whole
+        The first bytes, at most as many as requested, and whether they are the whole file.
     headers
-        Of every answer on the way, later ones first; names in lower case.
+        Of all answers, the last one first; names in lower case.
     """
 
     url: Url
@@ -62,7 +58,7 @@ class Answered:
 
 
 class Exchange:
-    """Sends requests, one session per thread, holding the host's door during each request."""
+    """Sends requests, one session per thread, with the host's lock held during each request."""
 
     def __init__(self, manners: Manners, doors: Doors) -> None:
         self._manners = manners
@@ -71,27 +67,11 @@ class Exchange:
         # Downloaded recipes may not lead to private addresses, unless the user's environment allows it.
         self._public = Client(manners.connect_timeout, manners.stall_timeout, allow_private=False)
 
-    def headers(self, url: Url) -> Answered:
-        """Ask with HEAD.
+    def ask(self, url: Url, count: int = 0) -> Answered:
+        """Send HEAD, or GET for the first `count` bytes; if a server ignores Range, reading stops there.
 
-        Raises
-        ------
-        Broken
-            No answer, or an answer without a file.
+        Raises Broken: no answer, or an answer without a file.
         """
-        return self._follow("HEAD", url, 0)
-
-    def first_bytes(self, url: Url, count: int) -> Answered:
-        """Ask with GET for the first `count` bytes; if a server ignores Range, reading stops there.
-
-        Raises
-        ------
-        Broken
-            No answer, or an answer without a file.
-        """
-        return self._follow("GET", url, count)
-
-    def _follow(self, method: str, url: Url, count: int) -> Answered:
         headers = {"Range": f"bytes=0-{count - 1}"} if count else {}
         # Nothing received is kept, so any redirect may be followed without a digest.
         chain = Chain(url, pinned=True)
@@ -99,7 +79,7 @@ class Exchange:
         client = self._public if is_downloaded(url.place) and allowed_by_environment() is None else self._client
         for _ in range(MAX_REDIRECTS + 1):
             with self._doors.at(chain.url.netloc):
-                response = client.request(method, chain, headers)
+                response = client.request("GET" if count else "HEAD", chain, headers)
                 try:
                     passed.insert(0, {name.lower(): value for name, value in response.headers.items()})
                     if not chain.follow(response, client.session(chain)):
@@ -115,7 +95,6 @@ class Exchange:
         self, response: requests.Response, url: Url, moved: str, count: int, passed: tuple[Mapping[str, str], ...]
     ) -> Answered:
         status = response.status_code
-        size: int | None
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and count:
             # An empty object has no first byte.
             size = _total(response.headers.get("Content-Range", ""))
@@ -134,18 +113,12 @@ class Exchange:
             raise refusal(response)
         validator = validator_of(response.headers, size)
         return Answered(
-            url=url,
-            moved_to=moved,
-            status=status,
-            size=None if validator.encoding and not whole else size,
+            url=url, moved_to=moved, status=status, size=None if validator.encoding and not whole else size,
             content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-            encoding=validator.encoding,
-            etag=response.headers.get("ETag", "").strip()[:200],
-            last_modified=response.headers.get("Last-Modified", "").strip()[:60],
-            head=head,
-            whole=whole,
+            encoding=validator.encoding, etag=response.headers.get("ETag", "").strip()[:200],
+            last_modified=response.headers.get("Last-Modified", "").strip()[:60], head=head, whole=whole,
             headers=passed,
-        )
+        )  # fmt: skip
 
     def _read(self, response: requests.Response, count: int) -> tuple[bytes, bool]:
         """Read the first `count` bytes: (bytes, whether the body ended there)."""

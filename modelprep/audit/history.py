@@ -29,13 +29,13 @@ class Remembered:
     Parameters
     ----------
     asked, worked
-        When it was last asked, and when it last gave the file.
+        When it was last requested, and when it last served the file.
     failing_since
-        When it first failed after it had last worked.
+        When it first failed after it last worked.
     verdict
-        What was found the last time.
+        Of the last audit.
     size, etag, last_modified
-        What the server said of the object the last time it worked.
+        As stated by the server when it last worked.
     """
 
     asked: str = ""
@@ -52,7 +52,7 @@ class Remembered:
         return self.worked[:10] or "the last time"
 
     def difference(self, *, size: int | None, etag: str, last_modified: str) -> str:
-        """Say how an answer differs from the last one that worked; empty if it does not, or nothing is known."""
+        """Return how an answer differs from the last one that worked; empty if it does not, or nothing is known."""
         if not self.worked:
             return ""
         if None not in (size, self.size) and size != self.size:
@@ -68,18 +68,7 @@ class Remembered:
 
 
 class History:
-    """A history file, or none.
-
-    Parameters
-    ----------
-    path
-        The file; None remembers nothing.
-
-    Raises
-    ------
-    UsageError
-        The file is not a history of audits.
-    """
+    """A history file; `path` None keeps no history. Raises UsageError: the file is not a history of audits."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -104,31 +93,25 @@ class History:
             if finding.living or finding.verdict == "changed":
                 # A change is reported once; from then on it is the expected file.
                 entry = replace(
-                    entry,
-                    worked=when if finding.living else before.worked,
-                    failing_since="",
-                    size=finding.size,
-                    etag=finding.etag,
-                    last_modified=finding.last_modified,
-                )
+                    entry, worked=when if finding.living else before.worked, failing_since="", size=finding.size,
+                    etag=finding.etag, last_modified=finding.last_modified,
+                )  # fmt: skip
             elif finding.verdict != "unclear":
                 entry = replace(entry, failing_since=before.failing_since or when)
             self._known[shown] = entry
 
     def write(self) -> None:
-        """Write the file, whole or not at all.
-
-        Raises
-        ------
-        StorageError
-            It cannot be written.
-        """
+        """Write the file, complete or not at all. Raises StorageError: it cannot be written."""
         if self.path is None:
             return
-        data = {"schema": SCHEMA, "urls": {url: _plain(entry) for url, entry in sorted(self._known.items())}}
+        urls = {
+            url: {name: value for name, value in asdict(entry).items() if value not in ("", None)}
+            for url, entry in sorted(self._known.items())
+        }
         with storage(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.path, (quoting.json(data, indent=1) + "\n").encode())
+            text = quoting.json({"schema": SCHEMA, "urls": urls}, indent=1)
+            write_atomic(self.path, f"{text}\n".encode())
 
 
 def default_history() -> Path:
@@ -136,10 +119,6 @@ def default_history() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_state_dir("modelprep", appauthor=False)).expanduser() / "audit-history.json"
-
-
-def _plain(entry: Remembered) -> dict[str, Any]:
-    return {name: value for name, value in asdict(entry).items() if value not in ("", None)}
 
 
 def _read(path: Path) -> dict[str, Remembered]:
@@ -159,12 +138,10 @@ def _read(path: Path) -> dict[str, Remembered]:
         return {url: _entry(value) for url, value in record["urls"].items()}
     except (ValueError, RecursionError, TypeError) as error:
         raise UsageError(
-            "not a history of 'modelprep audit'",
-            where=str(path),
+            "not a history of 'modelprep audit'", where=str(path), got=str(error)[:200],
             expected=f"JSON written by an audit, with schema {SCHEMA}",
-            got=str(error)[:200],
             hint="name another file with --history, or remove this one; the next audit creates it",
-        ) from error
+        ) from error  # fmt: skip
 
 
 def _entry(value: object) -> Remembered:

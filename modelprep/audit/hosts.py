@@ -31,7 +31,7 @@ _ONE_HOST: Mapping[str, str] = {
     "cave.cs.toronto.edu": "www.cs.toronto.edu",
     "data.pjreddie.com": "pjreddie.com",
 }
-#: A bucket of Google's that has a host's name of its own.
+#: Buckets of Google's with their own host names.
 _NAMED_BUCKETS = ("download.tensorflow.org",)
 _S3 = re.compile(
     r"^(?:(?P<bucket>.+)\.)?s3(?:-accelerate)?(?:[.-](?:dualstack|[a-z]{2}(?:-[a-z]+)+-\d))*\.amazonaws\.com$"
@@ -64,9 +64,9 @@ class AssetHosts:
     Parameters
     ----------
     hosts
-        Independent hosts of its own sources, in their order.
+        Independent hosts of its sources, in their order.
     archives
-        Hosts of the archives of last resort that would be tried; whether they have it is unknown.
+        Hosts of the archives of last resort; whether they have the asset is unknown.
     """
 
     key: str
@@ -83,9 +83,9 @@ class HostReport:
     Parameters
     ----------
     assets
-        Fewest hosts first. Assets without any source (slots that the user fills) are not among them.
+        Fewest hosts first, without those that you supply.
     by_host
-        Host -> (assets it holds, assets that only it holds, demos that losing it would affect), the worst first.
+        Host -> (number of its assets, assets of no other host, demos that its loss would affect), the worst first.
     """
 
     assets: tuple[AssetHosts, ...]
@@ -113,14 +113,9 @@ class HostReport:
         """Return the report as a JSON-ready mapping."""
         return {
             "assets": [
-                {
-                    "asset": asset.key,
-                    "pinned": asset.pinned,
-                    "hosts": list(asset.hosts),
-                    "archives": list(asset.archives),
-                    "demos": list(asset.demos),
-                }
-                for asset in self.assets
+                {"asset": one.key, "pinned": one.pinned, "hosts": list(one.hosts), "archives": list(one.archives),
+                 "demos": list(one.demos)}
+                for one in self.assets
             ],
             "hosts": [
                 {"host": host, "assets": count, "only_here": list(only), "demos_lost": list(demos)}
@@ -132,7 +127,7 @@ class HostReport:
                 "pinned_with_two_hosts": self.pinned_with_two,
                 "pinned_with_two_counting_archives": self.pinned_with_archives,
             },
-        }
+        }  # fmt: skip
 
 
 def count_hosts(subjects: Iterable[Subject]) -> HostReport:

@@ -18,7 +18,7 @@ _EFFECTS = {"passes": "sound", "fails": "reject", "nothing": "soft"}
 
 
 def page(report: AuditReport) -> str:
-    """Write the report as self-contained HTML; every text from outside is escaped."""
+    """Return the report as self-contained HTML; every text from outside is escaped."""
     return render(
         "audit",
         when=report.when,
@@ -34,13 +34,7 @@ def page(report: AuditReport) -> str:
 
 
 def write_page(path: Path, report: AuditReport) -> None:
-    """Write the page of :func:`page` to a file.
-
-    Raises
-    ------
-    StorageError
-        It cannot be written.
-    """
+    """Write the page of :func:`page` to a file. Raises StorageError: it cannot be written."""
     write_atomic(path, page(report).encode("utf-8", "backslashreplace"))
 
 

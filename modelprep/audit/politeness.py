@@ -18,15 +18,13 @@ class Manners:
     hosts_at_once
         Number of hosts checked at the same time.
     pause
-        Seconds between the end of one request at a host and the next there.
+        Seconds between two requests to a host.
     connect_timeout, stall_timeout
         Connect timeout and read timeout in seconds.
-    attempts
-        Maximum number of attempts per URL.
-    backoff
-        Seconds before the second attempt; doubled each time.
+    attempts, backoff
+        Maximum number of attempts per URL; seconds before the second one, doubled each time.
     longest_pause
-        Seconds that a server's ``Retry-After`` may ask for; if it asks for more, its URL is not judged.
+        Maximum seconds of a server's ``Retry-After``; if it asks for more, its URL is not judged.
     """
 
     hosts_at_once: int = 8
@@ -41,7 +39,7 @@ class Manners:
 class Doors:
     """One lock per host: a request holds it, and the next request waits for the pause.
 
-    A redirect leads to other hosts, so the queues of the hosts alone do not keep two requests apart.
+    The queues of the hosts are not enough, because a redirect leads to other hosts.
     """
 
     def __init__(self, pause: float, stop: threading.Event) -> None:
@@ -53,13 +51,7 @@ class Doors:
 
     @contextmanager
     def at(self, host: str) -> Iterator[None]:
-        """Hold the lock of a host for one request.
-
-        Raises
-        ------
-        Stopped
-            The audit was interrupted while waiting.
-        """
+        """Hold the lock of a host for one request. Raises Stopped: the audit was interrupted while waiting."""
         with self._guard:
             lock = self._locks.setdefault(host, threading.Lock())
         while not lock.acquire(timeout=0.2):

@@ -10,7 +10,7 @@ from modelprep.audit.exchange import Answered, Exchange
 from modelprep.audit.history import Remembered
 from modelprep.audit.politeness import Manners, Stopped
 from modelprep.audit.subjects import Place
-from modelprep.audit.verdicts import Finding
+from modelprep.audit.verdicts import Finding, Verdict
 from modelprep.fetch import encoded, share
 from modelprep.fetch.failures import Want
 from modelprep.fetch.network_errors import Broken
@@ -31,17 +31,7 @@ def probe(
 ) -> Finding:
     """Check one URL, with retries if they make sense, and return the verdict.
 
-    Parameters
-    ----------
-    before
-        Its history.
-    stop
-        Set to end the audit.
-
-    Raises
-    ------
-    Stopped
-        `stop` was set.
+    `before`: its history. `stop`: set to end the audit. Raises Stopped: `stop` was set.
     """
     pause = manners.backoff
     for attempt in range(1, manners.attempts + 1):
@@ -75,13 +65,7 @@ def _status_of(broken: Broken) -> int | None:
 
 
 def _judge(exchange: Exchange, place: Place, before: Remembered | None) -> Finding:
-    """Ask once.
-
-    Raises
-    ------
-    Broken
-        The URL does not serve the file.
-    """
+    """Ask once. Raises Broken: the URL does not serve the file."""
     url, want = place.candidate.url, place.want
     answer = _ask_headers(exchange, url)
     difference = ""
@@ -92,24 +76,24 @@ def _judge(exchange: Exchange, place: Place, before: Remembered | None) -> Findi
             return _alive(answer, proof or "size", before)
     size = want.size if want.size is not None else answer.size if answer is not None else None
     count = SMALL if want.digests and size is not None and size <= SMALL else SNIFF
-    answer = exchange.first_bytes(url, count)
+    answer = exchange.ask(url, count)
     if share.asks(answer.url) and is_web_page(_plain(answer)):
         # A page that asks for confirmation of a large download: follow its form.
-        page = exchange.first_bytes(answer.url, share.PAGE_LIMIT)
+        page = exchange.ask(answer.url, share.PAGE_LIMIT)
         onward = share.form_target(page.url, page.head)
         if onward is not None and onward != url and share.asks(onward):
-            answer = exchange.first_bytes(onward, count)
+            answer = exchange.ask(onward, count)
     return _by_bytes(answer, want, before, difference)
 
 
 def _ask_headers(exchange: Exchange, url: Url) -> Answered | None:
-    """Send HEAD; None if its refusal says nothing about the file.
+    """Send HEAD; return None if its refusal says nothing about the file.
 
-    Servers and signed URLs refuse HEAD with almost any status, so only statuses about the whole server, or that say
-    that the file is gone permanently, count.
+    Servers and signed URLs refuse HEAD with almost any status: only statuses about the whole server, or of a file that
+    is gone permanently, count.
     """
     try:
-        return exchange.headers(url)
+        return exchange.ask(url)
     except Broken as broken:
         # A broken or stalled connection may be a server without HEAD; an unreachable host is not tried again.
         unreachable = not broken.answered and (broken.attempts is not None or not broken.retry)
@@ -119,7 +103,7 @@ def _ask_headers(exchange: Exchange, url: Url) -> Answered | None:
 
 
 def _headers_suffice(answer: Answered, want: Want, proof: str) -> bool:
-    """Say whether the headers alone prove that the file exists."""
+    """Return whether the headers alone prove that the file exists."""
     agrees = want.size is not None and answer.size == want.size
     if not (proof or agrees) or answer.encoding or not answer.content_type.startswith(_OF_FILES):
         return False
@@ -134,24 +118,11 @@ def _plain(answer: Answered) -> bytes:
 def _by_bytes(answer: Answered, want: Want, before: Remembered | None, told: str) -> Finding:
     """Judge by the first bytes, the size and the server's headers.
 
-    Parameters
-    ----------
-    told
-        The difference that the headers of a HEAD told: of a part, some are the part's or missing.
+    `told`: the difference by the headers of a HEAD, which for a part of a file may be missing or the part's.
     """
     plain = _plain(answer)
     size = len(plain) if answer.whole and not answer.encoding else answer.size
     looks = describe_bytes(plain, size=size, expected_size=want.size)
-
-    def finding(base: Finding) -> Finding:
-        return replace(
-            base,
-            moved_to=answer.moved_to,
-            size=size,
-            etag=answer.etag,
-            last_modified=answer.last_modified,
-            status=answer.status,
-        )
 
     if answer.whole and want.digests and not answer.encoding:
         proof, difference = evidence.of_whole(want.digests, plain)
@@ -163,35 +134,35 @@ def _by_bytes(answer: Answered, want: Want, before: Remembered | None, told: str
         same = " of the very file" if looks.lfs_oid == want.digests.get("sha256", "-") else ""
         other = "sha256" in want.digests and not same
         text = f"serves {looks}{same or (', of another file than pinned' if other else '')}"
-        return finding(Finding("pointer", text, lfs_oid=looks.lfs_oid))
+        return _finding(answer, "pointer", text, size=size, lfs_oid=looks.lfs_oid)
     wrong_size = want.size is not None and size is not None and size != want.size
     page = is_web_page(plain) and not want.may_be_page
     if page or ((wrong_size or want.size is None) and want.replaced_by(looks)):
-        return finding(Finding("page", f"serves {looks}"))
+        return _finding(answer, "page", f"serves {looks}", size=size)
     if wrong_size and not answer.encoding:
         assert want.size is not None
-        return finding(Finding("size", f"serves {looks}; {human(want.size)} are pinned"))
+        return _finding(answer, "size", f"serves {looks}; {human(want.size)} are pinned", size=size)
     if difference := difference or told:
-        return finding(Finding("changed", f"serves another file: {difference}"))
+        return _finding(answer, "changed", f"serves another file: {difference}", size=size)
     agrees = "size" if want.size is not None and size == want.size else ""
     return _alive(answer, agrees, before, size=size, looks=str(looks))
+
+
+def _finding(
+    answer: Answered, verdict: Verdict, detail: str, *, size: int | None, proof: str = "", lfs_oid: str = ""
+) -> Finding:
+    return Finding(
+        verdict, detail, answer.moved_to, size, answer.etag, answer.last_modified, proof, answer.status, lfs_oid
+    )
 
 
 def _alive(
     answer: Answered, proof: str, before: Remembered | None, *, size: int | None = None, looks: str = ""
 ) -> Finding:
-    """Make the finding for what seems to be the file; without a pin, compare it with the last audit."""
+    """Return the finding for what seems to be the file; without a pin, compare it with the last audit."""
     size = size if size is not None else answer.size
-    made = Finding(
-        "moved" if answer.moved_to else "alive",
-        f"serves {looks}" if looks and not proof else "",
-        moved_to=answer.moved_to,
-        size=size,
-        etag=answer.etag,
-        last_modified=answer.last_modified,
-        proof=proof,
-        status=answer.status,
-    )
+    detail = f"serves {looks}" if looks and not proof else ""
+    made = _finding(answer, "moved" if answer.moved_to else "alive", detail, size=size, proof=proof)
     if before is None or (proof and proof != "size"):
         return made
     difference = before.difference(size=size, etag=answer.etag, last_modified=answer.last_modified)
@@ -199,6 +170,6 @@ def _alive(
         return made
     since = f"since {before.worked_on} {difference}"
     if proof:
-        # The size is right, and servers renew their validators when files are moved between disks: a hint, no more.
+        # The size is right, and servers change their validators when files move between disks: only a hint.
         return replace(made, detail=since)
     return replace(made, verdict="changed", detail=since)

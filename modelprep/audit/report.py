@@ -16,13 +16,7 @@ _RANK = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
 
 @dataclass(frozen=True)
 class Row:
-    """One place and its finding.
-
-    Parameters
-    ----------
-    before
-        Its history before the audit; None for a URL that was never checked.
-    """
+    """One place and its finding; `before` is its history before the audit, None for a URL that was never checked."""
 
     place: Place
     finding: Finding
@@ -40,15 +34,9 @@ class Row:
         more = {
             "recipe_url": str(candidate.source.url) if candidate.note and candidate.kind == "recipe" else "",
             "member": candidate.source.member or "",
-            "detail": finding.detail,
-            "moved_to": finding.moved_to,
-            "status": finding.status,
-            "size": finding.size,
+            **{name: getattr(finding, name) for name in ("detail", "moved_to", "status", "size")},
             "expected_size": self.place.want.size,
-            "proof": finding.proof,
-            "lfs_oid": finding.lfs_oid,
-            "etag": finding.etag,
-            "last_modified": finding.last_modified,
+            **{name: getattr(finding, name) for name in ("proof", "lfs_oid", "etag", "last_modified")},
             "last_worked": self.last_worked,
             "failing_since": self.before.failing_since if self.before is not None else "",
             "note": candidate.source.note,
@@ -94,15 +82,7 @@ class AssetReport:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """All of an audit.
-
-    Parameters
-    ----------
-    when
-        UTC.
-    assets
-        The worst first.
-    """
+    """The result of an audit at a time (UTC); the worst assets come first."""
 
     when: datetime
     assets: tuple[AssetReport, ...]
@@ -141,7 +121,7 @@ class AuditReport:
     def nobody_answered(self) -> bool:
         """Whether no host was reached, which points to this machine's network."""
         asked = self.hosts
-        # One host that refuses connections exists and does not work; if all refuse, there is a firewall.
+        # A single host that refuses connections exists but does not work; if all refuse, there is a firewall.
         return bool(asked) and all(asked.values()) and list(asked.values()) != ["refused"]
 
     @property
@@ -172,7 +152,7 @@ class AuditReport:
 def report(
     subjects: Iterable[Subject], found: Iterable[tuple[Place, Finding]], history: History, when: datetime
 ) -> AuditReport:
-    """Sum up. `history` must not include this audit yet."""
+    """Return the report of an audit; `history` must not include this audit yet."""
     rows: dict[str, list[Row]] = {}
     for place, finding in found:
         rows.setdefault(place.key, []).append(Row(place, finding, history.of(place)))

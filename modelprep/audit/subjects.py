@@ -19,11 +19,11 @@ class Subject:
     Parameters
     ----------
     key
-        The shared asset's name, or ``recipe#name`` for one that a recipe declares for itself.
+        The shared asset's name, or ``recipe#name`` for a recipe's own asset.
     asset
-        As declared; a pin of the lock file is in its digests.
+        As declared, with the digest of a pin of the lock file.
     demos
-        Own names of the demos that need it, sorted; empty for a shared asset that no recipe uses.
+        Names of the demos that need it, sorted; empty for a shared asset that no recipe uses.
     """
 
     key: str
@@ -42,12 +42,10 @@ class Place:
 
     Parameters
     ----------
-    key
-        Of the subject it stands for.
-    candidate
-        The URL with its kind.
+    key, candidate
+        Key of the subject; the URL with its kind.
     want
-        The expected file: the asset's own, or the archive that contains it.
+        The expected file: the asset, or the archive that contains it.
     """
 
     key: str
@@ -65,14 +63,8 @@ def subjects(
 ) -> tuple[Subject, ...]:
     """Collect the assets of recipes, each once, sorted by key.
 
-    Parameters
-    ----------
-    recipes
-        The recipes; give a recipe's variants as recipes of their own.
-    shared
-        Shared assets that are looked at whether or not a recipe uses them.
-    lock
-        Pins of first use by asset key, for assets that nothing else pins.
+    `recipes`: with variants as separate recipes. `shared`: assets to check even if no recipe uses them. `lock`: pins of
+    first use by asset key, for assets that nothing else pins.
     """
     pins = lock or {}
     assets: dict[str, Asset] = {}
@@ -104,13 +96,7 @@ def subjects(
 
 
 def places(subject: Subject, *, archives: bool = False) -> tuple[Place, ...]:
-    """List the URLs of an asset, in the order in which a fetch would try them.
-
-    Parameters
-    ----------
-    archives
-        Whether the archives of last resort are among them.
-    """
+    """Return the URLs of an asset in the order of a fetch; `archives`: with the archives of last resort."""
     asset = subject.asset
     return tuple(
         Place(subject.key, candidate, wanted_at(candidate, asset)) for candidate in candidates(asset, archives=archives)
@@ -128,7 +114,7 @@ def wanted_at(candidate: Candidate, asset: Asset) -> Want:
 
 
 def media_place(place: Place) -> Place | None:
-    """Return the place of the content of which a raw GitHub link gave only the Git LFS pointer; None elsewhere."""
+    """Return the place of the content behind the Git LFS pointer of a raw GitHub link; None for other places."""
     media = urls.lfs_media_url(place.candidate.url)
     if media is None or place.candidate.kind != "recipe":
         return None
@@ -137,7 +123,7 @@ def media_place(place: Place) -> Place | None:
 
 
 def unique(found: Sequence[Place]) -> tuple[Place, ...]:
-    """Return each combination of URL and wanted file once: an archive with three members is asked once."""
+    """Return the first place of each request: an archive with three members is requested once."""
     seen: dict[tuple[object, ...], Place] = {}
     for place in found:
         seen.setdefault(question(place), place)

@@ -32,21 +32,17 @@ class Finding:
 
     Parameters
     ----------
-    verdict
-        One of :data:`VERDICTS`.
     detail
         Details in words; never a URL with credentials.
     moved_to
         Target of a permanent redirect, redacted; also set if the file there is wrong.
-    size
-        Size in bytes according to the server; None if not stated.
-    etag, last_modified
-        As stated by the server, to recognise the same object at the next audit.
+    size, etag, last_modified
+        As stated by the server, to recognise the same object at the next audit; size in bytes, None if not stated.
     proof
         How the file was identified as the pinned one: ``sha256 of the whole file``, ``size``, ``md5 (x-goog-hash)``;
-        empty when nothing tells.
+        empty if it was not.
     status
-        HTTP status of the last answer; None when there was none.
+        HTTP status of the last answer, or None.
     lfs_oid
         SHA-256 that a Git LFS pointer names.
     unreached

@@ -18,23 +18,18 @@ TOLERANCE = 1e-4
 
 
 def compare(test: BoardTest, mine: Path, other: Path, name: str, tolerance: float = TOLERANCE) -> Proof:
-    """Run two models as one test would and compare their outputs.
+    """Run two models on the input of a test and compare the outputs that it reads.
 
-    `test`: says which input is fed and which outputs are read. Returns ``unknown`` where this machine lacks a runtime,
-    or one of them does not take its model.
+    Returns ``unknown`` if this machine lacks a runtime, or a runtime refuses its model.
     """
     label = f"compared with @{name}"
     try:
         sides = [ready(path, test.parser, test.input_name, test.input_shape, test.outputs) for path in (mine, other)]
         return held_to(
-            label,
-            (_side(test, sides[0]), _side(test, sides[1])),
-            tuple(side.runtime for side in sides),
-            tolerance,
-            outputs=test.outputs,
-            origin="the same weights in graphs of different tools",
+            label, (_side(test, sides[0]), _side(test, sides[1])), tuple(side.runtime for side in sides), tolerance,
+            outputs=test.outputs, origin="the same weights in graphs of different tools",
             hint=f"modelprep show {quoting.sh(test.name)} and {test.name}@{name}: are both made from the same weights?",
-        )
+        )  # fmt: skip
     except (MissingTool, CheckFailed) as error:
         return not_compared(label, error)
 

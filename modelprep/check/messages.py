@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 
 
 def fix(model: Path, finding: Finding, test: BoardTest | None = None, parser: str = "") -> tuple[str, str]:
-    """Return the command that fixes a model, and what to do with its result.
+    """Return the command that fixes a model, and what to do with its result; both empty if no command fixes it.
 
-    `test`, `parser`: the test, whose names are put in; or only the parser where none is known. Both are empty where no
-    command fixes it. Words in capitals are for the user to fill in (a deploy file).
+    `test`, `parser`: the test with its names, or only the parser. You fill in words in capitals (a deploy file).
     """
     result = f"fixed{'.pb' if model.is_dir() else model.suffix}"
-    inputs = [test.input_name] if test is not None else []
-    outputs = list(test.outputs) if test is not None else []
+    inputs, outputs = ([test.input_name], list(test.outputs)) if test is not None else ([], [])
     command = renaming(finding.mend, model, test.parser if test else parser, finding.where, inputs, outputs)
     names = {"MODEL": str(model), "OUT": result, "DEPLOY": "DEPLOY.prototxt"}
     names |= {"INPUT": inputs[0], "OUTPUT": next(iter(outputs), "OUTPUT")} if test is not None else {}
@@ -53,10 +51,7 @@ def mismatch(test: BoardTest, failed: Sequence[Judged], options: str = "") -> tu
 
 
 def advice(test: BoardTest, case: Judged, options: str = "") -> str:
-    """Return a hint for a failed case; empty if nothing is compared.
-
-    `options`: what a command about the same files needs besides the name (``--out ...``).
-    """
+    """Return a hint for a failed case; empty if nothing is compared. `options`: of the next command (``--out ...``)."""
     if case.wanted is None:
         return ""
     if case.asked is not None:
@@ -132,7 +127,7 @@ def unreadable(test: BoardTest, data: Path, number: int, error: StepError) -> st
 
 def _no_picture(test: BoardTest, path: Path, number: int) -> str:
     said = f"Could not load the image at {path}"
-    # YoloDatabase.cpp and MobileNetSsdDatabase.hpp catch the exception and say it in their own words.
+    # YoloDatabase.cpp and MobileNetSsdDatabase.hpp catch the exception and print their own text.
     return {
         "yolo": f"Failed to load test case {number} with error: {said}",
         "ssd": f"Failed to load image for test case {number}. Error: {said}",
@@ -146,13 +141,12 @@ def why(error: StepError) -> str:
 
 def near(path: Path) -> str:
     """Suggest a file whose name differs only in punctuation or case, or that is still packed."""
-    names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
-    meant = _letters(path.name)
     if path.is_dir():
         return f"{path} is a folder"
-    close = [name for name in names if _letters(name.removesuffix(".gz")) == meant]
+
+    def letters(name: str) -> str:
+        return "".join(letter for letter in name.lower() if letter.isalnum())
+
+    names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    close = [name for name in names if letters(name.removesuffix(".gz")) == letters(path.name)]
     return f"{path.parent / close[0]} is there: it must be called {path.name}" if close else f"{path} is not there"
-
-
-def _letters(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from modelprep.formats.arrays import Array
 from modelprep.targets.armnn_tests import Case
@@ -39,7 +39,7 @@ class Detection:
     form: Literal["centre_px", "corners"] = "corners"
 
     def corners(self) -> tuple[float, float, float, float]:
-        """Return left, top, right, bottom as fractions of the picture, whichever way the box is given."""
+        """Return left, top, right, bottom as fractions of the picture, for either form."""
         one, two, three, four = self.box
         if self.form == "corners":
             return self.box
@@ -73,26 +73,15 @@ def yolo(output: Array, best: int = 5) -> tuple[Detection, ...]:
     places = boxes.reshape(cells, YOLO_BOXES, 4)
     cell, box, number = (index.reshape(-1) for index in np.indices(scores.shape))
     order = np.lexsort((-number, -scores.reshape(-1)))[:best]
-    return tuple(
-        Detection(
-            int(number[i]),
-            float(scores[cell[i], box[i], number[i]]),
-            _pixels(places[cell[i], box[i]], cell[i]),
-            "centre_px",
-        )
-        for i in order
-    )
 
+    def detection(cell: int, box: int, number: int) -> Detection:
+        row, column = divmod(cell, YOLO_CELLS)
+        x, y, width, height = (float(value) for value in places[cell, box])
+        middle = (x + column) / YOLO_CELLS * YOLO_PIXELS, (y + row) / YOLO_CELLS * YOLO_PIXELS
+        size = width * width * YOLO_PIXELS, height * height * YOLO_PIXELS
+        return Detection(number, float(scores[cell, box, number]), (*middle, *size), "centre_px")
 
-def _pixels(place: Array, cell: Any) -> tuple[float, float, float, float]:
-    row, column = divmod(int(cell), YOLO_CELLS)
-    x, y, width, height = (float(value) for value in place)
-    return (
-        (x + column) / YOLO_CELLS * YOLO_PIXELS,
-        (y + row) / YOLO_CELLS * YOLO_PIXELS,
-        width * width * YOLO_PIXELS,
-        height * height * YOLO_PIXELS,
-    )
+    return tuple(detection(int(cell[i]), int(box[i]), int(number[i])) for i in order)
 
 
 def ssd(outputs: Sequence[Array]) -> tuple[Detection, ...]:
@@ -104,27 +93,21 @@ def ssd(outputs: Sequence[Array]) -> tuple[Detection, ...]:
 
     boxes, classes, scores, count = (np.asarray(output, np.float32).reshape(-1) for output in outputs)
     found = min(int(count[0]), classes.size)
-    return tuple(
-        Detection(
-            int(classes[i]),
-            float(scores[i]),
-            (float(boxes[4 * i + 1]), float(boxes[4 * i]), float(boxes[4 * i + 3]), float(boxes[4 * i + 2])),
-        )
-        for i in range(found)
-    )
+    corners = [(left, top, right, bottom) for top, left, bottom, right in boxes[: 4 * found].reshape(-1, 4).tolist()]
+    return tuple(Detection(int(classes[i]), float(scores[i]), corners[i]) for i in range(found))
 
 
 def sizes_say(sizes: Sequence[int], kind: str) -> str:
     """Return the board's message about outputs of these sizes; empty if the sizes are right.
 
-    It allocates the sizes that it reads, and checks every output for a too small buffer before it checks for a too
-    large one (tests/InferenceModel.hpp, Run and MakeOutputTensors). Either ends the program.
+    The program checks every output for a too small buffer before it checks for a too large one
+    (tests/InferenceModel.hpp, Run and MakeOutputTensors). Either ends it.
     """
-    room = (YOLO_ELEMENTS,) if kind == "yolo" else SSD_ELEMENTS
-    for place, (has, wants) in enumerate(zip(sizes, room, strict=True)):
-        if has > wants:
-            return f"Not enough data for output #{place}: expected {has} elements, got {wants}"
-    return "" if tuple(sizes) == room else "Output tensor has incorrect size"
+    expected = (YOLO_ELEMENTS,) if kind == "yolo" else SSD_ELEMENTS
+    for place, (has, room) in enumerate(zip(sizes, expected, strict=True)):
+        if has > room:
+            return f"Not enough data for output #{place}: expected {has} elements, got {room}"
+    return "" if tuple(sizes) == expected else "Output tensor has incorrect size"
 
 
 def yolo_says(number: int, found: Sequence[Detection], case: Case, share_of: ShareOf = "both") -> str:

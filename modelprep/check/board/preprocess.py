@@ -45,10 +45,8 @@ class Preprocessing:
     kind
         ``caffe`` (stb resize, BGR, mean taken off, CHW), ``image`` (bilinear, RGB), ``mnist``, ``cifar10``, ``yolo``
         (stb, RGB planes, 0..1), ``ssd`` (stb, RGB, 0..1, quantised).
-    height, width
-        Size of the network's input in pixels.
-    layout
-        ``NHWC`` or ``NCHW``; ``caffe`` and ``yolo`` are always NCHW, ``ssd`` NHWC.
+    height, width, layout
+        Size of the network's input in pixels; ``caffe`` and ``yolo`` are always NCHW, ``ssd`` NHWC.
     mean, stddev
         For ``image``: per channel R, G, B, applied after the division by 255.
     scale
@@ -76,10 +74,9 @@ def prepare_picture(
 ) -> Array:
     """Make the input tensor from a picture file.
 
-    `quantisation`: of the model's input tensor when that is uint8; the result is uint8 then, float32 otherwise.
-    `exact`: whether the pixels are the board's own; False takes Pillow's decoder and, instead of stb's, its resize.
-    Returns shape (1, height, width, 3) or (1, 3, height, width). Raises StepError: the picture cannot be read as the
-    board would read it.
+    `quantisation`: of a uint8 input tensor, for a uint8 result; else the result is float32. `exact`: False decodes and
+    resizes with Pillow instead of as the board does. Returns shape (1, height, width, 3) or (1, 3, height, width).
+    Raises StepError: the board could not read the picture.
     """
     import numpy as np
 
@@ -118,9 +115,9 @@ def quantise(values: Array, how: Quantisation) -> Array:
 def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -> tuple[Array, int]:
     """Return record `index` of the unpacked MNIST files as the tests read it.
 
-    Returns float32 of shape (784,), values 0..255 or 0..1, and the label. Raises StepError: wrong magic or fewer
-    records than asked for, as ``Failed to read`` on the board; `where` says which of the two files, ``images`` or
-    ``labels``; Stop: the header tells of larger pictures, and the program writes behind its memory.
+    Returns float32 of shape (784,), values 0..255 or 0..1, and the label. Raises StepError: wrong magic or too few
+    records (``Failed to read`` on the board), `where` is the file, ``images`` or ``labels``; Stop: the header states
+    larger pictures, and the program writes beyond its memory.
     """
     import numpy as np
 
@@ -139,7 +136,7 @@ def mnist_record(images: bytes, labels: bytes, index: int, how: Preprocessing) -
     rows, columns = (int.from_bytes(images[at : at + 4], "big") for at in (8, 12))
     claimed = u32(rows * columns)
     if claimed > pixels + _SLACK:
-        # Measured with the real program: beyond the heap's first pages it crashes at once, else when memory is freed.
+        # Measured with the real program: beyond the heap's first pages it crashes immediately, else in free().
         raise crash("", "C4", f"{rows} x {columns} pixels", status=CRASHED if claimed > _FIRST_PAGES else ABORTED)
     values: Array = np.zeros(pixels, np.float32)
     shown = min(claimed, pixels)
@@ -153,9 +150,8 @@ def cifar10_record(data: bytes, index: int, how: Preprocessing) -> tuple[Array, 
 
     start = index * CIFAR_RECORD
     if len(data) < start + CIFAR_RECORD:
-        raise StepError(
-            f"test_batch.bin has no record {index}", expected=f"{start + CIFAR_RECORD} bytes", got=f"{len(data)} bytes"
-        )
+        expected, got = f"{start + CIFAR_RECORD} bytes", f"{len(data)} bytes"
+        raise StepError(f"test_batch.bin has no record {index}", expected=expected, got=got)
     planes = np.frombuffer(data, np.uint8, CIFAR_RECORD - 1, start + 1).reshape(3, 32, 32).astype(np.float32)
     return (planes if how.layout == "NCHW" else planes.transpose(1, 2, 0))[None], data[start]
 

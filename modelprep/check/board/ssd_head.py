@@ -23,10 +23,8 @@ class Head:
     ----------
     inputs
         Raw boxes, scores and anchors.
-    slots
-        For each output asked for, which of the operator's four it is.
-    sizes
-        For each output asked for, the elements that Arm NN's parser gives it.
+    slots, sizes
+        For each output asked for, its place among the operator's four, and its number of elements in Arm NN's parser.
     """
 
     options: Options
@@ -37,7 +35,7 @@ class Head:
     def outputs(self, tensor: Callable[[int], Array]) -> list[Array]:
         """Return the outputs asked for.
 
-        `tensor`: gives the values of a tensor, by its number, after the network has run. Raises CheckFailed: the
+        `tensor`: returns the values of a tensor by its number, after the network has run. Raises CheckFailed: the
         tensors do not fit each other.
         """
         encodings, scores, anchors = (_real(tensor(one.index), one) for one in self.inputs)
@@ -49,9 +47,9 @@ class Head:
 
 
 def find(path: Path, outputs: Sequence[str]) -> Head | None:
-    """Look for a detection post-process that makes the outputs asked for; None if there is none.
+    """Return the detection post-process that makes the outputs asked for; None if there is none.
 
-    Raises CheckFailed: it wants room for more detections than any has.
+    Raises CheckFailed: it allocates more detections than any real one.
     """
     try:
         graph = reader.read(path).main
@@ -60,7 +58,7 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
             return None
         options = read_options(operator.custom_options, str(path))
     except StepError:
-        return None  # the runtime says it in its own words
+        return None  # the runtime's own message is better
     named = {graph.tensors[index].name: index for index in graph.outputs}
     places = [named.get(name, -1) for name in outputs]
     if len(operator.inputs) < 3 or -1 in operator.inputs or not set(places) <= set(operator.outputs):
@@ -81,7 +79,7 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
 
 
 def _real(values: Array, of: reader.Tensor) -> Array:
-    """Return the real numbers that a tensor stands for, as armnn::Dequantize does."""
+    """Return the real numbers of a tensor, as armnn::Dequantize does."""
     import numpy as np
 
     if of.quantisation is None or values.dtype == np.float32:

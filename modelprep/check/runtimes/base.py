@@ -13,7 +13,7 @@ from modelprep.formats.arrays import Array
 
 #: The environment variable that names the interpreter of a real Arm NN.
 PYARMNN = "MODELPREP_PYARMNN"
-#: All that name the interpreter of a real runtime: a process that runs models is told of them with every question.
+#: Variables with the interpreter of a real runtime: sent to the process that runs models with every request.
 INTERPRETERS = (PYARMNN, "MODELPREP_PYCAFFE")
 
 
@@ -24,16 +24,15 @@ class Ready:
     Parameters
     ----------
     runtime
-        Its name and version, for reports.
+        Name and version of the runtime, for reports.
     run
-        Takes the input tensor (its elements in the model's order; the shape is the runtime's business) and gives the
-        outputs asked for, in that order.
+        From the input tensor (elements in the model's order, any shape) to the outputs asked for, in that order.
     quantisation
-        Of the input, where that is uint8.
+        Of a uint8 input.
     sizes
-        Elements of each output asked for, as Arm NN's parser makes them, where that is known without running.
+        Elements of each output in Arm NN's parser, if known without running.
     second
-        Loads the runtime to ask where this one's scores are too near each other; None if there is none.
+        Loads the runtime that decides if this one's scores are too close; None if there is none.
     """
 
     runtime: str
@@ -45,14 +44,9 @@ class Ready:
 
 @contextmanager
 def refusing(runtime: str, path: Path, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what a runtime raises over a model into :func:`refused`."""
+    """Turn errors of a runtime about a model into CheckFailed, with the runtime's message in one line."""
     try:
         yield
     except errors as error:
-        raise refused(runtime, path, error) from error
-
-
-def refused(runtime: str, path: Path, error: Exception) -> CheckFailed:
-    """Return the error for a model that a runtime does not take, with the runtime's own words in one line."""
-    text = " ".join(str(error).split())
-    return CheckFailed(f"{runtime} refuses the model", where=str(path), got=text[:300] or type(error).__name__)
+        text = " ".join(str(error).split())[:300] or type(error).__name__
+        raise CheckFailed(f"{runtime} refuses the model", where=str(path), got=text) from error

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from modelprep.check.runtimes import isolated, reference
 from modelprep.check.runtimes.base import PYARMNN, Ready
@@ -23,11 +22,11 @@ def ready(
     path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str], *,
     version: str = armnn_tests.BASE_VERSION, exact: bool = False, network: Network | None = None,
 ) -> Ready:  # fmt: skip
-    """Load a model into the runtime that answers for the board.
+    """Load a model into the runtime whose result is closest to the board's.
 
-    `path`, `parser`, `input_name`, `shape`, `outputs`: as for :func:`modelprep.check.runtimes.host.ready`. `exact`: the
-    model means something else than Arm NN computes: only Arm NN's own network will do. `network`: that network, loaded,
-    where it is known already. Raises MissingTool: nothing here runs it; the hint names what would.
+    `path`, `parser`, `input_name`, `shape`, `outputs`: as for :func:`modelprep.check.runtimes.host.ready`. `exact`:
+    only Arm NN's own network, as other runtimes compute something else. `network`: that network, if already loaded.
+    Raises MissingTool: nothing here runs the model; the hint names what would.
     """
 
     def own() -> Ready:
@@ -37,9 +36,15 @@ def ready(
                 known, _ = walk(path, parser, Binding(input_name, outputs, shapes={input_name: shape}, text=text))
         return reference.ready(path, parser, input_name, outputs, version, known)
 
+    def instead(error: MissingTool) -> Ready:
+        try:
+            return own()
+        except MissingTool:
+            raise error from None
+
     if find_spec("numpy") is None:
         raise MissingTool("running models on this machine needs the extra check", hint=install_command("check"))
-    # Whoever names a real Arm NN wants its answer and no other.
+    # A real Arm NN that the user names comes first.
     asked = parser == "tflite" and os.environ.get(PYARMNN)
     if asked or (parser not in (*reference.READERS, "tf") and network is None):
         return isolated.ready(path, parser, input_name, shape, outputs)
@@ -48,9 +53,9 @@ def ready(
     try:
         loaded = isolated.ready(path, parser, input_name, shape, outputs)
     except MissingTool as error:
-        return _instead(own, error)
+        return instead(error)
     if parser == "tf" and loaded.runtime.startswith("OpenCV"):
-        # It keeps pictures channels first, and flattens and subtracts some of TensorFlow's graphs to other numbers.
+        # It keeps pictures channels first, and computes other numbers for some flattening and subtracting graphs.
         with suppress(MissingTool):
             return own()
 
@@ -58,14 +63,6 @@ def ready(
         try:
             return loaded.run(values)
         except MissingTool as error:
-            return _instead(own, error).run(values)
+            return instead(error).run(values)
 
     return Ready(loaded.runtime, run, loaded.quantisation, loaded.sizes, own)
-
-
-def _instead(own: Any, error: MissingTool) -> Ready:
-    try:
-        found: Ready = own()
-    except MissingTool:
-        raise error from None
-    return found

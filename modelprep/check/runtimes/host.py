@@ -1,9 +1,8 @@
 """Run a model on the host, as close to the board as possible.
 
-Caffe through OpenCV's own reader (which needs no Caffe), TensorFlow graphs through TensorFlow where it is installed
-and else through OpenCV, TensorFlow Lite through LiteRT, ONNX through onnxruntime. Debian's pyarmnn (a real Arm NN
-20.08 with its reference backend) runs TensorFlow Lite models when ``MODELPREP_PYARMNN`` names its interpreter. Each is
-optional; what is missing is named with the command that installs it.
+Caffe through OpenCV's own reader (which needs no Caffe), TensorFlow graphs through TensorFlow if it is installed, else
+through OpenCV, TensorFlow Lite through LiteRT, ONNX through onnxruntime. Debian's pyarmnn (a real Arm NN 20.08 with its
+reference backend) runs TensorFlow Lite models if ``MODELPREP_PYARMNN`` names its interpreter. Each is optional.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from modelprep.installed import install_command
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
     """Load a model into the runtime for its kind.
 
-    Raises MissingTool: no runtime for this kind is installed; CheckFailed: the runtime does not take the model.
+    `shape`: of the input tensor. Raises MissingTool: no runtime for this kind is installed; CheckFailed: the runtime
+    refuses the model.
     """
     loaders = {"caffe": _caffe, "tf": _tensorflow, "tflite": _tflite, "onnx": _onnx}
     return loaders[parser](path, input_name, tuple(shape), tuple(outputs))
@@ -37,7 +37,7 @@ def missing(what: str, parser: str) -> MissingTool:
 
 
 def with_defaults(text: bytes) -> bytes:
-    """Write out Caffe's default of an LRN's alpha (1): where it is unset, OpenCV takes another (measured with 4.14)."""
+    """Return a prototxt with Caffe's default of an LRN's alpha (1): OpenCV has another (measured with 4.14)."""
     from modelprep.formats.caffe import prototxt
 
     net = prototxt.read_bytes(text)
@@ -52,7 +52,7 @@ def with_defaults(text: bytes) -> bytes:
 
 
 def opencv() -> Any:
-    """Return OpenCV's module where it still has its Caffe reader, else None."""
+    """Return OpenCV's module if it still has its Caffe reader, else None."""
     try:
         import cv2
     except ImportError:
@@ -62,23 +62,20 @@ def opencv() -> Any:
 
 
 def opencv_for_caffe() -> Any:
-    """Return OpenCV's module.
-
-    Raises MissingTool: it is not installed, or has no Caffe reader.
-    """
+    """Return OpenCV's module. Raises MissingTool: it is not installed, or has no Caffe reader."""
     if (cv2 := opencv()) is None:
         raise missing("OpenCV before version 5", "Caffe")
     return cv2
 
 
 def caffe_net(structure: bytes, weights: Path) -> tuple[Any, Any]:
-    """Load a Caffe net (prototxt and caffemodel) into OpenCV: its module, and the net.
+    """Load a Caffe net (prototxt and caffemodel) into OpenCV; return its module and the net.
 
-    Raises MissingTool, CheckFailed: OpenCV has no Caffe reader; it does not take the net.
+    Raises MissingTool, CheckFailed: OpenCV has no Caffe reader; it refuses the net.
     """
     cv2 = opencv_for_caffe()
     with tempfile.TemporaryDirectory(prefix="modelprep-net-") as folder:
-        # From files: OpenCV then never holds the weights' bytes beside the weights.
+        # From files, so that OpenCV does not hold the weights twice.
         file = Path(folder) / "net.prototxt"
         file.write_bytes(with_defaults(structure))
         with refusing("OpenCV", weights, cv2.error):
@@ -88,9 +85,9 @@ def caffe_net(structure: bytes, weights: Path) -> tuple[Any, Any]:
 
 
 def plain(cv2: Any, net: Any) -> None:
-    """Have OpenCV run a net by its own plain code: Winograd trades the last digits for speed."""
+    """Switch OpenCV to its plain code for a net: Winograd trades the last digits for speed."""
     net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-    if hasattr(net, "enableWinograd"):  # it chooses by the layer's surroundings
+    if hasattr(net, "enableWinograd"):
         net.enableWinograd(False)
 
 
@@ -161,7 +158,7 @@ def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, .
 
 
 def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, Any, list[Any], Any]:
-    """Load a GraphDef into TensorFlow: name and version, session, the tensors that are fed and those wanted."""
+    """Load a GraphDef into TensorFlow; return name and version, session, the fed and the requested tensors."""
     tf = tensorflow()
     graph = tf.Graph()
     definition = tf.compat.v1.GraphDef()
@@ -228,9 +225,10 @@ def _by_opencv(path: Path, data: bytes, input_name: str, shape: tuple[int, ...],
 
 
 def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
-    """Load a TF Lite model into LiteRT: its interpreter, and LiteRT's name and version.
+    """Load a TF Lite model into LiteRT; return its interpreter, and LiteRT's name and version.
 
-    Raises MissingTool: LiteRT is not installed; CheckFailed: it does not take the model.
+    `keep`: keep the values of all tensors. Raises MissingTool: LiteRT is not installed; CheckFailed: it refuses the
+    model.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -238,13 +236,10 @@ def litert(path: Path, *, keep: bool = False) -> tuple[Any, str]:
         raise missing("LiteRT", "TensorFlow Lite") from error
     from importlib.metadata import version
 
-    # A delegate keeps the tensors within it to itself.
     options: dict[str, Any] = {}
-    if keep:
-        options = {
-            "experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            "experimental_preserve_all_tensors": True,
-        }
+    if keep:  # without delegates, which hide their inner tensors
+        plain_operators = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        options = {"experimental_op_resolver_type": plain_operators, "experimental_preserve_all_tensors": True}
     with refusing("LiteRT", path, ValueError, RuntimeError), hushed():
         runtime = Interpreter(str(path), **options)
         runtime.allocate_tensors()
@@ -271,9 +266,8 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
     scale, zero_point = detail["quantization"]
 
     def run(values: Array) -> list[Array]:
-        runtime.set_tensor(
-            detail["index"], np.ascontiguousarray(values.astype(detail["dtype"]).reshape(detail["shape"]))
-        )
+        fed = values.astype(detail["dtype"]).reshape(detail["shape"])
+        runtime.set_tensor(detail["index"], np.ascontiguousarray(fed))
         with refusing("LiteRT", path, ValueError, RuntimeError):
             runtime.invoke()
         if head is not None:
@@ -287,10 +281,10 @@ def _tflite(path: Path, input_name: str, shape: tuple[int, ...], outputs: tuple[
 
 
 def onnx_session(path: Path, *, optimise: bool = True) -> tuple[Any, str]:
-    """Load an ONNX model into onnxruntime: its session, and onnxruntime's name and version.
+    """Load an ONNX model into onnxruntime; return its session, and onnxruntime's name and version.
 
-    `optimise`: fuse and fold operators. Without it two equal models give the same bits however their operators are
-    arranged. Raises MissingTool: onnxruntime is not installed; CheckFailed: it does not take the model.
+    `optimise`: fuse and fold operators; without it equal models compute the same bits in any order of operators.
+    Raises MissingTool: onnxruntime is not installed; CheckFailed: it refuses the model.
     """
     try:
         import onnxruntime

@@ -1,8 +1,8 @@
 """Run models in a separate process, so that a crashing runtime does not end the check.
 
-One worker (:mod:`modelprep.check.runtimes.worker`) serves this process for as long as it lives; it is started when the
-first model is loaded and again after a crash. What a host runtime cannot do says nothing about the board: it becomes
-:class:`~modelprep.errors.MissingTool`, never the board's message.
+One worker (:mod:`modelprep.check.runtimes.worker`) serves this process; it starts with the first model, and again after
+a crash. A failure of a host runtime says nothing about the board: it becomes :class:`~modelprep.errors.MissingTool`,
+never the board's message.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 
 
 _T = TypeVar("_T")
-#: What may run a model that the usual runtime does not.
+#: Parser -> what may run a model that the usual runtime refuses.
 _OTHERS: Mapping[str, Callable[[], str]] = {
     "caffe": lambda: f"update OpenCV: {install_command('check', upgrade=True)}",
     "tf": lambda: f"let TensorFlow run it: {install_command('tf')}",
     "tflite": lambda: "let Arm NN run it: apt-get install python3-pyarmnn, then MODELPREP_PYARMNN=/usr/bin/python3",
     "onnx": lambda: f"update onnxruntime: {install_command('check', upgrade=True)}",
 }
-_TAIL = 2000  # bytes of a dead worker's last words
-#: For glibc: what one model leaves is kept for the next. Taking pages anew was a third of verifying a VGG-19.
+_TAIL = 2000  # bytes of a dead worker's output
+#: For glibc: keep freed memory for the next model. Getting pages again took a third of the time of verifying a VGG-19.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 
 
@@ -51,13 +52,13 @@ class _Worker:
 
         ours, theirs = socket.socketpair()
         self.words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
-        # The child must find this very package, also where it is not installed.
+        # The child must find exactly this package, even if it is not installed.
         package = str(Path(__file__).resolve().parents[3])
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), package)))
         self.child: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, "-m", "modelprep.check.runtimes.worker", str(theirs.fileno())],
             stdin=subprocess.DEVNULL, stdout=self.words, stderr=self.words, pass_fds=(theirs.fileno(),),
-            # `-m` looks in the folder it starts in first, where the user may have a folder of this package's name.
+            # `-m` searches the working directory first, where the user may have a folder of this package's name.
             env={**_KEEP_MEMORY, **os.environ, "PYTHONPATH": path}, start_new_session=True, cwd=package,
         )  # fmt: skip
         theirs.close()
@@ -65,10 +66,7 @@ class _Worker:
         self.lock = threading.Lock()
 
     def ask(self, *question: object) -> Any:
-        """Send a question, wait for its answer.
-
-        Raises EOFError: the worker is dead; ModelprepError: as the host's runtime raised it.
-        """
+        """Send a request and return its answer. Raises EOFError: the worker is dead; ModelprepError: the runtime's."""
         with self.lock:
             try:
                 interpreters = {name: os.environ.get(name) for name in INTERPRETERS}
@@ -81,14 +79,11 @@ class _Worker:
         return answer
 
     def cause(self) -> str:
-        """Say how the worker ended."""
+        """Return how the worker ended."""
         code = self.child.wait()
-        name = f"exit status {code}"
-        if code < 0:
-            try:
-                name = signal.Signals(-code).name
-            except ValueError:
-                name = f"signal {-code}"
+        name = f"exit status {code}" if code >= 0 else f"signal {-code}"
+        with suppress(ValueError):
+            name = signal.Signals(-code).name
         self.words.seek(0, os.SEEK_END)
         self.words.seek(max(0, self.words.tell() - _TAIL))
         last = self.words.read().decode("utf-8", "replace").strip().splitlines()
@@ -108,7 +103,7 @@ class Crashed(MissingTool):
 
 
 def _folder() -> str:
-    """Return the current directory, by which the worker has to understand paths."""
+    """Return the current directory, to which paths are relative."""
     try:
         return os.getcwd()  # noqa: PTH109 - Path.cwd() is the same call
     except FileNotFoundError:
@@ -132,7 +127,7 @@ def _running() -> _Worker:
 
 
 def stop() -> None:
-    """End the worker; the next model starts another one."""
+    """End the worker; the next model starts a new one."""
     global _worker
     with _starting:
         if _worker is not None:
@@ -141,10 +136,9 @@ def stop() -> None:
 
 
 def call(function: Callable[..., _T], *arguments: object) -> _T:
-    """Call a function of a module in the worker.
+    """Call a function of a module, with arguments that can be pickled, in the worker.
 
-    `function`, `arguments`: what can be pickled; the function by its name. Raises Crashed: the worker did;
-    ModelprepError: as the function raised it.
+    Raises Crashed: the worker crashed; ModelprepError: as the function raised it.
     """
     worker = _running()
     try:
@@ -157,7 +151,7 @@ def call(function: Callable[..., _T], *arguments: object) -> _T:
 def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], outputs: Sequence[str]) -> Ready:
     """Load a model into the runtime for its kind, in the worker.
 
-    Raises MissingTool: no runtime for this kind is installed, or the one that is does not run this model.
+    Raises MissingTool: no runtime for this kind is installed, or it does not run this model.
     """
     worker = _running()
 
@@ -168,7 +162,9 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
             what = f"the host's runtime crashed on this model ({worker.cause()})"
             raise MissingTool(what, where=str(path), hint=_OTHERS[parser]()) from None
         except CheckFailed as error:
-            raise _unable(error, path, parser) from error
+            said = f"{error.what}: {error.got}" if error.got else error.what
+            hint = error.hint or _OTHERS[parser]()
+            raise MissingTool(f"this machine cannot run the model ({said})", where=str(path), hint=hint) from error
 
     handle, runtime, quantisation, sizes = ask("load", path, parser, input_name, tuple(shape), tuple(outputs))
 
@@ -180,16 +176,7 @@ def ready(path: Path, parser: str, input_name: str, shape: Sequence[int], output
     return Ready(runtime, run, quantisation, sizes)
 
 
-def _unable(error: ModelprepError, path: Path, parser: str) -> MissingTool:
-    said = f": {error.got}" if error.got else ""
-    return MissingTool(
-        f"this machine cannot run the model ({error.what}{said})", where=str(path), hint=error.hint or _OTHERS[parser]()
-    )
-
-
 def _drop(worker: _Worker, handle: int) -> None:
     if worker.child.poll() is None and not sys.is_finalizing():
-        try:
+        with suppress(EOFError, ModelprepError):  # a dead worker holds nothing
             worker.ask("drop", handle)
-        except (EOFError, ModelprepError):  # it died: nothing is held any more
-            return

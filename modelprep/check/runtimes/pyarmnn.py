@@ -1,4 +1,4 @@
-"""Debian's pyarmnn as one more runtime: a real Arm NN (20.08) with its reference backend and TF Lite parser.
+"""Debian's pyarmnn as a runtime: a real Arm NN (20.08) with its reference backend and TF Lite parser.
 
 It needs its own interpreter, set by ``MODELPREP_PYARMNN``; each input is one call.
 """
@@ -35,7 +35,7 @@ def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], 
     """Return a TF Lite model that runs in Arm NN.
 
     `interpreter`: the Python that has pyarmnn (Debian's own: ``/usr/bin/python3`` with ``python3-pyarmnn``). Raises
-    CheckFailed: the model has no such input, or our reader does not take it.
+    CheckFailed: the model has no such input, or our reader refuses it.
     """
     import tempfile
 
@@ -58,19 +58,15 @@ def load(interpreter: str, path: Path, input_name: str, shape: tuple[int, ...], 
             try:
                 done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
             except OSError as error:
-                raise MissingTool(
-                    "the interpreter of MODELPREP_PYARMNN does not run", where=interpreter, got=str(error)
-                ) from error
+                what = "the interpreter of MODELPREP_PYARMNN does not run"
+                raise MissingTool(what, where=interpreter, got=str(error)) from error
             if done.returncode:
                 said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
                 raise CheckFailed("pyarmnn refuses the model", where=str(path), got=said[-1] if said else None)
             with np.load(target) as results:
                 return [results[name] for name in results.files]
 
-    quantised = tensor.quantisation
-    quantisation = (
-        Quantisation(quantised.scale[0], quantised.zero_point[0])
-        if dtype is np.uint8 and quantised is not None
-        else None
-    )
+    quantisation = None
+    if dtype is np.uint8 and (own := tensor.quantisation) is not None:
+        quantisation = Quantisation(own.scale[0], own.zero_point[0])
     return Ready("pyarmnn (Arm NN, CpuRef)", run, quantisation)

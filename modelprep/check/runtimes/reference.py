@@ -24,7 +24,7 @@ READERS: dict[str, Callable[[Path, str], tuple[Network, list[Stop]]]] = {
 
 
 def unordered(path: Path) -> bool:
-    """Whether a TF Lite file's operators are not in the order of their tensors: LiteRT runs them as they come."""
+    """Return whether LiteRT, which runs operators in file order, would run one before its inputs are made."""
     from modelprep.formats.tflite import model as reader
 
     try:

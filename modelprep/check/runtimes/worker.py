@@ -21,7 +21,7 @@ def _serve(descriptor: int) -> None:
         except EOFError:
             return
         os.chdir(folder)
-        # As it is where the question is asked, which may have changed since this process began.
+        # As in the parent now, which may have changed since this process began.
         for name, interpreter in interpreters.items():
             os.environ.pop(name, None)
             if interpreter is not None:
@@ -30,16 +30,15 @@ def _serve(descriptor: int) -> None:
             line.send(("ok", _answer(models, verb, arguments)))
         except ModelprepError as error:
             line.send(("error", error))
-        except Exception as error:  # noqa: BLE001 - the parent must hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001 - the parent reports it, whatever it is
             said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             line.send(("error", CheckFailed("the host's runtime failed", got=said)))
 
 
 def _answer(models: dict[int, Ready], verb: str, arguments: list[Any]) -> object:
     if verb == "load":
-        loaded = host.ready(*arguments)
         handle = max(models, default=0) + 1
-        models[handle] = loaded
+        loaded = models[handle] = host.ready(*arguments)
         return handle, loaded.runtime, loaded.quantisation, loaded.sizes
     if verb == "call":
         function, *rest = arguments
