@@ -25,19 +25,18 @@ PARAMS: Mapping[str, Param] = {
 
 
 def compare(
-    before: Sequence[Array], after: Sequence[Array], params: Params, *,
-    calibrated: bool, where: Path,
-) -> Mapping[str, object]:  # fmt: skip
+    before: Sequence[Array], after: Sequence[Array], params: Params, *, calibrated: bool, where: Path
+) -> Mapping[str, object]:
     """Compare the outputs of original and result on the same inputs.
 
     Parameters
     ----------
     before, after
-        One array an output; the first axis counts the inputs. Real values: those of a quantised output times its scale.
+        One array per output, its first axis counts the inputs; real values: those of a quantised output are scaled.
     params
         With ``mode``, ``min_cosine`` and ``min_top1``.
     calibrated
-        Whether the inputs are the user's; the top class of seeded noise says nothing.
+        Whether the inputs are the user's; the top class of seeded noise means nothing.
 
     Returns
     -------
@@ -55,9 +54,8 @@ def compare(
     least = LEAST[str(params["mode"])]
     limits = [_share(name, params.get(name), own) for name, own in zip(("min_cosine", "min_top1"), least, strict=True)]
     if [each.shape for each in before] != [each.shape for each in after]:
-        raise StepError("the result has other outputs than the original", where=str(where),
-                        expected=str([each.shape[1:] for each in before]),
-                        got=str([each.shape[1:] for each in after]))  # fmt: skip
+        expected, got = (str([each.shape[1:] for each in side]) for side in (before, after))
+        raise StepError("the result has other outputs than the original", where=str(where), expected=expected, got=got)
     means, lowest, far, same = [1.0], [1.0], [0.0], []
     for old, new in zip(before, after, strict=True):
         one, two = (each.reshape(len(each), -1).astype(np.float64) for each in (old, new))
@@ -106,7 +104,7 @@ def _share(name: str, given: object, default: float) -> float:
 
 
 def _cosines(one: Array, two: Array) -> Array:
-    """Return the cosine similarity of each row; two rows of zeros are alike."""
+    """Return the cosine similarity of each row; of two rows of zeros it is 1."""
     import numpy as np
 
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)

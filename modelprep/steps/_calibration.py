@@ -65,10 +65,7 @@ class Preprocess:
 
     @classmethod
     def of(cls, given: object) -> Preprocess:
-        """Read the parameter ``preprocess``.
-
-        Raises RecipeError: an unknown key, or a value of the wrong kind.
-        """
+        """Read the parameter ``preprocess``. Raises RecipeError: an unknown key, or a value of the wrong kind."""
         values = dict(given) if isinstance(given, Mapping) else {}
         known = list(cls.__dataclass_fields__)
         for key in values:
@@ -119,13 +116,9 @@ def _numbers(key: str, value: Any, most: int) -> tuple[float, ...]:
 class Samples:
     """Calibration inputs.
 
-    Parameters
-    ----------
-    names
-        Of the files (records of an idx or npz file are ``name#7``), in the order in which they are used.
-    arrays
-        Input of the model -> its values, the first axis counts the samples; ``""`` is the only input of a model, where
-        pictures or arrays without a name are given (float32).
+    `names`: of the files (records of an idx or npz file are ``name#7``), in the order of use. `arrays`: input of the
+    model -> its values, the first axis counts the samples; pictures and arrays without a name are for a model's only
+    input, ``""`` (float32).
     """
 
     names: tuple[str, ...]
@@ -135,10 +128,8 @@ class Samples:
 def samples(params: Params, scratch: Path, warn: Callable[[str], None]) -> Samples | None:
     """Prepare the inputs that a step's parameters name; None if they name none.
 
-    The files and their order depend only on the seed and the names.
-
-    Raises StepError: a file is no picture or no array, or the inputs are not all of one shape; RecipeError: a parameter
-    is wrong.
+    The files and their order depend only on the seed and the names. Raises StepError: a file is not a picture or array,
+    or the inputs have different shapes; RecipeError: a parameter is invalid.
     """
     files = params.get("calibration")
     if not files:
@@ -171,7 +162,7 @@ def samples(params: Params, scratch: Path, warn: Callable[[str], None]) -> Sampl
 
 
 def _inputs(files: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, tuple[Path, int | None]]]:
-    """List inputs by name: the file each is in, and for an idx or npz file the number of the record."""
+    """Yield each input's name and file, and for an idx or npz file the number of the record."""
     from modelprep.formats import idx
     from modelprep.formats.archive import members
 

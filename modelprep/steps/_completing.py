@@ -8,33 +8,25 @@ from pathlib import Path
 from modelprep.errors import RecipeError, UsageError
 from modelprep.steps import Param, Params
 
+#: Parameters of the steps that rename.
 NAMES: Mapping[str, Param] = {
-    "inputs": Param(
-        "map", "rename an input: old name -> new name", option="--rename-input", metavar="OLD=NEW", read=str
-    ),
-    "outputs": Param(
-        "map", "rename an output: old name -> new name", option="--rename-output", metavar="OLD=NEW", read=str
-    ),
+    f"{end}s": Param(
+        "map", f"rename an {end}: old name -> new name", option=f"--rename-{end}", metavar="OLD=NEW", read=str
+    )
+    for end in ("input", "output")
 }
 
 
 def something_to_rename(params: Params) -> Params:
-    """Check that a call renames something.
-
-    Raises UsageError: it does not.
-    """
+    """Return the parameters. Raises UsageError: they rename nothing."""
     if not (params.get("inputs") or params.get("outputs")):
         raise UsageError("nothing to rename", hint="--rename-input OLD=NEW or --rename-output OLD=NEW")
     return params
 
 
 def name_map(params: Params, key: str) -> dict[str, str]:
-    """Return a parameter as a mapping of old to new names.
-
-    Raises RecipeError: it holds something other than names.
-    """
-    given = params.get(key)
-    if given is None:
+    """Return a parameter as a mapping of old to new names. Raises RecipeError: it is anything else."""
+    if (given := params.get(key)) is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in given.items()):
         raise RecipeError(f"{key} must be a mapping of old names to new names", got=repr(given))
@@ -42,10 +34,7 @@ def name_map(params: Params, key: str) -> dict[str, str]:
 
 
 def renames(params: Params, step: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the new names of inputs and of outputs that a recipe gives to a step.
-
-    Raises RecipeError: there are none, or something other than names.
-    """
+    """Return the new names of inputs and of outputs. Raises RecipeError: there are none, or they are invalid."""
     inputs, outputs = name_map(params, "inputs"), name_map(params, "outputs")
     if not inputs and not outputs:
         raise RecipeError(f"{step} has nothing to rename", hint="set inputs: or outputs: {old: new}")
@@ -53,10 +42,7 @@ def renames(params: Params, step: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def graph_file(params: Params) -> Params:
-    """Find the graph in a SavedModel's folder.
-
-    Raises StepError: it is a folder of another kind.
-    """
+    """Find the graph in a SavedModel's folder. Raises StepError: it is another folder."""
     from modelprep.formats.tensorflow.read import file_of
 
     graph = params.get("graph")

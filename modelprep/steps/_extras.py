@@ -17,10 +17,9 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 
 
 def require(extras: Iterable[str], what: str) -> None:
-    """Check that extras are installed.
+    """Raise MissingTool, with the command that installs them, if one of the extras is not installed.
 
-    `what`: what needs them, as the subject of a sentence: "the step tf.to_onnx". Raises MissingTool: at least one is
-    not there; the hint is the command that installs all that are missing.
+    `what`: what needs them, as the subject of a sentence: "the step tf.to_onnx".
     """
     from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""What the inputs of a model are fed: a calibration set fitted to them, else seeded values."""
+"""Values for the inputs of a model: a calibration set fitted to them, else seeded values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modelprep.errors import StepError
 from modelprep.formats.arrays import Array
 from modelprep.structs import dataclass
 
-#: Samples where there is no calibration set.
+#: Number of samples without a calibration set.
 SEEDED = 4
 
 
@@ -22,20 +22,11 @@ class Input:
 
 
 def fitted(given: Mapping[str, Array] | None, inputs: Sequence[Input], where: str) -> list[Array]:
-    """Return what each input is fed: an array in the order of `inputs`, whose first axis counts the samples.
+    """Return an array for each of the `inputs`, whose first axis counts the samples.
 
-    Parameters
-    ----------
-    given
-        The calibration set as :class:`modelprep.steps._calibration.Samples` has it; None for :data:`SEEDED` samples
-        that are seeded (floats on both sides of zero).
-    where
-        The model, for messages.
-
-    Raises
-    ------
-    StepError
-        The set has other inputs, other sizes, or values that an input's type does not hold.
+    `given`: the arrays of :class:`modelprep.steps._calibration.Samples`; None for :data:`SEEDED` seeded samples (floats
+    on both sides of zero). `where`: the model, for messages. Raises StepError: the set has other inputs, other sizes,
+    or values outside an input's type.
     """
     import numpy as np
 
@@ -59,12 +50,12 @@ def fitted(given: Mapping[str, Array] | None, inputs: Sequence[Input], where: st
 
 
 def _plain(name: str) -> str:
-    """Return an input's name without what TensorFlow's converters add to it: ``serving_default_x:0`` is ``x``."""
+    """Return an input's name without the additions of TensorFlow's converters: ``serving_default_x:0`` is ``x``."""
     return name.removeprefix("serving_default_").removesuffix(":0")
 
 
 def listed(shapes: Mapping[str, Sequence[int]]) -> str:
-    """Write the shapes of arrays by name."""
+    """Return the shapes of arrays by name, for messages."""
     return ", ".join(f"{name} {list(shape)}".strip() for name, shape in shapes.items())
 
 
@@ -99,7 +90,7 @@ def _as_input(rows: Array, each: Input, where: str) -> Array:
             raise StepError(
                 f"the input '{each.name}' takes {each.dtype}", where=where,
                 expected=f"values from {limits.min} to {limits.max}", got=f"values from {least} to {most}",
-                hint="check mean and scale of preprocess: an input of integers is fed what they give, rounded",
+                hint="check mean and scale of preprocess: their result is rounded for an input of integers",
             )  # fmt: skip
         rows = np.rint(rows) if rows.dtype.kind == "f" else rows
     return rows.reshape(len(rows), *each.shape).astype(dtype)

@@ -1,6 +1,6 @@
 """Quantise a TF Lite model with ai-edge-quantizer, and run both models; a script for the interpreter that has it.
 
-It imports nothing of modelprep: that interpreter need not have it. ``python -c SOURCE REQUEST.json`` writes the model
+It does not import modelprep, which that interpreter may not have. ``python -c SOURCE REQUEST.json`` writes the model
 and what both compute to the files that the request names.
 """
 
@@ -40,7 +40,7 @@ def main(request: dict[str, Any]) -> None:
 
 
 def signed(path: str) -> None:
-    """Add a signature to a model, through which alone it is calibrated; the converters of before 2021 wrote none."""
+    """Add a signature to a model, which calibration needs; converters from before 2021 wrote none."""
     from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-not-found, unused-ignore]
     from ai_edge_litert.tools import flatbuffer_utils  # type: ignore[import-not-found, unused-ignore]
 
@@ -50,23 +50,20 @@ def signed(path: str) -> None:
     signature, graph = schema.SignatureDefT(), model.subgraphs[0]
     signature.signatureKey, signature.subgraphIndex = "serving_default", 0
 
-    def mapped(indices: Any) -> list[Any]:
-        found = []
-        for index in indices:
-            one = schema.TensorMapT()
-            one.name, one.tensorIndex = graph.tensors[index].name.decode("utf-8", "replace"), int(index)
-            found.append(one)
-        return found
+    def mapped(index: Any) -> Any:
+        one = schema.TensorMapT()
+        one.name, one.tensorIndex = graph.tensors[index].name.decode("utf-8", "replace"), int(index)
+        return one
 
-    signature.inputs, signature.outputs = mapped(graph.inputs), mapped(graph.outputs)
+    signature.inputs, signature.outputs = [*map(mapped, graph.inputs)], [*map(mapped, graph.outputs)]
     model.signatureDefs = [signature]
     flatbuffer_utils.write_model(model, path)
 
 
 def run(runtime: Any, fed: list[list[Any]], takes: Any = None, gives: Any = None) -> list[Any]:
-    """Run a model on all inputs: for each output one array of real values; the first axis counts the inputs.
+    """Run a model on all inputs; return one array of real values per output, whose first axis counts the inputs.
 
-    `takes` and `gives` are its inputs and outputs in the order wanted, its own where they are left out.
+    `takes`, `gives`: its inputs and outputs in the requested order; default: its own.
     """
     import numpy as np
 
@@ -90,7 +87,7 @@ def run(runtime: Any, fed: list[list[Any]], takes: Any = None, gives: Any = None
 
 
 def columns(rows: list[list[Any]]) -> list[Any]:
-    """Return one array an output of what each input gave."""
+    """Return one array per output from the outputs of each input."""
     import numpy as np
 
     return [np.stack([row[n] for row in rows]) for n in range(len(rows[0]))] if rows else []

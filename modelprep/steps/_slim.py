@@ -29,8 +29,8 @@ _DEFAULT_SIZE = 224
 def work(request: Mapping[str, Any]) -> dict[str, object]:
     """Write the inference graph; runs in the other process.
 
-    `request`: network, classes, size (pixels; 0 for the network's own), batch (0 for any), outputs (all nodes when
-    empty), output (path).
+    `request`: network, classes, size (pixels; 0: the network's own), batch (0: any), outputs (empty: all nodes), output
+    (path).
     """
     from modelprep.formats.tensorflow.graphdef import encode_graph, parse_graph, write_pieces
     from modelprep.formats.tensorflow.rewire import outputs_of, subgraph
@@ -53,13 +53,9 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
         made.nodes = subgraph(made, request["outputs"])
     written = write_pieces(encode_graph(made), Path(request["output"]))
     return {
-        "network": name,
-        "classes": request["classes"],
-        "input": f"input {shape}",
-        "outputs": [node.name for node in outputs_of(made)][:8],
-        "nodes": len(made.nodes),
-        "bytes": written,
-    }
+        "network": name, "classes": request["classes"], "input": f"input {shape}", "nodes": len(made.nodes),
+        "outputs": [node.name for node in outputs_of(made)][:8], "bytes": written,
+    }  # fmt: skip
 
 
 def nets_scope(nets: Any, scope: str) -> Any:
@@ -76,8 +72,8 @@ def nets_scope(nets: Any, scope: str) -> Any:
 def _import(module: str) -> tuple[Any, Any]:
     """Import TensorFlow 1's interface and a module of tf_slim.nets.
 
-    tf_slim 1.1 asks for ``tf_keras.legacy_tf_layers``, which newer tf_keras keeps under ``tf_keras.src``; slim's
-    variables must be of the old kind, which freezing and the checkpoints of its time know.
+    tf_slim 1.1 imports ``tf_keras.legacy_tf_layers``, which newer tf_keras has under ``tf_keras.src``; slim's variables
+    must be of the old kind, as in the checkpoints of its time.
     """
     import importlib
     import pkgutil

@@ -17,7 +17,7 @@ def opened(request: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
     """Load a model as a concrete function whose input shapes are known.
 
     `request`: ``model`` (path), ``variables`` (name -> path, of a SavedModel), ``inputs``, ``outputs`` (names),
-    ``shapes`` (input name -> sizes). Returns the function, and the object that has to live as long as it. Raises
+    ``shapes`` (input name -> sizes). Returns the function, and an object that lives as long as the function. Raises
     StepError: TensorFlow cannot load it, or an input has no fixed shape.
     """
     path = Path(request["model"])
@@ -32,11 +32,9 @@ def opened(request: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
     if wrapper is not None and wrapper.kind == SAVED_MODEL:
         if any(node.op in ("Variable", "VariableV2") for node in graph.nodes):
             raise StepError(
-                "TensorFlow 2 does not restore variables of this kind (VariableV2) in a SavedModel",
-                where=str(path),
-                expected="a frozen graph",
-                hint=way_on(str(path), graph, wrapper),
-            )
+                "TensorFlow 2 does not restore variables of this kind (VariableV2) in a SavedModel", where=str(path),
+                expected="a frozen graph", hint=way_on(str(path), graph, wrapper),
+            )  # fmt: skip
         return _of_saved_model(path, request, folder)
     return _of_graph(graph, request)
 
@@ -54,20 +52,17 @@ def _of_graph(graph: Any, request: Mapping[str, Any]) -> tuple[Any, Any]:
                         hint="modelprep tf freeze GRAPH CHECKPOINT -n OUTPUT -o FILE")  # fmt: skip
     used = {name.lstrip("^").partition(":")[0] for node in definition.node for name in node.input}
     inputs = request["inputs"] or [node.name for node in definition.node if node.op == "Placeholder"]
-    outputs = request["outputs"] or [
-        node.name
-        for node in definition.node
-        if node.name not in used and node.op not in ("NoOp", "Assert", "Placeholder")
-    ]
+    ends = (node for node in definition.node if node.name not in used)
+    outputs = request["outputs"] or [node.name for node in ends if node.op not in ("NoOp", "Assert", "Placeholder")]
     for name in (*inputs, *outputs):
         if name.partition(":")[0] not in nodes:
             raise StepError(f"the graph has no node '{name}'", where=request["model"])
     for name in inputs:
         node = nodes[name.partition(":")[0]]
-        own = None if node.attr["shape"].shape.unknown_rank else [size.size for size in node.attr["shape"].shape.dim]
-        # Graphs of TensorFlow's first versions have an empty shape where none is known.
-        shape = _fixed(name, own or None, request)
-        node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
+        shape = node.attr["shape"].shape
+        # Graphs of TensorFlow's first versions have an empty shape for an unknown one.
+        own = None if shape.unknown_rank else [size.size for size in shape.dim] or None
+        shape.CopyFrom(tf.TensorShape(_fixed(name, own, request)).as_proto())
 
     def imported() -> None:
         tf.graph_util.import_graph_def(definition, name="")
@@ -108,7 +103,7 @@ def _of_saved_model(path: Path, request: Mapping[str, Any], folder: Path) -> tup
 def _of_keras(path: Path, suffix: str, request: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
     import tensorflow as tf
 
-    named = folder / f"model.{suffix}"  # Keras goes by the name
+    named = folder / f"model.{suffix}"  # Keras tells the format by the name
     shutil.copyfile(path, named)
     model = _keras_model(named, suffix)
     given = [_spec(each.name.partition(":")[0], each, request) for each in model.inputs]
@@ -122,7 +117,7 @@ def _of_keras(path: Path, suffix: str, request: Mapping[str, Any], folder: Path)
 
 
 def _keras_model(path: Path, suffix: str) -> Any:
-    """Load a Keras file; code of its own (Lambda layers) is never run."""
+    """Load a Keras file without running its code (Lambda layers)."""
     import tensorflow as tf
 
     try:
@@ -130,7 +125,7 @@ def _keras_model(path: Path, suffix: str) -> Any:
     except Exception:
         if suffix != "h5" or b'"Lambda"' in path.read_bytes():
             raise
-        import tf_keras  # files of Keras 2 that Keras 3 does not take
+        import tf_keras  # files of Keras 2 that Keras 3 refuses
 
         return tf_keras.models.load_model(path, compile=False)
 
@@ -147,9 +142,9 @@ def _tensor(name: str) -> str:
 
 
 def _fixed(name: str, own: Sequence[int | None] | None, request: Mapping[str, Any]) -> list[int]:
-    """Return an input's shape without open sizes: as asked for, else its own with a batch of one.
+    """Return an input's shape without open sizes: the requested one, else its own with a batch of one.
 
-    Raises StepError: a size other than the batch is open and not given, or the shape given is another one.
+    Raises StepError: a size other than the batch is open and not requested, or another shape is requested.
     """
     asked = request["shapes"].get(name) or request["shapes"].get(name.partition(":")[0])
     if asked is None:

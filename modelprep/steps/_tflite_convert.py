@@ -53,7 +53,7 @@ def _said(error: Exception, folder: str) -> str:
 
 
 def _fed(function: Any, request: Mapping[str, Any]) -> list[list[Any]]:
-    """Return the inputs that original and result run on, one list a call: the calibration set, else seeded values."""
+    """Return the inputs of original and result, one list per call: the calibration set, else seeded values."""
     import numpy as np
 
     slots = [_feeding.Input(each.name, tuple(each.shape), each.dtype.name) for each in _inputs_of(function)]
@@ -91,7 +91,7 @@ def _converted(function: Any, owner: Any, fed: list[list[Any]], request: Mapping
 
 
 def _run(function: Any, made: bytes, fed: list[list[Any]]) -> tuple[list[Any], list[Any]]:
-    """Run both on all inputs: for each output one array, real values, the first axis counts the inputs."""
+    """Run both on all inputs; return one array of real values per output, whose first axis counts the inputs."""
     import numpy as np
     import tensorflow as tf
 
@@ -103,9 +103,9 @@ def _run(function: Any, made: bytes, fed: list[list[Any]]) -> tuple[list[Any], l
 
 
 def _ordered(details: list[Any], tensors: list[Any]) -> list[Any]:
-    """Bring a TF Lite model's inputs or outputs into the order of the function's, which the converter does not keep.
+    """Return a TF Lite model's inputs or outputs in the function's order, which the converter does not keep.
 
-    They are called as the function's own, or ``PartitionedCall:1`` for its second output.
+    They have the function's names, or ``PartitionedCall:1`` for its second output.
     """
     by_name = {detail["name"].partition(":")[0].removeprefix("serving_default_"): detail for detail in details}
     names = [tensor.name.partition(":")[0] for tensor in tensors]

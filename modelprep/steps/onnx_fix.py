@@ -48,12 +48,9 @@ def _run(call: Call) -> Facts:
     from modelprep.formats.output import copy
 
     params = call.params
-    wishes = _wishes(params)
-    path = params["model"]
-    done: list[str] = []
+    wishes, path = _wishes(params), params["model"]
     model = read(path, params["external"])
-    if params["external"]:
-        done.append("external data embedded")
+    done = ["external data embedded"] if params["external"] else []
     with guarded(str(path)):
         if (wanted := params["opset"]) is not None:
             if model.opset() < opset.OLDEST <= wanted:
@@ -68,18 +65,16 @@ def _run(call: Call) -> Facts:
         done += work.rearrange(model, wishes)
         if params["target"]:
             refuse(model, str(params["target"]))
-        if not done:
+        if done:
+            size = write(model.pieces(), call.output, call.progress)
+        else:
             call.warn("nothing to do: the model already meets the request; the result is a copy of it")
-            copy(path, call.output, call.progress)
-        size = write(model.pieces(), call.output, call.progress) if done else path.stat().st_size
+            size = copy(path, call.output, call.progress)
     return {"changes": done, "opset": model.opset(), "ir_version": int(model.proto.ir_version), "size": size}
 
 
 def refuse(model: Model, target: str) -> None:
-    """Raise if a target's parser does not accept a model.
-
-    Raises StepError: naming every rule that is broken, and where.
-    """
+    """Raise StepError, with every broken rule and its place, if a target's parser does not accept a model."""
     from modelprep.formats.onnx.model import RAW
     from modelprep.targets.armnn_onnx import problems
 
@@ -106,7 +101,7 @@ def _number(text: str) -> int:
 
 
 def _complete(params: Params) -> Params:
-    """Find the files of external data beside a model; a location that leads out of its folder is refused."""
+    """Find the files of external data beside a model; refuse a location outside its folder."""
     from modelprep.formats.given import require_input
     from modelprep.formats.onnx.model import files_beside
 

@@ -15,11 +15,11 @@ _NUMBER = re.compile(r"\d+")
 
 
 def plan(names: list[str], model: str | None, where: str) -> dict[str, str]:
-    """Decide which members of an archive go where: the model, and the test sets of its own folder.
+    """Decide which members of an archive go where: the model, and the test sets of its folder.
 
-    `model`: the model's path in the archive, or None if it holds one model only. Returns member -> path below the
-    result: ``model.onnx``, ``test_data_set_0/input_0.pb``, ... Raises StepError: no model or several, no test set, a
-    set with a gap.
+    `model`: the model's path in the archive; None: its only model. Returns member -> path below the result:
+    ``model.onnx``, ``test_data_set_0/input_0.pb``, ... Raises StepError: no model or several, no test set, a set with a
+    gap.
     """
     models = [name for name in names if name.endswith(".onnx") and not Path(name).name.startswith("._")]
     if model is not None:
@@ -70,7 +70,6 @@ def _run(call: Call) -> Facts:
             "the archive has another number of test sets", where=str(source), expected=str(call.params["sets"]),
             got=f"{len(sets)}: {', '.join(sets)}",
         )  # fmt: skip
-    pairs = 0
     with guarded(str(source)):
         for name in sets:
             for kind, values in (("input", model.inputs()), ("output", list(model.graph.output))):
@@ -82,8 +81,7 @@ def _run(call: Call) -> Facts:
                     )  # fmt: skip
                 for path, value in zip(files, values, strict=True):
                     check_tensor(path, value, f"{name}/{path.name}", {v.name: v for v in values})
-            pairs += 1
-    return {"sets": pairs, "files": len(wanted)}
+    return {"sets": len(sets), "files": len(wanted)}
 
 
 def _natural(name: str) -> int:
@@ -91,11 +89,10 @@ def _natural(name: str) -> int:
 
 
 def check_tensor(path: Path, value: Any, where: str, named: Mapping[str, Any]) -> None:
-    """See that a file is one whole tensor of the type and shape that the model's input or output has.
+    """Raise StepError if a file is not one whole tensor of the type and shape of the model's input or output.
 
     `path`: a serialised TensorProto. `value`: the model's ValueInfoProto at that place. `named`: all inputs (or
-    outputs) by name: a tensor that bears one of these names is that one's, whatever its place. Raises StepError: it is
-    no tensor, of another type or shape, or its data are cut short.
+    outputs) by name: a tensor with one of these names belongs to it, whatever its place.
     """
     from modelprep.formats.onnx.inspect import shape
     from modelprep.formats.onnx.model import TYPES, guarded, messages
@@ -127,7 +124,7 @@ def check_tensor(path: Path, value: Any, where: str, named: Mapping[str, Any]) -
 
 
 def lacking(tensor: Any) -> str:
-    """Say what a tensor's data lack against its dimensions; an empty string where they fit."""
+    """Return what a tensor's data lack for its dimensions; an empty string if they fit."""
     from modelprep.formats.onnx.model import elements
 
     # Bytes an element takes in raw_data, by type; other types (strings, packed 4-bit) are not counted.

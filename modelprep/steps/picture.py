@@ -1,8 +1,8 @@
 """``picture``: a picture that the board's decoder reads correctly, unchanged if possible.
 
-The board's test programs decode with stb_image, which ignores rotation, does not fill missing colours and drops
-transparency. A picture that it reads correctly is copied byte for byte; others are converted to a 24-bit BMP, which
-every decoder reads to the same pixels and which needs no compressor, so that the bytes are the same on every machine.
+The board's test programs decode with stb_image, which ignores rotation and transparency and does not fill missing
+colours. A picture that it reads correctly is copied; others are converted to a 24-bit BMP, which every decoder reads to
+the same pixels and which needs no compressor, so that the bytes are the same on every machine.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _run(call: Call) -> Facts:
             hint="take a JPEG, PNG or BMP; a page that shows a picture is not the picture",
         )  # fmt: skip
     if not found.unfit:
-        # The headers are whole. Where numpy is at hand a JPEG's coded data are looked at, too: every code in them.
+        # The headers are complete. With numpy a JPEG's coded data are checked too.
         if found.kind == "jpeg" and find_spec("numpy") is not None:
             decode.decode(data, origin=str(source))
         copy(source, call.output, call.progress)
@@ -76,15 +76,11 @@ def _as_seen(data: bytes, kind: str, origin: str, reason: str) -> Array:
 
 def _turned(pixels: Array, orientation: int) -> Array:
     """Undo an EXIF orientation (Exif 2.3, 4.6.4 A: where row 0 and column 0 of the stored picture are)."""
-    if orientation in (2, 4, 5, 7):
-        pixels = pixels[:, ::-1]
-    # 5 and 7 mirror first and turn then, as all readers do; quarters against the clock.
-    quarters = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
-    if quarters == 2:
-        return pixels[::-1, ::-1]
-    if quarters == 1:
-        return pixels.transpose(1, 0, 2)[::-1]
-    return pixels.transpose(1, 0, 2)[:, ::-1] if quarters == 3 else pixels
+    import numpy as np
+
+    # 5 and 7 mirror first and turn then, as all readers do.
+    mirrored = pixels[:, ::-1] if orientation in (2, 4, 5, 7) else pixels
+    return np.rot90(mirrored, {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0))
 
 
 def _by_pillow(data: bytes, kind: str, origin: str) -> Array:
@@ -95,7 +91,7 @@ def _by_pillow(data: bytes, kind: str, origin: str) -> Array:
 
     from modelprep.formats.picture.decode import hold_size
 
-    # AssertionError, struct.error and the like come out of Pillow's plug-ins for damaged files.
+    # Pillow's plug-ins raise AssertionError, struct.error and the like for damaged files.
     damage = (OSError, ValueError, SyntaxError, EOFError, AssertionError, KeyError, IndexError, TypeError)
     try:
         # Only the reader of its kind: Pillow has others that start programs.
@@ -112,7 +108,7 @@ def _by_pillow(data: bytes, kind: str, origin: str) -> Array:
             for top in range(0, image.height, _STRIP):
                 strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
                 if "A" in strip.getbands() or "transparency" in strip.info:
-                    # Transparent parts lie over white, as on a page.
+                    # The background of transparent parts is white, as on a page.
                     ground = Image.new("RGBA", strip.size, (255, 255, 255, 255))
                     strip = Image.alpha_composite(ground, strip.convert("RGBA"))
                 pixels[top : top + _STRIP] = np.asarray(strip.convert("RGB"), np.uint8)
@@ -122,10 +118,7 @@ def _by_pillow(data: bytes, kind: str, origin: str) -> Array:
 
 
 def bmp(pixels: Array) -> bytes:
-    """Write pixels as a 24-bit BMP, rows from the bottom, each padded to four bytes.
-
-    `pixels`: uint8, shape (height, width, 3), red first.
-    """
+    """Return pixels (uint8, shape (height, width, 3), red first) as a 24-bit BMP."""
     import numpy as np
 
     height, width, _ = pixels.shape

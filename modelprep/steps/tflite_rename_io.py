@@ -20,12 +20,15 @@ def _run(call: Call) -> Facts:
 
 
 def _room(params: Params, sizes: Sizes) -> int | None:
-    # A name that does not fit into the old one's place goes to the end: its length, itself, a zero, padded to four.
-    names = {*name_map(params, "inputs").values(), *name_map(params, "outputs").values()}
+    if (size := sizes["model"]) is None:
+        return None
+    # A name that does not fit into the old one's place is appended: its length, itself, a zero, padded to four.
+    inputs, outputs = name_map(params, "inputs"), name_map(params, "outputs")
+    names = {*inputs.values(), *outputs.values()}
     tail = 3 + sum(len(name.encode("utf-8", "surrogatepass")) + 8 for name in names)
-    if any(name.startswith("#") for key in ("inputs", "outputs") for name in name_map(params, key)):
-        tail += 4096 + (sizes["model"] or 0)  # a tensor's table, with its quantisation, once more
-    return None if (size := sizes["model"]) is None else size + tail
+    if any(name.startswith("#") for name in (*inputs, *outputs)):
+        tail += 4096 + size  # a tensor's table, with its quantisation, once more
+    return size + tail
 
 
 STEP = Step(

@@ -86,7 +86,7 @@ def _more(model: Any, asked: Asked, stopped: bool) -> Iterator[Finding]:
     # Of a Reshape the second input is a shape.
     weights = {name for node in graph.node for name in node.input[: 1 if node.op_type == "Reshape" else None]}
     for tensor in graph.initializer:
-        where = f"initializer {tensor.name}"
+        where = f"initialiser {tensor.name}"
         if tensor.name not in weights:
             continue
         payload = model.payloads.get(tensor.name)
