@@ -20,17 +20,13 @@ _EFFECTS = {"passes": "sound", "fails": "reject", "nothing": "soft"}
 def page(report: AuditReport) -> str:
     """Return the report as self-contained HTML; every text from outside is escaped."""
     return render(
-        "audit",
-        when=report.when,
-        title="Source audit",
+        "audit", when=report.when, title="Source audit",
         facts=[("assets", str(len(report.assets))), ("sources", str(len(report.rows)))],
         totals=", ".join(f"{count} {verdict}" for verdict, count in report.counts.items()),
-        nobody_answered=report.nobody_answered,
-        lost=[_asset(asset) for asset in report.lost],
-        unlicensed=", ".join(report.unlicensed),
-        assets=[_asset(asset) for asset in report.assets if asset.rows],
+        nobody_answered=report.nobody_answered, lost=[_asset(asset) for asset in report.lost],
+        unlicensed=", ".join(report.unlicensed), assets=[_asset(asset) for asset in report.assets if asset.rows],
         meanings=list(VERDICTS.items()),
-    )
+    )  # fmt: skip
 
 
 def write_page(path: Path, report: AuditReport) -> None:

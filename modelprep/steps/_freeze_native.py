@@ -235,12 +235,10 @@ def _check(variable: Node, source: Source, checkpoint: Checkpoint, graph: Graph)
         len(declared) != len(shape) or any(a not in (-1, b) for a, b in zip(declared, shape, strict=True))
     ):
         raise StepError(
-            f"variable '{variable.name}' and its tensor '{source.key}' have different shapes",
-            where=graph.name,
-            expected=str(list(declared)),
-            got=str(list(shape)),
+            f"variable '{variable.name}' and its tensor '{source.key}' have different shapes", where=graph.name,
+            expected=str(list(declared)), got=str(list(shape)),
             hint="the checkpoint belongs to another network (number of classes?)",
-        )
+        )  # fmt: skip
 
 
 # -- what becomes of those who use a variable ---------------------------------------------------------------------

@@ -86,11 +86,9 @@ def _set(graph: Graph, name: str, value: object) -> None:
         data = struct.pack(f"<{len(values)}{kinds[dtype]}", *(bool(v) if dtype == BOOL else v for v in values))
     except (KeyError, struct.error, OverflowError):
         raise StepError(
-            f"the value for '{name}' has the wrong type or shape",
-            where=graph.name,
-            expected=dtype_name(dtype),
+            f"the value for '{name}' has the wrong type or shape", where=graph.name, expected=dtype_name(dtype),
             got=str(value),
-        ) from None
+        ) from None  # fmt: skip
     _become_constant(node, dtype, shape, data)
 
 

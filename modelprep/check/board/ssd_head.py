@@ -71,11 +71,9 @@ def find(path: Path, outputs: Sequence[str]) -> Head | None:
     # The parser keeps the four shapes in the operator's order and looks them up by an output's place in the graph.
     sizes = dict(zip(graph.outputs, options.sizes, strict=False))
     return Head(
-        options,
-        tuple(graph.tensors[index] for index in operator.inputs[:3]),
-        tuple(operator.outputs.index(place) for place in places),
-        tuple(sizes[place] for place in places),
-    )
+        options, tuple(graph.tensors[index] for index in operator.inputs[:3]),
+        tuple(operator.outputs.index(place) for place in places), tuple(sizes[place] for place in places),
+    )  # fmt: skip
 
 
 def _real(values: Array, of: reader.Tensor) -> Array:

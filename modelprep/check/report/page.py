@@ -75,15 +75,11 @@ def page(
     count = sum(one.state == "not fetched" for one in checked)
     missing = f"{count} {'demo has' if count == 1 else 'demos have'} missing files." if count else ""
     return render(
-        "check",
-        when=when or datetime.now(timezone.utc),
-        title="Board test report",
+        "check", when=when or datetime.now(timezone.utc), title="Board test report",
         facts=[("board", ", ".join(boards)), ("Arm NN", ", ".join(versions)), ("folder", str(out.absolute()))],
-        totals=totals(checked) or "no test was checked",
-        missing=missing,
-        commands=commands,
+        totals=totals(checked) or "no test was checked", missing=missing, commands=commands,
         checks=[_check(one, out, origin) for one in ranked],
-    )
+    )  # fmt: skip
 
 
 def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
