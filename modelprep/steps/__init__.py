@@ -29,6 +29,7 @@ Params = Mapping[str, Any]
 Facts = Mapping[str, object]
 Sizes = Mapping[str, "int | None"]
 
+_FOLDER = Path(__file__).parent
 #: Steps of shipped recipes that are in a separate package -> that package (docs/examples).
 _ELSEWHERE: Mapping[str, str] = {"neutron": "modelprep-neutron"}
 
@@ -110,16 +111,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Proven:
-    """A step that converts a model: both have to compute the same numbers on the same inputs.
+    """A step that converts a model: original and result compute the same numbers on the same inputs.
 
     Parameters
     ----------
     by
-        The comparison, by its name in :mod:`modelprep.check.proof.kinds`.
-    tolerance
-        Default of the largest allowed difference, as a fraction of the output's largest value.
-    origin
-        Where that number comes from.
+        Name of the comparison in :mod:`modelprep.check.proof.kinds`.
+    tolerance, origin
+        Largest allowed difference, as a fraction of the output's largest value, and where that number comes from.
     otherwise
         Another way to make the same result, to find out which one is wrong; empty if there is none.
     """
@@ -132,7 +131,7 @@ class Proven:
 
 @dataclass(frozen=True)
 class Exempt:
-    """A step whose result needs no comparison, and why; `check` shows the text ``told`` of its facts, if any."""
+    """A step whose result needs no comparison, and why; `check` shows ``told`` of its facts."""
 
     reason: str
 
@@ -157,34 +156,32 @@ class Step:
     version
         Part of the result's key; raise it whenever the output changes.
     run
-        Does the work; may return facts (JSON-ready) to be stored with the result. Raises only ModelprepError on bad
-        input (StepError for the most part), never leaves its output half-written *and* returns.
+        Does the work; may return facts (JSON-ready) to be stored with the result. On bad input it raises only
+        ModelprepError (mostly StepError); when it returns, its output is complete.
     produces
         ``file`` or ``folder``.
     cpu_bound
         True when it should run in a separate process beside the downloads.
     extras
-        Names of the extras (``tf``, ``onnx``) that must be installed; checked before anything is downloaded. A
-        function, because an engine parameter may decide.
+        Returns the extras (``tf``, ``onnx``) that a call needs, checked before any download; :func:`needs` if the
+        parameters do not matter.
     tool
-        Returns name and version of the external program that a call with these parameters runs (``vela 5.2.0``):
-        another version is another result. Raises MissingTool without the program. None for a step that runs none.
+        Returns name and version of the external program that a call runs (``vela 5.2.0``), part of the result's key.
+        Raises MissingTool without the program. None for a step that runs none.
     room
-        Upper bound of the bytes that a call writes, None if unknown: from its plain parameters and the sizes of its
-        files by slot (``param``, or ``param/name`` of kind ``files``), each an upper bound in bytes itself or None.
+        Returns an upper bound of the bytes that a call writes, or None: from its plain parameters and the bounds of its
+        files' sizes by slot (``param``, or ``param/name`` of kind ``files``).
     origin
-        Distribution and version of the plug-in that brings it, part of the result's key; empty for steps of modelprep.
+        Distribution and version of the plug-in with the step, part of the result's key; empty for steps of modelprep.
     complete
-        Returns the parameters with derived ones, for a call outside any recipe: the shards beside a checkpoint's index,
-        the files of external data. Called before the parameters are checked: a file is a Path or left out. None if
-        there are none.
+        Returns the parameters with derived ones, for a command: the shards beside a checkpoint's index, the files of
+        external data. Called before the parameters are checked: a file is a Path or left out.
     command
         Whether ``modelprep FAMILY VERB`` runs it on the user's own files.
     example
         Words of a call for the help of that command: ``graph.pb -o out.pb``.
     proof
-        How its results are compared with its inputs, or why there is nothing to compare. No default: the author of a
-        step has to decide.
+        How its results are compared with its inputs, or why there is nothing to compare.
     """
 
     name: str
@@ -216,7 +213,7 @@ def module_of(name: str) -> str:
 
 
 def names(family: str = "") -> tuple[str, ...]:
-    """List the names of all steps, or of one family, sorted, those of plug-ins included (imports their modules)."""
+    """Return the names of all steps, or of one family, with those of plug-ins, sorted; imports their modules."""
     from modelprep.steps._plugins import plugins
 
     others = [each.name for each in plugins() if not unusable(each)]
@@ -224,7 +221,7 @@ def names(family: str = "") -> tuple[str, ...]:
 
 
 def find(name: str) -> Step:
-    """Find a step by its name: a built-in one, else one of an installed plug-in (docs/how-to/steps-plugin.md).
+    """Return a step by its name: a built-in one, else one of an installed plug-in (docs/how-to/steps-plugin.md).
 
     Raises
     ------
@@ -246,19 +243,14 @@ def find(name: str) -> Step:
     if name in _ELSEWHERE:
         from modelprep.installed import package_command
 
-        raise MissingTool(
-            f"the package {_ELSEWHERE[name]}, which provides the step '{name}', is not installed",
-            hint=package_command(_ELSEWHERE[name]),
-        )
+        what = f"the package {_ELSEWHERE[name]}, which provides the step '{name}', is not installed"
+        raise MissingTool(what, hint=package_command(_ELSEWHERE[name]))
     known = names()
-    raise RecipeError(
-        f"unknown step '{name}'",
-        hint=nearest(name, known) or f"known steps: {', '.join(known)}",
-    )
+    raise RecipeError(f"unknown step '{name}'", hint=nearest(name, known) or f"known steps: {', '.join(known)}")
 
 
 def unusable(plugin: Plugin) -> str:
-    """Say why a plug-in's step cannot be used; an empty string if it can."""
+    """Return why a plug-in's step cannot be used; an empty string if it can."""
     step = plugin.found
     if plugin.problem:
         return plugin.problem
@@ -290,18 +282,15 @@ def _of_plugin(plugin: Plugin) -> Step:
 
 
 def _own(family: str = "") -> tuple[str, ...]:
-    pattern = f"{family}_*.py" if family else "*.py"
-    stems = sorted(p.stem for p in Path(__file__).parent.glob(pattern) if not p.stem.startswith("_"))
+    stems = (path.stem for path in _FOLDER.glob(f"{family}_*.py" if family else "*.py"))
     return tuple(sorted(step.name for stem in stems if (step := _load(stem)) is not None))
 
 
 @lru_cache(maxsize=256)
 def _module(stem: str) -> ModuleType | None:
     from importlib import import_module
-    from importlib.util import find_spec
 
-    name = f"{__name__}.{stem}"
-    return import_module(name) if find_spec(name) is not None else None
+    return import_module(f"{__name__}.{stem}") if (_FOLDER / f"{stem}.py").is_file() else None
 
 
 def _load(stem: str) -> Step | None:

@@ -22,13 +22,13 @@ from modelprep.targets.armnn_tf import FLOAT, INT32, ints, neutral
 
 #: These pass on their first input unchanged, in inference.
 _PASS = frozenset({"Identity", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"})
-#: Nodes that are acted out, graph by graph, to tell the rank of what a Mean takes; a Mean beyond it stays as it is.
+#: Maximum number of nodes that are simulated to find the rank of the inputs of Means; later Means stay unchanged.
 _MOST_ACTED_OUT = 60_000
 
 
 @dataclass
 class Changes:
-    """What was rewritten, by kind, and what a user should know."""
+    """What was rewritten, by kind, and warnings."""
 
     renamed_ops: Counter[str] = field(default_factory=Counter)
     dropped_attrs: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class Changes:
     control_inputs: int = 0
     axes: int = 0
     means: int = 0
-    acted_out: int = 0  # nodes, for the sake of ranks
+    acted_out: int = 0  # nodes simulated for ranks
     warnings: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -48,15 +48,15 @@ class Changes:
 def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
     """Rewrite a graph in place.
 
-    `outputs`: the nodes to keep, with all that their values need. These keep their names. Raises StepError: an output
-    or an input of a node is missing.
+    `outputs`: the nodes to keep, under their names, with all that their values need. Raises StepError: an output or an
+    input of a node is missing.
     """
     changes = Changes()
     before = len(graph.nodes)
     graph.nodes = subgraph(graph, outputs, colocations=False)
     for node in graph.nodes:
         data = [reference for reference in node.inputs if not reference.startswith("^")]
-        changes.control_inputs += len(node.inputs) - len(data)  # the parser drops them, and what hangs on them alone
+        changes.control_inputs += len(node.inputs) - len(data)  # the parser drops them
         node.inputs = data
     graph.nodes = subgraph(graph, outputs, colocations=False)
     _bypass(graph, set(outputs), changes)
@@ -78,7 +78,7 @@ def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
             ordered += _mean(node, nodes, changes)
         ordered.append(node)
     graph.nodes = ordered
-    if changes.axes:  # axes that nobody takes any more
+    if changes.axes:  # old axes are unused now
         graph.nodes = subgraph(graph, outputs, colocations=False)
     return changes
 
@@ -99,9 +99,9 @@ def _bypass(graph: Graph, keep: set[str], changes: Changes) -> None:
 
 
 def _source(reference: str, instead: dict[str, str]) -> str:
-    """Follow nodes that hand on their input to the first that does not, and shorten the way for whoever comes later."""
+    """Return the reference behind nodes that only pass on a value, and shorten the way for later calls."""
     way: dict[str, None] = {}
-    while (name := input_name(reference)) in instead and name not in way:  # a ring of Identities has no end
+    while (name := input_name(reference)) in instead and name not in way:  # Identities may form a ring
         way[name] = None
         reference = instead[name]
     instead.update(dict.fromkeys(way, reference))
@@ -119,9 +119,8 @@ def _attributes(node: Node, changes: Changes) -> None:
         elif name not in TF_NEUTRAL_ATTRS:
             del node.attrs[name]
             changes.dropped_attrs[name] += 1
-            changes.warnings.append(
-                f"{node.name} ({node.op}): attribute '{name}' is unknown to TensorFlow 1.12, removed"
-            )
+            what = f"{node.name} ({node.op}): attribute '{name}' is unknown to TensorFlow 1.12, removed"
+            changes.warnings.append(what)
     for name, default in known.required.items():
         if name not in node.attrs and default is not None:
             node.attrs[name] = _encoded(default)
@@ -142,9 +141,9 @@ def _encoded(value: object) -> bytes:
 
 
 def _concat_axis(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
-    """Write a negative axis as what it is for four dimensions, the only ones that the parser can join.
+    """Make a negative axis positive for four dimensions, the only ones that the parser joins.
 
-    Returns the node of the new axis, which has to stand before; an empty list where the axis may stay.
+    Returns the node of the new axis, to be inserted before; an empty list if the axis may stay.
     """
     values = ints(nodes.get(input_name(node.inputs[-1]))) if node.inputs else None
     if values not in ([-1], [-3]):
@@ -159,10 +158,10 @@ def _concat_axis(node: Node, nodes: dict[str, Node], changes: Changes) -> list[N
 
 
 def _mean(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
-    """Write a Mean that drops its axes as one that keeps them and a Squeeze: the parser drops all axes, batch included.
+    """Replace a Mean that drops its axes by one that keeps them and a Squeeze: the parser would drop the batch too.
 
-    Returns the Mean, which has to stand before the node that is a Squeeze from now on; an empty list where the node may
-    stay, or cannot be rewritten.
+    Returns the Mean, to be inserted before the node, which becomes the Squeeze; an empty list if the node may stay, or
+    cannot be rewritten.
     """
     axes = ints(nodes.get(input_name(node.inputs[1]))) if len(node.inputs) == 2 else None
     if not axes or "keep_dims" not in node.attrs or node.flag("keep_dims"):
@@ -183,7 +182,7 @@ def _mean(node: Node, nodes: dict[str, Node], changes: Changes) -> list[Node]:
 
 
 def _rank(nodes: dict[str, Node], reference: str) -> int | None:
-    """Tell how many dimensions the parser gives to what a node makes; None if that cannot be told."""
+    """Return the number of dimensions of a node's output in the parser; None if it is unknown."""
     from modelprep.formats.tensorflow.graphdef import encode_graph
     from modelprep.targets.armnn.network import Stop
     from modelprep.targets.armnn.program import tensorflow_shapes

@@ -53,8 +53,8 @@ def work(request: Mapping[str, Any]) -> dict[str, object]:
         made.nodes = subgraph(made, request["outputs"])
     written = write_pieces(encode_graph(made), Path(request["output"]))
     return {
-        "network": name, "classes": request["classes"], "input": f"input {shape}", "nodes": len(made.nodes),
-        "outputs": [node.name for node in outputs_of(made)][:8], "bytes": written,
+        "network": name, "classes": request["classes"], "input": f"input {shape}",
+        "outputs": [node.name for node in outputs_of(made)][:8], "nodes": len(made.nodes), "bytes": written,
     }  # fmt: skip
 
 

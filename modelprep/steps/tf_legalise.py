@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelprep.errors import StepError
@@ -10,8 +11,14 @@ from modelprep.steps._completing import graph_file
 
 if TYPE_CHECKING:
     from modelprep.formats.tensorflow.graphdef import Graph
+    from modelprep.targets.armnn_tf import Finding
 
 TARGETS = ("armnn-19.02",)
+#: How many groups are listed.
+_SHOWN = 12
+_RANDOM = ("RandomUniform", "RandomStandardNormal")
+_TRAINS = ("Switch", "Merge", "RefSwitch", "RefMerge", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+_OF_SHAPES = ("StridedSlice", "Pack", "Slice", "Prod", "Shape", "Reshape")
 
 
 def _run(call: Call) -> Facts:
@@ -20,7 +27,6 @@ def _run(call: Call) -> Facts:
     from modelprep.formats.tensorflow.rewire import outputs_of
     from modelprep.steps._legalise_armnn_19_02 import rewrite
     from modelprep.steps._legalise_fold import fold
-    from modelprep.steps._legalise_refusal import refusal
     from modelprep.targets.armnn_tf import judge
 
     target = str(call.params["target"])
@@ -34,8 +40,8 @@ def _run(call: Call) -> Facts:
     changes.removed_nodes.update(folded.removed)
     findings = judge(graph)
     if findings:
-        raise refusal(target, graph, findings)
-    # Functions are no part of what the parser reads, and nothing in the table calls one.
+        raise _refusal(target, graph, findings)
+    # The parser does not read functions, and no operation that it accepts calls one.
     graph.library = None
     _verify(call, graph, outputs, target)
     size = write_pieces(encode_graph(graph), call.output)
@@ -44,23 +50,16 @@ def _run(call: Call) -> Facts:
     if not (changes or folded.constants):
         call.warn(f"nothing to do: {target} accepts the graph as it is; nothing was changed")
     return {
-        "changed": bool(changes or folded.constants),
-        "constants": folded.constants,
-        "outputs": outputs,
-        "nodes": len(graph.nodes),
-        "bytes": size,
-        "renamed_ops": dict(changes.renamed_ops),
-        "dropped_attributes": dict(changes.dropped_attrs),
-        "added_attributes": dict(changes.added_attrs),
-        "removed_nodes": dict(changes.removed_nodes),
-        "removed_control_inputs": changes.control_inputs,
-        "positive_axes": changes.axes,
-        "means_that_keep_dims": changes.means,
-    }
+        "changed": bool(changes or folded.constants), "constants": folded.constants, "outputs": outputs,
+        "nodes": len(graph.nodes), "bytes": size, "renamed_ops": dict(changes.renamed_ops),
+        "dropped_attributes": dict(changes.dropped_attrs), "added_attributes": dict(changes.added_attrs),
+        "removed_nodes": dict(changes.removed_nodes), "removed_control_inputs": changes.control_inputs,
+        "positive_axes": changes.axes, "means_that_keep_dims": changes.means,
+    }  # fmt: skip
 
 
 def _verify(call: Call, graph: Graph, outputs: list[str], target: str) -> None:
-    """Check the result as on the board: a graph at which it would stop must not be a success."""
+    """Raise StepError if the board's parser would stop at the result."""
     from modelprep.formats.tensorflow.graphdef import encode_graph
     from modelprep.targets.armnn.network import Stop
     from modelprep.targets.armnn.program import tensorflow_shapes
@@ -77,6 +76,59 @@ def _verify(call: Call, graph: Graph, outputs: list[str], target: str) -> None:
             got=stop.message or f"a crash (exit status {stop.status})",
             hint=f"look at that node in {call.params['graph']}: its rules are in docs/check.md",
         ) from None
+
+
+def _refusal(target: str, graph: Graph, findings: Sequence[Finding]) -> StepError:
+    """Return the error for a graph that breaks rules: by operator, with hints."""
+    from modelprep.targets.armnn_rules import rules
+
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in findings:
+        groups.setdefault((one.rule, one.op, one.detail if one.rule != "TF07" else ""), []).append(one)
+    lines = []
+    for (rule, op, detail), ones in groups.items():
+        extra = f" ({detail})" if detail else ""
+        many = f"{op} ({len(ones)} nodes, the first is {ones[0].node}): {rules()[rule].sentence}{extra} [{rule}]"
+        lines.append(many if len(ones) > 1 else str(ones[0]))
+    if (more := len(lines) - _SHOWN) > 0:
+        lines[_SHOWN:] = [f"and {more} more"]
+    return StepError(
+        f"{target} does not accept this graph: {len(findings)} of its rules are broken", where=findings[0].node,
+        got="\n".join(lines), hint="\n".join(_hints(graph, findings)) or None,
+    )  # fmt: skip
+
+
+def _hints(graph: Graph, findings: Sequence[Finding]) -> list[str]:
+    ops = {one.op for one in findings}
+    hints = []
+    if any(one.rule == "TF02" for one in findings):
+        hints.append("freeze the graph first: modelprep tf freeze")
+    placeholders = [node for node in graph.nodes if node.op == "Placeholder"]
+    first = _picture_like(graph)
+    others = [node for node in placeholders if node.name != first]
+    if others:
+        values = " ".join(f"--constant {node.name}={'false' if node.dtype('dtype') == 10 else '1'}" for node in others)
+        hints.append(f"if only '{first}' is fed, set the others: {values}")
+    elif ops.intersection(_RANDOM):
+        hints.append("dropout is still in the graph, with a keep probability below 1: it was exported for training")
+    if not others and ops.intersection(_TRAINS) & {one.op for one in findings if one.rule in ("TF01", "TF16")}:
+        hints.append("a training graph: export it again for inference (is_training=False), then freeze it")
+    if not others and ops.intersection(_OF_SHAPES) and any(one.rule in ("TF01", "TF25") for one in findings):
+        unknown = [node.name for node in placeholders if not node.shape("shape")]
+        if unknown:
+            hints.append(f"shapes cannot be inferred: the placeholder '{unknown[0]}' has no shape")
+        else:
+            hints.append("shapes cannot be inferred: export the graph with a fixed input size (batch 1)")
+    return hints
+
+
+def _picture_like(graph: Graph) -> str:
+    """Return the placeholder that is most likely the input: the used one with most dimensions, the first of several."""
+    from modelprep.formats.tensorflow.graphdef import input_name
+
+    used = {input_name(reference) for node in graph.nodes for reference in node.inputs}
+    found = [node for node in graph.nodes if node.op == "Placeholder" and node.name in used]
+    return max(found, key=lambda node: len(node.shape("shape") or ()), default=None).name if found else ""  # type: ignore[union-attr]
 
 
 def _value(text: str) -> object:

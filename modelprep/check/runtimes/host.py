@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,43 +143,31 @@ def _tensorflow(path: Path, input_name: str, shape: tuple[int, ...], outputs: tu
 def _by_tensorflow(path: Path, data: bytes, input_name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> Ready:
     import numpy as np
 
-    name, session, (fed,), fetched = _session(path, data, [input_name], outputs)
-    shapes = _feedable(fed, shape)
-
-    def run(values: Array) -> list[Array]:
-        refusals: list[CheckFailed] = []
-        for one in shapes:
-            try:
-                return _evaluated(path, session, fetched, {fed: values.astype(np.float32).reshape(one)})
-            except CheckFailed as error:  # noqa: PERF203 - two shapes at most
-                refusals.append(error)
-        raise refusals[-1]
-
-    return Ready(name, run)
-
-
-def _session(path: Path, data: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[str, Any, list[Any], Any]:
-    """Load a GraphDef into TensorFlow; return name and version, session, the fed and the requested tensors."""
     tf = tensorflow()
-    graph = tf.Graph()
-    definition = tf.compat.v1.GraphDef()
+    graph, definition = tf.Graph(), tf.compat.v1.GraphDef()
     with refusing("TensorFlow", path, ValueError, KeyError, tf.errors.OpError):
         definition.ParseFromString(data)
         with graph.as_default():
             tf.import_graph_def(definition, name="")
-        fed = [graph.get_tensor_by_name(f"{name}:0") for name in inputs]
+        fed = graph.get_tensor_by_name(f"{input_name}:0")
         fetched = [graph.get_tensor_by_name(f"{name}:0") for name in outputs]
     with hushed():
         session = tf.compat.v1.Session(graph=graph)
-    return f"TensorFlow {tf.__version__}", session, fed, fetched
 
+    def evaluated(given: Array) -> list[Array]:
+        with refusing("TensorFlow", path, ValueError, tf.errors.OpError):
+            return [np.asarray(value) for value in session.run(fetched, {fed: given})]
 
-def _evaluated(path: Path, session: Any, fetched: Any, fed: Any) -> list[Array]:
-    import numpy as np
-    import tensorflow as tf
+    *first, last = _feedable(fed, shape)
 
-    with refusing("TensorFlow", path, ValueError, tf.errors.OpError):
-        return [np.asarray(value) for value in session.run(fetched, fed)]
+    def run(values: Array) -> list[Array]:
+        values = values.astype(np.float32)
+        for one in first:
+            with suppress(CheckFailed):
+                return evaluated(values.reshape(one))
+        return evaluated(values.reshape(last))
+
+    return Ready(f"TensorFlow {tf.__version__}", run)
 
 
 def _feedable(fed: Any, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
