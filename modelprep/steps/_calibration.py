@@ -125,6 +125,13 @@ class Samples:
     arrays: Mapping[str, Array]
 
 
+def require(params: Params) -> None:
+    """Raise RecipeError if the parameters ask for int8 without a calibration set."""
+    if params["mode"] == "int8" and not params.get("calibration"):
+        raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
+                          hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
+
+
 def samples(params: Params, scratch: Path, warn: Callable[[str], None]) -> Samples | None:
     """Prepare the inputs that a step's parameters name; None if they name none.
 

@@ -41,6 +41,16 @@ def renames(params: Params, step: str) -> tuple[dict[str, str], dict[str, str]]:
     return inputs, outputs
 
 
+def shapes_of(params: Params) -> dict[str, list[int]]:
+    """Return the parameter ``shapes``: name of an input -> sizes. Raises RecipeError: sizes are not positive integers."""
+    shapes = params["shapes"] or {}
+    for name, sizes in shapes.items():
+        if not isinstance(sizes, list | tuple) or not all(type(size) is int and size > 0 for size in sizes):
+            raise RecipeError(f"the shape of '{name}' must be a list of positive numbers", got=repr(sizes),
+                              expected="shapes: {input: [1, 224, 224, 3]}")  # fmt: skip
+    return {str(name): list(sizes) for name, sizes in shapes.items()}
+
+
 def graph_file(params: Params) -> Params:
     """Find the graph in a SavedModel's folder. Raises StepError: it is another folder."""
     from modelprep.formats.tensorflow.read import file_of

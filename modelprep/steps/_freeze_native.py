@@ -2,9 +2,8 @@
 
 The rules are those of TensorFlow's ``freeze_graph`` (``python/framework/convert_to_constants.py``), so that the result
 is the same file: a variable becomes a Const without inputs, device or colocation; ReadVariableOp becomes Identity;
-ResourceGather becomes GatherV2 with a Const axis appended to the graph; pass-through nodes take the variable's type.
-Where TensorFlow's result would not load (a loop or an assignment that needs the variable itself) an error names the
-node.
+ResourceGather becomes GatherV2 with a Const axis appended to the graph; pass-through nodes take the variable's type. If
+TensorFlow's result would not load (a loop or an assignment that needs the variable itself) an error names the node.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from modelprep.formats.tensorflow.rewire import consumers, string_values, subgra
 from modelprep.formats.tensorflow.slices import Slice
 from modelprep.formats.tensorflow.tensor import DTYPES, REF, Tensor, dtype_name, element_count
 
-#: These pass on input 0; TensorFlow gives them the type of the value.
+#: These pass on input 0; TensorFlow sets their type to that of the value.
 _PASS = frozenset({"Enter", "Exit", "Identity", "NextIteration", "Switch", "_SwitchN"})
 #: These need the variable itself (a reference), not its value, so a constant cannot replace it.
 _WANT_REFERENCE = re.compile(
@@ -30,7 +29,7 @@ _WANT_REFERENCE = re.compile(
     r"|Ref(Switch|Merge|Enter|Exit|Identity|NextIteration|Select)|CountUpTo|IsVariableInitialized"
     r"|(Sparse)?Apply\w+|StridedSliceAssign)"
 )
-#: What changes a variable, which only training does.
+#: Operations that change a variable, as only training does.
 _TRAINS = re.compile(r"Assign(Add|Sub)?(VariableOp)?|(Resource)?Scatter\w+|(Resource)?(Sparse)?Apply\w+|CountUpTo")
 #: Protobuf cannot parse a message of 2 GiB or more.
 MAX_BYTES = (1 << 31) - 1
@@ -48,17 +47,10 @@ class Source:
 class FreezePlan:
     """The plan of freezing.
 
-    Parameters
-    ----------
-    nodes
-        The nodes that the outputs need, in file order; what is not a variable is already as it will be written.
-    added
-        Nodes appended to the graph.
-    sources
-        For each variable's node name the tensor that becomes its constant.
+    `nodes`: those that the outputs need, in file order; all but the variables are as they will be written. `added`:
+    nodes to append. `sources`: for each variable's node name the tensor that becomes its constant.
     """
 
-    graph: Graph
     nodes: list[Node]
     added: list[Node] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
@@ -68,32 +60,28 @@ def plan(graph: Graph, checkpoint: Checkpoint, outputs: Sequence[str], *, clear_
     """Decide which nodes to keep, how to change them, and which tensors are needed.
 
     `graph`: its nodes are changed in place. Raises StepError: an output or a variable is missing, does not fit its
-    tensor, or is used in a way that no constant can be.
+    tensor, or is used in a way in which a constant cannot be.
     """
     nodes = subgraph(graph, outputs)
-    result = FreezePlan(graph, nodes)
+    result = FreezePlan(nodes)
     variables = [node for node in nodes if node.op in VARIABLE_OPS]
     saved = _saved_as(graph)
     missing = []
     for variable in variables:
-        source = _source(variable, graph, checkpoint, saved)
-        if source is None:
+        if (source := _source(variable, graph, checkpoint, saved)) is None:
             missing.append(variable.name)
             continue
         _check(variable, source, checkpoint, graph)
         result.sources[variable.name] = source
     if missing:
         names = sorted(checkpoint.stored)
+        told = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        hint = nearest(missing[0], names) or "check that the checkpoint belongs to this graph"
         raise StepError(
-            f"the checkpoint does not hold {len(missing)} of the graph's {len(variables)} variables: "
-            + ", ".join(missing[:5])
-            + (", ..." if len(missing) > 5 else ""),
-            where=checkpoint.name,
-            got=f"{len(names)} tensors, such as {', '.join(names[:5])}",
-            hint=TENSORFLOW_2
-            if "_CHECKPOINTABLE_OBJECT_GRAPH" in checkpoint.stored
-            else nearest(missing[0], names) or "check that the checkpoint belongs to this graph",
-        )
+            f"the checkpoint does not hold {len(missing)} of the graph's {len(variables)} variables: {told}",
+            where=checkpoint.name, got=f"{len(names)} tensors, such as {', '.join(names[:5])}",
+            hint=TENSORFLOW_2 if "_CHECKPOINTABLE_OBJECT_GRAPH" in checkpoint.stored else hint,
+        )  # fmt: skip
     users = consumers(nodes)
     for variable in variables:
         _convert_users(variable, users, result)
@@ -115,7 +103,7 @@ def _size(checkpoint: Checkpoint, source: Source) -> int:
 
 
 def frozen_nodes(plan: FreezePlan, checkpoint: Checkpoint) -> Iterator[Node]:
-    """Yield the frozen graph's nodes one by one; a constant's bytes are views into the checkpoint's file.
+    """Yield the frozen graph's nodes; constants are views into the checkpoint's file.
 
     Raises StepError: a tensor is damaged.
     """
@@ -135,7 +123,7 @@ def frozen_nodes(plan: FreezePlan, checkpoint: Checkpoint) -> Iterator[Node]:
 
 
 def constant(name: str, tensor: Tensor) -> Node:
-    """Make a Const node of a tensor, as TensorFlow does."""
+    """Return a tensor as a Const node, as TensorFlow writes it."""
     return Node(name, "Const", attrs=constant_attrs(tensor))
 
 
@@ -143,10 +131,10 @@ def constant(name: str, tensor: Tensor) -> Node:
 
 
 def _saved_as(graph: Graph) -> dict[str, Source]:
-    """Read from the graph's own saver, where it holds one, under which name each variable is stored.
+    """Return under which name each variable is stored, according to the graph's own saver.
 
-    A saver is an Assign for each variable, fed by RestoreV2, RestoreSlice or Restore nodes whose constants name the
-    tensors and the slices.
+    A saver is an Assign for each variable with a RestoreV2, RestoreSlice or Restore node as input, whose constants name
+    the tensors and the slices.
     """
     nodes = {node.name: node for node in graph.nodes}
     found: dict[str, Source] = {}
@@ -165,9 +153,8 @@ def _saved_as(graph: Graph) -> dict[str, Source]:
             continue
         part = None
         if index < len(slices) and slices[index]:
-            notation = slices[index].rsplit(" ", 1)[-1]  # the whole shape, sizes and blanks, comes before it
             try:
-                part = Slice.parse(notation)
+                part = Slice.parse(slices[index].rsplit(" ", 1)[-1])  # the sizes of the whole come before it
             except ValueError as error:
                 raise StepError(f"the saver's slice '{slices[index]}' of '{names[index]}' cannot be read: {error}",
                                 where=graph.name) from None  # fmt: skip
@@ -184,7 +171,7 @@ def _source(variable: Node, graph: Graph, checkpoint: Checkpoint, saved: dict[st
     if variable.name in saved and saved[variable.name].key in checkpoint.stored:
         return saved[variable.name]
     shared = str(variable.string("shared_name"), "utf-8", "replace")
-    # A saver calls a resource variable by its shared name, a reference variable by its node.
+    # A saver names a resource variable by its shared name, a reference variable by its node.
     for name in (shared, variable.name) if variable.op == "VarHandleOp" else (variable.name, shared):
         if name and name in checkpoint.stored:
             return Source(name)
@@ -195,7 +182,7 @@ def _source(variable: Node, graph: Graph, checkpoint: Checkpoint, saved: dict[st
 
 
 def _partition(variable: Node, graph: Graph, checkpoint: Checkpoint) -> Source | None:
-    """Find the slice that ``base/part_k`` is, by the shapes of all parts and of the whole tensor."""
+    """Return the slice of ``base/part_k``, by the shapes of all parts and of the whole tensor."""
     base, slash, number = variable.name.rpartition("/part_")
     stored = checkpoint.stored.get(base)
     if not slash or not number.isdecimal() or stored is None:
@@ -230,7 +217,7 @@ def _check(variable: Node, source: Source, checkpoint: Checkpoint, graph: Graph)
         raise StepError(f"variable '{variable.name}' is no part of tensor '{source.key}': {error}",
                         where=graph.name) from None  # fmt: skip
     declared = variable.shape("shape")
-    # A VariableV2 without a static shape says rank 0 in old graphs, so only sizes that are there are compared.
+    # A VariableV2 without a static shape has rank 0 in old graphs, so only known sizes are compared.
     if declared and (
         len(declared) != len(shape) or any(a not in (-1, b) for a, b in zip(declared, shape, strict=True))
     ):
@@ -241,7 +228,7 @@ def _check(variable: Node, source: Source, checkpoint: Checkpoint, graph: Graph)
         )  # fmt: skip
 
 
-# -- what becomes of those who use a variable ---------------------------------------------------------------------
+# -- the users of a variable --------------------------------------------------------------------------------------
 
 
 def _convert_users(variable: Node, users: dict[str, list[tuple[Node, int]]], result: FreezePlan) -> None:
@@ -279,11 +266,9 @@ def _convert_resource_user(variable: Node, node: Node, index: int, result: Freez
         node.attrs["Taxis"] = attr_type(indices)
     elif node.op == "ResourceGatherNd" and index == 0:
         _become(node, "GatherNd", node.inputs[:2], {"Tparams": "dtype", "Tindices": "Tindices"})
-    elif node.op in ("GatherV2", "GatherNd", "Identity"):
-        pass  # converted before, on another way from the same variable
     elif node.op == "Merge":
         raise _refused(variable, node, "the variable is part of a loop or branch, its value is not fixed")
-    else:
+    elif node.op not in ("GatherV2", "GatherNd", "Identity"):  # these were converted on another path
         raise _refused(variable, node, f"{node.op} needs the variable itself, a constant cannot replace it")
 
 
@@ -308,8 +293,5 @@ def _refused(variable: Node, node: Node, why: str) -> StepError:
         hint = "keep only outputs for inference, or export the graph again with is_training=False"
     elif node.op.endswith("PartitionedCall"):
         hint += "; engine 'tensorflow' converts variables inside functions"
-    return StepError(
-        f"variable '{variable.name}' cannot become a constant: {why}",
-        where=f"node '{node.name}' ({node.op})",
-        hint=hint,
-    )
+    what = f"variable '{variable.name}' cannot become a constant: {why}"
+    return StepError(what, where=f"node '{node.name}' ({node.op})", hint=hint)

@@ -1,13 +1,13 @@
 """Fold what a frozen graph computes from constants and its own shapes, with unchanged values.
 
-Three things that exported graphs are full of and that no parser of a board takes:
+Three things that exported graphs often have and that no parser of a board accepts:
 
 - ``Shape``, ``StridedSlice``, ``Pack`` and their kin before a Reshape or a resize (``tf.layers.flatten``,
   ``slim.flatten``): the shape becomes a constant, with -1 for a batch that is left open;
-- dropout, once its keep probability is a constant at which nothing is dropped: what is kept stays, the rest goes;
-- ``Switch`` and ``Merge`` of a condition that is a constant (``is_training``): the branch that is taken stays.
+- dropout, if its keep probability is a constant that drops nothing: it is removed;
+- ``Switch`` and ``Merge`` of a constant condition (``is_training``): only the branch that is taken stays.
 
-Which placeholder is a constant, and of which value, the caller says (``--constant keep_prob=1``).
+The caller names the placeholders that are constants, with their values (``--constant keep_prob=1``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from modelprep.formats.tensorflow.sizes import Known, broadcast, ordered
 from modelprep.formats.tensorflow.tensor import DTYPES, Tensor, dtype_name, element_count
 from modelprep.steps._legalise_ranges import BOOL, FLOAT, HANDS_ON, Range, range_of
 
-#: Operations that make shapes; what they make may become a constant.
+#: Operations of shapes, whose results may become constants.
 _OF_SHAPES = frozenset((
     "Shape", "StridedSlice", "Slice", "Gather", "GatherV2", "Pack", "ConcatV2", "Prod", "ExpandDims", "Squeeze", "Mul",
     "FloorDiv", "Add", "AddV2", "Sub", "Maximum", "Minimum", "Cast", "Reshape", "Identity",
@@ -36,7 +36,7 @@ _OF_SHAPES = frozenset((
 
 @dataclass
 class Folded:
-    """What was worked out: nodes taken out by what they were part of, constants made, and what a user should know."""
+    """What was folded: nodes removed, by their purpose; constants; warnings."""
 
     removed: Counter[str] = field(default_factory=Counter)
     constants: list[str] = field(default_factory=list)
@@ -46,8 +46,8 @@ class Folded:
 def fold(graph: Graph, outputs: Sequence[str], constants: Mapping[str, object]) -> Folded:
     """Fold a graph in place.
 
-    `constants`: placeholders to be made constants: name -> number, truth value, or list of numbers. Raises StepError: a
-    constant's node is not there or no placeholder, or its value does not fit it.
+    `constants`: placeholders that become constants: name -> number, truth value, or list of numbers. Raises StepError:
+    a name is not a placeholder, or its value has another type or shape.
     """
     result = Folded()
     for name, value in constants.items():
@@ -98,7 +98,7 @@ def _become_constant(node: Node, dtype: int, shape: tuple[int, ...], data: bytes
 
 
 def _defaults(graph: Graph, result: Folded) -> list[str]:
-    """Let placeholders with a default take it, where another placeholder is the input; give their names."""
+    """Replace placeholders with a default by it if another placeholder is the input; return their names."""
     found: list[str] = []
     if not any(node.op == "Placeholder" for node in graph.nodes):
         return found
@@ -114,7 +114,7 @@ def _defaults(graph: Graph, result: Folded) -> list[str]:
 
 
 def _branches(graph: Graph, result: Folded) -> None:
-    """Take the branch of a condition that is a constant."""
+    """Keep only the branch that is taken if a condition is constant."""
     if not any(node.op == "Switch" for node in graph.nodes):
         return
     ranges: dict[str, Range | None] = {}
@@ -139,7 +139,7 @@ def _branches(graph: Graph, result: Folded) -> None:
         if node.op == "Switch" and len(given) == 2:
             chosen = ranges.get(input_name(given[1]))
             if chosen is not None and chosen.value is not None:
-                # Output 0 is for false; a first output is written without its number in references.
+                # Output 0 is for false; references to a first output have no number.
                 instead[f"{node.name}:1" if chosen.value else node.name] = given[0]
                 dead.add(f"{node.name}:{int(not chosen.value)}")
                 result.removed["condition"] += 1
@@ -147,7 +147,7 @@ def _branches(graph: Graph, result: Folded) -> None:
 
 
 def _plain(reference: str) -> str:
-    """Write a reference to a first output without its number."""
+    """Return a reference, to a first output without its number."""
     return reference.removesuffix(":0")
 
 
@@ -159,21 +159,18 @@ def _followed(reference: str, instead: Mapping[str, str]) -> str:
 
 def _redirect(graph: Graph, instead: Mapping[str, str]) -> None:
     for node in graph.nodes:
-        node.inputs = [
-            reference if reference.startswith("^") else _followed(_plain(reference), instead)
-            for reference in node.inputs
-        ]
+        node.inputs = [one if one.startswith("^") else _followed(_plain(one), instead) for one in node.inputs]
 
 
 # -- dropout ----------------------------------------------------------------------------------------------------------
 
 
 def _neutral(graph: Graph, keep: set[str], given: set[str], result: Folded) -> None:
-    """Take out what leaves a tensor as it is: a factor or divisor that is 1, a choice whose condition always holds."""
+    """Remove what does not change a tensor: a factor or divisor of 1, a choice whose condition always holds."""
     nodes = graph.by_name()
     known: Known | None = None
     ranges: dict[str, Range | None] = {}
-    moved: set[str] = set()  # made of a random number, or of a constant that was given
+    moved: set[str] = set()  # computed from a random number or a given constant
     instead: dict[str, str] = {}
     for node in ordered(graph):
         data = [_plain(reference) for reference in node.inputs if not reference.startswith("^")]
@@ -199,7 +196,7 @@ def _neutral(graph: Graph, keep: set[str], given: set[str], result: Folded) -> N
 
 
 def _unchanged(node: Node, data: list[str], ranges: Mapping[str, Range | None], moved: set[str]) -> int | None:
-    """Say which input a node hands on as it is."""
+    """Return the index of the input that a node returns unchanged, or None."""
 
     def constant(index: int) -> float | None:
         found = ranges.get(input_name(data[index]))
@@ -215,7 +212,7 @@ def _unchanged(node: Node, data: list[str], ranges: Mapping[str, Range | None], 
 
 
 def _shaped_by(data: list[str], other: int, nodes: Mapping[str, Node]) -> bool:
-    """Say whether the random numbers among the other operands have the very shape of the one that is handed on."""
+    """Return whether the random numbers among the other operands have the shape of the unchanged one."""
     wanted = data[other]
     seen: set[str] = set()
     waiting = [input_name(one) for i, one in enumerate(data) if i != other]
@@ -241,7 +238,7 @@ def _shaped_by(data: list[str], other: int, nodes: Mapping[str, Node]) -> bool:
 
 
 def _same_tensor(first: str, second: str, nodes: Mapping[str, Node]) -> bool:
-    """Say whether two references are one tensor but for a division by a scalar or a node that hands it on."""
+    """Return whether two references are one tensor, apart from scalar factors and nodes that pass it on."""
     for _ in range(8):
         if _plain(first) == _plain(second):
             return True
@@ -256,7 +253,7 @@ def _same_tensor(first: str, second: str, nodes: Mapping[str, Node]) -> bool:
 
 
 def _shapes(graph: Graph, keep: set[str], result: Folded) -> None:
-    """Make constants of what is computed of shapes."""
+    """Replace what is computed from shapes by constants."""
     if not any(node.op in ("Shape", "Pack", "StridedSlice") for node in graph.nodes):
         return
     known = Known(graph)
@@ -272,7 +269,8 @@ def _shapes(graph: Graph, keep: set[str], result: Folded) -> None:
             value = known.value(reference) if not reference.startswith("^") else None
             if source is None or value is None or source.op == "Const" or value.scalar:
                 continue
-            sizes = _with_hole(value.items, known.shape(node.inputs[0])) if _is_shape(node, index) else value.items
+            is_shape = node.op == "Reshape" and index == 1
+            sizes = _with_hole(value.items, known.shape(node.inputs[0])) if is_shape else value.items
             if sizes is None or not all(isinstance(size, int) for size in sizes):
                 continue
             numbers = tuple(size for size in sizes if isinstance(size, int))
@@ -287,12 +285,8 @@ def _shapes(graph: Graph, keep: set[str], result: Folded) -> None:
     graph.nodes = before
 
 
-def _is_shape(node: Node, index: int) -> bool:
-    return node.op == "Reshape" and index == 1
-
-
 def _with_hole(sizes: tuple[Size, ...], shape: Shape) -> tuple[Size, ...] | None:
-    """Write the shape of a Reshape with one -1 at most, for the one size that is left open."""
+    """Return the shape of a Reshape with at most one -1, for the open size; None if more sizes are open."""
     if sizes.count(-1) > 1:
         return None
     if -1 in sizes and any(not isinstance(size, int) for size in sizes):
@@ -314,10 +308,8 @@ def _constant_of(
 ) -> str:
     if numbers in made:
         return made[numbers]
-    name = free_name(f"{user.name}/known_shape", nodes)
-    node = Node(name, "Const")
+    name = made[numbers] = free_name(f"{user.name}/known_shape", nodes)
+    node = nodes[name] = Node(name, "Const")
     _become_constant(node, INT32, (len(numbers),), struct.pack(f"<{len(numbers)}i", *numbers))
-    nodes[name] = node
-    made[numbers] = name
     before.append(node)
     return name

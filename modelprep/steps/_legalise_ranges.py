@@ -1,4 +1,4 @@
-"""Where the values of tensors lie that come of constants and random numbers: enough for a dropout that drops none."""
+"""Ranges of tensors that are computed from constants and random numbers, as far as dropout needs them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelprep.formats.tensorflow.attrs import payload_in, small_numbers, varint
 from modelprep.formats.tensorflow.graphdef import Node
 
 FLOAT, INT32, BOOL = 1, 3, 10
-#: These hand on what they get.
+#: Operations that return their input.
 HANDS_ON = frozenset(("Identity", "StopGradient", "Snapshot", "CheckNumerics"))
 #: What two known values decide.
 _DECIDES: Mapping[str, Callable[[float, float], float]] = {
@@ -23,26 +23,23 @@ _DECIDES: Mapping[str, Callable[[float, float], float]] = {
 
 @dataclass(frozen=True)
 class Range:
-    """Where each element of a tensor lies: from `low` up to, and without, `high`; one value where both are equal."""
+    """The range of a tensor's elements: from `low` to `high`, which is excluded unless both are equal."""
 
     low: float
     high: float
 
     @property
     def value(self) -> float | None:
-        """The one value that all elements have; None if they differ."""
+        """The value of all elements; None if they may differ."""
         return self.low if self.low == self.high else None
 
 
 def range_of(node: Node, data: list[str], ranges: Mapping[str, Range | None]) -> Range | None:
-    """Tell where the elements of a node's first output lie.
-
-    `data`: its inputs, a first output written without ``:0``.
-    """
+    """Return the range of a node's first output; `data`: its inputs, without ``:0`` for first outputs."""
     if node.op == "Const":
         return _constant(node)
     if node.op == "RandomUniform":
-        return Range(0.0, 1.0)  # the end is never reached, not by its nearest float32 either
+        return Range(0.0, 1.0)  # 1 is never reached, not by rounding to float32 either
     given = [ranges.get(one) for one in data]
     if node.op in ("LogicalAnd", "LogicalOr"):
         decisive = node.op == "LogicalOr"  # of one operand, whatever the other is

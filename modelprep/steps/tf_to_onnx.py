@@ -5,26 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelprep import quoting
-from modelprep.errors import RecipeError, StepError
+from modelprep.errors import StepError
 from modelprep.steps import Call, Facts, Param, Proven, Step, _subprocess, needs
-from modelprep.steps._completing import graph_file
+from modelprep.steps._completing import graph_file, shapes_of
 
 #: For glibc: what is freed is kept for the next copy of the weights: giving pages back and taking others costs seconds.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 
 
 def _run(call: Call) -> Facts:
-    params, graph, shapes = call.params, call.params["graph"], call.params["shapes"] or {}
+    params, graph = call.params, call.params["graph"]
     if not graph.stat().st_size:
         raise StepError("the GraphDef is empty", where=str(graph))
     outputs = list(params["outputs"] or ())
     _require_frozen(graph, outputs)
-    for name, dims in shapes.items():
-        if not isinstance(dims, list | tuple) or not all(type(dim) is int and dim > 0 for dim in dims):
-            raise RecipeError(f"the shape of '{name}' must be a list of positive numbers", got=repr(dims))
     request = {
         "graph": str(graph), "output": str(call.output), "inputs": list(params["inputs"] or ()), "outputs": outputs,
-        "opset": params["opset"], "shapes": {name: list(dims) for name, dims in shapes.items()},
+        "opset": params["opset"], "shapes": shapes_of(params),
         "nchw": list(params["inputs_as_nchw"] or ()), "nchw_outputs": list(params["outputs_as_nchw"] or ()),
     }  # fmt: skip
     facts = _subprocess.call(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from modelprep.errors import RecipeError
 from modelprep.steps import Call, Compared, Facts, Param, Params, Step, _agreement, _calibration, _subprocess, needs
+from modelprep.steps._completing import shapes_of
 from modelprep.steps._extras import require
 
 _TYPES = ("float32", "int8", "uint8")
@@ -20,9 +20,7 @@ def _run(call: Call) -> Facts:
     if mode != "int8" and set(types.values()) != {"float32"}:
         raise RecipeError("only an int8 model has quantised inputs and outputs", got=f"mode: {mode}",
                           expected="mode: int8, or input_type and output_type: float32")  # fmt: skip
-    if mode == "int8" and not params.get("calibration"):
-        raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
-                          hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
+    _calibration.require(params)
     model = params["model"]
     variables = params["variables"] or {}
     with tempfile.TemporaryDirectory(prefix="to-tflite-", dir=call.output.parent) as scratch:
@@ -37,7 +35,7 @@ def _run(call: Call) -> Facts:
             "variables": {name: str(path) for name, path in variables.items()},
             "inputs": list(params["inputs"] or ()),
             "outputs": list(params["outputs"] or ()),
-            "shapes": _shapes(params["shapes"]),
+            "shapes": shapes_of(params),
             "samples": None if inputs is None else str(folder / "samples.npz"),
             "sample_names": [] if inputs is None else list(inputs.arrays),
             "output": str(call.output), "answers": str(folder / "answers.npz"),
@@ -45,8 +43,8 @@ def _run(call: Call) -> Facts:
         facts = _subprocess.call(
             "modelprep.steps._tflite_convert", request, failure="converting with TensorFlow failed"
         )
-        before, after = _agreement.read(folder / "answers.npz")
-        agreement = _agreement.compare(before, after, params, calibrated=inputs is not None, where=model)
+        answers = _agreement.read(folder / "answers.npz")
+        agreement = _agreement.compare(*answers, params, calibrated=inputs is not None, where=model)
     return {**facts, "mode": mode, "agreement": agreement}
 
 
@@ -62,18 +60,6 @@ def _complete(params: Params) -> Params:
         return params
     found = {path.name: path for path in sorted((folder / VARIABLES).parent.glob(f"{VARIABLES.name}.*"))}
     return {**params, "model": folder / SAVED_MODEL_FILE, **({"variables": found} if found else {})}
-
-
-def _shapes(given: object) -> dict[str, list[int]]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping) or not all(
-        isinstance(sizes, (list, tuple)) and all(type(size) is int and size > 0 for size in sizes)
-        for sizes in given.values()
-    ):
-        raise RecipeError("shapes is a mapping of input names to sizes", expected="shapes: {input: [1, 224, 224, 3]}",
-                          got=repr(given))  # fmt: skip
-    return {str(name): list(sizes) for name, sizes in given.items()}
 
 
 def _tool(_: Params) -> str:

@@ -6,19 +6,19 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from modelprep import quoting
-from modelprep.errors import MissingTool, RecipeError, StepError
-from modelprep.installed import install_command
+from modelprep.errors import MissingTool, StepError
 from modelprep.steps import Call, Compared, Facts, Param, Step, _agreement, _calibration, _feeding, _subprocess
-from modelprep.steps.tools import beside, installed_version
+from modelprep.steps.tools import Tool, beside, installed_version
 
-VARIABLE, COMMAND, MODULE = "MODELPREP_QUANTIZER", "aeq", "ai_edge_quantizer"
+#: Its command ``aeq`` is beside the Python that has it; the variable names either.
+QUANTIZER = Tool(
+    "aeq", "MODELPREP_QUANTIZER", module="ai_edge_quantizer", extra="quantise", distribution="ai-edge-quantizer"
+)
 #: Mode -> the quantizer's own recipe.
 _RECIPES: Mapping[str, str] = {"dynamic": "dynamic_wi8_afp32", "int8": "static_wi8_ai8"}
 
@@ -26,28 +26,16 @@ _RECIPES: Mapping[str, str] = {"dynamic": "dynamic_wi8_afp32", "int8": "static_w
 def interpreter() -> str:
     """Return the Python that has ai-edge-quantizer: of MODELPREP_QUANTIZER, of its command on PATH, of the extra.
 
-    The variable names a Python, or the quantizer's command ``aeq`` beside one. Raises MissingTool: there is none.
+    Raises MissingTool: there is none.
     """
-    named = os.environ.get(VARIABLE)
-    found = shutil.which(named or COMMAND)
-    if found is not None and Path(python := beside(found)).exists():
-        return python
-    if named:
-        raise MissingTool(f"the program of {VARIABLE} cannot be run", where=named, hint=f"unset {VARIABLE}")
-    if find_spec(MODULE) is not None:
-        return sys.executable
-    raise MissingTool(
-        "ai-edge-quantizer is not installed",
-        expected=f"{COMMAND} on PATH, or {VARIABLE}=/path/to/python of an environment that has it",
-        hint=install_command("quantise"),
-    )
+    return beside(QUANTIZER.command()[0])
 
 
 def _version(python: str) -> str:
-    if found := installed_version(python, "ai-edge-quantizer"):
-        return f"ai-edge-quantizer {found}"
-    raise MissingTool("this Python has no ai-edge-quantizer", where=python,
-                      hint=f"{quoting.sh(python)} -m pip install ai-edge-quantizer")  # fmt: skip
+    if found := installed_version(python, QUANTIZER.distribution):
+        return f"{QUANTIZER.distribution} {found}"
+    hint = f"{quoting.sh(python)} -m pip install {QUANTIZER.distribution}"
+    raise MissingTool(f"this Python has no {QUANTIZER.distribution}", where=python, hint=hint)
 
 
 def _run(call: Call) -> Facts:
@@ -63,9 +51,7 @@ def _run(call: Call) -> Facts:
         if each.quantisation is not None and each.quantisation.scale:
             raise StepError("only a float model can be quantised", where=str(model), expected="inputs without a scale",
                             got=f"'{each.name}' is {each.dtype.lower()}, quantised")  # fmt: skip
-    if mode == "int8" and not params.get("calibration"):
-        raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
-                          hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
+    _calibration.require(params)
     python = interpreter()
     tool = _version(python)
     with tempfile.TemporaryDirectory(prefix="quantise-", dir=call.output.parent) as scratch:
@@ -82,15 +68,14 @@ def _run(call: Call) -> Facts:
         source = (Path(__file__).parent / "_quantise_script.py").read_text("utf-8")
         done = subprocess.run(
             [python, "-c", source, "request.json"], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", check=False,
-            env={**os.environ, **_subprocess.ENVIRONMENT},
+            text=True, errors="replace", check=False, env={**os.environ, **_subprocess.ENVIRONMENT},
         )  # fmt: skip
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
             raise StepError("ai-edge-quantizer cannot quantise this model", where=str(model),
                             got=" ".join(said[-1].split())[:400])  # fmt: skip
-        before, after = _agreement.read(folder / "answers.npz")
-        agreement = _agreement.compare(before, after, params, calibrated=inputs is not None, where=model)
+        answers = _agreement.read(folder / "answers.npz")
+        agreement = _agreement.compare(*answers, params, calibrated=inputs is not None, where=model)
         shutil.copyfile(folder / "made.tflite", call.output)  # the quantizer makes it executable
     size = call.output.stat().st_size
     return {"tool": tool, "mode": mode, "bytes_before": model.stat().st_size, "bytes": size, "agreement": agreement}

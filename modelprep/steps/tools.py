@@ -98,7 +98,7 @@ class Tool:
         if self.distribution and (others := sorted(self.environment.parent.glob(f"{self.name}-*"), key=_by_version)):
             return [str(others[-1] / "bin" / self.name)]
         raise MissingTool(
-            f"the program {self.name} is not installed",
+            f"{self.distribution or f'the program {self.name}'} is not installed",
             expected=f"{self.name} on PATH, or {self.variable}=/path/to/{self.name}",
             hint=self.to_install() if self.wanted else install_command(self.extra) if self.extra else self.hint,
         )
