@@ -42,7 +42,7 @@ def renames(params: Params, step: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def shapes_of(params: Params) -> dict[str, list[int]]:
-    """Return the parameter ``shapes``: name of an input -> sizes. Raises RecipeError: sizes are not positive integers."""
+    """Return the parameter ``shapes``: input -> sizes. Raises RecipeError: they are not positive integers."""
     shapes = params["shapes"] or {}
     for name, sizes in shapes.items():
         if not isinstance(sizes, list | tuple) or not all(type(size) is int and size > 0 for size in sizes):
