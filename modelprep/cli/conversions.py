@@ -74,7 +74,7 @@ def plugged_in(family: str) -> Any:
     if not conversions(family):
         step = conversion_called("", family)
         return None if step is None else common.of_typer(family, conversion(step))
-    return typer.main.get_command(steps_of(family, f"The steps {family}.* of installed packages."))
+    return typer.main.get_command(steps_of(family, f"The steps {family}.*"))
 
 
 def verb_of(step: Step) -> str:
