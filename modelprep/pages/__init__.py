@@ -1,7 +1,7 @@
 """HTML pages from templates: one engine, one stylesheet, everything from outside escaped.
 
-A page is one file that needs nothing else: its stylesheet stands in it, pictures are data, and its own policy lets a
-browser load nothing at all.
+A page is one self-contained file: it contains its stylesheet and pictures, and its policy forbids a browser to load
+anything.
 """
 
 from __future__ import annotations
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 def render(template: str, *, when: datetime, **values: object) -> str:
     """Return a page as text.
 
-    Parameters
-    ----------
-    template
-        Its name without ``.html``.
-    when
-        When what it tells was found out, in UTC.
-    values
-        What the template names. Texts are escaped, control characters shown; no value may be HTML.
+    `template`: its name without ``.html``. `when`: the time of the results, in UTC. `values`: of the template's names;
+    texts are escaped, control characters shown; no value may be HTML.
     """
     style = resources.files("modelprep.pages").joinpath("style.css").read_text("utf-8")
     date = f"{when:%Y-%m-%d %H:%M} UTC"

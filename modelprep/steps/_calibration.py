@@ -204,7 +204,7 @@ def _npz(path: Path) -> Mapping[str, Array]:
     import numpy as np
 
     try:
-        with path.open("rb") as file:  # NumPy would leave it open where it is no zip
+        with path.open("rb") as file:  # NumPy would leave it open if it is not a zip
             found = np.load(file, allow_pickle=False)
             arrays = {name: np.asarray(found[name]) for name in getattr(found, "files", ())}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:

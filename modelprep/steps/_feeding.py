@@ -44,7 +44,7 @@ def fitted(given: Mapping[str, Array] | None, inputs: Sequence[Input], where: st
             "the calibration set has other inputs than the model", where=where,
             expected=listed({_plain(each.name): each.shape for each in inputs}),
             got=listed({name: array.shape[1:] for name, array in given.items()}),
-            hint="give an .npz file with an array for each input, by its name" if len(inputs) > 1 else None,
+            hint="supply an .npz file with an array for each input, by its name" if len(inputs) > 1 else None,
         )  # fmt: skip
     return [_as_input(given[_plain(each.name)], each, where) for each in inputs]
 

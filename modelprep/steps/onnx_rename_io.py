@@ -26,5 +26,5 @@ STEP = Step(
     },
     run=_run,
     complete=something_to_rename,
-    proof=Proven("onnx", 0.0, "exact: nothing but names is changed"),
+    proof=Proven("onnx", 0.0, "exact: only names are changed"),
 )

@@ -35,5 +35,5 @@ STEP = Step(
     },
     run=_run,
     complete=lambda params: graph_file(something_to_rename(params)),
-    proof=Proven("graph", 0.0, "exact: nothing but names is changed"),
+    proof=Proven("graph", 0.0, "exact: only names are changed"),
 )

@@ -43,5 +43,5 @@ STEP = Step(
     run=_run,
     complete=something_to_rename,
     room=_room,
-    proof=Proven("tflite", 0.0, "exact: nothing but names is changed"),
+    proof=Proven("tflite", 0.0, "exact: only names are changed"),
 )

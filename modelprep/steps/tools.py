@@ -133,7 +133,7 @@ def _by_version(environment: Path) -> list[int]:
 
 
 def beside(program: str) -> str:
-    """Return the Python of the environment that a command is in; the program itself where it is a Python."""
+    """Return the Python of the environment of a command; the program itself if it is a Python."""
     path = Path(program)
     return program if path.name.startswith("python") else str(path.resolve().parent / "python")
 

@@ -53,7 +53,7 @@ def plan(members: object) -> dict[str, str]:
         planned[member] = below
     for name in planned.values():
         if any(other.startswith(f"{name}/") for other in planned.values()):
-            raise RecipeError(f"'{name}' cannot be a file and a folder at once")
+            raise RecipeError(f"'{name}' cannot be both a file and a folder")
     return planned
 
 

@@ -130,7 +130,7 @@ def test_two_recipes_share_a_measurement_and_each_holds_it_to_its_own_tolerance(
 
     monkeypatch.setattr(prove, "measure", counted)
     told = {one["origin"]: one["outcome"] for one in shop.proofs("own/net", "own/loose")}
-    assert told == {"exact: nothing but names is changed": "differs", "this test": "same"}
+    assert told == {"exact: only names are changed": "differs", "this test": "same"}
     assert len(measured) == 1
     # A tolerance is no part of what the step makes.
     assert len(list((shop.folder / "cache" / "results").iterdir())) == 1
@@ -139,7 +139,7 @@ def test_two_recipes_share_a_measurement_and_each_holds_it_to_its_own_tolerance(
 def test_show_tells_the_tolerance_and_where_it_comes_from(shop: Workshop) -> None:
     shop.recipe("loose", "{relative: 0.5, origin: this test}")
     for name, wanted in (
-        ("net", {"needed": True, "tolerance": 0.0, "origin": "exact: nothing but names is changed", "from": "step"}),
+        ("net", {"needed": True, "tolerance": 0.0, "origin": "exact: only names are changed", "from": "step"}),
         ("loose", {"needed": True, "tolerance": 0.5, "origin": "this test", "from": "recipe"}),
     ):
         told = json.loads(shop.run("show", f"own/{name}", "--json")[1])

@@ -133,7 +133,7 @@ def _part(net: Any, reached: list[Any]) -> Any:
 
     part = messages.new("NetParameter")
     if net.input:
-        # As the parser does: the first net-level input becomes a layer of its own; its shape comes from outside.
+        # As the parser does: the first net-level input becomes a layer, whose shape the test passes.
         layer = part.layer.add(name=net.input[0], type="Input", top=[net.input[0]])
         layer.input_param.SetInParent()
     for layer in reached:

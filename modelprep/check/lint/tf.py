@@ -52,7 +52,7 @@ def examine(path: Path, asked: Asked) -> list[Finding]:
 
 
 def _legalisable(path: Path, asked: Asked) -> bool:
-    """Say whether ``tf legalise`` accepts the graph: only then is it the hint."""
+    """Return whether ``tf legalise`` accepts the graph; only then is it the hint."""
     from tempfile import TemporaryDirectory
 
     from modelprep.errors import ModelprepError
@@ -138,7 +138,7 @@ def ranks(graph: Graph, input_name: str, input_rank: int) -> dict[str, int | Non
     return known
 
 
-#: Operations whose result has as many dimensions as the first input, as the widest one, or a number of their own.
+#: Operations whose result has as many dimensions as the first input, as the widest one, or a fixed number.
 _AS_FIRST = frozenset((
     "Identity", "Relu", "Relu6", "Sigmoid", "Tanh", "Softplus", "Softmax", "Rsqrt", "Pad", "BiasAdd", "ConcatV2",
 ))  # fmt: skip

@@ -150,7 +150,7 @@ def _giving(model: Path, names: list[str], outputs: list[str]) -> Iterator[Path]
 
 
 def _file(path: Path) -> Path:
-    """Return the model itself, also where it is in a folder with its external data."""
+    """Return the model file, or the one in a folder with external data."""
     return next(iter(sorted(path.glob("*.onnx"))), path) if path.is_dir() else path
 
 

@@ -37,7 +37,7 @@ _QUIET = ("Placeholder", "PlaceholderWithDefault", "Const", "NoOp", "Assert")
 
 
 def tensorflow() -> str | None:
-    """Return TensorFlow's name and version where it is installed."""
+    """Return TensorFlow's name and version; None if it is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     if find_spec("tensorflow") is None:

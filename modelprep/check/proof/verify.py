@@ -83,7 +83,7 @@ def checked(conversion: Conversion) -> tuple[str, str]:
         return structure.check(conversion), ""
     except MissingTool as error:
         return "", f"{error.what} ({error.hint})" if error.hint else error.what
-    except CheckFailed as error:  # the library failed in a way of its own
+    except CheckFailed as error:  # the library failed otherwise
         return "", f"{error.what}: {error.got}"
 
 
