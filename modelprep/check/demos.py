@@ -14,7 +14,7 @@ from modelprep.check.verdict import judge, judge_picture, preprocessing
 from modelprep.errors import StepError
 from modelprep.events import Event, Listener, silent
 from modelprep.recipe.commands import fetch_command, fetch_commands
-from modelprep.recipe.schema import Recipe, Ref, Value
+from modelprep.recipe.schema import Recipe, refs
 from modelprep.recipe.spread import source_of
 from modelprep.structs import dataclass, replace
 from modelprep.targets import armnn_tests
@@ -136,19 +136,9 @@ def asset_of(recipe: Recipe, path: str) -> str:
     ref = source_of(recipe, path)
     steps = {step.id: step for step in recipe.steps}
     while ref is not None and ref.name in steps:
-        made_from = list(_refs(steps[ref.name].params.values()))
+        made_from = refs(steps[ref.name].params)
         ref = made_from[0] if len(made_from) == 1 else None
     return ref.name if ref is not None and ref.name in recipe.assets else ""
-
-
-def _refs(values: Iterable[Value]) -> Iterator[Ref]:
-    for value in values:
-        if isinstance(value, Ref):
-            yield value
-        elif isinstance(value, Mapping):
-            yield from _refs(value.values())
-        elif isinstance(value, tuple):
-            yield from _refs(value)
 
 
 def find_pictures(test: BoardTest, model: Path, pictures: Iterable[Path]) -> Iterator[tuple[Path, tuple[Judged, ...]]]:

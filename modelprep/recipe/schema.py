@@ -151,6 +151,14 @@ class Ref:
 Value = Union[None, bool, int, float, str, Ref, tuple["Value", ...], Mapping[str, "Value"]]  # noqa: UP007
 
 
+def refs(value: object) -> list[Ref]:
+    """Return every reference in a step's parameter, nested ones too."""
+    if isinstance(value, Ref):
+        return [value]
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    return [ref for each in inner for ref in refs(each)]
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """The tolerance of a step's verification, relative to the output's largest value, and who measured it, on what."""

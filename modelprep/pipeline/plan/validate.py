@@ -11,7 +11,7 @@ from functools import partial
 
 from modelprep import steps
 from modelprep.errors import MissingTool, RecipeError, nearest
-from modelprep.recipe.schema import Recipe, Ref, StepUse
+from modelprep.recipe.schema import Recipe, Ref, StepUse, refs
 from modelprep.recipe.spread import spread
 
 _KINDS = {
@@ -116,7 +116,7 @@ def _fits(kind: steps.ParamKind, value: object) -> bool:
     if kind == "files":
         values = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
         return bool(values) and all(isinstance(each, Ref) for each in values)
-    if _refs(value):
+    if refs(value):
         # A reference instead of a plain value would reach the step as an unknown object.
         return False
     if kind == "strs":
@@ -124,17 +124,6 @@ def _fits(kind: steps.ParamKind, value: object) -> bool:
     if isinstance(value, bool) and kind in ("int", "float"):
         return False
     return kind == "any" or isinstance(value, _TYPES[kind])
-
-
-def _refs(value: object) -> list[Ref]:
-    """List all references in a value."""
-    if isinstance(value, Ref):
-        return [value]
-    if isinstance(value, Mapping):
-        return [ref for each in value.values() for ref in _refs(each)]
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [ref for each in value for ref in _refs(each)]
-    return []
 
 
 def _show(value: object) -> str:
@@ -159,7 +148,7 @@ def _uses(recipe: Recipe, names: Collection[str]) -> list[tuple[str, str, Ref]]:
         (f"the parameter '{name}'", _place(use, f"with.{name}", recipe), ref)
         for use in recipe.steps
         for name, value in use.params.items()
-        for ref in _refs(value)
+        for ref in refs(value)
         if ref.name in names
     ]
     found += [
