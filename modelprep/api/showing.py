@@ -75,7 +75,7 @@ def vela_of(release: Bsp) -> str:
     Empty where it is there already, or the release has none.
     """
     with framed():
-        from modelprep.steps._vela import VELA
+        from modelprep.steps.tflite_vela import VELA
 
         vela = VELA.of_version(release.vela)
         return "" if not release.vela or vela.environment.is_dir() else vela.to_install()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelprep.errors import StepError
-from modelprep.steps import _feeding
+from modelprep.steps import _calibration
 from modelprep.steps._quantise_script import columns, run
 from modelprep.steps._tf_source import opened
 
@@ -56,12 +56,12 @@ def _fed(function: Any, request: Mapping[str, Any]) -> list[list[Any]]:
     """Return the inputs of original and result, one list per call: the calibration set, else seeded values."""
     import numpy as np
 
-    slots = [_feeding.Input(each.name, tuple(each.shape), each.dtype.name) for each in _inputs_of(function)]
+    slots = [_calibration.Input(each.name, tuple(each.shape), each.dtype.name) for each in _inputs_of(function)]
     given = None
     if request["samples"] is not None:
         with np.load(request["samples"]) as found:
             given = {name: found[f"x{n}"] for n, name in enumerate(request["sample_names"])}
-    return [list(one) for one in zip(*_feeding.fitted(given, slots, request["model"]), strict=True)]
+    return [list(one) for one in zip(*_calibration.fitted(given, slots, request["model"]), strict=True)]
 
 
 def _inputs_of(function: Any) -> list[Any]:

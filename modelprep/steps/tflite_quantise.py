@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modelprep import quoting
 from modelprep.errors import MissingTool, StepError
-from modelprep.steps import Call, Compared, Facts, Param, Step, _agreement, _calibration, _feeding, _subprocess
+from modelprep.steps import Call, Compared, Facts, Param, Step, _agreement, _calibration, _subprocess
 from modelprep.steps.tools import Tool, beside, installed_version
 
 #: Its command ``aeq`` is beside the Python that has it; the variable names either.
@@ -57,8 +57,8 @@ def _run(call: Call) -> Facts:
     with tempfile.TemporaryDirectory(prefix="quantise-", dir=call.output.parent) as scratch:
         folder = Path(scratch)
         inputs = _calibration.samples(params, folder, call.warn)
-        slots = [_feeding.Input(each.name, each.shape, each.dtype.lower()) for each in takes]
-        np.savez(folder / "samples.npz", *_feeding.fitted(inputs.arrays if inputs else None, slots, str(model)))
+        slots = [_calibration.Input(each.name, each.shape, each.dtype.lower()) for each in takes]
+        np.savez(folder / "samples.npz", *_calibration.fitted(inputs.arrays if inputs else None, slots, str(model)))
         shutil.copyfile(model, folder / "model.tflite")
         request = {
             "model": "model.tflite", "recipe": _RECIPES[mode], "output": "made.tflite", "answers": "answers.npz",

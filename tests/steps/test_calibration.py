@@ -12,7 +12,7 @@ import pytest
 
 from modelprep.errors import RecipeError, StepError
 from modelprep.steps import _calibration
-from modelprep.steps._feeding import Input, fitted
+from modelprep.steps._calibration import Input, fitted
 from modelprep.steps.picture import bmp
 
 np = pytest.importorskip("numpy", reason="calibration inputs are arrays: the check extra")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelprep.check.lint.findings import Finding
 from modelprep.errors import StepError
-from modelprep.steps._vela import ACCELERATORS, compile_model
+from modelprep.steps.tflite_vela import ACCELERATORS, compile_model
 
 #: Target -> accelerator configuration; the first is the SoC of the recipes.
 TARGETS = {"ethos-u": ACCELERATORS["imx93"], **{name: name for name in ACCELERATORS.values()}}

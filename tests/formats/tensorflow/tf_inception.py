@@ -19,7 +19,7 @@ OUTPUT = "InceptionV3/Predictions/Reshape_1"
 def make(folder: Path) -> None:
     from tensorflow.python.tools import freeze_graph
 
-    from modelprep.steps._slim import _import, nets_scope
+    from modelprep.steps.tf_export_slim import _import, nets_scope
 
     tf, nets = _import("inception")
     with tf.Graph().as_default() as graph, tf.Session() as session:
