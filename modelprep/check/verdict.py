@@ -54,9 +54,11 @@ def judge(test: BoardTest, files: Files, *, iterations: int = 0, run: bool = Tru
     missing = [name for name in needed if not os.access(files.data / name, os.R_OK)]
     if missing:
         return _missing(test, files.data / missing[0], messages.missing_data(test, files.data, missing[0]), findings)
-    if worst is not None and (unread := _unread(test, files.data, findings)) is not None:
-        return unread
     if worst is not None:
+        try:
+            _Runs(test, files.data).values(0)
+        except (StepError, Stop) as error:
+            return _ended(error, test, files.data, 0, Verdict(test, "fails", findings=findings))
         return _stopped(test, model, worst, findings)
     if not run:
         return Verdict(test, "unknown", "the model parses; it was not run (--lint-only)", findings=findings)
@@ -81,15 +83,6 @@ def _stopped(test: BoardTest, model: Path, worst: Finding, findings: tuple[Findi
     command, then = messages.fix(model, worst, test)
     hint = f"{command}, then {then}" if command else ""
     return Verdict(test, "fails", said, hint, findings, status=status, cause=cause, command=command)
-
-
-def _unread(test: BoardTest, data: Path, findings: tuple[Finding, ...]) -> Verdict | None:
-    """Return the verdict if the data of the first case cannot be read."""
-    try:
-        _Runs(test, data).values(0)
-    except (StepError, Stop) as error:
-        return _ended(error, test, data, 0, Verdict(test, "fails", findings=findings))
-    return None
 
 
 def _ended(error: Exception, test: BoardTest, data: Path, number: int, so_far: Verdict) -> Verdict:

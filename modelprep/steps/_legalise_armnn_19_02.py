@@ -67,7 +67,9 @@ def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
     nodes = {node.name: node for node in graph.nodes}
     ordered: list[Node] = []
     for node in graph.nodes:
-        if node.op in TF_RENAMED_OPS and _renameable(node):
+        if node.op == "AddV2" or (
+            node.op in TF_RENAMED_OPS and not node.flag("is_training") and node.dtype("U") in (0, FLOAT)
+        ):
             changes.renamed_ops[f"{node.op} -> {TF_RENAMED_OPS[node.op]}"] += 1
             node.op = TF_RENAMED_OPS[node.op]
         if node.op in TF_OPS:
@@ -81,10 +83,6 @@ def rewrite(graph: Graph, outputs: Sequence[str]) -> Changes:
     if changes.axes:  # old axes are unused now
         graph.nodes = subgraph(graph, outputs, colocations=False)
     return changes
-
-
-def _renameable(node: Node) -> bool:
-    return node.op == "AddV2" or (not node.flag("is_training") and node.dtype("U") in (0, FLOAT))
 
 
 def _bypass(graph: Graph, keep: set[str], changes: Changes) -> None:

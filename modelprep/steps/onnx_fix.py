@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 _SHOWN = 12
 
 
-def _extras(params: Params) -> tuple[str, ...]:
-    return ("onnx",) if params.get("opset") is not None or params.get("value_info") == "infer" else ()
-
-
 def _wishes(params: Params) -> Wishes:
     from modelprep.formats.onnx.fix import Wishes
 
@@ -141,6 +137,6 @@ STEP = Step(
         "onnx", 1e-5, "measured 0 on small models; onnxruntime may fuse other operators in another opset"
     ),
     cpu_bound=True,
-    extras=_extras,
+    extras=lambda params: ("onnx",) * (params.get("opset") is not None or params.get("value_info") == "infer"),
     complete=_complete,
 )  # fmt: skip

@@ -40,7 +40,11 @@ def _examine(path: Path, asked: Asked) -> list[Finding]:
     network, stops = files.onnx_network(path, asked.version)
     wrapped = [layer.name for layer in network.layers if max(layer.params.get("pad_top", 0),
                                                              layer.params.get("pad_left", 0)) >> 30]  # fmt: skip
-    if not stops and (stop := program.carry_on(network, binding(asked), _unbound)) is not None:
+
+    def unbound(what: str, name: str) -> Stop:
+        return Stop(f"The {what} layer '{name}' does not exist", "ON17", what)
+
+    if not stops and (stop := program.carry_on(network, binding(asked), unbound)) is not None:
         stops = [stop]
     if stops and stops[0].rule in _SHAPES and model is not None and _open(model):
         # Symbolic and missing sizes are read as 0, and later shapes no longer fit.
@@ -67,10 +71,6 @@ def _open(model: Any) -> bool:
     graph = model.proto.graph
     values = (*graph.input, *graph.output)
     return any(dim.dim_value <= 0 for value in values for dim in value.type.tensor_type.shape.dim)
-
-
-def _unbound(what: str, name: str) -> Stop:
-    return Stop(f"The {what} layer '{name}' does not exist", "ON17", what)
 
 
 def _more(model: Any, asked: Asked, stopped: bool) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from modelprep.check.lint.request import Asked, binding
 from modelprep.errors import StepError
 from modelprep.formats.sniff import HEAD, looks_like_model
 from modelprep.targets.armnn import detection, files, program
-from modelprep.targets.armnn.network import Layer, Network, Stop
+from modelprep.targets.armnn.network import Network, Stop
 from modelprep.targets.armnn_rules import rules
 
 
@@ -44,6 +44,7 @@ def _computed_otherwise(path: Path, network: Network) -> Iterator[Finding]:
         model = reader.parse(file.view, str(path), lenient=True)
     if len(model.subgraphs) != 1:
         return
+    layers = {layer.name for layer in network.layers}
     for operator in model.main.operators:
         where = f"operator {operator.index} {operator.custom or operator.name}"
         dilation = [operator.options.get(name, 1) for name in ("dilation_h_factor", "dilation_w_factor")]
@@ -51,7 +52,8 @@ def _computed_otherwise(path: Path, network: Network) -> Iterator[Finding]:
             yield Finding("TL10", where, f"dilation {dilation}", "", "wrong")
         if operator.name == "RESIZE_BILINEAR" and operator.options.get("align_corners"):
             yield Finding("TL19", where, "align_corners", "", "wrong")
-        if operator.name == "CUSTOM" and operator.custom != detection.OPERATOR and _made(network, operator.index):
+        made = f"DetectionPostProcess:0:{operator.index}" in layers
+        if operator.name == "CUSTOM" and operator.custom != detection.OPERATOR and made:
             detail = f"the custom operator '{operator.custom}' is treated as a detection post-process"
             yield Finding("TL20", where, detail, "", "wrong")
 
@@ -67,8 +69,3 @@ def _taken_for_another(network: Network) -> Iterator[Finding]:
             anchors = layer.constants["anchors"].info.dtype
             detail = f"scores of {scores} and anchors of {anchors} are read as the boxes' {boxes}"
             yield Finding("TL20", layer.name, detail, "", "wrong")
-
-
-def _made(network: Network, index: int) -> Layer | None:
-    name = f"DetectionPostProcess:0:{index}"
-    return next((layer for layer in network.layers if layer.name == name), None)

@@ -74,11 +74,12 @@ def sides(conversion: Conversion) -> Sides:
     from modelprep.formats.onnx.model import read_header
 
     net, text = _net(conversion)
-    model = _file(conversion.output)
+    model = next(iter(sorted(conversion.output.glob("*.onnx"))), conversion.output)  # or a folder with external data
     outputs = [value.name for value in read_header(model).graph.output]
-    shapes = {name: shape for layer in net.layer if layer.type == "Input" for name, shape in zip(
-        layer.top, (tuple(int(d) for d in s.dim) for s in _each(layer.input_param.shape, len(layer.top))), strict=True
-    )}  # fmt: skip
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in (layer for layer in net.layer if layer.type == "Input"):
+        sizes = [tuple(int(size) for size in shape.dim) for shape in layer.input_param.shape]
+        shapes |= zip(layer.top, sizes * len(layer.top) if len(sizes) == 1 else sizes, strict=True)
     named = _compared(net, outputs)
     if not named:
         raise CheckFailed("no output of the result is a blob of the net", got=", ".join(outputs))
@@ -147,15 +148,6 @@ def _giving(model: Path, names: list[str], outputs: list[str]) -> Iterator[Path]
             copy(data, Path(folder) / data.name)  # onnxruntime follows no link out of the folder
         pieces.write(read.pieces(), beside)
         yield beside
-
-
-def _file(path: Path) -> Path:
-    """Return the model file, or the one in a folder with external data."""
-    return next(iter(sorted(path.glob("*.onnx"))), path) if path.is_dir() else path
-
-
-def _each(shapes: Any, count: int) -> list[Any]:
-    return list(shapes) * count if len(shapes) == 1 else list(shapes)
 
 
 @contextmanager

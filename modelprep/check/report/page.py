@@ -87,6 +87,10 @@ def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
     verdict = one.verdict
     absent = one.state == "not fetched"
     differs = any(proof.outcome == "differs" for proof in one.proofs)
+    brief = ""
+    if verdict is not None and not absent and not (brief := verdict.why):
+        got = [label(verdict.test.names, case.got) for case in verdict.cases if case.got is not None]
+        brief = ", ".join(got[:_ANSWERS]) + (f" and {len(got) - _ANSWERS} more" if len(got) > _ANSWERS else "")
     # A test that the board lacks says so by its state.
     reason = one.reason if verdict is None and one.reason != one.word else ""
     facts: dict[str, object] = {
@@ -96,7 +100,7 @@ def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
         "word": "nothing to judge" if one.state == "nothing" else one.word,
         "folded": one.state not in ("fails", "unknown") and not differs,
         "reason": reason,
-        "brief": reason if verdict is None else "" if absent else verdict.why or _answers(verdict),
+        "brief": brief or reason,
         **dict.fromkeys(("command", "hint", "message", "notes", "cases", "rules"), ""),
         "files": _files(one, out, origin),
         "proofs": [
@@ -106,12 +110,6 @@ def _check(one: Checked, out: Path, origin: Origin) -> dict[str, object]:
         ],
     }
     return facts if verdict is None else facts | _verdict(one, verdict)
-
-
-def _answers(verdict: Verdict) -> str:
-    listing = verdict.test.names
-    got = [label(listing, case.got) for case in verdict.cases if case.got is not None]
-    return ", ".join(got[:_ANSWERS]) + (f" and {len(got) - _ANSWERS} more" if len(got) > _ANSWERS else "")
 
 
 def _verdict(one: Checked, verdict: Verdict) -> dict[str, object]:
@@ -243,26 +241,17 @@ def _file(file: InstalledFile, tree: Path, origin: Origin) -> dict[str, object]:
         "size": f"{file.size:,} bytes",
         "sha256": file.sha256,
         "changed": not same,
-        "assets": [
-            {
-                "source": _source(asset.source),
-                "delivered": _delivered(asset, origin),
-                "licence": (asset.licence or "no licence is stated") + ", do not redistribute" * asset.restricted,
-                "sha256": asset.sha256,
-            }
-            for asset in file.provenance.assets
-        ],
+        "assets": [_asset(asset, origin) for asset in file.provenance.assets],
         "steps": ", then ".join(f"{used.step} (version {used.version})" for used in file.provenance.steps),
     }
 
 
-def _delivered(asset: AssetUsed, origin: Origin) -> str:
-    """Return where a file was downloaded from if that is not its source, else an empty text."""
-    came = (origin(asset.sha256) if asset.canonical_url else None) or ""
-    return "" if came == asset.source else came
-
-
-def _source(source: str) -> str:
-    if source.startswith(("http://", "https://")):
-        return source
-    return "a file of the user\N{RIGHT SINGLE QUOTATION MARK}s own" + (f" ({source})" if source else "")
+def _asset(asset: AssetUsed, origin: Origin) -> dict[str, str]:
+    source, came = asset.source, (origin(asset.sha256) if asset.canonical_url else None) or ""
+    own = "a file of the user\N{RIGHT SINGLE QUOTATION MARK}s own" + (f" ({source})" if source else "")
+    return {
+        "source": source if source.startswith(("http://", "https://")) else own,
+        "delivered": "" if came == source else came,
+        "licence": (asset.licence or "no licence is stated") + ", do not redistribute" * asset.restricted,
+        "sha256": asset.sha256,
+    }
