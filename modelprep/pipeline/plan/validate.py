@@ -138,7 +138,7 @@ def _show(value: object) -> str:
 
 def references(recipe: Recipe) -> list[Ref]:
     """List every reference in a recipe's steps and install entries."""
-    found = [ref for use in recipe.steps for value in use.params.values() for ref in _refs(value)]
+    found = [ref for use in recipe.steps for value in use.params.values() for ref in refs(value)]
     return [*found, *recipe.install.values()]
 
 
