@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +34,8 @@ def call(
     `module`: a module of ours with a function ``work``. `failure`, `where`: the message when the process dies. Raises
     ModelprepError: the one that ``work`` raised; StepError when the process died.
     """
+    import subprocess
+
     # The other process finds its modules where this one found them (a checkout, a test's own path).
     path = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(
