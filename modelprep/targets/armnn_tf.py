@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from modelprep.formats.protowire import WireError
 from modelprep.formats.tensorflow.attrs import payload_in, read_numbers, small_numbers
 from modelprep.formats.tensorflow.graphdef import Graph, Node, input_name
 from modelprep.formats.tensorflow.tensor import dtype_name
@@ -102,7 +103,11 @@ def _judge_const(node: Node) -> _Broken:
     if head is None or dtype not in (FLOAT, INT32):
         yield "TF05", dtype_name(dtype) if head is not None else "no value"
         return
-    listed = len(payload_in(head.proto, 5) or b"") // 4 if dtype == FLOAT else len(read_numbers(head.proto, 7))
+    try:
+        listed = len(payload_in(head.proto, 5) or b"") // 4 if dtype == FLOAT else len(read_numbers(head.proto, 7))
+    except WireError as error:
+        yield "TF05", f"its values are damaged: {error}"
+        return
     if listed > max(head.count, 1) and head.shape:
         yield "TF05", f"{listed} values for the shape {list(head.shape)}"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modelprep.cli.main import invoke
 from modelprep.errors import ModelprepError, RecipeError, StepError
-from modelprep.formats.protowire import bytes_field, tag
+from modelprep.formats.protowire import bytes_field, number_field, tag
 from modelprep.formats.tensorflow.attrs import attr_bool, attr_int, attr_string, attr_type, constant_attrs
 from modelprep.formats.tensorflow.graphdef import Graph, Node, encode_graph, encode_node, write_pieces
 from modelprep.formats.tensorflow.inspect import inspect
@@ -499,3 +499,13 @@ def test_nodes_are_encoded_with_attributes_in_order(tmp_path: Path) -> None:
     parsed = message("GraphDef").FromString(b"".join(bytes(p) for p in encode_node(node)))
     assert parsed.SerializeToString(deterministic=True) == b"".join(bytes(p) for p in encode_node(node))
     assert parsed.node[0].attr["a"].WhichOneof("value") == "b"
+
+
+def test_a_constant_whose_numbers_are_cut_short_is_refused(tmp_path: Path) -> None:
+    value = bytes_field(8, number_field(1, 3) + bytes_field(7, b"\x80"))  # int32, a packed number without its end
+    node = Node("c", "Const", attrs={"dtype": attr_type(3), "value": value})
+    (tmp_path / "graph").write_bytes(b"".join(map(bytes, encode_graph(Graph([node])))))
+    params = {"graph": tmp_path / "graph", "target": "armnn-19.02", "outputs": ("c",)}
+    with pytest.raises(StepError, match="rules are broken") as caught:
+        find("tf.legalise").run(Call(params, tmp_path / "made"))
+    assert "the data end inside a number" in str(caught.value)
