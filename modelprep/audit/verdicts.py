@@ -37,7 +37,7 @@ class Finding:
     moved_to
         Target of a permanent redirect, redacted; also set if the file there is wrong.
     size, etag, last_modified
-        As stated by the server, to recognise the same object at the next audit; size in bytes, None if not stated.
+        As stated by the server, to recognize the same object at the next audit; size in bytes, None if not stated.
     proof
         How the file was identified as the pinned one: ``sha256 of the whole file``, ``size``, ``md5 (x-goog-hash)``;
         empty if it was not.

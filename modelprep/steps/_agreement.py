@@ -1,4 +1,4 @@
-"""Agreement of a quantised model with the float one: cosine similarity and top class."""
+"""Agreement of a quantized model with the float one: cosine similarity and top class."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def compare(
     Parameters
     ----------
     before, after
-        One array per output, its first axis counts the inputs; real values: those of a quantised output are scaled.
+        One array per output, its first axis counts the inputs; real values: those of a quantized output are scaled.
     params
         With ``mode``, ``min_cosine`` and ``min_top1``.
     calibrated
@@ -67,7 +67,7 @@ def compare(
         largest = float(np.abs(one).max(initial=0.0))
         far.append(float(np.abs(one - two).max(initial=0.0)) / (largest or 1.0))
         if calibrated and one.shape[1] > 1 and one.shape[1] == old.shape[-1]:
-            # Quantised scores tie: the original's class must be among the highest.
+            # Quantized scores tie: the original's class must be among the highest.
             top = one.argmax(axis=1)
             same.append(float((two[np.arange(len(two)), top] >= two.max(axis=1)).mean()))
     facts: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Inputs of a model that is quantised: a calibration set, chosen by seed and prepared as declared, or seeded values."""
+"""Inputs of a model that is quantized: a calibration set, chosen by seed and prepared as declared, or seeded values."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ class Samples:
 def require(params: Params) -> None:
     """Raise RecipeError if the parameters ask for int8 without a calibration set."""
     if params["mode"] == "int8" and not params.get("calibration"):
-        raise RecipeError("full int8 quantisation needs a calibration set", expected="calibration: pictures",
-                          hint="mode: dynamic quantises the weights alone and needs none")  # fmt: skip
+        raise RecipeError("full int8 quantization needs a calibration set", expected="calibration: pictures",
+                          hint="mode: dynamic quantizes the weights alone and needs none")  # fmt: skip
 
 
 def samples(params: Params, scratch: Path, warn: Callable[[str], None]) -> Samples | None:

@@ -1,4 +1,4 @@
-"""Quantise a TF Lite model with ai-edge-quantizer, and run both models; a script for the interpreter that has it.
+"""Quantize a TF Lite model with ai-edge-quantizer, and run both models; a script for the interpreter that has it.
 
 It does not import modelprep, which that interpreter may not have. ``python -c SOURCE REQUEST.json`` writes the model
 and what both compute to the files that the request names.
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main(request: dict[str, Any]) -> None:
-    """Quantise ``model`` to ``output`` and save what both models compute to ``answers``."""
+    """Quantize ``model`` to ``output`` and save what both models compute to ``answers``."""
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found, unused-ignore]
     from ai_edge_quantizer import quantizer, recipe  # type: ignore[import-not-found, unused-ignore]

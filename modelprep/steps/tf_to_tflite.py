@@ -1,4 +1,4 @@
-"""``tf.to_tflite``: a frozen graph, a SavedModel or a Keras file becomes a TF Lite model, optionally quantised."""
+"""``tf.to_tflite``: a frozen graph, a SavedModel or a Keras file becomes a TF Lite model, optionally quantized."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _run(call: Call) -> Facts:
     mode = str(params["mode"])
     types = {name: str(params[name]) for name in ("input_type", "output_type")}
     if mode != "int8" and set(types.values()) != {"float32"}:
-        raise RecipeError("only an int8 model has quantised inputs and outputs", got=f"mode: {mode}",
+        raise RecipeError("only an int8 model has quantized inputs and outputs", got=f"mode: {mode}",
                           expected="mode: int8, or input_type and output_type: float32")  # fmt: skip
     _calibration.require(params)
     model = params["model"]
@@ -74,7 +74,7 @@ def _tool(_: Params) -> str:
 STEP = Step(
     name="tf.to_tflite",
     version=1,
-    summary="convert a frozen graph, a SavedModel or a Keras file to TF Lite, in floats or quantised",
+    summary="convert a frozen graph, a SavedModel or a Keras file to TF Lite, in floats or quantized",
     example="frozen.pb -o model.tflite --shape 'input=[1,224,224,3]'",
     params={
         "model": Param(

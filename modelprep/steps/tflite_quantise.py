@@ -49,8 +49,8 @@ def _run(call: Call) -> Facts:
     takes = [graph.tensors[index] for index in graph.inputs]
     for each in takes:
         if each.quantisation is not None and each.quantisation.scale:
-            raise StepError("only a float model can be quantised", where=str(model), expected="inputs without a scale",
-                            got=f"'{each.name}' is {each.dtype.lower()}, quantised")  # fmt: skip
+            raise StepError("only a float model can be quantized", where=str(model), expected="inputs without a scale",
+                            got=f"'{each.name}' is {each.dtype.lower()}, quantized")  # fmt: skip
     _calibration.require(params)
     python = interpreter()
     tool = _version(python)
@@ -72,7 +72,7 @@ def _run(call: Call) -> Facts:
         )  # fmt: skip
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-            raise StepError("ai-edge-quantizer cannot quantise this model", where=str(model),
+            raise StepError("ai-edge-quantizer cannot quantize this model", where=str(model),
                             got=" ".join(said[-1].split())[:400])  # fmt: skip
         answers = _agreement.read(folder / "answers.npz")
         agreement = _agreement.compare(*answers, params, calibrated=inputs is not None, where=model)
@@ -84,10 +84,10 @@ def _run(call: Call) -> Facts:
 STEP = Step(
     name="tflite.quantise",
     version=1,
-    summary="quantise a float TF Lite model, with ai-edge-quantizer",
+    summary="quantize a float TF Lite model, with ai-edge-quantizer",
     example="float.tflite -o int8.tflite --calibration pictures/",
     params={
-        "model": Param("file", "the TF Lite file, whose inputs are not quantised", required=True),
+        "model": Param("file", "the TF Lite file, whose inputs are not quantized", required=True),
         "mode": Param(
             "str", "dynamic: int8 weights; int8: weights and activations, which integer hardware needs",
             default="int8", choices=tuple(_RECIPES),

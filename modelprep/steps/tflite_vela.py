@@ -1,4 +1,4 @@
-"""``tflite.vela``: compile a quantised TF Lite model for an Arm Ethos-U NPU with Vela, in a separate process.
+"""``tflite.vela``: compile a quantized TF Lite model for an Arm Ethos-U NPU with Vela, in a separate process.
 
 The configuration of i.MX 93 is the Ethos-U65 with 256 multiply-accumulates a cycle. The file that Vela writes does not
 depend on the name of its input, and the same version writes the same bytes (tests/steps/test_tflite_vela.py).
@@ -69,7 +69,7 @@ def _judge(call: Call, made: Compiled, model: Path) -> None:
         raise StepError(
             f"{made.cpu} of {made.cpu + made.npu} operators cannot run on the NPU",
             where=str(model), expected="every operator on the NPU (all_npu)", got=named or f"{made.cpu} on the CPU",
-            hint="quantise the model fully to int8, or allow operators on the CPU: all_npu: false",
+            hint="quantize the model fully to int8, or allow operators on the CPU: all_npu: false",
         )  # fmt: skip
     call.warn(f"{made.cpu} of {made.cpu + made.npu} operators stay on the CPU: {named}")
 
@@ -162,10 +162,10 @@ def _hold(before: Model, after: Model, model: Path) -> None:
 STEP = Step(
     name="tflite.vela",
     version=1,
-    summary="compile a quantised TF Lite model for the Ethos-U NPU (i.MX 93) with Vela",
+    summary="compile a quantized TF Lite model for the Ethos-U NPU (i.MX 93) with Vela",
     example="model_int8.tflite -o model_vela.tflite --all-npu",
     params={
-        "model": Param("file", "the quantised TF Lite file", required=True),
+        "model": Param("file", "the quantized TF Lite file", required=True),
         "soc": Param(
             "str", "the SoC, which decides the accelerator", default="imx93", choices=tuple(ACCELERATORS), metavar="SOC"
         ),

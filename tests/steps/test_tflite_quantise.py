@@ -107,7 +107,7 @@ def test_a_quantizer_that_fails_ends_the_step(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
     monkeypatch.setenv("MODELPREP_QUANTIZER", stand_in(tmp_path, body))
-    with pytest.raises(StepError, match="cannot quantise") as caught:
+    with pytest.raises(StepError, match="cannot quantize") as caught:
         quantised(model, tmp_path / "o.tflite", mode="dynamic")
     assert "no such operator" in str(caught.value.got)
     assert not (tmp_path / "o.tflite").exists()

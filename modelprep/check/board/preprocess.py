@@ -30,7 +30,7 @@ _SLACK, _FIRST_PAGES = 2, 1 << 15
 
 @dataclass(frozen=True)
 class Quantisation:
-    """A tensor's own uint8 quantisation: real = scale * (byte - zero_point)."""
+    """A tensor's own uint8 quantization: real = scale * (byte - zero_point)."""
 
     scale: float
     zero_point: int
@@ -44,7 +44,7 @@ class Preprocessing:
     ----------
     kind
         ``caffe`` (stb resize, BGR, mean taken off, CHW), ``image`` (bilinear, RGB), ``mnist``, ``cifar10``, ``yolo``
-        (stb, RGB planes, 0..1), ``ssd`` (stb, RGB, 0..1, quantised).
+        (stb, RGB planes, 0..1), ``ssd`` (stb, RGB, 0..1, quantized).
     height, width, layout
         Size of the network's input in pixels; ``caffe`` and ``yolo`` are always NCHW, ``ssd`` NHWC.
     mean, stddev
@@ -52,7 +52,7 @@ class Preprocessing:
     scale
         For ``mnist``: whether values are divided by 255.
     raw_bytes
-        For quantised ``image``: 19.05 and later feed the resized bytes themselves; 19.02 quantises pixel/255 with the
+        For quantized ``image``: 19.05 and later feed the resized bytes themselves; 19.02 quantizes pixel/255 with the
         model's own scale and zero point, which leaves only half of the range.
     centred
         For float ``image``: 19.05 and later feed pixel/127.5 - 0.5 to MnasNet and ResNet v2.
@@ -104,7 +104,7 @@ def prepare_picture(
 
 
 def quantise(values: Array, how: Quantisation) -> Array:
-    """Quantise as armnn::Quantize does: round(v / scale), halves away from zero, + zero point, clamped to 0..255."""
+    """Quantize as armnn::Quantize does: round(v / scale), halves away from zero, + zero point, clamped to 0..255."""
     import numpy as np
 
     ratio = values / np.float32(how.scale)

@@ -72,7 +72,7 @@ def examine(
     target
         A parser (``armnn-19.02``) or an NPU (``ethos-u``, judged by Vela).
     parser
-        ``caffe``, ``tf``, ``tflite`` or ``onnx``; default: recognised from the file.
+        ``caffe``, ``tf``, ``tflite`` or ``onnx``; default: recognized from the file.
     test
         One of the board's tests, whose requirements are checked.
     outputs
@@ -87,7 +87,7 @@ def examine(
     MissingTool
         Vela is not installed.
     UsageError
-        The target, parser or test is unknown, or the file's type is not recognised.
+        The target, parser or test is unknown, or the file's type is not recognized.
     """
     if path.is_dir() and (path / SAVED_MODEL_FILE).is_file():
         path = path / SAVED_MODEL_FILE
@@ -140,6 +140,6 @@ def parser_of(path: Path) -> Parser:
     if path.suffix in by_name:
         return by_name[path.suffix]
     raise UsageError(
-        f"the model type of '{path.name}' is not recognised", expected=f"a name ending in {', '.join(by_name)}",
+        f"the model type of '{path.name}' is not recognized", expected=f"a name ending in {', '.join(by_name)}",
         hint="name it with --parser caffe|tf|tflite|onnx",
     )  # fmt: skip

@@ -9,7 +9,7 @@ from modelprep.formats.arrays import Array
 def as_picture(values: Array, how: Preprocessing) -> Array:
     """Undo the arithmetic of the preprocessing, not the resize: the result is the network's picture.
 
-    `values`: the input tensor of :mod:`modelprep.check.board.preprocess`. Bytes of a quantised network are shown
+    `values`: the input tensor of :mod:`modelprep.check.board.preprocess`. Bytes of a quantized network are shown
     unchanged, so that you see that 19.02 uses only half of their range. Returns uint8, shape (height, width) or
     (height, width, 3), RGB.
     """
