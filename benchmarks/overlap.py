@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import transfers
 import vgg
-from timing import MIB, ROOT, Row, side_by_side
+from timing import MIB, ROOT, Cost, Row, side_by_side
 
 if TYPE_CHECKING:
     from demo.families import Made
@@ -54,9 +54,18 @@ def demos(work: Path, rounds: int, *, full: bool = True) -> list[Row]:
         lines = [f'url = "{base}/{quote(place)}"\noutput = "{work}/peer/{n}"\n' for n, place in enumerate(places)]
         (work / "curl").write_text("".join(lines))
         curl = ("curl", "-sfZ", "--parallel-max", "4", "-K", str(work / "curl"))
-        row.pairs = side_by_side(rounds, lambda: fetches.fetch("--mirror", base), lambda: fetches.peer(*curl))
+        written = [0]
+
+        def ours() -> Cost:
+            cost = fetches.fetch("--mirror", base)
+            files = (path for name in ("cache", "out") for path in (work / name).rglob("*"))
+            written[0] = sum(path.lstat().st_size for path in files)
+            return cost
+
+        row.pairs = side_by_side(rounds, ours, lambda: fetches.peer(*curl))
     busy = ", ".join(f"{cost.cpu:.1f}" for cost, _ in row.pairs)
-    row.note = f"the link alone takes {wire / GIGABIT:.1f} s; our processor seconds in each round: {busy}"
+    row.note = f"the link alone takes {wire / GIGABIT:.1f} s; our processor seconds in each round: {busy}; we write "
+    row.note += f"{written[0] // MIB} MiB and fsync them (files, results, trees), curl {wire // MIB} MiB without fsync"
     return [row]
 
 

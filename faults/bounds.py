@@ -1,4 +1,4 @@
-"""What files of 1 MB can take: every one of :mod:`hostile` in a process of its own, with its memory and its time."""
+"""Memory and time that files of 1 MB can take: every one of :mod:`hostile` in a separate process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_SECONDS = 10.0
 HOST_RUNTIMES = ("tensorflow", "onnxruntime", "cv2", "ai_edge_litert", "tf2onnx")
 
 #: Starts a command and tells its exit status, memory (KiB) and processor time. A process inherits the peak memory of
-#: the one that forked it, so the one that forks has to be small: whoever runs the tests may have 1 GB of its own.
+#: the one that forked it, so the one that forks must be small: the test process may have 1 GB itself.
 #: The limits are far above what is allowed: an offender ends, and the machine lives on.
 _STARTER = """
 import os, resource, sys

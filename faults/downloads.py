@@ -72,7 +72,7 @@ def replaced(place: Workshop) -> str:
     ran = place.run("fetch", "things/free")
     assert ran.code == 0, ran.err
     assert place.installed()["free.bmp"] == picture, "old and new bytes are mixed"
-    return "starts anew; pinned and unpinned"
+    return "starts again; pinned and unpinned"
 
 
 def _unpinned(url: str, name: str) -> str:

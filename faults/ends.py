@@ -99,13 +99,13 @@ def kills(count: int = KILLS, seed: int = 1) -> str:
             ended["killed" if process.returncode == -9 else "interrupted" if process.returncode else "finished"] += 1
             for name, data in place.installed().items():
                 if name in wanted:
-                    assert data in (versions[1][name], versions[2][name]), f"{name} is spoilt after kill {number}"
+                    assert data in (versions[1][name], versions[2][name]), f"{name} is corrupt after kill {number}"
             if number % 10 == 9 or number == count - 1:
                 ran = place.run("fetch", "things")
                 assert ran.code == 0, ran.err
                 assert place.installed() == wanted, f"not whole after kill {number}: {_difference(place, wanted)}"
                 assert not leftovers(place, version), leftovers(place, version)
-    return ", ".join(f"{value} {name}" for name, value in ended.items()) + "; no file spoilt, nothing left behind"
+    return ", ".join(f"{value} {name}" for name, value in ended.items()) + "; no file corrupt, nothing left behind"
 
 
 def many_processes() -> str:
@@ -142,7 +142,7 @@ def full_disks() -> str:
                 ran = place.run("fetch", "things")
                 clean(ran)
                 for name, data in place.installed().items():
-                    assert data == wanted[name], f"{name} is spoilt at {size} KiB for the {what}"
+                    assert data == wanted[name], f"{name} is corrupt at {size} KiB for the {what}"
                 if ran.code == 0:
                     fitted += 1
                     assert place.installed() == wanted
@@ -155,7 +155,9 @@ def full_disks() -> str:
                 assert ran.code == 0, (size, ran.err)
                 assert place.installed() == wanted
                 assert not leftovers(place), leftovers(place)
-    return f"{full} full disks of {full + fitted} sizes: exit 6, no file spoilt, the next run with room completes"
+    return (
+        f"{full} full disks of {full + fitted} sizes: exit 6, no file corrupt, the next run with free space completes"
+    )
 
 
 def many_inodes() -> str:

@@ -1,4 +1,4 @@
-"""Fuzzing every reader in turn: each in a process of its own (:mod:`fuzz`), for its share of the time."""
+"""Fuzzing every reader in turn: each in a separate process (:mod:`fuzz`), for its share of the time."""
 
 from __future__ import annotations
 

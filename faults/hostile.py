@@ -741,7 +741,7 @@ def bzip2_zeros() -> bytes:
 
 
 def deflated_zeros() -> bytes:
-    """Pack 900 MiB of zeros: blocks that begin anew, so that one is as good as another."""
+    """Pack 900 MiB of zeros: each block is independent of the others."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     return block * 900 + packer.flush()

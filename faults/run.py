@@ -81,7 +81,7 @@ def page(tries: dict[str, list[list[Result]]]) -> str:
         "# Reliability",
         "",
         "What modelprep does under faults, attacks and limits. `make faults` runs all of it and writes this page.",
-        "The faults are served on loopback; every row is a real command in a process of its own.",
+        "The faults are served on loopback; every row is a real command in a separate process.",
         "",
         f"Last run: {when}, modelprep {__version__}, {where}.",
         *([f"Failed once in a whole run, passed when run again by themselves: {'; '.join(again)}."] if again else []),

@@ -32,7 +32,7 @@ def _recipe(**parts: str) -> str:
 
 
 def typed_text() -> str:
-    """Every name, path, folder and command is held to its kind; nothing is written and nothing runs."""
+    """Every name, path, folder and command is checked against its kind; nothing is written and nothing runs."""
     import json
 
     refused = 0
@@ -230,7 +230,7 @@ def odd_names() -> str:
 
 
 ROWS = [
-    Row("1: text of a recipe is held to its kind", typed_text),
+    Row("1: text of a recipe is checked against its kind", typed_text),
     Row("2: every writer against the reader of its language", writers),
     Row("3: secrets of URLs", secrets),
     Row("4: lists and files that were damaged", lists),

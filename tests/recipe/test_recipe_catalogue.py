@@ -207,3 +207,21 @@ def test_a_name_that_means_something_to_a_shell_is_not_offered_for_completion(tm
         path.write_text("schema: 1\n")
     offered = Catalogue([tmp_path]).offers("")
     assert offered == ["all", "g", "g/fine"]
+
+
+def test_one_name_is_found_as_among_all(tmp_path: Path) -> None:
+    for place in (
+        "one/things/a.yaml", "one/things/a.yml", "one/things/b.yml", "one/things/.hidden.yaml", "one/.group/a.yaml",
+        "one/assets/a.yaml", "one/alone.yaml", "one/file", "two/things/a.yaml", "two/things/A.yaml", "two/two/x.yaml",
+        "two/y.yaml", "two/things/note.txt", "two/things/folder.yaml/c.yaml",
+    ):  # fmt: skip
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("schema: 1\n")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    every = Catalogue(folders)
+    others = "things/ things/c things/.hidden .group/a assets/a file/a no/a things things/note.txt things/folder"
+    others += " things/../two/x two/two one/alone THINGS/a /a"
+    assert len(every.names()) > 5
+    for name in (*every.names(), *others.split(), ""):
+        found = [layer.path for layer in Catalogue(folders).layers(name)]
+        assert found == [layer.path for layer in every.layers(name)], name
