@@ -174,18 +174,20 @@ for make in (loop, choice, old_loop, resized, depthwise, boxes, words):
         file.write(graph.as_graph_def().SerializeToString())
 """
 CONVERT = """
-import json, sys
+import sys
 from pathlib import Path
+from modelprep.errors import StepError
 from modelprep.formats.onnx import lazy_tensorflow, tf2onnx_worker
 way = sys.argv.pop()
 if way == "whole":
     lazy_tensorflow.install = lambda: None
 for graph in sorted(Path(sys.argv[1]).glob("*.pb")):
-    sys.argv[1] = str(graph.with_suffix(".json"))
     orders = {"graph": str(graph), "output": str(graph.with_suffix(f".{way}")), "inputs": ["input"],
               "outputs": ["result"], "opset": 13, "nchw": [], "nchw_outputs": [], "shapes": {}}
-    Path(sys.argv[1]).write_text(json.dumps(orders))
-    print(graph.stem, tf2onnx_worker.main())
+    try:
+        print(graph.stem, tf2onnx_worker.work(orders))
+    except StepError as error:
+        print(graph.stem, error.to_json())
 """
 
 
