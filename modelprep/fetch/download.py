@@ -25,7 +25,6 @@ from modelprep.fetch.policy import Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.sniff import HEAD, describe, describe_bytes, is_lfs_pointer, is_web_page
 from modelprep.fetch.transport import Answer, Transport
-from modelprep.fetch.turn import leave
 from modelprep.formats.archive.decompress import MAX_RATIO, RATIO_FLOOR
 from modelprep.store import Store, Validator
 from modelprep.store.copying import WORTH_A_THREAD, BackgroundHash, Hashes
@@ -168,10 +167,8 @@ class Download:
             if len(head) == answer.total:
                 self._write_whole(head)
                 return
-            leave()
             self._restart(answer)
         else:
-            leave()
             self._resumed = True
             self._load_hashes(start)
         to_come = answer.total - start if answer.total is not None else 0
@@ -330,7 +327,8 @@ class Download:
             raise Broken(f"the connection ended {size} bytes into {self._want.size}", retry=True)
         if not self._framed and not self._want.digests and not ends_itself(self._path):
             self._forget()
-            raise SourceFailed("sent no length, so a file without a checksum may be incomplete")
+            text = "sent no length, so a file without a checksum may be incomplete"
+            raise SourceFailed(text)
         return Landed(self._path, digests, size, self._transferred, self._server)
 
     def _decoded(self, encoding: str, digests: dict[str, str], size: int) -> Landed:
@@ -384,7 +382,6 @@ class Download:
             seconds = max(seconds, broken.retry_after) if broken.retry_after else seconds
         more = {"no_network": True} if broken.unreached else {}
         text = f"{broken.text}; retrying in {seconds:.1f} s"
-        leave()
         self._task.tell("retry", text, seconds=round(seconds, 2), **more)
         if self._stop.wait(seconds):
             raise Interrupted(f"stopped while fetching {self._want.name}")

@@ -24,7 +24,6 @@ from modelprep.fetch.partials import Landed, partial_of
 from modelprep.fetch.policy import Fetched, Pin, Planned, Policy
 from modelprep.fetch.progress import Task
 from modelprep.fetch.sources import Candidate, candidates, check_mirrors
-from modelprep.fetch.turn import leave
 from modelprep.recipe.outside import is_downloaded
 from modelprep.recipe.schema import Asset, Digests, Source
 from modelprep.store import Blob, Store
@@ -212,11 +211,7 @@ class Fetcher:
             )
         task.tell("start", bytes=planned.bytes_to_come)
         name = identity(asset, want)
-
-        def waiting() -> None:
-            leave()
-            task.tell("note", "another process is fetching it; waiting")
-
+        waiting = lambda: task.tell("note", "another process is fetching it; waiting")  # noqa: E731
         try:
             with self._store.lock(name, on_wait=waiting, stop=self._stop.is_set):
                 if (blob := self._find(asset, want)) is not None:
@@ -293,7 +288,6 @@ class Fetcher:
         if candidate.is_local:
             from modelprep.fetch.local import copy_in
 
-            leave()
             try:
                 path = candidate.path
             except UsageError as error:
@@ -334,7 +328,6 @@ class Fetcher:
     # -- members of archives -------------------------------------------------------------------------------------
 
     def _from_archive(self, candidate: Candidate, want: Want, task: Task) -> Landed:
-        leave()
         archive, transferred, fresh = self._archive(candidate, task)
         try:
             landed = take_member(self._store, archive, candidate, want, task, self._policy.max_bytes)

@@ -13,9 +13,7 @@ from collections.abc import Callable, Generator, Sequence
 
 from modelprep.fetch.partials import Landed
 from modelprep.fetch.policy import Fetched
-from modelprep.fetch.turn import Turn
 from modelprep.store import Blob, Store
-from modelprep.store.syncing import sync_each
 
 #: The work of an asset: it yields a finished file at most once, receives its blob, and returns what was fetched.
 Work = Generator[Landed, Blob, Fetched]
@@ -34,7 +32,7 @@ def finish(store: Store, work: Work) -> Fetched:
     except StopIteration as ended:
         fetched: Fetched = ended.value
         return fetched
-    [how] = _land(store, Turn(), [(work, landed)])
+    [how] = _land(store, [(work, landed)])
     if isinstance(how, BaseException):
         raise how
     return how
@@ -46,15 +44,13 @@ class Landing:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: queue.Queue[tuple[Work, Landed, Then]] = queue.Queue(MOST)
-        self._turn = Turn()
         self._mutex = threading.RLock()
         self._thread: threading.Thread | None = None
 
     def begin(self, work: Work, then: Then, *, together: bool) -> None:
         """Transfer a file in this thread; the other one stores it, `together` with others, and reports the outcome."""
         try:
-            with self._turn:
-                landed = next(work)
+            landed = next(work)
         except StopIteration as ended:
             then(ended.value)
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for it
@@ -64,7 +60,7 @@ class Landing:
                 self._waiting.put((work, landed, then))
                 self._start()
             else:
-                then(_land(self._store, Turn(), [(work, landed)])[0])
+                then(_land(self._store, [(work, landed)])[0])
 
     def _start(self) -> None:
         with self._mutex:
@@ -102,18 +98,17 @@ class Landing:
         with contextlib.suppress(queue.Empty):
             while True:
                 batch.append(self._waiting.get_nowait())
-        for (_, _, then), how in zip(batch, _land(self._store, self._turn, [each[:2] for each in batch]), strict=True):
+        for (_, _, then), how in zip(batch, _land(self._store, [each[:2] for each in batch]), strict=True):
             then(how)
             self._waiting.task_done()
         return True
 
 
-def _land(store: Store, turn: Turn, batch: Sequence[tuple[Work, Landed]]) -> list[Fetched | BaseException]:
-    errors = sync_each([landed.path for _, landed in batch])
-    with turn, store.recording():
+def _land(store: Store, batch: Sequence[tuple[Work, Landed]]) -> list[Fetched | BaseException]:
+    with store.recording():
         try:
             found: list[Blob | BaseException] = [
-                *store.land_all([(landed.path, landed.digests["sha256"], landed.size) for _, landed in batch], errors)
+                *store.land_all([(landed.path, landed.digests["sha256"], landed.size) for _, landed in batch])
             ]
         except BaseException as error:  # noqa: BLE001 - every work hears of it
             found = [error] * len(batch)

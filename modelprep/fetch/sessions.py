@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import ipaddress
 import os
 import socket
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelprep.fetch.addresses import host_of, kind_of, kind_of_host, parse
 from modelprep.fetch.network_errors import Broken
-from modelprep.fetch.turn import waiting
 from modelprep.fetch.watchdog import Watchdog
 from modelprep.url import redact_proxy
 from modelprep.version import __version__
@@ -131,12 +129,6 @@ def _use_our_connections(manager: Any, watchdog: Watchdog, why: str, *, direct: 
 
 def _connection(base: Any, watchdog: Watchdog, why: str, *, direct: bool) -> Any:
     class Response(base.response_class):  # type: ignore[misc]  # of http.client
-        fp: Any
-
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            self.fp = io.BufferedReader(_Patient(self.fp.detach()))
-
         def _read_status(self) -> tuple[str, int, str]:
             """Take every interim answer for a 100, the only one that http.client passes over (RFC 9110, 15.2)."""
             version, status, reason = super()._read_status()
@@ -146,10 +138,6 @@ def _connection(base: Any, watchdog: Watchdog, why: str, *, direct: bool) -> Any
         response_class = Response
         _handle: socket.socket | None = None
         _peer = ""
-
-        def connect(self) -> None:
-            with waiting():
-                super().connect()
 
         def _new_conn(self) -> Any:
             made = _connect(self, why) if direct else super()._new_conn()
@@ -176,27 +164,6 @@ def _connection(base: Any, watchdog: Watchdog, why: str, *, direct: bool) -> Any
                 self._handle = None
 
     return Connection
-
-
-class _Patient(io.RawIOBase):
-    """Read from a connection; while nothing comes, another thread has its turn."""
-
-    def __init__(self, raw: io.RawIOBase) -> None:
-        self._raw = raw
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        """Read into a buffer."""
-        with waiting():
-            return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._raw.close()
-        super().close()
 
 
 def _connect(connection: Any, why: str) -> socket.socket:

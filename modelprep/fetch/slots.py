@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from modelprep.errors import Interrupted
 from modelprep.fetch.policy import Policy
-from modelprep.fetch.turn import waiting
 from modelprep.fetch.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -51,26 +50,18 @@ class Slots:
     def hold(self, host: str, stop: Callable[[], bool] = lambda: False) -> Iterator[Slot]:
         """Wait for a slot and hold it; Interrupted if `stop` returns true."""
         with self._changed:
-            slot = self._take(host)
-        if slot is None:
-            with waiting():
-                slot = self._wait(host, stop)
-        try:
-            yield slot
-        finally:
-            self.give_back(slot)
-
-    def _wait(self, host: str, stop: Callable[[], bool]) -> Slot:
-        with self._changed:
             self._waiting[host] += 1
             try:
                 while (slot := self._take(host)) is None:
                     self._changed.wait(_LOOK)
                     if stop():
                         raise Interrupted("stopped while waiting for a connection")
-                return slot
             finally:
                 self._waiting[host] -= 1
+        try:
+            yield slot
+        finally:
+            self.give_back(slot)
 
     def spare(self, host: str) -> Slot | None:
         """Return a free slot that nobody waits for, to be released later; None if there is none."""

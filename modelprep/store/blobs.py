@@ -224,14 +224,9 @@ class Blobs:
             return found
         raise found
 
-    def land_all(
-        self, files: Sequence[tuple[Path, str, int]], errors: Sequence[OSError | None] = ()
-    ) -> list[Blob | StorageError]:
-        """Do the same for several files (path, sha256, size) at the price of few; return for each its blob or error.
-
-        `errors` is what `sync_each` returned for them, if the caller has called it.
-        """
-        errors = errors or sync_each([path for path, _, _ in files])
+    def land_all(self, files: Sequence[tuple[Path, str, int]]) -> list[Blob | StorageError]:
+        """Do the same for several files (path, sha256, size) at the price of few; for each its blob or its error."""
+        errors = sync_each([path for path, _, _ in files])
         return [self._landed(*each, error) for each, error in zip(files, errors, strict=True)]
 
     def _landed(self, path: Path, sha256: str, size: int, error: OSError | None) -> Blob | StorageError:
