@@ -54,8 +54,6 @@ MAY_BE_HEAVY = {
     "modelprep/pipeline/run/subprocess.py": "the connection between parent and child is what it is about",
     "modelprep/pipeline/run/worker.py": "its other end",
     "modelprep/check/runtimes/worker.py": "the other end of its parent's connection",
-    "modelprep/targets/armnn/compute.py": "it computes, and is imported only to run a network",
-    "modelprep/targets/armnn/compute_windows.py": "part of compute",
 }
 LONGEST = 400
 #: Module -> why it is longer than that.

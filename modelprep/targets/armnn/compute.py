@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from modelprep.errors import MissingTool
+from modelprep.formats.arrays import Array
 from modelprep.targets.armnn import compute_windows as windows
 from modelprep.targets.armnn.detection import detect
 from modelprep.targets.armnn.network import DType, Info, Layer, Network
@@ -22,15 +20,17 @@ from modelprep.targets.armnn.optimizer import axes, cut
 Values = Sequence[Any]
 
 
-def run(network: Network, fed: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[Any]]:
+def run(network: Network, fed: Mapping[int, Array]) -> dict[int, Array]:
     """Run a network.
 
     `network`: optimized. `fed`: binding number -> values of an input: float32, uint8 or int32, any shape of as many
     elements. Returns binding number -> values of an output, of the shape and type that the network notes. Raises
     MissingTool: it has a layer that is not modelled here.
     """
+    import numpy as np
+
     made: dict[int, list[Any]] = {}
-    found: dict[int, NDArray[Any]] = {}
+    found: dict[int, Array] = {}
     left = {id(slot): len(slot.takers) for layer in network.layers for slot in layer.outputs}
     with np.errstate(all="ignore"):
         for layer in network.layers:
@@ -52,6 +52,8 @@ def run(network: Network, fed: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[
 
 
 def _run(layer: Layer, values: Values) -> list[Any]:
+    import numpy as np
+
     if layer.kind in _AS_STORED:
         shapes = [slot.shape for slot in layer.outputs]
         results = _AS_STORED[layer.kind](layer, values)
@@ -68,6 +70,8 @@ def _run(layer: Layer, values: Values) -> list[Any]:
 
 def _real(values: Any, info: Info) -> Any:
     """Return the real numbers that stored ones stand for (armnn::Dequantize)."""
+    import numpy as np
+
     if info.dtype == "float32":
         return np.asarray(values, np.float32)
     if info.dtype == "int32" and info.scale == 0:
@@ -77,6 +81,8 @@ def _real(values: Any, info: Info) -> Any:
 
 def _stored(values: Any, info: Info) -> Any:
     """Round real numbers to what is stored (armnn::Quantize): halves away from zero."""
+    import numpy as np
+
     if info.dtype != "uint8":
         return values.astype(info.dtype)
     scaled = values / np.float32(info.scale)
@@ -92,6 +98,8 @@ def _box(origin: Sequence[int], sizes: Sequence[int]) -> tuple[slice, ...]:
 
 
 def _merger(layer: Layer, values: Values) -> list[Any]:
+    import numpy as np
+
     found = np.zeros(layer.out.shape, values[0].dtype)
     for value, origin in zip(values, layer.params["origins"], strict=True):
         found[_box(origin, value.shape)] = value
@@ -104,12 +112,16 @@ def _splitter(layer: Layer, values: Values) -> list[Any]:
 
 
 def _pad(layer: Layer, values: Values) -> list[Any]:
+    import numpy as np
+
     found = np.zeros(layer.out.shape, values[0].dtype)
     found[_box([front for front, _ in layer.params["pads"]], values[0].shape)] = values[0]
     return [found]
 
 
 def _strided_slice(layer: Layer, values: Values) -> list[Any]:
+    import numpy as np
+
     found = values[0]
     for axis, size in enumerate(values[0].shape):
         start, stop, stride = cut(layer.params, axis, size)
@@ -118,6 +130,8 @@ def _strided_slice(layer: Layer, values: Values) -> list[Any]:
 
 
 def _space_to_batch(layer: Layer, values: Values) -> list[Any]:
+    import numpy as np
+
     (down, across), pads = layer.params["block"], layer.params["pads"]
     x = np.pad(values[0], ((0, 0), pads[0], pads[1], (0, 0)))
     batch, height, width, depth = x.shape
@@ -136,6 +150,8 @@ def _batch_to_space(layer: Layer, values: Values) -> list[Any]:
 
 def _detection(layer: Layer, values: Values) -> list[Any]:
     """Find boxes; 19.02 reads the memory of scores and anchors as the type of the boxes, whatever theirs is."""
+    import numpy as np
+
     anchors = layer.constants["anchors"]
     infos = [layer.source(0).noted, layer.source(1).noted, anchors.info]
     values = [*values, anchors.values()]
@@ -165,6 +181,8 @@ _AS_STORED: Mapping[str, Callable[[Layer, Values], list[Any]]] = {
 
 
 def _activation(layer: Layer, values: Values) -> Any:
+    import numpy as np
+
     x, a, b = values[0], np.float32(layer.params.get("a", 0)), np.float32(layer.params.get("b", 0))
     functions: Mapping[str, Callable[[], Any]] = {
         "ReLu": lambda: np.maximum(x, np.float32(0)),
@@ -179,6 +197,8 @@ def _activation(layer: Layer, values: Values) -> Any:
 
 def _softmax(layer: Layer, values: Values) -> Any:
     # Rows of the second dimension, as many as the first says, whatever comes behind.
+    import numpy as np
+
     rows, columns = values[0].shape[:2]
     found = np.zeros(values[0].size, np.float32)
     x = values[0].reshape(-1)[: rows * columns].reshape(rows, columns)
@@ -192,6 +212,8 @@ def _constant(layer: Layer, name: str) -> Any:
 
 
 def _fully_connected(layer: Layer, values: Values) -> Any:
+    import numpy as np
+
     outputs = layer.out.shape[1]
     rows = values[0].reshape(values[0].shape[0], -1)
     count = rows.shape[1]
@@ -201,6 +223,8 @@ def _fully_connected(layer: Layer, values: Values) -> Any:
 
 
 def _batch_norm(layer: Layer, values: Values) -> Any:
+    import numpy as np
+
     shape = [1] * values[0].ndim
     shape[axes(layer.params["layout"])[0]] = -1
     mean, variance, beta, gamma = (
@@ -213,6 +237,24 @@ def _batch_norm(layer: Layer, values: Values) -> Any:
 def _mean(layer: Layer, values: Values) -> Any:
     over = layer.params["axes"] or range(values[0].ndim)
     return values[0].mean(axis=tuple(dict.fromkeys(over)), dtype="f4")
+
+
+def _maximum(_: Layer, values: Values) -> Any:
+    import numpy as np
+
+    return np.maximum(*values)
+
+
+def _minimum(_: Layer, values: Values) -> Any:
+    import numpy as np
+
+    return np.minimum(*values)
+
+
+def _rsqrt(_: Layer, values: Values) -> Any:
+    import numpy as np
+
+    return np.float32(1) / np.sqrt(values[0])
 
 
 _REAL: Mapping[str, Callable[[Layer, Values], Any]] = {
@@ -228,9 +270,9 @@ _REAL: Mapping[str, Callable[[Layer, Values], Any]] = {
     "Subtraction": lambda _, values: values[0] - values[1],
     "Multiplication": lambda _, values: values[0] * values[1],
     "Division": lambda _, values: values[0] / values[1],
-    "Maximum": lambda _, values: np.maximum(*values),
-    "Minimum": lambda _, values: np.minimum(*values),
+    "Maximum": _maximum,
+    "Minimum": _minimum,
     "Equal": lambda _, values: values[0] == values[1],
     "Greater": lambda _, values: values[0] > values[1],
-    "Rsqrt": lambda _, values: np.float32(1) / np.sqrt(values[0]),
+    "Rsqrt": _rsqrt,
 }

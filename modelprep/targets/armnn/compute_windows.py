@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from modelprep.formats.picture.resize import bilinear
 from modelprep.targets.armnn.network import Layer
 from modelprep.targets.armnn.optimizer import axes
@@ -29,6 +27,8 @@ def _out(layer: Layer) -> tuple[int, int]:
 
 def _patches(layer: Layer, x: Any, window: tuple[int, int], fill: float = 0) -> Any:
     """Return every window of x (batch, height, width, channels) as (batch, rows, columns, channels, *window)."""
+    import numpy as np
+
     p, (rows, columns) = layer.params, _out(layer)
     if p["pad_top"] >> 30 or p["pad_left"] >> 30:
         # Negative padding wraps to 32 bits: the windows see only padding.
@@ -54,6 +54,8 @@ def _kernels(layer: Layer, weights: Any) -> Any:
 
 
 def _convolved(layer: Layer, x: Any, weights: Any) -> Any:
+    import numpy as np
+
     kernels = _kernels(layer, weights)
     patches = _patches(layer, _heights_first(layer, x), kernels.shape[2:])
     if layer.kind == "DepthwiseConvolution2d":
@@ -75,6 +77,8 @@ def convolve(layer: Layer, values: Sequence[Any]) -> Any:
 
 def convolve_bytes(layer: Layer, x: Any) -> Any:
     """Convolve bytes: whole sums, scaled by a 32-bit fixed-point factor with gemmlowp's rounding."""
+    import numpy as np
+
     given, made, weights = layer.source().noted, layer.out.noted, layer.constants["weights"]
     # Sums of products of bytes stay far below 2**53: doubles hold them exactly, and multiply fast.
     kernels = weights.values().astype(np.float64) - weights.info.offset
@@ -88,6 +92,8 @@ def convolve_bytes(layer: Layer, x: Any) -> Any:
 
 def _scaled(sums: Any, factor: float) -> Any:
     """Multiply whole numbers by a factor below one (ConvImpl.cpp: QuantizedMultiplierSmallerThanOne)."""
+    import numpy as np
+
     fraction, exponent = math.frexp(factor)
     fixed, shift = math.floor(fraction * (1 << 31) + 0.5), -exponent
     if fixed == 1 << 31:
@@ -101,6 +107,8 @@ def _scaled(sums: Any, factor: float) -> Any:
 
 def pool(layer: Layer, values: Sequence[Any]) -> Any:
     """Take the highest or the mean of windows; padding counts or not, as the parser has it."""
+    import numpy as np
+
     p, x = layer.params, _heights_first(layer, values[0])
     highest, lowest = p["algorithm"] == "max", -np.finfo(np.float32).max
     if not (p["stride_x"] or p["stride_y"]):
@@ -129,6 +137,8 @@ def _reach(size: int, window: int, stride: int, front: int, back: int, count: in
 
 def resize(layer: Layer, values: Sequence[Any]) -> Any:
     """Resize float32 values; by planes where 19.02 takes the second dimension for the channels."""
+    import numpy as np
+
     x = values[0]
     if layer.params.get("by_planes"):
         found: Any = np.zeros(layer.out.shape, np.float32)
