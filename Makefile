@@ -49,8 +49,10 @@ $(GROUPS): $(VENV)/core.stamp
 demo: $(VENV)/demo.stamp  ## fetch and check stand-ins from this machine, without internet; ALL=yes for every recipe
 	@$(BIN)/python demo/run.py $(if $(ALL),--all) $(if $(ARGS),-- $(ARGS))
 
-# A worker that has nothing left takes tests from another: what is expensive is made once for all workers (tests/once.py).
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+# One worker more than processors, since a fifth of the time is spent waiting for servers and processes. A worker that
+# has nothing left takes tests from another: what is expensive is made once for all workers (tests/once.py).
+WORKERS ?= $(shell '$(PYTHON)' -c 'import os; print(os.cpu_count() + 1)')
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # Coverage is cheap from Python 3.12 on (sys.monitoring) and slow before; COVERAGE=yes asks for it all the same.
 COVERAGE ?= $(shell '$(PYTHON)' -c 'import sys; print("yes" * (sys.version_info >= (3, 12)))')
 COV = $(if $(COVERAGE),--cov=modelprep --cov-report=term:skip-covered)
