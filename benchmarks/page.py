@@ -77,7 +77,7 @@ def plot(rows: list[dict[str, Any]]) -> None:
         share, low, high = ends[0], min(*ends, most), min(max(ends), most)
         y, colour = step * number + 8, "#2f7d4f" if share <= 1 else "#b4552d"
         line = reach + scale * low
-        name = shorten(row["name"].replace("`", ""), 78, placeholder=" ...")
+        name = shorten(row["name"].replace("`", ""), 72, placeholder=" ...")
         found = f"{row['median']:.2f} ({'at least' if row['more'] else 'at most'} {row['reach']:g})"
         drawn.append(
             f'<text x="{reach - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>'

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import sys
@@ -71,22 +72,33 @@ def main() -> None:
     names = options.only.split(",") if options.only else list(known)
     if unknown := set(names) - set(known):
         parser.error(f"no measure called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    # Each in a separate process: the peak of a program that is started counts what its parent holds.
+    spawn = multiprocessing.get_context("spawn")
     failed = False
     for name in names:
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        about = {**machine(), "load": round(os.getloadavg()[0], 1), "rounds": options.rounds}
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="modelprep-bench-", dir=options.folder) as folder:
-            try:
-                rows = known[name](Path(folder), 1 if options.quick else options.rounds)
-            except Exception as error:  # noqa: BLE001 - the other measures still run
-                failed = True
-                rows = [Row(f"`{name}`", None, note=f"it failed: {' '.join(str(error).split())[-300:]}")]
-        about["seconds"] = round(time.monotonic() - began)
-        for row in rows:
-            print(line(row), flush=True)
-        if not options.quick:
-            merge(name, {**about, "rows": [row.to_json() for row in rows]}, list(known))
+        process = spawn.Process(target=measure, args=(name, options))
+        process.start()
+        process.join()
+        failed |= process.exitcode != 0
+    sys.exit(failed)
+
+
+def measure(name: str, options: argparse.Namespace) -> None:
+    """Take one measure, print its rows and put them on the page; exit with 1 if it fails."""
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    about = {**machine(), "load": round(os.getloadavg()[0], 1), "rounds": options.rounds}
+    began, failed, known = time.monotonic(), False, measures(quick=options.quick)
+    with tempfile.TemporaryDirectory(prefix="modelprep-bench-", dir=options.folder) as folder:
+        try:
+            rows = known[name](Path(folder), 1 if options.quick else options.rounds)
+        except Exception as error:  # noqa: BLE001 - the row says so
+            failed = True
+            rows = [Row(f"`{name}`", None, note=f"it failed: {' '.join(str(error).split())[-300:]}")]
+    about["seconds"] = round(time.monotonic() - began)
+    for row in rows:
+        print(line(row), flush=True)
+    if not options.quick:
+        merge(name, {**about, "rows": [row.to_json() for row in rows]}, list(known))
     sys.exit(failed)
 
 
