@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share."""
+"""Fixtures that several packages of tests share."""
 
 from __future__ import annotations
 

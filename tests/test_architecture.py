@@ -15,7 +15,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "modelprep"
 
-#: Room -> how high it lies; an import may go to a lower room or stay in its own.
+#: Package -> how high it lies; an import may go to a lower package or stay inside.
 LEVELS = {
     "patterns": -1,
     "structs": -1,
@@ -42,7 +42,7 @@ LEVELS = {
     "cli": 7,
     "__main__": 8,
 }
-#: Rooms on one level that may know each other, one way.
+#: Packages on one level that may know each other, one way.
 NEIGHBOURS = {("targets", "formats"), ("installed", "quoting"), ("pages", "quoting"), ("pages", "version")}
 HEAVY = {
     "requests", "tqdm", "google", "numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "yaml", "PIL", "tf2onnx",
@@ -80,7 +80,7 @@ def modules() -> dict[str, Imports]:
     return found
 
 
-def room_of(dotted: str) -> str:
+def package_of(dotted: str) -> str:
     parts = dotted.split(".")
     return parts[1].removesuffix(".py") if len(parts) > 1 else ""
 
@@ -124,9 +124,9 @@ def at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield node
 
 
-def test_every_room_has_its_level() -> None:
-    rooms = {room_of(name.replace("/", ".").removesuffix(".py")) for name in modules()} - {"__init__"}
-    assert rooms == set(LEVELS)
+def test_every_package_has_its_level() -> None:
+    packages = {package_of(name.replace("/", ".").removesuffix(".py")) for name in modules()} - {"__init__"}
+    assert packages == set(LEVELS)
 
 
 def test_imports_point_down() -> None:
@@ -134,11 +134,11 @@ def test_imports_point_down() -> None:
     for name, imports in modules().items():
         if name == "modelprep/__init__.py":
             continue
-        here = room_of(name.replace("/", ".").removesuffix(".py"))
+        here = package_of(name.replace("/", ".").removesuffix(".py"))
         for line, dotted in imports.all:
             if not dotted.startswith("modelprep."):
                 continue
-            there = room_of(dotted)
+            there = package_of(dotted)
             if there not in LEVELS or there == here:
                 continue
             if LEVELS[there] >= LEVELS[here] and (here, there) not in NEIGHBOURS:
@@ -170,7 +170,7 @@ def test_the_command_line_calls_the_verbs_and_nothing_below_them() -> None:
         if name.startswith("modelprep/cli/")
         for line, dotted in imports.all
         if dotted.startswith("modelprep.")
-        and room_of(dotted) not in ("cli", "api", "errors", "events", "structs", "version")
+        and package_of(dotted) not in ("cli", "api", "errors", "events", "structs", "version")
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -179,9 +179,9 @@ def test_steps_know_no_fetch_and_formats_no_recipe() -> None:
     forbidden = {"steps": {"fetch", "store", "recipe", "tree", "pipeline"}, "formats": {"recipe", "store", "steps"}}
     wrong = []
     for name, imports in modules().items():
-        here = room_of(name.replace("/", ".").removesuffix(".py"))
+        here = package_of(name.replace("/", ".").removesuffix(".py"))
         for line, dotted in imports.all:
-            if dotted.startswith("modelprep.") and room_of(dotted) in forbidden.get(here, ()):
+            if dotted.startswith("modelprep.") and package_of(dotted) in forbidden.get(here, ()):
                 wrong.append(f"{name}:{line} imports {dotted}")
     assert not wrong, "\n".join(wrong)
 

@@ -61,7 +61,7 @@ def stopped(at: int) -> Iterator[Raising]:
 
 
 def stray(folder: Path) -> list[Path]:
-    """Files under way, of any room's naming."""
+    """Files under way, of any package's naming."""
     return [path for path in folder.rglob("*") if path.is_file() and path.name.endswith((".modelprep", ".tmp"))]
 
 

@@ -468,7 +468,7 @@ def test_two_stores_and_two_orders_give_the_same_manifest(workshop: Workshop) ->
     assert texts[0] == texts[1]
 
 
-def test_fetch_stays_the_verb_when_the_room_has_been_imported() -> None:
+def test_fetch_stays_the_verb_when_the_package_has_been_imported() -> None:
     import importlib
 
     module = importlib.import_module("modelprep.fetch")

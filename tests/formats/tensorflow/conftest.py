@@ -1,4 +1,4 @@
-"""What a real TensorFlow made, for the tests of this room: ``tf_oracle.py`` runs once, in its own process."""
+"""What a real TensorFlow made, for the tests of this package: ``tf_oracle.py`` runs once, in its own process."""
 
 from __future__ import annotations
 
