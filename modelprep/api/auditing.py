@@ -84,8 +84,9 @@ def count_hosts(targets: Words = (), *, listen: Listener | None = None, **option
 def _subjects(targets: Words, given: SimpleNamespace, tell: Listener) -> tuple[Subject, ...]:
     from modelprep.api.fetching import catalogue_of
     from modelprep.pipeline.auditing import audit_subjects
+    from modelprep.recipe.lockfile import lock_path
 
-    lock = given.lockfile or given.out / "modelprep.lock"
+    lock = lock_path(given.lockfile, given.out)
     found, broken = audit_subjects(catalogue_of(given), words(targets), lock)
     for error in broken:
         tell(Event("warning", text=f"a recipe is broken: {error}", data=error.to_json()))

@@ -88,5 +88,6 @@ def pin_recipe(targets: Words, **options: Unpack[PinOptions]) -> Mapping[Path, l
     with verb_of(PinOptions, options) as (given, _):
         from modelprep.api.fetching import catalogue_of
         from modelprep.pipeline.authoring import pin_targets
+        from modelprep.recipe.lockfile import lock_path
 
-        return pin_targets(words(targets), catalogue_of(given), given.lockfile or Path("out", "modelprep.lock"))
+        return pin_targets(words(targets), catalogue_of(given), lock_path(given.lockfile, Path("out")))

@@ -55,9 +55,11 @@ def catalogue_of(given: SimpleNamespace) -> Catalogue:
 def surroundings(given: SimpleNamespace) -> Surroundings:
     """Return the store, network and lock file of a verb's settled options; defaults if it lacks one."""
     from modelprep.pipeline.recipe_sources import Surroundings
+    from modelprep.recipe.lockfile import lock_path
 
     options = vars(given)
-    lockfile = options.get("lockfile") or (given.out / "modelprep.lock" if "out" in options else None)
+    lockfile = options.get("lockfile")
+    lockfile = lock_path(lockfile, given.out) if "out" in options else lockfile
     names = ("cache", "mirrors", "offline", "allow_private", "locked")
     known = {name: options[name] for name in names if name in options}
     return Surroundings(**known, lockfile=lockfile)

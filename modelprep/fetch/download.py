@@ -327,8 +327,7 @@ class Download:
             raise Broken(f"the connection ended {size} bytes into {self._want.size}", retry=True)
         if not self._framed and not self._want.digests and not ends_itself(self._path):
             self._forget()
-            text = "sent no length, so a file without a checksum may be incomplete"
-            raise SourceFailed(text)
+            raise SourceFailed("sent no length, so a file without a checksum may be incomplete")
         return Landed(self._path, digests, size, self._transferred, self._server)
 
     def _decoded(self, encoding: str, digests: dict[str, str], size: int) -> Landed:

@@ -23,6 +23,11 @@ LOCK_NAME = "modelprep.lock"
 _HEADER = "# First-use pins of modelprep; commit this file. A later fetch of another file fails.\n"
 
 
+def lock_path(lockfile: Path | None, out: Path) -> Path:
+    """Return the lock file: the named one, else the one in the output folder."""
+    return lockfile or out / LOCK_NAME
+
+
 @dataclass(frozen=True)
 class Pin:
     """The first-use checksum of an asset, its size in bytes, and its URL."""

@@ -13,7 +13,7 @@ from modelprep.fetch import Planned, Policy
 from modelprep.fetch.failures import Want, want_of
 from modelprep.pipeline.plan.binding import Bound
 from modelprep.recipe.licences import CLASSES
-from modelprep.recipe.lockfile import Pin
+from modelprep.recipe.lockfile import Pin, lock_path
 from modelprep.recipe.schema import Asset, Recipe
 from modelprep.store import Result, Store
 from modelprep.structs import dataclass, field, replace
@@ -90,7 +90,7 @@ class Request:
     @property
     def lock_path(self) -> Path:
         """The lock file."""
-        return self.lockfile or self.out / "modelprep.lock"
+        return lock_path(self.lockfile, self.out)
 
 
 @dataclass(frozen=True)
